@@ -1,0 +1,98 @@
+"""Which rows share a call: a function of what waits, in its order, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from retouch.ops import Backward, Call, Group, Part
+
+T = TypeVar("T")
+LADDER = (1, 2, 4, 8, 16, 32)
+FULL_ENOUGH = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """How many rows a call has.
+
+    ladder: sizes to choose from, ascending; the last is the most rows of one call.
+    fixed: exact mode: every call has this many rows, so that a result is the same bits in any company.
+        A group of more rows has a multiple of it, chosen by the group alone, and never meets another.
+    """
+
+    ladder: tuple[int, ...] = LADDER
+    fixed: int | None = None
+
+    def size(self, waiting: int) -> int:
+        """The next call's rows: the bucket that holds all if that is full enough, else the largest that they fill."""
+        if self.fixed:
+            return self.fixed * -(-waiting // self.fixed) if waiting > self.fixed else self.fixed
+        above = next((size for size in self.ladder if size >= waiting), None)
+        if above and waiting >= FULL_ENOUGH * above:
+            return above
+        return max((size for size in self.ladder if size <= waiting), default=self.ladder[0])
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one call does: places in the list of what waits, and the rows that it is padded to."""
+
+    kind: str  # denoise, gradient, apply, backward
+    bucket: int
+    places: list[int] = field(default_factory=list)
+    rows: int = 0
+
+
+def key_of(part: Part) -> tuple[str, Hashable]:
+    """The kind of call that this needs, and what two parts must have in common to share it."""
+    match part:
+        case Group():
+            row = part.rows[0]
+            kind = "gradient" if row.wants_grad else "denoise"
+            shapes = (row.x.shape, row.prompt.embeds.shape)
+            return kind, (row.model.identity, *shapes)
+        case Call():
+            return "apply", (part.function, part.item.shape, part.item.dtype, part.item.requires_grad)
+        case Backward():
+            return "backward", None
+
+
+def rows_of(part: Part) -> int:
+    """How many rows of a call it fills."""
+    return len(part.rows) if isinstance(part, Group) else 1
+
+
+def pack(parts: Sequence[Part], buckets: Buckets) -> list[Batch]:
+    """Batches in the order in which their first part waits.  Groups are never split."""
+    kinds: dict[Hashable, tuple[str, list[int]]] = {}
+    for place, part in enumerate(parts):
+        kind, key = key_of(part)
+        kinds.setdefault((kind, key), (kind, []))[1].append(place)
+    return [batch for kind, places in kinds.values() for batch in _fill(kind, places, parts, buckets)]
+
+
+def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets) -> list[Batch]:
+    if kind == "backward":
+        return [Batch(kind, len(places), places, len(places))]
+    batches: list[Batch] = []
+    while places:
+        waiting = sum(rows_of(parts[place]) for place in places)
+        first = rows_of(parts[places[0]])
+        bucket = buckets.size(first if buckets.fixed and first > buckets.fixed else min(waiting, _most(buckets, first)))
+        batch = Batch(kind, max(bucket, first))
+        for place in places:  # first fit, in order
+            if batch.rows + rows_of(parts[place]) <= batch.bucket:
+                batch.places.append(place)
+                batch.rows += rows_of(parts[place])
+                if buckets.fixed and first > buckets.fixed:
+                    break
+        batches.append(batch)
+        taken = set(batch.places)
+        places = [place for place in places if place not in taken]
+    return batches
+
+
+def _most(buckets: Buckets, first: int) -> int:
+    return max(buckets.fixed or buckets.ladder[-1], first)

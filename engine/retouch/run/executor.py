@@ -1,0 +1,230 @@
+"""Drive many stages at once; do together what waits together.
+
+A tick: everyone advances until all wait, then everything that waits is evaluated, packed by what can share a call.
+No timers and no threads, so the plan is a function of the inputs.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from retouch.ops import Ask, Backward, Call, Group, Part
+from retouch.run.batching import Batch, Buckets, pack, rows_of
+from retouch.run.network import padded
+
+_MISSING = object()
+
+
+class Skipped(Exception):
+    """A task that another's failure left without its inputs."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInfo:
+    """One call that was made: for tracing and progress."""
+
+    kind: str  # denoise, gradient, apply, backward
+    rows: int
+    bucket: int
+    tasks: int
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """One stage of one image: started when the tasks it waits for are done, with their results.
+
+    start: a plain function gives the result at once, an async one a coroutine to drive.
+    """
+
+    start: Callable[..., Any]
+    after: tuple[Task, ...] = ()
+    name: str = ""
+    result: Any = None
+    error: BaseException | None = None
+    done: bool = False
+    rows: int = 0  # denoiser rows evaluated for it
+    _coroutine: Coroutine[Any, Any, Any] | None = None
+    _parts: tuple[Part, ...] = ()
+    _replies: list[Any] = field(default_factory=list)
+    _thrown: BaseException | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is suspended on parts that are not all answered."""
+        return not self.done and bool(self._parts)
+
+
+class Executor:
+    """Runs tasks to their ends.  One image's failure is its own; the others go on."""
+
+    def __init__(self, buckets: Buckets | None = None, observe: Callable[[BatchInfo], None] | None = None) -> None:
+        self.buckets, self.observe = buckets or Buckets(), observe or (lambda _: None)
+        self.calls: list[BatchInfo] = []
+
+    def run(self, tasks: Sequence[Task], finished: Callable[[Task], None] | None = None) -> None:
+        """Drive all tasks until each is done.  `finished` is told of each as it ends, in a fixed order."""
+        finished = finished or (lambda _: None)
+        pending = list(tasks)
+        with torch.no_grad(), _quiet_collector():
+            try:
+                while pending:
+                    self._start(pending)
+                    self._tick([task for task in pending if task.waits])
+                    for task in pending:
+                        if task.done:
+                            finished(task)
+                    pending = [task for task in pending if not task.done]
+            finally:
+                for task in pending:
+                    if task._coroutine:
+                        task._coroutine.close()
+
+    def _start(self, pending: Sequence[Task]) -> None:
+        """Start whatever has its inputs; a plain function may let the next one start at once."""
+        going = True
+        while going:
+            going = False
+            for task in pending:
+                if not task.done and task._coroutine is None and all(before.done for before in task.after):
+                    _begin(task)
+                    going = True
+
+    def _tick(self, waiting: Sequence[Task]) -> None:
+        asked = [
+            (task, i)
+            for task in waiting
+            for i in range(len(task._parts))
+            if task._replies[i] is _MISSING
+        ]
+        # gradients wait for each other: one backward pass for all images
+        ready = [(t, i) for t, i in asked if not isinstance(t._parts[i], Backward)] or asked
+        parts = [task._parts[i] for task, i in ready]
+        for batch in pack(parts, self.buckets):
+            self._evaluate(batch, [ready[place] for place in batch.places])
+        for task in waiting:
+            if task._thrown or not any(reply is _MISSING for reply in task._replies):
+                _resume(task, task._replies)
+
+    def _evaluate(self, batch: Batch, asked: list[tuple[Task, int]]) -> None:
+        """Answer what one call can; where it fails, halve it until whose fault it is stands alone."""
+        parts = [task._parts[i] for task, i in asked]
+        try:
+            answers = _answer(batch, parts)
+        except Exception as error:
+            if len(asked) == 1:
+                asked[0][0]._thrown = error
+                return
+            middle = len(asked) // 2
+            for half in (asked[:middle], asked[middle:]):
+                rows = sum(rows_of(task._parts[i]) for task, i in half)
+                bucket = batch.bucket if self.buckets.fixed else rows
+                self._evaluate(Batch(batch.kind, bucket, rows=rows), half)
+            return
+        for (task, i), part, answer in zip(asked, parts, answers, strict=True):
+            task._replies[i] = answer
+            task.rows += len(part.rows) if isinstance(part, Group) else 0
+        info = BatchInfo(batch.kind, batch.rows, batch.bucket, len({id(task) for task, _ in asked}))
+        self.calls.append(info)
+        self.observe(info)
+
+
+def run(*coroutines: Coroutine[Any, Any, Any], buckets: Buckets | None = None) -> list[Any]:
+    """Drive coroutines to their results, in order; the first failure is raised when all have ended."""
+    tasks = [Task(lambda coroutine=coroutine: coroutine) for coroutine in coroutines]
+    Executor(buckets).run(tasks)
+    for task in tasks:
+        if task.error:
+            raise task.error
+    return [task.result for task in tasks]
+
+
+def _begin(task: Task) -> None:
+    for before in task.after:
+        if before.error:
+            cause = before.error.cause if isinstance(before.error, Skipped) else before.error
+            task.done, task.error = True, Skipped(cause)
+            return
+    try:
+        started = task.start(*(before.result for before in task.after))
+    except Exception as error:
+        task.done, task.error = True, error
+        return
+    if isinstance(started, Coroutine):
+        task._coroutine = started
+        _resume(task, None)
+    else:
+        task.done, task.result = True, started
+
+
+def _resume(task: Task, replies: list[Any] | None) -> None:
+    thrown, task._thrown = task._thrown, None
+    coroutine = task._coroutine
+    assert coroutine is not None
+    task._parts, task._replies = (), []
+    try:
+        ask: Ask = coroutine.throw(thrown) if thrown else coroutine.send(replies)
+        _check_modes(coroutine)
+        task._parts, task._replies = tuple(ask.parts), [_MISSING] * len(ask.parts)
+        if not ask.parts:
+            _resume(task, [])
+    except StopIteration as stop:
+        task.done, task.result = True, stop.value
+    except Exception as error:
+        task.done, task.error = True, error
+
+
+def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Grad mode and autocast belong to the thread, so to every other image; a block of them may not span an await."""
+    grad, autocast = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
+    if grad or autocast:
+        coroutine.close()
+        torch.set_grad_enabled(False)
+        what = "a grad-mode block spans an await; use value_and_grad" if grad else "an autocast block spans an await"
+        raise RuntimeError(what)
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """Coroutines and tensors are freed by reference count; a full collection in each tick only costs."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
+    match parts[0]:
+        case Group():
+            return parts[0].rows[0].model.core.forward(parts, batch.bucket)
+        case Call(function=function):
+            return _apply(function, parts, batch.bucket)
+        case _:
+            return _backward(parts)
+
+
+def _apply(function: Callable[[torch.Tensor], torch.Tensor], parts: Sequence[Call], bucket: int) -> Sequence[Any]:
+    with torch.set_grad_enabled(parts[0].item.requires_grad):
+        items = padded(torch.stack([part.item for part in parts]), bucket)
+        return function(items)[: len(parts)].unbind(0)
+
+
+def _backward(parts: Sequence[Backward]) -> Sequence[Any]:
+    """One pass for all: the losses of independent images add."""
+    leaves = [leaf for part in parts for leaf in part.leaves]
+    losses = [part.loss for part in parts]
+    grads = torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True)
+    filled = iter(torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, grads, strict=True))
+    return [tuple(next(filled) for _ in part.leaves) for part in parts]

@@ -1,0 +1,182 @@
+"""Noise levels: x = alpha * x0 + sigma * eps, for VP diffusion and rectified flow alike.
+
+Here alpha is sqrt(alphas_cumprod) and sigma is sqrt(1 - alphas_cumprod); for flow, alpha = 1 - s and sigma = s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+PredictionKind = Literal["epsilon", "v_prediction", "flow"]
+
+
+class Prediction:
+    """Both halves of x = alpha * x0 + sigma * eps, kept in one tensor so that guidance is one kernel.
+
+    pair: Tensor  # [2, C, h, w]: x0, then eps
+    """
+
+    __slots__ = ("pair",)
+
+    def __init__(self, pair: Tensor) -> None:
+        self.pair = pair
+
+    @property
+    def x0(self) -> Tensor:
+        """The clean latent that is predicted.  [C, h, w]"""
+        return self.pair[0]
+
+    @property
+    def eps(self) -> Tensor:
+        """The noise that is predicted.  [C, h, w]"""
+        return self.pair[1]
+
+    def toward(self, other: Prediction, scale: float) -> Prediction:
+        """self + scale * (other - self): the affine step that guidance is made of."""
+        return Prediction(torch.lerp(self.pair, other.pair, scale))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One noise level; `timestep` is what the network is told."""
+
+    timestep: float
+    alpha: float
+    sigma: float
+
+    def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
+        """alpha * x0 + sigma * eps: adds noise, and is the DDIM step, and Euler's on flow."""
+        return torch.add(self.alpha * x0, eps, alpha=self.sigma)
+
+    def denoised(self, x: Tensor, eps: Tensor) -> Tensor:
+        """The x0 that x hides, if eps is its noise.  Needs alpha > 0."""
+        return torch.sub(x, eps, alpha=self.sigma) / self.alpha
+
+    def seen_as(self, x: Tensor, eps: Tensor) -> Prediction:
+        """The prediction that x, at this level, hides this eps."""
+        return Prediction(torch.stack((self.denoised(x, eps), eps)))
+
+
+def split(kind: PredictionKind, x: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+    """Raw network outputs to (x0, eps), once for a whole batch.  [B, C, h, w] twice -> [B, 2, C, h, w]"""
+    match kind:
+        case "epsilon":
+            return torch.stack(((x - sigma * out) / alpha, out), 1)
+        case "v_prediction":
+            return torch.stack((alpha * x - sigma * out, alpha * out + sigma * x), 1)
+        case "flow":
+            return torch.stack((x - sigma * out, x + alpha * out), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a walk, from `noisy` to `clean`."""
+
+    index: int  # in this walk; what an inversion recorded per step is indexed by it
+    progress: float  # in the full schedule: 0 noisiest, towards 1 at the image
+    noisy: Level
+    clean: Level
+    before: Level | None = None  # where the walk came from; multistep rules read it
+
+    def fresh(self, eta: float) -> float:
+        """Standard deviation of the step's new noise: eta times that of q(clean | noisy, x0)."""
+        kept = self.noisy.alpha / self.clean.alpha * self.clean.sigma
+        missing = max(self.noisy.sigma**2 - kept**2, 0.0) ** 0.5
+        return eta * self.clean.sigma / self.noisy.sigma * missing
+
+    def mean(self, x0: Tensor, eps: Tensor, eta: float = 0.0) -> Tensor:
+        """The step without its new noise (Song et al. 2021, eq. 12)."""
+        kept = max(self.clean.sigma**2 - self.fresh(eta) ** 2, 0.0) ** 0.5
+        return replace(self.clean, sigma=kept).mix(x0, eps)
+
+    def carry(self, x: Tensor, eps: Tensor) -> Tensor:
+        """x moved from noisy to clean along an eps that may have been seen elsewhere."""
+        return self.clean.mix(self.noisy.denoised(x, eps), eps)
+
+    def uncarry(self, x: Tensor, eps: Tensor) -> Tensor:
+        """x moved from clean to noisy: the inverse of `carry`."""
+        return self.noisy.mix(self.clean.denoised(x, eps), eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The steps of a walk, noisiest first; immutable, and shared by all images."""
+
+    steps: tuple[Step, ...]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def ascending(self) -> Iterator[Step]:
+        """From the image to noise: the same steps, last first."""
+        return reversed(self.steps)
+
+    @property
+    def levels(self) -> list[Level]:
+        """All levels, noisiest first: one more than there are steps."""
+        return [step.noisy for step in self.steps] + [self.steps[-1].clean]
+
+    def tail(self, strength: float) -> Schedule:
+        """The last `strength` (0 to 1) of the steps, indexed from 0 again; progress keeps its meaning."""
+        kept = self.steps[len(self) - int(len(self) * strength + 1e-9) :]
+        return Schedule(tuple(replace(s, index=i, before=s.before if i else None) for i, s in enumerate(kept)))
+
+    def at(self, strength: float) -> Level:
+        """The level that a walk of this strength (0 to 1) begins at."""
+        tail = self.tail(strength)
+        return tail.steps[0].noisy if tail.steps else self.steps[-1].clean
+
+    @staticmethod
+    def through(levels: Sequence[Level]) -> Schedule:
+        """A walk through these levels, in their order; RePaint's jumps go up on the way."""
+        n = len(levels) - 1
+        steps = (Step(i, i / n, levels[i], levels[i + 1], levels[i - 1] if i else None) for i in range(n))
+        return Schedule(tuple(steps))
+
+    @staticmethod
+    def ddim(
+        alphas_cumprod: Sequence[float], steps: int, *, offset: int = 1, to_one: bool = False, spacing: str = "leading"
+    ) -> Schedule:
+        """The grid of diffusers' DDIMScheduler over a trained schedule.
+
+        offset, to_one, spacing: steps_offset, set_alpha_to_one and timestep_spacing of its configuration.
+        Raises ValueError where the grid would leave the trained timesteps.
+        """
+        trained = len(alphas_cumprod)
+        timesteps = _grid(trained, steps, offset, spacing)
+        if timesteps[0] >= trained:
+            raise ValueError(f"{steps} steps do not fit a model trained on {trained}; take at most {trained // 2}")
+
+        def level(t: int) -> Level:
+            kept = alphas_cumprod[t]
+            return Level(t, kept**0.5, (1 - kept) ** 0.5)
+
+        last = Level(0, 1.0, 0.0) if to_one else level(0)
+        return Schedule.through([*map(level, timesteps), last])
+
+    @staticmethod
+    def flow(steps: int) -> Schedule:
+        """Rectified flow with even spacing: alpha = 1 - s, sigma = s, s from 1 to 0."""
+        return Schedule.through([Level(1000 * (1 - i / steps), i / steps, 1 - i / steps) for i in range(steps + 1)])
+
+
+def _grid(trained: int, steps: int, offset: int, spacing: str) -> list[int]:
+    """Timesteps of a walk, noisiest first."""
+    if not 1 <= steps <= trained:
+        raise ValueError(f"{steps} steps do not fit a model trained on {trained}")
+    match spacing:
+        case "leading":
+            return [i * (trained // steps) + offset for i in reversed(range(steps))]
+        case "trailing":
+            return [round(trained - i * trained / steps) - 1 for i in range(steps)]
+        case "linspace":
+            return [round((trained - 1) * i / max(steps - 1, 1)) for i in reversed(range(steps))]
+    raise ValueError(f"timestep spacing '{spacing}' is not known; use leading, trailing or linspace")
