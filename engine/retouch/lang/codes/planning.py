@@ -1,0 +1,122 @@
+"""4xx: planning and resources."""
+
+from retouch.lang.codes.code import Code
+
+PLANNING = {
+    "RT401": Code(
+        "empty-glob",
+        "no file matches '{path}'",
+        "{mend}",
+        why="A path with * or ? stands for every file that it matches. None would mean that the recipe "
+        "silently does nothing.",
+        example='open "photos/*.pgn" | invert ddim',
+        mend='open "photos/*.png" | invert ddim',
+    ),
+    "RT402": Code(
+        "no-file",
+        "there is no file '{path}'",
+        "{mend}",
+        why="Relative paths start at the recipe's folder; with -e they start at the current one.",
+        example='open "cta.png" | invert ddim',
+        mend='open "cat.png" | invert ddim',
+    ),
+    "RT403": Code(
+        "outside",
+        "'{path}' lies outside the recipe's folders",
+        "allow it with --allow DIR",
+        why="A recipe may come from anyone, so it reads and writes only below its own folder and what the "
+        "command line names. Links are followed before this is checked.",
+        example='open "../../etc/x.png" | invert ddim',
+        mend='open "x.png" | invert ddim',
+    ),
+    "RT404": Code(
+        "over-limit",
+        "{what}: {count:,}; at most {limit:,}",
+        "{mend}",
+        why="Lists multiply, and a small recipe can ask for more work than anyone meant. Limits are checked "
+        "before any work.",
+    ),
+    "RT405": Code(
+        "one-name",
+        "{count} results would be written to one file",
+        "{mend}",
+        why="Each result needs a file of its own, or the last one would be all that is left. Every list and "
+        "every folder of images has a field for the path.",
+        example='open "photos/*.png" | invert ddim "cat"->"dog" | save "out.png"',
+        mend='open "photos/*.png" | invert ddim "cat"->"dog" | save "{name}.png"',
+    ),
+    "RT406": Code(
+        "unknown-field",
+        "'{{{name}}}' is not known here",
+        "{mend}",
+        why="In paths of save and sheet, {name} {index} {turn} {seed} and each axis by the name of its option "
+        "or let are filled in. Write {{ and }} for the brackets themselves.",
+        example='open "cat.png" | invert ddim "x"->"y" | save "{nmae}.png"',
+        mend='open "cat.png" | invert ddim "x"->"y" | save "{name}.png"',
+    ),
+    "RT407": Code(
+        "overwrites-source",
+        "this would overwrite the source image '{path}'",
+        "save it elsewhere",
+        why="No file is overwritten that retouch did not make, and least of all the picture that it edits.",
+        example='open "c.png" | invert ddim "x"->"y" | save "c.png"',
+        mend='open "c.png" | invert ddim "x"->"y" | save "d.png"',
+    ),
+    "RT408": Code(
+        "no-source",
+        "no image is given",
+        'name one on the command line, or begin with open "…"',
+        why="A flow that begins without 'open', or with an 'open' that has no path, takes the images of the "
+        "command line. There are none.",
+        example='invert ddim "cat"->"dog"',
+        mend='open "cat.png" | invert ddim "cat"->"dog"',
+    ),
+    "RT409": Code(
+        "unused-source",
+        "the recipe opens its own images, so '{path}' is not used",
+        "write 'open' without a file in the recipe",
+        why="Images of the command line go to flows that name no file of their own. Every flow of this recipe "
+        "names one.",
+    ),
+    "RT410": Code(
+        "unequal-rows",
+        "{what}",
+        "{mend}",
+        why="let (a, b) = [(…, …), …] gives each name one value in each row, so every row is as long as the "
+        "list of names.",
+        example='let (a, b) = [("x", 1), ("y")]',
+        mend='let (a, b) = [("x", 1), ("y", 2)]',
+    ),
+    "RT411": Code(
+        "nothing-to-do",
+        "this recipe makes nothing",
+        "a flow without a name is a result: add a line such as {mend}",
+        why="A flow with a name waits until it is used, and a flow without one is a result. Here nothing is "
+        "ever asked for.",
+        example='a = open "cat.png"',
+        mend='a = open "cat.png"\na | invert ddim "cat"->"dog"',
+    ),
+    "RT412": Code(
+        "unknown-model",
+        "no model is called '{name}'",
+        "{mend}",
+        why="A model is an alias, a folder on this machine, or an id of the hub with a revision.",
+        example='model "stroybook"',
+        mend='model "storybook"',
+    ),
+    "RT413": Code(
+        "address",
+        "a recipe opens no web addresses",
+        "download '{path}' first",
+        why="What lies behind an address may change or vanish, and a recipe should do the same thing tomorrow.",
+        example='open "https://x.org/a.png" | invert ddim "cat"->"dog"',
+        mend='open "a.png" | invert ddim "cat"->"dog"',
+    ),
+    "RT414": Code(
+        "not-yet",
+        "'{what}' is part of the language but this version does not run it yet",
+        "{mend}",
+        why="The language is fixed so that recipes keep their meaning. A few parts of it are read and checked "
+        "before this version can run them.",
+    ),
+}

@@ -1,0 +1,54 @@
+"""9xx: plugins and what is going away."""
+
+from retouch.lang.codes.code import Code
+
+PLUGINS = {
+    "RT901": Code(
+        "api-mismatch",
+        "'{plugin}' wants plugin API {wanted}; this is {have}",
+        "upgrade {mend}",
+        why="A plugin says which plugin API it was written for. With another one it would fail later and less "
+        "clearly, so it is left out.",
+    ),
+    "RT902": Code(
+        "plugin-broken",
+        "'{plugin}' could not be loaded: {what}",
+        "retouch plugins",
+        why="The plugin raised an exception while it was imported. It is left out and everything else is loaded.",
+    ),
+    "RT903": Code(
+        "duplicate-method",
+        "'{family} {method}' comes from {a} and {b}",
+        "write {family} {a}.{method}",
+        why="Two installed plugins give a family a method of the same name. The name of the plugin before it "
+        "says which one is meant.",
+    ),
+    "RT904": Code(
+        "bad-signature",
+        "'{stage}': {what}",
+        "an option takes one value or a list, never both",
+        why="The signature of a stage is what recipes are checked against. A list must always mean one thing: "
+        "several values, or several runs.",
+    ),
+    "RT905": Code(
+        "renamed",
+        "'{old}' is now called '{new}'",
+        "retouch upgrade",
+        why="The old name still works and means the same. It goes away in a later version.",
+        severity="warning",
+    ),
+    "RT906": Code(
+        "deprecated",
+        "'{stage}' goes away in version {version}",
+        "{mend}",
+        why="There is a better way by now. The stage works unchanged until that version.",
+        severity="warning",
+    ),
+    "RT907": Code(
+        "experimental",
+        "'{stage}' is experimental",
+        "its results may change",
+        why="The stage is not yet covered by the promise that a recipe gives the same result with the next version.",
+        severity="warning",
+    ),
+}

@@ -1,0 +1,49 @@
+"""5xx: running."""
+
+from retouch.lang.codes.code import Code
+
+RUNNING = {
+    "RT501": Code(
+        "plugin-failed",
+        "'{stage}' failed: {what}",
+        "report it to {plugin}",
+        why="The code of a stage raised an exception. The other images go on, and what was finished before is kept.",
+    ),
+    "RT502": Code(
+        "requirement",
+        "'{metric}' is {value}, and {wanted} was required",
+        "let first(…) try another way",
+        why="A 'require' stage measured less than the recipe asks for, so what would follow was not worth its time.",
+    ),
+    "RT503": Code(
+        "out-of-memory",
+        "{what} does not fit in memory",
+        "a smaller size, or --max-rows",
+        why="Even one row of this pass is larger than the memory that the device has free.",
+    ),
+    "RT504": Code(
+        "unreadable-image",
+        "'{path}' is not an image that can be read: {what}",
+        "convert it to PNG",
+        why="The file exists, but it is damaged or of a kind that the image library does not know.",
+    ),
+    "RT505": Code(
+        "not-finite",
+        "'{stage}' made values that are not finite",
+        "use float32",
+        why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
+        "the usual cause.",
+    ),
+    "RT506": Code(
+        "cancelled",
+        "stopped at step {step}",
+        "'retouch run' again goes on from there",
+        why="The run was interrupted. Finished stages are kept, so the same command goes on after them.",
+    ),
+    "RT507": Code(
+        "not-written",
+        "'{path}' could not be written: {what}",
+        "free some room, or choose another folder",
+        why="The result was made, but the system refused the file. Nothing that stood there before was touched.",
+    ),
+}

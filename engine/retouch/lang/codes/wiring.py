@@ -1,0 +1,88 @@
+"""3xx: types and wiring."""
+
+from retouch.lang.codes.code import Code
+
+WIRING = {
+    "RT301": Code(
+        "missing-port",
+        "'{stage}' needs {port}, and nothing before it makes one",
+        "{mend}",
+        why="A stage takes its inputs by type from what flows into it. Here nothing of that type has been made yet.",
+        example="blend latent",
+        mend='mask diffedit "cat"->"dog" | blend latent',
+    ),
+    "RT302": Code(
+        "lost-value",
+        "this {type} is replaced before anything reads it",
+        "delete one, combine them ({mend}), or give one a name",
+        why="A flow holds one value of each type, and the newest is the one that is read. Work that nothing "
+        "reads is a mistake: usually both values were meant.",
+        example='mask diffedit "cat"->"dog" | mask attention "cat"->"dog" | blend latent',
+        mend='mask diffedit "cat"->"dog" | blend latent',
+    ),
+    "RT303": Code(
+        "wrong-model-space",
+        "this {type} belongs to model '{made}', and '{stage}' works in '{wanted}'",
+        "sample and decode first, or use one model",
+        why="Latents and text embeddings mean something only to the model that made them. Pixels are what "
+        "models have in common.",
+    ),
+    "RT304": Code(
+        "flow-lacks-type",
+        "the flow '{name}' holds no {type}",
+        "it holds {holds}",
+        why="option=name takes the newest value of the option's type from another flow. That flow never makes one.",
+        example='a = open "c.png"\na | invert ddim "x"->"y" | blend latent mask=a',
+        mend='a = open "c.png"\nm = mask file "m.png"\na | invert ddim "x"->"y" | blend latent mask=m',
+    ),
+    "RT305": Code(
+        "two-edits",
+        "this turn has two edits",
+        "end the turn with '| sample', or give this stage alone its own with edit=…",
+        why="A turn changes the picture once, and its edit holds for all of its stages. Two different ones "
+        "leave open which is meant.",
+        example='invert ddim "cat"->"dog" | attend p2p "meadow"->"beach"',
+        mend='invert ddim | attend p2p "cat"->"dog" "meadow"->"beach"',
+    ),
+    "RT306": Code(
+        "not-in-caption",
+        "'{word}' does not occur in the caption \"{caption}\"",
+        "{mend}",
+        why="With a caption, an edit replaces words of it, and each left side must occur there as whole words. "
+        "A typing error would otherwise silently change what the sides mean.",
+        example='open "cat.png" caption="a cat" | invert ddim "dgo"->"fox"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"fox"',
+    ),
+    "RT307": Code(
+        "no-edit",
+        "'{stage}' needs an edit, and this turn has none",
+        'write what changes: "cat"->"dog"',
+        why="This stage compares what is there with what is wanted, so some stage of the turn must say both.",
+        example="attend p2p",
+        mend='attend p2p "cat"->"dog"',
+    ),
+    "RT308": Code(
+        "no-caption",
+        "{what} needs a caption to change",
+        'open … caption="a cat in a meadow"',
+        why="Adding, removing and weighing words change a prompt that exists. Without a caption only "
+        '"before"->"after" says enough.',
+        example='invert ddim +"a hat"',
+        mend='open "cat.png" caption="a cat" | invert ddim +"a hat"',
+    ),
+    "RT309": Code(
+        "alternatives-differ",
+        "the alternatives of 'first' make different things: {what}",
+        "let each end with the same kind of value",
+        why="What follows 'first' must work whichever alternative was taken, so all of them make the same types.",
+    ),
+    "RT310": Code(
+        "two-writers",
+        "'{a}' and '{b}' both write the same attention maps",
+        "choose one, or give them different steps",
+        why="Each of both would overwrite what the other has written, and the result would depend on their "
+        "order in a way that no paper describes.",
+        example='attend p2p "cat"->"dog" | attend masactrl',
+        mend='attend p2p "cat"->"dog"',
+    ),
+}

@@ -1,0 +1,90 @@
+"""What is wrong, where, and what to type instead: as data, as text with a caret, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from retouch.lang.codes import CODES
+from retouch.lang.page import Page
+from retouch.lang.syntax import Span
+
+Note = tuple[str, Span | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. Its span counts characters of the normalised text of `source`, or of the recipe itself."""
+
+    code: str
+    message: str
+    span: Span
+    label: str = ""
+    help: str = ""
+    notes: tuple[Note, ...] = ()
+    severity: str = "error"
+    source: str | None = None
+
+    def render(self, text: str, name: str | None = None) -> str:
+        """The finding as people read it, with the line it is about."""
+        page = Page(text, name or self.source or "recipe")
+        edge = page.gutter(self.span)
+        lines = [f"{self.severity}[{self.code}]: {self.message}", *page.frame(self.span, self.label)]
+        if self.help:
+            lines.append(f"{edge} = help: {self.help}")
+        for message, span in self.notes:
+            lines.append(f"{edge} = note: {message}")
+            if span:
+                lines += page.frame(span)[1:]
+        return "\n".join(lines)
+
+    def as_json(self, text: str) -> dict[str, Any]:
+        """The finding as editors read it; lines and columns count from 1, columns in characters."""
+        page = Page(text, self.source or "recipe")
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "label": self.label,
+            "help": self.help,
+            "notes": [{"message": message, **(page.place(span) if span else {})} for message, span in self.notes],
+            "source": self.source,
+            **page.place(self.span),
+        }
+
+
+class Report:
+    """The findings of one check, each place and code once."""
+
+    def __init__(self) -> None:
+        self.items: list[Diagnostic] = []
+        self.seen: set[tuple[str, Span, str | None]] = set()
+
+    def add(
+        self,
+        code: str,
+        span: Span,
+        *,
+        label: str = "",
+        notes: tuple[Note, ...] = (),
+        source: str | None = None,
+        **facts: Any,
+    ) -> None:
+        """Report a code of the table at a place; the facts fill its message and its help."""
+        if (code, span, source) in self.seen:
+            return
+        self.seen.add((code, span, source))
+        row = CODES[code]
+        try:
+            message, mend = row.message.format_map(facts), row.help.format_map(facts)
+        except KeyError as error:
+            raise TypeError(f"{code} '{row.name}' needs the fact {error}") from None
+        self.items.append(Diagnostic(code, message, span, label, mend, tuple(notes), row.severity, source))
+
+    def sorted(self) -> list[Diagnostic]:
+        """All findings in the order of the text, those of the recipe itself first."""
+        return sorted(self.items, key=lambda item: (item.source or "", item.span.start, item.code))
+
+    def errors(self) -> list[Diagnostic]:
+        """The findings that forbid a run, in the order of the text."""
+        return [item for item in self.sorted() if item.severity == "error"]

@@ -1,0 +1,54 @@
+"""Places in a text: line and column, and carets under what is meant."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from retouch.lang.syntax import Span
+
+
+def normal(text: str) -> str:
+    """The text as every span counts it: no byte order mark, lines that end with a line feed."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+class Page:
+    """A text by lines, for showing places in it."""
+
+    def __init__(self, text: str, name: str):
+        self.text = normal(text)
+        self.name = name
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of a place, from 1."""
+        return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
+
+    def place(self, span: Span) -> dict[str, list[int]]:
+        """Both ends of a span, as JSON has them."""
+        return {"start": list(self.position(span.start)), "end": list(self.position(span.end))}
+
+    def gutter(self, span: Span) -> str:
+        """The space that line numbers take."""
+        return " " * len(str(self.position(span.start)[0]))
+
+    def frame(self, span: Span, label: str = "") -> list[str]:
+        """The place, its line, and carets under it."""
+        line, column = self.position(span.start)
+        shown = self.text.split("\n", line)[line - 1]
+        before, marked = shown[: column - 1], shown[column - 1 : column - 1 + span.end - span.start]
+        lead = "".join("\t" if char == "\t" else " " * cells(char) for char in before)
+        carets = "^" * max(1, sum(map(cells, marked)))
+        edge = self.gutter(span)
+        return [
+            f"{edge}--> {self.name}:{line}:{column}",
+            f"{edge} |",
+            f"{line} | {shown}",
+            f"{edge} | {lead}{carets} {label}".rstrip(),
+        ]
+
+
+def cells(char: str) -> int:
+    """How many cells of a terminal a character takes."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -1,0 +1,20 @@
+"""The words that the language itself reserves."""
+
+FAMILIES = (
+    "open",
+    "model",
+    "invert",
+    "tune",
+    "attend",
+    "guide",
+    "mask",
+    "blend",
+    "sample",
+    "decode",
+    "save",
+    "sheet",
+    "measure",
+    "require",
+)
+KEYWORDS = ("retouch", "use", "let", "def", "defaults")  # a statement may begin with one
+RESERVED = (*KEYWORDS, "as", "true", "false")  # each only where it has its meaning; elsewhere they are names
