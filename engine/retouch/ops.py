@@ -176,7 +176,9 @@ async def together(
     """
     for touch in record:
         if touch.scale[0] != touch.scale[1]:
-            raise ValueError(f"a recording is of one scale, since maps of several sizes do not add; this is {touch.scale}")
+            raise ValueError(
+                f"a recording is of one scale, since maps of several sizes do not add; this is {touch.scale}"
+            )
     controls, seen = tuple(attention), [AttentionMaps() for _ in record]
     lock = _Lockstep(branches)
     try:

@@ -48,7 +48,9 @@ class Pass:
         views: list[tuple[slice, list[ScopeView]]] = []
         start = 0
         for group in groups:
-            views.append((slice(start, start + len(group.rows)), [_view(group, scope, start) for scope in group.scopes]))
+            views.append(
+                (slice(start, start + len(group.rows)), [_view(group, scope, start) for scope in group.scopes])
+            )
             start += len(group.rows)
         return Pass(views)
 
@@ -100,7 +102,9 @@ class Pass:
 
 def _view(group: Group, scope: Scope, start: int) -> ScopeView:
     roles = [role[scope.depth :] for role in group.roles[scope.start : scope.stop]]
-    return ScopeView(scope, slice(start + scope.start, start + scope.stop), roles, [AttentionMaps()] * len(scope.record))
+    return ScopeView(
+        scope, slice(start + scope.start, start + scope.stop), roles, [AttentionMaps()] * len(scope.record)
+    )
 
 
 class _Maps:
@@ -145,7 +149,8 @@ class SiteProcessor:
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
     ) -> Tensor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = _heads(attn, attn.to_q(hidden_states)), _heads(attn, attn.to_k(context)), _heads(attn, attn.to_v(context))
+        projected = (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
+        q, k, v = (_heads(attn, rows) for rows in projected)
         wanted = q.dtype
         if attn.upcast_attention:  # SD 2.1: half-precision scores overflow
             q, k, v = q.float(), k.float(), v.float()

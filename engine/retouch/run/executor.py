@@ -100,12 +100,7 @@ class Executor:
                     going = True
 
     def _tick(self, waiting: Sequence[Task]) -> None:
-        asked = [
-            (task, i)
-            for task in waiting
-            for i in range(len(task._parts))
-            if task._replies[i] is _MISSING
-        ]
+        asked = [(task, i) for task in waiting for i in range(len(task._parts)) if task._replies[i] is _MISSING]
         # gradients wait for each other: one backward pass for all images
         ready = [(t, i) for t, i in asked if not isinstance(t._parts[i], Backward)] or asked
         parts = [task._parts[i] for task, i in ready]

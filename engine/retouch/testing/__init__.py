@@ -1,0 +1,1 @@
+"""What plugin authors test with: models without weights, and the laws that every stage keeps."""

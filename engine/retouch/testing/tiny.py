@@ -1,0 +1,73 @@
+"""Random models of a few thousand parameters: they test structure and numerics, not pictures."""
+
+from __future__ import annotations
+
+import torch
+
+from retouch.denoiser import Denoiser
+from retouch.models.sites import attention_sites
+from retouch.run.network import UNetCore
+from retouch.schedule import PredictionKind, Schedule
+from retouch.values import Canvas, Edit, Latents, Prompt
+
+TOKENS, WIDTH, CHANNELS, CELLS = 7, 32, 4, 8
+
+
+def tiny_core(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32) -> UNetCore:
+    """A UNet of the Stable Diffusion shape with two levels, on 8x8 latents."""
+    from diffusers import UNet2DConditionModel
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=CELLS,
+            in_channels=CHANNELS,
+            out_channels=CHANNELS,
+            layers_per_block=1,
+            block_out_channels=(32, 64),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=WIDTH,
+            attention_head_dim=8,
+            norm_num_groups=8,
+        )
+    return UNetCore(unet.to(dtype), kind, attention_sites(unet.config))
+
+
+def tiny_model(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32) -> Denoiser:
+    """The same, as stages see it."""
+    return Denoiser(tiny_core(kind, seed, dtype))
+
+
+def schedule(steps: int) -> Schedule:
+    """Stable Diffusion's own noise levels on a DDIM grid."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    return Schedule.ddim((1 - betas).cumprod(0).tolist(), steps)
+
+
+class Draws:
+    """Seeded latents and prompts for one test."""
+
+    def __init__(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
+        self.generator, self.dtype = torch.Generator().manual_seed(seed), dtype
+
+    def tensor(self, *shape: int) -> torch.Tensor:
+        """N(0, 1)."""
+        return torch.randn(*shape, generator=self.generator, dtype=torch.float64).to(self.dtype)
+
+    def latents(self) -> Latents:
+        """A picture's worth."""
+        return Latents(self.tensor(CHANNELS, CELLS, CELLS), Canvas(CELLS * 4, CELLS * 4, 4))
+
+    def prompt(self, text: str = "a white cat") -> Prompt:
+        """An embedding that no encoder made; its words are spread over the first tokens."""
+        spans, at = [(0, 0)], 0
+        for word in text.split():
+            spans.append((at, at + len(word)))
+            at += len(word) + 1
+        spans += [(0, 0)] * (TOKENS - len(spans))
+        return Prompt(text, self.tensor(TOKENS, WIDTH), tuple(spans))
+
+    def edit(self, source: str = "a white cat", target: str = "a white dog") -> Edit:
+        """Two prompts and an empty one."""
+        return Edit(self.prompt(source), self.prompt(target), self.prompt(""))

@@ -1,0 +1,1 @@
+"""Blends: what is kept of the source."""

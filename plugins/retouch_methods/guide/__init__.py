@@ -1,0 +1,1 @@
+"""Guidance: how predictions are combined."""

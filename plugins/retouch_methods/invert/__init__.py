@@ -1,0 +1,1 @@
+"""Inversions: data that replay the source."""

@@ -1,0 +1,1 @@
+"""Pictures in and out: open, encode, decode, save."""

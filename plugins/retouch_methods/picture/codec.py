@@ -1,0 +1,25 @@
+"""Between pictures and the model's latents."""
+
+from __future__ import annotations
+
+from torch.nn import functional as F
+
+from retouch.api import Canvas, Codec, Image, Latents, call, stage
+
+
+@stage("encode", "vae", default=True)
+async def encode(image: Image, codec: Codec) -> Latents:
+    """Encode a picture to the mean of its latents, padded by its edge to the size that the model takes."""
+    height, width = image.data.shape[-2:]
+    tall, wide = codec.padded(height, width)
+    picture = F.pad(image.data[None], (0, wide - width, 0, tall - height), mode="replicate")[0]
+    latents = await call(codec.encode, picture)
+    return Latents(latents, Canvas(height, width, codec.scale, image.alpha))
+
+
+@stage("decode", "vae", default=True)
+async def decode(latents: Latents, codec: Codec) -> Image:
+    """Decode latents to a picture of the source's own size, with the source's alpha."""
+    picture = await call(codec.decode, latents.data)
+    canvas = latents.canvas
+    return Image(picture[:, : canvas.height, : canvas.width], canvas.alpha)

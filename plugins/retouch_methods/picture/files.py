@@ -1,0 +1,38 @@
+"""Pictures and masks from and to files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from retouch.api import Image, Latents, Mask, Outbox, Pictures, Range, stage
+
+
+@stage("open", "image", default=True)
+def open_image(
+    pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192)] = 0
+) -> Image:
+    """Read a picture.
+
+    path: the file; without one, the picture that the command line names.
+    caption: what the picture shows; edits replace words of it.
+    size: the most pixels of the longer side, 0 for the picture's own; smaller pictures are not enlarged.
+    """
+    return pictures.image(path, size)
+
+
+@stage("save", "image", default=True)
+def save_image(image: Image, outbox: Outbox, *, path: str = "") -> None:
+    """Write the picture, with the recipe that made it inside.
+
+    path: the file, whose ending decides the format; fields such as {name} stand for the source's name.
+    """
+    outbox.image(path, image)
+
+
+@stage("save", "mask")
+def save_mask(mask: Mask, latents: Latents, outbox: Outbox, *, path: str) -> None:
+    """Write the mask as a grey picture of the source's size: white where the picture is edited.
+
+    path: the file, whose ending decides the format.
+    """
+    outbox.mask(path, mask.pixels(latents.canvas.height, latents.canvas.width))

@@ -1,0 +1,1 @@
+"""The loop that turns a trajectory into an edited picture."""
