@@ -1,4 +1,4 @@
-"""An analytic model: data are a mixture of Gaussians, so score and inversion are exact and errors are the method's own."""
+"""An analytic model: data are a mixture of Gaussians, so score and inversion are exact, and errors the method's."""
 
 from __future__ import annotations
 
