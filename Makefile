@@ -1,0 +1,45 @@
+# All set-up is done here: a fresh machine needs Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo test lint lang laws e2e wheel bench soak clean
+
+$(STAMP): pyproject.toml .constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint .constraints.txt
+	touch $@
+
+demo: $(STAMP)  ## edit the shipped picture with the embedded model, and say where the result lies
+	@mkdir -p out
+	$(BIN)/retouch run recipes/cat_to_dog.retouch --force
+
+test: lint lang laws e2e wheel  ## all that has to hold, in under ten minutes on two cores
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+lang: $(STAMP)
+	$(BIN)/python -m pytest -q tests/lang tests/graph tests/plugins
+
+laws: $(STAMP)
+	$(BIN)/python -m pytest -q tests/run tests/laws tests/parity tests/pictures tests/models
+
+e2e: $(STAMP)
+	$(BIN)/python -m pytest -q tests/e2e
+
+wheel: $(STAMP)
+	$(BIN)/python -m pytest -q tests/wheel
+
+bench: $(STAMP)  ## the longer proofs
+	$(BIN)/python -m pytest -q -m bench tests
+
+soak: $(STAMP)  ## the longest: a million texts through the parser
+	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
+
+clean:
+	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis
