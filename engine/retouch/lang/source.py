@@ -28,7 +28,8 @@ def read(source: str | bytes, report: Report) -> str | None:
         report.add("RT123", NOWHERE, byte=error.start)
         return None
     for found in INVISIBLE.finditer(text):
-        report.add("RT118", Span(*found.span()), **invisible(found[0]))
+        what, mend = invisible(found[0])
+        report.add("RT118", Span(*found.span()), what=what, mend=mend)
     if (place := too_deep(text)) is not None:
         report.add("RT122", Span(place, place + 1), what="brackets are nested too deep", limit=LIMIT_DEPTH)
     if report.items:
@@ -36,9 +37,9 @@ def read(source: str | bytes, report: Report) -> str | None:
     return text if text.endswith("\n") else text + "\n"
 
 
-def invisible(char: str) -> dict[str, str]:
-    """What to say about a character that cannot be seen."""
-    return {"what": f"an invisible character (U+{ord(char):04X})", "mend": "delete it"}
+def invisible(char: str) -> tuple[str, str]:
+    """What to say about a character that cannot be seen, and what to do about it."""
+    return f"an invisible character (U+{ord(char):04X})", "delete it"
 
 
 def too_deep(text: str) -> int | None:

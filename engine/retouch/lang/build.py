@@ -1,0 +1,183 @@
+"""Parse tree to syntax tree, and the few mistakes that the grammar lets through."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+from typing import Any
+
+from lark import Token, Tree
+from lark.tree import Meta
+
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.lang.tokens import span_of
+
+LIMIT_DIGITS = 40
+
+
+def at(meta: Meta) -> s.Span:
+    """The place of a rule."""
+    return s.Span(meta.start_pos, meta.end_pos)
+
+
+class Builder:
+    """One method for each rule of the grammar, in the grammar's order."""
+
+    def __init__(self, text: str, report: Report):
+        self.text, self.report = text, report
+
+    def build(self, tree: Tree[Token]) -> Any:
+        """What a rule stands for, made from what its parts stand for."""
+        kids = [self.build(kid) if isinstance(kid, Tree) else kid for kid in tree.children]
+        return getattr(self, tree.data)(tree.meta, kids)
+
+    def start(self, meta, kids):
+        return tuple(kids)
+
+    def version(self, meta, kids):
+        return s.Version(self.number(meta, kids), span=at(meta))
+
+    def use(self, meta, kids):
+        path, alias = kids
+        return s.Use(path, alias and self.word(alias), span=at(meta))
+
+    def let(self, meta, kids):
+        names, value = kids
+        return s.Let(names if isinstance(names, tuple) else (self.word(names),), value, span=at(meta))
+
+    def targets(self, meta, kids):
+        return tuple(map(self.word, kids))
+
+    def definition(self, meta, kids):
+        name, params, body = kids
+        return s.Def(self.word(name), params or (), body, span=at(meta))
+
+    def params(self, meta, kids):
+        return tuple(kids)
+
+    def param(self, meta, kids):
+        name, default = kids
+        return s.Param(self.word(name), default, span=at(meta))
+
+    def defaults(self, meta, kids):
+        return s.Defaults(tuple(kids), span=at(meta))
+
+    def binding(self, meta, kids):
+        name, flow = kids
+        head = flow.parts[0]
+        if isinstance(head, s.List) and head.items and not any(isinstance(item, s.Ref) for item in head.items):
+            self.report.add("RT115", head.span, name=str(name))
+        return s.Binding(self.word(name), flow, span=at(meta))
+
+    def flow(self, meta, kids):
+        pairs = enumerate(pairwise(kids), 1)
+        breaks = tuple(i for i, (a, b) in pairs if "\n" in self.text[a.span.end : b.span.start])
+        return s.Flow(tuple(kids), span=at(meta), breaks=breaks)
+
+    def plain(self, meta, kids) -> s.Stage | s.Bad:
+        family, *rest = kids
+        methods = tuple(kid for kid in rest if isinstance(kid, s.Word))
+        options = tuple(kid for kid in rest if isinstance(kid, s.Option))
+        operand = [kid for kid in rest if not isinstance(kid, s.Word | s.Option)]
+        return self.stage(meta, self.word(family), methods, operand, options)
+
+    def stage(self, meta, family, methods, operand, options):
+        """A list of names where the method stands is a list of methods."""
+        if not methods and operand and names_only(operand[0]):
+            methods = tuple(s.Word(item.name, span=item.span) for item in operand.pop(0).items)
+        self.check_operand(operand)
+        return s.Stage(family, methods, tuple(operand), tuple(options), span=at(meta))
+
+    def check_operand(self, operand):
+        """One lone text or list, or changes side by side; a text beside anything has lost an arrow."""
+        lone = next((i for i, item in enumerate(operand) if isinstance(item, s.Text | s.List)), None)
+        if lone is None or len(operand) == 1:
+            return
+        first, second = operand[lone : lone + 2] if lone + 1 < len(operand) else operand[lone - 1 :]
+        if isinstance(first, s.Text) and isinstance(second, s.Remove):
+            self.report.add("RT106", s.Span(second.span.start, second.span.start + 1))
+        elif isinstance(first, s.Text) and isinstance(second, s.Text | s.Weigh | s.List):
+            self.report.add("RT106", s.Span(first.span.end, second.span.start + 1))
+        else:
+            self.report.add("RT120", second.span, what="a second operand", before="the first, and a stage has one")
+
+    def method(self, meta, kids):
+        return self.word(kids[0])
+
+    def call(self, meta, kids):
+        name, args = self.word(kids[0]), kids[1] or []
+        plain = tuple(arg for arg in args if not isinstance(arg, s.Option))
+        named = tuple(arg for arg in args if isinstance(arg, s.Option))
+        if plain + named != tuple(args):
+            late = next(arg for i, arg in enumerate(args) if i and arg in plain and args[i - 1] in named)
+            self.report.add("RT120", late.span, what="a value without a name", before="one with a name")
+        return s.Call(name, plain, named, span=at(meta))
+
+    def args(self, meta, kids):
+        return kids
+
+    def option(self, meta, kids):
+        name, value = kids
+        return s.Option(self.word(name), value, span=at(meta))
+
+    def replace(self, meta, kids):
+        return s.Replace(*kids, span=at(meta))
+
+    def weigh(self, meta, kids):
+        return s.Weigh(*kids, span=at(meta))
+
+    def add(self, meta, kids):
+        return s.Add(*kids, span=at(meta))
+
+    def remove(self, meta, kids):
+        return s.Remove(kids[0], span=at(meta))
+
+    def true(self, meta, kids):
+        return s.Bool(True, span=at(meta))
+
+    def false(self, meta, kids):
+        return s.Bool(False, span=at(meta))
+
+    def paren(self, meta, kids):
+        if len(kids) > 1:
+            return s.Row(tuple(kids), span=at(meta))
+        changes = kids[0].changes if isinstance(kids[0], s.Group) else tuple(kids)
+        return s.Group(changes, span=at(meta))
+
+    def member(self, meta, kids):
+        return s.Group(tuple(kids), span=at(meta)) if len(kids) > 1 else kids[0]
+
+    def items(self, meta, kids):
+        broken = "\n" in self.text[meta.start_pos : meta.end_pos]
+        return s.List(tuple(kid for kid in kids if kid is not None), span=at(meta), broken=broken)
+
+    def string(self, meta, kids):
+        value = json.loads(kids[0])
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            self.report.add("RT103", span_of(kids[0]), what="half of a pair of characters", mend="write the character")
+            value = ""
+        return s.Text(value, span=span_of(kids[0]))
+
+    def number(self, meta, kids):
+        raw, span = str(kids[0]), span_of(kids[0])
+        if len(raw) > LIMIT_DIGITS:
+            self.report.add("RT116", span, raw=raw[:12] + "…", mend=f"at most {LIMIT_DIGITS} digits")
+            raw = "0"
+        elif math.isinf(float(raw.rstrip("%"))):
+            self.report.add("RT116", span, raw=raw, mend="a smaller one")
+            raw = "0"
+        return s.Number(raw, span=span)
+
+    def reference(self, meta, kids):
+        return s.Ref(str(kids[0]), span=span_of(kids[0]))
+
+    def word(self, token: Token) -> s.Word:
+        """A name that is no value."""
+        return s.Word(str(token), span=span_of(token))
+
+
+def names_only(value) -> bool:
+    """Whether a value is a list of names."""
+    return isinstance(value, s.List) and bool(value.items) and all(isinstance(item, s.Ref) for item in value.items)

@@ -1,0 +1,31 @@
+"""Text to syntax tree. Right recipes are read at once; wrong ones again, statement by statement, to say why."""
+
+from __future__ import annotations
+
+from lark.exceptions import UnexpectedInput
+
+from retouch.lang import syntax as s
+from retouch.lang import tables
+from retouch.lang.build import Builder
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.margin import check_margin, check_version
+from retouch.lang.recover import LIMIT_ERRORS, recover
+from retouch.lang.source import comments, read
+
+
+def parse(source: str | bytes) -> tuple[s.Recipe, list[Diagnostic]]:
+    """A tree, and what is wrong with the text. The tree is whole exactly when nothing is."""
+    report = Report()
+    text = read(source, report)
+    if text is None:
+        return s.Recipe(()), report.sorted()
+    try:
+        statements = Builder(text, report).build(tables.strict().parse(text))
+    except UnexpectedInput as refused:
+        statements = recover(text, report)
+        if not report.items:
+            place = min(refused.pos_in_stream or 0, len(text) - 1)
+            report.add("RT100", s.Span(place, place + 1), mend='a line is a flow such as: open "cat.png" | invert ddim')
+    check_margin(text, statements, report)
+    check_version(statements, report)
+    return s.Recipe(statements, tuple(comments(text)), span=s.Span(0, len(text))), report.sorted()[:LIMIT_ERRORS]
