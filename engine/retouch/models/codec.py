@@ -1,0 +1,36 @@
+"""Pictures to latents and back, in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """The VAE, with latents scaled to about unit variance, as the network knows them."""
+
+    vae: AutoencoderKL
+    scale: int  # pixels per latent cell
+    multiple: int  # sides in pixels must be multiples of this
+    factor: float = 1.0
+    shift: float = 0.0
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """The posterior's mean.  [B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
+        mean = self.vae.encode(pictures.to(self.vae.dtype) * 2 - 1).latent_dist.mean
+        return (mean - self.shift) * self.factor
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W], clamped to [0, 1]"""
+        pictures = self.vae.decode(latents.to(self.vae.dtype) / self.factor + self.shift).sample
+        return (pictures / 2 + 0.5).clamp(0, 1)
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The least size that holds this one and that the network can take."""
+        return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
