@@ -1,0 +1,162 @@
+"""The JSON form of a recipe, which keeps all that the text keeps.
+
+{"retouch": 1, "statements": [node, …], "lines": [{"line": 3, "text": "# why"}, …]}: a node is
+{"is": kind, …fields}, a name is a string, and what is empty is left out. `lines` are the comments and
+blank lines of the laid out text, by number; one that is `behind` stands behind a statement's own line.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from retouch.lang import syntax as s
+from retouch.lang.format import format_recipe
+from retouch.lang.parse import parse
+
+VERSION = 1
+HIDDEN = ("span", "comments")
+KINDS = {
+    kind.__name__.lower(): kind
+    for kind in vars(s).values()
+    if isinstance(kind, type) and issubclass(kind, s.Node) and kind not in (s.Node, s.Word, s.Bad, s.Broken, s.Recipe)
+}
+
+
+def to_json(recipe: s.Recipe, text: str = "") -> dict[str, Any]:
+    """The recipe as JSON; `text` is what it was read from. A recipe with mistakes is a ValueError."""
+    laid = format_recipe(recipe, text)
+    tree = parse(laid)[0]
+    return {"retouch": VERSION, "statements": node_json(tree.statements), "lines": lines_json(laid, tree)}
+
+
+def from_json(data: Any) -> str:
+    """The laid out text of a recipe in JSON; data that are no recipe are a ValueError."""
+    check_keys(data, {"retouch", "statements", "lines"}, "the recipe")
+    if data.get("retouch") != VERSION:
+        raise ValueError(f"'retouch' must be {VERSION}, and is {data.get('retouch')!r}")
+    recipe = s.Recipe(read(data.get("statements", []), tuple[s.Statement, ...], "statements"))
+    text = with_lines(format_recipe(recipe), data.get("lines", []))
+    tree, found = parse(text)
+    if tree != recipe:
+        raise ValueError(f"this is not a recipe: {found[0].message if found else 'a name or a number is misspelt'}")
+    return text
+
+
+def node_json(value: Any) -> Any:
+    """A node, or what stands in a field of one."""
+    if isinstance(value, tuple):
+        return [node_json(item) for item in value]
+    if isinstance(value, s.Word):
+        return value.name
+    if isinstance(value, s.Node):
+        fields = {
+            name: node_json(getattr(value, name)) for name in type(value).__dataclass_fields__ if name not in HIDDEN
+        }
+        kept = {
+            name: item for name, item in fields.items() if item not in (None, []) and (name, item) != ("broken", False)
+        }
+        return {"is": type(value).__name__.lower(), **kept}
+    return value
+
+
+def lines_json(laid: str, tree: s.Recipe) -> list[dict[str, Any]]:
+    """The comments and blank lines of a laid out text."""
+    lines = [{"line": number, "text": ""} for number, line in enumerate(laid.split("\n")[:-1], 1) if not line]
+    for comment in tree.comments:
+        number = laid.count("\n", 0, comment.span.start) + 1
+        behind = {} if comment.own_line else {"behind": True}
+        lines.append({"line": number, "text": comment.text, **behind})
+    return sorted(lines, key=lambda line: line["line"])
+
+
+def with_lines(laid: str, lines: Any) -> str:
+    """A laid out text with comments and blank lines put back."""
+    code = laid.split("\n")[:-1]
+    for i, line in enumerate(read_lines(lines)):
+        number, text = line["line"], line["text"]
+        if line.get("behind"):
+            if not 0 < number <= len(code):
+                raise ValueError(f"lines[{i}]: there is no line {number}")
+            code[number - 1] += f"  {text}"
+        else:
+            code.insert(number - 1, text)
+    return "".join(f"{line}\n" for line in code)
+
+
+# Reading data that anyone may have written: every key and every type is checked against syntax.py.
+
+
+def read(value: Any, hint: Any, where: str) -> Any:
+    """The value of a field that is annotated with this hint."""
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} must be a list")
+        return tuple(read(item, get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(value))
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if value is None and NoneType in kinds:
+        return None
+    if isinstance(value, dict):
+        return read_node(value, kinds, where)
+    if isinstance(value, str) and s.Word in kinds:
+        return s.Word(value)
+    if type(value) in kinds:
+        return value
+    raise ValueError(f"{where} must be {' or '.join(kind.__name__.lower() for kind in kinds)}, and is {value!r}")
+
+
+def read_node(data: dict[str, Any], kinds: tuple[type, ...], where: str) -> s.Node:
+    """A node of one of these kinds."""
+    kind = KINDS.get(data.get("is", ""))
+    if kind is None or kind not in kinds:
+        raise ValueError(f"{where}: 'is' must be {' or '.join(kind.__name__.lower() for kind in kinds)}")
+    fields = {name: field for name, field in kind.__dataclass_fields__.items() if name not in HIDDEN}
+    check_keys(data, {"is", *fields}, where)
+    hints = hints_of(kind)
+    given = {name: read(data[name], hints[name], f"{where}.{name}") for name in fields if name in data}
+    for name in fields.keys() - given.keys():
+        given[name] = absent(hints[name], f"{where}.{name}")
+    return kind(**given)
+
+
+@cache
+def hints_of(kind: type[s.Node]) -> dict[str, Any]:
+    """What the fields of a kind of node may hold."""
+    return get_type_hints(kind, dict(vars(s)))
+
+
+def absent(hint: Any, where: str) -> Any:
+    """What a field that was left out holds: what is empty for it."""
+    if get_origin(hint) is tuple:
+        return ()
+    if hint is bool:
+        return False
+    if isinstance(hint, UnionType) and NoneType in get_args(hint):
+        return None
+    raise ValueError(f"{where} is missing")
+
+
+def read_lines(data: Any) -> list[dict[str, Any]]:
+    """The comments and blank lines, in their order."""
+    if not isinstance(data, list):
+        raise ValueError("lines must be a list")
+    for i, line in enumerate(data):
+        where = f"lines[{i}]"
+        check_keys(line, {"line", "text", "behind"}, where)
+        text = line.get("text")
+        if (
+            type(line.get("line")) is not int
+            or not isinstance(text, str)
+            or (text and (text[0] != "#" or "\n" in text))
+        ):
+            raise ValueError(f"{where} must have a number as its 'line' and a comment or nothing as its 'text'")
+    return data
+
+
+def check_keys(data: Any, known: set[str], where: str) -> None:
+    """Refuse what is no object, or has keys without a meaning."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} must be an object")
+    if unknown := sorted(data.keys() - known):
+        raise ValueError(f"{where}: unknown key '{unknown[0]}'")
