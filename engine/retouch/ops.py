@@ -63,6 +63,11 @@ class Group(NamedTuple):
     roles: tuple[Role, ...]  # path of each row, outermost label first
     scopes: tuple[Scope, ...] = ()  # outermost first
 
+    @property
+    def wants_grad(self) -> bool:
+        """Whether a gradient will be asked through any of its rows."""
+        return any([row.wants_grad for row in self.rows])
+
     def labelled(self, name: str) -> Group:
         """The same group, one level further in."""
         roles = tuple([(name, *role) for role in self.roles])

@@ -50,7 +50,7 @@ def key_of(part: Part) -> tuple[str, Hashable]:
     match part:
         case Group():
             row = part.rows[0]
-            kind = "gradient" if row.wants_grad else "denoise"
+            kind = "gradient" if part.wants_grad else "denoise"
             shapes = (row.x.shape, row.prompt.embeds.shape)
             return kind, (row.model.identity, *shapes)
         case Call():
@@ -88,6 +88,7 @@ def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets)
                 batch.rows += rows_of(parts[place])
                 if buckets.fixed and first > buckets.fixed:
                     break
+        batch.bucket = max(buckets.size(batch.rows), batch.rows)  # a group may not have found room
         batches.append(batch)
         taken = set(batch.places)
         places = [place for place in places if place not in taken]

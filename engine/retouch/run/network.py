@@ -55,7 +55,7 @@ class UNetCore:
         rows = [row for group in groups for row in group.rows]
         self.present.now = Pass.of(groups)
         try:
-            with torch.set_grad_enabled(rows[0].wants_grad):
+            with torch.set_grad_enabled(groups[0].wants_grad):
                 out = self._evaluate(rows, bucket)
                 predictions = iter(self._split(rows, out))
             recorded = self.present.now.recorded()

@@ -37,7 +37,7 @@ class GaussianMixture:
     def forward(self, groups: Sequence[Group], bucket: int) -> list[Reply]:
         """Exact predictions; every row by itself, so a bucket changes nothing."""
         self.forwards.append(sum(len(group.rows) for group in groups))
-        with torch.set_grad_enabled(groups[0].rows[0].wants_grad):
+        with torch.set_grad_enabled(groups[0].wants_grad):
             return [Reply(tuple(map(self._predict, group.rows)), _no_maps(group)) for group in groups]
 
     def _predict(self, row: Row) -> Prediction:
