@@ -1,0 +1,113 @@
+"""Worlds: everything that a stage may ask for, made of random numbers, and wired to its ports by type."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from retouch.denoiser import Denoiser
+from retouch.predict import unguided
+from retouch.schedule import PredictionKind, Schedule
+from retouch.testing.gaussian import GaussianMixture
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, schedule, tiny_model
+from retouch.values import (
+    Canvas,
+    Edit,
+    Guidance,
+    Latents,
+    Mask,
+    NegativePrompt,
+    NoiseSource,
+    Prompt,
+    SourcePrompt,
+    TargetPrompt,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """One picture's ports.  Worlds of one model are neighbours: their rows may share a forward pass."""
+
+    model: Denoiser
+    latents: Latents
+    edit: Edit
+    schedule: Schedule
+    guidance: Guidance = unguided
+    noise: NoiseSource = field(default_factory=lambda: NoiseSource(0))
+    mask: Mask = field(default_factory=lambda: Mask(torch.ones(CELLS, CELLS), scale=4))
+
+    def call(self, stage: Callable[..., Any], **given: Any) -> Any:
+        """The stage, called with ports by their types; `given` are its options, and ports by name."""
+        parameters = inspect.signature(stage).parameters.values()
+        ports = [
+            given.pop(p.name) if p.name in given else self._port(p) for p in parameters if p.kind is not p.KEYWORD_ONLY
+        ]
+        return stage(*ports, **given)
+
+    def null_edit(self) -> World:
+        """The same picture, and nothing to change."""
+        return replace(self, edit=replace(self.edit, target=self.edit.source))
+
+    def neighbour(self, seed: int) -> World:
+        """Another picture beside this one."""
+        draws = Draws(seed, self.latents.data.dtype)
+        noise = replace(self.noise, seed=seed)
+        return replace(self, latents=draws.latents(), edit=_edit(self.model, draws), noise=noise)
+
+    def _port(self, parameter: inspect.Parameter) -> Any:
+        if parameter.default is not parameter.empty:
+            return parameter.default
+        name = parameter.annotation if isinstance(parameter.annotation, str) else _name(parameter.annotation)
+        ports = {
+            "Denoiser": self.model,
+            "Latents": self.latents,
+            "Edit": self.edit,
+            "SourcePrompt": _as(SourcePrompt, self.edit.source),
+            "TargetPrompt": _as(TargetPrompt, self.edit.target),
+            "NegativePrompt": _as(NegativePrompt, self.edit.negative),
+            "Schedule": self.schedule,
+            "Guidance": self.guidance,
+            "NoiseSource": self.noise,
+            "Mask": self.mask,
+        }
+        if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
+            raise TypeError(f"a world has no {bare}; give port '{parameter.name}' by name")
+        return ports[bare]
+
+
+def tiny_world(
+    kind: PredictionKind = "epsilon", *, steps: int = 6, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> World:
+    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser."""
+    model, draws = tiny_model(kind, dtype=dtype), Draws(seed, dtype)
+    grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
+    return World(model, draws.latents(), draws.edit(), grid)
+
+
+def gaussian_world(*, steps: int = 10, seed: int = 0, dtype: torch.dtype = torch.float64) -> World:
+    """A true denoiser in closed form, without attention: errors are the method's own."""
+    draws = Draws(seed, dtype)
+    core = GaussianMixture(draws.tensor(2, CHANNELS, CELLS, CELLS))
+    model = Denoiser(core)
+    picture = core.means[0] + core.spread * draws.tensor(CHANNELS, CELLS, CELLS)
+    latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))
+    return World(model, latents, _edit(model, draws), schedule(steps))
+
+
+def _edit(model: Denoiser, draws: Draws) -> Edit:
+    core = model.core
+    if isinstance(core, GaussianMixture):
+        return Edit(core.prompt(component=0), core.prompt(component=1), core.prompt())
+    return draws.edit()
+
+
+def _name(annotation: Any) -> str:
+    return "Guidance" if annotation is Guidance else annotation.__name__
+
+
+def _as(kind: type[Prompt], prompt: Prompt) -> Prompt:
+    return kind(prompt.text, prompt.embeds, prompt.spans)
