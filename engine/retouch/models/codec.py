@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Codec:
 
     def encode(self, pictures: Tensor) -> Tensor:
         """The posterior's mean.  [B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
-        mean = self.vae.encode(pictures.to(self.vae.dtype) * 2 - 1).latent_dist.mean
-        return (mean - self.shift) * self.factor
+        (posterior,) = self.vae.encode(pictures.to(self.vae.dtype) * 2 - 1, return_dict=False)
+        return (posterior.mean - self.shift) * self.factor
 
     def decode(self, latents: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, 3, H, W], clamped to [0, 1]"""
-        pictures = self.vae.decode(latents.to(self.vae.dtype) / self.factor + self.shift).sample
-        return (pictures / 2 + 0.5).clamp(0, 1)
+        cells: Any = latents.to(self.vae.dtype) / self.factor + self.shift
+        return (self.vae.decode(cells, return_dict=False)[0] / 2 + 0.5).clamp(0, 1)
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """The least size that holds this one and that the network can take."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -54,8 +55,8 @@ class LoadedModel:
     @property
     def codec(self) -> Codec:
         """Pictures to latents and back."""
-        config = self.vae.config
-        return Codec(self.vae, self.info.scale, self.info.multiple, config.scaling_factor, config.shift_factor or 0.0)
+        factor, shift = self.vae.config["scaling_factor"], self.vae.config["shift_factor"] or 0.0
+        return Codec(self.vae, self.info.scale, self.info.multiple, factor, shift)
 
     @property
     def text(self) -> TextEncoder:
@@ -116,7 +117,7 @@ def _text_encoder(info: ModelInfo, device: str, dtype: torch.dtype) -> CLIPTextM
         dtype,
     )
     # A buffer that is not stored, so that it is still without memory.
-    model.embeddings.position_ids = torch.arange(info.tokens, device=device)[None]
+    model.embeddings.register_buffer("position_ids", torch.arange(info.tokens, device=device)[None], persistent=False)
     return model
 
 
