@@ -1,0 +1,103 @@
+"""Open a picture file that may be anything, and look no further than its header."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+MAX_PIXELS = 40_000_000
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+class Unreadable(ValueError):
+    """A plain sentence: what is wrong with the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInfo:
+    """What the header says; sides as seen upright."""
+
+    path: Path
+    width: int
+    height: int
+    mode: str  # as Pillow names it: RGB, RGBA, L, P, CMYK, I;16 ...
+    format: str  # PNG, JPEG, WEBP, TIFF or BMP
+
+
+def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> PictureInfo:
+    """Read the header only: a file that claims to be huge costs nothing."""
+    with opened(path, max_pixels) as image:
+        width, height = image.size[::-1] if orientation(image) > 4 else image.size
+        return PictureInfo(Path(path), width, height, image.mode, _format(image))
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
+    """The picture, not decoded yet; whatever the decoder trips over becomes Unreadable."""
+    from PIL import Image, UnidentifiedImageError
+
+    _check_file(Path(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd tags and big pictures; the second we refuse below
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(path, image.size, max_pixels)
+                yield image
+    except Unreadable:
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable(
+            f"'{path}' is not a PNG, JPEG, WebP, TIFF or BMP picture, or its beginning is damaged"
+        ) from None
+    except Image.DecompressionBombError:
+        raise Unreadable(f"'{path}' is larger than {max_pixels / 1e6:g} megapixels") from None
+    except MemoryError:
+        raise Unreadable(f"'{path}' does not fit into memory") from None
+    except Exception as why:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error ...
+        raise Unreadable(f"'{path}' is damaged or cut off ({why})") from None
+
+
+def orientation(image: Image) -> int:
+    """EXIF's 1 to 8, as far as it stands before the pixels; 1 is upright.  Pillow turns TIFFs itself."""
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # a damaged tag is no reason to refuse the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise Unreadable(f"'{path}' is a folder")
+        if not path.exists():
+            raise Unreadable(f"'{path}' does not exist")
+        if not path.is_file():
+            raise Unreadable(f"'{path}' is not a regular file")
+        if path.stat().st_size == 0:
+            raise Unreadable(f"'{path}' is empty")
+        path.open("rb").close()
+    except OSError as why:
+        raise Unreadable(f"'{path}' cannot be opened: {why.strerror}") from None
+
+
+def _check_size(path: object, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise Unreadable(f"'{path}' is {width} x {height} pixels; at most {max_pixels / 1e6:g} megapixels are read")
+
+
+def _format(image: Image) -> str:
+    """Telephones put a second picture behind the first and call it MPO; it is a JPEG."""
+    return "JPEG" if image.format == "MPO" else str(image.format)

@@ -1,0 +1,74 @@
+"""Read a picture file as 8-bit sRGB, upright, and say what had to be converted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retouch.pictures.colour import to_srgb
+from retouch.pictures.opening import MAX_PIXELS, opened, orientation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture in memory, and what was lost or changed on the way."""
+
+    rgb: NDArray[np.uint8]  # [H, W, 3], sRGB
+    alpha: NDArray[np.uint8] | None  # [H, W], 255 is opaque
+    notices: tuple[str, ...]
+
+
+def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode a picture; `size` scales the longer side down to so many pixels, never up."""
+    import numpy as np
+
+    with opened(path, max_pixels) as image:
+        turned = orientation(image)
+        notices = ["first of several pictures in the file"] if _has_more(image) else []
+        converted, changes = to_srgb(image)
+        pixels = np.asarray(_scaled(_upright(converted, turned), size))
+    alpha = pixels[..., 3].copy() if pixels.shape[2] == 4 else None
+    return Picture(np.ascontiguousarray(pixels[..., :3]), alpha, (*notices, *changes))
+
+
+def _has_more(image: Image) -> bool:
+    """Whether frames or pages follow; asks for the second only, since counting them can take for ever."""
+    if image.format == "MPO":
+        return False  # what follows is a thumbnail or a depth map
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    image.seek(0)
+    return True
+
+
+def _upright(image: Image, orientation: int) -> Image:
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _scaled(image: Image, size: int | None) -> Image:
+    from PIL.Image import Resampling
+
+    longer = max(image.size)
+    if size is None or longer <= size:
+        return image
+    width, height = (max(1, round(side * size / longer)) for side in image.size)
+    return image.resize((width, height), Resampling.LANCZOS)
