@@ -76,6 +76,11 @@ class Scene:
         return str(self[-2])
 
     @property
+    def option_before(self) -> str:
+        """The word before the '=' that stands before the name before it."""
+        return str(self[-3])
+
+    @property
     def value(self) -> Token | None:
         """What stands after the first '=', if that was read."""
         read = self.tokens[: self.index]

@@ -58,7 +58,7 @@ class SlipBuilder(Builder):
             methods = (self.word(items.pop(0).token),)
         for i, item in enumerate(items):
             if isinstance(item, Bare):
-                self.stray_word(item.token, items[i - 1] if i else None, items[i:])
+                self.stray_word(item.token, items[i - 1] if i else None, items[i:], methods)
                 if item.token in FAMILIES:
                     return s.Bad(span=at(meta))
                 return s.Stage(family, methods, tuple(operand), tuple(options), span=at(meta))
@@ -72,13 +72,15 @@ class SlipBuilder(Builder):
                 operand.append(item)
         return self.stage(meta, family, methods, operand, options)
 
-    def stray_word(self, token: Token, before: s.Node | None, rest: list) -> None:
+    def stray_word(self, token: Token, before: s.Node | None, rest: list, methods: tuple[s.Word, ...]) -> None:
         """A word in a stage that is no method: an option without '=', a stage without '|', or text without quotes."""
         words = unquoted(rest)
         if len(words) > 1 and str(words[1]) in self.made:
             self.report.add("RT109", span_of(token), mend=f"{token}={words[1]}")
         elif token in FAMILIES:
             self.report.add("RT104", span_of(token), word=str(token))
+        elif before is None and methods and methods[0].name in FAMILIES:
+            self.report.add("RT104", methods[0].span, word=methods[0].name)
         else:
             lost = isinstance(before, s.Option) and isinstance(before.value, s.Ref)
             start = before.value.span.start if isinstance(before, s.Option) and lost else span_of(token).start
