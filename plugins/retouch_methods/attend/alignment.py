@@ -1,0 +1,115 @@
+"""Which token of the source each token of the target stands for.  Hertz et al. 2022, arXiv:2208.01626, section 3.2.
+
+Prompts are their tokens' spans: the start first, then the words, then the end and padding.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from retouch.api import Prompt
+
+How = Literal["auto", "replace", "refine", "replace_official"]
+
+
+class Alignment(NamedTuple):
+    """What the target's maps are made of: the source's maps @ matrix, or for new tokens their own.
+
+    matrix: Tensor  # [source tokens, target tokens], zero in the columns of new tokens
+    aligned: Tensor  # [target tokens], 0 for new tokens, 1 for the others
+    """
+
+    matrix: Tensor
+    aligned: Tensor
+
+
+def alignment(source: Prompt, target: Prompt, how: How) -> Alignment:
+    """Align the tokens of two prompts, word by word ("replace") or as two sequences ("refine")."""
+    before, after = _words(source), _words(target)
+    if how == "refine" or (how == "auto" and len(before) != len(after)):
+        matrix = _refine(source, target)
+        return Alignment(matrix, matrix.sum(0))
+    if len(before) != len(after):
+        raise ValueError(
+            f"'replace' swaps word for word, and the prompts have {len(before)} and {len(after)} words; "
+            'write as many words in both, or use align="refine"'
+        )
+    matrix = _replace(source, target, official=how == "replace_official")
+    return Alignment(matrix, torch.ones(len(target.spans)))
+
+
+def tokens_of(prompt: Prompt, words: str) -> list[int]:
+    """Where the prompt has these words; a prompt that has not is refused."""
+    found = prompt.positions(words)
+    if not found:
+        raise ValueError(f"the target prompt '{prompt.text}' has no '{words}'; name words as they stand in it")
+    return list(found)
+
+
+def _replace(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
+    """Word n for word n: token for token where they have as many, else each spread evenly over all of the other's.
+
+    official: after the last word that differs, the authors' code aligns by position, whatever the lengths before.
+    """
+    matrix = torch.zeros(len(source.spans), len(target.spans))
+    pairs = list(zip(_words(source), _words(target), strict=True))
+    while pairs and pairs[-1][0][0] == pairs[-1][1][0]:
+        pairs.pop()  # what follows the last word that differs is the tail
+    matrix[0, 0] = 1
+    i = j = 1
+    for (_, n), (_, m) in pairs:
+        matrix[i : i + n, j : j + m] = torch.eye(n) if n == m else torch.ones(n, m) / m
+        i, j = i + n, j + m
+    tail = torch.arange(j, len(target.spans))
+    if official:
+        tail = tail[: len(source.spans) - i]
+        matrix[tail, tail] = 1
+    else:
+        matrix[(tail + i - j).clamp(max=len(source.spans) - 1), tail] = 1
+    return matrix
+
+
+def _refine(source: Prompt, target: Prompt) -> Tensor:
+    """Tokens that both have, in order; the end to the end, and padding to the padding at its place."""
+    matrix = torch.zeros(len(source.spans), len(target.spans))
+    before, after = _pieces(source), _pieces(target)
+    matrix[0, 0] = matrix[len(before) + 1, len(after) + 1] = 1
+    for j, i in _needleman_wunsch(before, after):
+        matrix[i + 1, j + 1] = 1
+    padding = torch.arange(len(after) + 2, len(target.spans))
+    matrix[padding.clamp(len(before) + 2, len(source.spans) - 1), padding] = 1
+    return matrix
+
+
+def _needleman_wunsch(x: list[str], y: list[str]) -> list[tuple[int, int]]:
+    """(place in y, place in x) of what is the same: gap 0, match 1, mismatch -1; ties go left, then up."""
+    score = [[0] * (len(y) + 1) for _ in range(len(x) + 1)]
+    for i, a in enumerate(x, 1):
+        for j, b in enumerate(y, 1):
+            score[i][j] = max(score[i][j - 1], score[i - 1][j], score[i - 1][j - 1] + (1 if a == b else -1))
+    same: list[tuple[int, int]] = []
+    i, j = len(x), len(y)
+    while i and j:
+        if score[i][j] == score[i][j - 1]:
+            j -= 1
+        elif score[i][j] == score[i - 1][j]:
+            i -= 1
+        else:
+            i, j = i - 1, j - 1
+            same.append((j, i))
+    return same
+
+
+def _words(prompt: Prompt) -> list[tuple[str, int]]:
+    """What stands between spaces, and how many tokens each has."""
+    found = [(m[0].casefold(), *m.span()) for m in re.finditer(r"\S+", prompt.text)]
+    return [(word, sum(s < b and a < e for a, b in prompt.spans if a < b)) for word, s, e in found]
+
+
+def _pieces(prompt: Prompt) -> list[str]:
+    """The text of each token that has one."""
+    return [prompt.text[a:b].casefold() for a, b in prompt.spans if a < b]

@@ -1,0 +1,78 @@
+"""Prompt-to-Prompt.  Hertz et al. 2022, arXiv:2208.01626, alg. 1: word swap, refinement and re-weighting."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from retouch.api import Edit, Range, SiteCall, Touch, stage
+from retouch_methods.attend.alignment import alignment, tokens_of
+
+
+@stage(
+    "attend",
+    "p2p",
+    paper="arXiv:2208.01626",
+    touches=(
+        Touch("cross", "replace", "probs", until="cross_replace"),
+        Touch("cross", "replace", "probs", until="word_replace"),
+        Touch("self", "replace", "qk", until="self_replace"),
+    ),
+)
+def p2p(
+    edit: Edit,
+    *,
+    cross_replace: Annotated[float, Range(0, 1)] = 0.8,
+    self_replace: Annotated[float, Range(0, 1)] = 0.4,
+    words: tuple[str, ...] = (),
+    word_replace: Annotated[float, Range(0, 1)] = 0.0,
+    align: Literal["auto", "replace", "refine", "replace_official"] = "auto",
+    self_tokens: Annotated[int, Range(1, 65536)] = 1024,
+):
+    """Keep the source's layout: let the target attend as the source does, for the first part of the walk.
+
+    Choose it where things stay where they are and become something else: cat to dog, summer to winter, a photo to a
+    painting.  It cannot move or turn what is there, and it keeps no background by itself: that is for an inversion
+    that replays the source, or a blend.
+
+    cross_replace: fraction of the steps in which words attend where the source's words did; 0 leaves the layout of
+        words free, 1 holds the new thing to the old one's outline.
+    self_replace: fraction of the steps in which pixels attend to each other as in the source; 0 leaves shapes free,
+        1 keeps the source's whole geometry.
+    words: words of the target prompt that share maps for `word_replace` of the steps instead of `cross_replace`.
+    word_replace: their fraction; 0 never shares them, so that the new word may take its own shape.
+    align: "replace" pairs word n with word n and wants as many in both prompts, "refine" pairs what both have and
+        leaves new words their own maps, "auto" replaces if it can and else refines; "replace_official" pairs by
+        position after a word whose tokens change in number, as the authors' code does, which mixes unrelated words.
+    self_tokens: the largest self-attention that is shared, in tokens; the first release had 256.
+    """
+    if word_replace and not words:
+        raise ValueError("'word_replace' is how long 'words' share their maps, and 'words' names none")
+    matrix, aligned = alignment(edit.source, edit.target, align)
+    factor, named = torch.ones_like(aligned), torch.zeros_like(aligned)
+    for weighed, weight in edit.weights:
+        factor[tokens_of(edit.target, weighed)] = weight
+    for word in words:
+        named[tokens_of(edit.target, word)] = 1
+
+    def shared(window: Tensor):
+        """For target tokens in the window, factor · (P @ matrix + P* · new); for the others P*, as it is."""
+        theirs = (matrix * factor * window).to(edit.target.embeds)
+        own = ((1 - aligned) * factor * window + (1 - window)).to(edit.target.embeds)
+
+        def share(attn: SiteCall) -> None:
+            for source, target in attn.pairs("source", "target", role="cond"):
+                p, p_target = attn.probs[source], attn.probs[target]
+                attn.probs[target] = p @ theirs.to(p) + p_target * own.to(p)
+
+        return share
+
+    def layout(attn: SiteCall) -> None:
+        """The source's maps over the target's values: softmax(q k) of the source, without making it."""
+        if attn.q.shape[-2] <= self_tokens:
+            for source, target in attn.pairs("source", "target", role="cond"):
+                attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
+
+    return shared(1 - named), shared(named), layout
