@@ -12,7 +12,7 @@ from retouch.cards import StageCard
 
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
 FACTS = frozenset({"evaluations", "pinned", "guide", "readers"})
-ENGINE = frozenset({"steps", "guidance"})
+ENGINE = frozenset({"steps"})
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)

@@ -31,6 +31,8 @@ class Registry:
         self._methods: dict[str, dict[str, list[StageCard]]] = {}
         for card in self.cards:
             self._methods.setdefault(card.family, {}).setdefault(card.method, []).append(card)
+        # Types of which a flow holds all, since some stage takes all: attention controls, blends.
+        self.gathered = frozenset(port.type for card in self.cards for port in card.ports if port.many)
 
     @property
     def families(self) -> list[str]:

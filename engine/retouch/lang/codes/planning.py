@@ -119,4 +119,11 @@ PLANNING = {
         why="The language is fixed so that recipes keep their meaning. A few parts of it are read and checked "
         "before this version can run them.",
     ),
+    "RT415": Code(
+        "not-ours",
+        "'{path}' is there already, and retouch did not make it",
+        "save it elsewhere, or run with --force",
+        why="A recipe is run again and again, so its own results may be replaced. A file from elsewhere may be the "
+        "only one there is.",
+    ),
 }

@@ -85,4 +85,12 @@ WIRING = {
         example='attend p2p "cat"->"dog" | attend masactrl',
         mend='attend p2p "cat"->"dog"',
     ),
+    "RT311": Code(
+        "overlapping-changes",
+        "'{a}' and '{b}' change the same words of the caption",
+        "make one change of both",
+        why="All changes are made at once, so words of the caption can be part of one change only.",
+        example='open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" "cat"->"fox"',
+        mend='open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog"',
+    ),
 }

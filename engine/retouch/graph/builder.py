@@ -1,0 +1,46 @@
+"""Nodes of one graph, each piece of work once: equal stage, options and inputs are the same node."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from retouch.graph.keys import identity
+from retouch.graph.nodes import FromNode, Node
+
+
+@dataclass(slots=True)
+class Builder:
+    """Collects nodes; makers come before takers, since a node is added when all it takes is there."""
+
+    nodes: dict[str, Node] = field(default_factory=dict[str, Node])
+    _known: dict[str, str] = field(default_factory=dict[str, str])
+    _counts: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, node: Node) -> FromNode:
+        """The edge from this node, or from the one that does the same; a written one explains it best."""
+        key = identity(node)
+        if key in self._known:
+            id_ = self._known[key]
+            if self.nodes[id_].put_in and not node.put_in:
+                self.nodes[id_] = replace(node, id=id_)
+            return FromNode(id_)
+        name = f"{node.card.family}.{node.card.method}"
+        self._counts[name] += 1
+        id_ = f"{name}#{self._counts[name]}"
+        self._known[key] = id_
+        self.nodes[id_] = replace(node, id=id_)
+        return FromNode(id_)
+
+    def sinks(self) -> list[str]:
+        """Nodes that make nothing for others: they are why the graph runs."""
+        return [node.id for node in self.nodes.values() if node.card.output is None]
+
+    def needed(self, results: Iterable[str]) -> tuple[Node, ...]:
+        """The nodes that these results depend on, in the order of work."""
+        wanted: set[str] = set(results)
+        for id_ in reversed(self.nodes):
+            if id_ in wanted:
+                wanted.update(self.nodes[id_].feeds())
+        return tuple(node for id_, node in self.nodes.items() if id_ in wanted)

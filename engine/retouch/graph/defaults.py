@@ -1,0 +1,43 @@
+"""Values that no stage gives: of the command line, of the `defaults` line, of the model, of the signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from retouch.cards import Option, StageCard
+from retouch.graph import values
+from retouch.graph.calls import Given
+from retouch.graph.ports import SEED, options
+from retouch.graph.scope import near
+from retouch.graph.world import Written, from_command_line
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+
+
+class Defaults:
+    """What an option is when no stage says it; the command line wins over the recipe's own line."""
+
+    def __init__(self, lines: Mapping[str, Written], settings: Mapping[str, str], report: Report) -> None:
+        self._written = dict(lines) | {name: from_command_line(name, text) for name, text in settings.items()}
+        self._report = report
+
+    def check(self, cards: Iterable[StageCard]) -> None:
+        """Each must be an option of some stage of the recipe, and a value that it takes."""
+        known = [option for card in cards for option in options(card).values()] + [SEED]
+        for name, written in self._written.items():
+            fitting = [option for option in known if option.name == name]
+            for option in fitting:
+                values.read(option, written, self._report)
+            if not fitting:
+                mend = near(name, {option.name for option in known}) or "retouch stages lists the options of each stage"
+                self._report.add("RT222", written.name, source=written.source, name=name, mend=mend)
+
+    def of(self, option: Option, model: Mapping[str, Any]) -> Given:
+        """The option's value, and where it comes from."""
+        if (written := self._written.get(option.name)) is not None:
+            value = values.read(option, written, self._report)
+            return Given(value, written.span, written.origin, written.source)
+        if option.name in model:
+            return Given(model[option.name], s.NOWHERE, "model")
+        return Given(option.default, s.NOWHERE, "signature")

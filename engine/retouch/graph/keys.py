@@ -1,0 +1,37 @@
+"""What makes two nodes the same work: the stage, its version, its options, and what it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from retouch.graph.nodes import Edge, FromNode, Graph, Node
+
+
+def identity(node: Node) -> str:
+    """A text that is equal for equal work on nodes of one graph."""
+    return _described(node, lambda edge: edge.id)
+
+
+def node_keys(graph: Graph) -> Mapping[str, str]:
+    """The content key of each node: a digest of all that its value depends on, the same in every graph."""
+    keys: dict[str, str] = {}
+    for node in graph.nodes:
+        text = _described(node, lambda edge: keys[edge.id])
+        keys[node.id] = hashlib.sha256(text.encode()).hexdigest()
+    return keys
+
+
+def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
+    def edge(given: Edge) -> Any:
+        return maker(given) if isinstance(given, FromNode) else [given.type, dict(given.settings)]
+
+    card = node.card
+    inputs = {
+        port: [edge(each) for each in given] if isinstance(given, tuple) else edge(given)
+        for port, given in node.inputs.items()
+    }
+    stage = [card.plugin, card.family, card.method, card.version]
+    return json.dumps([stage, dict(node.options), inputs], sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,87 @@
+"""The graph of all work on one picture: immutable data, with places back in the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.cards import StageCard
+from retouch.lang.syntax import NOWHERE, Span
+
+if TYPE_CHECKING:
+    from retouch.models.catalog import ModelInfo
+
+NodeId = str
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FromNode:
+    """A value that another stage makes."""
+
+    id: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class FromEngine:
+    """A value that the engine supplies, such as a prompt or a schedule, and what it is made from."""
+
+    type: str
+    settings: Settings = field(default_factory=dict[str, Any])
+
+
+Edge = FromNode | FromEngine
+Input = Edge | tuple[FromNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One stage with everything it was given."""
+
+    id: NodeId
+    card: StageCard
+    inputs: Mapping[str, Input]
+    options: Mapping[str, Any]
+    origin: Mapping[str, str] = field(compare=False)  # option -> where its value was given
+    turn: int = field(compare=False)
+    put_in: str | None = field(default=None, compare=False)  # why, if the recipe does not say it
+    span: Span = field(default=NOWHERE, compare=False)
+
+    def edges(self) -> Iterator[tuple[str, Edge]]:
+        """Every edge with its port, the many of a port one by one."""
+        for port, given in self.inputs.items():
+            for edge in given if isinstance(given, tuple) else (given,):
+                yield port, edge
+
+    def feeds(self) -> Iterator[NodeId]:
+        """The nodes whose values this one takes."""
+        return (edge.id for _, edge in self.edges() if isinstance(edge, FromNode))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to work on. One that is not known yet stands for what the command line will name."""
+
+    path: Path
+    index: int = 0
+    caption: str | None = None
+    known: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All work on one picture, each piece once, makers before takers."""
+
+    nodes: tuple[Node, ...]
+    results: tuple[NodeId, ...]
+    item: Picture | None
+    model: ModelInfo
+
+    def node(self, id_: NodeId) -> Node:
+        return next(node for node in self.nodes if node.id == id_)

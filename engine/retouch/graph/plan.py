@@ -1,0 +1,65 @@
+"""What a graph costs: denoiser rows of each stage, told from the cards alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from retouch import cost
+from retouch.cards import Port
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A graph with the rows of each node as (least, most)."""
+
+    graph: Graph
+    rows: Mapping[str, cost.Rows]
+
+    @property
+    def total(self) -> cost.Rows:
+        return sum(least for least, _ in self.rows.values()), sum(most for _, most in self.rows.values())
+
+
+def plan(graph: Graph) -> Plan:
+    """Add up what each stage says that it costs."""
+    rows: dict[str, cost.Rows] = {}
+    facts: dict[str, Facts] = {}
+    for node in graph.nodes:
+        scope = _scope(node, facts)
+        rows[node.id] = cost.rows(node.card.rows, scope)
+        facts[node.id] = {name: cost.evaluate(said, scope) for name, said in node.card.facts.items()}
+    return Plan(graph, rows)
+
+
+def _scope(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
+    """The names that a node's costs may use; its own options win."""
+    scope: dict[str, Any] = {}
+    for port in node.card.ports:
+        if (given := node.inputs.get(port.name)) is not None:
+            for name, value in _facts(given, facts).items():
+                scope[name] = scope.get(name, 0) + value if port.many else scope.get(name, value)
+        scope.setdefault(port.name, _count(port, given))
+    for option in node.card.options:
+        scope[option.name] = scope[option.parameter] = node.options.get(option.name)
+    return scope
+
+
+def _count(port: Port, given: Input | None) -> int:
+    return len(given) if isinstance(given, tuple) else int(given is not None)
+
+
+def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
+    """What is known of the values in a port: settings of the engine's, facts of a stage, sums over many stages."""
+    match given:
+        case FromEngine(settings=settings):
+            return {name: value for name, value in settings.items() if isinstance(value, int | float)}
+        case FromNode(id=id_):
+            return dict(facts[id_])
+        case edges:
+            names = {name for edge in edges for name in facts[edge.id]}
+            return {name: sum(facts[edge.id].get(name, 0) for edge in edges) for name in names}

@@ -1,0 +1,33 @@
+"""Types of ports that the engine itself gives a meaning to; all others are made and taken by stages alone."""
+
+from __future__ import annotations
+
+from retouch.cards import Kind, Option, StageCard
+
+PROMPTS = frozenset({"SourcePrompt", "TargetPrompt", "NegativePrompt", "Edit"})
+MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})
+FILES = frozenset({"Pictures", "Outbox"})
+SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource"}
+
+# Both stand for the picture as it is now; a stage may ask for either.
+PICTURE = frozenset({"Image", "Latents"})
+
+# Options that belong to the turn, and the ports that make a stage accept them.
+STEPS = Option("steps", "steps", Kind("int", 1, 1000), 50)
+GUIDANCE = Option("guidance", "guidance", Kind("float", 0, 100), 7.5)
+NEGATIVE = Option("negative", "negative", Kind("text"), "")
+SEED = Option("seed", "seed", Kind("int", 0, 2**32 - 1), 0)
+_ASKS_FOR = {"Schedule": STEPS, "Guidance": GUIDANCE, "NegativePrompt": NEGATIVE, "Edit": NEGATIVE}
+CAPTION = Option("caption", "caption", Kind("text"))
+
+
+def turn_options(card: StageCard) -> dict[str, Option]:
+    """The options of the turn that may be written on this stage."""
+    asked = [_ASKS_FOR[port.type] for port in card.ports if port.type in _ASKS_FOR]
+    return {option.name: option for option in asked if card.option(option.name) is None}
+
+
+def options(card: StageCard) -> dict[str, Option]:
+    """Every option that may be written on a stage: its own, and those of its turn."""
+    caption = {"caption": CAPTION} if card.family == "open" else {}
+    return {option.name: option for option in card.options} | turn_options(card) | caption

@@ -1,0 +1,57 @@
+"""What must hold for every graph, whatever recipe it came from; tests run it on all they make."""
+
+from __future__ import annotations
+
+from retouch.cards import Port
+from retouch.graph.keys import identity
+from retouch.graph.nodes import Edge, FromEngine, Graph, Input, Node
+from retouch.graph.ports import SUPPLIED
+
+
+def verify(graph: Graph) -> None:
+    """Raise AssertionError where a graph is not sound."""
+    seen: dict[str, Node] = {}
+    for node in graph.nodes:
+        assert node.id not in seen, f"two nodes are called {node.id}"
+        for id_ in node.feeds():
+            assert id_ in seen, f"{node.id} takes from {id_}, which does not come before it"
+        _ports(node, seen)
+        _options(node)
+        seen[node.id] = node
+    assert len({identity(node) for node in graph.nodes}) == len(graph.nodes), "the same work stands twice"
+    assert graph.results, "a graph without results"
+    assert set(graph.results) <= seen.keys(), "a result that is not in the graph"
+    fed = {id_ for node in graph.nodes for id_ in node.feeds()}
+    assert seen.keys() == fed | set(graph.results), "work that nothing needs"
+
+
+def _ports(node: Node, seen: dict[str, Node]) -> None:
+    assert node.inputs.keys() <= {port.name for port in node.card.ports}, f"{node.id} has inputs without a port"
+    for port in node.card.ports:
+        given = node.inputs.get(port.name)
+        assert given is not None or port.optional, f"port '{port}' of {node.id} is not connected"
+        if given is not None:
+            _port(port, given, seen)
+
+
+def _port(port: Port, given: Input, seen: dict[str, Node]) -> None:
+    assert isinstance(given, tuple) == port.many, f"port '{port}' takes one value or all, never either"
+    for edge in given if isinstance(given, tuple) else (given,):
+        made = _type(edge, seen)
+        wanted = "Image" if port.type == "SourceImage" else port.type
+        assert made == wanted, f"port '{port}' is given {made}"
+
+
+def _type(edge: Edge, seen: dict[str, Node]) -> str | None:
+    if isinstance(edge, FromEngine):
+        assert edge.type in SUPPLIED, f"the engine makes no {edge.type}"
+        return edge.type
+    return seen[edge.id].card.output
+
+
+def _options(node: Node) -> None:
+    expected = {option.name for option in node.card.options}
+    if node.card.family == "open":
+        expected -= {"caption"}
+    assert node.options.keys() == expected, f"{node.id} has the options {sorted(node.options)}"
+    assert node.options.keys() <= node.origin.keys(), f"{node.id} does not know where its options come from"

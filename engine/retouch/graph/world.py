@@ -1,0 +1,86 @@
+"""What a check may look at besides the recipe: plugins, models, folders, and what the command line gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.graph.nodes import Picture
+from retouch.lang import syntax as s
+from retouch.lang.parse import parse
+from retouch.registry import Registry
+
+if TYPE_CHECKING:
+    from retouch.models.catalog import ModelInfo
+    from retouch.pictures import PictureInfo
+
+SOMETHING = Picture(Path("IMAGE"), known=False)
+
+
+def installed_model(name: str, revision: str | None) -> ModelInfo:
+    """A model of the catalog, by name."""
+    from retouch.models import catalog
+
+    return catalog.find(name, revision)
+
+
+def inspect(path: Path) -> PictureInfo:
+    """The header of a picture."""
+    from retouch import pictures
+
+    return pictures.inspect(path)
+
+
+def made_here(path: Path) -> bool:
+    """Whether retouch wrote this file."""
+    from retouch import pictures
+
+    return pictures.made_by_retouch(path)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside of the recipe that its meaning depends on."""
+
+    registry: Registry
+    folder: Path  # where relative paths start
+    pictures: tuple[Picture, ...] = (SOMETHING,)  # what the command line names
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])  # --set, --seed
+    model: str | None = None
+    output: Path | None = None
+    here: Path = field(default_factory=Path.cwd)
+    allowed: tuple[Path, ...] = ()
+    force: bool = False
+    find_model: Callable[[str, str | None], ModelInfo] = installed_model
+    inspect: Callable[[Path], PictureInfo] = inspect
+    made_here: Callable[[Path], bool] = made_here
+
+    @property
+    def to_folder(self) -> bool:
+        """Whether the output that was named is a folder rather than a file."""
+        return self.output is not None and (self.output.is_dir() or not self.output.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value as someone wrote it: in the recipe, or on the command line, whose text is then the source."""
+
+    value: s.Value
+    span: s.Span
+    origin: str
+    source: str | None = None
+    name: s.Span = s.NOWHERE  # of the option that is given
+
+
+def from_command_line(name: str, text: str) -> Written:
+    """The value of `--set name=text`: as a recipe would write it, or else the text itself."""
+    recipe, _ = parse(f"let value = {text}")
+    span = s.Span(len(name) + 1, len(name) + 1 + len(text))
+    match recipe.statements:
+        case (s.Let(value=s.Number() | s.Bool() | s.Text() | s.Replace() | s.Add() | s.Remove() | s.Weigh() as value),):
+            pass
+        case _:
+            value = s.Text(text)
+    return Written(value, span, "command line", f"{name}={text}", s.Span(0, len(name)))
