@@ -82,8 +82,8 @@ def _save(image: Image, path: Path, metadata: Mapping[str, str]) -> tuple[str, .
     try:
         with replacing(path) as file:
             image.save(file, format, **options)
-    except OSError as why:
-        raise Unwritable(f"'{path}' cannot be written: {why.strerror or why}") from None
+    except (OSError, ValueError) as why:  # ValueError: more pixels than the format can hold
+        raise Unwritable(f"'{path}' cannot be written: {getattr(why, 'strerror', None) or why}") from None
     return tuple(notices)
 
 

@@ -1,0 +1,120 @@
+"""What is no picture, or too much of one, is refused with one plain sentence."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picture_makers import header, noise, png_of
+from PIL import Image
+
+from retouch.pictures import Unreadable, inspect, metadata, read
+
+KINDS = {"png": {}, "jpg": {}, "webp": {"lossless": True}, "tif": {}, "bmp": {}}
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(Unreadable) as first:
+        inspect(path)
+    with pytest.raises(Unreadable) as second:
+        read(path)
+    assert str(first.value) == str(second.value)
+    return str(first.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "cat.png") == f"'{tmp_path}/cat.png' does not exist"
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"'{tmp_path}' is a folder"
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").touch()
+    assert refusal(tmp_path / "cat.png").endswith("is empty")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cat.png")
+    assert refusal(tmp_path / "cat.png").endswith("is not a regular file")
+
+
+def test_a_name_too_long_is_refused(tmp_path: Path) -> None:
+    assert "cannot be opened" in refusal(tmp_path / ("x" * 5000)) or os.name == "nt"
+
+
+def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").symlink_to("cat.png")
+    refusal(tmp_path / "cat.png")
+
+
+def test_a_text_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_text("not a picture at all")
+    assert "is not a PNG, JPEG, WebP, TIFF or BMP picture" in refusal(tmp_path / "cat.png")
+
+
+def test_other_formats_are_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(noise(8, 8, seed=i)) for i in range(50)]
+    frames[0].save(tmp_path / "cat.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(noise(8, 8)).save(tmp_path / "cat.ppm")
+    (tmp_path / "cat.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    for name in ("cat.gif", "cat.ppm", "cat.eps"):
+        assert "is not a PNG" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.8])
+def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, suffix: str, kept: float) -> None:
+    path = tmp_path / f"cat.{suffix}"
+    Image.fromarray(noise(60, 80)).save(path, **KINDS[suffix])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(Unreadable):
+        read(path)
+
+
+def test_a_picture_over_the_limit_is_refused_from_its_header(tmp_path: Path) -> None:
+    """A few hundred bytes that claim 400 megapixels cost no time and no memory."""
+    for side in (7000, 10_000, 20_000, 2**31 - 1):
+        (tmp_path / "bomb.png").write_bytes(png_of(header(side, side, 8, 2), (b"IDAT", b"")))
+        before, memory = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert "megapixels" in refusal(tmp_path / "bomb.png")
+        assert time.perf_counter() - before < 0.5
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 20_000
+
+
+def test_the_limit_can_be_set(photo: Path) -> None:
+    assert inspect(photo, max_pixels=30 * 40).width == 40
+    with pytest.raises(Unreadable, match="is 40 x 30 pixels"):
+        inspect(photo, max_pixels=30 * 40 - 1)
+
+
+@given(at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), suffix=st.sampled_from(sorted(KINDS)))
+def test_a_changed_byte_gives_a_picture_or_a_refusal(tmp_path_factory, at: float, byte: int, suffix: str) -> None:
+    path = tmp_path_factory.getbasetemp() / f"changed.{suffix}"
+    Image.fromarray(noise(16, 16)).save(path, **KINDS[suffix])
+    data = bytearray(path.read_bytes())
+    data[int(at**3 * len(data))] = byte  # the cube: most of it near the header
+    path.write_bytes(data)
+    try:
+        assert read(path).rgb.ndim == 3
+        inspect(path)
+    except Unreadable as why:
+        said = str(why)
+    else:
+        said = str(path)
+    assert str(path) in said
+    metadata(path)
+
+
+def test_looking_at_pictures_needs_no_torch_and_starts_light() -> None:
+    code = "import sys, retouch.pictures; print({'torch', 'PIL', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
