@@ -7,6 +7,7 @@ blank lines of the laid out text, by number; one that is `behind` stands behind 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -16,6 +17,7 @@ from retouch.lang.format import format_recipe
 from retouch.lang.parse import parse
 
 VERSION = 1
+COMMENT_OR_BLANK = r"( *#[^\r\n]*)?"
 HIDDEN = ("span", "comments")
 KINDS = {
     kind.__name__.lower(): kind
@@ -63,11 +65,12 @@ def node_json(value: Any) -> Any:
 
 def lines_json(laid: str, tree: s.Recipe) -> list[dict[str, Any]]:
     """The comments and blank lines of a laid out text."""
-    lines = [{"line": number, "text": ""} for number, line in enumerate(laid.split("\n")[:-1], 1) if not line]
+    rows = laid.split("\n")
+    lines = [{"line": number, "text": ""} for number, row in enumerate(rows[:-1], 1) if not row]
     for comment in tree.comments:
         number = laid.count("\n", 0, comment.span.start) + 1
-        behind = {} if comment.own_line else {"behind": True}
-        lines.append({"line": number, "text": comment.text, **behind})
+        own = {"line": number, "text": rows[number - 1]}
+        lines.append(own if comment.own_line else {"line": number, "text": comment.text, "behind": True})
     return sorted(lines, key=lambda line: line["line"])
 
 
@@ -145,11 +148,7 @@ def read_lines(data: Any) -> list[dict[str, Any]]:
         where = f"lines[{i}]"
         check_keys(line, {"line", "text", "behind"}, where)
         text = line.get("text")
-        if (
-            type(line.get("line")) is not int
-            or not isinstance(text, str)
-            or (text and (text[0] != "#" or "\n" in text))
-        ):
+        if type(line.get("line")) is not int or not isinstance(text, str) or not re.fullmatch(COMMENT_OR_BLANK, text):
             raise ValueError(f"{where} must have a number as its 'line' and a comment or nothing as its 'text'")
     return data
 

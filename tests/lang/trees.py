@@ -1,0 +1,64 @@
+"""Syntax trees of the whole grammar, for hypothesis."""
+
+from hypothesis import strategies as st
+
+from retouch.lang import syntax as s
+from retouch.lang.words import RESERVED
+
+SURROGATES = ("Cs",)
+
+
+def lists(items, low: int = 0, high: int = 3):
+    """A tuple of things."""
+    return st.lists(items, min_size=low, max_size=high).map(tuple)
+
+
+def maybe(item):
+    """A thing or nothing."""
+    return st.one_of(st.none(), item)
+
+
+names = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True).filter(lambda name: name not in RESERVED)
+words = names.map(s.Word)
+refs = names.map(s.Ref)
+texts = st.text(st.characters(exclude_categories=SURROGATES), max_size=12).map(s.Text)
+numbers = st.one_of(
+    st.integers(-999, 9999).map(str),
+    st.floats(0, 1000, allow_nan=False).map(lambda number: f"{number:.3f}"),
+    st.integers(0, 100).map(lambda number: f"{number}%"),
+).map(s.Number)
+sides = st.one_of(texts, refs)
+side_lists = lists(sides, 1).map(s.List)
+changes = st.one_of(
+    st.builds(s.Replace, st.one_of(sides, side_lists), st.one_of(sides, side_lists), maybe(numbers)),
+    st.builds(s.Weigh, sides, numbers),
+    st.builds(s.Add, sides, maybe(numbers)),
+    st.builds(s.Remove, sides),
+)
+simple = st.one_of(texts, numbers, st.booleans().map(s.Bool), refs, changes, lists(changes, 1).map(s.Group))
+values = st.recursive(
+    simple,
+    lambda inner: st.one_of(
+        lists(inner).map(s.List),
+        lists(inner, 2).map(s.Row),
+        st.builds(s.Call, words, lists(inner), st.just(())),
+    ),
+    max_leaves=6,
+)
+options = st.builds(s.Option, words, values)
+operands = st.one_of(
+    st.just(()), texts.map(lambda text: (text,)), lists(texts, 1).map(lambda items: (s.List(items),)), lists(changes, 1)
+)
+stages = st.builds(s.Stage, words, lists(words), operands, lists(options))
+calls = st.builds(s.Call, words, lists(values), lists(options, 0, 2))
+heads = st.one_of(stages, calls, lists(refs, 1).map(s.List))
+flows = st.builds(lambda head, rest: s.Flow((head, *rest)), heads, lists(st.one_of(stages, calls), 0, 4))
+statements = st.one_of(
+    st.builds(s.Use, texts, maybe(words)),
+    st.builds(s.Let, st.one_of(lists(words, 1, 1), lists(words, 2)), values),
+    st.builds(s.Def, words, lists(st.builds(s.Param, words, maybe(values))), flows),
+    lists(options, 1).map(s.Defaults),
+    st.builds(s.Binding, words, flows),
+    flows,
+)
+recipes = lists(statements, 0, 5).map(s.Recipe)
