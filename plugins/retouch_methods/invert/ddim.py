@@ -13,8 +13,8 @@ from retouch.api import Ddim, Denoiser, Latents, Range, Schedule, SourcePrompt, 
     "invert",
     "ddim",
     paper="arXiv:2010.02502",
-    rows="int(steps * strength) * (1 + iterations if convention == 'fixed_point' else 1)",
-    facts={"steps": "int(steps * strength)", "evaluations": 1, "pinned": "pinned"},
+    rows="int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1)",
+    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned"},
 )
 async def ddim(
     latents: Latents,
