@@ -88,10 +88,13 @@ def tiny_world(
     return World(model, draws.latents(), draws.edit(), grid)
 
 
-def gaussian_world(*, steps: int = 10, seed: int = 0, dtype: torch.dtype = torch.float64) -> World:
-    """A true denoiser in closed form, without attention: errors are the method's own."""
+def gaussian_world(*, steps: int = 10, seed: int = 0, dtype: torch.dtype = torch.float64, apart: float = 1.0) -> World:
+    """A true denoiser in closed form, without attention: errors are the method's own.
+
+    apart: how far the two prompts' pictures are; at 1 no prompt is needed to tell them apart, at 0.1 it is.
+    """
     draws = Draws(seed, dtype)
-    core = GaussianMixture(draws.tensor(2, CHANNELS, CELLS, CELLS))
+    core = GaussianMixture(apart * draws.tensor(2, CHANNELS, CELLS, CELLS))
     model = Denoiser(core)
     picture = core.means[0] + core.spread * draws.tensor(CHANNELS, CELLS, CELLS)
     latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))

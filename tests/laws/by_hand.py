@@ -1,0 +1,192 @@
+"""Methods written out for tests, each as short as its paper: inversions, controls, guidance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from retouch.api import (
+    Asking,
+    AttentionControl,
+    AttentionMaps,
+    Blend,
+    Ddim,
+    Denoiser,
+    Edict,
+    Guidance,
+    Latents,
+    Level,
+    NegativePrompt,
+    NoiseSource,
+    Prediction,
+    Prompt,
+    Schedule,
+    SiteCall,
+    SourcePrompt,
+    Step,
+    Touch,
+    Trajectory,
+    hold,
+    predictor,
+    together,
+)
+
+
+async def edit_friendly(
+    latents: Latents,
+    prompt: SourcePrompt,
+    negative: NegativePrompt,
+    model: Denoiser,
+    schedule: Schedule,
+    guidance: Guidance,
+    noise: NoiseSource,
+) -> Trajectory:
+    """Independent noisings, held by DDPM.  Huberman-Spiegelglas et al. 2024."""
+    draws = noise.normal(len(schedule), like=latents.data)
+    noised = [step.noisy.mix(latents.data, eps) for step, eps in zip(schedule, draws, strict=True)]
+    states = torch.stack([*noised, latents.data])[:, None]
+    rule = await hold(Ddim(eta=1), states, schedule, predictor(guidance, model, prompt, negative))
+    return Trajectory(schedule, states, rule, pinned=True)
+
+
+async def cycle(
+    latents: Latents,
+    prompt: SourcePrompt,
+    negative: NegativePrompt,
+    model: Denoiser,
+    schedule: Schedule,
+    guidance: Guidance,
+    noise: NoiseSource,
+    *,
+    eta: float = 0.1,
+    strength: float = 0.8,
+) -> Trajectory:
+    """The posterior chain given x0, held by DDIM with new noise.  Wu & De la Torre 2022."""
+    walk, x0 = schedule.tail(strength), latents.data
+    first, *draws = noise.normal(len(walk) + 1, like=x0)
+    path = [walk.steps[0].noisy.mix(x0, first)]
+    for step, eps in zip(walk, draws, strict=True):
+        seen = (path[-1] - step.noisy.alpha * x0) / step.noisy.sigma
+        path.append(step.mean(x0, seen, eta) + step.fresh(eta) * eps)
+    states = torch.stack([*path[:-1], x0])[:, None]
+    rule = await hold(Ddim(eta), states, walk, predictor(guidance, model, prompt, negative))
+    return Trajectory(walk, states, rule, pinned=True)
+
+
+async def edict(
+    latents: Latents,
+    prompt: SourcePrompt,
+    negative: NegativePrompt,
+    model: Denoiser,
+    schedule: Schedule,
+    guidance: Guidance,
+    *,
+    mix: float = 0.93,
+    strength: float = 1.0,
+    pinned: bool = False,
+) -> Trajectory:
+    """Coupled transformations, undone step by step.  Wallace et al. 2023."""
+    walk, rule = schedule.tail(strength), Edict(mix)
+    predict = predictor(guidance, model, prompt, negative)
+    states = [rule.begin(latents.data)]
+    for step in walk.ascending():
+        states.append(await rule.undo(states[-1], step, predict))
+    return Trajectory(walk, torch.stack(states[::-1]), rule, pinned)
+
+
+def p2p(*, cross: float = 0.8, self_: float = 0.4) -> AttentionControl:
+    """Give the target the source's cross-attention maps, and its queries and keys of self-attention."""
+
+    def words(attn: SiteCall) -> None:
+        for source, target in attn.pairs("source", "target", role="cond"):
+            attn.probs[target] = attn.probs[source]
+
+    def layout(attn: SiteCall) -> None:
+        for source, target in attn.pairs("source", "target", role="cond"):
+            attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
+
+    return AttentionControl(
+        (
+            (Touch("cross", "replace", "probs", until=cross), words),
+            (Touch("self", "replace", "qk", until=self_), layout),
+        )
+    )
+
+
+def masactrl(*, start: float = 0.1, place="up") -> AttentionControl:
+    """Let the target read the source's keys and values.  Cao et al. 2023."""
+
+    def share(attn: SiteCall) -> None:
+        for source, target in attn.pairs("source", "target"):
+            attn.k[target], attn.v[target] = attn.k[source], attn.v[source]
+
+    return AttentionControl(((Touch("self", "replace", "kv", rows="*", start=start, place=place), share),))
+
+
+def pnp(*, features: float = 0.8, attention: float = 0.5) -> AttentionControl:
+    """Inject the source's features, queries and keys in the decoder.  Tumanyan et al. 2023."""
+
+    def inject(attn: SiteCall) -> None:
+        for source, target in attn.pairs("source", "target"):
+            attn.features[target] = attn.features[source]
+
+    def layout(attn: SiteCall) -> None:
+        for source, target in attn.pairs("source", "target"):
+            attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
+
+    return AttentionControl(
+        (
+            (Touch("resnet", "replace", "features", rows="*", until=features, place="up"), inject),
+            (Touch("self", "replace", "qk", rows="*", until=attention, place="up"), layout),
+        )
+    )
+
+
+PERTURBED = Touch("self", "replace", "out", rows="perturbed")
+
+
+def pag(scale: float = 3.0) -> Guidance:
+    """Away from a row whose self-attention is the identity.  Ahn et al. 2024."""
+
+    def identity(attn: SiteCall) -> None:
+        for row in attn.rows("perturbed"):
+            attn.out[row] = attn.v[row]
+
+    perturb = AttentionControl(((PERTURBED, identity),))
+
+    async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
+        pred = await together(
+            attention=(perturb,),
+            cond=model(x, level, prompt),
+            perturbed=model(x, level, prompt, role="perturbed"),
+        )
+        return pred["perturbed"].toward(pred["cond"], 1 + scale)
+
+    return guide
+
+
+def two_models(tuned: Denoiser, *, share: float = 0.5, scale: float = 3.0) -> Guidance:
+    """Two models' predictions in one guidance.  SINE, Zhang et al. 2023."""
+
+    async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
+        pred = await together(
+            uncond=model(x, level, negative, role="uncond"),
+            cond=model(x, level, prompt),
+            tuned=tuned(x, level, prompt),
+        )
+        return pred["uncond"].toward(pred["cond"].toward(pred["tuned"], share), scale)
+
+    return guide
+
+
+MAPS = Touch("cross", "read", "maps", scale=(1, 1))
+
+
+def by_words(*, threshold: float = 0.97) -> Blend:
+    """Keep the source where neither branch attends to its first word.  P2P's LocalBlend, without its pooling."""
+
+    def apply(state: Tensor, source: Tensor, step: Step, maps: AttentionMaps) -> Tensor:
+        heat = torch.maximum(maps.of("source")[:, 1], maps.of("target")[:, 1]).unflatten(0, state.shape[-2:])
+        return torch.where(heat > threshold * heat.max(), state, source.to(state))
+
+    return Blend(apply, MAPS)
