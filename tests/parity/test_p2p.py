@@ -91,6 +91,7 @@ SWAPS = [
     ("a cat and a cat", "a dog and a cat"),  # a repeated word
     ("cat", "rhinoceros"),
     ("A White cat", "a white CAT"),
+    ("a rhinoceros on a mat", "a cat on A mat"),  # the case of letters is no difference
 ]
 ADDED = [
     ("a cat", "a white cat"),
@@ -99,6 +100,7 @@ ADDED = [
     ("a cat", "a cat on a big rhinoceros"),
     ("a cat and a cat", "a cat and a cat and a cat"),  # ties
     ("the cat the dog the cat", "the cat the"),
+    ("a red cat", "a cat red"),  # a tie that left and up decide differently
     ("cat", "dog, 7 dogs!"),
     ("a tiger", "a tiger"),
     ("", "a tiger"),
