@@ -83,7 +83,11 @@ class Executor:
                     for task in pending:
                         if task.done:
                             finished(task)
-                    pending = [task for task in pending if not task.done]
+                    going = [task for task in pending if not task.done]
+                    if going == pending and not any(task.waits for task in pending):
+                        names = ", ".join(f"'{task.name}'" for task in pending)
+                        raise RuntimeError(f"tasks wait for one another, or for one that is not run: {names}")
+                    pending = going
             finally:
                 for task in pending:
                     if task._coroutine:
@@ -179,13 +183,16 @@ def _resume(task: Task, replies: list[Any] | None) -> None:
 
 
 def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Grad mode and autocast belong to the thread, so to every other image; a block of them may not span an await."""
-    grad, autocast = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
-    if grad or autocast:
+    """Modes belong to the thread, so to every other image; a block of one may not span an await."""
+    held = {
+        "a grad-mode block spans an await; use value_and_grad": torch.is_grad_enabled(),
+        "an autocast block spans an await": torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"),
+        "an inference-mode block spans an await; stages need none": torch.is_inference_mode_enabled(),
+    }
+    if any(held.values()):
         coroutine.close()
         torch.set_grad_enabled(False)
-        what = "a grad-mode block spans an await; use value_and_grad" if grad else "an autocast block spans an await"
-        raise RuntimeError(what)
+        raise RuntimeError(next(what for what, is_held in held.items() if is_held))
 
 
 @contextmanager
