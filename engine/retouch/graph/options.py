@@ -9,6 +9,7 @@ from retouch.cards import Option, StageCard
 from retouch.graph.calls import Call, Given
 from retouch.graph.ports import SEED, turn_options
 from retouch.graph.values import REFUSED
+from retouch.lang import syntax as s
 
 if TYPE_CHECKING:
     from retouch.graph.context import Context
@@ -20,7 +21,8 @@ def resolve(call: Call, context: Context, setting: Setting, turn: int) -> dict[s
     found: dict[str, Given] = {}
     for option in call.card.options:
         if call.card.family == "open" and option.name == "caption":
-            continue  # it decides prompts, not pixels
+            found[option.name] = Given(option.default, s.NOWHERE, "signature")  # it decides prompts, not pixels
+            continue
         given = _given(option, call, setting)
         if option.name == "path" and call.card.takes("Pictures"):
             given = _read(given, call, context)

@@ -32,7 +32,9 @@ def plan(graph: Graph) -> Plan:
     for node in graph.nodes:
         scope = _scope(node, facts)
         rows[node.id] = cost.rows(node.card.rows, scope)
-        facts[node.id] = {name: cost.evaluate(said, scope) for name, said in node.card.facts.items()}
+        # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
+        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
+        facts[node.id] = made_with | {name: cost.evaluate(said, scope) for name, said in node.card.facts.items()}
     return Plan(graph, rows)
 
 

@@ -51,7 +51,5 @@ def _type(edge: Edge, seen: dict[str, Node]) -> str | None:
 
 def _options(node: Node) -> None:
     expected = {option.name for option in node.card.options}
-    if node.card.family == "open":
-        expected -= {"caption"}
     assert node.options.keys() == expected, f"{node.id} has the options {sorted(node.options)}"
     assert node.options.keys() <= node.origin.keys(), f"{node.id} does not know where its options come from"

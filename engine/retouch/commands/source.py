@@ -1,0 +1,79 @@
+"""The recipe that a command works on, and the world it is checked in, from the command line's arguments."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retouch.commands import WrongCommand
+from retouch.graph.nodes import Picture
+from retouch.graph.world import SOMETHING, World
+from retouch.lang.diagnostics import Report
+from retouch.lang.syntax import NOWHERE
+from retouch.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a recipe, what to call it, and where its relative paths start."""
+
+    name: str
+    text: bytes
+    folder: Path
+
+
+def read(path: str) -> Source:
+    """A recipe file, or standard input for '-'."""
+    if path == "-":
+        return Source("stdin", sys.stdin.buffer.read(), Path.cwd())
+    try:
+        return Source(path, Path(path).read_bytes(), Path(path).resolve().parent)
+    except OSError as err:
+        raise WrongCommand(f"the recipe '{path}' cannot be read: {err.strerror}") from err
+
+
+def given(args: Namespace) -> tuple[Source, list[str]]:
+    """The recipe, and the images named beside it."""
+    if args.text is not None:
+        return Source("-e", args.text.encode(), Path.cwd()), args.paths
+    if not args.paths:
+        raise WrongCommand("name a recipe, or write one with -e")
+    return read(args.paths[0]), args.paths[1:]
+
+
+def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> World:
+    """What the recipe may look at, with the images and settings of the command line."""
+    pictures = tuple(_picture(path, index, args.caption, report) for index, path in enumerate(images))
+    return World(
+        registry=registry,
+        folder=source.folder,
+        pictures=pictures or ((SOMETHING,) if args.command != "run" else ()),
+        settings=_settings(args),
+        model=args.model,
+        output=args.output,
+        allowed=tuple(args.allow),
+        force=args.force,
+    )
+
+
+def _settings(args: Namespace) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for text in args.set:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise WrongCommand(f"--set takes NAME=VALUE, and this is '{text}'")
+        settings[name] = value
+    return settings | ({"seed": args.seed} if args.seed is not None else {})
+
+
+def _picture(path: str, index: int, caption: str | None, report: Report) -> Picture:
+    file = Path(path).resolve()
+    if not file.is_file():
+        report.add("RT402", NOWHERE, source=path, path=path, mend="name an image that is there")
+    beside = file.with_suffix(".txt")
+    if caption is None and beside.is_file():
+        caption = beside.read_text("utf-8").strip()
+    return Picture(file, index, caption)
