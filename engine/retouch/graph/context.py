@@ -46,6 +46,7 @@ class Context:
     builder: Builder = field(default_factory=Builder)
     lost: list[Lost] = field(default_factory=list[Lost])
     used_outside: bool = False  # whether any flow does
+    places: dict[str, s.Span] = field(default_factory=dict[str, s.Span])  # where each file to write is named
     names_taken: int = 0  # by results whose file the recipe does not name
 
     @property

@@ -13,6 +13,7 @@ from retouch.graph.calls import Call
 from retouch.graph.context import Context
 from retouch.graph.defaults import Defaults
 from retouch.graph.nodes import Graph, Node, Picture
+from retouch.graph.results import check_results
 from retouch.graph.scope import Flow, Scope
 from retouch.graph.statements import Reader, Reading
 from retouch.graph.turns import is_open
@@ -88,14 +89,16 @@ def _elaborate(recipe: s.Recipe, reading: Reading, scope: Scope, world: World, r
     flows = {name: made.flow for name, made in scope.names.items() if made.is_flow}
     graphs: list[Graph] = []
     used: set[Path] = set()
+    places: dict[str, s.Span] = {}
     for item, results in _by_picture(reading, world):
         alone = world.pictures[0] if len(world.pictures) == 1 else None
         outside = item if item in world.pictures else alone
         context = Context(world, model, defaults, report, item, outside, flows)
         graphs.append(_graph(context, results))
+        places |= context.places
         used |= {outside.path} if outside and context.used_outside else set()
     _check_unused(world, used, report)
-    _check_files(graphs, report)
+    check_results(graphs, places, world, report)
     return tuple(graphs)
 
 
@@ -204,20 +207,3 @@ def _check_unused(world: World, used: set[Path], report: Report) -> None:
     for picture in world.pictures:
         if picture.known and picture.path not in used:
             report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)
-
-
-def _check_files(graphs: Iterable[Graph], report: Report) -> None:
-    """Two results must not go to one file."""
-    writers: defaultdict[str, list[Node]] = defaultdict(list)
-    for graph in graphs:
-        for id_ in graph.results:
-            node = graph.node(id_)
-            if path := node.options.get("path"):
-                writers[path].append(node)
-    for path, nodes in writers.items():
-        if len(nodes) > 1:
-            stem, suffix = Path(path).stem, Path(path).suffix
-            count = len(nodes)
-            same = len({node.span for node in nodes}) == 1
-            mend = f'write "{stem}-{{name}}{suffix}"' if same else "give each its own file, or a folder with -o"
-            report.add("RT405", nodes[-1].span, count=count, mend=mend)

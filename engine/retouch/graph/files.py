@@ -47,18 +47,7 @@ class Files:
                 return None
         text = _FIELD.sub(lambda found: str(fields[found[1]]), given.value)
         start = self._world.output if self._world.output and self._world.to_folder else self._world.folder
-        path = self._allowed(text, given, start)
-        return self.free(path, given) if path else None
-
-    def free(self, path: Path, given: Given) -> Path | None:
-        """The path, if nothing stands there that must not be lost."""
-        if path in (picture.path for picture in self._world.pictures if picture.known):
-            self._add("RT407", given, path=path.name)
-        elif path.is_file() and not self._world.force and not self._world.made_here(path):
-            self._add("RT415", given, path=path.name)
-        else:
-            return path
-        return None
+        return self._allowed(text, given, start)
 
     def _allowed(self, text: str, given: Given, start: Path) -> Path | None:
         if _ADDRESS.match(text):

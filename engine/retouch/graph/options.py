@@ -69,10 +69,13 @@ def _write(given: Given, call: Call, context: Context, setting: Setting, turn: i
     whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
     if given.value and not whole:
         path = context.files.to_write(given, fields(context, setting, turn))
-        return Given(str(path or given.value), given.span, given.origin)
-    place = Given(given.value, given.span if given.value else call.span, "command line")
-    path = context.files.free(_unnamed(context, call.card.method), place)
-    return Given(str(path), place.span, "command line" if world.output else "engine")
+        found = Given(str(path or given.value), given.span, given.origin)
+    else:
+        place = given.span if given.value else call.span
+        path = _unnamed(context, call.card.method)
+        found = Given(str(path), place, "command line" if world.output else "engine")
+    context.places[found.value] = found.span
+    return found
 
 
 def fields(context: Context, setting: Setting, turn: int) -> dict[str, object]:

@@ -196,7 +196,8 @@ class Wiring:
         """Wire the turn's `guide` stages, wherever they stand: guidance holds for the whole turn."""
         guides, self._guides = self._guides, []
         given = self.now.given.get("guidance")
-        if guides and given and not any(call.card.option("guidance") for call in guides):
+        takes = any(call.card.option("guidance") or call.card.takes("Guidance") for call in guides)
+        if guides and given and not takes:
             name, mend = guides[-1].card.name, "this guidance has no such number"
             self.context.report.add("RT205", given.span, stage=name, name="guidance", mend=mend)
         for call in guides:

@@ -1,0 +1,81 @@
+"""A folder with pictures, a plugin that is only text, and a model that is only numbers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from retouch import registry
+from retouch.graph.elaborate import Checked, check
+from retouch.graph.nodes import Graph, Picture
+from retouch.graph.verify import verify
+from retouch.graph.world import World
+from retouch.models.errors import UnknownModel
+from retouch.plugins import Plugin
+
+sys.path.append(str(Path(__file__).parent))
+from plugin_text import STAGES, FakeModel
+
+
+def find_model(name: str, revision: str | None) -> Any:
+    if name != "storybook":
+        raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook")
+    return FakeModel()
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> registry.Registry:
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "fake_stages.py").write_text(STAGES)
+    sys.path.append(str(folder))
+    found = registry.load([Plugin("fake", "fake_stages")])
+    assert not found.faults
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("cat.png", "c.png", "dog.png", "a.png", "x.png", "m.png"):
+        Image.new("RGB", (64, 64)).save(tmp_path / name)
+    Image.new("RGB", (300, 40)).save(tmp_path / "wide.png")
+    (tmp_path / "torn.png").write_bytes(b"not a picture")
+    return tmp_path
+
+
+@pytest.fixture
+def world(stages: registry.Registry, folder: Path) -> Callable[..., World]:
+    def make(*pictures: str | Picture, **settings: Any) -> World:
+        named = [p if isinstance(p, Picture) else Picture(folder / p, i) for i, p in enumerate(pictures)]
+        given = {"pictures": tuple(named)} if pictures else {}
+        return World(stages, folder, **{"find_model": find_model, "here": folder, **given, **settings})
+
+    return make
+
+
+@pytest.fixture
+def checked(world: Callable[..., World]) -> Callable[..., Checked]:
+    def run(text: str, *pictures: str | Picture, **settings: Any) -> Checked:
+        found = check(text, world(*pictures, **settings))
+        for graph in found.graphs:
+            verify(graph)
+        return found
+
+    return run
+
+
+@pytest.fixture
+def graph(checked: Callable[..., Checked]) -> Callable[..., Graph]:
+    """The one graph of a recipe that is right."""
+
+    def run(text: str, *pictures: str | Picture, **settings: Any) -> Graph:
+        found = checked(text, *pictures, **settings)
+        assert not found.errors, [item.message for item in found.errors]
+        (only,) = found.graphs
+        return only
+
+    return run

@@ -1,0 +1,106 @@
+"""A small plugin as text, none of it ever imported, and a model that is only numbers: enough to show every check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from retouch.touches import Site
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """As much of a model as a check looks at."""
+
+    name: str = "storybook"
+    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
+    defaults: dict[str, Any] = field(default_factory=dict)
+    largest_side: int = 128
+    trained_size: int = 64
+
+
+STAGES = """
+from typing import Annotated, Literal
+
+from retouch.api import (
+    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
+    Outbox, Pictures, Range, Schedule, SourceImage, SourcePrompt, Touch, Trajectory, stage,
+)
+
+
+@stage("open", "image", default=True)
+def open_image(pictures: Pictures, *, path: str = "", caption: str = "",
+               size: Annotated[int, Range(0, 8192)] = 0) -> Image: ...
+
+@stage("encode", "vae", default=True)
+async def encode(image: Image, codec: Codec) -> Latents: ...
+
+@stage("decode", "vae", default=True)
+async def decode(latents: Latents, codec: Codec) -> Image: ...
+
+@stage("save", "image", default=True)
+def save_image(image: Image, outbox: Outbox, *, path: str = "") -> None: ...
+
+@stage("save", "mask")
+def save_mask(mask: Mask, outbox: Outbox, *, path: str = "") -> None: ...
+
+@stage("measure", "psnr")
+def psnr(image: Image, against: Image) -> None: ...
+
+@stage("invert", "ddim", rows="int(steps * strength)",
+       facts={"steps": "int(steps * strength)", "evaluations": 1, "pinned": "pinned"})
+async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule,
+               *, convention: Literal["target", "source"] = "target", strength: Annotated[float, Range(0, 1)] = 1.0,
+               pinned: bool = False) -> Trajectory: ...
+
+@stage("invert", "null_text", rows="(4 * steps, (3 + inner) * steps)", facts={"evaluations": 1, "pinned": False})
+async def null_text(latents: Latents, prompt: SourcePrompt, negative: NegativePrompt, model: Denoiser,
+                    schedule: Schedule, guidance: Guidance,
+                    *, inner: Annotated[int, Range(1, 100)] = 10) -> Trajectory: ...
+
+@stage("invert", "edict", rows="2 * steps", facts={"evaluations": 2, "pinned": True})
+async def edict(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule,
+                guidance: Guidance) -> Trajectory: ...
+
+@stage("attend", "p2p", touches=(Touch("self", "replace", "qk", until="self_"),))
+def p2p(edit: Edit, *, self_: Annotated[float, Range(0, 1)] = 0.4): ...
+
+@stage("attend", "masactrl", touches=(Touch("self", "replace", "kv", start="start"),))
+def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 1)] = 0.1): ...
+
+@stage("guide", "cfg", default=True, facts={"guide": "1 if guidance == 1 else 2"})
+def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
+
+@stage("guide", "pag", facts={"guide": "guide + 1"})
+def pag(guidance: Guidance, *, scale: float = 3.0) -> Guidance: ...
+
+@stage("mask", "diffedit", rows="2 * maps")
+async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Schedule, noise: NoiseSource,
+                   *, strength: Annotated[float, Range(0, 1)] = 0.5, maps: int = 10) -> Mask: ...
+
+@stage("mask", "attention")
+async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
+
+@stage("mask", "file")
+def mask_file(pictures: Pictures, *, path: str) -> Mask: ...
+
+@stage("mask", "dilate")
+def dilate(mask: Mask, *, pixels: Annotated[int, Range(0, 512)] = 1) -> Mask: ...
+
+@stage("mask", "union")
+def union(mask: Mask, other: Mask) -> Mask: ...
+
+@stage("blend", "latent", default=True)
+def blend_latent(mask: Mask) -> Blend: ...
+
+@stage("blend", "local", facts={"readers": 1})
+def blend_local(edit: Edit) -> Blend: ...
+
+@stage("blend", "pixel")
+def blend_pixel(image: Image, source: SourceImage, mask: Mask) -> Image: ...
+
+@stage("sample", "ddim", default=True,
+       rows="steps * evaluations * guide * (2 if attend or readers or (blend and not pinned) else 1)")
+async def sample(trajectory: Trajectory, edit: Edit, model: Denoiser, guidance: Guidance,
+                 attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = ()) -> Latents: ...
+"""

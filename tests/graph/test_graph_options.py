@@ -1,0 +1,76 @@
+"""Options: where a value comes from, and what is set once for a turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from plugin_text import FakeModel
+
+RECIPE = '{}open "cat.png" | invert null_text "cat"->"dog" {} | save "o.png"'
+
+
+def found(graph, head="", text="", **given):
+    return graph(RECIPE.format(head, text), **given)
+
+
+def guidance(graph):
+    node = graph.node("guide.cfg#1")
+    return node.options["guidance"], node.origin["guidance"]
+
+
+def with_default(name, revision):
+    return replace(FakeModel(), defaults={"guidance": 3.0, "steps": 30})
+
+
+def test_the_nearest_place_wins(graph):
+    assert guidance(found(graph)) == (7.5, "signature")
+    assert guidance(found(graph, find_model=with_default)) == (3.0, "model")
+    assert guidance(found(graph, "defaults guidance=4\n", find_model=with_default)) == (4, "defaults")
+    given = {"settings": {"guidance": "5"}}
+    assert guidance(found(graph, "defaults guidance=4\n", **given)) == (5, "command line")
+    assert guidance(found(graph, "defaults guidance=4\n", "guidance=6", **given)) == (6, "recipe")
+
+
+def test_steps_reach_every_schedule_of_the_turn(graph):
+    whole = graph('open "cat.png" | invert ddim steps=20 | mask diffedit "cat"->"dog" | blend latent | save "o.png"')
+    for node in ("invert.ddim#1", "mask.diffedit#1"):
+        assert whole.node(node).inputs["schedule"].settings == {"steps": 20}
+        assert whole.node(node).origin["steps"] == "recipe"
+
+
+def test_a_turns_option_set_twice_alike_is_fine(graph):
+    assert guidance(graph('invert null_text "cat"->"dog" guidance=3 | sample guidance=3')) == (3, "recipe")
+
+
+def test_set_changes_a_let(graph):
+    text = 'let s = 0.6\nopen "cat.png" | mask diffedit "cat"->"dog" strength=s | save mask "m2.png"'
+    node = graph(text, settings={"s": "40%"}).node("mask.diffedit#1")
+    assert (node.options["strength"], node.origin["strength"]) == (0.4, "command line")
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [({"stesp": "3"}, "RT222"), ({"steps": "many"}, "RT207"), ({"steps": "0"}, "RT208")],
+)
+def test_what_the_command_line_sets_is_checked_in_its_own_text(checked, setting, code):
+    (item,) = checked(RECIPE.format("", ""), settings=setting).errors
+    assert item.code == code
+    ((name, value),) = setting.items()
+    assert item.source == f"{name}={value}"
+
+
+def test_percentages_are_fractions(graph):
+    node = graph('mask diffedit "cat"->"dog" strength=40%').node("mask.diffedit#1")
+    assert node.options["strength"] == 0.4
+
+
+def test_a_trailing_underscore_is_pythons_alone(graph):
+    node = graph('invert ddim | attend p2p "cat"->"dog" self=0.2').node("attend.p2p#1")
+    assert node.options == {"self": 0.2}
+
+
+def test_turns_have_settings_of_their_own(graph):
+    whole = graph('invert ddim "cat"->"dog" steps=10 | sample guidance=2 | invert ddim "dog"->"fox" steps=20')
+    assert [whole.node(f"invert.ddim#{n}").inputs["schedule"].settings["steps"] for n in (1, 2)] == [10, 20]
+    assert [whole.node(f"guide.cfg#{n}").options["guidance"] for n in (1, 2)] == [2, 7.5]
