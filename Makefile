@@ -21,7 +21,7 @@ test: lint lang laws e2e wheel  ## all that has to hold, in under ten minutes on
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 lang: $(STAMP)
 	$(BIN)/python -m pytest -q tests/lang tests/graph tests/plugins

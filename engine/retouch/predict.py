@@ -24,14 +24,14 @@ def predictor(guidance: Guidance, model: Asking, toward: Prompt, away: Prompt) -
     return predict
 
 
-def remembering(model: Asking, prompt: Prompt, known: Prediction) -> Asking:
+def remembering(model: Asking, remembered: Prompt, known: Prediction) -> Asking:
     """A model that answers from memory where it is asked for this prompt's conditional row, and asks otherwise."""
 
     async def answer(
-        x: Tensor, level: Level, asked: Prompt, *, timestep: float | None = None, role: str = "cond"
+        x: Tensor, level: Level, prompt: Prompt, *, timestep: float | None = None, role: str = "cond"
     ) -> Prediction:
-        if role == "cond" and asked is prompt:
+        if role == "cond" and prompt is remembered:
             return known
-        return await model(x, level, asked, timestep=timestep, role=role)
+        return await model(x, level, prompt, timestep=timestep, role=role)
 
     return answer

@@ -132,11 +132,11 @@ class _MapsFrom:
     def __init__(self, maps: _Maps, offset: int) -> None:
         self.maps, self.offset = maps, offset
 
-    def __getitem__(self, i: int) -> Tensor:
-        return self.maps[i + self.offset]
+    def __getitem__(self, row: int) -> Tensor:
+        return self.maps[row + self.offset]
 
-    def __setitem__(self, i: int, value: Tensor) -> None:
-        self.maps[i + self.offset] = value
+    def __setitem__(self, row: int, value: Tensor) -> None:
+        self.maps[row + self.offset] = value
 
 
 class SiteProcessor:

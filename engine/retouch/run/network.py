@@ -22,7 +22,8 @@ class UNetCore:
     """
 
     def __init__(self, unet: nn.Module, kind: PredictionKind, sites: Sequence[Site]) -> None:
-        self.unet, self.kind, self._sites = unet.requires_grad_(False).eval(), kind, tuple(sites)
+        self.unet, self._sites = unet.requires_grad_(False).eval(), tuple(sites)
+        self.kind: PredictionKind = kind
         self._base = dict(unet.named_parameters())
         first = next(unet.parameters())
         self.device, self.dtype = first.device, first.dtype

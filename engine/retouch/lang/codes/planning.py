@@ -126,4 +126,11 @@ PLANNING = {
         why="A recipe is run again and again, so its own results may be replaced. A file from elsewhere may be the "
         "only one there is.",
     ),
+    "RT416": Code(
+        "broken-model",
+        "the model '{name}' cannot be used: {what}",
+        "see 'retouch models'",
+        why="A model is a folder in the layout of diffusers, with safetensors weights that fit their configs to the "
+        "last key. One from the hub is fetched once, at a pinned revision.",
+    ),
 }

@@ -1,0 +1,68 @@
+"""What went wrong in a stage, as a diagnostic at its place in the recipe."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from retouch.graph.nodes import Node
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.models.errors import BrokenModel
+from retouch.pictures import Unreadable, Unwritable
+from retouch.registry import PluginError
+
+
+class NotFinite(Exception):
+    """A stage made infinities, or what is no number."""
+
+
+def check_finite(value: Any) -> Any:
+    """The value, if all its numbers are finite."""
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(value)):
+        raise NotFinite
+    return value
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from _tensors(getattr(value, each.name))
+
+
+def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
+    """The diagnostic of a stage that failed."""
+    report, stage = Report(), node.card.name
+    path = str(node.options.get("path", ""))
+    match error:
+        case Unreadable():
+            report.add("RT504", node.span, path=Path(path).name, what=str(error))
+        case Unwritable() | OSError():
+            what = getattr(error, "strerror", None) or str(error)
+            report.add("RT507", node.span, path=path, what=what)
+        case BrokenModel():
+            report.add("RT416", node.span, name=model, what=str(error))
+        case NotFinite():
+            report.add("RT505", node.span, stage=stage)
+        case torch.OutOfMemoryError() | MemoryError():
+            report.add("RT503", node.span, what=f"'{stage}'")
+        case PluginError():
+            facts: dict[str, Any] = {**error.fault.facts}
+            report.add(error.fault.code, node.span, **facts)
+        case _:
+            report.add("RT501", node.span, stage=stage, what=_said(error, node), plugin=node.card.plugin or "retouch")
+    return report.items[0]
+
+
+def _said(error: BaseException, node: Node) -> str:
+    """Its message, and the last line of the plugin's own file that it came through."""
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == node.card.file]
+    where = f" ({Path(node.card.file).name}, line {lines[-1].lineno})" if lines else ""
+    said = str(error).strip().splitlines()
+    return (said[0] if said else type(error).__name__) + where

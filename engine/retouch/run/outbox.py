@@ -1,0 +1,64 @@
+"""Files in and out, for one item: what was read, what was written, and what a user should know of either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retouch import pictures
+from retouch.values import Image, Mask
+
+
+@dataclass(slots=True)
+class FileIn:
+    """Pictures that a recipe opens, as tensors on the device."""
+
+    device: torch.device
+    notices: list[str] = field(default_factory=list[str])
+
+    def image(self, path: str, size: int) -> Image:
+        """The picture there, its longer side no more than `size` pixels (0: as it is)."""
+        picture = pictures.read(path, size=size or None)
+        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
+        data = self._unit(picture.rgb).permute(2, 0, 1).contiguous()
+        return Image(data, None if picture.alpha is None else self._unit(picture.alpha))
+
+    def mask(self, path: str) -> Mask:
+        """The picture there as a mask of pixels: white is 1."""
+        grey = pictures.read(path).rgb.mean(axis=2)
+        return Mask(self._unit(grey))
+
+    def _unit(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array.astype(np.float32) / 255).to(self.device)
+
+
+@dataclass(slots=True)
+class FileOut:
+    """Results, each file whole or not at all, with the recipe that made it inside."""
+
+    metadata: Mapping[str, str]
+    files: list[Path] = field(default_factory=list[Path])
+    notices: list[str] = field(default_factory=list[str])
+
+    def image(self, path: str, image: Image) -> None:
+        """Write a picture."""
+        alpha = None if image.alpha is None else _bytes(image.alpha)
+        self._note(path, pictures.write(path, _bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata))
+
+    def mask(self, path: str, pixels: Tensor) -> None:
+        """Write a mask [H, W] in [0, 1] as a grey picture."""
+        self._note(path, pictures.write_mask(path, _bytes(pixels), metadata=self.metadata))
+
+    def _note(self, path: str, notices: tuple[str, ...]) -> None:
+        self.files.append(Path(path))
+        self.notices += [f"{Path(path).name}: {notice}" for notice in notices]
+
+
+def _bytes(unit: Tensor) -> np.ndarray:
+    """[0, 1] to 8 bits; what came from 8 bits goes back to the same."""
+    return (unit.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()

@@ -1,0 +1,191 @@
+"""Run graphs: one task for each stage of each picture, all of them packed into shared calls."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from retouch import __version__
+from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.lang.diagnostics import Diagnostic
+from retouch.registry import Registry
+from retouch.run.batching import Buckets
+from retouch.run.executor import BatchInfo, Executor, Skipped, Task
+from retouch.run.failure import check_finite, diagnose
+from retouch.run.machine import Machine
+from retouch.run.outbox import FileIn, FileOut
+from retouch.run.supply import Supply
+
+EXACT_ROWS = 8
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run, which is no part of what to do.
+
+    exact: every call has one fixed number of rows, so that a result is the same bits alone or among others.
+    """
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    exact: bool = False
+
+    @property
+    def buckets(self) -> Buckets:
+        """The sizes of calls."""
+        return Buckets(fixed=EXACT_ROWS) if self.exact else Buckets()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one picture."""
+
+    item: Picture | None
+    files: list[Path] = field(default_factory=list[Path])
+    notices: list[str] = field(default_factory=list[str])
+    failures: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    rows: dict[NodeId, int] = field(default_factory=dict[NodeId, int])  # denoiser rows, counted
+    values: dict[NodeId, Any] = field(default_factory=dict[NodeId, Any])  # of the stages that ended well
+
+    @property
+    def failed(self) -> bool:
+        """Whether a result is missing."""
+        return bool(self.failures)
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run came to: an outcome for each picture, and the calls that all of them shared."""
+
+    outcomes: list[Outcome]
+    calls: list[BatchInfo]
+
+    @property
+    def denoiser_calls(self) -> int:
+        """Forward passes of the denoiser."""
+        return sum(call.kind in ("denoise", "gradient") for call in self.calls)
+
+
+def execute(
+    graphs: Sequence[Graph],
+    *,
+    registry: Registry,
+    recipe: str = "",
+    settings: Settings | None = None,
+    machine: Callable[[Any, str, torch.dtype], Machine] = Machine,
+    tell: Tell | None = None,
+) -> Result:
+    """Run the graphs of all pictures together.
+
+    tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
+    A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
+    """
+    settings = settings or Settings()
+    run = _Run(registry, recipe, settings, machine, tell or (lambda _event, _facts: None))
+    for graph in graphs:
+        run.add(graph)
+    return run.go()
+
+
+@dataclass(slots=True)
+class _Run:
+    registry: Registry
+    recipe: str
+    settings: Settings
+    make: Callable[[Any, str, torch.dtype], Machine]
+    tell: Tell
+    machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
+    supply: Supply = field(default_factory=Supply)
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    stages: dict[Task, tuple[Outcome, Node, FileOut, str]] = field(default_factory=dict)
+
+    def add(self, graph: Graph) -> None:
+        """One task for each node, after those that feed it."""
+        machine = self.machines.setdefault(
+            graph.model.digest, self.make(graph.model, self.settings.device, _DTYPES[self.settings.dtype])
+        )
+        outcome = Outcome(graph.item)
+        self.outcomes.append(outcome)
+        files, out = (
+            FileIn(machine.device, outcome.notices),
+            FileOut(self._metadata(graph), outcome.files, outcome.notices),
+        )
+        tasks: dict[NodeId, Task] = {}
+        for node in graph.nodes:
+            after = tuple(
+                tasks[edge.id] if isinstance(edge, FromNode) else self.supply.task(edge, machine, files, out)
+                for _, edge in node.edges()
+            )
+            tasks[node.id] = Task(self._start(node), after, node.id)
+            self.stages[tasks[node.id]] = (outcome, node, out, graph.model.name)
+
+    def _start(self, node: Node) -> Callable[..., Any]:
+        """The call of a stage, once the values of its edges are there, in the order of `node.edges()`."""
+        ports = [(port, len(given) if isinstance(given, tuple) else None) for port, given in node.inputs.items()]
+        options = {option.parameter: node.options[option.name] for option in node.card.options}
+
+        def start(*values: Any) -> Any:
+            function, rest = self.registry.function(node.card), iter(values)
+            taken = {
+                port: next(rest) if count is None else tuple(next(rest) for _ in range(count)) for port, count in ports
+            }
+            return function(**taken, **options)
+
+        return start
+
+    def go(self) -> Result:
+        """Drive everything to its end."""
+        executor = Executor(self.settings.buckets, self._called)
+        executor.run([*self.supply.made.values(), *self.stages], self._ended)
+        return Result(self.outcomes, executor.calls)
+
+    def _called(self, info: BatchInfo) -> None:
+        self.tell("call", {"kind": info.kind, "rows": info.rows, "bucket": info.bucket})
+
+    def _ended(self, task: Task) -> None:
+        if task not in self.stages:
+            return
+        outcome, node, out, model = self.stages[task]
+        outcome.rows[node.id] = task.rows
+        if task.error is None:
+            try:
+                outcome.values[node.id] = check_finite(task.result)
+            except Exception as error:
+                task.error = error
+        name = outcome.item.name if outcome.item else ""
+        if task.error is None:
+            self.tell("stage", {"item": name, "stage": node.card.name, "rows": task.rows})
+            if node.card.family == "save":
+                self.tell("saved", {"item": name, "path": str(out.files[-1])})
+        elif not isinstance(task.error, Skipped):
+            outcome.failures.append(diagnose(node, task.error, model))
+        elif not outcome.failures:  # something the engine supplies failed, for every picture that needs it
+            outcome.failures.append(diagnose(node, task.error.cause, model))
+
+    def _metadata(self, graph: Graph) -> dict[str, str]:
+        """What a result says of how it was made."""
+        model = graph.model
+        stages = [{"stage": n.card.name, "version": n.card.version, "options": dict(n.options)} for n in graph.nodes]
+        return {
+            "retouch": __version__,
+            "recipe": self.recipe,
+            "source": graph.item.path.name if graph.item else "",
+            "caption": (graph.item.caption or "") if graph.item else "",
+            "model": model.name,
+            "model_digest": model.digest,
+            "device": self.settings.device,
+            "dtype": self.settings.dtype,
+            "mode": "exact" if self.settings.exact else "fast",
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "stages": json.dumps(stages, default=str),
+        }

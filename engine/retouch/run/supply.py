@@ -1,0 +1,63 @@
+"""What the engine hands to the ports of a graph's stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from retouch.graph.nodes import FromEngine
+from retouch.ops import gather
+from retouch.run.executor import Task
+from retouch.run.machine import Machine
+from retouch.run.outbox import FileIn, FileOut
+from retouch.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt
+
+_ROLES: dict[str, type[Prompt]] = {
+    "SourcePrompt": SourcePrompt,
+    "TargetPrompt": TargetPrompt,
+    "NegativePrompt": NegativePrompt,
+}
+
+
+class Supply:
+    """Tasks that make supplied values; equal ones are made once for all pictures."""
+
+    def __init__(self) -> None:
+        self.made: dict[Any, Task] = {}
+
+    def task(self, edge: FromEngine, machine: Machine, files: FileIn, out: FileOut) -> Task:
+        """The task whose result goes to the port that this edge feeds."""
+        own = {"Pictures": files, "Outbox": out}.get(edge.type)
+        key = (edge.type, machine.info.digest, id(own) if own else _frozen(edge.settings))
+        if key not in self.made:
+            start = (lambda: own) if own else _maker(edge, machine)
+            self.made[key] = Task(start, name=edge.type)
+        return self.made[key]
+
+
+def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
+    told = edge.settings
+    makers: dict[str, Callable[[], Any]] = {
+        "Denoiser": lambda: machine.denoiser,
+        "Codec": lambda: machine.codec,
+        "TextEncoder": lambda: machine.texts,
+        "Schedule": lambda: machine.schedule(told["steps"]),
+        "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
+        "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),
+    }
+    return makers.get(edge.type) or (lambda: _prompt(machine, _ROLES[edge.type], told["text"]))
+
+
+async def _prompt(machine: Machine, role: type[Prompt], text: str) -> Prompt:
+    prompt = await machine.texts.prompt(text)
+    return role(prompt.text, prompt.embeds, prompt.spans)
+
+
+async def _edit(machine: Machine, source: str, target: str, negative: str, weights: Any) -> Edit:
+    texts = machine.texts
+    before, after, away = await gather(texts.prompt(text) for text in (source, target, negative))
+    return Edit(before, after, away, tuple(weights))
+
+
+def _frozen(settings: Any) -> Any:
+    return tuple(sorted((key, repr(value)) for key, value in settings.items()))
