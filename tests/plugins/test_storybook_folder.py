@@ -1,0 +1,70 @@
+"""What the package ships: weights that load as they are, and pictures that are what their captions say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
+from transformers import CLIPTextModel, CLIPTokenizer
+
+import retouch_storybook
+from retouch_storybook.world import Scene, render
+
+FOLDER = Path(retouch_storybook.__file__).parent
+WEIGHTS = FOLDER / "weights"
+PICTURES = {
+    "cat_meadow": Scene("cat", "orange", "in a meadow", seed=4),
+    "dog_beach": Scene("dog", "brown", "on a beach", seed=11),
+    "bear_snow_hat": Scene("bear", "green", "in the snow", "hat", seed=11),
+    "car_desert": Scene("car", "yellow", "in a desert", seed=7),
+}
+
+
+@pytest.mark.parametrize(("name", "scene"), PICTURES.items())
+def test_a_sample_picture_is_the_scene_of_its_caption(name, scene):
+    picture = FOLDER / "pictures" / f"{name}.png"
+    assert picture.with_suffix(".txt").read_text() == scene.caption() + "\n"
+    assert np.array_equal(np.asarray(Image.open(picture)), np.asarray(render(scene, 64)))
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [(AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"), (CLIPTextModel, "text_encoder")],
+)
+def test_weights_fit_their_model_exactly(model, part):
+    _, info = model.from_pretrained(WEIGHTS / part, torch_dtype=torch.float32, output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"))
+
+
+def test_the_vae_gives_back_a_held_out_picture():
+    vae = AutoencoderKL.from_pretrained(WEIGHTS / "vae", torch_dtype=torch.float32).eval()
+    pixels = torch.from_numpy(np.array(render(PICTURES["cat_meadow"]))).permute(2, 0, 1)[None] / 127.5 - 1
+    with torch.no_grad():
+        again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
+    assert 10 * torch.log10(4 / (again - pixels).square().mean()) > 26  # dB
+
+
+def test_every_caption_fits_the_tokenizer():
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
+    longest = Scene("rabbit", "orange", "in a meadow", "glasses", "sketch").caption()
+    ids = tokenizer(longest).input_ids
+    assert len(ids) <= tokenizer.model_max_length
+    assert tokenizer.decode(ids, skip_special_tokens=True) == longest
+
+
+def test_the_card_says_what_a_user_needs():
+    card = json.loads((WEIGHTS / "card.json").read_text())
+    assert card["name"] == "storybook"
+    assert card["license"] == "Apache-2.0"
+    assert card["trained_size"] <= card["largest_side"]
+    assert set(card["defaults"]) == {"steps", "guidance"}
+    assert card["measured"]
+
+
+def test_the_weights_stay_small():
+    files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 30 * 2**20
+    assert {path.suffix for path in files} <= {".json", ".safetensors"}
