@@ -9,10 +9,10 @@ from retouch.ops import Asks, Gradient, call, gather, together, value_and_grad
 from retouch.optim import Adam
 from retouch.plugins import stages_in
 from retouch.predict import predictor, remembering, unguided
-from retouch.supplies import Codec, Outbox, Pictures, TextEncoder
 from retouch.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
 from retouch.schedule import Level, Prediction, Schedule, Step
 from retouch.stage import stage
+from retouch.supplies import Codec, Outbox, Pictures, TextEncoder
 from retouch.touches import Range, Site, Touch
 from retouch.values import (
     Asking,

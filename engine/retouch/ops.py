@@ -66,7 +66,7 @@ class Group(NamedTuple):
     @property
     def wants_grad(self) -> bool:
         """Whether a gradient will be asked through any of its rows."""
-        return any([row.wants_grad for row in self.rows])
+        return any(row.wants_grad for row in self.rows)
 
     def labelled(self, name: str) -> Group:
         """The same group, one level further in."""

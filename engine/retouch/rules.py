@@ -15,7 +15,10 @@ from retouch.values import Predict, Prompt, Rule
 
 @dataclass(frozen=True, slots=True)
 class Ddim:
-    """Song et al. 2021, eq. 12, without its new noise: the mean of the step.  eta=1 is DDPM; on flow, eta=0 is Euler."""
+    """The mean of a step, without its new noise.  Song et al. 2021, eq. 12.
+
+    eta=1 is DDPM; on flow, eta=0 is Euler.
+    """
 
     eta: float = 0.0
 

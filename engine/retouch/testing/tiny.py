@@ -15,7 +15,7 @@ TOKENS, WIDTH, CHANNELS, CELLS = 7, 32, 4, 8
 
 def tiny_core(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32) -> UNetCore:
     """A UNet of the Stable Diffusion shape with two levels, on 8x8 latents."""
-    from diffusers import UNet2DConditionModel
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -31,7 +31,7 @@ def tiny_core(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtyp
             attention_head_dim=8,
             norm_num_groups=8,
         )
-    return UNetCore(unet.to(dtype), kind, attention_sites(unet.config))
+    return UNetCore(torch.nn.Module.to(unet, dtype), kind, attention_sites(unet.config))
 
 
 def tiny_model(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32) -> Denoiser:

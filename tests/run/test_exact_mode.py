@@ -1,0 +1,102 @@
+"""With one fixed bucket, a result is the same bits alone, among others, and in any order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from laws.by_hand import by_words, edict, edit_friendly, masactrl, p2p, pag, pnp
+
+from retouch.api import Ddim, Denoiser
+from retouch.run.batching import Buckets
+from retouch.run.executor import Executor, Task, run
+from retouch.testing.laws import batch_law
+from retouch.testing.worlds import World, tiny_world
+from retouch_methods.guide.cfg import cfg
+from retouch_methods.invert.ddim import ddim
+from retouch_methods.invert.null_text import null_text
+from retouch_methods.mask.diffedit import diffedit
+from retouch_methods.sample.sample import sample
+
+EXACT = Buckets(fixed=16)
+WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
+
+
+def neighbour(i: int) -> World:
+    return WORLD.neighbour(i + 1)
+
+
+async def edited(world: World, attend=(), blend=(), guidance=None):
+    """A picture inverted and edited, in one task."""
+    here = replace(world, guidance=guidance or world.guidance)
+    made = await here.call(ddim, pinned=True)
+    return await here.call(sample, trajectory=made, attend=attend, blend=blend)
+
+
+JOBS = {
+    "ddim inversion": lambda i: neighbour(i).call(ddim),
+    "p2p, cfg and a blend by words": lambda i: edited(neighbour(i), (p2p(),), (by_words(),)),
+    "masactrl": lambda i: edited(neighbour(i), (masactrl(),)),
+    "features": lambda i: edited(neighbour(i), (pnp(),)),
+    "p2p over perturbed attention": lambda i: edited(neighbour(i), (p2p(),), guidance=pag()),
+    "edict": lambda i: neighbour(i).call(edict),
+    "edit-friendly": lambda i: neighbour(i).call(edit_friendly),
+    "null-text": lambda i: neighbour(i).call(null_text, inner_steps=2),
+    "diffedit": lambda i: neighbour(i).call(diffedit, maps=2),
+}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_gives_the_same_bits_alone_and_among_all_kinds_of_others(name):
+    others = [job for other, job in JOBS.items() if other != name]
+    batch_law(JOBS[name], company=others, buckets=EXACT, count=1, seed=7)
+
+
+def test_a_picture_gives_the_same_bits_beside_its_own_kind_in_any_order():
+    for seed in range(2):
+        batch_law(JOBS["p2p, cfg and a blend by words"], buckets=EXACT, count=4, seed=seed)
+
+
+def test_a_call_is_of_one_size_whatever_waits():
+    executor = Executor(EXACT)
+    executor.run([Task(lambda job=job, i=i: job(i)) for i in range(2) for job in JOBS.values()])
+    sizes = {info.kind: {call.bucket for call in executor.calls if call.kind == info.kind} for info in executor.calls}
+    assert sizes.pop("backward") <= {1, 2}
+    assert sizes == {"denoise": {16}, "gradient": {16}}
+
+
+def test_a_job_that_is_repeated_gives_the_same_bits_in_the_fast_mode_too():
+    works = [JOBS["p2p, cfg and a blend by words"], JOBS["null-text"], JOBS["diffedit"]]
+    once, again = (run(*(work(i) for work in works for i in range(2))) for _ in range(2))
+    for one, two in zip(once, again, strict=True):
+        for name in ("data", "states"):
+            if hasattr(one, name):
+                assert torch.equal(getattr(one, name), getattr(two, name))
+
+
+def test_in_the_fast_mode_company_changes_no_more_than_rounding():
+    batch_law(JOBS["p2p, cfg and a blend by words"], company=[JOBS["edict"]], buckets=Buckets(), tolerance=1e-3)
+
+
+def test_a_group_larger_than_the_bucket_gives_the_same_bits_in_any_company():
+    def wide(i):
+        async def ask():
+            x, step = neighbour(i).latents.data, WORLD.schedule.steps[0]
+            model: Denoiser = WORLD.model
+            from retouch.api import gather, together
+
+            branch = {
+                name: gather([model(x + n, step.noisy, prompt) for n in range(10)])
+                for name, prompt in (("source", WORLD.edit.source), ("target", WORLD.edit.target))
+            }
+            found = await together(attention=(p2p(),), step=step, **branch)
+            return [pred.pair for pred in found["target"]]
+
+        return ask()
+
+    batch_law(wide, company=[JOBS["ddim inversion"]], buckets=EXACT)
+
+
+def test_rules_keep_no_state_between_pictures():
+    assert Ddim() == Ddim()
