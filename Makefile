@@ -12,9 +12,10 @@ $(STAMP): pyproject.toml .constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint .constraints.txt
 	touch $@
 
-demo: $(STAMP)  ## edit the shipped picture with the embedded model, and say where the result lies
-	@mkdir -p out
-	$(BIN)/retouch run recipes/cat_to_dog.retouch --force
+demo: $(STAMP)  ## a drawn cat becomes a dog, with the embedded model
+	$(BIN)/retouch run recipes/cat_to_dog.retouch recipes/pictures/cat_meadow.png -o out/dog.png
+	@echo "before: recipes/pictures/cat_meadow.png"
+	@echo "after:  $(CURDIR)/out/dog.png"
 
 test: lint lang laws e2e wheel  ## all that has to hold, in under ten minutes on two cores
 
