@@ -179,14 +179,14 @@ async def together(
     record: attention maps to keep, each at one scale.
     step: the step of the walk, which tells controls how far it is.
     """
-    for touch in record:
-        if touch.scale[0] != touch.scale[1]:
-            raise ValueError(
-                f"a recording is of one scale, since maps of several sizes do not add; this is {touch.scale}"
-            )
     controls, seen = tuple(attention), [AttentionMaps() for _ in record]
     lock = _Lockstep(branches)
     try:
+        for touch in record:
+            if touch.scale[0] != touch.scale[1]:
+                raise ValueError(
+                    f"a recording is of one scale, since maps of several sizes do not add; this is {touch.scale}"
+                )
         while lock.asks:
             parts = lock.parts()
             if not controls and not record:  # nothing joins them: they may go separate ways
