@@ -8,7 +8,7 @@ import pytest
 import torch
 from laws.by_hand import by_words, edict, edit_friendly, masactrl, p2p, pag, pnp
 
-from retouch.api import Ddim, Denoiser
+from retouch.api import gather, together
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task, run
 from retouch.testing.laws import batch_law
@@ -83,9 +83,7 @@ def test_a_group_larger_than_the_bucket_gives_the_same_bits_in_any_company():
     def wide(i):
         async def ask():
             x, step = neighbour(i).latents.data, WORLD.schedule.steps[0]
-            model: Denoiser = WORLD.model
-            from retouch.api import gather, together
-
+            model = WORLD.model
             branch = {
                 name: gather([model(x + n, step.noisy, prompt) for n in range(10)])
                 for name, prompt in (("source", WORLD.edit.source), ("target", WORLD.edit.target))
@@ -96,7 +94,3 @@ def test_a_group_larger_than_the_bucket_gives_the_same_bits_in_any_company():
         return ask()
 
     batch_law(wide, company=[JOBS["ddim inversion"]], buckets=EXACT)
-
-
-def test_rules_keep_no_state_between_pictures():
-    assert Ddim() == Ddim()

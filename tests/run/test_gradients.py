@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from laws.by_hand import MAPS, p2p
@@ -229,7 +227,7 @@ def test_a_prompt_is_tuned_in_the_same_forwards_as_another_pictures():
                 embeds = adam.step(embeds, found.grads[0])
         return losses
 
-    executor, tasks = Executor(), [Task(lambda i=i: tuned(replace(WORLD.neighbour(i)))) for i in range(2)]
+    executor, tasks = Executor(), [Task(lambda i=i: tuned(WORLD.neighbour(i))) for i in range(2)]
     executor.run(tasks)
     assert {(info.kind, info.rows) for info in executor.calls} == {("gradient", 2), ("backward", 2)}
     for task in tasks:
