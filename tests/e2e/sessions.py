@@ -1,0 +1,36 @@
+"""Recipes run in this process, where calls and rows can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from retouch import registry
+from retouch.graph.elaborate import check
+from retouch.graph.nodes import Graph, Picture
+from retouch.graph.world import World
+from retouch.run.session import Result, Settings, execute
+
+INSTALLED = registry.load()
+
+
+def graphs(recipe: str, pictures: Sequence[Path], out: Path, **settings: object) -> tuple[Graph, ...]:
+    """The graphs of a recipe that has no mistakes."""
+    named = tuple(
+        Picture(path, i, path.with_suffix(".txt").read_text().strip() if path.with_suffix(".txt").exists() else None)
+        for i, path in enumerate(pictures)
+    )
+    told = {name: str(value) for name, value in settings.items()}
+    world = World(INSTALLED, out, named, told, output=out, force=True, allowed=(out,))
+    checked = check(recipe, world)
+    assert not checked.errors, [found.message for found in checked.errors]
+    return checked.graphs
+
+
+def run(recipe: str, pictures: Sequence[Path], out: Path, *, exact: bool = False, **settings: object) -> Result:
+    """Run it on all pictures together; every one has to end well."""
+    result = execute(
+        graphs(recipe, pictures, out, **settings), registry=INSTALLED, recipe=recipe, settings=Settings(exact=exact)
+    )
+    assert not any(outcome.failed for outcome in result.outcomes), [o.failures for o in result.outcomes]
+    return result

@@ -1,0 +1,152 @@
+"""Whatever is wrong gets a code and a sentence, before any model loads where that can be known; nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import time
+import zlib
+
+import pytest
+from conftest import draw, retouch
+from PIL import Image
+
+from retouch.models import catalog
+
+EDIT = 'invert ddim "cat"->"dog" steps=2'
+# The process tells, as it ends, whether torch was loaded.
+WATCH = "import atexit, sys; atexit.register(lambda: print('loaded torch:', 'torch' in sys.modules, file=sys.stderr))"
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """An environment in which a process tells what it loaded."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(WATCH)
+    return {"PYTHONPATH": str(tmp_path / "site")}
+
+
+def bomb(path):
+    """A PNG of a few kilobytes that says it is 20 000 pixels square."""
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731 - shorter than a function that it names
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + chunk(b"IEND", b""))
+
+
+def truncate(path):
+    draw(path, caption=False)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+PICTURES = {
+    "missing": (lambda path: None, "RT402"),
+    "not an image": (lambda path: path.write_text("hello"), "RT504"),
+    "empty": (lambda path: path.write_bytes(b""), "RT504"),
+    "a folder": (lambda path: path.mkdir(), "RT4"),
+    "a bomb": (bomb, "RT504"),
+    "too large": (lambda path: draw(path, size=200, caption=False), "RT404"),
+}
+
+
+@pytest.mark.parametrize("what", PICTURES)
+def test_a_bad_picture_is_refused_before_anything_loads(what, tmp_path, watched):
+    make, code = PICTURES[what]
+    make(tmp_path / "in.png")
+    start = time.monotonic()
+    ran = retouch("run", "-e", EDIT, "in.png", "-o", "out.png", folder=tmp_path, env=watched)
+    assert ran.code == 1, ran.out + ran.err
+    assert f"error[{code}" in ran.err + ran.out
+    assert "loaded torch: False" in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "out.png").exists()
+    assert time.monotonic() - start < 10
+
+
+def test_a_truncated_picture_fails_with_a_sentence(tmp_path):
+    truncate(tmp_path / "in.png")
+    ran = retouch("run", "-e", EDIT, "in.png", "-o", "out.png", folder=tmp_path)
+    assert ran.code in (1, 4)
+    assert "RT504" in ran.err + ran.out
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "out.png").exists()
+
+
+RECIPES = {
+    'invert nulltext "cat"->"dog"': "RT202",
+    'invert ddim "cat"->"dog" | blend latent': "RT301",
+    'invert ddim "cat"->"dog" steps="many"': "RT207",
+    'invert ddim "cat"->"dog" strength=7': "RT208",
+    'invert ddim "cat"->"dog" convention="later"': "RT209",
+    'invert ddim "cow"->"dog"': "RT306",
+    'model "stroybook"\ninvert ddim "cat"->"dog"': "RT412",
+    'invert ddim "cat"->"dog" | save "../../elsewhere.png"': "RT403",
+    'invert ddim "cat"->"dog" | save "cat.png"': "RT407",
+    'open "https://example.org/cat.png" | invert ddim "cat"->"dog"': "RT413",
+    'mask file "nothing.png" | invert ddim "cat"->"dog"': "RT402",
+    "invert ddim |": "RT105",
+}
+
+
+@pytest.mark.parametrize(("recipe", "code"), RECIPES.items())
+def test_a_bad_recipe_is_refused_before_anything_loads(recipe, code, cat, watched):
+    before = set(cat.parent.iterdir())
+    ran = retouch("run", "-e", recipe, "cat.png", folder=cat.parent, env=watched)
+    assert ran.code == 1, ran.out + ran.err
+    assert f"error[{code}]" in ran.err + ran.out
+    assert "loaded torch: False" in ran.err
+    assert set(cat.parent.iterdir()) == before
+
+
+def test_a_picture_of_somebody_elses_is_not_overwritten(cat):
+    mine = cat.with_name("mine.png")
+    Image.new("RGB", (8, 8), "red").save(mine)
+    bytes_before = mine.read_bytes()
+    ran = retouch("run", "-e", EDIT, "cat.png", "-o", "mine.png", folder=cat.parent)
+    assert ran.code == 1
+    assert "RT415" in ran.err + ran.out
+    assert mine.read_bytes() == bytes_before
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(cat):
+    Image.new("L", (32, 16), 255).save(cat.with_name("mask.png"))
+    ran = retouch(
+        "run", "-e", f'{EDIT} | mask file "mask.png" | blend latent', "cat.png", "-o", "o.png", folder=cat.parent
+    )
+    assert ran.code != 0
+    assert "32×16" in ran.err + ran.out
+    assert "64×64" in ran.err + ran.out
+    assert not cat.with_name("o.png").exists()
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A copy of the embedded model, to be broken."""
+    return shutil.copytree(catalog.find("storybook").folder, tmp_path / "model")
+
+
+def corrupt_config(model):
+    (model / "unet" / "config.json").write_text("{ not json")
+
+
+def drop_weights(model):
+    (model / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+
+
+def cut_weights(model):
+    weights = model / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+
+
+@pytest.mark.parametrize("break_", [corrupt_config, drop_weights, cut_weights])
+def test_an_unreadable_model_is_refused_with_a_sentence(break_, model, cat):
+    break_(model)
+    ran = retouch("run", "-e", EDIT, "cat.png", "-o", "o.png", "--model", model, folder=cat.parent)
+    assert ran.code in (1, 4), ran.out + ran.err
+    assert "RT4" in ran.err + ran.out
+    assert "Traceback" not in ran.err
+    assert not cat.with_name("o.png").exists()
+
+
+def test_a_wrong_command_line_is_exit_code_two(tmp_path):
+    assert retouch("run", folder=tmp_path).code == 2
+    assert retouch("rnu", folder=tmp_path).code == 2

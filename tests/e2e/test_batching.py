@@ -1,0 +1,119 @@
+"""Nobody else batches the stages of different edits: it has to be cheap, and it must not show."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from conftest import draw
+from sessions import run
+
+from retouch.denoiser import Denoiser
+from retouch.models import catalog
+from retouch.run.batching import Buckets
+from retouch.run.executor import Executor, Task
+from retouch.run.machine import Machine
+from retouch.values import Canvas, Edit, Latents, Prompt
+from retouch_methods.guide.cfg import cfg
+from retouch_methods.invert.ddim import ddim
+from retouch_methods.sample.sample import sample
+from retouch_storybook.world import Scene
+
+SUBJECTS = ("cat", "dog", "rabbit", "bear", "bird", "fish", "car", "ball")
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("eight")
+    scenes = [Scene(subject, "red", "in a meadow", seed=i) for i, subject in enumerate(SUBJECTS)]
+    return [draw(folder / f"{scene.subject}.png", scene) for scene in scenes]
+
+
+def made(outcome, family):
+    """The tensor that a stage of this family made."""
+    return next(value for node, value in outcome.values.items() if node.startswith(family)).data
+
+
+@pytest.mark.parametrize("inversion", ["null_text inner_steps=2", "ddim"])
+def test_eight_pictures_in_one_run_make_a_sixth_of_the_calls_of_eight_runs(inversion, eight, tmp_path):
+    recipe = f'invert {inversion} | mask diffedit "red"->"blue" maps=4 | blend latent'
+    together = run(recipe, eight, tmp_path, steps=3)
+    apart = [run(recipe, [picture], tmp_path, steps=3) for picture in eight]
+    assert 6 * together.denoiser_calls <= sum(result.denoiser_calls for result in apart)
+    assert [o.rows for o in together.outcomes] == [result.outcomes[0].rows for result in apart]
+
+
+def test_with_a_fixed_bucket_a_result_is_the_same_bits_alone_and_in_company(eight, tmp_path):
+    recipe = 'invert null_text inner_steps=2 | attend p2p "red"->"blue" | mask diffedit maps=3 | blend latent'
+    alone = run(recipe, eight[:1], tmp_path / "a", exact=True, steps=3)
+    among = run(recipe, [eight[5], eight[0], eight[2]], tmp_path / "b", exact=True, steps=3)
+    mine, same = alone.outcomes[0], among.outcomes[1]
+    assert torch.equal(made(mine, "sample"), made(same, "sample"))
+    assert torch.equal(made(mine, "decode"), made(same, "decode"))
+
+
+def test_a_picture_in_company_differs_by_rounding_only_in_fast_mode(eight, tmp_path):
+    recipe = 'invert ddim | mask diffedit "red"->"blue" maps=3 | blend latent'
+    alone = run(recipe, eight[:1], tmp_path / "a", steps=3)
+    among = run(recipe, eight[:5], tmp_path / "b", steps=3)
+    latents = [
+        next(v for k, v in o.values.items() if k.startswith("sample")).data
+        for o in (alone.outcomes[0], among.outcomes[0])
+    ]
+    assert torch.allclose(*latents, atol=1e-3)
+
+
+STEPS, PICTURES = 3, 8
+
+
+def test_the_executor_costs_a_tenth_at_most_over_a_bare_batched_loop():
+    """The same network, the same rows, the same arithmetic: DDIM inversion and guided sampling of eight pictures."""
+    machine = Machine(catalog.find("storybook"), "cpu", torch.float32)
+    draws = torch.Generator().manual_seed(0)
+    latents = [torch.randn(4, 16, 16, generator=draws) for _ in range(PICTURES)]
+    texts = [Prompt("", torch.randn(24, 128, generator=draws)) for _ in range(3)]
+    schedule, model = machine.schedule(STEPS), machine.denoiser
+    ours, bare = [], []
+    for _ in range(4):
+        start = time.process_time()
+        ends = _through_executor(latents, texts, schedule, model)
+        middle = time.process_time()
+        expected = _bare_loop(latents, texts, schedule, model)
+        ours.append(middle - start)
+        bare.append(time.process_time() - middle)
+    assert torch.allclose(torch.stack(ends), expected, atol=2e-3)
+    assert min(ours) <= 1.10 * min(bare)
+
+
+def _through_executor(latents, texts, schedule, model: Denoiser):
+    source, target, negative = texts
+    edit, guide = Edit(source, target, negative), cfg(guidance=3.0)
+
+    async def edited(x):
+        start = Latents(x, Canvas(64, 64, 4))
+        path = await ddim(start, source, model, schedule)
+        return (await sample(path, start, edit, model, guide)).data
+
+    tasks = [Task(lambda x=x: edited(x)) for x in latents]
+    Executor(Buckets()).run(tasks)
+    return [task.result for task in tasks]
+
+
+@torch.no_grad()
+def _bare_loop(latents, texts, schedule, model: Denoiser):
+    source, target, negative = (text.embeds.expand(PICTURES, -1, -1) for text in texts)
+    unet, x = model.core.unet, torch.stack(latents)
+
+    def split(x, level, timestep, context):
+        v = unet(x, torch.full((len(x),), timestep), encoder_hidden_states=context, return_dict=False)[0]
+        return level.alpha * x - level.sigma * v, level.alpha * v + level.sigma * x
+
+    for step in schedule.ascending():
+        x = step.noisy.mix(*split(x, step.clean, float(step.noisy.timestep), source))
+    for step in schedule:
+        both = torch.cat([negative, target])
+        x0, eps = split(torch.cat([x, x]), step.noisy, float(step.noisy.timestep), both)
+        (x0_u, x0_c), (eps_u, eps_c) = x0.chunk(2), eps.chunk(2)
+        x = step.clean.mix(torch.lerp(x0_u, x0_c, 3.0), torch.lerp(eps_u, eps_c, 3.0))
+    return x

@@ -1,0 +1,44 @@
+"""Stopping loses nothing that was finished and leaves nothing that was not; one bad picture harms no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from conftest import draw, retouch
+from PIL import Image
+
+
+def test_ctrl_c_leaves_no_half_written_file(cat):
+    command = [sys.executable, "-m", "retouch", "run", "-e", 'invert null_text "cat"->"dog"', "cat.png", "-o", "out"]
+    with subprocess.Popen(
+        command, cwd=cat.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"rows"' in line and "progress" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    left = {path.name for path in cat.parent.rglob("*") if path.is_file()}
+    assert left == {"cat.png", "cat.txt"}
+
+
+def test_one_bad_picture_fails_alone(tmp_path):
+    good = draw(tmp_path / "good.png")
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(good.read_bytes()[:-2000])
+    bad.with_suffix(".txt").write_text("a cat")
+    other = draw(tmp_path / "other.png")
+    ran = retouch(
+        "run", "-e", 'invert ddim "cat"->"dog" steps=2', good.name, bad.name, other.name, "-o", "out", folder=tmp_path
+    )
+    assert ran.code == 3, ran.out + ran.err
+    assert "RT504" in ran.out + ran.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"good.png", "other.png"}
+    for path in (tmp_path / "out").iterdir():
+        Image.open(path).load()

@@ -1,0 +1,39 @@
+"""`plan` promises denoiser rows; a run counts them."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from sessions import INSTALLED, graphs
+
+from retouch.graph.plan import plan
+from retouch.resources import folder
+from retouch.run.session import execute
+
+RECIPES = sorted(folder("recipes").glob("*.retouch"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_costs_what_its_plan_says(recipe, tmp_path):
+    here = shutil.copytree(folder("recipes") / "pictures", tmp_path / "pictures").parent
+    cat = here / "pictures" / "cat_meadow.png"
+    made = graphs(recipe.read_text(), [cat], here, steps=3)
+    result = execute(made, registry=INSTALLED)
+    for graph, outcome in zip(made, result.outcomes, strict=True):
+        assert not outcome.failures, outcome.failures
+        assert outcome.files
+        told = plan(graph).rows
+        assert any(most for _, most in told.values())
+        for node in graph.nodes:
+            least, most = told[node.id]
+            assert least <= outcome.rows[node.id] <= most, node.id
+
+
+def test_a_new_target_leaves_the_inversions_work_as_it_was(tmp_path):
+    """Prompts have roles: what the inversion reads does not change with the target."""
+    here = shutil.copytree(folder("recipes") / "pictures", tmp_path / "pictures").parent
+    cat = here / "pictures" / "cat_meadow.png"
+    targets = [graphs(f'invert null_text "cat"->"{what}"', [cat], here)[0] for what in ("dog", "rabbit")]
+    one, two = (next(node for node in graph.nodes if node.card.family == "invert") for graph in targets)
+    assert (one.inputs, one.options) == (two.inputs, two.options)

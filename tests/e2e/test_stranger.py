@@ -1,0 +1,74 @@
+"""A distribution of somebody else's adds an inversion, and everything else composes with it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import draw, retouch
+from PIL import Image
+
+from retouch import api
+from retouch.testing import laws
+
+STRANGER = Path(__file__).parents[1] / "stranger"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The stranger's distribution, installed by pip into a folder of its own."""
+    target = tmp_path_factory.mktemp("stranger")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", target, STRANGER], check=True, capture_output=True)
+    return {"PYTHONPATH": str(target)}
+
+
+def test_it_is_short_and_imports_nothing_but_the_api_and_torch():
+    text = (STRANGER / "retouch_stranger.py").read_text()
+    assert len(text.splitlines()) < 40
+    modules = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            modules |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules |= {
+                f"{node.module}.{name.name}" if node.module == "retouch" else node.module for name in node.names
+            }
+    assert modules == {"torch", "retouch.api"}
+
+
+def test_it_is_listed_with_its_plugin(installed, tmp_path):
+    ran = retouch("stages", "invert", "edit_friendly", "--json", folder=tmp_path, env=installed)
+    assert ran.code == 0, ran.err
+    assert "stranger" in json.dumps(json.loads(ran.out))
+
+
+def test_it_edits_with_a_control_and_two_blends_of_ours(installed, tmp_path):
+    draw(tmp_path / "cat.png")
+    recipe = 'invert edit_friendly steps=3 | attend p2p "cat"->"dog" | mask diffedit | blend latent | blend pixel'
+    ran = retouch("run", "-e", recipe, "cat.png", "-o", "dog.png", folder=tmp_path, env=installed)
+    assert ran.code == 0, ran.out + ran.err
+    assert Image.open(tmp_path / "dog.png").size == (64, 64)
+    assert ran.event("done")["rows"] == 2 * 3 + 20 + 4 * 3
+
+
+def test_without_it_the_method_is_unknown(cat):
+    ran = retouch("check", "-", folder=cat.parent)
+    assert ran.code in (0, 1, 2)
+    ran = retouch("run", "-e", 'invert edit_friendly "cat"->"dog"', "cat.png", folder=cat.parent)
+    assert ran.code == 1
+    assert "RT202" in ran.err + ran.out
+
+
+def test_it_keeps_the_shipped_laws(monkeypatch):
+    monkeypatch.syspath_prepend(str(STRANGER))
+    from retouch_stranger import edit_friendly
+
+    assert edit_friendly.retouch_stage.method == "edit_friendly"
+    assert api.VERSION == 1
+    laws.source_law(edit_friendly)
+    laws.replay_law(edit_friendly, tolerance=2e-3)
