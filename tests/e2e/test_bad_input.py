@@ -8,7 +8,7 @@ import time
 import zlib
 
 import pytest
-from conftest import draw, retouch
+from conftest import draw, in_process, retouch
 from PIL import Image
 
 from retouch.models import catalog
@@ -26,9 +26,13 @@ def watched(tmp_path):
     return {"PYTHONPATH": str(tmp_path / "site")}
 
 
+def chunk(kind, data):
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def bomb(path):
     """A PNG of a few kilobytes that says it is 20 000 pixels square."""
-    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731 - shorter than a function that it names
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + chunk(b"IEND", b""))
 
@@ -53,7 +57,7 @@ def test_a_bad_picture_is_refused_before_anything_loads(what, tmp_path, watched)
     make, code = PICTURES[what]
     make(tmp_path / "in.png")
     start = time.monotonic()
-    ran = retouch("run", "-e", EDIT, "in.png", "-o", "out.png", folder=tmp_path, env=watched)
+    ran = in_process("run", "-e", EDIT, "in.png", "-o", "out.png", folder=tmp_path, env=watched)
     assert ran.code == 1, ran.out + ran.err
     assert f"error[{code}" in ran.err + ran.out
     assert "loaded torch: False" in ran.err
@@ -90,7 +94,7 @@ RECIPES = {
 @pytest.mark.parametrize(("recipe", "code"), RECIPES.items())
 def test_a_bad_recipe_is_refused_before_anything_loads(recipe, code, cat, watched):
     before = set(cat.parent.iterdir())
-    ran = retouch("run", "-e", recipe, "cat.png", folder=cat.parent, env=watched)
+    ran = in_process("run", "-e", recipe, "cat.png", folder=cat.parent, env=watched)
     assert ran.code == 1, ran.out + ran.err
     assert f"error[{code}]" in ran.err + ran.out
     assert "loaded torch: False" in ran.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import CAT, draw, retouch
+from conftest import CAT, draw, in_process, retouch
 from PIL import Image
 
 from retouch import pictures
@@ -23,7 +23,7 @@ def psnr(a, b):
 
 
 def test_the_cards_recipe_makes_a_picture_of_the_same_size_that_says_how(cat):
-    ran = retouch("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=3", "--json", folder=cat.parent)
+    ran = in_process("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=3", folder=cat.parent, env={})
     assert ran.code == 0, ran.err
     assert ran.event("saved")["path"].endswith("dog.png")
     made = Image.open(cat.with_name("dog.png"))
