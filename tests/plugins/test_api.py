@@ -1,0 +1,43 @@
+"""What plugins may rely on stands in a file, so that a change of it shows in the diff."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from retouch import api
+
+LISTED = Path(__file__).parents[1] / "api.txt"
+
+
+def surface() -> list[str]:
+    """Every public name with its signature, and the members of its classes."""
+    lines: list[str] = []
+    for name in sorted(api.__all__):
+        value = getattr(api, name)
+        lines.append(f"{name}{signature(value)}")
+        if inspect.isclass(value):
+            for member, what in sorted(vars(value).items()):
+                if not member.startswith("_") and (callable(what) or isinstance(what, property | staticmethod)):
+                    plain = what.__func__ if isinstance(what, staticmethod) else what
+                    lines.append(f"    .{member}{'' if isinstance(what, property) else signature(plain)}")
+    return lines
+
+
+def signature(value: object) -> str:
+    if not callable(value):
+        return ""
+    try:
+        return re.sub(r"ForwardRef\(('[^']*')[^)]*\)", r"\1", str(inspect.signature(value)))
+    except (TypeError, ValueError):
+        return ""
+
+
+def test_the_api_is_as_listed():
+    """After a change that is meant: `python tests/plugins/test_api.py`, and a line in CHANGELOG.md."""
+    assert surface() == LISTED.read_text().splitlines()
+
+
+if __name__ == "__main__":
+    LISTED.write_text("\n".join(surface()) + "\n")

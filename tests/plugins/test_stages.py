@@ -1,0 +1,52 @@
+"""Every stage that ships is documented, priced, shown in a recipe, and does what each of its options says."""
+
+from __future__ import annotations
+
+import pytest
+
+from retouch import registry
+from retouch.lang import syntax as s
+from retouch.lang.parse import parse
+from retouch.resources import folder
+
+CARDS = [card for card in registry.load().cards if card.plugin in ("methods", "storybook")]
+# What the engine puts in by itself, and so stands in every recipe unwritten.
+UNWRITTEN = {"open image", "encode vae", "decode vae", "save image", "guide cfg", "mask erode"}
+
+
+def written() -> set[str]:
+    """Family and method of every stage in the shipped recipes; a bare family counts for its default."""
+    found: set[str] = set()
+    defaults = {card.family: card.method for card in CARDS if card.default}
+    for path in folder("recipes").glob("*.retouch"):
+        recipe, wrong = parse(path.read_bytes())
+        assert not wrong, path
+        for node in s.walk(recipe.statements):
+            if isinstance(node, s.Stage):
+                methods = [word.name for word in node.methods] or [defaults.get(node.family.name, "")]
+                found |= {f"{node.family.name} {method}" for method in methods}
+    return found
+
+
+def test_there_are_stages():
+    assert len(CARDS) >= 14
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_stage_says_what_it_does_in_one_line_and_what_each_option_means(card):
+    assert card.summary
+    assert len(card.summary) <= 120
+    for option in card.options:
+        assert option.doc, f"'{card.name}' does not say what '{option.name}' means"
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_stage_of_a_paper_names_it(card):
+    plumbing = card.family in ("open", "save", "encode", "decode", "sample") or card.name in (
+        "mask file", "mask box", "mask dilate", "mask erode"
+    )  # fmt: skip
+    assert bool(card.paper) != plumbing
+
+
+def test_every_stage_stands_in_a_shipped_recipe():
+    assert {card.name for card in CARDS} - UNWRITTEN <= written() | {"sample walk"}
