@@ -11,6 +11,7 @@ from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import retouch_storybook
+from retouch.resources import folder
 from retouch_storybook.world import Scene, render
 
 FOLDER = Path(retouch_storybook.__file__).parent
@@ -25,8 +26,8 @@ PICTURES = {
 
 @pytest.mark.parametrize(("name", "scene"), PICTURES.items())
 def test_a_sample_picture_is_the_scene_of_its_caption(name, scene):
-    picture = FOLDER / "pictures" / f"{name}.png"
-    assert picture.with_suffix(".txt").read_text() == scene.caption() + "\n"
+    picture = folder("recipes") / "pictures" / f"{name}.png"
+    assert picture.with_suffix(".txt").read_text().strip() == scene.caption()
     assert np.array_equal(np.asarray(Image.open(picture)), np.asarray(render(scene, 64)))
 
 
