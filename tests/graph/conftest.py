@@ -15,7 +15,7 @@ from retouch.graph.elaborate import Checked, check
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.verify import verify
 from retouch.graph.world import World
-from retouch.models.errors import UnknownModel
+from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import Plugin
 
 sys.path.append(str(Path(__file__).parent))
@@ -23,6 +23,8 @@ from plugin_text import STAGES, FakeModel
 
 
 def find_model(name: str, revision: str | None) -> Any:
+    if name == "torn":
+        raise BrokenModel("it has no weights")
     if name != "storybook":
         raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook")
     return FakeModel()

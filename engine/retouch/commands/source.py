@@ -10,7 +10,7 @@ from pathlib import Path
 
 from retouch.commands import WrongCommand
 from retouch.graph.nodes import Picture
-from retouch.graph.world import SOMETHING, World
+from retouch.graph.world import SOMETHING, World, caption_beside
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
 from retouch.registry import Registry
@@ -73,7 +73,4 @@ def _picture(path: str, index: int, caption: str | None, report: Report) -> Pict
     file = Path(path).resolve()
     if not file.is_file():
         report.add("RT402", NOWHERE, source=path, path=path, mend="name an image that is there")
-    beside = file.with_suffix(".txt")
-    if caption is None and beside.is_file():
-        caption = beside.read_text("utf-8").strip()
-    return Picture(file, index, caption)
+    return Picture(file, index, caption_beside(file) if caption is None else caption)

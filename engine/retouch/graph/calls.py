@@ -69,6 +69,8 @@ class CallReader:
             elif option.name.name not in flows:
                 self._option(option, card, given)
         wrong = any(item.severity == "error" for item in self._report.items[before:])
+        if card.stability == "experimental":
+            self._report.add("RT907", stage.span, stage=card.name)
         return None if wrong else Call(card, stage.span, given, edit, own_edit, flows)
 
     def _look_up(self, stage: s.Stage) -> None:

@@ -13,7 +13,7 @@ from retouch.graph.defaults import Defaults
 from retouch.graph.files import Files
 from retouch.graph.nodes import FromNode, Node, Picture
 from retouch.graph.scope import Flow
-from retouch.graph.world import World
+from retouch.graph.world import World, caption_beside
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.touches import clashes
@@ -84,8 +84,7 @@ class Context:
             return given.value
         if (given := first.given.get("path")) is None:
             return self.outside.caption if self.outside else None
-        beside = (self.world.folder / given.value).with_suffix(".txt")
-        return beside.read_text("utf-8").strip() if beside.is_file() else None
+        return caption_beside(self.world.folder / given.value)
 
     def caption_may_come(self, calls: Iterable[Call]) -> bool:
         """Whether the command line may still give a picture, and a caption with it."""

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from retouch.cards import StageCard
 from retouch.graph.calls import Call
 from retouch.graph.context import Context
 from retouch.graph.defaults import Defaults
+from retouch.graph.model import find_model
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.results import check_results
 from retouch.graph.scope import Flow, Scope
@@ -24,10 +24,6 @@ from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.page import normal
 from retouch.lang.parse import parse
 
-if TYPE_CHECKING:
-    from retouch.models.catalog import ModelInfo
-
-MODEL = "storybook"
 PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
 
 
@@ -83,7 +79,7 @@ def _elaborate(recipe: s.Recipe, reading: Reading, scope: Scope, world: World, r
     if not reading.broken:
         defaults.check(_cards(reading, scope, world))
         _nothing(recipe, reading, report)
-    model = _model(reading, world, scope, report)
+    model = find_model(reading.model, world, scope, report)
     if model is None or not reading.results or report.errors():
         return ()
     flows = {name: made.flow for name, made in scope.names.items() if made.is_flow}
@@ -116,34 +112,6 @@ def _nothing(recipe: s.Recipe, reading: Reading, report: Report) -> None:
         report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
 
 
-def _model(reading: Reading, world: World, scope: Scope, report: Report) -> ModelInfo | None:
-    """The model of the command line, of the recipe, or the one that ships with the engine."""
-    from retouch.models.errors import BrokenModel, UnknownModel
-
-    stage = reading.model
-    name, revision, span = world.model or MODEL, None, s.NOWHERE
-    if stage:
-        texts = {option.name.name: option.value for option in stage.options}
-        given = texts.pop("name", None) or (stage.operand[0] if stage.operand else None)
-        written = scope.written(given, "recipe") if given else None
-        for option in stage.options:
-            if option.name.name not in ("name", "revision"):
-                name_, mend = option.name.name, "options: name, revision"
-                report.add("RT205", option.name.span, stage="model", name=name_, mend=mend)
-        if written is None or not isinstance(written.value, s.Text):
-            report.add("RT223", stage.span, stage="model", what="needs a name", mend='write model "storybook"')
-            return None
-        revision_given = texts.get("revision")
-        if world.model is None:
-            name, span = written.value.value, written.span
-            revision = revision_given.value if isinstance(revision_given, s.Text) else None
-    try:
-        return world.find_model(name, revision)
-    except (UnknownModel, BrokenModel) as err:
-        report.add("RT412", span, source=f"--model {name}" if world.model else None, name=name, mend=str(err))
-        return None
-
-
 def _by_picture(reading: Reading, world: World) -> Iterator[tuple[Picture | None, list[Flow]]]:
     """The flows that work on each picture: those of the command line in their order, then the recipe's own."""
     waiting = [flow for flow, _ in reading.results if _own(flow) is None]
@@ -154,7 +122,8 @@ def _by_picture(reading: Reading, world: World) -> Iterator[tuple[Picture | None
         if (path := _own(flow)) is not None:
             own[path].append(flow)
     for index, (path, flows) in enumerate(own.items()):
-        yield Picture((world.folder / path).resolve(), index), flows
+        caption = flows[0][0].given.get("caption")
+        yield Picture((world.folder / path).resolve(), index, caption.value if caption else None), flows
 
 
 def _own(flow: Flow) -> str | None:

@@ -49,7 +49,7 @@ class Reader:
             case s.Binding(name=name, flow=flow):
                 self._scope.flow(name, self._flow(flow))
             case s.Flow(parts=(s.Stage(family=s.Word(name="model")) as stage,)):
-                self.reading.model = stage
+                self._model(stage)
             case s.Flow():
                 self._result(statement)
             case s.Use():
@@ -90,6 +90,11 @@ class Reader:
                 self.reading.defaults[name] = Written(
                     option.value, option.value.span, "defaults", name=option.name.span
                 )
+
+    def _model(self, stage: s.Stage) -> None:
+        if (first := self.reading.model) is not None:
+            self._report.add("RT206", stage.span, name="model", notes=(("first given here", first.span),))
+        self.reading.model = stage
 
     def _result(self, flow: s.Flow) -> None:
         calls = self._flow(flow)

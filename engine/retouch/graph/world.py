@@ -40,6 +40,12 @@ def made_here(path: Path) -> bool:
     return pictures.made_by_retouch(path)
 
 
+def caption_beside(picture: Path) -> str | None:
+    """What the text file beside a picture says that it shows: `cat.txt` beside `cat.png`."""
+    beside = picture.with_suffix(".txt")
+    return beside.read_text("utf-8", errors="replace").strip() if beside.is_file() else None
+
+
 @dataclass(frozen=True)
 class World:
     """Everything outside of the recipe that its meaning depends on."""
