@@ -14,6 +14,7 @@ from retouch.models import catalog
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task
 from retouch.run.machine import Machine
+from retouch.run.session import IN_FLIGHT
 from retouch.values import Canvas, Edit, Latents, Prompt
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
@@ -117,3 +118,11 @@ def _bare_loop(latents, texts, schedule, model: Denoiser):
         (x0_u, x0_c), (eps_u, eps_c) = x0.chunk(2), eps.chunk(2)
         x = step.clean.mix(torch.lerp(x0_u, x0_c, 3.0), torch.lerp(eps_u, eps_c, 3.0))
     return x
+
+
+def test_more_pictures_than_are_in_flight_all_come_back(tmp_path):
+    scenes = [Scene(SUBJECTS[i % 8], "red", "at night", seed=i) for i in range(IN_FLIGHT + 3)]
+    pictures = [draw(tmp_path / f"{i}.png", scene) for i, scene in enumerate(scenes)]
+    result = run('invert ddim "red"->"blue"', pictures, tmp_path / "out", steps=1)
+    assert len({path for outcome in result.outcomes for path in outcome.files}) == len(scenes)
+    assert result.denoiser_calls == (1 + 2) + (1 + 1)  # 32 rows inverted, 64 sampled; then 3 and 6

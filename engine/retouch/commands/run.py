@@ -23,7 +23,7 @@ def main(args: Namespace) -> int:
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact)
     recipe = source.text.decode("utf-8")
     with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
-        result = execute(graphs, registry=installed, recipe=recipe, settings=settings, tell=progress.tell)
+        result = execute(graphs, registry=installed, recipe=recipe, settings=settings, tell=progress.tell, keep=False)
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)

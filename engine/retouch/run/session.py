@@ -23,6 +23,7 @@ from retouch.run.outbox import FileIn, FileOut
 from retouch.run.supply import Supply
 
 EXACT_ROWS = 8
+IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -83,14 +84,16 @@ def execute(
     settings: Settings | None = None,
     machine: Callable[[Any, str, torch.dtype], Machine] = Machine,
     tell: Tell | None = None,
+    keep: bool = True,
 ) -> Result:
-    """Run the graphs of all pictures together.
+    """Run the graphs of all pictures together, `IN_FLIGHT` at a time.
 
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
+    keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     settings = settings or Settings()
-    run = _Run(registry, recipe, settings, machine, tell or (lambda _event, _facts: None))
+    run = _Run(registry, recipe, settings, machine, tell or (lambda _event, _facts: None), keep)
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -103,10 +106,12 @@ class _Run:
     settings: Settings
     make: Callable[[Any, str, torch.dtype], Machine]
     tell: Tell
+    keep: bool
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stages: dict[Task, tuple[Outcome, Node, FileOut, str]] = field(default_factory=dict)
+    pictures: list[list[Task]] = field(default_factory=list[list[Task]])
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -115,10 +120,8 @@ class _Run:
         )
         outcome = Outcome(graph.item)
         self.outcomes.append(outcome)
-        files, out = (
-            FileIn(machine.device, outcome.notices),
-            FileOut(self._metadata(graph), outcome.files, outcome.notices),
-        )
+        files = FileIn(machine.device, outcome.notices)
+        out = FileOut(self._metadata(graph), outcome.files, outcome.notices)
         tasks: dict[NodeId, Task] = {}
         for node in graph.nodes:
             after = tuple(
@@ -127,6 +130,7 @@ class _Run:
             )
             tasks[node.id] = Task(self._start(node), after, node.id)
             self.stages[tasks[node.id]] = (outcome, node, out, graph.model.name)
+        self.pictures.append(list(tasks.values()))
 
     def _start(self, node: Node) -> Callable[..., Any]:
         """The call of a stage, once the values of its edges are there, in the order of `node.edges()`."""
@@ -145,7 +149,11 @@ class _Run:
     def go(self) -> Result:
         """Drive everything to its end."""
         executor = Executor(self.settings.buckets, self._called)
-        executor.run([*self.supply.made.values(), *self.stages], self._ended)
+        for first in range(0, len(self.pictures), IN_FLIGHT):
+            wave = [task for tasks in self.pictures[first : first + IN_FLIGHT] for task in tasks]
+            executor.run([*self.supply.made.values(), *wave], self._ended)
+            for task in wave:
+                task.result = None
         return Result(self.outcomes, executor.calls)
 
     def _called(self, info: BatchInfo) -> None:
@@ -158,7 +166,9 @@ class _Run:
         outcome.rows[node.id] = task.rows
         if task.error is None:
             try:
-                outcome.values[node.id] = check_finite(task.result)
+                value = check_finite(task.result)
+                if self.keep:
+                    outcome.values[node.id] = value
             except Exception as error:
                 task.error = error
         name = outcome.item.name if outcome.item else ""
