@@ -51,8 +51,8 @@ PLANNING = {
         "{mend}",
         why="In paths of save and sheet, {name} {index} {turn} {seed} and each axis by the name of its option "
         "or let are filled in. Write {{ and }} for the brackets themselves.",
-        example='open "cat.png" | invert ddim "x"->"y" | save "{nmae}.png"',
-        mend='open "cat.png" | invert ddim "x"->"y" | save "{name}.png"',
+        example='open "cat.png" | invert ddim "x"->"y" | save "{nmae}-2.png"',
+        mend='open "cat.png" | invert ddim "x"->"y" | save "{name}-2.png"',
     ),
     "RT407": Code(
         "overwrites-source",

@@ -8,8 +8,8 @@ WIRING = {
         "'{stage}' needs {port}, and nothing before it makes one",
         "{mend}",
         why="A stage takes its inputs by type from what flows into it. Here nothing of that type has been made yet.",
-        example="blend latent",
-        mend='mask diffedit "cat"->"dog" | blend latent',
+        example="invert ddim | blend latent",
+        mend='invert ddim | mask diffedit "cat"->"dog" | blend latent',
     ),
     "RT302": Code(
         "lost-value",
@@ -17,8 +17,8 @@ WIRING = {
         "delete one, combine them ({mend}), or give one a name",
         why="A flow holds one value of each type, and the newest is the one that is read. Work that nothing "
         "reads is a mistake: usually both values were meant.",
-        example='mask diffedit "cat"->"dog" | mask attention "cat"->"dog" | blend latent',
-        mend='mask diffedit "cat"->"dog" | blend latent',
+        example='invert ddim | mask diffedit "cat"->"dog" | mask attention | blend latent',
+        mend='invert ddim | mask diffedit "cat"->"dog" | blend latent',
     ),
     "RT303": Code(
         "wrong-model-space",
@@ -58,8 +58,8 @@ WIRING = {
         "'{stage}' needs an edit, and this turn has none",
         'write what changes: "cat"->"dog"',
         why="This stage compares what is there with what is wanted, so some stage of the turn must say both.",
-        example="attend p2p",
-        mend='attend p2p "cat"->"dog"',
+        example="invert ddim | attend p2p",
+        mend='invert ddim | attend p2p "cat"->"dog"',
     ),
     "RT308": Code(
         "no-caption",
@@ -67,8 +67,8 @@ WIRING = {
         'open … caption="a cat in a meadow"',
         why="Adding, removing and weighing words change a prompt that exists. Without a caption only "
         '"before"->"after" says enough.',
-        example='invert ddim +"a hat"',
-        mend='open "cat.png" caption="a cat" | invert ddim +"a hat"',
+        example='open "cat.png" | invert ddim +"a hat" | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim +"a hat" | save "o.png"',
     ),
     "RT309": Code(
         "alternatives-differ",
@@ -82,8 +82,8 @@ WIRING = {
         "choose one, or give them different steps",
         why="Each of both would overwrite what the other has written, and the result would depend on their "
         "order in a way that no paper describes.",
-        example='attend p2p "cat"->"dog" | attend masactrl',
-        mend='attend p2p "cat"->"dog"',
+        example='invert ddim | attend p2p "cat"->"dog" | attend masactrl',
+        mend='invert ddim | attend p2p "cat"->"dog" | attend masactrl start=40%',
     ),
     "RT311": Code(
         "overlapping-changes",
