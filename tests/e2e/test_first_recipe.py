@@ -79,6 +79,15 @@ def test_the_demo_says_where_the_result_lies_and_repeats_to_the_bit(cat):
     assert np.array_equal(rgb(cat.with_name("a.png")), rgb(cat.with_name("b.png")))
 
 
+def test_words_that_the_model_cannot_read_are_named(cat):
+    long = "an orange cat in a meadow " + "with a red hat " * 6 + "and glasses"
+    ran = retouch(
+        "run", "-e", 'invert ddim "cat"->"dog" steps=1', "cat.png", "-o", "d.png", "--caption", long, folder=cat.parent
+    )
+    assert ran.code == 0, ran.err
+    assert any("and glasses'" in notice for notice in ran.event("result")["notices"])
+
+
 def test_results_of_several_pictures_go_to_a_folder(tmp_path):
     draw(tmp_path / "one.png")
     draw(tmp_path / "two.png", Scene("cat", "white", "on a beach", seed=5))

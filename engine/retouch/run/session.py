@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from retouch import __version__
-from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic
 from retouch.registry import Registry
 from retouch.run.batching import Buckets
@@ -112,6 +112,7 @@ class _Run:
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stages: dict[Task, tuple[Outcome, Node, FileOut, str]] = field(default_factory=dict)
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
+    prompts: list[tuple[Outcome, Machine, list[str]]] = field(default_factory=list[tuple[Outcome, Machine, list[str]]])
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -131,6 +132,7 @@ class _Run:
             tasks[node.id] = Task(self._start(node), after, node.id)
             self.stages[tasks[node.id]] = (outcome, node, out, graph.model.name)
         self.pictures.append(list(tasks.values()))
+        self.prompts.append((outcome, machine, _texts(graph)))
 
     def _start(self, node: Node) -> Callable[..., Any]:
         """The call of a stage, once the values of its edges are there, in the order of `node.edges()`."""
@@ -154,6 +156,10 @@ class _Run:
             executor.run([*self.supply.made.values(), *wave], self._ended)
             for task in wave:
                 task.result = None
+        for outcome, model, texts in self.prompts:
+            if any(outcome.rows.values()):
+                cut = filter(None, map(model.texts.dropped, texts))
+                outcome.notices += [f"the prompt is longer than the model reads; left out: '{words}'" for words in cut]
         return Result(self.outcomes, executor.calls)
 
     def _called(self, info: BatchInfo) -> None:
@@ -199,3 +205,10 @@ class _Run:
             "python": platform.python_version(),
             "stages": json.dumps(stages, default=str),
         }
+
+
+def _texts(graph: Graph) -> list[str]:
+    """Every prompt of a graph, once."""
+    told = [edge.settings for node in graph.nodes for _, edge in node.edges() if isinstance(edge, FromEngine)]
+    roles = ("text", "source", "target", "negative")
+    return list(dict.fromkeys(settings[role] for settings in told for role in roles if role in settings))
