@@ -8,7 +8,7 @@ import time
 import zlib
 
 import pytest
-from conftest import draw, in_process, retouch
+from command import draw, in_process, retouch
 from PIL import Image
 
 from retouch.models import catalog

@@ -6,7 +6,7 @@ import time
 
 import pytest
 import torch
-from conftest import draw
+from command import draw
 from sessions import run
 
 from retouch.denoiser import Denoiser

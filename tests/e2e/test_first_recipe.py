@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import CAT, draw, in_process, retouch
+from command import CAT, draw, in_process, retouch
 from PIL import Image
 
 from retouch import pictures

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from conftest import draw, retouch
+from command import draw, retouch
 from PIL import Image
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import draw, in_process, retouch
+from command import draw, in_process, retouch
 from PIL import Image
 
 from retouch import api

@@ -1,0 +1,67 @@
+"""Scenes to edit, and the command line as a user has it: a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from retouch.cli import main
+from retouch_storybook.world import Scene, render
+
+CAT = Scene("cat", "orange", "in a meadow", seed=4)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
+
+    def event(self, name: str) -> dict[str, Any]:
+        return next(event for event in self.events if event["event"] == name)
+
+
+def in_process(*args: object, folder: Path, env: dict[str, str]) -> Ran:
+    """Run the command line as a process of its own, which is what a user does."""
+    command = [sys.executable, "-m", "retouch", *map(str, args)]
+    environment = {**os.environ, **env}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def retouch(*args: object, folder: Path) -> Ran:
+    """Run the command line here, in a folder: the same function, without the seconds that importing torch takes."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main([str(arg) for arg in args])
+        except SystemExit as stop:  # argparse's own way out
+            code = int(stop.code or 0)
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def draw(path: Path, scene: Scene = CAT, size: int | tuple[int, int] = 64, caption: bool = True) -> Path:
+    """A scene as a file, its caption beside it."""
+    picture = render(scene, 64)
+    wanted = (size, size) if isinstance(size, int) else size
+    picture.resize(wanted, Image.Resampling.BICUBIC).save(path) if wanted != (64, 64) else picture.save(path)
+    if caption:
+        path.with_suffix(".txt").write_text(scene.caption())
+    return path
