@@ -9,6 +9,7 @@ import torch
 from laws.by_hand import MAPS, edict, edit_friendly, p2p, pag, pnp
 
 from retouch.api import AttentionControl, AttentionMaps, Blend, SiteCall, Touch, gather, together
+from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task, run
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.cfg import cfg
@@ -74,7 +75,7 @@ def test_rows_without_a_partner_stay_plain():
 
 
 def test_a_row_that_a_control_only_reads_keeps_its_bits():
-    controlled, plain = run(pair(), pair(control=(AttentionControl(()),)))
+    controlled, plain = run(pair(), pair(control=()), buckets=Buckets(fixed=16))
     assert torch.equal(controlled["source"].pair, plain["source"].pair)
 
 
@@ -102,6 +103,23 @@ def test_perturbed_attention_and_prompt_to_prompt_both_act_in_one_forward_pass()
     (unperturbed,) = run(guided(pag(0.0), P2P))
     assert far(nested["target"].eps, alone.eps) > 0.01
     assert far(nested["target"].eps, unperturbed["target"].eps) > 0.01
+
+
+def test_nothing_of_a_control_outlives_its_forward_pass():
+    def plainly():
+        context = torch.stack((EDIT.source.embeds, EDIT.target.embeds))
+        with torch.no_grad():
+            return MODEL.core.unet(X.expand(2, -1, -1, -1), torch.tensor([500.0]), encoder_hidden_states=context).sample
+
+    def broken(attn: SiteCall) -> None:
+        raise ValueError
+
+    before = plainly()
+    run(pair())
+    assert torch.equal(plainly(), before)
+    with pytest.raises(ValueError):  # noqa: PT011
+        run(pair(control=(*P2P, AttentionControl(((Touch("cross", "transform", "probs", first=3), broken),)))))
+    assert torch.equal(plainly(), before)
 
 
 def test_outer_controls_act_first():
@@ -184,10 +202,7 @@ def test_maps_are_recorded_after_they_are_edited():
 
 
 def test_recording_changes_no_bit():
-    plain, recorded = (
-        run(together(attention=(AttentionControl(()),), record=record, step=STEP, a=ask(EDIT.source)))[0]
-        for record in ((), (MAPS,))
-    )
+    plain, recorded = (run(together(record=record, step=STEP, a=ask(EDIT.source)))[0] for record in ((), (MAPS,)))
     assert torch.equal(plain["a"].pair, recorded["a"].pair)
 
 

@@ -69,7 +69,7 @@ def identity_law(attend: Stage, world: World | None = None, *, tolerance: float 
     """Where source and target are equal, a control changes nothing, at any step."""
     world = (world or tiny_world()).null_edit()
     control, x = world.call(attend, **options), world.latents.data
-    acted, plain = (_rows(world, each, x, x) for each in (control, AttentionControl(())))
+    acted, plain = (_rows(world, each, x, x) for each in ((control,), ()))
     return max(_close(acted[row], plain[row], tolerance, f"equal rows differ at {row}") for row in plain)
 
 
@@ -78,7 +78,7 @@ def touch_law(attend: Stage, world: World | None = None, **options: Any) -> None
     world = world or tiny_world()
     control, x = world.call(attend, **options), world.latents.data
     named = {touch.rows for touch, _ in control.acts if touch.access != "read"}
-    acted, plain = (_rows(world, each, x, x.flip(-1)) for each in (control, AttentionControl(())))
+    acted, plain = (_rows(world, each, x, x.flip(-1)) for each in ((control,), ()))
     for (index, branch, role), before in plain.items():
         if branch == "source" or not named & {role, "*"}:
             said = f"row ({branch}, {role}) moved at step {index}, and no touch names it"
@@ -200,9 +200,9 @@ def cards_law(plugin: str) -> None:
 
 
 def _rows(
-    world: World, control: AttentionControl, source: Tensor, target: Tensor
+    world: World, attention: tuple[AttentionControl, ...], source: Tensor, target: Tensor
 ) -> dict[tuple[int, str, str], Tensor]:
-    """Predictions of both branches, with and without condition, at every step, under one control."""
+    """Predictions of both branches, with and without condition, at every step, in calls of one size."""
     edit = world.edit
 
     async def asked(x: Tensor, level: Level, prompt: Prompt) -> Mapping[str, Prediction]:
@@ -212,13 +212,13 @@ def _rows(
 
     def at(step: Step) -> Coroutine[Any, Any, Any]:
         return together(
-            attention=(control,),
+            attention=attention,
             step=step,
             source=asked(source, step.noisy, edit.source),
             target=asked(target, step.noisy, edit.target),
         )
 
-    found = _run(gather(at(step) for step in world.schedule))
+    (found,) = run(gather(at(step) for step in world.schedule), buckets=EXACT)
     return {
         (index, branch, role): pred.pair
         for index, branches in enumerate(found)
