@@ -9,6 +9,7 @@ from retouch.ops import Asks, Gradient, call, gather, together, value_and_grad
 from retouch.optim import Adam
 from retouch.plugins import stages_in
 from retouch.predict import predictor, remembering, unguided
+from retouch.requirement import Unmet
 from retouch.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
 from retouch.schedule import Level, Prediction, Schedule, Step
 from retouch.stage import stage
@@ -84,6 +85,7 @@ __all__ = [
     "TextEncoder",
     "Touch",
     "Trajectory",
+    "Unmet",
     "call",
     "gather",
     "hold",

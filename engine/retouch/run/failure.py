@@ -15,6 +15,7 @@ from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Unreadable, Unwritable
 from retouch.registry import PluginError
+from retouch.requirement import Unmet
 
 
 class NotFinite(Exception):
@@ -46,6 +47,8 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
         case Unwritable() | OSError():
             what = getattr(error, "strerror", None) or str(error)
             report.add("RT507", node.span, path=path, what=what)
+        case Unmet():
+            report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
         case NotFinite():

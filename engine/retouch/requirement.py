@@ -1,0 +1,16 @@
+"""What a recipe requires of its own results."""
+
+from __future__ import annotations
+
+
+class Unmet(Exception):
+    """A requirement that does not hold: the picture fails with it, unless `first(…)` has another way.
+
+    metric: what was measured, as a recipe names it.
+    value: what it came to, with its unit.
+    wanted: what the recipe asks for, such as "30 dB or more".
+    """
+
+    def __init__(self, metric: str, value: str, wanted: str) -> None:
+        super().__init__(f"'{metric}' is {value}, and {wanted} was required")
+        self.metric, self.value, self.wanted = metric, value, wanted
