@@ -126,7 +126,7 @@ class Offset:
 async def hold(rule: Rule, states: Tensor, schedule: Schedule, predict: Predict) -> Offset:
     """The offsets that make `rule` pass through any `states` [N + 1, k, C, h, w]; all steps share one forward pass."""
     reached = await gather(rule(state, step, predict) for state, step in zip(states[:-1], schedule, strict=True))
-    return Offset(rule, states[1:] - torch.stack(reached))
+    return Offset(rule, states[1:] - torch.stack(reached) if reached else states[1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

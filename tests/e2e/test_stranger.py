@@ -42,14 +42,14 @@ def test_it_is_short_and_imports_nothing_but_the_api_and_torch():
 
 
 def test_it_is_listed_with_its_plugin(installed, tmp_path):
-    ran = in_process("stages", "invert", "edit_friendly", "--json", folder=tmp_path, env=installed)
+    ran = in_process("stages", "invert", "independent", "--json", folder=tmp_path, env=installed)
     assert ran.code == 0, ran.err
     assert "stranger" in json.dumps(json.loads(ran.out))
 
 
 def test_it_edits_with_a_control_and_two_blends_of_ours(installed, tmp_path):
     draw(tmp_path / "cat.png")
-    recipe = 'invert edit_friendly steps=3 | attend p2p "cat"->"dog" | mask diffedit | blend latent | blend pixel'
+    recipe = 'invert independent steps=3 | attend p2p "cat"->"dog" | mask diffedit | blend latent | blend pixel'
     ran = in_process("run", "-e", recipe, "cat.png", "-o", "dog.png", folder=tmp_path, env=installed)
     assert ran.code == 0, ran.out + ran.err
     assert Image.open(tmp_path / "dog.png").size == (64, 64)
@@ -57,16 +57,16 @@ def test_it_edits_with_a_control_and_two_blends_of_ours(installed, tmp_path):
 
 
 def test_without_it_the_method_is_unknown(cat):
-    ran = retouch("run", "-e", 'invert edit_friendly "cat"->"dog"', "cat.png", folder=cat.parent)
+    ran = retouch("run", "-e", 'invert independent "cat"->"dog"', "cat.png", folder=cat.parent)
     assert ran.code == 1
     assert "RT202" in ran.err + ran.out
 
 
 def test_it_keeps_the_shipped_laws(monkeypatch):
     monkeypatch.syspath_prepend(str(STRANGER))
-    from retouch_stranger import edit_friendly
+    from retouch_stranger import independent
 
-    assert edit_friendly.retouch_stage.method == "edit_friendly"
+    assert independent.retouch_stage.method == "independent"
     assert api.VERSION == 1
-    laws.source_law(edit_friendly)
-    laws.replay_law(edit_friendly, tolerance=2e-3)
+    laws.source_law(independent)
+    laws.replay_law(independent, tolerance=2e-3)

@@ -1,4 +1,4 @@
-"""Methods written out for tests, each as short as its paper: inversions, controls, guidance."""
+"""Methods written out for tests, each as short as its paper: controls, guidance, a blend."""
 
 from __future__ import annotations
 
@@ -10,88 +10,16 @@ from retouch.api import (
     AttentionControl,
     AttentionMaps,
     Blend,
-    Ddim,
     Denoiser,
-    Edict,
     Guidance,
-    Latents,
     Level,
-    NegativePrompt,
-    NoiseSource,
     Prediction,
     Prompt,
-    Schedule,
     SiteCall,
-    SourcePrompt,
     Step,
     Touch,
-    Trajectory,
-    hold,
-    predictor,
     together,
 )
-
-
-async def edit_friendly(
-    latents: Latents,
-    prompt: SourcePrompt,
-    negative: NegativePrompt,
-    model: Denoiser,
-    schedule: Schedule,
-    guidance: Guidance,
-    noise: NoiseSource,
-) -> Trajectory:
-    """Independent noisings, held by DDPM.  Huberman-Spiegelglas et al. 2024."""
-    draws = noise.normal(len(schedule), like=latents.data)
-    noised = [step.noisy.mix(latents.data, eps) for step, eps in zip(schedule, draws, strict=True)]
-    states = torch.stack([*noised, latents.data])[:, None]
-    rule = await hold(Ddim(eta=1), states, schedule, predictor(guidance, model, prompt, negative))
-    return Trajectory(schedule, states, rule, pinned=True)
-
-
-async def cycle(
-    latents: Latents,
-    prompt: SourcePrompt,
-    negative: NegativePrompt,
-    model: Denoiser,
-    schedule: Schedule,
-    guidance: Guidance,
-    noise: NoiseSource,
-    *,
-    eta: float = 0.1,
-    strength: float = 0.8,
-) -> Trajectory:
-    """The posterior chain given x0, held by DDIM with new noise.  Wu & De la Torre 2022."""
-    walk, x0 = schedule.tail(strength), latents.data
-    first, *draws = noise.normal(len(walk) + 1, like=x0)
-    path = [walk.steps[0].noisy.mix(x0, first)]
-    for step, eps in zip(walk, draws, strict=True):
-        seen = (path[-1] - step.noisy.alpha * x0) / step.noisy.sigma
-        path.append(step.mean(x0, seen, eta) + step.fresh(eta) * eps)
-    states = torch.stack([*path[:-1], x0])[:, None]
-    rule = await hold(Ddim(eta), states, walk, predictor(guidance, model, prompt, negative))
-    return Trajectory(walk, states, rule, pinned=True)
-
-
-async def edict(
-    latents: Latents,
-    prompt: SourcePrompt,
-    negative: NegativePrompt,
-    model: Denoiser,
-    schedule: Schedule,
-    guidance: Guidance,
-    *,
-    mix: float = 0.93,
-    strength: float = 1.0,
-    pinned: bool = False,
-) -> Trajectory:
-    """Coupled transformations, undone step by step.  Wallace et al. 2023."""
-    walk, rule = schedule.tail(strength), Edict(mix)
-    predict = predictor(guidance, model, prompt, negative)
-    states = [rule.begin(latents.data)]
-    for step in walk.ascending():
-        states.append(await rule.undo(states[-1], step, predict))
-    return Trajectory(walk, torch.stack(states[::-1]), rule, pinned)
 
 
 def p2p(*, cross: float = 0.8, self_: float = 0.4) -> AttentionControl:

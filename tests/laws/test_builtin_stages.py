@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws.by_hand import edit_friendly, masactrl, p2p, pag, pnp
+from laws.by_hand import masactrl, p2p, pag, pnp
 
 from retouch.api import (
     Ddim,
@@ -123,7 +123,7 @@ def test_sampling_costs_what_it_says(attend, blends, pinned, guide):
     laws.rows_law(sample, world, facts=facts, trajectory=trajectory, attend=attend, blend=blend)
 
 
-@pytest.mark.parametrize("method", [ddim, diffedit, edit_friendly])
+@pytest.mark.parametrize("method", [ddim, diffedit])
 def test_a_stage_gives_the_same_bits_in_any_company(method):
     world = tiny_world(steps=3)
     laws.batch_law(

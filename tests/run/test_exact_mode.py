@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws.by_hand import by_words, edict, edit_friendly, masactrl, p2p, pag, pnp
+from laws.by_hand import by_words, masactrl, p2p, pag, pnp
 
 from retouch.api import gather, together
 from retouch.run.batching import Buckets
@@ -15,6 +15,8 @@ from retouch.testing.laws import batch_law
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
+from retouch_methods.invert.edict import edict
+from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.sample.sample import sample

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from laws.by_hand import MAPS, edict, edit_friendly, p2p, pag, pnp
+from laws.by_hand import MAPS, p2p, pag, pnp
 
 from retouch.api import AttentionControl, AttentionMaps, Blend, SiteCall, Touch, gather, together
 from retouch.run.batching import Buckets
@@ -14,6 +15,8 @@ from retouch.run.executor import Executor, Task, run
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
+from retouch_methods.invert.edict import edict
+from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.sample.sample import sample
 
 WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
@@ -153,10 +156,12 @@ def test_features_replaced_in_the_whole_decoder_move_the_target():
     assert far(plain.data, moved.data) > 0.1
 
 
-@pytest.mark.parametrize(("invert", "each"), [(ddim, 3), (edit_friendly, 3), (edict, 6)])
+@pytest.mark.parametrize(
+    ("invert", "each"), [(ddim, 3), (partial(edit_friendly, strength=1.0), 3), (partial(edict, strength=1.0), 6)]
+)
 def test_maps_recorded_in_the_loop_are_sums_that_a_blend_reads(invert, each):
     """Three sites are at full resolution, and EDICT evaluates twice a step."""
-    (made,) = run(WORLD.call(invert))
+    (made,) = run(WORLD.call(invert, strength=1.0))
     counts = []
 
     def apply(state, source, step, maps: AttentionMaps):

@@ -1,4 +1,4 @@
-"""Edit-friendly DDPM inversion.  Huberman-Spiegelglas et al. 2023, arXiv:2304.06140, alg. 1."""
+"""DDPM inversion by independent noise.  Huberman-Spiegelglas et al. 2023, arXiv:2304.06140, alg. 1."""
 
 import torch
 
@@ -7,9 +7,9 @@ from retouch.api import Ddim, hold, hookimpl, predictor, stage
 
 
 @stage(
-    "invert", "edit_friendly", paper="arXiv:2304.06140", rows="guide * steps", facts={"evaluations": 1, "pinned": True}
+    "invert", "independent", paper="arXiv:2304.06140", rows="guide * steps", facts={"evaluations": 1, "pinned": True}
 )
-async def edit_friendly(
+async def independent(
     latents: api.Latents,
     prompt: api.SourcePrompt,
     negative: api.NegativePrompt,
@@ -29,4 +29,4 @@ async def edit_friendly(
 @hookimpl
 def retouch_stages():
     """What this distribution adds."""
-    return [edit_friendly]
+    return [independent]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import torch
 
-from retouch.api import Ddim, Denoiser, Latents, Range, Schedule, SourcePrompt, Trajectory, stage
+from retouch.api import Ddim, Denoiser, Latents, Range, Schedule, SourcePrompt, Trajectory, predictor, stage, unguided
+from retouch_methods.invert.solving import picard, solve
 
 
 @stage(
@@ -38,15 +39,13 @@ async def ddim(
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
     pinned: whether the source is replayed from these latents at every step, or sampled again and may drift.
     """
-    walk = schedule.tail(strength)
+    walk, predict = schedule.tail(strength), predictor(unguided, model, prompt, prompt)
     x, path = latents.data, [latents.data]
     for step in walk.ascending():
         asked = step.clean.timestep if convention == "source" else step.noisy.timestep
         pred = await model(x, step.clean, prompt, timestep=asked)
         reached = step.noisy.mix(pred.x0, pred.eps)
-        for _ in range(iterations if convention == "fixed_point" else 0):
-            pred = await model(reached, step.noisy, prompt)
-            reached = step.uncarry(x, pred.eps)
-        x = reached
+        rounds = iterations if convention == "fixed_point" else 0
+        *_, x = await solve(step, x, predict, reached, rounds, picard)
         path.append(x)
     return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), pinned)
