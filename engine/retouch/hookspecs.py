@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
 
 PROJECT = "retouch"
-API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

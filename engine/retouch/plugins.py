@@ -10,12 +10,12 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from inspect import getmembers, isfunction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pluggy
-
-from retouch import hookspecs
 from retouch.cards import Fault
+
+if TYPE_CHECKING:
+    import pluggy
 
 GROUP = "retouch.plugins"
 Function = Callable[..., Any]
@@ -67,6 +67,10 @@ def manager() -> pluggy.PluginManager:
 
 def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
     """The plugins that can be imported, and why the others cannot."""
+    import pluggy
+
+    from retouch import hookspecs
+
     pm = pluggy.PluginManager(hookspecs.PROJECT)
     pm.add_hookspecs(hookspecs)
     faults: list[Fault] = []

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
-from retouch import cost
+from retouch import API_VERSION, cost
 from retouch.cards import Fault, StageCard
 from retouch.cards.agreement import differences
 from retouch.cards.reading import read_module
-from retouch.hookspecs import API_VERSION
 from retouch.plugins import Plugin, broken, installed
 
 

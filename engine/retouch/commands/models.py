@@ -29,4 +29,11 @@ def _facts(name: str) -> dict[str, Any]:
     except (catalog.BrokenModel, catalog.UnknownModel) as err:
         return {"model": name, "broken": str(err)}
     facts = {"size": info.trained_size, "largest": info.largest_side, "prediction": info.prediction}
-    return {"model": name, "folder": str(info.folder), **facts, "tokens": info.tokens, "defaults": dict(info.defaults)}
+    return {
+        "model": name,
+        "folder": str(info.folder),
+        **facts,
+        "tokens": info.tokens,
+        "defaults": dict(info.defaults),
+        "stages": dict(info.stages),
+    }

@@ -12,7 +12,6 @@ from retouch.cards import Option, StageCard
 from retouch.commands import DONE, WRONG_COMMAND
 from retouch.commands.telling import put
 from retouch.graph.ports import turn_options
-from retouch.graph.scope import near
 
 
 def main(args: Namespace) -> int:
@@ -20,6 +19,8 @@ def main(args: Namespace) -> int:
     cards = registry.load().cards
     chosen = [c for c in cards if args.family in (None, c.family) and args.method in (None, c.method)]
     if not chosen:
+        from retouch.graph.scope import near  # the language is read only to suggest a name
+
         name = " ".join(word for word in (args.family, args.method) if word)
         known = {card.name for card in cards} | {card.family for card in cards}
         print(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}", file=sys.stderr)

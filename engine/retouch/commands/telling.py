@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retouch.cards import Fault
-from retouch.commands.source import Source
 from retouch.lang.codes import CODES
-from retouch.lang.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from retouch.commands.source import Source
+    from retouch.lang.diagnostics import Diagnostic
 
 
 def tell(source: Source, found: Iterable[Diagnostic]) -> None:
