@@ -15,6 +15,7 @@ class FakeModel:
     name: str = "storybook"
     sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
     defaults: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     largest_side: int = 128
     trained_size: int = 64
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from plugin_text import FakeModel
 
 from retouch import cost
 from retouch.cards import Option, Port, StageCard
@@ -93,6 +94,18 @@ def test_a_plan_shows_stages_prompts_reasons_and_rows(graph):
     assert "steps=10" in text
     assert '"a cat" -> "a dog"' in text
     assert "put in: a flow without a name is a result" in text
+
+
+def test_a_plan_shows_where_a_value_comes_from(graph):
+    card = FakeModel(defaults={"steps": 20}, stages={"invert null_text": {"guidance": 1.5, "inner": 4}})
+    whole = plan(graph('open "cat.png" | invert null_text "cat"->"dog"', find_model=lambda name, revision: card))
+    text = as_text(whole)
+    assert "inner=4 (model for 'invert null_text')" in text
+    assert "guidance=1.5 (model for 'invert null_text')" in text
+    assert "steps=20 (model)" in text
+    options = {stage["stage"]: stage["options"] for stage in as_data(whole)["stages"]}
+    assert options["invert null_text"]["steps"] == {"value": 20, "from": "model"}
+    assert options["guide cfg"]["guidance"]["from"] == "model for 'invert null_text'"
 
 
 def test_a_plan_is_data_too(graph):

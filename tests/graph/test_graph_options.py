@@ -32,6 +32,36 @@ def test_the_nearest_place_wins(graph):
     assert guidance(found(graph, "defaults guidance=4\n", "guidance=6", **given)) == (6, "recipe")
 
 
+def suited(defaults=None, **stages):
+    """A model whose card speaks of some stages: null_text={"guidance": 1.5}."""
+    card = FakeModel(defaults=defaults or {}, stages={f"invert {name}": own for name, own in stages.items()})
+    return {"find_model": lambda name, revision: card}
+
+
+def test_what_suits_the_model_in_a_stage_holds_for_the_stages_turn(graph):
+    model = suited({"guidance": 3.0}, null_text={"guidance": 1.5, "inner": 4})
+    whole = found(graph, **model)
+    assert guidance(whole) == (1.5, "model for 'invert null_text'")
+    node = whole.node("invert.null_text#1")
+    assert (node.options["inner"], node.origin["inner"]) == (4, "model for 'invert null_text'")
+    assert guidance(found(graph, "defaults guidance=4\n", **model)) == (4, "defaults")
+    assert guidance(found(graph, "", "guidance=6", **model)) == (6, "recipe")
+    assert guidance(graph('invert ddim "cat"->"dog"', **model)) == (3.0, "model")
+
+
+def test_what_suits_one_turn_is_not_carried_into_the_next(graph):
+    model = suited({"guidance": 3.0}, null_text={"guidance": 1.5})
+    whole = graph('invert null_text "cat"->"dog" | sample | invert ddim "dog"->"fox"', **model)
+    assert [whole.node(f"guide.cfg#{n}").options["guidance"] for n in (1, 2)] == [1.5, 3.0]
+
+
+@pytest.mark.parametrize("value", ["strong", True, [1.5], 101, None])
+def test_a_card_that_says_what_an_option_does_not_take_is_a_broken_model(checked, value):
+    (item,) = checked(RECIPE.format("", ""), **suited(null_text={"guidance": value})).errors
+    assert item.code == "RT416"
+    assert "guidance" in item.message
+
+
 def test_steps_reach_every_schedule_of_the_turn(graph):
     whole = graph('open "cat.png" | invert ddim steps=20 | mask diffedit "cat"->"dog" | blend latent | save "o.png"')
     for node in ("invert.ddim#1", "mask.diffedit#1"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retouch.cards import Option, StageCard
 from retouch.graph import values
@@ -13,6 +13,9 @@ from retouch.graph.scope import near
 from retouch.graph.world import Written, from_command_line
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+
+if TYPE_CHECKING:
+    from retouch.models.info import ModelInfo
 
 
 class Defaults:
@@ -33,11 +36,23 @@ class Defaults:
                 mend = near(name, {option.name for option in known}) or "retouch stages lists the options of each stage"
                 self._report.add("RT222", written.name, source=written.source, name=name, mend=mend)
 
-    def of(self, option: Option, model: Mapping[str, Any]) -> Given:
-        """The option's value, and where it comes from."""
+    def of(self, option: Option, model: ModelInfo, stages: Iterable[str]) -> Given:
+        """The option's value, and where it comes from.
+
+        stages: those whose own settings of the model count, in the order in which they do.
+        """
         if (written := self._written.get(option.name)) is not None:
             value = values.read(option, written, self._report)
             return Given(value, written.span, written.origin, written.source)
-        if option.name in model:
-            return Given(model[option.name], s.NOWHERE, "model")
+        for stage in stages:
+            if option.name in (suits := model.stages.get(stage, {})):
+                return self._of_card(option, suits[option.name], f"model for '{stage}'", model)
+        if option.name in model.defaults:
+            return self._of_card(option, model.defaults[option.name], "model", model)
         return Given(option.default, s.NOWHERE, "signature")
+
+    def _of_card(self, option: Option, value: Any, origin: str, model: ModelInfo) -> Given:
+        if not values.fits(option.kind, value):
+            what = f"its card says {option.name}={value!r}, and that takes {option.kind}"
+            self._report.add("RT416", s.NOWHERE, source=model.name, name=model.name, what=what)
+        return Given(tuple(value) if option.kind.many else value, s.NOWHERE, origin)

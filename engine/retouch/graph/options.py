@@ -45,7 +45,7 @@ def _given(option: Option, call: Call, setting: Setting) -> Given:
         return call.given[option.name]
     if call.card.output == "Guidance" and option.name == "guidance":
         return setting.of(option)
-    return setting.defaults.of(option, setting.model)
+    return setting.defaults.of(option, setting.model, (call.card.name,))
 
 
 def _read(given: Given, call: Call, context: Context) -> Given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from retouch.cards import Option
 from retouch.graph.calls import Given
@@ -16,6 +16,9 @@ from retouch.graph.turns import Turn
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 
+if TYPE_CHECKING:
+    from retouch.models.info import ModelInfo
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -25,11 +28,12 @@ class Setting:
     prompts: Prompts
     given: Mapping[str, Given]  # only what some stage of the turn says
     defaults: Defaults
-    model: Mapping[str, Any]
+    model: ModelInfo
+    stages: tuple[str, ...] = ()  # of the turn, in their order: what suits the model in them holds for the turn
 
     def of(self, option: Option) -> Given:
         """An option of the turn: as a stage says it, or by default."""
-        return self.given.get(option.name) or self.defaults.of(option, self.model)
+        return self.given.get(option.name) or self.defaults.of(option, self.model, self.stages)
 
     @property
     def schedule(self) -> FromEngine:
@@ -45,7 +49,7 @@ class Setting:
         return FromEngine(type_, {**both, "weights": said.weights, "changes": said.changes})
 
 
-def nothing_said(defaults: Defaults, model: Mapping[str, Any]) -> Setting:
+def nothing_said(defaults: Defaults, model: ModelInfo) -> Setting:
     """Before the first turn: only defaults hold."""
     return Setting((), Prompts(), {}, defaults, model)
 
@@ -54,7 +58,8 @@ def of_turn(turn: Turn, caption: str | None, before: Setting, report: Report, ab
     """Gather what the stages of a turn say for all of it; two that differ are an error."""
     edit = _edit(turn, report)
     said = prompts(caption, edit, about_caption)
-    return replace(before, edit=edit, prompts=said, given=_given(turn, report))
+    stages = tuple(call.card.name for call in turn.everything)
+    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages)
 
 
 def _edit(turn: Turn, report: Report) -> tuple[Change, ...]:

@@ -35,9 +35,13 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _options(node: Node) -> str:
     """Options that someone chose: what the signature says need not be said again."""
     chosen = {**_supplied(node), **node.options}
-    return " ".join(
-        f"{name}={value}" for name, value in chosen.items() if node.origin.get(name, "signature") != "signature"
-    )
+    told = {name: node.origin.get(name, "signature") for name in chosen}
+    return " ".join(f"{name}={chosen[name]}{_from(told[name])}" for name in chosen if told[name] != "signature")
+
+
+def _from(origin: str) -> str:
+    """Where a value comes from, if the recipe's own stage does not show it."""
+    return "" if origin in ("recipe", "engine") else f" ({origin})"
 
 
 def _supplied(node: Node) -> dict[str, Any]:
@@ -82,7 +86,10 @@ def _node(node: Node, rows: Rows) -> dict[str, Any]:
         "stage": node.card.name,
         "turn": node.turn,
         "put_in": node.put_in,
-        "options": {name: {"value": value, "from": node.origin[name]} for name, value in node.options.items()},
+        "options": {
+            name: {"value": value, "from": node.origin[name]}
+            for name, value in {**_supplied(node), **node.options}.items()
+        },
         "inputs": {port: _input(given) for port, given in node.inputs.items()},
         "rows": list(rows),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from retouch.cards import Kind, Option
@@ -56,6 +57,16 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         _out_of_range(name, kind, value, written, report)
         return REFUSED
     return found
+
+
+def fits(kind: Kind, value: Any) -> bool:
+    """Whether a value that nobody wrote in the language, such as a model card's, is one that the option takes."""
+    if kind.many:
+        one = replace(kind, many=False)
+        return isinstance(value, list) and all(fits(one, item) for item in value)
+    types = {"int": int, "float": int | float, "text": str, "bool": bool}[kind.type]
+    right = isinstance(value, types) and isinstance(value, bool) == (kind.type == "bool")
+    return right and (not kind.choices or value in kind.choices) and (kind.type == "text" or _within(value, kind))
 
 
 def _within(number: float, kind: Kind) -> bool:

@@ -268,4 +268,4 @@ def _article(noun: str) -> str:
 
 def wire(context: Context, calls: Iterable[Call]) -> Wiring:
     """Wire a flow of one picture into the context's nodes."""
-    return Wiring(context, nothing_said(context.defaults, context.model.defaults)).run(tuple(calls))
+    return Wiring(context, nothing_said(context.defaults, context.model)).run(tuple(calls))

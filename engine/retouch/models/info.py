@@ -39,6 +39,11 @@ class ModelInfo:
         """Options that suit this model, from its card."""
         return self.card.get("defaults", {})
 
+    @property
+    def stages(self) -> Mapping[str, Mapping[str, Any]]:
+        """Options that suit it in a turn with one stage, such as {"invert null_text": {"guidance": 1.5}}."""
+        return self.card.get("stages", {})
+
 
 def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
     """Read the configs of a model folder and check that they belong together."""
