@@ -61,7 +61,10 @@ def test_plan_shows_prompts_and_reasons(capsys):
 def test_plan_answers_programs(capsys):
     assert main(["plan", "--json", "good.retouch", "cat.png", "--set", "steps=10", "--seed", "7"]) == 0
     (plan,) = answers(capsys)
-    stages = {stage["stage"]: stage for stage in plan["stages"]}
+    assert plan["schema"] == "retouch.plan/1"
+    assert plan["rows"] == plan["graphs"][0]["rows"]
+    assert plan["models"][0]["digest"]
+    stages = {stage["stage"]: stage for stage in plan["graphs"][0]["stages"]}
     assert stages["mask diffedit"]["inputs"]["noise"]["seed"] == 7
     assert stages["invert null_text"]["inputs"]["schedule"]["steps"] == 10
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from retouch.graph.document import as_data
 from retouch.graph.plan import plan
-from retouch.graph.show import as_data, as_text
+from retouch.graph.show import as_text
 
 EDITS = ["", "", '"cat"->"dog"', '"cat"->"dog"', '+"a hat"', '"cat"*2', '"a fox"']
 STAGES = {

@@ -8,8 +8,9 @@ from plugin_text import FakeModel
 from retouch import cost
 from retouch.cards import Option, Port, StageCard
 from retouch.cards.card import Kind
+from retouch.graph.document import as_data
 from retouch.graph.plan import plan
-from retouch.graph.show import as_data, as_text
+from retouch.graph.show import as_text
 
 
 @pytest.mark.parametrize(

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
 
 from retouch import registry
 from retouch.commands import DONE, WRONG_RECIPE
 from retouch.commands.graphs import checked
 from retouch.commands.source import given
 from retouch.commands.telling import put
-from retouch.graph.plan import plan
-from retouch.graph.show import as_data, as_text
+from retouch.graph.document import document
+from retouch.graph.limits import limits
+from retouch.graph.plan import Plan, calls, plan, total
+from retouch.graph.show import as_text, rows_text
 
 
 def main(args: Namespace) -> int:
-    """Show the plan of each picture."""
+    """Show the plan of each picture, and what all of them come to."""
     source, images = given(args)
     graphs = checked(args, source, images, registry.load())
     if graphs is None:
         return WRONG_RECIPE
-    for graph in graphs:
-        planned = plan(graph)
-        if args.json:
-            put(as_data(planned))
-        else:
-            print(as_text(planned))
+    plans = [plan(graph) for graph in graphs]
+    if args.json:
+        put(document(source.name, plans, limits()))
+    else:
+        print("\n".join([*map(as_text, plans), *_in_all(plans)]))
     return DONE
+
+
+def _in_all(plans: Sequence[Plan]) -> Iterator[str]:
+    least, most = calls(plans)
+    yield f"in all: {rows_text(total(plans))} rows of the denoiser, in {rows_text((least, most))} calls"
+    for model in {each.graph.model.name: each.graph.model for each in plans}.values():
+        at = f" at {model.revision}" if model.revision else ""
+        yield f"model '{model.name}'{at}: {model.digest}, pictures up to {model.largest_side} pixels a side"
+    yield "limits: " + ", ".join(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits().items())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from retouch import cost
 from retouch.cards import Port
+from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 
 Facts = Mapping[str, Any]
@@ -23,6 +25,17 @@ class Plan:
     @property
     def total(self) -> cost.Rows:
         return sum(least for least, _ in self.rows.values()), sum(most for _, most in self.rows.values())
+
+
+def total(plans: Sequence[Plan]) -> cost.Rows:
+    """Rows of all pictures, (least, most)."""
+    return sum(each.total[0] for each in plans), sum(each.total[1] for each in plans)
+
+
+def calls(plans: Sequence[Plan]) -> cost.Rows:
+    """Calls of the denoiser: at least as many as full ones would take, at most one for each row."""
+    least, most = total(plans)
+    return math.ceil(least / ROWS_A_CALL), most
 
 
 def plan(graph: Graph) -> Plan:

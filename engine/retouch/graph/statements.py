@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from retouch.graph.calls import Call, CallReader
+from retouch.graph.limits import MOST_STAGES
 from retouch.graph.scope import Flow, Scope
 from retouch.graph.world import World, Written
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-
-MOST_STAGES = 200
 
 
 @dataclass(slots=True)

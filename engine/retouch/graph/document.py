@@ -1,0 +1,90 @@
+"""A plan as programs read it.  `SCHEMA` names the form; engine/README.md describes it.
+
+Keys may be added under one number; a change of meaning, or a key that goes, counts it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from retouch.cost import Rows
+from retouch.graph.keys import node_keys
+from retouch.graph.nodes import Edge, FromNode, Input, Node
+from retouch.graph.plan import Plan, calls, total
+from retouch.graph.show import settings
+
+if TYPE_CHECKING:
+    from retouch.models.info import ModelInfo
+
+SCHEMA = "retouch.plan/1"
+
+
+def document(recipe: str, plans: Sequence[Plan], limits: Mapping[str, int]) -> dict[str, Any]:
+    """The whole plan of a recipe: what every picture costs, with which models, and every stage."""
+    models = {plan.graph.model.name: plan.graph.model for plan in plans}
+    return {
+        "schema": SCHEMA,
+        "recipe": recipe,
+        "rows": list(total(plans)),
+        "calls": list(calls(plans)),
+        "limits": dict(limits),
+        "models": [_model(model) for model in models.values()],
+        "graphs": [as_data(plan) for plan in plans],
+    }
+
+
+def _model(model: ModelInfo) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "folder": str(model.folder),
+        "revision": model.revision,
+        "digest": model.digest,
+        "space": model.space,
+        "prediction": model.prediction,
+        "trained_size": model.trained_size,
+        "largest_side": model.largest_side,
+        "tokens": model.tokens,
+    }
+
+
+def as_data(plan: Plan) -> dict[str, Any]:
+    """All work on one picture."""
+    graph = plan.graph
+    picture = {"path": str(graph.item.path), "caption": graph.item.caption} if graph.item else None
+    keys = node_keys(graph)
+    return {
+        "picture": picture,
+        "model": graph.model.name,
+        "rows": list(plan.total),
+        "results": list(graph.results),
+        "stages": [_node(node, plan.rows[node.id], keys[node.id]) for node in graph.nodes],
+    }
+
+
+def _node(node: Node, rows: Rows, key: str) -> dict[str, Any]:
+    card = node.card
+    return {
+        "id": node.id,
+        "stage": card.name,
+        "plugin": card.plugin,
+        "version": card.version,
+        "stability": card.stability,
+        "turn": node.turn,
+        "put_in": node.put_in,
+        "options": {name: {"value": value, "from": node.origin[name]} for name, value in settings(node).items()},
+        "inputs": {port: _input(given) for port, given in node.inputs.items()},
+        "output": card.output,
+        "rows": list(rows),
+        "key": key,
+    }
+
+
+def _input(given: Input) -> Any:
+    if isinstance(given, tuple):
+        return [_edge(edge) for edge in given]
+    return _edge(given)
+
+
+def _edge(edge: Edge) -> Any:
+    return edge.id if isinstance(edge, FromNode) else {"type": edge.type, **edge.settings}

@@ -1,0 +1,25 @@
+"""How much a recipe may ask for: checked before any work, and shown by `retouch plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from retouch.graph.ports import STEPS
+from retouch.lang.source import LIMIT_DEPTH, LIMIT_LENGTH
+
+MOST_STAGES = 200  # of one flow
+ROWS_A_CALL = 32  # of the denoiser; the executor's largest bucket
+
+
+def limits() -> Mapping[str, int]:
+    """Every limit that does not depend on the model, by name."""
+    from retouch.pictures import MAX_PIXELS
+
+    return {
+        "bytes": LIMIT_LENGTH,
+        "nesting": LIMIT_DEPTH,
+        "stages": MOST_STAGES,
+        "steps": int(STEPS.kind.high or 0),
+        "pixels": MAX_PIXELS,
+        "rows_a_call": ROWS_A_CALL,
+    }
