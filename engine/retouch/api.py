@@ -13,7 +13,7 @@ from retouch.requirement import Unmet
 from retouch.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
 from retouch.schedule import Level, Prediction, Schedule, Step
 from retouch.stage import stage
-from retouch.supplies import Codec, Outbox, Pictures, TextEncoder
+from retouch.supplies import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
 from retouch.touches import Range, Site, Touch
 from retouch.values import (
     Asking,
@@ -53,6 +53,7 @@ __all__ = [
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
+    "Figures",
     "Gradient",
     "Guidance",
     "Heun",
@@ -76,6 +77,7 @@ __all__ = [
     "Renoise",
     "Rule",
     "Schedule",
+    "Sheet",
     "Site",
     "SiteCall",
     "SourceImage",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor
 
-from retouch.values import Image, Mask, Prompt
+from retouch.values import Image, Latents, Mask, Prompt
 
 
 class Codec(Protocol):
@@ -59,4 +60,24 @@ class Outbox(Protocol):
 
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
+        ...
+
+    def latents(self, path: str, latents: Latents) -> None:
+        """Write latents as safetensors, under the key "latents"."""
+        ...
+
+
+class Sheet(Protocol):
+    """A place on a contact sheet that other results of the recipe share."""
+
+    def place(self, image: Image) -> None:
+        """Put the picture there."""
+        ...
+
+
+class Figures(Protocol):
+    """A row of a table that other results of the recipe share."""
+
+    def put(self, figures: Mapping[str, float]) -> None:
+        """Write what was measured, by the names of its columns."""
         ...

@@ -25,9 +25,9 @@ from plugin_text import STAGES, FakeModel
 def find_model(name: str, revision: str | None) -> Any:
     if name == "torn":
         raise BrokenModel("it has no weights")
-    if name != "storybook":
+    if name not in ("storybook", "other"):
         raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook")
-    return FakeModel()
+    return FakeModel(name, space=name)
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,14 @@ def folder(tmp_path: Path) -> Path:
         Image.new("RGB", (64, 64)).save(tmp_path / name)
     Image.new("RGB", (300, 40)).save(tmp_path / "wide.png")
     (tmp_path / "torn.png").write_bytes(b"not a picture")
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png", "b10.png", "b9.png"):
+        Image.new("RGB", (64, 64)).save(tmp_path / "photos" / name)
+    (tmp_path / "swaps.retouch").write_text(
+        "let how = 0.5\ndef swap(a, b) = invert ddim strength=how | attend p2p a->b\n"
+    )
+    (tmp_path / "more.retouch").write_text("def swap(a, b) = invert null_text | attend p2p a->b\n")
+    (tmp_path / "round.retouch").write_text('use "round.retouch"\ndef f() = invert ddim\n')
     return tmp_path
 
 

@@ -16,6 +16,7 @@ class FakeModel:
     sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
     defaults: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    space: str = "vae"
     largest_side: int = 128
     trained_size: int = 64
 
@@ -25,7 +26,7 @@ from typing import Annotated, Literal
 
 from retouch.api import (
     AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, SourceImage, SourcePrompt, Touch, Trajectory, stage,
+    Outbox, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
 )
 
 
@@ -44,6 +45,15 @@ def save_image(image: Image, outbox: Outbox, *, path: str = "") -> None: ...
 
 @stage("save", "mask")
 def save_mask(mask: Mask, outbox: Outbox, *, path: str = "") -> None: ...
+
+@stage("save", "latents")
+def save_latents(latents: Latents, outbox: Outbox, *, path: str) -> None: ...
+
+@stage("sheet", "contact", default=True)
+def contact(image: Image, sheet: Sheet, *, path: str) -> None: ...
+
+@stage("require", "psnr")
+def require(trajectory: Trajectory, latents: Latents, *, min: Annotated[float, Range(0, 100)]) -> Trajectory: ...
 
 @stage("measure", "psnr")
 def psnr(image: Image, against: Image) -> None: ...

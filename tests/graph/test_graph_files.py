@@ -75,7 +75,7 @@ def test_the_source_is_never_replaced(checked):
         ("cta.png", "RT402"),
         ("../x.png", "RT403"),
         ("https://x.org/a.png", "RT413"),
-        ("*.png", "RT414"),
+        ("*.pgn", "RT401"),
         ("torn.png", "RT504"),
         ("wide.png", "RT404"),
     ],

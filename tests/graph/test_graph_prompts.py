@@ -61,7 +61,7 @@ def test_a_turn_without_an_edit_replays_its_source(graph):
 
 def test_an_edit_written_late_holds_for_the_whole_turn(graph):
     found = graph('open "cat.png" | invert ddim | attend p2p "cat"->"dog" | save "o.png"')
-    assert found.node("invert.ddim#1").inputs["prompt"].settings == {"text": "cat"}
+    assert found.node("invert.ddim#1").inputs["prompt"].settings["text"] == "cat"
 
 
 def test_edit_by_name_is_the_turns_if_it_has_no_other(graph):
@@ -79,7 +79,7 @@ def test_edit_by_name_is_for_its_stage_alone_beside_another(graph):
 
 def test_the_negative_prompt_is_the_whole_turns(graph):
     found = graph('open "cat.png" | invert null_text "cat"->"dog" | sample negative="blurry" | save "o.png"')
-    assert found.node("invert.null_text#1").inputs["negative"].settings == {"text": "blurry"}
+    assert found.node("invert.null_text#1").inputs["negative"].settings["text"] == "blurry"
     assert edit_of(found)["negative"] == "blurry"
 
 

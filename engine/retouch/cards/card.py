@@ -101,8 +101,8 @@ class StageCard:
     def port(self, name: str) -> Port | None:
         return next((port for port in self.ports if port.name == name), None)
 
-    def takes(self, type_: str) -> bool:
-        return any(port.type == type_ for port in self.ports)
+    def takes(self, *types: str) -> bool:
+        return any(port.type in types for port in self.ports)
 
 
 @dataclass(frozen=True, slots=True)

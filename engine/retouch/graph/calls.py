@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from retouch.cards import StageCard
+from retouch.cards import Option, StageCard
 from retouch.graph import values
+from retouch.graph.choices import PICTURES
 from retouch.graph.edits import Change, read_edit
+from retouch.graph.files import Files
 from retouch.graph.ports import options
-from retouch.graph.scope import Name, Scope, near
+from retouch.graph.scope import Closure, Scope, near, one_of
 from retouch.graph.which import card_of
 from retouch.graph.world import Written
 from retouch.lang import syntax as s
@@ -29,6 +32,15 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """A flow that another takes a value from, under the name that it is given by."""
+
+    name: str
+    span: s.Span
+    flow: Closure
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One stage with what is written on it, and nothing else."""
 
@@ -37,7 +49,7 @@ class Call:
     given: Mapping[str, Given] = field(default_factory=dict[str, Given])
     edit: tuple[Change, ...] = ()  # beside the method: the turn's
     own_edit: tuple[Change, ...] = ()  # edit=…: the turn's if it has no other, else for this stage alone
-    flows: Mapping[str, tuple[s.Ref, ...]] = field(default_factory=dict[str, tuple[s.Ref, ...]])
+    flows: Mapping[str, tuple[Other, ...]] = field(default_factory=dict[str, tuple[Other, ...]])
     put_in: str | None = None
 
     @property
@@ -46,38 +58,43 @@ class Call:
 
 
 class CallReader:
-    """Reads stages to calls; one that is wrong is reported and becomes None."""
+    """Reads stages to calls under the present choices; one that is wrong is reported and becomes None."""
 
-    def __init__(self, registry: Registry, scope: Scope, report: Report) -> None:
+    def __init__(self, registry: Registry, files: Files, report: Report) -> None:
         self._registry = registry
-        self._scope = scope
+        self._files = files
         self._report = report
 
-    def read(self, stage: s.Stage) -> Call | None:
-        before = len(self._report.items)
-        card = card_of(stage, self._registry, self._scope, self._report)
+    def read(self, stage: s.Stage, scope: Scope) -> Call | None:
+        before = self._report.wrong
+        card = card_of(stage, self._registry, scope, self._report)
         if card is None:
-            self._look_up(stage)
+            self._look_up(stage, scope)
             return None
+        return self.read_as(card, stage, scope, before)
+
+    def read_as(self, card: StageCard, stage: s.Stage, scope: Scope, before: int | None = None) -> Call | None:
+        """What is written on a stage, against a card that is known."""
+        before = self._report.wrong if before is None else before
         given: dict[str, Given] = {}
-        edit = self._operand(stage, card, given)
-        flows = dict(self._flows(stage, card))
+        edit = self._operand(stage, card, scope, given)
+        flows = dict(self._flows(stage, card, scope))
         own_edit: tuple[Change, ...] = ()
         for option in self._once(stage):
             if option.name.name == "edit" and card.operand == "edit":
-                own_edit = read_edit((option.value,), self._scope, self._report) or ()
+                own_edit = read_edit((option.value,), scope, self._report) or ()
             elif option.name.name not in flows:
-                self._option(option, card, given)
-        wrong = any(item.severity == "error" for item in self._report.items[before:])
+                self._option(option, card, scope, given)
+        wrong = self._report.wrong > before
         if card.stability == "experimental":
             self._report.add("RT907", stage.span, stage=card.name)
         return None if wrong else Call(card, stage.span, given, edit, own_edit, flows)
 
-    def _look_up(self, stage: s.Stage) -> None:
+    def _look_up(self, stage: s.Stage, scope: Scope) -> None:
         """Names in a stage that is not known are still used."""
         for node in s.walk((stage.operand, stage.options)):
-            if isinstance(node, s.Ref) and node.name in self._scope.names:
-                self._scope.names[node.name].used = True
+            if isinstance(node, s.Ref) and (name := scope.get(node.name)):
+                name.used = True
 
     def _once(self, stage: s.Stage) -> Iterator[s.Option]:
         seen: dict[str, s.Span] = {}
@@ -89,45 +106,60 @@ class CallReader:
                 seen[name] = option.span
                 yield option
 
-    def _operand(self, stage: s.Stage, card: StageCard, given: dict[str, Given]) -> tuple[Change, ...]:
+    def _operand(self, stage: s.Stage, card: StageCard, scope: Scope, given: dict[str, Given]) -> tuple[Change, ...]:
         if not stage.operand:
             return ()
         first = stage.operand[0]
-        span = s.Span(first.span.start, stage.operand[-1].span.end)
+        span = first.span.to(stage.operand[-1].span)
         if card.operand == "edit":
-            return read_edit(stage.operand, self._scope, self._report) or ()
+            return read_edit(stage.operand, scope, self._report) or ()
         if card.operand is None:
             names = ", ".join(options(card)) or "none"
             self._report.add("RT223", span, stage=card.name, what="takes nothing to work on", mend=f"options: {names}")
-        elif isinstance(first, s.List):
-            self._report.add("RT414", span, what="a list of values to try", mend="write one of them")
-        elif not isinstance(first, s.Text):
+        elif not isinstance(first, s.Text | s.List):
             wanted, mend = ("a file", '"cat.png"') if card.operand == "path" else ("a name", '"…"')
             self._report.add("RT223", span, stage=card.name, what=f"takes {wanted}, not an edit", mend=f"write {mend}")
-        else:
-            name = "path" if card.operand == "path" else "name"
-            given[name] = Given(first.value, first.span, "recipe")
+        elif written := scope.written(first):
+            self._value(options(card)["path" if card.operand == "path" else "name"], written, card, scope, given)
         return ()
 
-    def _option(self, option: s.Option, card: StageCard, given: dict[str, Given]) -> None:
+    def _option(self, option: s.Option, card: StageCard, scope: Scope, given: dict[str, Given]) -> None:
         name = option.name.name
         known = options(card)
         if name not in known:
-            self._unknown(option, card)
+            self._unknown(option, card, scope)
         elif name in given:
             notes = (("first given here", given[name].span),)
             self._report.add("RT206", option.span, name=name, notes=notes)
-        elif written := self._written(option.value, known[name].kind.choices):
-            value = values.read(known[name], written, self._report)
-            given[name] = Given(value, option.span, written.origin, written.source)
+        elif written := self._written(option.value, known[name].kind.choices, scope):
+            self._value(known[name], written, card, scope, given, option.span)
 
-    def _written(self, value: s.Value, choices: tuple[Any, ...]) -> Written | None:
-        if isinstance(value, s.Ref) and value.name in choices and value.name not in self._scope.names:
-            self._scope.find(value, f'write it in quotes: "{value.name}"')
+    def _value(
+        self,
+        option: Option,
+        written: Written,
+        card: StageCard,
+        scope: Scope,
+        given: dict[str, Given],
+        span: s.Span | None = None,
+    ) -> None:
+        """Keep what an option is given: one item of a list, one file of a pattern."""
+        value = values.read(option, written, scope.choices, self._report)
+        if option.name == "path" and card.takes("Pictures") and value and self._files.is_pattern(value):
+            found = self._files.matching(written, value)
+            place = span or written.span
+            value = (
+                scope.choices.take(place, PICTURES, found, lambda path: Path(path).stem) if found else values.REFUSED
+            )
+        given[option.name] = Given(value, span or written.span, written.origin, written.source)
+
+    def _written(self, value: s.Value, choices: tuple[Any, ...], scope: Scope) -> Written | None:
+        if isinstance(value, s.Ref) and value.name in choices and value.name not in scope:
+            scope.find(value, f'write it in quotes: "{value.name}"')
             return None
-        return self._scope.written(value, "recipe")
+        return scope.written(value)
 
-    def _unknown(self, option: s.Option, card: StageCard) -> None:
+    def _unknown(self, option: s.Option, card: StageCard, scope: Scope) -> None:
         name = option.name.name
         known = [*options(card), *(port.name for port in card.ports)]
         others = [m for m in self._registry.methods(card.family) if self._has(card.family, m, name)]
@@ -136,31 +168,37 @@ class CallReader:
             mend += f"; '{card.family} {others[0]}' has it"
         self._report.add("RT205", option.name.span, stage=card.name, name=name, mend=mend)
         if isinstance(option.value, s.Ref):
-            self._scope.find(option.value)
+            scope.find(option.value)
 
     def _has(self, family: str, method: str, option: str) -> bool:
         card = self._registry.find(family, method)
         return card is not None and card.option(option) is not None
 
-    def _flows(self, stage: s.Stage, card: StageCard) -> Iterator[tuple[str, tuple[s.Ref, ...]]]:
-        """Ports that are given by name: `mask=area`."""
+    def _flows(self, stage: s.Stage, card: StageCard, scope: Scope) -> Iterator[tuple[str, tuple[Other, ...]]]:
+        """Ports that are given by name: `mask=area`; a list is an axis, or for a port that takes many all of them."""
         for option in stage.options:
             name = option.name.name
             port = card.port(name)
             if port is None or name in options(card) or (name == "edit" and card.operand == "edit"):
                 continue
-            items = option.value.items if isinstance(option.value, s.List) and port.many else (option.value,)
-            yield name, tuple(item for item in items if isinstance(item, s.Ref) and self._is_flow(item, name))
-            for item in items:
-                if not isinstance(item, s.Ref):
-                    self._not_a_flow(item, name, values.described(item))
+            items: tuple[s.Value, ...] = (option.value,)
+            if isinstance(option.value, s.List) and option.value.items:
+                items = option.value.items if port.many else (one_of(option.value, name, scope.choices),)
+            yield name, tuple(other for item in items if (other := self._other(item, name, scope)))
 
-    def _is_flow(self, ref: s.Ref, port: str) -> bool:
-        found: Name | None = self._scope.find(ref, f"keep a flow as {ref.name} = …")
-        if found and not found.is_flow and found.value:
-            self._not_a_flow(ref, port, "a value")
-        return bool(found and found.is_flow)
+    def _other(self, item: s.Value, port: str, scope: Scope) -> Other | None:
+        if not isinstance(item, s.Ref):
+            self._not_a_flow(item, port, values.described(item))
+            return None
+        found = scope.find(item, f"keep a flow as {item.name} = …")
+        if found and not found.flow and (found.value or found.made):
+            self._not_a_flow(item, port, "a value" if found.value else "a def")
+        return Other(item.name, item.span, found.flow) if found and found.flow else None
 
     def _not_a_flow(self, item: s.Value, port: str, got: str) -> None:
         mend = f"keep the flow as area = …, then write {port}=area"
         self._report.add("RT207", item.span, name=port, wanted="the name of a flow", got=got, mend=mend)
+
+
+def _stem(path: str) -> str:
+    return Path(path).stem

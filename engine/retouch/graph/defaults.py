@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from retouch.cards import Option, StageCard
 from retouch.graph import values
 from retouch.graph.calls import Given
+from retouch.graph.choices import Choices
 from retouch.graph.ports import SEED, options
 from retouch.graph.scope import near
 from retouch.graph.world import Written, from_command_line
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 class Defaults:
     """What an option is when no stage says it; the command line wins over the recipe's own line."""
 
-    def __init__(self, lines: Mapping[str, Written], settings: Mapping[str, str], report: Report) -> None:
+    def __init__(
+        self, lines: Mapping[str, Written], settings: Mapping[str, str], choices: Choices, report: Report
+    ) -> None:
         self._written = dict(lines) | {name: from_command_line(name, text) for name, text in settings.items()}
+        self._choices = choices
         self._report = report
 
     def check(self, cards: Iterable[StageCard]) -> None:
@@ -31,7 +35,7 @@ class Defaults:
         for name, written in self._written.items():
             fitting = [option for option in known if option.name == name]
             for option in fitting:
-                values.read(option, written, self._report)
+                values.read(option, written, self._choices, self._report)
             if not fitting:
                 mend = near(name, {option.name for option in known}) or "retouch stages lists the options of each stage"
                 self._report.add("RT222", written.name, source=written.source, name=name, mend=mend)
@@ -42,7 +46,7 @@ class Defaults:
         stages: those whose own settings of the model count, in the order in which they do.
         """
         if (written := self._written.get(option.name)) is not None:
-            value = values.read(option, written, self._report)
+            value = values.read(option, written, self._choices, self._report)
             return Given(value, written.span, written.origin, written.source)
         for stage in stages:
             if option.name in (suits := model.stages.get(stage, {})):

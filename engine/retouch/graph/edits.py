@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from retouch.graph.scope import Scope, near
+from retouch.graph.scope import Scope, near, one_of
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -38,15 +38,15 @@ class Prompts:
 
 def read_edit(operand: Iterable[s.Value], scope: Scope, report: Report) -> tuple[Change, ...] | None:
     """The changes that are written, with names filled in; None, and diagnostics, if one cannot be read."""
-    before = len(report.items)
+    before = report.wrong
     changes = tuple(change for value in operand for change in _changes(value, scope, report))
-    return None if len(report.items) > before else changes
+    return None if report.wrong > before else changes
 
 
 def _changes(value: s.Value, scope: Scope, report: Report) -> Iterator[Change]:
     match value:
         case s.Ref():
-            if written := scope.written(value, "recipe"):
+            if written := scope.written(value):
                 yield from _changes(written.value, scope, report)
         case s.Group(changes=changes):
             for change in changes:
@@ -63,18 +63,17 @@ def _changes(value: s.Value, scope: Scope, report: Report) -> Iterator[Change]:
         case s.Weigh(word=word, weight=weight):
             factor = _factor(weight, scope, report)
             yield Change("weigh", _text(word, scope, report), weight=factor, span=value.span, word=word.span)
-        case s.List():
-            report.add("RT414", value.span, what="a list of values to try", mend="write one of them")
+        case s.List(items=(_, *_)):
+            yield from _changes(one_of(value, "edit", scope.choices), scope, report)
         case _:
             _wrong("an edit", "an edit or a prompt", value, report)
 
 
 def _text(value: s.Value, scope: Scope, report: Report) -> str:
-    match written.value if (written := scope.written(value, "recipe")) else None:
+    written = scope.written(value)
+    match scope.one(written, "edit").value if written else None:
         case s.Text(value=text):
             return text
-        case s.List():
-            report.add("RT414", value.span, what="a list of values to try", mend="write one of them")
         case None:
             pass
         case other:
@@ -83,7 +82,8 @@ def _text(value: s.Value, scope: Scope, report: Report) -> str:
 
 
 def _factor(value: s.Value | None, scope: Scope, report: Report) -> float | None:
-    match written.value if value and (written := scope.written(value, "recipe")) else None:
+    written = scope.written(value) if value else None
+    match scope.one(written, "weight").value if written else None:
         case s.Number() as number:
             return float(number.value)
         case None:

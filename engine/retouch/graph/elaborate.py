@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retouch.cards import StageCard
-from retouch.graph.calls import Call
+from retouch.graph.calls import Call, CallReader
+from retouch.graph.choices import Choices
 from retouch.graph.context import Context
 from retouch.graph.defaults import Defaults
-from retouch.graph.model import find_model
+from retouch.graph.files import Files
+from retouch.graph.flows import MODEL, Flow, FlowReader
+from retouch.graph.limits import MOST_VARIANTS
+from retouch.graph.model import Models
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.results import check_results
-from retouch.graph.scope import Flow, Scope
+from retouch.graph.scope import Closure, Names, Scope
 from retouch.graph.statements import Reader, Reading
 from retouch.graph.turns import is_open
 from retouch.graph.wiring import wire
 from retouch.graph.world import World
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.page import normal
+from retouch.lang.page import Page, normal
 from retouch.lang.parse import parse
+
+if TYPE_CHECKING:
+    from retouch.models.catalog import ModelInfo
 
 PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
 
@@ -43,20 +50,20 @@ def check(source: str | bytes, world: World) -> Checked:
     """Read a recipe and everything that it names, and make its graphs if all is well."""
     recipe, found = parse(source)
     text = normal(source if isinstance(source, str) else source.decode("utf-8", "replace"))
-    report = Report()
-    scope = Scope(recipe, text, world.settings, report)
-    reading = Reader(world, scope, report).read(recipe)
+    report, choices = Report(), Choices()
+    names = Names(recipe, Page(text, "recipe"), world.settings, report)
+    files = Files(world, report)
+    reading = Reader(names, files, choices, report).read(recipe)
     reading.broken |= bool(found)
-    graphs = _elaborate(recipe, reading, scope, world, report)
-    if not reading.broken:
-        _unused(scope, report)
-    diagnostics = tuple(sorted([*found, *_apart(report, recipe, found)], key=_place))
+    made = Elaboration(world, names, reading, choices, files, report)
+    graphs = made.run(recipe)
+    diagnostics = tuple(sorted([*found, *reading.found, *_apart(report, recipe, found)], key=_place))
     failed = any(item.severity == "error" for item in diagnostics)
     return Checked(() if failed else graphs, diagnostics)
 
 
 def _place(found: Diagnostic) -> tuple[str, int, str]:
-    return (found.source or "", found.span.start, found.code)
+    return (found.source or (found.span.file.name if found.span.file else ""), found.span.start, found.code)
 
 
 def _apart(report: Report, recipe: s.Recipe, found: list[Diagnostic]) -> Iterator[Diagnostic]:
@@ -64,95 +71,183 @@ def _apart(report: Report, recipe: s.Recipe, found: list[Diagnostic]) -> Iterato
     bad = [node.span for node in s.walk(recipe.statements) if isinstance(node, s.Bad)]
     bad += [item.span for item in found]
     for item in report.sorted():
-        if item.source or not any(b.start <= item.span.end and item.span.start <= b.end for b in bad):
+        if item.source or item.span.file or not any(b.start <= item.span.end and item.span.start <= b.end for b in bad):
             yield item
 
 
-def _unused(scope: Scope, report: Report) -> None:
-    for name, span in scope.unused():
-        report.add("RT212", span, name=name)
+class Elaboration:
+    """A recipe in the making: each result in each of its variants, wired for each picture."""
+
+    def __init__(
+        self, world: World, names: Names, reading: Reading, choices: Choices, files: Files, report: Report
+    ) -> None:
+        self._world = world
+        self._names = names
+        self._reading = reading
+        self._choices = choices
+        self._report = report
+        self._flows = FlowReader(world.registry, files, report)
+        self._models = Models(world, report)
+        settings = {name: text for name, text in world.settings.items() if name not in names.all}
+        self._defaults = Defaults(reading.defaults, settings, choices, report)
+        self._contexts: dict[Path | None, Context] = {}
+        self._seen: set[Path] = set()  # pictures of the command line that a flow takes
+
+    def run(self, recipe: s.Recipe) -> tuple[Graph, ...]:
+        """All graphs, those of the command line's pictures first."""
+        for result in self._reading.results:
+            self._result(result)
+        if not self._reading.results:
+            self._model()
+        self._read_the_rest()
+        whole = not (self._reading.broken or self._flows.broken)
+        if whole:
+            self._defaults.check(self._cards())
+            self._nothing(recipe)
+            for name, made in self._names.unused():
+                self._report.add("RT212", made.span, name=name)
+        if self._report.errors():
+            return ()
+        order = {picture.path: i for i, picture in enumerate(self._world.pictures)}
+        contexts = sorted(
+            self._contexts.values(), key=lambda c: order.get(c.item.path if c.item else Path(), len(order))
+        )
+        graphs = [_graph(context) for context in contexts]
+        self._check_unused()
+        writers = [writer for context in contexts for writer in context.writers]
+        check_results(graphs, writers, self._world, self._report)
+        return tuple(graphs)
+
+    # ------------------------------------------------------------ results
+
+    def _result(self, result: Closure) -> None:
+        for count in self._choices.ways():
+            if count >= MOST_VARIANTS:
+                what, mend = "variants of this result", "try fewer values at once"
+                total = max(self._choices.product, MOST_VARIANTS + 1)
+                self._report.add("RT404", result.flow.span, what=what, count=total, limit=MOST_VARIANTS, mend=mend)
+                return
+            model = self._model()
+            flow = self._flows.read(result)
+            if flow is None or model is None or not self._makes_something(flow, result):
+                continue
+            for context in self._pictures(flow, model):
+                wire(context, _saved(flow, context))
+            if count == 0 and self._choices.product > MOST_VARIANTS:
+                what, mend = "variants of this result", "try fewer values at once"
+                total = self._choices.product
+                self._report.add("RT404", result.flow.span, what=what, count=total, limit=MOST_VARIANTS, mend=mend)
+                return
+
+    def _model(self) -> ModelInfo | None:
+        """The model that flows begin with."""
+        if self._reading.model is None:
+            return self._models.default(None)
+        stage, scope = self._reading.model
+        call = CallReader(self._world.registry, self._flows.files, self._report).read_as(MODEL, stage, scope)
+        if call is None:
+            return None
+        if "name" not in call.given:
+            self._report.add("RT223", stage.span, stage="model", what="needs a name", mend='write model "storybook"')
+            return None
+        return self._models.default(call.given)
+
+    def _makes_something(self, flow: Flow, result: Closure) -> bool:
+        if not all(isinstance(part, Call) and part.card.family in ("open", "model") for part in flow):
+            return True
+        mend = "go on with '|', or give it a name"
+        self._report.add("RT221", result.flow.span, label="it only opens a picture", mend=mend)
+        return False
+
+    def _pictures(self, flow: Flow, model: ModelInfo) -> Iterator[Context]:
+        """The surroundings of each picture that a flow works on: its own, or those of the command line."""
+        opened = next((part for part in flow if isinstance(part, Call) and part.card.family != "model"), None)
+        path = opened.given.get("path") if opened and opened.card.family == "open" else None
+        if path is None:
+            for picture in self._world.pictures or (None,):
+                yield self._context(picture, picture, model)
+            return
+        place = (self._world.folder / path.value).resolve()
+        alone = self._world.pictures[0] if len(self._world.pictures) == 1 else None
+        own = [context for context in self._contexts.values() if context.item not in self._world.pictures]
+        caption = opened.given.get("caption") if opened else None
+        known = next((context.item for context in own if context.item and context.item.path == place), None)
+        yield self._context(known or Picture(place, len(own), caption.value if caption else None), alone, model)
+
+    def _context(self, item: Picture | None, outside: Picture | None, model: ModelInfo) -> Context:
+        key = item.path if item else None
+        if key not in self._contexts:
+            self._contexts[key] = Context(
+                self._world,
+                model,
+                self._models,
+                self._defaults,
+                self._choices,
+                self._flows,
+                self._report,
+                item,
+                outside,
+            )
+        context = self._contexts[key]
+        context.model = model
+        return context
+
+    # ------------------------------------------------------------ what no result reads
+
+    def _read_the_rest(self) -> None:
+        """Flows and defs that nothing uses are read all the same, since a mistake in them is one."""
+        for name in list(self._names.all.values()):
+            if name.flow and name.flow.flow.span not in self._flows.read_flows:
+                self._read_only(name.flow)
+            elif name.made and name.made.line.body.span not in self._flows.read_flows and not name.span.file:
+                scope = Scope(name.made.names, name.made.line.span.start, self._choices)
+                self._read_only(self._flows.unbound(name.made, scope))
+
+    def _read_only(self, flow: Closure) -> None:
+        for count in self._choices.ways():
+            if count >= MOST_VARIANTS:
+                return
+            self._flows.read(flow)
+
+    def _cards(self) -> Iterator[StageCard]:
+        registry = self._world.registry
+        yield from self._flows.cards.values()
+        yield from (card for family in PUT_IN if (card := registry.default(family)))
+
+    def _nothing(self, recipe: s.Recipe) -> None:
+        """A recipe of names only makes nothing."""
+        bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
+        if bindings and not self._reading.results:
+            last = bindings[-1].name
+            self._report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
+
+    def _check_unused(self) -> None:
+        used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
+        for picture in self._world.pictures:
+            if picture.known and picture.path not in used:
+                self._report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)
 
 
-def _elaborate(recipe: s.Recipe, reading: Reading, scope: Scope, world: World, report: Report) -> tuple[Graph, ...]:
-    settings = {name: text for name, text in world.settings.items() if name not in scope.names}
-    defaults = Defaults(reading.defaults, settings, report)
-    if not reading.broken:
-        defaults.check(_cards(reading, scope, world))
-        _nothing(recipe, reading, report)
-    model = find_model(reading.model, world, scope, report)
-    if model is None or not reading.results or report.errors():
-        return ()
-    flows = {name: made.flow for name, made in scope.names.items() if made.is_flow}
-    graphs: list[Graph] = []
-    used: set[Path] = set()
-    places: dict[str, s.Span] = {}
-    for item, results in _by_picture(reading, world):
-        alone = world.pictures[0] if len(world.pictures) == 1 else None
-        outside = item if item in world.pictures else alone
-        context = Context(world, model, defaults, report, item, outside, flows)
-        graphs.append(_graph(context, results))
-        places |= context.places
-        used |= {outside.path} if outside and context.used_outside else set()
-    _check_unused(world, used, report)
-    check_results(graphs, places, world, report)
-    return tuple(graphs)
-
-
-def _cards(reading: Reading, scope: Scope, world: World) -> Iterator[StageCard]:
-    flows = [flow for flow, _ in reading.results] + [name.flow for name in scope.names.values() if name.flow]
-    yield from (call.card for flow in flows for call in flow)
-    yield from (card for family in PUT_IN if (card := world.registry.default(family)))
-
-
-def _nothing(recipe: s.Recipe, reading: Reading, report: Report) -> None:
-    """A recipe of names only makes nothing."""
-    bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
-    if bindings and not reading.results and not any(item.code == "RT221" for item in report.items):
-        last = bindings[-1].name
-        report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
-
-
-def _by_picture(reading: Reading, world: World) -> Iterator[tuple[Picture | None, list[Flow]]]:
-    """The flows that work on each picture: those of the command line in their order, then the recipe's own."""
-    waiting = [flow for flow, _ in reading.results if _own(flow) is None]
-    if waiting:
-        yield from ((picture, waiting) for picture in world.pictures or (None,))
-    own: defaultdict[str, list[Flow]] = defaultdict(list)
-    for flow, _ in reading.results:
-        if (path := _own(flow)) is not None:
-            own[path].append(flow)
-    for index, (path, flows) in enumerate(own.items()):
-        caption = flows[0][0].given.get("caption")
-        yield Picture((world.folder / path).resolve(), index, caption.value if caption else None), flows
-
-
-def _own(flow: Flow) -> str | None:
-    """The path that a flow opens by itself."""
-    given = flow[0].given.get("path") if flow[0].card.family == "open" else None
-    return given.value if given else None
-
-
-def _graph(context: Context, results: Iterable[Flow]) -> Graph:
-    for calls in results:
-        wire(context, _saved(calls, context))
+def _graph(context: Context) -> Graph:
     builder = context.builder
     sinks = builder.sinks()
     nodes = builder.needed(sinks)
     _check_lost(context, nodes)
-    return Graph(nodes, tuple(sinks), context.item, context.model)
+    return Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
 
 
-def _saved(calls: Flow, context: Context) -> Flow:
+def _saved(flow: Flow, context: Context) -> Flow:
     """The flow with a `save` at its end, if it has none: a flow without a name is a result."""
-    last = calls[-1].card
-    if last.output is None:
-        return calls
+    last = flow[-1]
+    output = last.card.output if isinstance(last, Call) else "Trajectory"
+    if output is None and not (isinstance(last, Call) and last.card.family == "model"):
+        return flow
     registry = context.world.registry
     card = context.default("save")
-    if last.output == "Mask" and not is_open(calls):
+    if output == "Mask" and not is_open(flow):
         card = registry.find("save", "mask") or card
     why = "a flow without a name is a result"
-    return (*calls, Call(card, calls[-1].span, put_in=why)) if card else calls
+    return (*flow, Call(card, last.span, put_in=why)) if card else flow
 
 
 def _check_lost(context: Context, nodes: tuple[Node, ...]) -> None:
@@ -170,9 +265,3 @@ def _check_lost(context: Context, nodes: tuple[Node, ...]) -> None:
         else:
             label = f"nothing reads what '{node.card.name}' makes"
             context.report.add("RT221", node.span, label=label, mend="use it in a later stage, or delete it")
-
-
-def _check_unused(world: World, used: set[Path], report: Report) -> None:
-    for picture in world.pictures:
-        if picture.known and picture.path not in used:
-            report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)

@@ -34,4 +34,4 @@ def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
         for port, given in node.inputs.items()
     }
     stage = [card.plugin, card.family, card.method, card.version]
-    return json.dumps([stage, dict(node.options), inputs], sort_keys=True, ensure_ascii=False)
+    return json.dumps([stage, dict(node.options), inputs], sort_keys=True, ensure_ascii=False, default=str)

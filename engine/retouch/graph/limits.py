@@ -8,6 +8,8 @@ from retouch.graph.ports import STEPS
 from retouch.lang.source import LIMIT_DEPTH, LIMIT_LENGTH
 
 MOST_STAGES = 200  # of one flow
+MOST_VARIANTS = 1000  # of one result
+MOST_FILES = 10_000  # that one pattern matches
 ROWS_A_CALL = 32  # of the denoiser; the executor's largest bucket
 
 
@@ -19,6 +21,8 @@ def limits() -> Mapping[str, int]:
         "bytes": LIMIT_LENGTH,
         "nesting": LIMIT_DEPTH,
         "stages": MOST_STAGES,
+        "variants": MOST_VARIANTS,
+        "files": MOST_FILES,
         "steps": int(STEPS.kind.high or 0),
         "pixels": MAX_PIXELS,
         "rows_a_call": ROWS_A_CALL,

@@ -1,52 +1,49 @@
-"""Which model a recipe works with: the command line's, its own, or the one that ships with the engine."""
+"""Which models a recipe works with: the command line's, its own, or the one that ships with the engine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from retouch.cards import Kind, Option
 from retouch.graph import values
-from retouch.graph.scope import Scope
-from retouch.graph.world import World, Written
+from retouch.graph.world import World
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.models.errors import BrokenModel, UnknownModel
 
 if TYPE_CHECKING:
+    from retouch.graph.calls import Given
     from retouch.models.catalog import ModelInfo
 
 SHIPPED = "storybook"
-_OPTIONS = {name: Option(name, name, Kind("text")) for name in ("name", "revision")}
+Names = Mapping[str, "Given"]
 
 
-def find_model(line: s.Stage | None, world: World, scope: Scope, report: Report) -> ModelInfo | None:
-    """The model, looked up without its weights; None, and a diagnostic, if it cannot be used."""
-    written = _written(line, scope, report) if line else {}
-    if written is None:
-        return None
-    read = {name: values.read(_OPTIONS[name], value, report) for name, value in written.items()}
-    if values.REFUSED in read.values():
-        return None
-    if world.model is not None:
-        return _look_up(world.model, None, world, report, s.NOWHERE, f"--model {world.model}")
-    place = written["name"].span if "name" in written else s.NOWHERE
-    return _look_up(read.get("name", SHIPPED), read.get("revision"), world, report, place, None)
+class Models:
+    """The models that a recipe works with, each looked up once and without its weights."""
 
+    def __init__(self, world: World, report: Report) -> None:
+        self._world = world
+        self._report = report
+        self._found: dict[tuple[str, str | None], ModelInfo | None] = {}
 
-def _written(line: s.Stage, scope: Scope, report: Report) -> dict[str, Written] | None:
-    """The name and the revision as the recipe's line gives them."""
-    given = {"name": line.operand[0]} if line.operand else {}
-    for option in line.options:
-        name = option.name.name
-        if name not in _OPTIONS:
-            report.add("RT205", option.name.span, stage="model", name=name, mend="options: name, revision")
+    def default(self, given: Names | None) -> ModelInfo | None:
+        """The recipe's model: the command line's, that of its own line, or the one that ships with the engine."""
+        if self._world.model is not None:
+            return self._find(self._world.model, None, s.NOWHERE, f"--model {self._world.model}")
+        return self.named(given) if given else self._find(SHIPPED, None, s.NOWHERE, None)
+
+    def named(self, given: Names) -> ModelInfo | None:
+        """The model that a `model` stage names."""
+        name, revision = given.get("name"), given.get("revision")
+        if name is None or name.value is values.REFUSED or (revision and revision.value is values.REFUSED):
             return None
-        given[name] = option.value
-    if "name" not in given:
-        report.add("RT223", line.span, stage="model", what="needs a name", mend='write model "storybook"')
-        return None
-    written = {name: scope.written(value, "recipe") for name, value in given.items()}
-    return {name: value for name, value in written.items() if value} if all(written.values()) else None
+        return self._find(name.value, revision.value if revision else None, name.span, None)
+
+    def _find(self, name: str, revision: str | None, span: s.Span, source: str | None) -> ModelInfo | None:
+        if (name, revision) not in self._found:
+            self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
+        return self._found[name, revision]
 
 
 def _look_up(

@@ -55,6 +55,14 @@ class Node:
             for edge in given if isinstance(given, tuple) else (given,):
                 yield port, edge
 
+    def ways(self) -> list[tuple[NodeId, ...]]:
+        """Of a choice: what each way makes, that of this node first."""
+        return [
+            tuple(e.id for e in edges if isinstance(e, FromNode))
+            for edges in self.inputs.values()
+            if isinstance(edges, tuple)
+        ]
+
     def feeds(self) -> Iterator[NodeId]:
         """The nodes whose values this one takes."""
         return (edge.id for _, edge in self.edges() if isinstance(edge, FromNode))
@@ -76,12 +84,16 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All work on one picture, each piece once, makers before takers."""
+    """All work on one picture, each piece once, makers before takers.
+
+    models: every model that the work is done with, by name; `model` is the one that the flows begin with.
+    """
 
     nodes: tuple[Node, ...]
     results: tuple[NodeId, ...]
     item: Picture | None
     model: ModelInfo
+    models: Mapping[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
 
     def node(self, id_: NodeId) -> Node:
         return next(node for node in self.nodes if node.id == id_)

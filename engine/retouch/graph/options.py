@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retouch.cards import Option, StageCard
 from retouch.graph.calls import Call, Given
-from retouch.graph.ports import SEED, turn_options
+from retouch.graph.choices import PICTURES
+from retouch.graph.files import fields_of
+from retouch.graph.ports import SEED, WRITERS, turn_options
 from retouch.graph.values import REFUSED
 from retouch.lang import syntax as s
 
 if TYPE_CHECKING:
     from retouch.graph.context import Context
     from retouch.graph.settings import Setting
+    from retouch.models.catalog import ModelInfo
 
 
-def resolve(call: Call, context: Context, setting: Setting, turn: int) -> dict[str, Given]:
+def resolve(call: Call, context: Context, setting: Setting, model: ModelInfo, turn: int) -> dict[str, Given]:
     """Every option of the stage: as written on it, as its turn says, or by default."""
     found: dict[str, Given] = {}
     for option in call.card.options:
@@ -25,8 +28,8 @@ def resolve(call: Call, context: Context, setting: Setting, turn: int) -> dict[s
             continue
         given = _given(option, call, setting)
         if option.name == "path" and call.card.takes("Pictures"):
-            given = _read(given, call, context)
-        elif option.name == "path" and call.card.takes("Outbox"):
+            given = _read(given, call, context, model)
+        elif option.name == "path" and call.card.takes(*WRITERS):
             given = _write(given, call, context, setting, turn)
         elif option.required and given.value is None:
             what, mend = f"needs '{option.name}'", f"write {option.name}=…"
@@ -48,9 +51,9 @@ def _given(option: Option, call: Call, setting: Setting) -> Given:
     return setting.defaults.of(option, setting.model, (call.card.name,))
 
 
-def _read(given: Given, call: Call, context: Context) -> Given:
+def _read(given: Given, call: Call, context: Context, model: ModelInfo) -> Given:
     if call.card.family != "open":
-        path = context.files.to_read(given) if given.value else None
+        path = context.files.to_read(given, given.value) if given.value else None
         if not given.value:
             context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
         return Given(str(path), given.span, given.origin)
@@ -60,38 +63,52 @@ def _read(given: Given, call: Call, context: Context) -> Given:
     size = call.given.get("size")
     size_value = size.value if size and size.value is not REFUSED else 0
     where = given if given.value else Given(picture.path.name, call.span, "command line")
-    context.files.check_picture(picture, size_value, context.model, where)
+    context.files.check_picture(picture, size_value, model, where, alone=not context.many)
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 
 def _write(given: Given, call: Call, context: Context, setting: Setting, turn: int) -> Given:
-    world = context.world
+    world, saves = context.world, call.card.family == "save"
     whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
     if given.value and not whole:
-        path = context.files.to_write(given, fields(context, setting, turn))
-        found = Given(str(path or given.value), given.span, given.origin)
-    else:
-        place = given.span if given.value else call.span
-        path = _unnamed(context, call.card.method)
-        found = Given(str(path), place, "command line" if world.output else "engine")
-    context.places[found.value] = found.span
-    return found
+        path = context.files.to_write(given, given.value, fields(context, setting, turn))
+        return Given(str(path or given.value), given.span, given.origin)
+    if not saves:
+        mend = f'write {call.card.family} "out.png"'
+        context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
+        return given
+    place = given.span if given.value else call.span
+    return Given(str(_unnamed(context, call)), place, "command line" if world.output else "engine")
 
 
 def fields(context: Context, setting: Setting, turn: int) -> dict[str, object]:
     """What `{…}` in a path stands for."""
-    item = context.item
+    item, seed = context.item, setting.of(SEED).value
     known = {"name": item.name, "index": item.index} if item else {}
-    return {**known, "turn": turn, "seed": setting.of(SEED).value}
+    return {**context.choices.fields(), **known, "turn": turn, "seed": seed}
 
 
-def _unnamed(context: Context, method: str) -> Path:
+def cell(call: Call, context: Context) -> dict[str, Any]:
+    """Where a result stands in a file of many: its picture, and its items of the lists that the path does not name."""
+    named = set(fields_of(call.given["path"].value if "path" in call.given else ""))
+    pictures = {"name", "index", PICTURES}
+    told: dict[str, str] = {}
+    if context.item in context.world.pictures and len(context.world.pictures) > 1 and not named & pictures:
+        told["picture"] = context.item.name if context.item else ""
+    for axis in context.choices.axes.values():
+        is_picture = PICTURES in axis.labels
+        if not named & (pictures if is_picture else axis.labels.keys()):
+            told["picture" if is_picture else ", ".join(axis.labels)] = axis.label
+    return {"axes": tuple(told.items())}
+
+
+def _unnamed(context: Context, call: Call) -> Path:
     """The file of a result that the recipe does not name."""
     world, item = context.world, context.item
     if world.output and not world.to_folder:
         return world.output.resolve()
-    context.names_taken += 1
-    name = item.name if item else "result"
-    mask = "-mask" if method == "mask" else "" if world.output else "-edited"
-    number = f"-{context.names_taken}" if context.names_taken > 1 else ""
-    return ((world.output or world.here) / f"{name}{mask}{number}.png").resolve()
+    parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
+    mask = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
+    number = context.number(call.span)
+    name = f"{'-'.join(parts)}{mask}{f'-{number}' if number > 1 else ''}.png"
+    return ((world.output or world.here) / name).resolve()

@@ -42,13 +42,38 @@ def plan(graph: Graph) -> Plan:
     """Add up what each stage says that it costs."""
     rows: dict[str, cost.Rows] = {}
     facts: dict[str, Facts] = {}
+    sure = _sure(graph)
     for node in graph.nodes:
+        if node.card.family == "first":
+            rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
+            continue
         scope = _scope(node, facts)
-        rows[node.id] = cost.rows(node.card.rows, scope)
+        least, most = cost.rows(node.card.rows, scope)
+        rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
         facts[node.id] = made_with | {name: cost.evaluate(said, scope) for name, said in node.card.facts.items()}
     return Plan(graph, rows)
+
+
+def _sure(graph: Graph) -> set[str]:
+    """The nodes that are done whatever a choice comes to: of its ways only the first is sure to be begun."""
+    nodes = {node.id: node for node in graph.nodes}
+    sure, waiting = set[str](), list(graph.results)
+    while waiting:
+        id_ = waiting.pop()
+        if id_ not in sure:
+            sure.add(id_)
+            node = nodes[id_]
+            waiting += node.ways()[0] if node.card.family == "first" else node.feeds()
+    return sure
+
+
+def _dearest(ways: Sequence[Facts]) -> Facts:
+    """What may be expected at most of any way; a trajectory that is pinned in some only costs as one that is not."""
+    names = {name for way in ways for name in way}
+    pick = {name: min if name == "pinned" else max for name in names}
+    return {name: pick[name](way.get(name, 0) for way in ways) for name in names}
 
 
 def _scope(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from retouch.cards import Kind, Option, StageCard
 
 PROMPTS = frozenset({"SourcePrompt", "TargetPrompt", "NegativePrompt", "Edit"})
 MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})
-FILES = frozenset({"Pictures", "Outbox"})
+SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
+WRITERS = SHARED | {"Outbox"}
+FILES = WRITERS | {"Pictures"}
 SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource"}
 
 # Both stand for the picture as it is now; a stage may ask for either.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from retouch.graph.calls import Call
+from retouch.graph.flows import First, Flow, calls_of
 from retouch.lang import syntax as s
 
 # A turn that holds one of these has work that only sampling turns into a picture.
@@ -20,42 +21,50 @@ class Turn:
     taker: the stage that needs the picture; what it takes besides belongs to this turn.
     """
 
-    calls: tuple[Call, ...]
+    parts: Flow
     put_in: str | None = None
     taker: Call | None = None
     place: s.Span = s.NOWHERE
 
     @property
     def everything(self) -> tuple[Call, ...]:
-        return (*self.calls, self.taker) if self.taker else self.calls
+        """All its stages, those of every alternative among them."""
+        return (*calls_of(self.parts), *([self.taker] if self.taker else []))
 
 
-def split(calls: Iterable[Call]) -> list[Turn]:
+def split(flow: Iterable[Call | First]) -> list[Turn]:
     """The turns of a flow, in order; the last one may still be open."""
     turns: list[Turn] = []
-    now: list[Call] = []
+    now: list[Call | First] = []
     made: set[str | None] = set()
-    for call in calls:
-        name, output = call.card.name, call.card.output
-        if made & OPEN and takes_image(call):
-            turns.append(Turn(tuple(now), f"'{name}' needs the edited image", call, call.span))
+    for part in flow:
+        outputs = {call.card.output for call in calls_of((part,))}
+        if isinstance(part, Call) and made & OPEN and takes_image(part):
+            turns.append(Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span))
             now, made = [], set()
             continue
-        if output == "Trajectory" and "Trajectory" in made:
-            turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=call.span))
+        if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
+            name = "first" if isinstance(part, First) else part.card.name
+            turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span))
             now, made = [], set()
-        now.append(call)
-        made.add(output)
-        if call.card.family == "sample":
+        now.append(part)
+        made |= outputs
+        if isinstance(part, Call) and part.card.family == "sample":
             turns.append(Turn(tuple(now)))
             now, made = [], set()
     return [*turns, Turn(tuple(now))] if now else turns
 
 
-def is_open(calls: Iterable[Call]) -> bool:
+def _passes_on(part: Call | First) -> bool:
+    """Whether all that makes a trajectory here takes one: it goes on with the turn's own."""
+    makers = [call for call in calls_of((part,)) if call.card.output == "Trajectory"]
+    return makers[0].card.takes("Trajectory")
+
+
+def is_open(flow: Iterable[Call | First]) -> bool:
     """Whether something in these stages waits to be sampled."""
-    turns = split(calls)
-    return bool(turns and not turns[-1].taker and {call.card.output for call in turns[-1].calls} & OPEN)
+    turns = split(flow)
+    return bool(turns and not turns[-1].taker and {call.card.output for call in turns[-1].everything} & OPEN)
 
 
 def takes_image(call: Call) -> bool:

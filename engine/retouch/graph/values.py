@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from retouch.cards import Kind, Option
+from retouch.graph.choices import Choices
+from retouch.graph.scope import one_of
 from retouch.graph.world import Written
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -16,26 +18,24 @@ WHOLE = re.compile(r"-?\d+")
 REFUSED = object()  # reported already
 
 
-def read(option: Option, written: Written, report: Report) -> Any:
-    """The value, or REFUSED."""
-    match written.value, option.kind.many:
-        case s.List(items=items), True:
-            each = Kind(option.kind.type, option.kind.low, option.kind.high, option.kind.choices)
-            found = tuple(_one(option.name, each, item, written, report) for item in items)
-            return REFUSED if REFUSED in found else found
-        case s.List(), False:
-            _not_yet(option.name, written, report)
-            return REFUSED
-        case _, True:
-            _wrong(option.name, option.kind, written.value, written, report)
-            return REFUSED
-        case value, False:
-            return _one(option.name, option.kind, value, written, report)
+def read(option: Option, written: Written, choices: Choices, report: Report) -> Any:
+    """The value that this variant takes, or REFUSED."""
+    kind, value = option.kind, written.value
+    while isinstance(value, s.List) and _is_axis(value, kind):
+        value = one_of(value, option.name, choices)
+    if not kind.many:
+        return _one(option.name, kind, value, written, report)
+    if not isinstance(value, s.List):
+        _wrong(option.name, kind, value, written, report)
+        return REFUSED
+    each = Kind(kind.type, kind.low, kind.high, kind.choices)
+    found = tuple(_one(option.name, each, item, written, report) for item in value.items)
+    return REFUSED if REFUSED in found else found
 
 
-def _not_yet(name: str, written: Written, report: Report) -> None:
-    mend = f"give '{name}' one value, and run the recipe once for each"
-    report.add("RT414", written.span, source=written.source, what="a list of values to try", mend=mend)
+def _is_axis(value: s.List, kind: Kind) -> bool:
+    """A list where one value is expected; where a list is, a list of lists."""
+    return bool(value.items) and (not kind.many or all(isinstance(item, s.List) for item in value.items))
 
 
 def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> Any:

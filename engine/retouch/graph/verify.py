@@ -15,7 +15,10 @@ def verify(graph: Graph) -> None:
         assert node.id not in seen, f"two nodes are called {node.id}"
         for id_ in node.feeds():
             assert id_ in seen, f"{node.id} takes from {id_}, which does not come before it"
-        _ports(node, seen)
+        if node.card.family == "first":
+            _ways(node, seen)
+        else:
+            _ports(node, seen)
         _options(node)
         seen[node.id] = node
     assert len({identity(node) for node in graph.nodes}) == len(graph.nodes), "the same work stands twice"
@@ -23,6 +26,12 @@ def verify(graph: Graph) -> None:
     assert set(graph.results) <= seen.keys(), "a result that is not in the graph"
     fed = {id_ for node in graph.nodes for id_ in node.feeds()}
     assert seen.keys() == fed | set(graph.results), "work that nothing needs"
+
+
+def _ways(node: Node, seen: dict[str, Node]) -> None:
+    ways = node.ways()
+    assert len(ways) > 1, "a choice of one"
+    assert {seen[way[0]].card.output for way in ways} == {node.card.output}, "a choice between different things"
 
 
 def _ports(node: Node, seen: dict[str, Node]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from retouch.cards import StageCard
+from retouch.graph.choices import label
 from retouch.graph.scope import Scope, near
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -18,13 +19,11 @@ def card_of(stage: s.Stage, registry: Registry, scope: Scope, report: Report) ->
     if not registry.methods(family):
         _no_family(stage, registry, scope, report)
         return None
-    if len(stage.methods) > 1:
-        mend = f"write one method, such as {family} {stage.methods[0].name}"
-        span = s.Span(stage.methods[0].span.start, stage.methods[-1].span.end)
-        report.add("RT414", span, what="a list of methods", mend=mend)
-        return None
     if stage.methods:
-        return _method(stage.methods[0], family, registry, scope, report)
+        span = stage.methods[0].span.to(stage.methods[-1].span)
+        alone = len(stage.methods) == 1
+        word = stage.methods[0] if alone else scope.choices.take(span, family, stage.methods, label)
+        return _method(word, family, registry, scope, report)
     card = registry.default(family)
     if card is None:
         report.add("RT203", stage.family.span, family=family, mend=", ".join(registry.methods(family)))
@@ -33,12 +32,8 @@ def card_of(stage: s.Stage, registry: Registry, scope: Scope, report: Report) ->
 
 def _no_family(stage: s.Stage, registry: Registry, scope: Scope, report: Report) -> None:
     family, span = stage.family.name, stage.family.span
-    name = scope.names.get(family)
-    if family in FAMILIES:
-        what = f"the family '{family}'" if family != "model" else "a model inside a flow"
-        mend = 'write it as a line of its own: model "storybook"' if family == "model" else "delete this stage"
-        report.add("RT414", span, what=what, mend=mend)
-    elif name:
+    name = scope.get(family)
+    if name:
         name.used = True
         mend = f"'{family}' is a flow: begin with it: {family} | …" if name.is_flow else f"'{family}' is a value"
         report.add("RT201", span, name=family, mend=mend)
@@ -46,7 +41,7 @@ def _no_family(stage: s.Stage, registry: Registry, scope: Scope, report: Report)
         scope.find(stage.family)
     else:
         owner = next((f for f in registry.families if family in registry.methods(f)), None)
-        mend = f"write {owner} {family}" if owner else near(family, [*registry.families, *scope.names])
+        mend = f"write {owner} {family}" if owner else near(family, [*registry.families, *scope.known()])
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 
@@ -62,7 +57,7 @@ def _method(word: s.Word, family: str, registry: Registry, scope: Scope, report:
     else:
         mend = near(word.name, registry.methods(family)) or f"methods: {', '.join(registry.methods(family))}"
         default = registry.default(family)
-        if (name := scope.names.get(word.name)) is not None:
+        if (name := scope.get(word.name)) is not None:
             name.used = True
             mend = f"'{word.name}' is a name: write {word.name} | {family} … or option={word.name}"
         elif "." in word.name or (default and default.operand in ("path", "text")):

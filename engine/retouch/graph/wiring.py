@@ -5,29 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from retouch.cards import Port
-from retouch.graph.calls import Call
+from retouch.cards import Port, StageCard
+from retouch.graph.calls import Call, Given, Other
 from retouch.graph.context import Context, Lost
 from retouch.graph.edits import prompts
+from retouch.graph.flows import First
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.options import origins, resolve
-from retouch.graph.ports import MODEL, PICTURE, PROMPTS, SEED, SUPPLIED
+from retouch.graph.options import cell, fields, origins, resolve
+from retouch.graph.ports import FILES, PICTURE, PROMPTS, SEED, SHARED, SUPPLIED, WRITERS
+from retouch.graph.results import Writer
 from retouch.graph.settings import Setting, nothing_said, of_turn
 from retouch.graph.turns import OPEN, Turn, split
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
+if TYPE_CHECKING:
+    from retouch.models.catalog import ModelInfo
+
 MISSING = FromNode("missing")  # reported; the rest of the flow is still looked at
 NOTHING: Mapping[str, Input | None] = {}
+SPACED = frozenset({"Latents", "Trajectory"})  # numbers that mean something in one model's latents alone
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The newest value of a type, and the stage that made it."""
+    """The newest value of a type, and the stage and model that made it."""
 
     edge: FromNode
     span: s.Span
+    model: ModelInfo
 
 
 @dataclass(slots=True)
@@ -35,6 +43,7 @@ class Wiring:
     """A flow in the making: what it holds now, and what holds for its turn."""
 
     context: Context
+    model: ModelInfo
     now: Setting
     slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
     many: dict[str, list[FromNode]] = field(default_factory=dict[str, list[FromNode]])
@@ -48,18 +57,16 @@ class Wiring:
 
     # ------------------------------------------------------------ turns
 
-    def run(self, calls: tuple[Call, ...]) -> Wiring:
+    def run(self, flow: tuple[Call | First, ...]) -> Wiring:
         """Wire all stages of a flow."""
-        self.caption = self.context.caption_of(calls)
+        opening = [part for part in flow if isinstance(part, Call)]
+        self.caption = self.context.caption_of(opening)
         # A caption that the command line may still bring cannot be missing yet.
-        report = Report() if self.context.caption_may_come(calls) else self.context.report
-        for turn in split(calls):
+        report = Report() if self.context.caption_may_come(opening) else self.context.report
+        for turn in split(flow):
             self._begin(turn, report)
-            for call in turn.calls:
-                if call.card.output != "Guidance":
-                    self._stage(call)
-                if call.card.family == "sample":
-                    self._end()
+            for part in turn.parts:
+                self._part(part)
             early = self._early(turn.taker) if turn.taker else NOTHING
             self._guide()
             if turn.put_in:
@@ -67,6 +74,24 @@ class Wiring:
             if turn.taker:
                 self._stage(turn.taker, early)
         return self
+
+    def _part(self, part: Call | First) -> None:
+        if isinstance(part, First):
+            self._choose(part)
+        elif part.card.family == "model":
+            self._work_with(part)
+        elif part.card.output != "Guidance":
+            self._stage(part)
+            if part.card.family == "sample":
+                self._end()
+
+    def _work_with(self, call: Call) -> None:
+        """What follows works with this model."""
+        if model := self.context.models.named(call.given):
+            self.model = self.context.used_models[model.name] = model
+            self.now = replace(self.now, model=model)
+            if "Image" in self.slots and "Latents" in self.slots and self.slots["Latents"].model.space != model.space:
+                del self.slots["Latents"]  # the picture is there, and is encoded anew
 
     def _begin(self, turn: Turn, report: Report) -> None:
         if self._ended and any(call.card.output in OPEN or call.card.family == "sample" for call in turn.everything):
@@ -96,14 +121,31 @@ class Wiring:
         """Add the node of a stage, and put its value in its type's place."""
         taken = {p.name: early[p.name] if p.name in early else self._take(p, call) for p in call.card.ports}
         inputs = {name: given for name, given in taken.items() if given is not None}
-        options = resolve(call, self.context, self.now, self.turn)
+        options = resolve(call, self.context, self.now, self.model, self.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, self.now)
+        if call.card.takes(*SHARED):
+            inputs = {name: self._cell(given, call, values["path"]) for name, given in inputs.items()}
         node = Node("", call.card, inputs, values, origin, self.turn, call.put_in, call.span)
         edge = self.context.builder.add(node)
         if call.card.output is not None:
             self._put(call, edge)
+        elif call.card.takes(*WRITERS) and values["path"]:
+            self._writes(call, edge, options["path"])
         return edge
+
+    def _cell(self, given: Input, call: Call, path: str) -> Input:
+        """Where in a file of many results this one stands."""
+        if not (isinstance(given, FromEngine) and given.type in SHARED):
+            return given
+        return replace(given, settings={"path": path, **cell(call, self.context)})
+
+    def _writes(self, call: Call, edge: FromNode, path: Given) -> None:
+        item = self.context.item
+        work = f"{item.path if item else ''}/{edge.id}"
+        told = fields(self.context, self.now, self.turn)
+        shared = call.card.takes(*SHARED)
+        self.context.writers.append(Writer(path.value, path.span, work, told, shared))
 
     def _put(self, call: Call, edge: FromNode) -> None:
         output = call.card.output or ""
@@ -114,7 +156,7 @@ class Wiring:
             return
         if (old := self.slots.get(output)) and old.edge != edge:
             self.context.lost.append(Lost(old.edge, output, old.span, call.span))
-        self.slots[output] = Slot(edge, call.span)
+        self.slots[output] = Slot(edge, call.span, self.model)
         if output in PICTURE and call.card.family not in ("encode", "decode"):
             (other,) = PICTURE - {output}
             self.slots.pop(other, None)
@@ -128,7 +170,7 @@ class Wiring:
 
     def _take(self, port: Port, call: Call) -> Input | None:
         if port.name in call.flows:
-            found = tuple(self._from_flow(ref, port) for ref in call.flows[port.name])
+            found = tuple(self._from_flow(other, port) for other in call.flows[port.name])
             return found if port.many else found[0]
         if port.many:
             return self._all(port)
@@ -137,12 +179,17 @@ class Wiring:
     def _all(self, port: Port) -> tuple[FromNode, ...]:
         edges = tuple(self.many.get(port.type, ()))
         if port.type == "AttentionControl":
-            self.context.check_controls(edges)
+            self.context.check_controls(edges, self.model)
         return edges
 
     def _made(self, port: Port, call: Call) -> FromNode | None:
         """The newest value that a stage made; a second port of one type is never filled in silence."""
         type_, slot = port.type, self.slots.get(port.type)
+        if slot and type_ in SPACED and slot.model.space != self.model.space:
+            notes = ((f"made here, with '{slot.model.name}'", slot.span),)
+            facts = {"type": type_.lower(), "made": slot.model.name, "wanted": self.model.name}
+            self.context.report.add("RT303", call.span, stage=call.card.name, notes=notes, **facts)
+            return MISSING
         if port.optional:
             return slot.edge if slot else None
         if next(other for other in call.card.ports if other.type == type_) != port:
@@ -176,14 +223,17 @@ class Wiring:
                     context.report.add("RT307", call.span, stage=call.card.name)
                 return None
             own = prompts(self.caption, call.own_edit, context.report) if call.own_edit else None
-            return self.now.prompt(type_, own)
+            return self._with_model(self.now.prompt(type_, own))
         if type_ == "Schedule":
-            return self.now.schedule
+            return self._with_model(self.now.schedule)
         if type_ == "NoiseSource":
             self._seen[call.card.name] += 1
             key = f"{self.turn}/{call.card.name}/{self._seen[call.card.name]}"
             return FromEngine(type_, {"seed": self.now.of(SEED).value, "key": key})
-        return FromEngine(type_, {"model": context.model.name} if type_ in MODEL else {})
+        return FromEngine(type_) if type_ in FILES else self._with_model(FromEngine(type_))
+
+    def _with_model(self, edge: FromEngine) -> FromEngine:
+        return replace(edge, settings={**edge.settings, "model": self.model.name})
 
     def _guidance(self, taker: str, span: s.Span) -> FromNode:
         self._guide()
@@ -232,16 +282,51 @@ class Wiring:
             return self._first or self.image(taker, span)
         return replace(self, slots=dict(self._began), many={}).image(taker, span)
 
+    # ------------------------------------------------------------ alternatives
+
+    def _choose(self, part: First) -> None:
+        """Wire each way from here; what all of them make is made by the first that holds what it requires."""
+        ways = [self._way(calls) for calls in part.alternatives]
+        made = [way.made_since(self) for way in ways]
+        if len({tuple(way) for way in made}) > 1:
+            what = "; ".join(", ".join(way) or "nothing" for way in made)
+            self.context.report.add("RT309", part.span, what=what)
+            self.slots |= {type_: Slot(MISSING, part.span, self.model) for way in made for type_ in way}
+            return
+        for type_ in made[0]:
+            edges = {f"way_{i}": (way[type_], *(e for t, e in way.items() if t != type_)) for i, way in enumerate(made)}
+            card = StageCard("first", type_, module="", function="", file="", line=0, output=type_)
+            edge = self.context.builder.add(Node("", card, edges, {}, {}, self.turn, None, part.span))
+            if type_ in self.context.world.registry.gathered:
+                self.many.setdefault(type_, []).append(edge)
+            else:
+                self.slots[type_] = Slot(edge, part.span, self.model)
+
+    def copy(self) -> Wiring:
+        """The same flow, to go on with apart from this one."""
+        many = {type_: list(edges) for type_, edges in self.many.items()}
+        return replace(self, slots=dict(self.slots), many=many)
+
+    def _way(self, calls: tuple[Call, ...]) -> Wiring:
+        way = self.copy()
+        for call in calls:
+            way._stage(call)
+        return way
+
+    def made_since(self, before: Wiring) -> dict[str, FromNode]:
+        """What this has made that was not there before, by type; the picture itself is not news."""
+        new = {type_: slot.edge for type_, slot in self.slots.items() if before.slots.get(type_) != slot}
+        quiet = PICTURE | {"Guidance"}
+        gathered = {type_: edges[-1] for type_, edges in self.many.items() if edges != before.many.get(type_, [])}
+        return dict(sorted({**{t: e for t, e in new.items() if t not in quiet}, **gathered}.items()))
+
     # ------------------------------------------------------------ other flows
 
-    def _from_flow(self, ref: s.Ref, port: Port) -> FromNode:
-        flow = self.context.flows.get(ref.name)
-        if flow is None:
-            return MISSING
-        other = wire(self.context, flow)
-        return other.newest(ref, port.type)
+    def _from_flow(self, other: Other, port: Port) -> FromNode:
+        wired = self.context.other(other, wire)
+        return wired.copy().newest(other, port.type) if wired else MISSING
 
-    def newest(self, ref: s.Ref, type_: str) -> FromNode:
+    def newest(self, ref: Other, type_: str) -> FromNode:
         """The newest value of a type that this flow holds."""
         if type_ in PICTURE:
             if type_ == "Image" and self.is_open:
@@ -266,6 +351,8 @@ def _article(noun: str) -> str:
     return "an" if noun[0] in "AEIOU" else "a"
 
 
-def wire(context: Context, calls: Iterable[Call]) -> Wiring:
+def wire(context: Context, flow: Iterable[Call | First]) -> Wiring:
     """Wire a flow of one picture into the context's nodes."""
-    return Wiring(context, nothing_said(context.defaults, context.model)).run(tuple(calls))
+    context.used_models[context.model.name] = context.model
+    now = nothing_said(context.defaults, context.model)
+    return Wiring(context, context.model, now).run(tuple(flow))

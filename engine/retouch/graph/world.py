@@ -85,8 +85,9 @@ def from_command_line(name: str, text: str) -> Written:
     recipe, _ = parse(f"let value = {text}")
     span = s.Span(len(name) + 1, len(name) + 1 + len(text))
     match recipe.statements:
-        case (s.Let(value=s.Number() | s.Bool() | s.Text() | s.Replace() | s.Add() | s.Remove() | s.Weigh() as value),):
+        case (s.Let(value=value),) if not isinstance(value, s.Ref | s.Call | s.Row | s.Group):
             pass
         case _:
             value = s.Text(text)
+    value = s.placed(value, s.File("command line", f"{name}={text}"))
     return Written(value, span, "command line", f"{name}={text}", s.Span(0, len(name)))

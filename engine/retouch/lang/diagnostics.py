@@ -27,7 +27,7 @@ class Diagnostic:
 
     def render(self, text: str, name: str | None = None) -> str:
         """The finding as people read it, with the line it is about."""
-        page = Page(text, name or self.source or "recipe")
+        page = self._page(text, name)
         edge = page.gutter(self.span)
         lines = [f"{self.severity}[{self.code}]: {self.message}", *page.frame(self.span, self.label)]
         if self.help:
@@ -38,9 +38,13 @@ class Diagnostic:
                 lines += page.frame(span)[1:]
         return "\n".join(lines)
 
+    def _page(self, text: str, name: str | None = None) -> Page:
+        file = self.span.file
+        return Page(file.text, file.name) if file else Page(text, name or self.source or "recipe")
+
     def as_json(self, text: str) -> dict[str, Any]:
         """The finding as editors read it; lines and columns count from 1, columns in characters."""
-        page = Page(text, self.source or "recipe")
+        page = self._page(text)
         return {
             "code": self.code,
             "severity": self.severity,
@@ -48,7 +52,7 @@ class Diagnostic:
             "label": self.label,
             "help": self.help,
             "notes": [{"message": message, **(page.place(span) if span else {})} for message, span in self.notes],
-            "source": self.source,
+            "source": self.source or (self.span.file.name if self.span.file else None),
             **page.place(self.span),
         }
 
@@ -58,6 +62,7 @@ class Report:
 
     def __init__(self) -> None:
         self.items: list[Diagnostic] = []
+        self.wrong = 0  # errors that were reported, those again that were known
         self.seen: set[tuple[str, Span, str | None]] = set()
 
     def add(
@@ -71,10 +76,11 @@ class Report:
         **facts: Any,
     ) -> None:
         """Report a code of the table at a place; the facts fill its message and its help."""
+        row = CODES[code]
+        self.wrong += row.severity == "error"
         if (code, span, source) in self.seen:
             return
         self.seen.add((code, span, source))
-        row = CODES[code]
         try:
             message, mend = row.message.format_map(facts), row.help.format_map(facts)
         except KeyError as error:

@@ -62,7 +62,8 @@ def edge(at: Scene) -> Span:
 
 def opener(at: Scene) -> Span:
     """Blame the bracket that is open."""
-    return Span(*[(at.opener.start_pos or 0) + i for i in (0, 1)]) if at.opener else at.span(0)
+    start = at.opener.start_pos or 0 if at.opener else 0
+    return Span(start, start + 1) if at.opener else at.span(0)
 
 
 def gap(at: Scene) -> Span:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
 KEY = "retouch"
+TABLE_MARK = "# retouch"  # the first words of a table
 _LIMIT = 256 * 1024
 _LIMIT_JPEG = 60 * 1024  # all of JPEG's EXIF must fit into 64 KB
 _DESCRIPTION = 0x010E  # the EXIF tag
@@ -59,8 +61,25 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, str] | None:
 
 
 def made_by_retouch(path: str | os.PathLike[str]) -> bool:
-    """Whether a picture is one of ours, and may be made again."""
-    return metadata(path) is not None
+    """Whether a file is one of ours, and may be made again."""
+    match Path(path).suffix.lower():
+        case ".csv":
+            with open(path, "rb") as file:
+                return file.read(len(TABLE_MARK)) == TABLE_MARK.encode()
+        case ".safetensors":
+            return KEY in _header(path).get("__metadata__", {})
+        case _:
+            return metadata(path) is not None
+
+
+def _header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON that a safetensors file begins with; empty if it has none."""
+    try:
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            return dict(json.loads(file.read(min(length, _LIMIT))))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _described(description: object) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from retouch.ops import Ask, Backward, Call, Group, Part
+from retouch.requirement import Unmet
 from retouch.run.batching import Batch, Buckets, pack, rows_of
 from retouch.run.network import padded
 
@@ -44,6 +45,9 @@ class Task:
     """One stage of one image: started when the tasks it waits for are done, with their results.
 
     start: a plain function gives the result at once, an async one a coroutine to drive.
+    ways: instead of `start`, sets of tasks of which the first that all meet what they require gives the result, which
+        is its first task's; a later way is begun only when those before it have missed.
+    wanted: whether anyone waits for it; what nobody wants is never begun.
     """
 
     start: Callable[..., Any]
@@ -53,10 +57,25 @@ class Task:
     error: BaseException | None = None
     done: bool = False
     rows: int = 0  # denoiser rows evaluated for it
+    ways: tuple[tuple[Task, ...], ...] = ()
+    wanted: bool = True
+    _way: int = 0
     _coroutine: Coroutine[Any, Any, Any] | None = None
     _parts: tuple[Part, ...] = ()
     _replies: list[Any] = field(default_factory=list)
     _thrown: BaseException | None = None
+
+    def want(self) -> None:
+        """Ask for its result, and for all that it needs."""
+        if not self.wanted:
+            self.wanted = True
+            for task in self.needs:
+                task.want()
+
+    @property
+    def needs(self) -> tuple[Task, ...]:
+        """The tasks that have to be done before this one goes on."""
+        return self.ways[self._way] if self.ways else self.after
 
     @property
     def waits(self) -> bool:
@@ -72,36 +91,38 @@ class Executor:
         self.calls: list[BatchInfo] = []
 
     def run(self, tasks: Sequence[Task], finished: Callable[[Task], None] | None = None) -> None:
-        """Drive all tasks until each is done.  `finished` is told of each as it ends, in a fixed order."""
+        """Drive all tasks that are wanted to their ends.  `finished` is told of each as it ends, in a fixed order."""
         finished = finished or (lambda _: None)
-        pending = list(tasks)
+        ended: set[Task] = set()
+        pending: list[Task] = []
         with torch.no_grad(), _quiet_collector():
             try:
-                while pending:
-                    self._start(pending)
+                while pending := [task for task in tasks if task.wanted and task not in ended]:
+                    began = self._start(pending)
                     self._tick([task for task in pending if task.waits])
-                    for task in pending:
-                        if task.done:
-                            finished(task)
-                    going = [task for task in pending if not task.done]
-                    if going == pending and not any(task.waits for task in pending):
+                    done = [task for task in pending if task.done]
+                    for task in done:
+                        finished(task)
+                    ended.update(done)
+                    if not (began or done or any(task.waits for task in pending)):
                         names = ", ".join(f"'{task.name}'" for task in pending)
                         raise RuntimeError(f"tasks wait for one another, or for one that is not run: {names}")
-                    pending = going
             finally:
                 for task in pending:
                     if task._coroutine:
                         task._coroutine.close()
 
-    def _start(self, pending: Sequence[Task]) -> None:
+    def _start(self, pending: Sequence[Task]) -> bool:
         """Start whatever has its inputs; a plain function may let the next one start at once."""
-        going = True
+        began, going = False, True
         while going:
             going = False
             for task in pending:
-                if not task.done and task._coroutine is None and all(before.done for before in task.after):
+                if not task.done and task._coroutine is None and all(before.done for before in task.needs):
                     _begin(task)
                     going = True
+            began |= going
+        return began
 
     def _tick(self, waiting: Sequence[Task]) -> None:
         asked = [(task, i) for task in waiting for i in range(len(task._parts)) if task._replies[i] is _MISSING]
@@ -148,11 +169,19 @@ def run(*coroutines: Coroutine[Any, Any, Any], buckets: Buckets | None = None) -
 
 
 def _begin(task: Task) -> None:
-    for before in task.after:
+    if task.ways and task._way + 1 < len(task.ways) and any(_missed(before) for before in task.needs):
+        task._way += 1
+        for other in task.needs:
+            other.want()
+        return
+    for before in task.needs:
         if before.error:
             cause = before.error.cause if isinstance(before.error, Skipped) else before.error
             task.done, task.error = True, Skipped(cause)
             return
+    if task.ways:
+        task.done, task.result = True, task.needs[0].result
+        return
     try:
         started = task.start(*(before.result for before in task.after))
     except Exception as error:
@@ -163,6 +192,12 @@ def _begin(task: Task) -> None:
         _resume(task, None)
     else:
         task.done, task.result = True, started
+
+
+def _missed(task: Task) -> bool:
+    """Whether the task, or one that it needs, did not meet what the recipe requires of it."""
+    cause = task.error.cause if isinstance(task.error, Skipped) else task.error
+    return isinstance(cause, Unmet)
 
 
 def _resume(task: Task, replies: list[Any] | None) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from retouch import pictures
-from retouch.values import Image, Mask
+from retouch.pictures.atomic import replacing
+from retouch.values import Image, Latents, Mask
 
 
 @dataclass(slots=True)
@@ -20,6 +23,10 @@ class FileIn:
 
     device: torch.device
     notices: list[str] = field(default_factory=list[str])
+
+    def at(self, settings: Mapping[str, Any]) -> FileIn:
+        """What a port is given."""
+        return self
 
     def image(self, path: str, size: int) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
@@ -45,20 +52,33 @@ class FileOut:
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
 
+    def at(self, settings: Mapping[str, Any]) -> FileOut:
+        """What a port is given."""
+        return self
+
+    def latents(self, path: str, latents: Latents) -> None:
+        """Write latents as safetensors, with the size of their picture."""
+        canvas = latents.canvas
+        size = {"height": str(canvas.height), "width": str(canvas.width), "scale": str(canvas.scale)}
+        tensors = {"latents": latents.data.detach().cpu().contiguous()}
+        with replacing(Path(path)) as file:
+            file.write(safetensors.torch.save(tensors, {**self.metadata, **size}))
+        self.files.append(Path(path))
+
     def image(self, path: str, image: Image) -> None:
         """Write a picture."""
-        alpha = None if image.alpha is None else _bytes(image.alpha)
-        self._note(path, pictures.write(path, _bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata))
+        alpha = None if image.alpha is None else as_bytes(image.alpha)
+        self._note(path, pictures.write(path, as_bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata))
 
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
-        self._note(path, pictures.write_mask(path, _bytes(pixels), metadata=self.metadata))
+        self._note(path, pictures.write_mask(path, as_bytes(pixels), metadata=self.metadata))
 
     def _note(self, path: str, notices: tuple[str, ...]) -> None:
         self.files.append(Path(path))
         self.notices += [f"{Path(path).name}: {notice}" for notice in notices]
 
 
-def _bytes(unit: Tensor) -> np.ndarray:
+def as_bytes(unit: Tensor) -> np.ndarray:
     """[0, 1] to 8 bits; what came from 8 bits goes back to the same."""
     return (unit.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()

@@ -13,13 +13,18 @@ import torch
 
 from retouch import __version__
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
-from retouch.lang.diagnostics import Diagnostic
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.syntax import NOWHERE
+from retouch.models.info import ModelInfo
+from retouch.pictures import Unwritable
 from retouch.registry import Registry
+from retouch.requirement import Unmet
 from retouch.run.batching import Buckets
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import check_finite, diagnose
 from retouch.run.machine import Machine
 from retouch.run.outbox import FileIn, FileOut
+from retouch.run.shared import SharedFiles
 from retouch.run.supply import Supply
 
 EXACT_ROWS = 8
@@ -93,7 +98,7 @@ def execute(
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     settings = settings or Settings()
-    run = _Run(registry, recipe, settings, machine, tell or (lambda _event, _facts: None), keep)
+    run = _Run(registry, recipe, settings, machine, tell or (lambda _event, _facts: None), keep, SharedFiles(graphs))
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -107,32 +112,50 @@ class _Run:
     make: Callable[[Any, str, torch.dtype], Machine]
     tell: Tell
     keep: bool
+    shared: SharedFiles
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
-    stages: dict[Task, tuple[Outcome, Node, FileOut, str]] = field(default_factory=dict)
+    stages: dict[Task, tuple[Outcome, Node, str]] = field(default_factory=dict)
+    causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
     prompts: list[tuple[Outcome, Machine, list[str]]] = field(default_factory=list[tuple[Outcome, Machine, list[str]]])
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
-        machine = self.machines.setdefault(
-            graph.model.digest, self.make(graph.model, self.settings.device, _DTYPES[self.settings.dtype])
-        )
+        machines = {
+            name: self._machine(model) for name, model in {graph.model.name: graph.model, **graph.models}.items()
+        }
+        own_machine = machines[graph.model.name]
         outcome = Outcome(graph.item)
         self.outcomes.append(outcome)
-        files = FileIn(machine.device, outcome.notices)
         out = FileOut(self._metadata(graph), outcome.files, outcome.notices)
+        files = FileIn(own_machine.device, outcome.notices)
+        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
         tasks: dict[NodeId, Task] = {}
+
+        def supplied(edge: FromEngine) -> Task:
+            machine = machines.get(edge.settings.get("model", ""), own_machine)
+            return self.supply.task(edge, machine, own)
+
         for node in graph.nodes:
-            after = tuple(
-                tasks[edge.id] if isinstance(edge, FromNode) else self.supply.task(edge, machine, files, out)
-                for _, edge in node.edges()
-            )
-            tasks[node.id] = Task(self._start(node), after, node.id)
-            self.stages[tasks[node.id]] = (outcome, node, out, graph.model.name)
+            if node.card.family == "first":
+                ways = tuple(tuple(tasks[id_] for id_ in each) for each in node.ways())
+                tasks[node.id] = Task(_nothing, name=node.id, ways=ways, wanted=False)
+            else:
+                edges = [edge for _, edge in node.edges()]
+                after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
+                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False)
+            self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
+        for id_ in graph.results:
+            tasks[id_].want()
         self.pictures.append(list(tasks.values()))
-        self.prompts.append((outcome, machine, _texts(graph)))
+        self.prompts += [(outcome, machines[name], texts) for name, texts in _texts(graph).items()]
+
+    def _machine(self, model: ModelInfo) -> Machine:
+        if model.digest not in self.machines:
+            self.machines[model.digest] = self.make(model, self.settings.device, _DTYPES[self.settings.dtype])
+        return self.machines[model.digest]
 
     def _start(self, node: Node) -> Callable[..., Any]:
         """The call of a stage, once the values of its edges are there, in the order of `node.edges()`."""
@@ -156,6 +179,7 @@ class _Run:
             executor.run([*self.supply.made.values(), *wave], self._ended)
             for task in wave:
                 task.result = None
+        self._write_shared()
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()):
                 cut = filter(None, map(model.texts.dropped, texts))
@@ -168,7 +192,7 @@ class _Run:
     def _ended(self, task: Task) -> None:
         if task not in self.stages:
             return
-        outcome, node, out, model = self.stages[task]
+        outcome, node, model = self.stages[task]
         outcome.rows[node.id] = task.rows
         if task.error is None:
             try:
@@ -181,34 +205,70 @@ class _Run:
         if task.error is None:
             self.tell("stage", {"item": name, "stage": node.card.name, "rows": task.rows})
             if node.card.family == "save":
-                self.tell("saved", {"item": name, "path": str(out.files[-1])})
-        elif not isinstance(task.error, Skipped):
-            outcome.failures.append(diagnose(node, task.error, model))
-        elif not outcome.failures:  # something the engine supplies failed, for every picture that needs it
-            outcome.failures.append(diagnose(node, task.error.cause, model))
+                self.tell("saved", {"item": name, "path": node.options["path"]})
+            return
+        cause = task.error.cause if isinstance(task.error, Skipped) else task.error
+        if id(cause) not in self.causes:
+            self.causes[id(cause)] = diagnose(node, cause, model)
+        if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
+            outcome.failures.append(self.causes[id(cause)])
+        elif isinstance(task.error, Unmet):
+            outcome.notices.append(f"{node.card.name}: {task.error}")
+
+    def _write_shared(self) -> None:
+        """Contact sheets and tables, with the results that came."""
+        metadata = {name: text for name, text in self._versions().items() if name != "source"}
+        for path, file in self.shared.made.items():
+            if file.empty:
+                continue
+            outcome = self.outcomes[-1] if len(self.outcomes) == 1 else Outcome(None)
+            try:
+                outcome.notices += file.write(Path(path), metadata)
+                outcome.files.append(Path(path))
+                self.tell("saved", {"item": "", "path": path})
+            except (Unwritable, OSError) as why:
+                report = Report()
+                report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
+                outcome.failures += report.items
+            if outcome not in self.outcomes:
+                self.outcomes.append(outcome)
 
     def _metadata(self, graph: Graph) -> dict[str, str]:
         """What a result says of how it was made."""
         model = graph.model
         stages = [{"stage": n.card.name, "version": n.card.version, "options": dict(n.options)} for n in graph.nodes]
         return {
-            "retouch": __version__,
-            "recipe": self.recipe,
+            **self._versions(),
             "source": graph.item.path.name if graph.item else "",
             "caption": (graph.item.caption or "") if graph.item else "",
             "model": model.name,
             "model_digest": model.digest,
+            "stages": json.dumps(stages, default=str),
+        }
+
+    def _versions(self) -> dict[str, str]:
+        return {
+            "retouch": __version__,
+            "recipe": self.recipe,
             "device": self.settings.device,
             "dtype": self.settings.dtype,
             "mode": "exact" if self.settings.exact else "fast",
             "torch": torch.__version__,
             "python": platform.python_version(),
-            "stages": json.dumps(stages, default=str),
         }
 
 
-def _texts(graph: Graph) -> list[str]:
-    """Every prompt of a graph, once."""
-    told = [edge.settings for node in graph.nodes for _, edge in node.edges() if isinstance(edge, FromEngine)]
+def _nothing() -> None:
+    """What a choice between ways does by itself."""
+
+
+def _texts(graph: Graph) -> dict[str, list[str]]:
+    """Every prompt of a graph, once for each model that reads it."""
     roles = ("text", "source", "target", "negative")
-    return list(dict.fromkeys(settings[role] for settings in told for role in roles if role in settings))
+    found: dict[str, dict[str, None]] = {}
+    for node in graph.nodes:
+        for _, edge in node.edges():
+            if isinstance(edge, FromEngine):
+                texts = {edge.settings[role]: None for role in roles if role in edge.settings}
+                found.setdefault(edge.settings.get("model", graph.model.name), {}).update(texts)
+    return {model: list(texts) for model, texts in found.items() if texts}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from retouch.graph.nodes import FromEngine
 from retouch.ops import gather
 from retouch.run.executor import Task
 from retouch.run.machine import Machine
-from retouch.run.outbox import FileIn, FileOut
 from retouch.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt
 
 _ROLES: dict[str, type[Prompt]] = {
@@ -25,12 +24,12 @@ class Supply:
     def __init__(self) -> None:
         self.made: dict[Any, Task] = {}
 
-    def task(self, edge: FromEngine, machine: Machine, files: FileIn, out: FileOut) -> Task:
-        """The task whose result goes to the port that this edge feeds."""
-        own = {"Pictures": files, "Outbox": out}.get(edge.type)
-        key = (edge.type, machine.info.digest, id(own) if own else _frozen(edge.settings))
+    def task(self, edge: FromEngine, machine: Machine, own: Mapping[str, Any]) -> Task:
+        """The task whose result goes to the port that this edge feeds; what is one picture's own is there already."""
+        mine = own.get(edge.type)
+        key = (edge.type, machine.info.digest, id(mine) if mine else None, _frozen(edge.settings))
         if key not in self.made:
-            start = (lambda: own) if own else _maker(edge, machine)
+            start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
             self.made[key] = Task(start, name=edge.type)
         return self.made[key]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Image, Latents, Mask, Outbox, Pictures, Range, stage
+from retouch.api import Image, Latents, Mask, Outbox, Pictures, Range, Sheet, stage
 
 
 @stage("open", "image", default=True)
@@ -36,3 +36,21 @@ def save_mask(mask: Mask, latents: Latents, outbox: Outbox, *, path: str) -> Non
     path: the file, whose ending decides the format.
     """
     outbox.mask(path, mask.pixels(latents.canvas.height, latents.canvas.width))
+
+
+@stage("save", "latents")
+def save_latents(latents: Latents, outbox: Outbox, *, path: str) -> None:
+    """Write the latents as they are now, as safetensors under the key "latents": [C, h, w], scaled.
+
+    path: the file, ending in .safetensors.
+    """
+    outbox.latents(path, latents)
+
+
+@stage("sheet", "contact", default=True)
+def contact(image: Image, sheet: Sheet, *, path: str) -> None:
+    """Lay results out side by side: the last list that the path does not name makes columns, those before it rows.
+
+    path: the file; a field such as {name} makes a sheet for each of its values.
+    """
+    sheet.place(image)

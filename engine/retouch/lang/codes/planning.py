@@ -42,8 +42,8 @@ PLANNING = {
         "{mend}",
         why="Each result needs a file of its own, or the last one would be all that is left. Every list and "
         "every folder of images has a field for the path.",
-        example='open "photos/*.png" | invert ddim "cat"->"dog" | save "out.png"',
-        mend='open "photos/*.png" | invert ddim "cat"->"dog" | save "{name}.png"',
+        example='open "photos/*.png" | invert ddim "cat"->"dog" | save "out/dog.png"',
+        mend='open "photos/*.png" | invert ddim "cat"->"dog" | save "out/{name}.png"',
     ),
     "RT406": Code(
         "unknown-field",
@@ -111,13 +111,6 @@ PLANNING = {
         why="What lies behind an address may change or vanish, and a recipe should do the same thing tomorrow.",
         example='open "https://x.org/a.png" | invert ddim "cat"->"dog"',
         mend='open "a.png" | invert ddim "cat"->"dog"',
-    ),
-    "RT414": Code(
-        "not-yet",
-        "'{what}' is part of the language but this version does not run it yet",
-        "{mend}",
-        why="The language is fixed so that recipes keep their meaning. A few parts of it are read and checked "
-        "before this version can run them.",
     ),
     "RT415": Code(
         "not-ours",
