@@ -23,7 +23,18 @@ MAY = {
     "run": {"torch", "numpy"},
     "testing": {"torch", "hypothesis"},
 }
-PLAIN = {"retouch", "retouch_methods", "torch", "__future__", "typing", "dataclasses", "collections", "itertools", "re"}
+PLAIN = {
+    "retouch",
+    "retouch_methods",
+    "torch",
+    "__future__",
+    "typing",
+    "dataclasses",
+    "collections",
+    "itertools",
+    "math",
+    "re",
+}
 LIGHT = ("cli", "cost", "hookspecs", "plugins", "registry", "resources", "touches")
 
 

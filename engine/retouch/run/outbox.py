@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -58,11 +57,13 @@ class FileOut:
 
     def latents(self, path: str, latents: Latents) -> None:
         """Write latents as safetensors, with the size of their picture."""
+        from safetensors.torch import save
+
         canvas = latents.canvas
         size = {"height": str(canvas.height), "width": str(canvas.width), "scale": str(canvas.scale)}
         tensors = {"latents": latents.data.detach().cpu().contiguous()}
         with replacing(Path(path)) as file:
-            file.write(safetensors.torch.save(tensors, {**self.metadata, **size}))
+            file.write(save(tensors, {**self.metadata, **size}))
         self.files.append(Path(path))
 
     def image(self, path: str, image: Image) -> None:
