@@ -9,6 +9,7 @@ from retouch import registry
 from retouch.graph.elaborate import check
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.world import World
+from retouch.run.provenance import Request
 from retouch.run.session import Result, Settings, execute
 
 INSTALLED = registry.load()
@@ -30,7 +31,10 @@ def graphs(recipe: str, pictures: Sequence[Path], out: Path, **settings: object)
 def run(recipe: str, pictures: Sequence[Path], out: Path, *, exact: bool = False, **settings: object) -> Result:
     """Run it on all pictures together; every one has to end well."""
     result = execute(
-        graphs(recipe, pictures, out, **settings), registry=INSTALLED, recipe=recipe, settings=Settings(exact=exact)
+        graphs(recipe, pictures, out, **settings),
+        registry=INSTALLED,
+        request=Request(recipe),
+        settings=Settings(exact=exact),
     )
     assert not any(outcome.failed for outcome in result.outcomes), [o.failures for o in result.outcomes]
     return result

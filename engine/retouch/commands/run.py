@@ -8,7 +8,7 @@ from retouch import registry
 from retouch.commands import DONE, FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.commands.graphs import checked
 from retouch.commands.progress import Lines, Screen
-from retouch.commands.source import given
+from retouch.commands.source import given, settings_given
 
 
 def main(args: Namespace) -> int:
@@ -18,12 +18,13 @@ def main(args: Namespace) -> int:
     graphs = checked(args, source, images, installed)
     if graphs is None:
         return WRONG_RECIPE
+    from retouch.run.provenance import Request
     from retouch.run.session import Settings, execute
 
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact)
-    recipe = source.text.decode("utf-8")
+    request = Request(source.text.decode("utf-8"), source.folder, settings_given(args), args.model)
     with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
-        result = execute(graphs, registry=installed, recipe=recipe, settings=settings, tell=progress.tell, keep=False)
+        result = execute(graphs, registry=installed, request=request, settings=settings, tell=progress.tell, keep=False)
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)

@@ -51,7 +51,7 @@ def world(args: Namespace, source: Source, images: Sequence[str], registry: Regi
         registry=registry,
         folder=source.folder,
         pictures=pictures or ((SOMETHING,) if args.command != "run" else ()),
-        settings=_settings(args),
+        settings=settings_given(args),
         model=args.model,
         output=args.output,
         allowed=tuple(args.allow),
@@ -59,7 +59,8 @@ def world(args: Namespace, source: Source, images: Sequence[str], registry: Regi
     )
 
 
-def _settings(args: Namespace) -> dict[str, str]:
+def settings_given(args: Namespace) -> dict[str, str]:
+    """What `--set` and `--seed` say."""
     settings: dict[str, str] = {}
     for text in args.set:
         name, equals, value = text.partition("=")

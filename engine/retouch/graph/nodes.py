@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,3 +97,11 @@ class Graph:
 
     def node(self, id_: NodeId) -> Node:
         return next(node for node in self.nodes if node.id == id_)
+
+    def only(self, result: NodeId) -> Graph:
+        """The part of the graph that one result needs."""
+        wanted = {result}
+        for node in reversed(self.nodes):
+            if node.id in wanted:
+                wanted.update(node.feeds())
+        return replace(self, nodes=tuple(node for node in self.nodes if node.id in wanted), results=(result,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class FileIn:
 class FileOut:
     """Results, each file whole or not at all, with the recipe that made it inside."""
 
-    metadata: Mapping[str, str]
+    metadata: Callable[[str], Mapping[str, str]]  # of the file at a path
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
 
@@ -63,17 +63,17 @@ class FileOut:
         size = {"height": str(canvas.height), "width": str(canvas.width), "scale": str(canvas.scale)}
         tensors = {"latents": latents.data.detach().cpu().contiguous()}
         with replacing(Path(path)) as file:
-            file.write(save(tensors, {**self.metadata, **size}))
+            file.write(save(tensors, {**self.metadata(path), **size}))
         self.files.append(Path(path))
 
     def image(self, path: str, image: Image) -> None:
         """Write a picture."""
         alpha = None if image.alpha is None else as_bytes(image.alpha)
-        self._note(path, pictures.write(path, as_bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata))
+        self._note(path, pictures.write(path, as_bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata(path)))
 
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
-        self._note(path, pictures.write_mask(path, as_bytes(pixels), metadata=self.metadata))
+        self._note(path, pictures.write_mask(path, as_bytes(pixels), metadata=self.metadata(path)))
 
     def _note(self, path: str, notices: tuple[str, ...]) -> None:
         self.files.append(Path(path))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 
 import torch
 
-from retouch import __version__
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE
@@ -24,6 +21,7 @@ from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import check_finite, diagnose
 from retouch.run.machine import Machine
 from retouch.run.outbox import FileIn, FileOut
+from retouch.run.provenance import Provenance, Request, software
 from retouch.run.shared import SharedFiles
 from retouch.run.supply import Supply
 
@@ -85,7 +83,7 @@ def execute(
     graphs: Sequence[Graph],
     *,
     registry: Registry,
-    recipe: str = "",
+    request: Request | None = None,
     settings: Settings | None = None,
     machine: Callable[[Any, str, torch.dtype], Machine] = Machine,
     tell: Tell | None = None,
@@ -93,12 +91,14 @@ def execute(
 ) -> Result:
     """Run the graphs of all pictures together, `IN_FLIGHT` at a time.
 
+    request: what was asked for, which every result says of itself.
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     settings = settings or Settings()
-    run = _Run(registry, recipe, settings, machine, tell or (lambda _event, _facts: None), keep, SharedFiles(graphs))
+    say = tell or (lambda _event, _facts: None)
+    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs))
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -107,7 +107,7 @@ def execute(
 @dataclass(slots=True)
 class _Run:
     registry: Registry
-    recipe: str
+    request: Request
     settings: Settings
     make: Callable[[Any, str, torch.dtype], Machine]
     tell: Tell
@@ -129,8 +129,8 @@ class _Run:
         own_machine = machines[graph.model.name]
         outcome = Outcome(graph.item)
         self.outcomes.append(outcome)
-        out = FileOut(self._metadata(graph), outcome.files, outcome.notices)
         files = FileIn(own_machine.device, outcome.notices)
+        out = FileOut(Provenance(graph, self.request, self._how), outcome.files, outcome.notices)
         own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
         tasks: dict[NodeId, Task] = {}
 
@@ -217,7 +217,7 @@ class _Run:
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
-        metadata = {name: text for name, text in self._versions().items() if name != "source"}
+        metadata = {**software(), **self._how, "recipe": self.request.recipe}
         for path, file in self.shared.made.items():
             if file.empty:
                 continue
@@ -233,29 +233,11 @@ class _Run:
             if outcome not in self.outcomes:
                 self.outcomes.append(outcome)
 
-    def _metadata(self, graph: Graph) -> dict[str, str]:
-        """What a result says of how it was made."""
-        model = graph.model
-        stages = [{"stage": n.card.name, "version": n.card.version, "options": dict(n.options)} for n in graph.nodes]
-        return {
-            **self._versions(),
-            "source": graph.item.path.name if graph.item else "",
-            "caption": (graph.item.caption or "") if graph.item else "",
-            "model": model.name,
-            "model_digest": model.digest,
-            "stages": json.dumps(stages, default=str),
-        }
-
-    def _versions(self) -> dict[str, str]:
-        return {
-            "retouch": __version__,
-            "recipe": self.recipe,
-            "device": self.settings.device,
-            "dtype": self.settings.dtype,
-            "mode": "exact" if self.settings.exact else "fast",
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        }
+    @property
+    def _how(self) -> dict[str, str]:
+        """What the run adds to what its results say of themselves."""
+        settings = self.settings
+        return {"device": settings.device, "dtype": settings.dtype, "mode": "exact" if settings.exact else "fast"}
 
 
 def _nothing() -> None:
