@@ -29,6 +29,9 @@ def places(tree: s.Recipe, kind: str) -> list[s.Span]:
     stages = [node for node in nodes if isinstance(node, s.Stage)]
     options = [node for node in nodes if isinstance(node, s.Option)]
     found = {
+        "family": [stage.family.span for stage in stages if stage.family.name in FAMILIES],
+        "option's name": [option.name.span for option in options],
+        "def": [node.span for node in nodes if isinstance(node, s.Def)],
         "method": [method.span for stage in stages for method in stage.methods],
         "option's =": [between(option.name, option.value) for option in options],
         "option": [option.span for stage in stages for option in stage.options],
@@ -135,6 +138,29 @@ def option_first(old: str) -> str | None:
     return None if cut <= 0 or '"' in old[cut:] else f"{old[cut + 1 :]} {old[:cut]}"
 
 
+TYPOS = {
+    "letter lost": lambda word, i: word[:i] + word[i + 1 :],
+    "letters swapped": lambda word, i: word[:i] + word[i + 1] + word[i] + word[i + 2 :],
+    "letter doubled": lambda word, i: word[:i] + word[i] + word[i:],
+}
+
+
+def typo(how: str):
+    """Misspell a word in its middle; a word of two letters gets one more."""
+
+    def misspelt(word: str) -> str | None:
+        made = TYPOS[how](word, len(word) // 2) if len(word) > 2 else word + "x"
+        return made if made != word else None
+
+    return change(misspelt)
+
+
+def twice(text: str, at: s.Span) -> Spoilt:
+    """Give an option a second time."""
+    again = text[at.start : at.end]
+    return f"{text[: at.end]} {again}{text[at.end :]}", at.end, at.end + 1 + len(again)
+
+
 def swap(old: str, new: str):
     """Exchange characters of the place, where it has them."""
     return change(lambda text: text.replace(old, new) if old in text else None)
@@ -177,6 +203,15 @@ DAMAGES = [
     damage("; at the end", "statement", behind(";"), "RT118"),
     damage("let lost", "let", change(lambda text: text[4:]), "RT115"),
     damage("option before the operand", "operand and options", change(option_first), "RT120"),
+    # What only a check of names and values can see
+    *(damage(f"{how} in a family", "family", typo(how), "RT201") for how in TYPOS),
+    *(damage(f"{how} in a method", "method", typo(how), "RT202") for how in TYPOS),
+    damage("letter lost in an option", "option's name", typo("letter lost"), "RT205 RT214 RT222"),
+    damage("letter lost in a name", "reference", typo("letter lost"), "RT201 RT202 RT204 RT215"),
+    damage("capital letter", "family", change(str.capitalize), "RT201"),
+    damage("option twice", "option", twice, "RT206"),
+    damage("number in quotes", "number", change(lambda raw: f'"{raw}"'), "RT207"),
+    damage("out of range", "number", put("99999999999"), "RT208"),
 ]
 
 

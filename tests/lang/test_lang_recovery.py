@@ -4,6 +4,8 @@ import pytest
 
 from retouch.lang import tables
 from retouch.lang.classify import TABLE
+from retouch.lang.diagnostics import Report
+from retouch.lang.foreign import meant
 from retouch.lang.parse import parse
 from retouch.lang.recover import feed
 from retouch.lang.scene import Scene
@@ -12,6 +14,7 @@ from retouch.lang.scene import Scene
 def scene(text: str) -> Scene:
     """What stands around the first token that the tolerant grammar cannot take."""
     *tokens, newline = tables.tolerant().lex(f"{text}\n")
+    tokens = list(meant(tokens, Report()))
     failed = feed(tokens, newline)
     assert isinstance(failed, int), "this is grammatical"
     return Scene(tokens, failed, newline, f"{text}\n")

@@ -67,10 +67,12 @@ def _place(found: Diagnostic) -> tuple[str, int, str]:
 
 
 def _apart(report: Report, recipe: s.Recipe, found: list[Diagnostic]) -> Iterator[Diagnostic]:
-    """What is not only a consequence of text that could not be read."""
+    """What is not only a consequence of text that could not be read: how stages fit together says nothing then."""
     bad = [node.span for node in s.walk(recipe.statements) if isinstance(node, s.Bad)]
     bad += [item.span for item in found]
     for item in report.sorted():
+        if found and item.code.startswith("RT3"):
+            continue
         if item.source or item.span.file or not any(b.start <= item.span.end and item.span.start <= b.end for b in bad):
             yield item
 

@@ -64,6 +64,11 @@ class Builder:
     def defaults(self, meta, kids):
         return s.Defaults(tuple(kids), span=at(meta))
 
+    def seed(self, meta, kids):
+        """`seed 7` is `defaults seed=7`."""
+        name = s.Word("seed", span=s.Span(meta.start_pos, meta.start_pos + len("seed")))
+        return s.Defaults((s.Option(name, kids[0], span=at(meta)),), span=at(meta))
+
     def binding(self, meta, kids):
         name, flow = kids
         head = flow.parts[0]

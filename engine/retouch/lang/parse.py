@@ -8,6 +8,7 @@ from retouch.lang import syntax as s
 from retouch.lang import tables
 from retouch.lang.build import Builder
 from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.lost import check_lost
 from retouch.lang.margin import check_margin, check_version
 from retouch.lang.recover import LIMIT_ERRORS, recover
 from retouch.lang.source import comments, read
@@ -26,6 +27,7 @@ def parse(source: str | bytes) -> tuple[s.Recipe, list[Diagnostic]]:
         if not report.items:
             place = min(refused.pos_in_stream or 0, len(text) - 1)
             report.add("RT100", s.Span(place, place + 1), mend='a line is a flow such as: open "cat.png" | invert ddim')
+    statements = check_lost(text, statements, report)
     check_margin(text, statements, report)
     check_version(statements, report)
     return s.Recipe(statements, tuple(comments(text)), span=s.Span(0, len(text))), report.sorted()[:LIMIT_ERRORS]

@@ -19,7 +19,7 @@ from retouch.lang.syntax import Span
 from retouch.lang.words import FAMILIES
 
 LIMIT_LINE, LIMIT_PLACES, LIMIT_LINES = 250, 120, 3  # beyond these the search would take longer than it is worth
-EDGE = re.compile(r'(?<=[^\s"])(?=[\s,\])|"-]|$)|(?<=[\s=,(\[>+-])(?=[^\s"])')
+EDGE = re.compile(r'(?<=[^\s"])(?=[\s,\])|"-]|$)|(?<=[\s=,(\[>→+-])(?=[^\s"])')
 ODD_TEXT = re.compile(r'[|=]|->|→|^">|-"$|^" | "$|^""$')  # such a text has probably swallowed what stood beside it
 Mended = tuple[tuple[int, int, int], int, str]  # how bad, where the quote is, the line
 

@@ -11,18 +11,20 @@ from retouch.lang import syntax as s
 from retouch.lang import tables
 from retouch.lang.classify import classify
 from retouch.lang.diagnostics import Report
+from retouch.lang.foreign import meant
 from retouch.lang.quotes import Quotes
 from retouch.lang.slips import SlipBuilder
-from retouch.lang.tokens import NAMES, body_start, span_of
+from retouch.lang.tokens import NAMES, as_name, body_start, outside, span_of
 from retouch.lang.words import RESERVED
 
 LIMIT_ERRORS, LIMIT_ROUNDS, LONG = 50, 20, 400
-MADE = re.compile(r"^[ \t]*(?:let |def )?([A-Za-z_]\w*)", re.MULTILINE)
+MADE = re.compile(r"^[ \t]*(?:(?:let|def)[ \t]+(\w+)|(\w+)[ \t]*=)", re.MULTILINE)
+MADE_IN_BRACKETS = re.compile(r"^[ \t]*(?:let|def)[^(\n]*\(([^()\n]*)\)", re.MULTILINE)
 
 
 def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
     """The statements of a text that the strict grammar refused; what cannot be read is Bad or Broken."""
-    made = frozenset(MADE.findall(text))
+    made = names_in(text)
     quotes = Quotes(text, made, report)
     builder = SlipBuilder(text, report, made)
     statements, line = [], []
@@ -30,11 +32,19 @@ def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
         if token.type != "_NL":
             line.append(token)
         elif line:
-            statements.append(read_statement(line, token, builder))
+            if line := list(meant(line, report)):
+                statements.append(read_statement(line, token, builder))
             line = []
         if len(report.items) >= LIMIT_ERRORS:
             break
     return tuple(statements)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """The names that a text seems to make: of flows and values, of defs, their parameters, and rows."""
+    brackets = " ".join(f",{found}" for found in MADE_IN_BRACKETS.findall(text))
+    inside = re.findall(r",\s*([A-Za-z_]\w*)", brackets)
+    return frozenset({name for pair in MADE.findall(text) for name in pair if name}.union(inside))
 
 
 def read_statement(tokens: list[Token], newline: Token, builder: SlipBuilder) -> s.Statement:
@@ -66,7 +76,7 @@ def takes(parser, token: Token) -> bool:
     """Feed a token, if it fits; a keyword where none belongs is a name like others."""
     spellings = [token]
     if token in RESERVED:
-        spellings.append(Token.new_borrow_pos("NAME", str(token), token))
+        spellings.append(as_name(token))
     for spelling in spellings:
         try:
             parser.feed_token(spelling)
@@ -128,4 +138,12 @@ def names_made(tokens: list[Token]) -> tuple[str, ...]:
             return tuple(names[:1] if tokens[0] == "def" else names)
         case "use" if len(tokens) > 2 and tokens[-2] == "as":
             return (str(tokens[-1]),)
-    return (str(tokens[0]),) if len(tokens) > 1 and tokens[1].type == "EQUAL" else ()
+    made = len(tokens) > 1 and (tokens[1].type == "EQUAL" or lost_def(tokens))
+    return (str(tokens[0]),) if made else ()
+
+
+def lost_def(tokens: list[Token]) -> bool:
+    """Whether this is `name(a, b) = …`, without its 'def'."""
+    inside = list(outside(tokens))
+    equal = next((i for i, token in enumerate(inside) if token and token.type == "EQUAL"), 0)
+    return tokens[0].type == "NAME" and tokens[1].type == "_LPAR" and tokens[equal - 1].type == "_RPAR"

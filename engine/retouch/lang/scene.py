@@ -9,7 +9,7 @@ from lark import Token
 
 from retouch.lang.slips import quoted, stray
 from retouch.lang.syntax import Span
-from retouch.lang.tokens import body_start, span_of, unclosed
+from retouch.lang.tokens import CLOSERS, OPENERS, body_start, span_of, unclosed
 
 
 class Scene:
@@ -100,6 +100,21 @@ class Scene:
     def closes(self) -> str:
         """What closes it."""
         return {"[": "]", "(": ")"}.get(self.opened, "")
+
+    @property
+    def closed_later(self) -> bool:
+        """Whether a bracket is closed behind it that was never opened."""
+        depth = 0
+        for token in self.tokens:
+            depth += (token.type in OPENERS) - (token.type in CLOSERS)
+            if depth < 0:
+                return True
+        return False
+
+    def begins_line(self, offset: int) -> bool:
+        """Whether nothing stands before a token on its line."""
+        start = self.span(offset).start
+        return not self.text[self.text.rfind("\n", 0, start) + 1 : start].strip()
 
     @property
     def odd(self) -> tuple[str, str]:

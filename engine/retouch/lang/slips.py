@@ -54,14 +54,16 @@ class SlipBuilder(Builder):
     def plain(self, meta, kids):
         family, items = self.word(kids[0]), kids[1:]
         methods, operand, options = (), [], []
-        if items and isinstance(items[0], Bare):
+        if "." in family.name:
+            family, methods = self.undotted(family)
+        if items and isinstance(items[0], Bare) and not methods:
             methods = (self.word(items.pop(0).token),)
         for i, item in enumerate(items):
             if isinstance(item, Bare):
                 self.stray_word(item.token, items[i - 1] if i else None, items[i:], methods)
                 if item.token in FAMILIES:
                     return s.Bad(span=at(meta))
-                return s.Stage(family, methods, tuple(operand), tuple(options), span=at(meta))
+                break
             if isinstance(item, s.Option):
                 options.append(item)
             elif isinstance(item, s.Number | s.Bool):
@@ -72,18 +74,35 @@ class SlipBuilder(Builder):
                 operand.append(item)
         return self.stage(meta, family, methods, operand, options)
 
+    def undotted(self, word: s.Word) -> tuple[s.Word, tuple[s.Word, ...]]:
+        """`invert.ddim`: the dot parts a plugin's name from its method, not a method from its family."""
+        family, method = word.name.split(".")
+        mend = f"write {family} {method}" if family in FAMILIES else f"a def is called with ( ): {word.name}(…)"
+        self.report.add("RT201", word.span, name=word.name, mend=mend)
+        place = word.span.start + len(family)
+        return (
+            s.Word(family, span=s.Span(word.span.start, place)),
+            (s.Word(method, span=s.Span(place + 1, word.span.end)),),
+        )
+
     def stray_word(self, token: Token, before: s.Node | None, rest: list, methods: tuple[s.Word, ...]) -> None:
         """A word in a stage that is no method: an option without '=', a stage without '|', or text without quotes."""
         words = unquoted(rest)
-        if len(words) > 1 and str(words[1]) in self.made:
+        sides = [*token.split("-"), *map(str, words[1:2])][:2]
+        if isinstance(before, s.Text) and token in self.made:
+            self.report.add("RT106", s.Span(before.span.end, span_of(token).start + 1))
+        elif len(set(sides)) == 2 and self.made.issuperset(sides):
+            self.report.add("RT106", s.Span(span_of(token).start + len(sides[0]), span_of(words[-1]).end))
+        elif len(words) > 1 and str(words[1]) in self.made:
             self.report.add("RT109", span_of(token), mend=f"{token}={words[1]}")
         elif token in FAMILIES:
             self.report.add("RT104", span_of(token), word=str(token))
         elif before is None and methods and methods[0].name in FAMILIES:
             self.report.add("RT104", methods[0].span, word=methods[0].name)
         else:
-            lost = isinstance(before, s.Option) and isinstance(before.value, s.Ref)
-            start = before.value.span.start if isinstance(before, s.Option) and lost else span_of(token).start
+            value = before.value if isinstance(before, s.Option) else None
+            lost = isinstance(value, s.Ref) and value.name not in self.made
+            start = value.span.start if value and lost else span_of(token).start
             end = span_of(words[-1]).end
             text = self.text[start:end]
             mend = quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value"
@@ -91,6 +110,9 @@ class SlipBuilder(Builder):
 
     def option(self, meta, kids):
         name, *slip, value = kids
+        if slip and isinstance(value, s.Ref) and value.name != name and self.made.issuperset((name, value.name)):
+            self.report.add("RT106", span_of(slip[0]))
+            return s.Replace(s.Ref(str(name), span=span_of(name)), value, span=at(meta))
         if slip:
             mend = f"{name}={self.text[value.span.start : value.span.end]}"
             self.report.add("RT109", span_of(slip[0]), mend=mend)
@@ -119,9 +141,8 @@ class SlipBuilder(Builder):
         return super().replace(meta, kids)
 
     def remove(self, meta, kids):
-        """-["a", "b"] and -"a"*2 are grammar only so that an arrow that lost its point is seen, as in "a"-["b"]."""
-        word = kids[0]
-        if (len(kids) > 1 or isinstance(word, s.List)) and not self.text[: meta.start_pos].rstrip().endswith('"'):
+        """-"a"*2 is grammar only so that an arrow that lost its point is seen, as in "b"-"a"*2."""
+        if len(kids) > 1 and not self.text[: meta.start_pos].rstrip().endswith('"'):
             self.report.add("RT107", at(meta), side="a single text to remove", mend='-"hat"')
         return super().remove(meta, kids)
 
@@ -138,6 +159,9 @@ class SlipBuilder(Builder):
             case "OPENSTRING":
                 self.report.add("RT101", self.open_quote(span), which="closing", mend=raw.rstrip() + '"')
                 return s.Text(raw[1:], span=span)
+            case "DOUBLED":
+                self.report.add("RT102", span, mend=raw[1:-1])
+                return s.Text(raw[2:-2], span=span)
             case "PATH" | "UNQUOTED":
                 self.report.add("RT110", span, what=f"'{raw}'", mend=quoted(raw.replace("\\", "/")))
                 return s.Text(raw, span=span)
@@ -167,7 +191,7 @@ class SlipBuilder(Builder):
         return s.Span(*odd.span()) if odd else span
 
     def number(self, meta, kids):
-        if kids[0].type == "BADNUMBER" and len(kids[0]) <= 40:
+        if kids[0].type in ("BADNUMBER", "FRACTION") and len(kids[0]) <= 40:
             self.report.add("RT116", span_of(kids[0]), raw=str(kids[0]), mend=mend_number(str(kids[0])))
             return s.Number("0", span=span_of(kids[0]))
         return super().number(meta, kids)
@@ -190,6 +214,8 @@ def quoted(text: str) -> str:
 
 def mend_number(raw: str) -> str:
     """How a number is written that has a bare point, a sign, a separator, or a unit."""
+    if (found := re.fullmatch(r"(\d+) ?/ ?(\d+)", raw)) and int(found[2]):
+        return f"{int(found[1]) / int(found[2]):.6g}"
     if found := re.fullmatch(r"(-?)\.(\d+)(%?)", raw):
         return f"{found[1]}0.{found[2]}{found[3]}"
     if found := re.fullmatch(r"([-+]?)(\d[\d_]*)\.?", raw):

@@ -6,12 +6,31 @@ from retouch.lang.slip import Slip, before, edge, gap, kinds, name_and_sign, ope
 from retouch.lang.syntax import Span
 from retouch.lang.table_signs import A_FLOW, EDIT, EQUAL, NAME, PIPE
 from retouch.lang.tokens import CLOSERS, ENDS_VALUE, EQUALS, STARTS_VALUE, TEXTS
+from retouch.lang.words import FAMILIES
 
 COMMA, LINE_END = map(kinds, ("_COMMA", "_NL"))
 ONE_COMMA = "one ',' between two values"
 
 SHAPES = (
     # Inside brackets
+    Slip(
+        "RT112",
+        "sample guidance=[3, 5, )",
+        {"what": "this '{at.opened}' is closed by a '{at.mark}'", "mend": "a '{at.closes}'"},
+        here=CLOSERS,
+        inside=True,
+        when=lambda at: at.mark != at.closes,
+        blame=opener,
+    ),
+    Slip(
+        "RT112",
+        'let x = [1,\nopen "cat.png"',
+        {"what": "this '{at.opened}' is not closed", "mend": "a '{at.closes}'"},
+        after=NAME,
+        inside=True,
+        when=lambda at: at.before in FAMILIES and at.begins_line(-1),
+        blame=opener,
+    ),
     Slip(
         "RT111",
         "sample guidance=[3,, 5]",
@@ -65,6 +84,15 @@ SHAPES = (
         blame=gap,
     ),
     # Commas outside of brackets
+    Slip(
+        "RT112",
+        "sample guidance=3, 5]",
+        {"what": "the '[' of this list is missing", "mend": "[{at.before}, …]"},
+        after=ENDS_VALUE,
+        here=COMMA,
+        when=lambda at: at.closed_later,
+        blame=before,
+    ),
     Slip(
         "RT116",
         "sample guidance=7,5",
@@ -121,6 +149,13 @@ SHAPES = (
         "retouch one",
         {"what": "'retouch' needs a number", "mend": "retouch 1"},
         when=lambda at: at.first == "retouch",
+        blame=edge,
+    ),
+    Slip(
+        "RT114",
+        'seed "7"',
+        {"what": "'seed' needs a number", "mend": "seed 7"},
+        when=lambda at: at.first == "seed" and at.index == 1,
         blame=edge,
     ),
     Slip(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retouch.lang.slip import Slip, before, edge, kinds, odd_quote
 from retouch.lang.syntax import Span
-from retouch.lang.tokens import ARROWS, CLOSERS, NAMES, STARTS_VALUE
+from retouch.lang.tokens import ARROWS, CLOSERS, ENDS_VALUE, NAMES, STARTS_VALUE, span_of
 from retouch.lang.words import FAMILIES
 
 NAME, EQUAL, PIPE = map(kinds, ("NAME", "EQUAL", "_PIPE"))
@@ -84,6 +84,37 @@ SIGNS = (
         when=lambda at: at.kind(-2) == "EQUAL" and at.index > 2,
         blame=lambda at: Span(at.span(-3).start, at.span(-2).end),
     ),
+    # Options and defs that are written as in other languages
+    Slip(
+        "RT109",
+        "mask dilate(pixels=8)",
+        {"mend": "options without ( ): {at.then}=…"},
+        after=ENDS_VALUE,
+        here=kinds("_LPAR"),
+        then=NAME,
+        inside=False,
+        when=lambda at: at.kind(2) == "EQUAL" and (at.kind(-1) != "NAME" or str(at[-2]) in FAMILIES),
+    ),
+    Slip(
+        "RT109",
+        'attend p2p edit ("cat"->"dog")',
+        {"mend": "{at.before}=(…)"},
+        after=NAME,
+        here=kinds("_LPAR"),
+        inside=False,
+        when=lambda at: at.index > 2 and not at.touches(-1, 0),
+        blame=before,
+    ),
+    Slip(
+        "RT114",
+        "swap(a, b) = invert ddim",
+        {"what": "'def' is missing here", "mend": "def {at.first}(…) = …"},
+        after=kinds("_RPAR"),
+        here=EQUAL,
+        inside=False,
+        when=lambda at: at.first.type == "NAME" and at.first != "def" and at.tokens[1].type == "_LPAR",
+        blame=lambda at: span_of(at.first),
+    ),
     # Pipes that are lost or too many
     Slip(
         "RT104",
@@ -111,7 +142,7 @@ SIGNS = (
         here=PIPE,
         inside=False,
         when=lambda at: (
-            at.first in ("use", "let", "retouch", "defaults") and at.kind(-1) != "EQUAL" and at.here[0] == "\n"
+            at.first in ("use", "let", "retouch", "defaults", "seed") and at.kind(-1) != "EQUAL" and at.here[0] == "\n"
         ),
     ),
     Slip(

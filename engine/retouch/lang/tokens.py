@@ -13,8 +13,8 @@ CLOSERS = frozenset({"_RSQB", "_RPAR"})
 NAMES = frozenset({"NAME", "DOTTED"})
 ARROWS = frozenset({"_ARROW", "WRONGARROW"})
 EQUALS = frozenset({"EQUAL", "COLON", "EQEQ"})
-TEXTS = frozenset({"STRING", "CURLY", "SINGLE", "BADSTRING", "OPENSTRING", "PATH"})
-VALUES = TEXTS | {"NUMBER", "BADNUMBER", "NAME"}
+TEXTS = frozenset({"STRING", "CURLY", "SINGLE", "DOUBLED", "BADSTRING", "OPENSTRING", "PATH"})
+VALUES = TEXTS | {"NUMBER", "BADNUMBER", "FRACTION", "NAME"}
 ENDS_VALUE = VALUES | CLOSERS | {"DOTTED"}
 STARTS_VALUE = VALUES | OPENERS | {"_PLUS", "_MINUS"}
 
@@ -31,6 +31,11 @@ def span_of(token: Token) -> Span:
     return Span(start, end)
 
 
+def as_name(token: Token) -> Token:
+    """A keyword that stands where it means nothing special."""
+    return Token.new_borrow_pos("NAME", str(token), token)
+
+
 def unclosed(tokens: list[Token]) -> Token | None:
     """The innermost bracket that is open after these tokens."""
     stack = []
@@ -44,7 +49,7 @@ def unclosed(tokens: list[Token]) -> Token | None:
 
 def body_start(tokens: list[Token]) -> int | None:
     """Where the flow of a statement begins; None for a statement without one."""
-    if tokens[0] in ("let", "use", "retouch", "defaults"):
+    if tokens[0] in ("let", "use", "retouch", "defaults", "seed"):
         return None
     if tokens[0] == "def":
         return next((i + 1 for i, token in enumerate(outside(tokens)) if token and token.type == "EQUAL"), None)

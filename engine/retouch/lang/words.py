@@ -16,5 +16,5 @@ FAMILIES = (
     "measure",
     "require",
 )
-KEYWORDS = ("retouch", "use", "let", "def", "defaults")  # a statement may begin with one
+KEYWORDS = ("retouch", "use", "let", "def", "defaults", "seed")  # a statement may begin with one
 RESERVED = (*KEYWORDS, "as", "true", "false")  # each only where it has its meaning; elsewhere they are names

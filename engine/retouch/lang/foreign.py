@@ -1,0 +1,38 @@
+"""What other languages write, as tokens: reported, and replaced by what was meant so that reading goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lark import Token
+
+from retouch.lang.diagnostics import Report
+from retouch.lang.tokens import ARROWS, as_name, span_of
+from retouch.lang.words import FAMILIES, KEYWORDS
+
+LEFT_OUT = {
+    "SLASHES": ("'//'", "a comment begins with '#'"),
+    "BACKSLASH": ("'\\'", "delete it; a flow goes on in the next line when that begins with '|'"),
+}
+
+
+def meant(tokens: list[Token], report: Report) -> Iterator[Token]:
+    """The tokens of a statement, without foreign comments and line ends, with '|' for an arrow between stages."""
+    for i, token in enumerate(tokens):
+        if token.type in LEFT_OUT:
+            what, mend = LEFT_OUT[token.type]
+            report.add("RT118", span_of(token), what=what, mend=mend)
+        elif token.type in ARROWS and _stage(tokens[i + 1 : i + 3]):
+            report.add("RT104", span_of(token), word=str(tokens[i + 1]))
+            if i:
+                yield Token.new_borrow_pos("_PIPE", "|", token)
+        elif i and token in KEYWORDS:
+            yield as_name(token)
+        else:
+            yield token
+
+
+def _stage(tokens: list[Token]) -> bool:
+    """Whether these tokens begin a stage, and can't be the right side of an edit."""
+    called = len(tokens) > 1 and tokens[0].type in ("NAME", "DOTTED") and tokens[1].type == "_LPAR"
+    return called or (bool(tokens) and tokens[0].type == "NAME" and tokens[0] in FAMILIES)

@@ -1,0 +1,161 @@
+"""The stages that the recipes of these tests name, as a plugin that is only text, and a model that is only numbers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from PIL import Image
+
+from retouch import registry
+from retouch.graph.world import World
+from retouch.models.errors import UnknownModel
+from retouch.plugins import Plugin
+from retouch.touches import Site
+
+PICTURES = ("cat.png", "dog.png", "a_mask.png", "mask.png", "images/cat.png", "images/boat.png", "photos/one.png")
+SWAPS = "def swap(a, b) = invert edict | attend p2p a->b | mask diffedit | blend latent\n"
+
+
+@dataclass(frozen=True)
+class Model:
+    """As much of a model as a check looks at."""
+
+    name: str = "storybook"
+    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
+    defaults: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, Any] = field(default_factory=dict)
+    space: tuple[str, ...] = ("storybook",)
+    largest_side: int = 1024
+    trained_size: int = 64
+
+
+STAGES = """
+from typing import Annotated, Literal
+
+from retouch.api import (
+    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
+    Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Trajectory, stage,
+)
+
+Fraction = Annotated[float, Range(0, 1)]
+Count = Annotated[int, Range(1, 1000)]
+
+
+@stage("open", "image", default=True)
+def open_image(pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192)] = 0
+               ) -> Image: ...
+
+@stage("encode", "vae", default=True)
+async def encode(image: Image, codec: Codec) -> Latents: ...
+
+@stage("decode", "vae", default=True)
+async def decode(latents: Latents, codec: Codec) -> Image: ...
+
+@stage("save", "image", default=True)
+def save_image(image: Image, outbox: Outbox, *, path: str = "", quality: Annotated[int, Range(1, 100)] = 95
+               ) -> None: ...
+
+@stage("save", "mask")
+def save_mask(mask: Mask, outbox: Outbox, *, path: str = "") -> None: ...
+
+@stage("sheet", "contact", default=True)
+def contact(image: Image, sheet: Sheet, *, path: str = "", columns: Annotated[int, Range(0, 100)] = 0) -> None: ...
+
+@stage("measure", "psnr")
+def measure(image: Image, against: Image) -> None: ...
+
+@stage("require", "psnr")
+async def require(trajectory: Trajectory, codec: Codec, *, min: float = 0.0) -> Trajectory: ...
+
+@stage("invert", "ddim")
+async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule, *,
+               convention: Literal["target", "source"] = "target") -> Trajectory: ...
+
+@stage("invert", "null_text", default=True)
+async def null_text(latents: Latents, prompt: SourcePrompt, negative: NegativePrompt, model: Denoiser,
+                    schedule: Schedule, guidance: Guidance, *, inner: Annotated[int, Range(1, 100)] = 10
+                    ) -> Trajectory: ...
+
+@stage("invert", "edict")
+async def edict(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule, guidance: Guidance, *,
+                mixing: Fraction = 0.93) -> Trajectory: ...
+
+@stage("invert", "edit_friendly")
+async def edit_friendly(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule,
+                        noise: NoiseSource, *, skip: Fraction = 0.36) -> Trajectory: ...
+
+@stage("attend", "p2p")
+def p2p(edit: Edit, *, cross_replace: Fraction = 0.8, self_replace: Fraction = 0.4) -> AttentionControl: ...
+
+@stage("attend", "masactrl")
+def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 50)] = 0.1) -> AttentionControl: ...
+
+@stage("guide", "cfg", default=True)
+def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
+
+@stage("guide", "pag")
+def pag(guidance: Guidance, *, scale: Annotated[float, Range(0, 100)] = 3.0) -> Guidance: ...
+
+@stage("mask", "diffedit")
+async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Schedule, noise: NoiseSource, *,
+                   strength: Fraction = 0.5, threshold: Fraction = 0.5, maps: Count = 10) -> Mask: ...
+
+@stage("mask", "attention")
+async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
+
+@stage("mask", "file")
+def mask_file(pictures: Pictures, *, path: str) -> Mask: ...
+
+@stage("mask", "dilate")
+def dilate(mask: Mask, *, pixels: Count = 1) -> Mask: ...
+
+@stage("mask", "feather")
+def feather(mask: Mask, *, pixels: Annotated[float, Range(0, 512)] = 1.0) -> Mask: ...
+
+@stage("mask", "union")
+def union(mask: Mask, other: Mask) -> Mask: ...
+
+@stage("mask", "subtract")
+def subtract(mask: Mask, other: Mask) -> Mask: ...
+
+@stage("blend", "latent", default=True)
+def blend_latent(mask: Mask) -> Blend: ...
+
+@stage("blend", "local")
+def blend_local(edit: Edit) -> Blend: ...
+
+@stage("sample", "sdedit")
+async def sdedit(latents: Latents, prompt: TargetPrompt, model: Denoiser, schedule: Schedule, noise: NoiseSource,
+                 guidance: Guidance, *, strength: Fraction = 0.6) -> Latents: ...
+
+@stage("sample", "walk", default=True)
+async def walk(trajectory: Trajectory, edit: Edit, negative: NegativePrompt, model: Denoiser, guidance: Guidance,
+               attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = ()) -> Latents: ...
+"""
+
+
+def find_model(name: str, revision: str | None) -> Any:
+    """Two models."""
+    if name not in ("storybook", "sd15"):
+        raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook, sd15")
+    return Model(name)
+
+
+@cache
+def world() -> World:
+    """What the recipes of these tests look at."""
+    folder = Path(mkdtemp())
+    for name in PICTURES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (64, 64)).save(folder / name)
+    (folder / "swaps.retouch").write_text(SWAPS)
+    (folder / "lang_stages.py").write_text(STAGES)
+    sys.path.append(str(folder))
+    stages = registry.load([Plugin("lang", "lang_stages")])
+    assert not stages.faults, stages.faults
+    return World(stages, folder, here=folder, find_model=find_model)
