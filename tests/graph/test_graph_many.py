@@ -209,3 +209,13 @@ def test_a_mistake_in_one_item_of_a_list_is_shown_at_that_item(checked):
 def test_what_nothing_uses_is_read_all_the_same(checked, unused):
     found = checked(f'{unused}\nopen "cat.png" | invert ddim "a"->"b" | save "o.png"')
     assert [error.code for error in found.errors] == ["RT205"]
+
+
+def test_the_source_of_a_stage_after_sample_is_what_that_turn_began_with(checked):
+    ends = 'invert ddim "a"->"b" | sample'
+    (graph,) = checked(f'open "cat.png" | {ends} | compare').graphs
+    (compared,) = stages([graph], "compare source")
+    assert (compared.inputs["image"].id, compared.inputs["source"].id) == ("decode.vae#1", "open.image#1")
+    (graph,) = checked(f'open "cat.png" | {ends} | invert ddim "b"->"c" | sample | compare').graphs
+    (compared,) = stages([graph], "compare source")
+    assert {compared.inputs["image"].id, compared.inputs["source"].id} == {"decode.vae#1", "decode.vae#2"}

@@ -97,9 +97,9 @@ class Wiring:
         if self._ended and any(call.card.output in OPEN or call.card.family == "sample" for call in turn.everything):
             self.turn += 1
             self._ended = False
+            self._began = dict(self.slots)
         self.now = of_turn(turn, self.caption, self.now, self.context.report, report)
         self._guides = [call for call in turn.everything if call.card.output == "Guidance"]
-        self._began = dict(self.slots)
 
     def _close(self, why: str, span: s.Span) -> None:
         """Put in the `sample` that ends this turn."""
