@@ -1,0 +1,46 @@
+"""The loss of a denoiser: v-prediction, on timesteps drawn where shapes are decided."""
+
+from collections.abc import Callable
+
+import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from torch import Tensor
+
+CENTER, SPREAD = -0.2, 1.15  # of log(sigma / alpha), which is normal; as in Karras et al. 2022, sec. 5, for v
+
+
+def scheduler() -> DDIMScheduler:
+    """The noise levels of Stable Diffusion, with v-prediction."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def draw_timesteps(count: int, alphas_cumprod: Tensor, draws: torch.Generator) -> Tensor:
+    """Draw [count] timesteps, one from each count-th of the distribution: a batch sees all noise levels."""
+    quantiles = (torch.arange(count) + torch.rand(count, generator=draws)) / count
+    normal = torch.erfinv(2 * quantiles.clamp(1e-4, 1 - 1e-4) - 1) * 2**0.5
+    log_ratio = ((1 - alphas_cumprod) / alphas_cumprod).sqrt().log()
+    return torch.searchsorted(log_ratio, normal * SPREAD + CENTER).clamp(max=len(alphas_cumprod) - 1)
+
+
+def v_loss(
+    predict: Callable[[Tensor, Tensor], Tensor], clean: Tensor, alphas_cumprod: Tensor, draws: torch.Generator
+) -> Tensor:
+    """Mean square error of v = alpha eps - sigma x0.  Salimans & Ho 2022, arXiv:2202.00512, app. D
+
+    predict: noisy [n, C, h, w], timesteps [n] -> v [n, C, h, w]; alphas_cumprod and draws live on the CPU.
+    """
+    timesteps = draw_timesteps(len(clean), alphas_cumprod, draws)
+    noise = torch.randn(clean.shape, generator=draws).to(clean.device)
+    kept = alphas_cumprod[timesteps].to(clean.device)[:, None, None, None]
+    alpha, sigma = kept.sqrt(), (1 - kept).sqrt()
+    v = predict(alpha * clean + sigma * noise, timesteps.to(clean.device)).float()
+    return (v - (alpha * noise - sigma * clean)).square().mean()

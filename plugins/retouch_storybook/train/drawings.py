@@ -1,0 +1,87 @@
+"""The training data: drawings rendered by worker processes, and kept in chunks so that a kill loses one at most."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retouch_storybook.world import Scene, render, sample
+
+CHUNK = 500  # drawings in a file
+HELD_OUT = 300  # drawings to measure on
+
+
+@dataclass(frozen=True, slots=True)
+class Drawings:
+    """Drawings and what they show."""
+
+    pixels: Tensor  # [n, 3, size, size], uint8
+    scenes: Sequence[Scene]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def pictures(self, index: Tensor | slice) -> Tensor:
+        """[n, 3, size, size] in [0, 1]"""
+        return self.pixels[index].float() / 255
+
+    def to(self, device: str) -> "Drawings":
+        """Keep the pixels on another device."""
+        return Drawings(self.pixels.to(device), self.scenes)
+
+
+def training_drawings(folder: Path, size: int, count: int) -> Drawings:
+    """Load drawings to train on, rendering those that are not there yet; no held-out triple is among them."""
+    names = [f"{k:05d}" for k in range(-(-count // CHUNK))]
+    return _load(folder / str(size), names, size)
+
+
+def held_out_drawings(folder: Path, size: int) -> Drawings:
+    """Load drawings to measure on: held-out triples, with seeds that no training drawing has."""
+    return _load(folder / str(size), ["held_out"], size)
+
+
+def scenes_of(name: str) -> list[Scene]:
+    """Draw the scenes of a chunk, each a stream of its own."""
+    wanted, count = name == "held_out", HELD_OUT if name == "held_out" else CHUNK
+    rng = Random(f"storybook {name}")
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = sample(rng)
+        if scene.held_out == wanted:
+            scenes.append(scene)
+    return scenes
+
+
+def _load(folder: Path, names: Sequence[str], size: int) -> Drawings:
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in names if not (folder / f"{name}.json").exists()]
+    if missing:
+        with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as workers:
+            for _ in workers.map(partial(_render_chunk, folder, size), missing):
+                pass
+    pixels = [torch.from_numpy(np.load(folder / f"{name}.npy")).permute(0, 3, 1, 2) for name in names]
+    return Drawings(torch.cat(pixels), [scene for name in names for scene in _read(folder / f"{name}.json")])
+
+
+def _render_chunk(folder: Path, size: int, name: str) -> None:
+    scenes = scenes_of(name)
+    unfinished = folder / f"{name}.unfinished.npy"
+    np.save(unfinished, np.stack([np.asarray(render(scene, size)) for scene in scenes]))
+    unfinished.replace(folder / f"{name}.npy")
+    text = folder / f"{name}.unfinished.json"
+    text.write_text(json.dumps([asdict(scene) for scene in scenes]))
+    text.replace(folder / f"{name}.json")  # last: it says that the chunk is whole
+
+
+def _read(path: Path) -> Iterator[Scene]:
+    return (Scene(**attributes) for attributes in json.loads(path.read_text()))
