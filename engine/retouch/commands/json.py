@@ -11,11 +11,14 @@ from retouch.commands.source import Source, read
 from retouch.commands.telling import tell
 from retouch.lang.jsonform import from_json, to_json
 from retouch.lang.parse import parse
+from retouch.lang.source import LIMIT_LENGTH
+
+LIMIT_JSON = 20 * LIMIT_LENGTH  # the same recipe takes more room
 
 
 def main(args: Namespace) -> int:
     """Print the other form of what is given."""
-    source = read(args.path)
+    source = read(args.path, LIMIT_JSON)
     if source.text.lstrip().startswith(b"{"):
         return _to_text(source)
     recipe, found = parse(source.text)

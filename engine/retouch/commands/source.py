@@ -12,6 +12,7 @@ from retouch.commands import WrongCommand
 from retouch.graph.nodes import Picture
 from retouch.graph.world import SOMETHING, World, caption_beside
 from retouch.lang.diagnostics import Report
+from retouch.lang.source import LIMIT_LENGTH
 from retouch.lang.syntax import NOWHERE
 from retouch.registry import Registry
 
@@ -25,14 +26,19 @@ class Source:
     folder: Path
 
 
-def read(path: str) -> Source:
-    """A recipe file, or standard input for '-'."""
+def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
+    """A recipe file, or standard input for '-'; of one that never ends, as much as shows that it is too long."""
     if path == "-":
-        return Source("stdin", sys.stdin.buffer.read(), Path.cwd())
+        return Source("stdin", sys.stdin.buffer.read(limit + 1), Path.cwd())
     try:
-        return Source(path, Path(path).read_bytes(), Path(path).resolve().parent)
-    except OSError as err:
-        raise WrongCommand(f"the recipe '{path}' cannot be read: {err.strerror}") from err
+        with Path(path).open("rb") as file:
+            return Source(path, file.read(limit + 1), Path(path).resolve().parent)
+    except IsADirectoryError as err:
+        raise WrongCommand(f"'{path}' is a folder; name a recipe in it") from err
+    except FileNotFoundError as err:
+        raise WrongCommand(f"there is no recipe '{path}'") from err
+    except (OSError, ValueError) as err:
+        raise WrongCommand(f"the recipe '{path}' cannot be read: {err}") from err
 
 
 def given(args: Namespace) -> tuple[Source, list[str]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from retouch.lang.syntax import Span
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal would obey them
+LONG = 200  # of a long line so much is shown on either side of the place
 
 
 def normal(text: str) -> str:
@@ -34,8 +38,10 @@ class Page:
     def frame(self, span: Span, label: str = "") -> list[str]:
         """The place, its line, and carets under it."""
         line, column = self.position(span.start)
-        shown = self.text.split("\n", line)[line - 1]
-        before, marked = shown[: column - 1], shown[column - 1 : column - 1 + span.end - span.start]
+        whole = CONTROL.sub("�", self.text.split("\n", line)[line - 1])
+        cut = column - 1 - LONG if column > LONG and len(whole) > 2 * LONG else 0
+        shown = whole[cut : cut + 2 * LONG]
+        before, marked = shown[: column - 1 - cut], shown[column - 1 - cut : column - 1 - cut + span.end - span.start]
         lead = "".join("\t" if char == "\t" else " " * cells(char) for char in before)
         carets = "^" * max(1, sum(map(cells, marked)))
         edge = self.gutter(span)

@@ -19,13 +19,16 @@ INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff\u00ad]")
 def read(source: str | bytes, report: Report) -> str | None:
     """The text without a byte order mark, with one kind of newline and one at its end; None if it is refused."""
     if len(source) > LIMIT_LENGTH:
-        what = f"a recipe of {len(source):,} {'bytes' if isinstance(source, bytes) else 'characters'}"
+        what = f"a recipe of at least {len(source):,} {'bytes' if isinstance(source, bytes) else 'characters'}"
         report.add("RT122", NOWHERE, what=what, limit=f"{LIMIT_LENGTH:,}")
         return None
     try:
         text = normal(source.decode("utf-8") if isinstance(source, bytes) else source)
     except UnicodeDecodeError as error:
-        report.add("RT123", NOWHERE, byte=error.start)
+        report.add("RT123", NOWHERE, what=not_text(source, error.start))
+        return None
+    if isinstance(source, bytes) and b"\0" in source:
+        report.add("RT123", NOWHERE, what=not_text(source, source.index(b"\0")))
         return None
     for found in INVISIBLE.finditer(text):
         what, mend = invisible(found[0])
@@ -35,6 +38,16 @@ def read(source: str | bytes, report: Report) -> str | None:
     if report.items:
         return None
     return text if text.endswith("\n") else text + "\n"
+
+
+def not_text(source: str | bytes, wrong: int) -> str:
+    """What bytes are that are no recipe, of which one is known to be wrong."""
+    if isinstance(source, bytes) and source.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it is UTF-16"
+    zero = source.find(b"\0") if isinstance(source, bytes) else -1
+    if zero >= 0:
+        return f"byte {zero} is zero, as in UTF-16 and in pictures"
+    return f"byte {wrong} is no part of a character"
 
 
 def invisible(char: str) -> tuple[str, str]:

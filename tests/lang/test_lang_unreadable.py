@@ -1,0 +1,48 @@
+"""What is no recipe at all is said to be so, at once, whatever it is."""
+
+from pathlib import Path
+
+import pytest
+
+from retouch.cli import main
+
+ENDLESS = Path("/dev/zero")
+FILES = {
+    "utf-16": ("invert ddim\n".encode("utf-16"), "RT123", "it is UTF-16"),
+    "utf-16 unmarked": ("invert ddim\n".encode("utf-16-le"), "RT123", "byte 1 is zero, as in UTF-16 and in pictures"),
+    "latin-1": ('open "café.png"\n'.encode("latin-1"), "RT123", "byte 9 is no part of a character"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "RT123", "is zero"),
+    "escape sequences": (b"invert ddim \x1b[2J\x1b]0;title\x07\n", "RT118", "an invisible character (U+001B)"),
+    "a long line": (b"invert ddim" + b" " * 20_000 + b" | | sample\n", "RT105", "a stage is missing"),
+    "too long": (b"invert ddim\n" * 50_000, "RT122", "at most 500,000"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_recipe_is_said_to_be_so(name, tmp_path, capsys):
+    """With a code, and nothing in the answer that a terminal would obey or that fills it."""
+    content, code, said = FILES[name]
+    file = tmp_path / "odd.retouch"
+    file.write_bytes(content)
+    assert main(["check", str(file)]) == 1
+    answer = capsys.readouterr().err
+    assert f"error[{code}]" in answer
+    assert said in answer
+    assert len(answer) < 3000
+    assert not any(ord(char) < 32 and char not in "\t\n" for char in answer)
+
+
+@pytest.mark.skipif(not ENDLESS.exists(), reason="there is no endless file here")
+def test_a_file_that_never_ends_is_refused(capsys):
+    """Only as much is read as shows that it is too long."""
+    assert main(["check", str(ENDLESS)]) == 1
+    assert "error[RT122]: a recipe of at least 500,001 bytes; at most 500,000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [(".", "'.' is a folder; name a recipe in it"), ("nope.retouch", "there is no recipe")]
+)
+def test_a_path_that_is_no_file_is_a_wrong_command(path, said, capsys):
+    """Nothing was read, so there is no place to show."""
+    assert main(["check", path]) == 2
+    assert said in capsys.readouterr().err
