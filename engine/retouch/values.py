@@ -232,10 +232,12 @@ class Blend:
 
     apply: (state, source state at the same level, step, maps recorded so far) -> state
     reads: the attention maps it wants recorded, at one scale
+    late: whether it is given the source as it was before the step, one level noisier than the state
     """
 
     apply: Callable[[Tensor, Tensor, Step, AttentionMaps], Tensor]
     reads: Touch | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,13 @@ from torch.nn import functional as F
 from retouch.api import AttentionMaps, Canvas, Image, Latents, Mask
 from retouch.run.executor import run
 from retouch.testing.strategies import canvases, masks, pictures
+from retouch.testing.tiny import schedule
 from retouch_methods.blend.latent import latent
 from retouch_methods.blend.pixel import pixel
 from retouch_methods.mask.given import box
 from retouch_methods.picture.codec import decode, encode
+
+STEP = schedule(2).steps[0]
 
 
 class Cells:
@@ -127,7 +130,7 @@ def test_latent_blending_is_the_papers_formula(dtype):
     state, source = torch.randn(2, 2, 4, 8, 8, generator=generator, dtype=dtype)
     mask = torch.rand(8, 8, generator=generator, dtype=dtype).round(decimals=1)
     latents = Latents(state[0], Canvas(32, 32, 4))
-    out = latent(Mask(mask, scale=4), latents).apply(state, source, None, AttentionMaps())
+    out = latent(Mask(mask, scale=4), latents).apply(state, source, STEP, AttentionMaps())
     assert (out - (state * mask + source * (1 - mask))).abs().max() <= 1e-6
     assert torch.equal(out[..., mask == 0], source[..., mask == 0])
     assert torch.equal(out[..., mask == 1], state[..., mask == 1])
@@ -138,7 +141,7 @@ def test_latent_blending_covers_the_cells_of_a_pixel_mask():
     mask = torch.zeros(10, 9)
     mask[9, 8] = 1
     state, source = torch.ones(1, 4, 3, 3), torch.zeros(1, 4, 3, 3)
-    out = latent(Mask(mask), latents).apply(state, source, None, AttentionMaps())
+    out = latent(Mask(mask), latents).apply(state, source, STEP, AttentionMaps())
     assert out.sum() == 4
     assert out[0, :, 2, 2].eq(1).all()
 

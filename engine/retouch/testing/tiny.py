@@ -8,7 +8,7 @@ from retouch.denoiser import Denoiser
 from retouch.models.sites import attention_sites
 from retouch.run.network import UNetCore
 from retouch.schedule import PredictionKind, Schedule
-from retouch.values import Canvas, Edit, Latents, Prompt
+from retouch.values import Canvas, Edit, Latents, NoiseSource, Prompt
 
 TOKENS, WIDTH, CHANNELS, CELLS = 7, 32, 4, 8
 
@@ -61,13 +61,29 @@ class Draws:
 
     def prompt(self, text: str = "a white cat") -> Prompt:
         """An embedding that no encoder made; its words are spread over the first tokens."""
-        spans, at = [(0, 0)], 0
-        for word in text.split():
-            spans.append((at, at + len(word)))
-            at += len(word) + 1
-        spans += [(0, 0)] * (TOKENS - len(spans))
-        return Prompt(text, self.tensor(TOKENS, WIDTH), tuple(spans))
+        return Prompt(text, self.tensor(TOKENS, WIDTH), _spans(text))
 
     def edit(self, source: str = "a white cat", target: str = "a white dog") -> Edit:
         """Two prompts and an empty one."""
         return Edit(self.prompt(source), self.prompt(target), self.prompt(""))
+
+
+class TinyTexts:
+    """A text encoder of random numbers: the same for the same text."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
+
+    async def prompt(self, text: str) -> Prompt:
+        """The text, and an embedding that depends on nothing else."""
+        embeds = NoiseSource(0, text).normal(TOKENS, torch.zeros(WIDTH, dtype=self.dtype))
+        return Prompt(text, embeds, _spans(text))
+
+
+def _spans(text: str) -> tuple[tuple[int, int], ...]:
+    """A token for each word, after the start."""
+    spans, at = [(0, 0)], 0
+    for word in text.split():
+        spans.append((at, at + len(word)))
+        at += len(word) + 1
+    return tuple(spans + [(0, 0)] * (TOKENS - len(spans)))

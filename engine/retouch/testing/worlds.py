@@ -13,7 +13,7 @@ from retouch.denoiser import Denoiser
 from retouch.predict import unguided
 from retouch.schedule import PredictionKind, Schedule
 from retouch.testing.gaussian import GaussianMixture
-from retouch.testing.tiny import CELLS, CHANNELS, Draws, schedule, tiny_model
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_model
 from retouch.values import (
     Canvas,
     Edit,
@@ -73,6 +73,7 @@ class World:
             "Guidance": self.guidance,
             "NoiseSource": self.noise,
             "Mask": self.mask,
+            "TextEncoder": TinyTexts(self.latents.data.dtype),
         }
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
             raise TypeError(f"a world has no {bare}; give port '{parameter.name}' by name")

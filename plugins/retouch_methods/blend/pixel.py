@@ -1,33 +1,70 @@
-"""Blending in pixels: what is outside the mask is the source itself.  Avrahami et al. 2022, arXiv:2111.14818."""
+"""Blending in pixels: what is outside the mask is the source itself.  Avrahami et al. 2022, arXiv:2111.14818.
+
+The seamless kind is Pérez et al. 2003, "Poisson Image Editing", eq. 4-5.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.api import Image, Mask, Range, SourceImage, stage
+from retouch_methods.mask.shape import depth
 
 
 @stage("blend", "pixel", paper="arXiv:2111.14818")
-def pixel(image: Image, source: SourceImage, mask: Mask, *, feather: Annotated[int, Range(0, 512)] = 0) -> Image:
+def pixel(
+    image: Image,
+    source: SourceImage,
+    mask: Mask,
+    *,
+    feather: Annotated[int, Range(0, 512)] = 0,
+    seam: Literal["paste", "poisson"] = "paste",
+) -> Image:
     """Take every pixel outside the mask from the source: not one byte changes there.
 
+    Choose it last, wherever the background has to stay: no decoder gives a picture back exactly.  Choose "poisson"
+    where the edit came out lighter or darker than what surrounds it; where its colours are right, that would tint them.
+
     feather: pixels inside the mask's edge over which the edit fades in; 0 is a hard edge.
+    seam: "paste" takes the edit's colours as they are, "poisson" its contrasts: it is shifted by whatever makes its
+        edge meet the source, as smoothly as can be.
     """
-    height, width = source.data.shape[-2:]
-    area = mask.pixels(height, width).to(source.data)
-    share = area * _depth(area, feather) if feather else area
-    mixed = torch.lerp(source.data, image.data, share)
-    return Image(torch.where(area == 0, source.data, mixed), source.alpha)
+    area = mask.pixels(*source.data.shape[-2:]).to(source.data)
+    edited = image.data + membrane(source.data - image.data, area > 0) if seam == "poisson" else image.data
+    share = area * depth(area, feather) if feather else area
+    return Image(torch.where(area == 0, source.data, torch.lerp(source.data, edited, share)), source.alpha)
 
 
-def _depth(area: torch.Tensor, feather: int) -> torch.Tensor:
-    """How deep inside the mask a pixel lies: up to 1 at `feather` pixels from its edge.  [H, W]"""
-    inside = (area > 0).to(area)[None, None]
-    depth = torch.zeros_like(inside)
-    for _ in range(feather):
-        depth = depth + inside
-        inside = 1 - F.max_pool2d(1 - inside, 3, 1, 1)
-    return (depth / (feather + 1) + inside / (feather + 1))[0, 0]
+def membrane(gap: Tensor, inside: Tensor) -> Tensor:
+    """The smoothest function inside that is `gap` just outside: Laplace's equation, by conjugate gradients.  [C, H, W]
+
+    inside: Tensor  # [H, W], bool; the picture's own edge is free
+    """
+    free = inside.to(torch.float64)
+    degree = free * _beside(torch.ones_like(free))
+
+    def laplacian(x: Tensor) -> Tensor:
+        return degree * x - free * _beside(x)
+
+    residual = free * _beside((1 - free) * gap.double())
+    x, wanted = torch.zeros_like(residual), 1e-6 * residual.square().sum() ** 0.5
+    direction, size = residual, residual.square().sum()
+    for _ in range(4 * sum(gap.shape[-2:])):
+        if size**0.5 <= wanted:
+            break
+        ahead = laplacian(direction)
+        stride = size / (direction * ahead).sum()
+        x, residual = x + stride * direction, residual - stride * ahead
+        before, size = size, residual.square().sum()
+        direction = residual + size / before * direction
+    return x.to(gap)
+
+
+def _beside(x: Tensor) -> Tensor:
+    """The sum of the four neighbours that lie in the picture.  [..., H, W]"""
+    x = F.pad(x, (1, 1, 1, 1))
+    return x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]

@@ -7,34 +7,70 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from retouch.api import Denoiser, Edit, Latents, Mask, NoiseSource, Range, Schedule, gather, stage, together
+from retouch.api import (
+    Denoiser,
+    Edit,
+    Latents,
+    Mask,
+    NoiseSource,
+    Prediction,
+    Prompt,
+    Range,
+    Schedule,
+    TextEncoder,
+    gather,
+    stage,
+    together,
+    unguided,
+)
+from retouch_methods.guide.cfg import cfg
 
 
-@stage("mask", "diffedit", paper="arXiv:2210.11427", rows="2 * maps")
+@stage("mask", "diffedit", paper="arXiv:2210.11427", rows="(4 if source_negative else 2) * maps")
 async def diffedit(
     latents: Latents,
     edit: Edit,
     model: Denoiser,
     schedule: Schedule,
     noise: NoiseSource,
+    texts: TextEncoder,
     *,
     strength: Annotated[float, Range(0, 1)] = 0.5,
     maps: Annotated[int, Range(1, 1000)] = 10,
     clamp: Annotated[float, Range(1, 100)] = 3.0,
     threshold: Annotated[float, Range(0, 1)] = 0.5,
+    source_negative: str = "",
+    scale: Annotated[float, Range(0, 100)] = 7.5,
+    swapped: bool = False,
 ) -> Mask:
     """Edit where the two prompts disagree about the noise in a noised copy of the picture.
+
+    Choose it where one thing becomes another: it is found without anyone saying where it is.  It finds what tells the
+    two apart, which may be the head alone; a lower threshold or `mask dilate` takes the rest.
 
     strength: how noisy the copy is, as a fraction of the schedule.
     maps: noise draws to average over.
     clamp: disagreement above this multiple of its mean is cut off, so that one hot spot does not set the scale.
     threshold: fraction of the clamped maximum above which a cell is edited; lower edits more.
+    source_negative: what the source prompt's prediction is led away from, where that is not the turn's negative prompt;
+        then both predictions are guided, at twice the rows.  With one negative for both, guidance changes no mask.
+    scale: of that guidance; 1 is none.
+    swapped: lead each from its prompt towards its negative, as the pipeline in diffusers does by mistake.
     """
-    level = schedule.at(strength)
+    if swapped and not source_negative:
+        raise ValueError(
+            "'swapped' confuses prompts with their negatives, and without 'source_negative' none are asked"
+        )
+    level, guide = schedule.at(strength), cfg(guidance=scale) if source_negative else unguided
+    away = await texts.prompt(source_negative) if source_negative else edit.negative
+
+    async def said(x: Tensor, prompt: Prompt, negative: Prompt) -> Prediction:
+        toward, frm = (negative, prompt) if swapped else (prompt, negative)
+        return await guide(model, x, level, toward, frm)
 
     async def disagreement(eps: Tensor) -> Tensor:
         x = level.mix(latents.data, eps)
-        pred = await together(source=model(x, level, edit.source), target=model(x, level, edit.target))
+        pred = await together(source=said(x, edit.source, away), target=said(x, edit.target, edit.negative))
         return (pred["target"].eps - pred["source"].eps).abs().mean(dim=0)
 
     draws = noise.normal(maps, like=latents.data)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import torch
 
-from retouch.api import Latents, Mask, Pictures, Range, stage
+from retouch.api import Latents, Mask, Pictures, Range, SourceImage, stage
 
 
 @stage("mask", "file")
@@ -43,3 +44,27 @@ def box(
     data = torch.zeros(height, width, dtype=latents.data.dtype, device=latents.data.device)
     data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
     return Mask(data)
+
+
+@stage("mask", "color")
+def color(source: SourceImage, *, name: str, tolerance: Annotated[float, Range(0, 1)] = 0.15) -> Mask:
+    """Edit wherever the picture has this colour, in one place or many.
+
+    Choose it for flat colours: a sky, a wall, a drawing.  Light and shade spread the colours of photographs, and then a
+    tolerance wide enough for the thing takes other things too.
+
+    name: the colour as "#rrggbb".
+    tolerance: the most that red, green or blue may differ from it, as a fraction of their range; 0 wants that very
+        colour, 1 takes all.
+    """
+    wanted = source.data.new_tensor(_channels(name))[:, None, None]
+    return Mask(((source.data - wanted).abs().amax(0) <= tolerance + _ROUNDING).to(source.data))
+
+
+_ROUNDING = 1e-6  # of colours that a file holds in 8 bits
+
+
+def _channels(name: str) -> list[float]:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", name):
+        raise ValueError(f"'{name}' is not a colour; write it as #rrggbb, such as #ff8000 for orange")
+    return [value / 255 for value in bytes.fromhex(name[1:])]

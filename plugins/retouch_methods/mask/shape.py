@@ -1,9 +1,10 @@
-"""Masks grown and shrunk."""
+"""Masks grown, shrunk, softened and cut."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,7 +17,7 @@ def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096)] = 4) -> Mask:
 
     pixels: how far, in pixels of the picture; a mask of latent cells grows by as many whole cells as cover it.
     """
-    return Mask(_grown(mask.data, -(-pixels // mask.scale)), mask.scale)
+    return Mask(grown(mask.data, -(-pixels // mask.scale)), mask.scale)
 
 
 @stage("mask", "erode")
@@ -25,9 +26,41 @@ def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096)] = 4) -> Mask:
 
     pixels: how far, in pixels of the picture; a mask of latent cells shrinks by as many whole cells as cover it.
     """
-    return Mask(1 - _grown(1 - mask.data, -(-pixels // mask.scale)), mask.scale)
+    return Mask(1 - grown(1 - mask.data, -(-pixels // mask.scale)), mask.scale)
 
 
-def _grown(data: Tensor, cells: int) -> Tensor:
+@stage("mask", "feather")
+def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512)] = 4) -> Mask:
+    """Let the edit fade in from the edge of the area; nothing outside of it becomes edited.
+
+    Choose it for edits whose light goes over into the picture: weather, style, glow.  Things with an outline want the
+    hard edge.
+
+    pixels: how far inside the edge the mask reaches its whole strength, in pixels of the picture; a mask of latent
+        cells fades over as many whole cells as cover it.
+    """
+    return Mask(mask.data * depth(mask.data, -(-pixels // mask.scale)), mask.scale)
+
+
+@stage("mask", "threshold")
+def threshold(mask: Mask, *, at: Annotated[float, Range(0, 1)] = 0.5) -> Mask:
+    """Make a soft mask hard: whole inside, nothing outside.
+
+    at: what lies above it is edited; 0 edits all that is masked at all, 1 nothing.
+    """
+    return Mask((mask.data > at).to(mask.data), mask.scale)
+
+
+def grown(data: Tensor, cells: int) -> Tensor:
     """The maximum over a square of 2 cells + 1 on each side.  [h, w]"""
     return F.max_pool2d(data[None, None], 2 * cells + 1, 1, cells)[0, 0]
+
+
+def depth(data: Tensor, cells: int) -> Tensor:
+    """How deep inside the mask a cell lies: up to 1 at `cells` from its edge.  [h, w]"""
+    inside = (data > 0).to(data)
+    layers = torch.zeros_like(inside)
+    for _ in range(cells):
+        layers = layers + inside
+        inside = 1 - grown(1 - inside, 1)
+    return (layers + inside) / (cells + 1)

@@ -50,9 +50,13 @@ async def sample(
         moved = await together(
             attention=attend, record=reads, step=step, **branches, target=walk(state, step, towards_target)
         )
-        source = moved["source"] if both and not trajectory.pinned else trajectory.states[step.index + 1]
+        before, source = (
+            source,
+            moved["source"] if both and not trajectory.pinned else trajectory.states[step.index + 1],
+        )
         maps = [seen + new for seen, new in zip(maps, moved.maps, strict=True)]
         state, recorded = moved["target"], iter(maps)
         for each in blend:
-            state = each.apply(state, source, step, next(recorded) if each.reads else AttentionMaps())
+            seen = next(recorded) if each.reads else AttentionMaps()
+            state = each.apply(state, before if each.late else source, step, seen)
     return replace(latents, data=state[0].to(latents.data))

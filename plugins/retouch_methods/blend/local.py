@@ -1,0 +1,100 @@
+"""Prompt-to-Prompt's LocalBlend.  Hertz et al. 2022, arXiv:2208.01626, section 3.2 ("Local editing")."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from retouch.api import AttentionMaps, Blend, Denoiser, Edit, Latents, Prompt, Range, Step, Touch, stage
+from retouch_methods.attend.alignment import alignment
+
+
+@stage("blend", "local", paper="arXiv:2208.01626", facts={"readers": 1})
+def local(
+    edit: Edit,
+    latents: Latents,
+    model: Denoiser,
+    *,
+    words: tuple[str, ...] = (),
+    keep: tuple[str, ...] = (),
+    threshold: Annotated[float, Range(0, 1)] = 0.3,
+    start: Annotated[float, Range(0, 1)] = 0.2,
+    side: Annotated[int, Range(1, 1024)] = 16,
+) -> Blend:
+    """Keep the source wherever neither branch attends to the words that change, while the edit takes shape.
+
+    Choose it with `attend p2p`, which says where words look: the mask follows the edit from step to step, so that a
+    new shape has room that no mask found beforehand would give it.  Maps are blurred; a thing that touches its
+    surroundings takes some of them along.
+
+    words: words of either prompt that are edited; none means those that the edit changes.
+    keep: words of either prompt that are not edited even where the others are.
+    threshold: fraction of a map's maximum above which a cell is edited; 0 edits all, 1 nothing.
+    start: fraction of the steps before the first blend, while maps say little; 0 blends from the first step.
+    side: tokens on a side of the attention maps that are read, of those that the network has the nearest.
+    """
+    changing, kept = _named(words, edit) if words else _changed(edit), _named(keep, edit)
+    scale = _scale(model, latents, side)
+    size = latents.data.shape[-2:]
+
+    def area(maps: AttentionMaps, chosen: dict[str, Tensor], grow: int) -> Tensor:
+        """Where either branch attends to its words.  [h, w], bool"""
+        either = torch.zeros(size, dtype=torch.bool)
+        for branch, tokens in chosen.items():
+            seen = maps.of(branch)
+            heat = (seen @ tokens.to(seen)).unflatten(0, (size[0] // scale, size[1] // scale))[None, None]
+            heat = F.interpolate(F.max_pool2d(heat, 2 * grow + 1, 1, grow), size=size)[0, 0]
+            either = either.to(heat.device) | (heat > threshold * heat.max())
+        return either
+
+    def apply(state: Tensor, source: Tensor, step: Step, maps: AttentionMaps) -> Tensor:
+        if step.progress < start:
+            return state
+        edited = area(maps, changing, grow=1) & ~area(maps, kept, grow=0)
+        return torch.where(edited, state, source.to(state))
+
+    return Blend(apply, Touch("cross", "read", "maps", scale=(scale, scale)))
+
+
+def _named(words: tuple[str, ...], edit: Edit) -> dict[str, Tensor]:
+    """Which tokens of each branch's prompt spell these words."""
+    prompts = {"source": edit.source, "target": edit.target}
+    for word in words:
+        if not any(prompt.positions(word) for prompt in prompts.values()):
+            texts = f"'{edit.source.text}' nor '{edit.target.text}'"
+            raise ValueError(f"neither {texts} has '{word}'; name words as they stand in them")
+    return {
+        branch: _marked(prompt, [at for word in words for at in prompt.positions(word)])
+        for branch, prompt in prompts.items()
+    }
+
+
+def _changed(edit: Edit) -> dict[str, Tensor]:
+    """The tokens that only one of the prompts has, and those whose weight changes."""
+    matrix, aligned = alignment(edit.source, edit.target, "refine")
+    gone = [i for i in _words(edit.source) if not matrix[i].any()]
+    new = [i for i in _words(edit.target) if not aligned[i]]
+    new += [i for weighed, _ in edit.weights for i in edit.target.positions(weighed)]
+    return {"source": _marked(edit.source, gone), "target": _marked(edit.target, new)}
+
+
+def _words(prompt: Prompt) -> list[int]:
+    return [i for i, (start, end) in enumerate(prompt.spans) if start < end]
+
+
+def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
+    marked = torch.zeros(len(prompt.spans))
+    marked[tokens] = 1
+    return marked
+
+
+def _scale(model: Denoiser, latents: Latents, side: int) -> int:
+    """Of the cells per token that the network attends to words at, those whose maps have about this side."""
+    scales = {site.scale for site in model.core.sites if site.kind == "cross"}
+    if not scales:
+        raise ValueError("'blend local' reads where words are seen, and this network has no cross-attention")
+    return min(scales, key=lambda scale: (abs(math.log(min(latents.data.shape[-2:]) / scale / side)), scale))
