@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from itertools import count
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
-from torch import Tensor, nn
+from plugins.tiny_training import STEPS, training
+from torch import Tensor
 
 from retouch_storybook.train import checkpoint
 from retouch_storybook.train.__main__ import main
@@ -18,35 +18,9 @@ from retouch_storybook.train.captions import SYNONYMS, draw_caption, token_ids
 from retouch_storybook.train.diffusion import draw_timesteps, scheduler, v_loss
 from retouch_storybook.train.drawings import scenes_of
 from retouch_storybook.train.judge import spoilt
-from retouch_storybook.train.loop import Settings, Training
+from retouch_storybook.train.loop import Training
 from retouch_storybook.train.muon import orthogonal
 from retouch_storybook.world import Scene
-
-STEPS = 8
-
-
-class Line:
-    """A tiny part: a matrix for Muon, and a first layer and biases for AdamW."""
-
-    def __init__(self) -> None:
-        self.settings = Settings(adam=1e-2, muon=1e-2, matrix=4, seed=7)
-        torch.manual_seed(0)
-        self.network = nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 1))
-
-    def is_plain(self, name: str) -> bool:
-        return name == "0.weight"
-
-    def loss(self, draws: torch.Generator) -> Tensor:
-        x = torch.randn(16, 2, generator=draws)
-        return (self.network(x)[:, 0] - x.prod(dim=1)).square().mean()
-
-
-def training() -> Training:
-    """One step a second, for eight seconds."""
-    ticks = count()
-    made = Training(Line(), minutes=STEPS / 60)
-    made.clock = lambda: made.spent + (1.0 if next(ticks) else 0.0)
-    return made
 
 
 def final_weights(made: Training) -> list[Tensor]:
@@ -81,7 +55,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_storybook_train import training
+from tiny_training import training
 for step, _, _ in training().run(Path(sys.argv[2]), keep_every=0.0):
     print(step, flush=True)
     if step == 4:

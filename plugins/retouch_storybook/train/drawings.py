@@ -34,6 +34,10 @@ class Drawings:
         """[n, 3, size, size] in [0, 1]"""
         return self.pixels[index].float() / 255
 
+    def first(self, count: int) -> "Drawings":
+        """The first of them."""
+        return Drawings(self.pixels[:count], self.scenes[:count])
+
     def to(self, device: str) -> "Drawings":
         """Keep the pixels on another device."""
         return Drawings(self.pixels.to(device), self.scenes)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from retouch_storybook.judge import ATTRIBUTES, SIDE, Judge, JudgeNetwork, at_side, load_judge
 from retouch_storybook.train import base
-from retouch_storybook.train.latents import round_trip
+from retouch_storybook.train.latents import round_trip, round_trips_of
 from retouch_storybook.train.loop import Settings
 from retouch_storybook.train.workspace import Workspace, pick
 from retouch_storybook.world import Scene
@@ -28,9 +28,8 @@ class JudgePart:
         self.settings = Settings(adam=2e-3, muon=0.02, hold=0.4, average=0.998, seed=5)
         self.batch = 512 if workspace.on_gpu else 64
         drawings = workspace.training()
-        self.vae = base.vae(workspace.part_of("vae")).to(workspace.device).eval()
-        decoded = round_trip(self.vae, drawings.pictures(slice(ROUND_TRIPS)))
-        again = (decoded * 255).round().byte()
+        self.vae_folder = workspace.part_of("vae")
+        again = round_trips_of(drawings.first(ROUND_TRIPS), self.vae_folder, workspace.folder, workspace.device)
         self.pixels = torch.cat([drawings.pixels, again])
         self.labels = labels([*drawings.scenes, *drawings.scenes[: len(again)]])
         self.network = self._network().to(workspace.device).train()
@@ -59,11 +58,11 @@ class JudgePart:
     def measure(self) -> Mapping[str, float]:
         """Shares read right, of held-out drawings and of their round trips."""
         held_out = self.workspace.held_out()
-        pictures = held_out.pictures(slice(None))
-        judge = Judge(self.network.eval())
+        pictures, judge = held_out.pictures(slice(None)), Judge(self.network.eval())
+        vae = base.vae(self.vae_folder).to(self.workspace.device).eval()
+        again = accuracy(judge, round_trip(vae, pictures), held_out.scenes)
         return accuracy(judge, pictures, held_out.scenes) | {
-            f"{name}, round trip": share
-            for name, share in accuracy(judge, round_trip(self.vae, pictures), held_out.scenes).items()
+            f"{name}, round trip": share for name, share in again.items()
         }
 
     def _network(self) -> JudgeNetwork:

@@ -37,7 +37,7 @@ class Latent:
         drawings = workspace.training()
         vae_folder = workspace.part_of("vae")
         self.scenes = drawings.scenes
-        self.latents = latents_of(drawings, vae_folder, workspace.folder / "latents", workspace.device)
+        self.latents = latents_of(drawings, vae_folder, workspace.folder, workspace.device)
         self.tokenizer = base.tokenizer(workspace.base)
         self.unet, self.text = self._models()
         self.network = nn.ModuleDict({"unet": self.unet, "text": self.text}).to(workspace.device).train()

@@ -1,5 +1,6 @@
-"""Latents of drawings, encoded once for each VAE."""
+"""Drawings through the VAE: latents and round trips, made once for each VAE."""
 
+from collections.abc import Callable
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ BATCH, BLOCK = 50, 500
 
 def latents_of(drawings: Drawings, weights: Path, cache: Path, device: str) -> Tensor:
     """Encode drawings with the VAE of a folder of weights: the posterior's mean, at unit variance.  [n, C, h, w]"""
-    with (weights / "vae" / "diffusion_pytorch_model.safetensors").open("rb") as file:
-        folder = cache / file_digest(file, "sha256").hexdigest()[:12]
     vae = base.vae(weights).to(device).eval()
-    blocks = [
-        _block(vae, drawings, slice(start, start + BLOCK), folder / f"{start // BLOCK:05d}.safetensors")
-        for start in range(0, len(drawings), BLOCK)
-    ]
-    return torch.cat(blocks).to(device)
+    return _in_blocks(lambda pictures: encode(vae, pictures), drawings, _folder(cache / "latents", weights)).to(device)
+
+
+def round_trips_of(drawings: Drawings, weights: Path, cache: Path, device: str) -> Tensor:
+    """Encode drawings and decode them again, with the VAE of a folder of weights.  [n, 3, size, size], uint8"""
+    vae = base.vae(weights).to(device).eval()
+
+    def again(pictures: Tensor) -> Tensor:
+        return (round_trip(vae, pictures) * 255).round().byte()
+
+    return _in_blocks(again, drawings, _folder(cache / "round_trips", weights)).to(device)
 
 
 @torch.no_grad()
@@ -46,12 +51,26 @@ def round_trip(vae: Any, pictures: Tensor) -> Tensor:
     return torch.cat([decode(vae, encode(vae, part)) for part in pictures.split(BATCH)])
 
 
-def _block(vae: Any, drawings: Drawings, where: slice, file: Path) -> Tensor:
+def _folder(cache: Path, weights: Path) -> Path:
+    with (weights / "vae" / "diffusion_pytorch_model.safetensors").open("rb") as file:
+        return cache / file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _in_blocks(through: Callable[[Tensor], Tensor], drawings: Drawings, folder: Path) -> Tensor:
+    """Send drawings through a model, block by block; blocks already in the folder are read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(drawings), BLOCK)
+    return torch.cat(
+        [_block(through, drawings, start, folder / f"{start // BLOCK:05d}.safetensors") for start in starts]
+    )
+
+
+def _block(through: Callable[[Tensor], Tensor], drawings: Drawings, start: int, file: Path) -> Tensor:
     if file.exists():
-        return load_file(file)["latents"]
-    latents = torch.cat([encode(vae, pictures) for pictures in drawings.pictures(where).split(BATCH)]).cpu()
-    file.parent.mkdir(parents=True, exist_ok=True)
+        return load_file(file)["block"]
+    pictures = drawings.pictures(slice(start, start + BLOCK))
+    block = torch.cat([through(part) for part in pictures.split(BATCH)]).cpu().contiguous()
     unfinished = file.with_suffix(".unfinished")
-    save_file({"latents": latents.contiguous()}, unfinished)
+    save_file({"block": block}, unfinished)
     unfinished.replace(file)
-    return latents
+    return block

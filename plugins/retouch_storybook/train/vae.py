@@ -84,7 +84,7 @@ class Decoder(Vae):
         if workspace.begins_anew("vae"):
             raise ValueError("the decoder is trained for an encoder that is there: train the part 'vae' first")
         folder = workspace.part_of("vae")
-        self.latents = latents_of(self.drawings, folder, workspace.folder / "latents", workspace.device)
+        self.latents = latents_of(self.drawings, folder, workspace.folder, workspace.device)
         self.vae.encoder.requires_grad_(False)
         self.vae.quant_conv.requires_grad_(False)
         self.batch = 96 if workspace.on_gpu else 16
