@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import Any, Literal
 
@@ -46,6 +47,7 @@ class Touch:
     access: read leaves everything as it is, transform makes new from old, replace ignores what was there.
     rows: the last label of the rows that change ("cond", "uncond", a guidance's own), "*" for all.
     scale: least and most latent cells per token side; first: the lowest site index.
+    sites: module paths as diffusers has them, with * ? [ ] as in file names, and | between several; "" for all.
     """
 
     kind: Kind
@@ -57,6 +59,7 @@ class Touch:
     place: Literal["*", "down", "mid", "up"] = "*"
     scale: tuple[int, int] = (1, 64)
     first: int = 0
+    sites: str = ""
 
     def bound(self, options: Mapping[str, Any]) -> Touch:
         """The same touch with its bounds read from the stage's options."""
@@ -69,6 +72,7 @@ class Touch:
             and self.place in ("*", site.place)
             and self.scale[0] <= site.scale <= self.scale[1]
             and site.index >= self.first
+            and (not self.sites or any(fnmatchcase(site.name, each) for each in self.sites.split("|")))
         )
 
     def during(self, progress: float) -> bool:

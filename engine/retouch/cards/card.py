@@ -10,6 +10,7 @@ from retouch.touches import Touch
 
 Operand = Literal["edit", "path", "text"]
 EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")
+OF_A_TURN = ("Trajectory", "AttentionControl", "Blend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class StageCard:
 
     @property
     def operand(self) -> Operand | None:
-        """What may stand after the method."""
-        if any(port.type in EDIT_PORTS for port in self.ports):
+        """What may stand after the method; where a turn is made up, that is the turn's edit."""
+        if self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports):
             return "edit"
         names = {option.name for option in self.options}
         return "path" if "path" in names else "text" if "name" in names else None
