@@ -11,6 +11,10 @@ from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import retouch_storybook
+from retouch import registry
+from retouch.graph.ports import GUIDANCE, options
+from retouch.graph.values import fits
+from retouch.models import catalog
 from retouch.resources import folder
 from retouch_storybook.world import Scene, render
 
@@ -63,6 +67,15 @@ def test_the_card_says_what_a_user_needs():
     assert card["trained_size"] <= card["largest_side"]
     assert set(card["defaults"]) == {"steps", "guidance"}
     assert card["measured"]
+
+
+def test_what_the_card_says_of_a_stage_is_an_option_that_it_has():
+    stages = registry.load()
+    for name, suits in catalog.find("storybook").stages.items():
+        card = stages.find(*name.split())
+        assert card, name
+        known = {**options(card), "guidance": GUIDANCE}
+        assert all(fits(known[option].kind, value) for option, value in suits.items()), name
 
 
 def test_the_weights_stay_small():
