@@ -80,6 +80,8 @@ class Layout:
             case s.Let(names=names, value=value):
                 left = names[0].name if len(names) == 1 else f"({joined(names)})"
                 self.value(f"let {left} = ", value, node)
+            case s.Defaults(options=(s.Option(name=s.Word("seed"), value=s.Number() | s.Ref() | s.List() as value),)):
+                self.line(f"seed {spell(value)}", node)
             case s.Defaults(options=options):
                 self.line(f"defaults {joined(options, ' ')}", node)
             case s.Def(name=name, params=params, body=body):
