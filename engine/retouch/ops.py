@@ -287,5 +287,7 @@ async def value_and_grad(function: Callable[..., Awaitable[Any]], *at: Tensor) -
     finally:
         body.close()
     loss, extra = answer if isinstance(answer, tuple) else (answer, None)
+    if not loss.requires_grad:  # it depends on no leaf
+        return Gradient(loss, tuple(map(torch.zeros_like, at)), extra)
     (grads,) = await Ask((Backward(loss, leaves),))
     return Gradient(loss.detach(), grads, extra)

@@ -35,8 +35,11 @@ def grid(world: World):
     return [(level.alpha, level.sigma, level.timestep) for level in reversed(world.schedule.levels)]
 
 
-@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
-def test_the_target_convention_is_diffusers_inverse_scheduler(kind):
+@pytest.mark.parametrize(
+    ("kind", "convention"),
+    [("epsilon", "target"), ("epsilon", "target_diffusers"), ("v_prediction", "target_diffusers")],
+)
+def test_the_target_convention_is_diffusers_inverse_scheduler(kind, convention):
     world = tiny_world(kind, steps=STEPS)
     inverse = DDIMInverseScheduler(
         beta_start=0.00085,
@@ -53,21 +56,22 @@ def test_the_target_convention_is_diffusers_inverse_scheduler(kind):
         for t in inverse.timesteps:
             x = inverse.step(ask(world, x, t, world.edit.source.embeds), int(t), x).prev_sample
             path.append(x)
-    (made,) = run(world.call(ddim, convention="target"))
+    (made,) = run(world.call(ddim, convention=convention))
     for mine, wanted in zip(made.states[:, 0], path[::-1], strict=True):
         assert (mine - wanted).norm() <= 1e-5 * wanted.norm()
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("convention", ["target", "source"])
+@pytest.mark.parametrize("convention", ["target", "source", "target_diffusers"])
 def test_the_conventions_are_naive_loops(kind, convention):
     world = tiny_world(kind, steps=STEPS, dtype=torch.float64)
     x, path = world.latents.data, [world.latents.data]
     with torch.no_grad():
         for (alpha, sigma, t), (to_alpha, to_sigma, to_t) in pairwise(grid(world)):
             asked = t if convention == "source" else to_t
-            x0, eps = noise_in(world, kind, x, alpha, sigma, asked, world.edit.source.embeds)
-            x = to_alpha * x0 + to_sigma * eps
+            read_as = (to_alpha, to_sigma) if convention == "target" else (alpha, sigma)
+            _, eps = noise_in(world, kind, x, *read_as, asked, world.edit.source.embeds)
+            x = to_alpha * (x - sigma * eps) / alpha + to_sigma * eps
             path.append(x)
     (made,) = run(world.call(ddim, convention=convention))
     assert (made.states[:, 0] - torch.stack(path[::-1])).abs().max() <= 1e-10
@@ -77,6 +81,13 @@ def test_the_conventions_differ():
     world = tiny_world(steps=STEPS)
     target, source = run(world.call(ddim), world.call(ddim, convention="source"))
     assert (target.states[0] - source.states[0]).abs().max() > 1e-3
+
+
+def test_diffusers_reading_differs_where_the_network_predicts_velocity():
+    for kind in ("epsilon", "v_prediction"):
+        world = tiny_world(kind, steps=STEPS, dtype=torch.float64)
+        ours, theirs = run(*(world.call(ddim, convention=name) for name in ("target", "target_diffusers")))
+        assert ((ours.states[0] - theirs.states[0]).abs().max() > 1e-3) == (kind == "v_prediction")
 
 
 def test_the_fixed_point_is_a_naive_iteration_and_solves_its_equation():

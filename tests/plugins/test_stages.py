@@ -42,7 +42,7 @@ def test_a_stage_says_what_it_does_in_one_line_and_what_each_option_means(card):
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_a_stage_of_a_paper_names_it(card):
-    plumbing = card.family in ("open", "save", "encode", "decode", "sample") or card.name in (
+    plumbing = card.family in ("open", "save", "encode", "decode", "sample", "require") or card.name in (
         "mask file", "mask box", "mask dilate", "mask erode"
     )  # fmt: skip
     assert bool(card.paper) != plumbing

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
 
-from retouch.api import Ddim, Denoiser, Latents, Range, Schedule, SourcePrompt, Trajectory, predictor, stage, unguided
+from retouch.api import (
+    Ddim,
+    Denoiser,
+    Latents,
+    NegativePrompt,
+    Range,
+    Schedule,
+    SourcePrompt,
+    Trajectory,
+    predictor,
+    stage,
+)
+from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.solving import picard, solve
 
 
@@ -14,17 +27,20 @@ from retouch_methods.invert.solving import picard, solve
     "invert",
     "ddim",
     paper="arXiv:2010.02502",
-    rows="int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1)",
+    rows="int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
+    "(1 if source_guidance == 1 else 2)",
     facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned"},
 )
 async def ddim(
     latents: Latents,
     prompt: SourcePrompt,
+    negative: NegativePrompt,
     model: Denoiser,
     schedule: Schedule,
     *,
-    convention: Literal["target", "source", "fixed_point"] = "target",
+    convention: Literal["target", "source", "fixed_point", "target_diffusers"] = "target",
     iterations: Annotated[int, Range(1, 50)] = 5,
+    source_guidance: Annotated[float, Range(0, 100)] = 1.0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
     pinned: bool = False,
 ) -> Trajectory:
@@ -34,18 +50,21 @@ async def ddim(
     convention.  The walk is exact only as the steps grow in number, and guidance amplifies what error is left.
 
     convention: "target" asks at (x_s, t), as most code does; "source" at (x_s, s), as the equation is printed;
-        "fixed_point" asks at (x_t, t), solving for x_t by iteration.
+        "fixed_point" asks at (x_t, t), solving for x_t by iteration.  "target_diffusers" asks at (x_s, t) and reads
+        the answer as one at level s, as diffusers' DDIMInverseScheduler does: the same for models that predict noise,
+        and for velocity so far off that a walk of 25 steps may not come back.
     iterations: rounds of the fixed point after its first guess.
+    source_guidance: guidance on the way up.  1 is none, and what nearly all papers take; above, each guess misses by as
+        much more, the noise is further from what the model draws, and the edit drifts worse unless guided as strongly.
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
     pinned: whether the source is replayed from these latents at every step, or sampled again and may drift.
     """
-    walk, predict = schedule.tail(strength), predictor(unguided, model, prompt, prompt)
+    walk, predict = schedule.tail(strength), predictor(cfg(guidance=source_guidance), model, prompt, negative)
     x, path = latents.data, [latents.data]
     for step in walk.ascending():
-        asked = step.clean.timestep if convention == "source" else step.noisy.timestep
-        pred = await model(x, step.clean, prompt, timestep=asked)
-        reached = step.noisy.mix(pred.x0, pred.eps)
+        mixed = replace(step.clean, timestep=step.noisy.timestep)
+        pred = await predict(x, {"source": step.clean, "target_diffusers": mixed}.get(convention, step.noisy))
         rounds = iterations if convention == "fixed_point" else 0
-        *_, x = await solve(step, x, predict, reached, rounds, picard)
+        *_, x = await solve(step, x, predict, step.uncarry(x, pred.eps), rounds, picard)
         path.append(x)
     return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), pinned)

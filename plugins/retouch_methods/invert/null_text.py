@@ -30,7 +30,7 @@ from retouch_methods.invert.ddim import ddim
     "invert",
     "null_text",
     paper="arXiv:2211.09794",
-    rows="(4 * steps, (3 + inner_steps) * steps)",
+    rows="2 * steps if guide == 1 else (4 * steps, (3 + inner_steps) * steps)",
     facts={"evaluations": 1, "pinned": False},
 )
 async def null_text(
@@ -44,6 +44,7 @@ async def null_text(
     inner_steps: Annotated[int, Range(1, 500)] = 10,
     lr: Annotated[float, Range(0, 1)] = 1e-2,
     stop: Annotated[float, Range(0, 1)] = 1e-5,
+    stop_growth: Annotated[float, Range(0, 1)] = 2e-5,
     decay: Literal["steps", "official"] = "steps",
 ) -> Trajectory:
     """Tune the empty prompt, step by step, until guided sampling stays on the DDIM trajectory.
@@ -52,11 +53,13 @@ async def null_text(
 
     inner_steps: the most gradient steps at each step of the walk.
     lr: learning rate of Adam at the noisiest step, in units of the embedding.
-    stop: mean squared error of the latents below which a step is done; grows by 2e-5 with each step.
+    stop: mean squared error of the latents below which a step is done.
+    stop_growth: how much `stop` grows with each step, as in the authors' code; 0 for both is the paper's algorithm,
+        which takes all inner steps.
     decay: "steps" halves the learning rate over the walk, whatever its length; "official" lowers it by 1 % a step,
         as the authors' code does, and reaches zero at 100 steps.
     """
-    pivot = await ddim(latents, prompt, model, schedule)
+    pivot = await ddim(latents, prompt, negative, model, schedule)
     x, null = pivot.states[0, 0], negative.embeds
     nulls: list[Prompt] = []
     for i, step in enumerate(schedule):
@@ -74,7 +77,7 @@ async def null_text(
         for _ in range(inner_steps):
             loss, (grad,), _ = await value_and_grad(miss, null)
             null = adam.step(null, grad)
-            if loss < stop + 2e-5 * i:
+            if loss < stop + stop_growth * i:
                 break
         x = await reach(null)
         nulls.append(Prompt("", null))

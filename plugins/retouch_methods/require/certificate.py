@@ -1,0 +1,132 @@
+"""The inversion certificate: what an inversion gives back where nothing is to change, and what its noise is like.
+
+The replay is what `sample` makes of the trajectory with the source prompt, under the turn's own guidance and with no
+blend: what an edit does to everything that its words do not speak of.  A source row that is put back onto recorded
+latents at every step plays no part in it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from retouch.api import (
+    Codec,
+    Denoiser,
+    Edit,
+    Guidance,
+    Latents,
+    NegativePrompt,
+    Prompt,
+    Range,
+    SourcePrompt,
+    Trajectory,
+    Unmet,
+    call,
+    gather,
+    stage,
+)
+from retouch_methods.sample.sample import sample
+
+REPLAY = "steps * evaluations * guide"
+PASSED_ON = {"steps": "steps", "evaluations": "evaluations", "pinned": "pinned"}  # the trajectory is the same
+
+
+@stage("require", "psnr", rows=REPLAY, facts=PASSED_ON)
+async def psnr(
+    trajectory: Trajectory,
+    latents: Latents,
+    prompt: SourcePrompt,
+    negative: NegativePrompt,
+    model: Denoiser,
+    guidance: Guidance,
+    codec: Codec,
+    *,
+    min_: Annotated[float, Range(0, 120)] = 30.0,
+) -> Trajectory:
+    """Go on only if the replay looks like the source: 20 dB is a likeness, 30 dB is close, 40 dB hard to tell apart.
+
+    The source is taken as the codec gives it back, so that what the codec loses is not held against the inversion.
+
+    min_: peak signal-to-noise ratio over the picture's pixels, in dB.
+    """
+    again = await replayed(trajectory, latents, prompt, negative, model, guidance)
+    one, two = await gather(call(codec.decode, each.data) for each in (latents, again))
+    measured = pixel_psnr(one, two, latents)
+    if not measured >= min_:
+        raise Unmet("psnr", f"{measured:.1f} dB", f"{min_:g} dB or more")
+    return trajectory
+
+
+@stage("require", "cycle", rows=REPLAY, facts=PASSED_ON)
+async def cycle(
+    trajectory: Trajectory,
+    latents: Latents,
+    prompt: SourcePrompt,
+    negative: NegativePrompt,
+    model: Denoiser,
+    guidance: Guidance,
+    *,
+    max_: Annotated[float, Range(0, 10)] = 0.1,
+) -> Trajectory:
+    """Go on only if the walk to noise and back ends where it began.
+
+    max_: how far the replayed latents are from the source's, as a fraction of their own size; 0 is exact.
+    """
+    measured = cycle_error(await replayed(trajectory, latents, prompt, negative, model, guidance), latents)
+    if not measured <= max_:
+        raise Unmet("cycle", f"{measured:.3g}", f"{max_:g} or less")
+    return trajectory
+
+
+@stage("require", "gaussian", facts=PASSED_ON)
+def gaussian(trajectory: Trajectory, latents: Latents, *, max_: Annotated[float, Range(0, 10)] = 0.1) -> Trajectory:
+    """Go on only if the walk ends in noise that the model could have drawn: where it does not, edits keep ghosts.
+
+    max_: squared distance of the noise from white N(0, 1), in its variances; 0 is white, 1 as far as no noise at all.
+    """
+    measured = whiteness_error(noise_in(trajectory, latents))
+    if not measured <= max_:
+        raise Unmet("gaussian", f"{measured:.3g}", f"{max_:g} or less")
+    return trajectory
+
+
+async def replayed(
+    trajectory: Trajectory, latents: Latents, prompt: Prompt, negative: Prompt, model: Denoiser, guidance: Guidance
+) -> Latents:
+    """What comes back where nothing is to change."""
+    return await sample(trajectory, latents, Edit(prompt, prompt, negative), model, guidance)
+
+
+def pixel_psnr(one: Tensor, two: Tensor, latents: Latents) -> float:
+    """Of two pictures [3, H, W] in [0, 1], over the canvas alone; infinite if they are equal."""
+    canvas = latents.canvas
+    missed = (one.clamp(0, 1) - two.clamp(0, 1))[:, : canvas.height, : canvas.width].double()
+    return float(-10 * missed.square().mean().log10())
+
+
+def cycle_error(again: Latents, latents: Latents) -> float:
+    """Distance of the replay from the source, in units of the source."""
+    return float((again.data - latents.data).norm() / latents.data.norm())
+
+
+def noise_in(trajectory: Trajectory, latents: Latents) -> Tensor:
+    """The noise that the noisy end of a walk adds to the source.  [C, h, w]"""
+    if not len(trajectory.schedule):
+        return torch.zeros_like(latents.data)
+    level = trajectory.schedule.levels[0]
+    return (trajectory.states[0, 0].to(latents.data) - level.alpha * latents.data) / level.sigma
+
+
+def whiteness_error(noise: Tensor) -> float:
+    """How far noise [C, h, w] is from white N(0, 1): as single values, and as neighbours.
+
+    Of the values, the squared Wasserstein-2 distance to N(0, 1), which sees mean, variance and tails; of neighbours,
+    the squared correlations at one cell down and across, which see a picture's shapes.
+    """
+    ranks = (torch.arange(noise.numel(), device=noise.device, dtype=torch.float64) + 0.5) / noise.numel()
+    values = noise.double().flatten().sort().values - torch.special.ndtri(ranks)
+    shifts = (noise.double().roll(1, axis) for axis in (-2, -1))
+    return float(values.square().mean() + sum((noise * shifted).mean() ** 2 for shifted in shifts))
