@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_readers(commands)
     _add_listings(commands)
     _add_results(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -111,6 +112,8 @@ def _add_listings(commands: Commands) -> None:
     stages = _command(commands, "stages", "List the stages that are installed.")
     stages.add_argument("family", nargs="?", metavar="FAMILY")
     stages.add_argument("method", nargs="?", metavar="METHOD")
+    matrix = _command(commands, "matrix", "Show which methods go together.")
+    matrix.add_argument("-o", dest="file", type=Path, metavar="FILE", help="write it there instead of printing it")
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
@@ -132,3 +135,9 @@ def _add_results(commands: Commands) -> None:
         "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder it may read too"
     )
     rerun.add_argument("--force", action="store_true", help="replace a file that retouch did not make")
+
+
+def _add_bench(commands: Commands) -> None:
+    bench = _command(commands, "bench", "Measure with a benchmark that a plugin brings.")
+    help_ = "the benchmark and its own options; without, those that there are"
+    bench.add_argument("words", nargs=argparse.REMAINDER, metavar="NAME …", help=help_)

@@ -1,0 +1,1 @@
+"""Benchmarks with exact answers, on the drawn world of the embedded model."""

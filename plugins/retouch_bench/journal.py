@@ -1,0 +1,55 @@
+"""What was measured so far: lines of JSON, each whole, so that a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+Record = Mapping[str, Any]
+Place = tuple[str, str, str]  # edit, inversion, editor
+
+
+class Journal:
+    """The newest record of each edit with each pair.
+
+    A record's `key` says what it depends on: where that has changed, the record no longer counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._records: dict[Place, Record] = {}
+        if path.exists():
+            self._read()
+
+    def find(self, place: Place, key: str) -> Record | None:
+        """The record of this very work, if it was done."""
+        record = self._records.get(place)
+        return record if record and record["key"] == key else None
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Append records, all of them at once."""
+        records = list(records)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+            file.flush()
+            os.fsync(file.fileno())
+        self._records.update({place_of(record): record for record in records})
+
+    def _read(self) -> None:
+        """Take whole lines; cut off a last one that a kill left unfinished."""
+        data = self._path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            with self._path.open("r+b") as file:
+                file.truncate(len(whole))
+        records = [json.loads(line) for line in whole.splitlines()]
+        self._records = {place_of(record): record for record in records}
+
+
+def place_of(record: Record) -> Place:
+    """Which edit with which pair."""
+    return record["edit"], record["inversion"], record["editor"]

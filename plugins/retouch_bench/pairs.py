@@ -1,0 +1,86 @@
+"""What is compared: every inversion and every editor that is registered, as recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from retouch.cards import StageCard
+from retouch.registry import Registry
+
+P2P, DIFFEDIT = "attend p2p", "mask diffedit"
+BASE = {P2P: " | attend p2p", DIFFEDIT: " | mask diffedit | blend latent"}
+ALONE = {"none": ""}
+PROMPTS = ("Edit", "SourcePrompt", "TargetPrompt")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the table.
+
+    recipe: its `{change}` stands for the edit, its `{target}` for the caption of the truth.
+    picture: what it is run on.
+    """
+
+    inversion: str
+    editor: str
+    recipe: str
+    picture: Literal["source", "truth", "blank"] = "source"
+
+    @property
+    def file(self) -> str:
+        """The name of its result in the folder of an edit."""
+        return "-".join(f"{self.inversion} {self.editor}".split()) + ".png"
+
+    def flow(self, change: str, target: str) -> str:
+        """Its recipe for one edit, up to the file."""
+        text = self.recipe.replace("{change}", change).replace("{target}", f'"{target}"')
+        return f'{text}save "{self.file}"' if not text else f'{text} | save "{self.file}"'
+
+
+NOTHING = Entry("bound", "doing nothing", "")
+CODEC = Entry("bound", "the truth through the VAE", "encode | decode", "truth")
+TEXT = Entry("bound", "text to image", "invert sdedit {target} strength=100%", "blank")
+BOUNDS = (NOTHING, CODEC, TEXT)
+
+
+def pair(inversion: str, editor: str, stages: str) -> Entry:
+    """An inversion with an editor."""
+    return Entry(inversion, editor, f"invert {inversion} {{change}}{stages}")
+
+
+def with_every_inversion(registry: Registry) -> list[Entry]:
+    """Every inversion with Prompt-to-Prompt, and with DiffEdit's mask and blend."""
+    return [pair(inversion, *editor) for inversion in registry.methods("invert") for editor in BASE.items()]
+
+
+def with_chosen_inversions(registry: Registry, inversions: Sequence[str]) -> list[Entry]:
+    """Every other editor with these inversions."""
+    return [pair(inversion, *editor) for inversion in inversions for editor in editors(registry).items()]
+
+
+def editors(registry: Registry) -> dict[str, str]:
+    """Every editor besides the two that each inversion gets, and what a recipe writes for it after the inversion."""
+    found = {card.name: text for card in registry.cards for text in _editing(card)}
+    return ALONE | {name: text for name, text in found.items() if name not in BASE}
+
+
+def _editing(card: StageCard) -> Iterator[str]:
+    """How a stage edits, if it is one that does."""
+    masked = any(port.type == "Mask" for port in card.ports)
+    match card.family:
+        case "attend":
+            yield f" | {card.name}"
+        case "guide" if not card.default:
+            yield f" | {card.name}"
+        case "mask" if not masked and card.takes(*PROMPTS):
+            yield f" | {card.name} | blend latent"
+        case "blend" if card.output == "Image":
+            yield f"{BASE[DIFFEDIT]} | {card.name}"
+        case "blend" if masked and not card.default:
+            yield f" | {DIFFEDIT} | {card.name}"
+        case "blend" if not masked:
+            yield f"{BASE[P2P]} | {card.name}"
+        case _:
+            return

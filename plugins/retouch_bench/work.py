@@ -1,0 +1,110 @@
+"""All pairs of an edit as one piece of work: what they share is done once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from retouch.graph.elaborate import check
+from retouch.graph.nodes import FromEngine, Graph, NodeId, Picture
+from retouch.graph.world import World
+from retouch.lang.diagnostics import Diagnostic
+from retouch.registry import Registry
+from retouch_bench.drawn import Drawn
+from retouch_bench.pairs import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all recipes of a run are read with."""
+
+    registry: Registry
+    model: str
+    steps: int
+    seed: int
+    pictures: Path  # where results go, a folder for each edit
+
+    def world(self, drawn: Drawn, picture: str) -> World:
+        """A drawing with its caption, and where its results go."""
+        source = {"source": drawn.source, "truth": drawn.truth, "blank": drawn.blank}[picture]
+        caption = {"source": drawn.edit.before.caption(), "truth": drawn.edit.after.caption(), "blank": ""}[picture]
+        out = self.pictures / drawn.edit.name
+        out.mkdir(parents=True, exist_ok=True)
+        return World(
+            self.registry,
+            out,
+            (Picture(source, 0, caption),),
+            {"steps": str(self.steps), "seed": str(self.seed)},
+            self.model,
+            out,
+            allowed=(out,),
+            force=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The graph of some entries on one picture of an edit, and the entries that the check refuses."""
+
+    drawn: Drawn
+    graph: Graph | None
+    entries: dict[Entry, NodeId]  # to the stage that saves its result
+    refused: dict[Entry, Diagnostic]
+
+    def key(self, entry: Entry) -> str:
+        """What the result of an entry depends on: stages, their sources, options, prompts, pictures, the model."""
+        assert self.graph is not None
+        part = self.graph.only(self.entries[entry])
+        stages = [
+            (
+                node.card.name,
+                _digest(Path(node.card.file)),
+                {name: value for name, value in node.options.items() if name != "path"},
+                [(port, edge.type, dict(edge.settings)) for port, edge in node.edges() if isinstance(edge, FromEngine)],
+            )
+            for node in part.nodes
+        ]
+        read = [_digest(path) for path in (self.drawn.source, self.drawn.truth)]
+        told = json.dumps([stages, read, part.model.digest], default=str, sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def works(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> Iterator[Work]:
+    """One piece of work for each picture that the entries begin with."""
+    for picture in dict.fromkeys(entry.picture for entry in entries):
+        yield read(drawn, [entry for entry in entries if entry.picture == picture], surroundings)
+
+
+def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> Work:
+    """The graph of entries that begin with the same picture; each is checked alone if they are wrong together."""
+    world = surroundings.world(drawn, entries[0].picture)
+    refused: dict[Entry, Diagnostic] = {}
+    graph, wrong = _graph(drawn, entries, world)
+    if wrong:
+        alone = {entry: _graph(drawn, [entry], world)[1] for entry in entries}
+        refused = {entry: error for entry, error in alone.items() if error}
+        entries = [entry for entry in entries if entry not in refused]
+        graph, wrong = _graph(drawn, entries, world) if entries else (None, None)
+        if wrong:
+            raise ValueError(f"entries that are right alone are wrong together: {wrong.message}")
+    return Work(drawn, graph, _results(graph, entries) if graph else {}, refused)
+
+
+def _graph(drawn: Drawn, entries: Sequence[Entry], world: World) -> tuple[Graph | None, Diagnostic | None]:
+    change, target = drawn.edit.change, drawn.edit.after.caption()
+    checked = check("\n".join(entry.flow(change, target) for entry in entries), world)
+    return (None, checked.errors[0]) if checked.errors else (checked.graphs[0], None)
+
+
+def _results(graph: Graph, entries: Sequence[Entry]) -> dict[Entry, NodeId]:
+    saved = {Path(node.options["path"]).name: node.id for node in graph.nodes if node.card.family == "save"}
+    return {entry: saved[entry.file] for entry in entries}
