@@ -21,6 +21,8 @@ def maybe(item):
 names = st.from_regex(r"[a-z][a-z0-9_]{0,6}", fullmatch=True).filter(lambda name: name not in RESERVED)
 words = names.map(s.Word)
 refs = names.map(s.Ref)
+dotted = st.builds("{}.{}".format, names, names)
+called = st.one_of(words, dotted.map(s.Word))  # methods and defs, which may be a plugin's or a library's
 texts = st.text(st.characters(exclude_categories=SURROGATES), max_size=12).map(s.Text)
 numbers = st.one_of(
     st.integers(-999, 9999).map(str),
@@ -28,9 +30,9 @@ numbers = st.one_of(
     st.integers(0, 100).map(lambda number: f"{number}%"),
 ).map(s.Number)
 sides = st.one_of(texts, refs)
-side_lists = lists(sides, 1).map(s.List)
+sides = st.one_of(sides, lists(sides, 1).map(s.List))
 changes = st.one_of(
-    st.builds(s.Replace, st.one_of(sides, side_lists), st.one_of(sides, side_lists), maybe(numbers)),
+    st.builds(s.Replace, sides, sides, maybe(numbers)),
     st.builds(s.Weigh, sides, numbers),
     st.builds(s.Add, sides, maybe(numbers)),
     st.builds(s.Remove, sides),
@@ -41,7 +43,7 @@ values = st.recursive(
     lambda inner: st.one_of(
         lists(inner).map(s.List),
         lists(inner, 2).map(s.Row),
-        st.builds(s.Call, words, lists(inner), st.just(())),
+        st.builds(s.Call, called, lists(inner), st.just(())),
     ),
     max_leaves=6,
 )
@@ -49,8 +51,9 @@ options = st.builds(s.Option, words, values)
 operands = st.one_of(
     st.just(()), texts.map(lambda text: (text,)), lists(texts, 1).map(lambda items: (s.List(items),)), lists(changes, 1)
 )
-stages = st.builds(s.Stage, words, lists(words), operands, lists(options))
-calls = st.builds(s.Call, words, lists(values), lists(options, 0, 2))
+stages = st.builds(s.Stage, words, lists(called), operands, lists(options))
+calls = st.builds(s.Call, called, lists(values), lists(options, 0, 2))
+seeds = st.builds(s.Option, st.just(s.Word("seed")), st.one_of(numbers, refs, lists(numbers, 1).map(s.List)))
 heads = st.one_of(stages, calls, lists(refs, 1).map(s.List))
 flows = st.builds(lambda head, rest: s.Flow((head, *rest)), heads, lists(st.one_of(stages, calls), 0, 4))
 statements = st.one_of(
@@ -58,6 +61,7 @@ statements = st.one_of(
     st.builds(s.Let, st.one_of(lists(words, 1, 1), lists(words, 2)), values),
     st.builds(s.Def, words, lists(st.builds(s.Param, words, maybe(values))), flows),
     lists(options, 1).map(s.Defaults),
+    seeds.map(lambda option: s.Defaults((option,))),
     st.builds(s.Binding, words, flows),
     flows,
 )

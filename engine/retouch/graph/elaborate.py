@@ -31,6 +31,7 @@ from retouch.lang.parse import parse
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
 
+HANGS_TOGETHER = ("RT301", "RT302", "RT304", "RT305", "RT307", "RT308")  # codes of what a lost stage would have mended
 PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
 
 
@@ -71,7 +72,7 @@ def _apart(report: Report, recipe: s.Recipe, found: list[Diagnostic]) -> Iterato
     bad = [node.span for node in s.walk(recipe.statements) if isinstance(node, s.Bad)]
     bad += [item.span for item in found]
     for item in report.sorted():
-        if found and item.code.startswith("RT3"):
+        if found and item.code in HANGS_TOGETHER:
             continue
         if item.source or item.span.file or not any(b.start <= item.span.end and item.span.start <= b.end for b in bad):
             yield item
@@ -256,8 +257,9 @@ def _check_lost(context: Context, nodes: tuple[Node, ...]) -> None:
     """A value that is replaced unread is an error; work that nothing needs is a warning."""
     needed = {node.id for node in nodes}
     lost = {lost.edge.id: lost for lost in context.lost}
+    read = {id_ for node in context.builder.nodes.values() for id_ in node.feeds()}
     for id_, node in context.builder.nodes.items():
-        if id_ in needed or node.put_in:
+        if id_ in needed or id_ in read or node.put_in:
             continue
         if id_ in lost:
             gone = lost[id_]
