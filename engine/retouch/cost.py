@@ -17,7 +17,9 @@ ENGINE = frozenset({"steps"})
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
 
-_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "int": int, "ceil": math.ceil}
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len,
+}  # fmt: skip
 _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
     ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv,
