@@ -13,12 +13,19 @@ from PIL import Image
 
 from retouch import registry
 from retouch.graph.world import World
-from retouch.models.errors import UnknownModel
+from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import Plugin
 from retouch.touches import Site
 
-PICTURES = ("cat.png", "dog.png", "a_mask.png", "mask.png", "images/cat.png", "images/boat.png", "photos/one.png")
-SWAPS = "def swap(a, b) = invert edict | attend p2p a->b | mask diffedit | blend latent\n"
+PICTURES = (
+    *("a.png", "c.png", "cat.png", "dog.png", "m.png", "mask.png", "a_mask.png", "x.png"),
+    *("images/boat.png", "images/cat.png", "photos/one.png", "photos/two.png"),
+)
+LIBRARIES = {
+    "swaps": "def swap(a, b) = invert edict | attend p2p a->b | mask diffedit | blend latent\n",
+    "more": "def swap(a, b) = invert null_text | attend p2p a->b\n",
+    "round": 'use "round.retouch"\ndef f() = invert ddim\n',
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ from typing import Annotated, Literal
 
 from retouch.api import (
     AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Trajectory, stage,
+    Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -89,10 +96,10 @@ async def edict(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedul
 async def edit_friendly(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule,
                         noise: NoiseSource, *, skip: Fraction = 0.36) -> Trajectory: ...
 
-@stage("attend", "p2p")
+@stage("attend", "p2p", touches=(Touch("self", "replace", "qk", until="self_replace"),))
 def p2p(edit: Edit, *, cross_replace: Fraction = 0.8, self_replace: Fraction = 0.4) -> AttentionControl: ...
 
-@stage("attend", "masactrl")
+@stage("attend", "masactrl", touches=(Touch("self", "replace", "kv", start="start"),))
 def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 50)] = 0.1) -> AttentionControl: ...
 
 @stage("guide", "cfg", default=True)
@@ -140,10 +147,12 @@ async def walk(trajectory: Trajectory, edit: Edit, negative: NegativePrompt, mod
 
 
 def find_model(name: str, revision: str | None) -> Any:
-    """Two models."""
-    if name not in ("storybook", "sd15"):
-        raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook, sd15")
-    return Model(name)
+    """Models that are there, one that is torn, and none of any other name."""
+    if name == "torn":
+        raise BrokenModel("it has no weights")
+    if name not in ("storybook", "sd15", "other"):
+        raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook, sd15, other")
+    return Model(name, space=(name,))
 
 
 @cache
@@ -153,7 +162,10 @@ def world() -> World:
     for name in PICTURES:
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 64)).save(folder / name)
-    (folder / "swaps.retouch").write_text(SWAPS)
+    Image.new("RGB", (2000, 40)).save(folder / "wide.png")
+    (folder / "torn.png").write_bytes(b"not a picture")
+    for name, text in LIBRARIES.items():
+        (folder / f"{name}.retouch").write_text(text)
     (folder / "lang_stages.py").write_text(STAGES)
     sys.path.append(str(folder))
     stages = registry.load([Plugin("lang", "lang_stages")])

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 from textwrap import fill, indent
 
 from retouch.lang.codes import CODES
 
 WIDTH = 100
+SHOWN = Path(__file__).with_name("codes") / "shown.txt"  # written by tests/lang/test_lang_shown.py
 
 
 def explain(code: str) -> str:
-    """The page of a code such as RT205: what it says, why it is so, an example and its mend."""
+    """The page of a code such as RT205: why it is so, an example, what is said about it, and its mend."""
     code = code.upper()
     if code not in CODES:
         raise ValueError(f"there is no code '{code}'; codes run from {min(CODES)} to {max(CODES)}")
     row = CODES[code]
     parts = [
         f"{row.severity}[{code}] {row.name}",
-        open_facts(row.message),
         fill(row.why, WIDTH),
-        headed("help", open_facts(row.help)),
         headed("wrong", row.example),
+        headed("says", shown()[code]),
         headed("right", row.mend),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def open_facts(template: str) -> str:
-    """A template with '…' for what is known only when it is reported; nothing if that is all of it."""
-    text = re.sub(r"\{[^{}]*\}", "…", template.replace("{{{", "{").replace("}}}", "}"))
-    return "" if text == "…" else text
+@cache
+def shown() -> dict[str, str]:
+    """What is said about the example of each code, or in a usual case where no recipe alone can show it."""
+    blocks = re.split(r"\n\n(?=\w+\[RT)", SHOWN.read_text("utf-8").strip())
+    return {block[block.index("[") + 1 : block.index("]")]: block for block in blocks}
 
 
 def headed(title: str, body: str) -> str:
     """A block of the page under its title, if there is anything to show."""
-    return f"{title}:\n{indent(body, '  ')}" if body else ""
+    return f"{title}:\n{indent(body, '  ', lambda line: True)}" if body else ""

@@ -148,6 +148,8 @@ NAMES = {
         "'{path}' uses itself: {chain}",
         "delete one of these 'use' lines",
         why="A library is read before the recipe that uses it, and in a circle no file comes first.",
+        example='use "round.retouch"\ninvert ddim',
+        mend='use "swaps.retouch"\ninvert ddim',
     ),
     "RT219": Code(
         "name-clash",
@@ -155,6 +157,8 @@ NAMES = {
         "give one a name: use {second} as other",
         why="'use' brings the defs of a file under their own names. With 'as' they are called through a name, "
         "such as other.swap.",
+        example='use "swaps.retouch"\nuse "more.retouch"\ninvert ddim',
+        mend='use "swaps.retouch"\nuse "more.retouch" as more\ninvert ddim | more.swap("a", "b")',
     ),
     "RT220": Code(
         "def-reaches-out",

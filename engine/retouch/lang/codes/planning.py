@@ -35,6 +35,8 @@ PLANNING = {
         "{mend}",
         why="Lists multiply, and a small recipe can ask for more work than anyone meant. Limits are checked "
         "before any work.",
+        example='open "wide.png" | invert ddim | save "o.png"',
+        mend='open "wide.png" size=64 | invert ddim | save "o.png"',
     ),
     "RT405": Code(
         "one-name",
@@ -118,6 +120,8 @@ PLANNING = {
         "save it elsewhere, or run with --force",
         why="A recipe is run again and again, so its own results may be replaced. A file from elsewhere may be the "
         "only one there is.",
+        example='open "cat.png" | invert ddim | save "dog.png"',
+        mend='open "cat.png" | invert ddim | save "dog-2.png"',
     ),
     "RT416": Code(
         "broken-model",
@@ -125,5 +129,7 @@ PLANNING = {
         "see 'retouch models'",
         why="A model is a folder in the layout of diffusers, with safetensors weights that fit their configs to the "
         "last key. One from the hub is fetched once, at a pinned revision.",
+        example='model "torn"\ninvert ddim',
+        mend='model "storybook"\ninvert ddim',
     ),
 }

@@ -30,20 +30,6 @@ PLUGINS = {
         why="The signature of a stage is what recipes are checked against. A list must always mean one thing: "
         "several values, or several runs.",
     ),
-    "RT905": Code(
-        "renamed",
-        "'{old}' is now called '{new}'",
-        "retouch upgrade",
-        why="The old name still works and means the same. It goes away in a later version.",
-        severity="warning",
-    ),
-    "RT906": Code(
-        "deprecated",
-        "'{stage}' goes away in version {version}",
-        "{mend}",
-        why="There is a better way by now. The stage works unchanged until that version.",
-        severity="warning",
-    ),
     "RT907": Code(
         "experimental",
         "'{stage}' is experimental",

@@ -26,6 +26,8 @@ RUNNING = {
         "'{path}' is not an image that can be read: {what}",
         "convert it to PNG",
         why="The file exists, but it is damaged or of a kind that the image library does not know.",
+        example='open "torn.png" | invert ddim | save "o.png"',
+        mend='open "cat.png" | invert ddim | save "o.png"',
     ),
     "RT505": Code(
         "not-finite",
@@ -33,12 +35,6 @@ RUNNING = {
         "use float32",
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
         "the usual cause.",
-    ),
-    "RT506": Code(
-        "cancelled",
-        "stopped at step {step}",
-        "'retouch run' again goes on from there",
-        why="The run was interrupted. Finished stages are kept, so the same command goes on after them.",
     ),
     "RT507": Code(
         "not-written",

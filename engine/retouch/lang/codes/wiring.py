@@ -26,6 +26,8 @@ WIRING = {
         "sample and decode first, or use one model",
         why="Latents and text embeddings mean something only to the model that made them. Pixels are what "
         "models have in common.",
+        example='invert ddim | model "other" | sample',
+        mend='invert ddim | model "storybook" | sample',
     ),
     "RT304": Code(
         "flow-lacks-type",
@@ -75,6 +77,8 @@ WIRING = {
         "the alternatives of 'first' make different things: {what}",
         "let each end with the same kind of value",
         why="What follows 'first' must work whichever alternative was taken, so all of them make the same types.",
+        example='def a() = invert ddim\ndef b() = mask file "m.png"\nfirst(a(), b()) | sample',
+        mend="def a() = invert ddim\ndef b() = invert null_text\nfirst(a(), b()) | sample",
     ),
     "RT310": Code(
         "two-writers",

@@ -1,0 +1,101 @@
+"""What `explain` shows is what a check says: every code has its example, and the words are the real ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lang.stages import world
+
+from retouch.graph.elaborate import check
+from retouch.lang.codes import CODES
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.explain import SHOWN, explain, shown
+from retouch.lang.parse import parse
+from retouch.lang.syntax import NOWHERE
+
+ROOT = Path(__file__).parents[2]
+
+# Codes that no recipe alone can show: what is said in a usual case.
+USUAL = {
+    "RT123": {"what": "it is UTF-16"},
+    "RT409": {"path": "dog.png"},
+    "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
+    "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
+    "RT503": {"what": "one row of 'sample walk'"},
+    "RT505": {"stage": "sample walk"},
+    "RT507": {"path": "out/dog.png", "what": "no space left on device"},
+    "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
+    "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
+    "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},
+    "RT904": {"stage": "invert mine", "what": "the option 'steps' takes a number or a list"},
+    "RT907": {"stage": "blend local"},
+}
+
+
+def said(code: str) -> str:
+    """What is said about the example of a code, with the file's folder left out."""
+    row = CODES[code]
+    if code in USUAL:
+        report = Report()
+        report.add(code, NOWHERE, **USUAL[code])
+        (item,) = report.items
+        return f"{item.severity}[{code}]: {item.message}\n = help: {item.help}"
+    item = found(code, row.example)[0]
+    return item.render(row.example).replace(str(world().folder), "…")
+
+
+def found(code: str, text: str) -> list[Diagnostic]:
+    """What a check says of this code. One is about the command line, which then names no picture."""
+    around = replace(world(), pictures=()) if code == "RT408" else world()
+    return [item for item in check(text, around).diagnostics if item.code == code]
+
+
+def page() -> str:
+    """The whole file."""
+    return "\n\n".join(map(said, CODES)) + "\n"
+
+
+def test_what_explain_shows_is_what_is_said():
+    """After a change that is meant: `PYTHONPATH=tests python tests/lang/test_lang_shown.py`, and read what changed."""
+    assert SHOWN.read_text("utf-8") == page()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_has_an_example_with_a_mend_or_a_usual_case(code):
+    """Each code once; the example triggers it, and the mend does not."""
+    row = CODES[code]
+    assert bool(row.example) == bool(row.mend) != (code in USUAL)
+    if row.example:
+        assert found(code, row.example)
+        assert not parse(row.mend)[1]
+        assert code.startswith("RT1") or not check(row.mend, world()).errors
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_page_shows_the_real_words(code):
+    """Nothing is left open in it."""
+    text = explain(code)
+    assert shown()[code].splitlines()[0] in text
+    assert "{" not in text.replace("{name}", "").replace("{nmae}", "") or code == "RT406"
+
+
+def test_every_code_is_raised_somewhere_and_every_code_that_is_raised_is_registered():
+    """No row is dead, and none is missing."""
+    sources = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    code = [path for path in sources if path.parent.name != "codes"]
+    raised = set(re.findall(r'"(RT\d{3})"', "\n".join(path.read_text("utf-8") for path in code)))
+    assert raised - CODES.keys() == set()
+    assert CODES.keys() - raised == set()
+
+
+def test_every_code_has_a_test():
+    """Each is named in a test, or is raised by its example here."""
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    assert {code for code in USUAL if code not in tests} == set()
+
+
+if __name__ == "__main__":
+    SHOWN.write_text(page(), "utf-8")

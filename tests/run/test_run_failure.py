@@ -1,0 +1,50 @@
+"""Whatever goes wrong in a stage is a diagnostic at the stage's place, in words that say what to do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from lang.stages import world
+
+from retouch.graph.elaborate import check
+from retouch.models.errors import BrokenModel
+from retouch.pictures import Unreadable, Unwritable
+from retouch.requirement import Unmet
+from retouch.run.failure import NotFinite, check_finite, diagnose
+
+RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'
+FAILURES = {
+    "RT501": (IndexError("index 64 is out of bounds"), "'invert ddim' failed: index 64 is out of bounds"),
+    "RT503": (torch.OutOfMemoryError(), "'invert ddim' does not fit in memory"),
+    "RT504": (Unreadable("it ends early"), "is not an image that can be read: it ends early"),
+    "RT505": (NotFinite(), "'invert ddim' made values that are not finite"),
+    "RT507": (Unwritable("no space left"), "could not be written: no space left"),
+    "RT416": (BrokenModel("it has no weights"), "cannot be used: it has no weights"),
+}
+
+
+@pytest.mark.parametrize("code", FAILURES)
+def test_a_failure_is_a_diagnostic_at_the_stage(code):
+    """One code for each kind; the place is the stage's."""
+    error, said = FAILURES[code]
+    (graph,) = check(RECIPE, world()).graphs
+    node = next(node for node in graph.nodes if node.card.name == "invert ddim")
+    found = diagnose(node, error, "storybook")
+    assert found.code == code
+    assert said in found.message
+    assert RECIPE[found.span.start : found.span.end] == 'invert ddim "cat"->"dog"'
+
+
+def test_an_unmet_requirement_says_both_figures():
+    """What was measured, and what was asked for."""
+    (graph,) = check(RECIPE, world()).graphs
+    found = diagnose(graph.nodes[0], Unmet("psnr", "24.1", "at least 28"))
+    assert (found.code, found.message) == ("RT502", "'psnr' is 24.1, and at least 28 was required")
+
+
+def test_values_that_are_not_finite_are_found_wherever_they_are():
+    """In a tensor, and in a tensor inside of a value."""
+    assert check_finite(torch.ones(2)) is not None
+    for value in (torch.tensor([1.0, torch.nan]), torch.tensor([torch.inf])):
+        with pytest.raises(NotFinite):
+            check_finite(value)
