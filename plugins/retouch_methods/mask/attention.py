@@ -37,7 +37,7 @@ async def attention(
     *,
     words: tuple[str, ...],
     levels: Annotated[int, Range(1, 1000)] = 10,
-    threshold: Annotated[float, Range(0, 1)] = 0.5,
+    threshold: Annotated[float, Range(0, 1)] = 0.3,
     coarsest: Annotated[int, Range(1, 64)] = 4,
 ) -> Mask:
     """Edit where the network looks for words of the caption, in noised copies of the picture.
