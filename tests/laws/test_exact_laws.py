@@ -39,8 +39,7 @@ def own_guidance(name, scale):
     return {} if name == "edict" else {"source_guidance": scale}
 
 
-@pytest.mark.parametrize("scale", [1.0, SCALE])
-@pytest.mark.parametrize("steps", [10, 50])
+@pytest.mark.parametrize(("steps", "scale"), [(10, 1.0), (50, SCALE)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", EXACT)
 def test_nothing_to_change_gives_the_source_back_on_the_analytic_model(name, dtype, steps, scale):
@@ -233,7 +232,7 @@ class TestFixedPoint:
         assert torch.allclose(one.states, other.states, atol=1e-12)
 
     def test_solved_without_guidance_it_drifts_under_guidance(self):
-        world = gaussian_world(steps=50, apart=0.1)
-        options = {"iterations": 20, "tolerance": 10.0}
+        world = gaussian_world(steps=20, apart=0.1)
+        options = {"iterations": 10, "tolerance": 10.0}
         plain = laws.replay_law(fixed_point, replace(world, guidance=unguided), **options)
         assert laws.replay_law(fixed_point, replace(world, guidance=cfg(guidance=7.5)), **options) > 1e3 * plain
