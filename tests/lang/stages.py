@@ -18,7 +18,7 @@ from retouch.plugins import Plugin
 from retouch.touches import Site
 
 PICTURES = (
-    *("a.png", "c.png", "cat.png", "dog.png", "m.png", "mask.png", "a_mask.png", "x.png"),
+    *("c.png", "cat.png", "dog.png", "m.png", "mask.png", "a_mask.png", "x.png"),
     *("images/boat.png", "images/cat.png", "photos/one.png", "photos/two.png"),
 )
 LIBRARIES = {

@@ -74,6 +74,11 @@ def test_what_the_strict_grammar_refuses_is_never_without_an_error(source):
             raise AssertionError(source) from refused
 
 
+def test_a_quote_is_never_tried_behind_a_backslash():
+    """Found by soaking: there it would not be one."""
+    check('pen "cat.png" caption="a \\"|a"\\" \\u00e9 \\\\ tab\\t" | invert ddim "cat"->"dog"\n')
+
+
 HOSTILE = {
     "open brackets": "(" * 10_000,
     "nested lists": "let y = [" + ", ".join(["[[[[1]]]]"] * 900) + "]\n",

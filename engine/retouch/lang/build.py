@@ -123,7 +123,7 @@ class Builder:
     def args(self, meta, kids):
         return kids
 
-    def option(self, meta, kids):
+    def option(self, meta, kids) -> Any:
         name, value = kids
         return s.Option(self.word(name), value, span=at(meta))
 

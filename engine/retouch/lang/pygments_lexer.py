@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pygments.lexer import RegexLexer, bygroups
@@ -34,9 +35,9 @@ class RetouchLexer(RegexLexer):
     """The classes of `retouch.lang.highlight`, as tokens."""
 
     name = "Retouch"
-    aliases: ClassVar[list[str]] = ["retouch"]
-    filenames: ClassVar[list[str]] = ["*.retouch"]
-    mimetypes: ClassVar[list[str]] = ["text/x-retouch"]
+    aliases: ClassVar[Sequence[str]] = ["retouch"]
+    filenames: ClassVar[Sequence[str]] = ["*.retouch"]
+    mimetypes: ClassVar[Sequence[str]] = ["text/x-retouch"]
     tokens: ClassVar[dict[str, list[tuple[Any, ...]]]] = {
         state: [*map(_entry, found), (r"\s+", Whitespace)] for state, found in rules().items()
     }

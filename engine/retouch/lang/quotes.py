@@ -59,6 +59,8 @@ class Quotes:
         before, after = context(line)
         for place in [found.start() for found in EDGE.finditer(line[:length])][:LIMIT_PLACES]:
             mended = f'{line[:place]}"{line[place:]}'
+            if place not in quotes_of(mended):
+                continue  # behind a backslash it would be part of a text
             try:
                 tree = tables.strict().parse(f"{before}{mended}{after}\n")
             except UnexpectedInput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lark import Token
 
@@ -108,7 +108,7 @@ class SlipBuilder(Builder):
             mend = quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value"
             self.report.add("RT110", s.Span(start, end), what=f"'{text}'", mend=mend)
 
-    def option(self, meta, kids):
+    def option(self, meta, kids) -> Any:
         name, *slip, value = kids
         if slip and isinstance(value, s.Ref) and value.name != name and self.made.issuperset((name, value.name)):
             self.report.add("RT106", span_of(slip[0]))

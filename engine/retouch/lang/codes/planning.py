@@ -112,7 +112,7 @@ PLANNING = {
         "download '{path}' first",
         why="What lies behind an address may change or vanish, and a recipe should do the same thing tomorrow.",
         example='open "https://x.org/a.png" | invert ddim "cat"->"dog"',
-        mend='open "a.png" | invert ddim "cat"->"dog"',
+        mend='open "x.png" | invert ddim "cat"->"dog"',
     ),
     "RT415": Code(
         "not-ours",
