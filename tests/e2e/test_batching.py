@@ -93,7 +93,7 @@ def _through_executor(latents, texts, schedule, model: Denoiser):
 
     async def edited(x):
         start = Latents(x, Canvas(64, 64, 4))
-        path = await ddim(start, source, model, schedule)
+        path = await ddim(start, source, negative, model, schedule)
         return (await sample(path, start, edit, model, guide)).data
 
     tasks = [Task(lambda x=x: edited(x)) for x in latents]

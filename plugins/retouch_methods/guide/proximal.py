@@ -20,8 +20,8 @@ def proximal(
     quantile: Annotated[float, Range(0, 1)] = 0.7,
     over: Literal["row", "pair"] = "row",
     pull: Annotated[float, Range(0, 1)] = 0.0,
-    pull_below: Annotated[int, Range(0, 1000)] = 400,
-    dilate: Annotated[int, Range(0, 64)] = 1,
+    pull_below: Annotated[int, Range(0, 1000, "timesteps")] = 400,
+    dilate: Annotated[int, Range(0, 64, "cells")] = 1,
 ) -> Guidance:
     """Guide only where the two prompts disagree the most, so that the rest of the picture is left alone.
 
@@ -30,7 +30,7 @@ def proximal(
 
     guidance: scale of what is left of the difference; 0 is the negative prompt alone.
     norm: "l0" drops differences below the threshold and keeps the others whole; "l1" lowers them all by it, which the
-        authors' code calls l0; "l1_official" lowers them twice, as what it calls l1, which turns small ones around.
+        authors' code calls l0; "l1_official" lowers them twice, as what it calls l1, which turns small falls to rises.
     quantile: share of a prediction's values that lies below the threshold.
     over: "row" takes the quantile of this prediction; "pair" counts an unedited row of zeros beside it, as the
         authors' batch of source and target does.
@@ -43,7 +43,8 @@ def proximal(
         pred = await together(uncond=model(x, level, negative, role="uncond"), cond=model(x, level, prompt))
         delta = pred["cond"].eps - pred["uncond"].eps
         beside = torch.zeros_like(delta) if over == "pair" else delta[:0]
-        threshold = torch.quantile(torch.cat((delta, beside)).abs().flatten().float(), quantile).to(delta)
+        sizes = torch.cat((delta, beside)).abs().flatten().to(torch.promote_types(delta.dtype, torch.float32))
+        threshold = torch.quantile(sizes, quantile).to(delta)
         kept = shrunk(delta, threshold, norm)
         guided = level.seen_as(x, pred["uncond"].eps + guidance * kept)
         if not pull or level.timestep >= pull_below:
@@ -60,4 +61,7 @@ def shrunk(delta: Tensor, threshold: Tensor, norm: str) -> Tensor:
     if norm == "l0":
         return torch.where(delta.abs() > threshold, delta, torch.zeros_like(delta))
     once = delta - delta.clamp(-threshold, threshold)
-    return once - threshold * once.sign() if norm == "l1_official" else once
+    if norm == "l1":
+        return once
+    twice = torch.where(once > 0, once - threshold, once)
+    return torch.where(twice < 0, twice + threshold, twice)

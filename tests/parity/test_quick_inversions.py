@@ -1,0 +1,264 @@
+"""SDEdit, negative-prompt, PnP and Direct Inversion, and proximal guidance, beside naive loops and diffusers."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from parity.test_exact_inversions import Given, drawn, eps_of, grid, moments, tiny_pipeline, tiny_pipeline_world, walked
+
+from retouch.api import NegativePrompt
+from retouch.run.executor import run
+from retouch.testing.worlds import tiny_world
+from retouch_methods.guide.cfg import cfg
+from retouch_methods.guide.proximal import proximal
+from retouch_methods.invert.ddim import ddim
+from retouch_methods.invert.direct import direct
+from retouch_methods.invert.negative_prompt import negative_prompt
+from retouch_methods.invert.null_text import null_text
+from retouch_methods.invert.pnp_inversion import pnp_inversion
+from retouch_methods.invert.sdedit import sdedit
+
+STEPS, SCALE = 4, 3.0
+WORLDS = [("epsilon", torch.float32), ("v_prediction", torch.float64)]
+worlds = pytest.mark.parametrize(("kind", "dtype"), WORLDS)
+
+
+def guided_world(kind, dtype, scale=SCALE):
+    return replace(tiny_world(kind, steps=STEPS, dtype=dtype), guidance=cfg(guidance=scale))
+
+
+def same(mine, wanted, dtype):
+    """To 1e-5 relative in float32, to 1e-10 in float64."""
+    assert (mine - wanted).norm() <= (1e-5 if dtype == torch.float32 else 1e-10) * wanted.norm()
+
+
+def down(x, eps, high, low):
+    """DDIM's step, from high to low."""
+    return low[0] * (x - high[1] * eps) / high[0] + low[1] * eps
+
+
+def pivot(world, kind, guidance=1.0):
+    """DDIM's latents in the target-time convention, noisiest first, read at the level whose time is told."""
+    path, edit = [world.latents.data], world.edit
+    for low, high in pairwise(grid(world)):
+        path.append(
+            down(path[-1], eps_of(world, kind, path[-1], high, edit.source, guidance, edit.negative), low, high)
+        )
+    return path[::-1]
+
+
+class TestGuidedDdim:
+    """DDIM inversion under guidance, which PnPInversion's ablation has and MasaCtrl's demo."""
+
+    @worlds
+    def test_its_latents_are_those_of_a_naive_loop(self, kind, dtype):
+        world = guided_world(kind, dtype, 7.5)
+        (made,) = run(world.call(ddim, source_guidance=2.5))
+        with torch.no_grad():
+            same(made.states[:, 0], torch.stack(pivot(world, kind, 2.5)), dtype)
+
+
+class TestNegativePrompt:
+    """Miyake et al. 2023."""
+
+    @worlds
+    @pytest.mark.parametrize("interpolation", [0.0, 0.3])
+    def test_the_edit_is_that_of_a_naive_loop(self, kind, dtype, interpolation):
+        world = guided_world(kind, dtype)
+        source, empty = world.edit.source.embeds.double().numpy(), world.edit.negative.embeds.double().numpy()
+        angle = math.acos((source * empty).sum() / np.linalg.norm(source) / np.linalg.norm(empty))
+        arc = (math.sin((1 - interpolation) * angle) * source + math.sin(interpolation * angle) * empty) / math.sin(
+            angle
+        )
+        away = NegativePrompt("", torch.from_numpy(arc).to(dtype))
+        (made,) = run(world.call(negative_prompt, interpolation=interpolation))
+        with torch.no_grad():
+            x, levels = pivot(world, kind)[0], grid(world)[::-1]
+            for mine, (high, low) in zip(walked(world, made), pairwise(levels), strict=True):
+                x = down(x, eps_of(world, kind, x, high, world.edit.target, SCALE, away), high, low)
+                same(mine, x, dtype)
+
+
+class TestProximal:
+    """Han et al. 2023, after negative-prompt inversion."""
+
+    QUANTILE, BELOW = 0.7, 600
+
+    def naive(self, world, kind, norm, over, pull):
+        """The authors' step on source and target; the source's row is not guided, as its two prompts are one."""
+        edit, x0 = world.edit, world.latents.data
+        start, levels = pivot(world, kind)[0], grid(world)[::-1]
+        x, path = torch.stack((start, start)), []
+        for high, low in pairwise(levels):
+            uncond = torch.stack([eps_of(world, kind, row, high, edit.source) for row in x])
+            cond = torch.stack(
+                [eps_of(world, kind, row, high, p) for row, p in zip(x, (edit.source, edit.target), strict=True)]
+            )
+            delta = cond - uncond
+            t = (delta if over == "pair" else delta[1:]).abs().quantile(self.QUANTILE)
+            if norm == "l0":
+                delta = delta * (delta.abs() > t)
+                edited = delta != 0
+            else:
+                delta = delta - delta.clamp(-t, t)
+                if norm == "l1_official":
+                    delta = torch.where(delta > 0, delta - t, delta)
+                    delta = torch.where(delta < 0, delta + t, delta)
+                edited = delta.abs() > t
+            eps = uncond + SCALE * delta
+            clean = (x - high[1] * eps) / high[0]
+            if high[2] < self.BELOW:
+                grown = torch.nn.functional.max_pool2d(edited.to(x), 3, 1, 1)
+                clean = clean - pull * (clean - x0) * (1 - grown)
+            x = low[0] * clean + low[1] * eps
+            path.append(x[1])
+        return path
+
+    @pytest.mark.parametrize("norm", ["l0", "l1", "l1_official"])
+    @pytest.mark.parametrize(("over", "pull"), [("row", 0.0), ("pair", 0.0), ("pair", 0.7)])
+    def test_every_latent_is_that_of_the_authors_step(self, norm, over, pull):
+        world = guided_world("epsilon", torch.float64)
+        options = {"norm": norm, "over": over, "pull": pull, "quantile": self.QUANTILE, "pull_below": self.BELOW}
+        world = replace(world, guidance=proximal(world.latents, guidance=SCALE, **options))
+        (made,) = run(world.call(negative_prompt))
+        with torch.no_grad():
+            wanted = self.naive(world, "epsilon", norm, over, pull)
+        for mine, other in zip(walked(world, made), wanted, strict=True):
+            same(mine, other, torch.float64)
+
+    def test_with_no_threshold_and_no_pull_it_is_plain_guidance(self):
+        world = guided_world("epsilon", torch.float64)
+        (made,) = run(world.call(ddim))
+        plain = walked(world, made)[-1]
+        soft = replace(world, guidance=proximal(world.latents, guidance=SCALE, quantile=0.0, norm="l0"))
+        assert (walked(soft, made)[-1] - plain).norm() <= 1e-3 * plain.norm()  # the least of all values is dropped
+
+
+class TestPnpInversion:
+    """Ju et al. 2023, with the offsets of the authors' code."""
+
+    @worlds
+    @pytest.mark.parametrize(("scale", "every"), [(1.0, 1), (0.4, 1), (1.0, 2)])
+    @pytest.mark.parametrize("edited", ["free", "offset"])
+    def test_both_rows_are_those_of_the_authors_loop(self, kind, dtype, scale, every, edited):
+        world = guided_world(kind, dtype)
+        edit, levels = world.edit, grid(world)[::-1]
+        (made,) = run(world.call(pnp_inversion, scale=scale, every=every, edited=edited))
+        with torch.no_grad():
+            goals = pivot(world, kind)
+            x = y = goals[0]
+            rows = zip(made.states[1:, 0], walked(world, made), pairwise(levels), goals[1:], strict=True)
+            for i, (source, target, (high, low), goal) in enumerate(rows):
+                x = down(x, eps_of(world, kind, x, high, edit.source, SCALE, edit.negative), high, low)
+                y = down(y, eps_of(world, kind, y, high, edit.target, SCALE, edit.negative), high, low)
+                offset = scale * (goal - x) if i % every == 0 else torch.zeros_like(x)
+                x, y = x + offset, y + (offset if edited == "offset" else 0)
+                same(source, x, dtype)
+                same(target, y, dtype)
+
+
+class TestDirect:
+    """Elarabawy et al. 2022."""
+
+    @worlds
+    @pytest.mark.parametrize("noise", ["end", "step"])
+    @pytest.mark.parametrize("up", ["even", "official"])
+    def test_walk_noises_and_edit_are_those_of_a_naive_loop(self, kind, dtype, noise, up):
+        world = guided_world(kind, dtype)
+        edit, levels, share, first = world.edit, grid(world), 0.6, 3
+        (made,) = run(world.call(direct, share=share, injected=first, noise=noise, grid=up))
+        # The authors' code begins at the first noisy level, and its last step leads nowhere.
+        way = levels if up == "even" else [*levels[1:], levels[-1]]
+        with torch.no_grad():
+            x, noises = world.latents.data, []
+            for low, high in pairwise(way):
+                noises.append(eps_of(world, kind, x, low, edit.negative))
+                x = down(x, noises[-1], low, high)
+            same(made.states[0, 0], x, dtype)
+            end = x
+            for i, (mine, (high, low)) in enumerate(zip(walked(world, made), pairwise(levels[::-1]), strict=True)):
+                eps = eps_of(world, kind, x, high, edit.target, SCALE, edit.negative)
+                if i < first:
+                    eps = eps + share * ((end if noise == "end" else noises[STEPS - i - 1]) - eps)
+                x = down(x, eps, high, low)
+                same(mine, x, dtype)
+
+    def test_words_of_the_source_make_it_the_source_convention_of_ddim(self):
+        world = tiny_world(steps=STEPS)
+        one, two = run(world.call(direct, words="source"), world.call(ddim, convention="source"))
+        same(one.states, two.states, torch.float32)
+
+
+class TestSdedit:
+    """Meng et al. 2021, as Stable Diffusion's image-to-image has it."""
+
+    @pytest.mark.parametrize(("scale", "kept"), [(3.0, 6), (7.5, 10)])
+    def test_the_edit_is_that_of_diffusers_image_to_image(self, scale, kept):
+        from diffusers import StableDiffusionImg2ImgPipeline
+
+        steps, pipe, seen = 10, tiny_pipeline(), []
+        world = tiny_pipeline_world(pipe, steps, "a white cat", "a black dog")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            there = StableDiffusionImg2ImgPipeline(
+                pipe.vae, pipe.text_encoder, pipe.tokenizer, pipe.unet, pipe.scheduler, None, None, None, False
+            )
+            there.set_progress_bar_config(disable=True)
+            there(
+                prompt="a black dog",
+                image=world.latents.data[None],
+                strength=kept / steps,
+                num_inference_steps=steps,
+                guidance_scale=scale,
+                generator=torch.Generator().manual_seed(1),
+                output_type="latent",
+                callback_on_step_end=lambda pipe, i, t, told: (seen.append(told["latents"][0]), told)[1],
+            )
+        assert len(seen) == kept
+        noise = Given(torch.cat((drawn(1), torch.zeros(2 * kept - 1, 4, 8, 8))))
+        (made,) = run(world.call(sdedit, noise=noise, strength=kept / steps))
+        for mine, wanted in zip(walked(replace(world, guidance=cfg(guidance=scale)), made), seen, strict=True):
+            same(mine, wanted, torch.float32)
+
+    @worlds
+    @pytest.mark.parametrize("eta", [0.5, 1.0])
+    def test_the_stochastic_edit_is_a_naive_ancestral_loop(self, kind, dtype, eta):
+        kept = 3
+        world = guided_world(kind, dtype)
+        draws, levels = drawn(2 * kept).to(dtype), grid(world, kept)[::-1]
+        (made,) = run(world.call(sdedit, noise=Given(draws), strength=kept / STEPS, eta=eta))
+        with torch.no_grad():
+            x = levels[0][0] * world.latents.data + levels[0][1] * draws[0]
+            for mine, z, (high, low) in zip(walked(world, made), draws[kept:], pairwise(levels), strict=True):
+                eps = eps_of(world, kind, x, high, world.edit.target, SCALE, world.edit.negative)
+                new, old = moments(low, high, eta)
+                x = low[0] * (x - high[1] * eps) / high[0] + old * eps + new * z
+                same(mine, x, dtype)
+
+    @pytest.mark.parametrize("draws", ["one", "each"])
+    def test_what_a_blend_keeps_is_the_source_noised_to_each_level(self, draws):
+        world, given = tiny_world(steps=STEPS), drawn(2 * STEPS)
+        (made,) = run(world.call(sdedit, noise=Given(given), strength=1.0, draws=draws))
+        for i, (state, (alpha, sigma, _)) in enumerate(zip(made.states[:-1, 0], grid(world)[:0:-1], strict=True)):
+            wanted = alpha * world.latents.data + sigma * given[i if draws == "each" else 0]
+            same(state, wanted, torch.float32)
+
+
+class TestNullText:
+    """What the authors' code adds to the paper's algorithm."""
+
+    def test_without_the_growing_threshold_every_inner_step_is_taken(self):
+        world = guided_world("epsilon", torch.float64)
+        world.model.core.unet.conv_out.weight.data.mul_(0.01)  # so that a threshold is soon met
+        ends = {}
+        for growth in (0.0, 1.0):
+            (made,) = run(world.call(null_text, inner_steps=3, stop=0.0, stop_growth=growth))
+            ends[growth] = torch.stack([prompt.embeds for prompt in made.rule.negatives])
+        assert torch.equal(ends[0.0][0], ends[1.0][0])
+        assert not torch.allclose(ends[0.0][1:], ends[1.0][1:], atol=1e-6)
