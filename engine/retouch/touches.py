@@ -23,10 +23,14 @@ _MADE_OF: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The closed interval that an option's number lies in: `Annotated[float, Range(0, 1)]`."""
+    """The closed interval that an option's number lies in: `Annotated[float, Range(0, 1)]`.
+
+    unit: what it counts, such as "pixels"; numbers from 0 to 1 are fractions unless they say otherwise
+    """
 
     low: float
     high: float
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import cast
 
 from retouch.cards.card import Kind, Port
@@ -36,7 +37,7 @@ def read_kind(annotation: ast.expr, names: Names) -> Kind:
     node, optional = _without_none(plain(annotation, names))
     item = _tuple_item(node, names)
     kind = _scalar(plain(item or node, names), names)
-    return Kind(kind.type, kind.low, kind.high, kind.choices, item is not None, optional)
+    return replace(kind, many=item is not None, optional=optional)
 
 
 def plain(node: ast.expr, names: Names) -> ast.expr:
@@ -75,7 +76,9 @@ def _scalar(node: ast.expr, names: Names) -> Kind:
         case ast.Subscript(value=value, slice=ast.Tuple(elts=[base, bound])) if names.path(value).endswith("Annotated"):
             span = names.literal(bound)
             if isinstance(span, Range):
-                return Kind(_scalar(plain(base, names), names).type, span.low, span.high)
+                type_ = _scalar(plain(base, names), names).type
+                share = "fraction" if (type_, span.low, span.high) == ("float", 0, 1) else ""
+                return Kind(type_, span.low, span.high, unit=span.unit or share)
         case _:
             pass
     raise NotStatic(node, f"'{ast.unparse(node)}' is not a type of option: int, float, bool, str, Literal, Annotated")

@@ -36,6 +36,7 @@ class Kind:
     choices: tuple[str | int | float, ...] = ()
     many: bool = False  # takes a list, never a single value
     optional: bool = False
+    unit: str = ""
 
     def __str__(self) -> str:
         noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "a text"}[self.type]

@@ -60,7 +60,8 @@ def _is_option(line: str, card: StageCard) -> bool:
 
 def _option(option: Option) -> str:
     default = "required" if option.required else f"{option.default!r}"
-    bounds = f" from {option.kind.low:g} to {option.kind.high:g}" if option.kind.high is not None else ""
+    unit = f" {option.kind.unit}" if option.kind.unit not in ("", "fraction") else ""
+    bounds = f" from {option.kind.low:g} to {option.kind.high:g}{unit}" if option.kind.high is not None else ""
     return f"{option.name}={default}: {option.kind}{bounds}{'. ' + option.doc if option.doc else ''}"
 
 
@@ -90,6 +91,7 @@ def _option_data(option: Option) -> dict[str, Any]:
         "required": option.required,
         "low": kind.low,
         "high": kind.high,
+        "unit": kind.unit or None,
         "choices": list(kind.choices),
         "list": kind.many,
         "doc": option.doc,

@@ -15,7 +15,7 @@ SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource"}
 PICTURE = frozenset({"Image", "Latents"})
 
 # Options that belong to the turn, and the ports that make a stage accept them.
-STEPS = Option("steps", "steps", Kind("int", 1, 1000), 50)
+STEPS = Option("steps", "steps", Kind("int", 1, 1000, unit="steps"), 50)
 GUIDANCE = Option("guidance", "guidance", Kind("float", 0, 100), 7.5)
 NEGATIVE = Option("negative", "negative", Kind("text"), "")
 SEED = Option("seed", "seed", Kind("int", 0, 2**32 - 1), 0)

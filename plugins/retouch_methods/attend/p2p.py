@@ -29,7 +29,7 @@ def p2p(
     words: tuple[str, ...] = (),
     word_replace: Annotated[float, Range(0, 1)] = 0.0,
     align: Literal["auto", "replace", "refine", "replace_official"] = "auto",
-    self_tokens: Annotated[int, Range(1, 65536)] = 1024,
+    self_tokens: Annotated[int, Range(1, 65536, "tokens")] = 1024,
 ):
     """Keep the source's layout: let the target attend as the source does, for the first part of the walk.
 

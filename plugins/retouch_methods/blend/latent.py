@@ -16,7 +16,7 @@ def latent(
     mask: Mask,
     latents: Latents,
     *,
-    shrink: Annotated[int, Range(0, 32)] = 0,
+    shrink: Annotated[int, Range(0, 32, "cells")] = 0,
     level: Literal["reached", "one_late"] = "reached",
 ) -> Blend:
     """After each step, put the source back outside the mask, at the noise level that the step has reached.

@@ -23,7 +23,7 @@ def local(
     keep: tuple[str, ...] = (),
     threshold: Annotated[float, Range(0, 1)] = 0.3,
     start: Annotated[float, Range(0, 1)] = 0.2,
-    side: Annotated[int, Range(1, 1024)] = 16,
+    side: Annotated[int, Range(1, 1024, "tokens")] = 16,
 ) -> Blend:
     """Keep the source wherever neither branch attends to the words that change, while the edit takes shape.
 

@@ -21,7 +21,7 @@ def pixel(
     source: SourceImage,
     mask: Mask,
     *,
-    feather: Annotated[int, Range(0, 512)] = 0,
+    feather: Annotated[int, Range(0, 512, "pixels")] = 0,
     seam: Literal["paste", "poisson"] = "paste",
 ) -> Image:
     """Take every pixel outside the mask from the source: not one byte changes there.

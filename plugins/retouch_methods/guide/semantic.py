@@ -38,8 +38,8 @@ async def semantic(
     remove: tuple[str, ...] = (),
     quantile: Annotated[float, Range(0, 1)] = 0.9,
     mask: Literal["both", "attention", "noise", "none"] = "both",
-    scale: Annotated[int, Range(1, 64)] = 4,
-    early: Annotated[int, Range(0, 1000)] = 800,
+    scale: Annotated[int, Range(1, 64, "cells")] = 4,
+    early: Annotated[int, Range(0, 1000, "timesteps")] = 800,
     start: Annotated[float, Range(0, 1)] = 0.0,
     until: Annotated[float, Range(0, 1)] = 1.0,
 ) -> Guidance:

@@ -39,7 +39,7 @@ async def ddim(
     schedule: Schedule,
     *,
     convention: Literal["target", "source", "fixed_point", "target_diffusers"] = "target",
-    iterations: Annotated[int, Range(1, 50)] = 5,
+    iterations: Annotated[int, Range(1, 50, "rounds")] = 5,
     source_guidance: Annotated[float, Range(0, 100)] = 1.0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
     pinned: bool = False,

@@ -29,7 +29,7 @@ async def direct(
     schedule: Schedule,
     *,
     share: Annotated[float, Range(0, 1)] = 0.5,
-    injected: Annotated[int, Range(0, 1000)] = 5,
+    injected: Annotated[int, Range(0, 1000, "steps")] = 5,
     noise: Literal["end", "step"] = "end",
     words: Literal["none", "source"] = "none",
     grid: Literal["even", "official"] = "even",

@@ -52,7 +52,7 @@ async def fixed_point(
     schedule: Schedule,
     *,
     solver: Literal["anderson", "empirical", "picard", "renoise"] = "anderson",
-    iterations: Annotated[int, Range(1, 100)] = 5,
+    iterations: Annotated[int, Range(1, 100, "rounds")] = 5,
     source_guidance: Annotated[float, Range(0, 100)] = 1.0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
     pinned: bool = False,

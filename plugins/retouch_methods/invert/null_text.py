@@ -41,7 +41,7 @@ async def null_text(
     schedule: Schedule,
     guidance: Guidance,
     *,
-    inner_steps: Annotated[int, Range(1, 500)] = 10,
+    inner_steps: Annotated[int, Range(1, 500, "steps")] = 10,
     lr: Annotated[float, Range(0, 1)] = 1e-2,
     stop: Annotated[float, Range(0, 1)] = 1e-5,
     stop_growth: Annotated[float, Range(0, 1)] = 2e-5,

@@ -40,7 +40,7 @@ async def pnp_inversion(
     guidance: Guidance,
     *,
     scale: Annotated[float, Range(0, 1)] = 1.0,
-    every: Annotated[int, Range(1, 1000)] = 1,
+    every: Annotated[int, Range(1, 1000, "steps")] = 1,
     edited: Literal["free", "offset"] = "free",
 ) -> Trajectory:
     """Put the source row back onto DDIM's latents after every step, and leave the edited row alone.

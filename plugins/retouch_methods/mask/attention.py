@@ -36,9 +36,9 @@ async def attention(
     noise: NoiseSource,
     *,
     words: tuple[str, ...],
-    levels: Annotated[int, Range(1, 1000)] = 10,
+    levels: Annotated[int, Range(1, 1000, "steps")] = 10,
     threshold: Annotated[float, Range(0, 1)] = 0.3,
-    coarsest: Annotated[int, Range(1, 64)] = 4,
+    coarsest: Annotated[int, Range(1, 64, "cells")] = 4,
 ) -> Mask:
     """Edit where the network looks for words of the caption, in noised copies of the picture.
 

@@ -36,7 +36,7 @@ async def diffedit(
     texts: TextEncoder,
     *,
     strength: Annotated[float, Range(0, 1)] = 0.5,
-    maps: Annotated[int, Range(1, 1000)] = 10,
+    maps: Annotated[int, Range(1, 1000, "draws")] = 10,
     clamp: Annotated[float, Range(1, 100)] = 3.0,
     threshold: Annotated[float, Range(0, 1)] = 0.5,
     source_negative: str = "",

@@ -12,7 +12,7 @@ from retouch.api import Mask, Range, stage
 
 
 @stage("mask", "dilate")
-def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096)] = 4) -> Mask:
+def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -> Mask:
     """Grow the edited area on every side, so that outlines and shadows of the old thing are edited too.
 
     pixels: how far, in pixels of the picture; a mask of latent cells grows by as many whole cells as cover it.
@@ -21,7 +21,7 @@ def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096)] = 4) -> Mask:
 
 
 @stage("mask", "erode")
-def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096)] = 4) -> Mask:
+def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -> Mask:
     """Shrink the edited area on every side; beyond the picture's edge counts as edited.
 
     pixels: how far, in pixels of the picture; a mask of latent cells shrinks by as many whole cells as cover it.
@@ -30,7 +30,7 @@ def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096)] = 4) -> Mask:
 
 
 @stage("mask", "feather")
-def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512)] = 4) -> Mask:
+def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512, "pixels")] = 4) -> Mask:
     """Let the edit fade in from the edge of the area; nothing outside of it becomes edited.
 
     Choose it for edits whose light goes over into the picture: weather, style, glow.  Things with an outline want the

@@ -9,7 +9,7 @@ from retouch.api import Image, Latents, Mask, Outbox, Pictures, Range, Sheet, st
 
 @stage("open", "image", default=True)
 def open_image(
-    pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192)] = 0
+    pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192, "pixels")] = 0
 ) -> Image:
     """Read a picture.
 

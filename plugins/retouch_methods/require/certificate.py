@@ -44,7 +44,7 @@ async def psnr(
     guidance: Guidance,
     codec: Codec,
     *,
-    min_: Annotated[float, Range(0, 120)] = 30.0,
+    min_: Annotated[float, Range(0, 120, "dB")] = 30.0,
 ) -> Trajectory:
     """Go on only if the replay looks like the source: 20 dB is a likeness, 30 dB is close, 40 dB hard to tell apart.
 
