@@ -1,0 +1,185 @@
+"""Every option of every method changes the result: one run without it, one with another value, all packed together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from models.tiny_folder import pipeline, unet
+from sessions import INSTALLED
+
+from retouch.cards import Option, StageCard
+from retouch.graph.elaborate import check
+from retouch.graph.nodes import Graph, Picture
+from retouch.graph.pairs import CAPTION, EDIT, FAMILIES, MASK, written
+from retouch.graph.world import World
+from retouch.run.session import Result, execute
+from retouch_storybook.world import Scene, render
+
+# What else has to hold for an option to matter: written on its own stage, in both runs.
+BESIDE = {
+    "invert ddim iterations": 'convention="fixed_point"',
+    "invert null_text stop_growth": "stop=0",
+    "invert null_text stop": "lr=1%",
+    "guide pix2pix_zero before": 'before=["a cat"] after=["a dog"]',
+    "guide pix2pix_zero after": 'before=["a cat"] after=["a dog"]',
+    "guide proximal dilate": "pull=1",
+    "guide proximal pull_below": "pull=1",
+    "guide semantic early": "quantile=50%",
+    "attend p2p word_replace": 'words=["dog"]',
+    "attend p2p words": 'words=["orange"] word_replace=10%',
+    "mask diffedit swapped": 'source_negative="a dog"',
+    "mask diffedit scale": 'source_negative="a dog"',
+    "mask attention levels": "threshold=95%",
+    "invert sdedit eta": "strength=100%",
+    "invert sdedit draws": "strength=100%",
+    "attend masactrl masked": "start=0",
+    "blend local words": "threshold=95% start=0",
+    "blend local keep": "threshold=95% start=0",
+    "blend local start": "threshold=95%",
+    "blend local side": "threshold=95% start=0",
+}
+# Where the option decides what becomes of the source branch, something has to read that.
+READ = {"invert ddim pinned", "invert pnp_inversion scale", "invert sdedit draws", "invert fixed_point pinned"}
+SOFT = "mask box right=70% | mask feather pixels=8"
+RECIPES = {"mask threshold at": f"invert ddim EDIT | {SOFT} | mask threshold | blend latent"}
+# Another value, where the next one that comes to mind would not do.
+OTHER = {
+    "invert null_text inner_steps": "1",
+    "invert null_text stop": "1",
+    "invert null_text stop_growth": "1",
+    "guide semantic add": '["a hat"]',
+    "guide semantic remove": '["a hat"]',
+    "guide semantic scale": "1",
+    "guide semantic early": "0",
+    "guide proximal pull": "1",
+    "attend p2p words": '["dog"]',
+    "attend p2p word_replace": "60%",
+    "attend p2p self_replace": "0",
+    "guide pix2pix_zero after": '["one dog"]',
+    "guide proximal pull_below": "1000",
+    "invert direct injected": "1",
+    "invert edit_friendly strength": "100%",
+    "invert sdedit strength": "100%",
+    "mask attention levels": "1",
+    "mask diffedit maps": "1",
+    "mask diffedit scale": "1",
+    "mask dilate pixels": "12",
+    "blend local threshold": "99%",
+    "blend local start": "80%",
+    "mask attention words": '["meadow"]',
+    "blend local words": '["meadow"]',
+    "attend p2p align": '"refine"',
+    "attend p2p self_tokens": "1",
+    "mask attention coarsest": "1",
+    "blend local keep": '["meadow"]',
+    "blend local side": "4",
+    "mask color name": '"#2040ff"',
+    "mask file path": '"pictures/cat_meadow.png"',
+    "mask threshold at": "90%",
+}
+STEPS = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One option, and the results with and without another value of it."""
+
+    name: str
+    plain: Graph
+    changed: Graph
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> World:
+    here = tmp_path_factory.mktemp("options")
+    parts = pipeline(length=40)
+    parts.register_modules(
+        unet=unet(
+            block_out_channels=(32, 32, 32),
+            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        )
+    )
+    parts.save_pretrained(here / "tiny")
+    (here / "pictures").mkdir()
+    picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
+    picture.save(here / "pictures" / "cat_meadow.png")
+    picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
+    named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
+    told = {"steps": str(STEPS)}
+    return World(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))
+
+
+def cards() -> Iterator[StageCard]:
+    for family in FAMILIES:
+        for method in INSTALLED.methods(family):
+            yield from INSTALLED.candidates(family, method)
+
+
+def other(card: StageCard, option: Option) -> str:
+    """A value that is not the default, as a recipe writes it."""
+    kind, default = option.kind, option.default
+    if (said := OTHER.get(f"{card.name} {option.name}")) is not None:
+        return said
+    if kind.choices:
+        return f'"{next(choice for choice in kind.choices if choice != default)}"'
+    if kind.type == "bool":
+        return str(not default).lower()
+    if kind.type == "text":
+        return '["a dog"]' if kind.many else '"a dog"'
+    low, high = kind.low or 0, kind.high or 1
+    middle = (low + min(high, 2 * (default or 0) + 2)) / 2
+    number = middle if middle != default else low
+    return str(round(number)) if kind.type == "int" else f"{number:g}"
+
+
+def graph(world: World, recipe: str, name: str) -> Graph:
+    found = check(recipe, world)
+    assert not found.errors, f"{name}: {recipe}{[(error.code, error.message) for error in found.errors]}"
+    return found.graphs[0]
+
+
+def trial(world: World, card: StageCard, option: Option) -> Trial:
+    name = f"{card.name} {option.name}"
+    least = RECIPES.get(name, "").replace("EDIT", EDIT) or written((card,))
+    least = least.rstrip("\n") + (" | mask box right=70% | blend latent" if name in READ else "")
+    plain = said(card, least, BESIDE.get(name, ""))
+    bare = re.sub(rf" {option.name}=(\[[^]]*\]|\"[^\"]*\"|\S+)", "", plain)
+    changed = said(card, bare, f"{option.name}={other(card, option)}")
+    return Trial(name, graph(world, plain, name), graph(world, changed, name))
+
+
+def said(card: StageCard, recipe: str, more: str) -> str:
+    """The recipe with more written at the end of this stage."""
+    lines = recipe.rstrip("\n").split("\n")
+    stages = lines[-1].split(" | ")
+    place = next(i for i, stage in enumerate(stages) if f"{stage} ".startswith(f"{card.name} "))
+    stages[place] = f"{stages[place]} {more}".rstrip()
+    return "\n".join([*lines[:-1], " | ".join(stages)]) + "\n"
+
+
+def outcomes(graphs: list[Graph]) -> Result:
+    return execute(graphs, registry=INSTALLED)
+
+
+def test_every_option_changes_the_result(tiny):
+    trials = [trial(tiny, card, option) for card in cards() for option in card.options]
+    result = outcomes([graph for each in trials for graph in (each.plain, each.changed)])
+    failed = [f"{o.failures[0].message}" for o in result.outcomes if o.failures]
+    assert not failed, "\n".join(failed)
+    idle = []
+    for i, each in enumerate(trials):
+        plain, changed = (outcome.values for outcome in result.outcomes[2 * i : 2 * i + 2])
+        if torch.equal(picture(each.plain, plain), picture(each.changed, changed)):
+            idle.append(each.name)
+    assert not idle, "these options change nothing: " + ", ".join(idle)
+
+
+def picture(of: Graph, values) -> torch.Tensor:
+    """What the graph saves."""
+    (saved,) = (node for node in of.nodes if node.card.output is None)
+    return values[saved.inputs["image"].id].data
