@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.attention import AttentionControl
 from retouch.denoiser import Denoiser
 from retouch.ops import together
 from retouch.run.executor import run
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_core
+from retouch.touches import Touch
 from retouch.values import Mask
 from retouch_methods.attend.masactrl import masactrl
+from retouch_methods.attend.p2p import p2p
 from retouch_methods.attend.pnp_features import pnp_features
 from retouch_methods.guide.pix2pix_zero import pix2pix_zero
 from retouch_methods.guide.semantic import semantic
@@ -260,3 +263,31 @@ def test_equal_rows_stay_equal(bench, control):
     acted = bench.ours(2, made)
     assert torch.equal(acted["source", "cond"], acted["target", "cond"])
     assert torch.equal(acted["source", "uncond"], acted["target", "uncond"])
+
+
+def test_controls_on_disjoint_steps_compose_to_each_in_its_own(bench):
+    early = p2p(bench.edit, cross_replace=0.4, self_replace=0.4)
+    late = masactrl(bench.latents, start=0.4)
+    for step, alone in ((3, early), (4, late)):
+        both, one = bench.ours(step, early, late), bench.ours(step, alone)
+        assert all(torch.equal(both[row], one[row]) for row in ROWS)
+        assert not torch.equal(both[ROWS[3]], bench.ours(step)[ROWS[3]])
+
+
+def test_the_network_is_the_same_bits_after_every_run_even_one_that_raised(bench):
+    before = {name: weight.clone() for name, weight in bench.model.core.unet.state_dict().items()}
+    hooks = sum(len(module._forward_hooks) for module in bench.model.core.unet.modules())
+
+    def fails(attn):
+        raise RuntimeError("a control that fails")
+
+    broken = AttentionControl(((Touch("self", "replace", "kv"), fails),))
+    plain = bench.ours(2)
+    for control in (masactrl(bench.latents, start=0.0), pnp_features(), p2p(bench.edit)):
+        bench.ours(2, control)
+    with pytest.raises(RuntimeError, match="a control that fails"):
+        bench.ours(2, broken)
+    after = bench.model.core.unet.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert sum(len(module._forward_hooks) for module in bench.model.core.unet.modules()) == hooks
+    assert all(torch.equal(bench.ours(2)[row], plain[row]) for row in ROWS)
