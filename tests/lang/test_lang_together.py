@@ -80,3 +80,11 @@ def test_eight_mistakes_get_eight_carets_in_one_go(tmp_path, capsys, monkeypatch
     assert main(["check", "--json", "wrong.retouch"]) == 1
     shown = json.loads(capsys.readouterr().out)["diagnostics"]
     assert [item["start"] for item in shown] == [[i, column + 1] for i, column in enumerate(carets, 1)]
+
+
+@pytest.mark.parametrize("path", ["5", '["cat.png", 5]', "other", 'f("cat.png")', '"a"->"b"'])
+def test_a_path_that_is_no_text_is_a_mistake_like_others(path):
+    """It is reported, and the rest is read."""
+    found = check(f'open path={path} | invert ddim "a"->"b" stps=3 | save "out.png"\n', world()).errors
+    assert len(found) == 2
+    assert found[1].code == "RT205"

@@ -145,7 +145,12 @@ class CallReader:
     ) -> None:
         """Keep what an option is given: one item of a list, one file of a pattern."""
         value = values.read(option, written, scope.choices, self._report)
-        if option.name == "path" and card.takes("Pictures") and value and self._files.is_pattern(value):
+        if (
+            option.name == "path"
+            and card.takes("Pictures")
+            and isinstance(value, str)
+            and self._files.is_pattern(value)
+        ):
             found = self._files.matching(written, value)
             place = span or written.span
             value = (
