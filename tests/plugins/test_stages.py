@@ -12,6 +12,7 @@ from retouch.resources import folder
 CARDS = [card for card in registry.load().cards if card.plugin in ("methods", "storybook")]
 # What the engine puts in by itself, and so stands in every recipe unwritten.
 UNWRITTEN = {"open image", "encode vae", "decode vae", "save image", "guide cfg", "mask erode"}
+PLUMBING = ("open", "save", "encode", "decode", "sample", "require", "sheet", "measure")
 
 
 def written() -> set[str]:
@@ -42,10 +43,8 @@ def test_a_stage_says_what_it_does_in_one_line_and_what_each_option_means(card):
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_a_stage_of_a_paper_names_it(card):
-    plumbing = card.family in ("open", "save", "encode", "decode", "sample", "require") or card.name in (
-        "mask file", "mask box", "mask dilate", "mask erode"
-    )  # fmt: skip
-    assert bool(card.paper) != plumbing
+    plain_mask = card.family == "mask" and card.method not in ("diffedit", "attention")
+    assert bool(card.paper) != (card.family in PLUMBING or plain_mask)
 
 
 def test_every_stage_stands_in_a_shipped_recipe():
