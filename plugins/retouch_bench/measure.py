@@ -23,7 +23,7 @@ class Eyes:
     """The models that look at results, neither of which had a part in making them."""
 
     judge: Judge = field(default_factory=load_judge)
-    image_text: ImageText = field(default_factory=load_image_text)
+    image_text: ImageText | None = field(default_factory=lambda: _image_text())  # noqa: PLW0108 (defined below)
 
 
 @dataclass(frozen=True)
@@ -41,30 +41,28 @@ class Truth:
         return read(self.drawn.truth)
 
 
-def measured(truth: Truth, results: Sequence[Tensor], masks: Sequence[Tensor | None], eyes: Eyes) -> list[Figures]:
-    """All figures of several results of one edit.
-
-    results: each [3, H, W] in [0, 1].  masks: each [h, w] in [0, 1] on latent cells, or None for a pair without one.
-    """
+def seen(truth: Truth, results: Sequence[Tensor], eyes: Eyes) -> list[Figures]:
+    """All that can be seen of several results of one edit.  results: each [3, H, W] in [0, 1]"""
+    if not results:
+        return []
     pictures = torch.stack([truth.source, *results]).float()
-    readings = eyes.judge(pictures[1:])
-    caption = truth.drawn.edit.after.caption()
-    likeness = eyes.image_text.similarity(pictures[1:], [caption] * len(results))
-    keys = eyes.image_text.keys(pictures)
-    distances = structure_distance(keys[1:], keys[:1].expand_as(keys[1:]))
+    likenesses = zip(eyes.judge(pictures[1:]), _likenesses(truth, pictures, eyes.image_text), strict=True)
     return [
-        _rounded(
-            {
-                **_pixels(truth, result),
-                **_mask(truth, mask),
-                **_judged(truth, reading),
-                "structure": float(distance),
-                "image_text": float(similarity),
-            }
-        )
-        for result, mask, reading, distance, similarity in zip(
-            results, masks, readings, distances, likeness, strict=True
-        )
+        _rounded({**_pixels(truth, result), **_judged(truth, reading), **likeness})
+        for result, (reading, likeness) in zip(results, likenesses, strict=True)
+    ]
+
+
+def _likenesses(truth: Truth, pictures: Tensor, model: ImageText | None) -> list[Figures]:
+    """How far each picture is built as the first, and how well it fits the caption of the truth."""
+    if model is None:
+        return [{"structure": None, "image_text": None} for _ in pictures[1:]]
+    keys, count = model.keys(pictures), len(pictures) - 1
+    similarities = model.similarity(pictures[1:], [truth.drawn.edit.after.caption()] * count)
+    distances = structure_distance(keys[1:], keys[:1].expand(count, -1, -1))
+    return [
+        {"structure": float(distance), "image_text": float(similarity)}
+        for distance, similarity in zip(distances, similarities, strict=True)
     ]
 
 
@@ -78,18 +76,22 @@ def _pixels(truth: Truth, result: Tensor) -> Figures:
     }
 
 
-def _mask(truth: Truth, mask: Tensor | None) -> Figures:
-    """Against the region on the mask's own cells, and against its pixels, with the most that such cells can reach."""
+def mask_figures(drawn: Drawn, mask: Tensor | None) -> Figures:
+    """A mask against the region on its own cells, and against its pixels, with the most that such cells can reach.
+
+    mask: [h, w] in [0, 1], or None for a pair without one.
+    """
     if mask is None:
         return {"mask_iou": None, "mask_iou_pixels": None, "mask_iou_pixels_best": None}
-    drawn, region = truth.drawn, truth.drawn.region > 0
-    scale = drawn.size // mask.shape[-1]
+    scale, region = drawn.size // mask.shape[-1], drawn.region > 0
     found, best = mask > 0.5, drawn.cells(scale)
-    return {
-        "mask_iou": iou(found, best),
-        "mask_iou_pixels": iou(_enlarged(found, scale), region),
-        "mask_iou_pixels_best": iou(_enlarged(best, scale), region),
-    }
+    return _rounded(
+        {
+            "mask_iou": iou(found, best),
+            "mask_iou_pixels": iou(_enlarged(found, scale), region),
+            "mask_iou_pixels_best": iou(_enlarged(best, scale), region),
+        }
+    )
 
 
 def _enlarged(cells: Tensor, scale: int) -> Tensor:
@@ -109,3 +111,11 @@ def _judged(truth: Truth, reading: object) -> Figures:
 
 def _rounded(figures: Mapping[str, float | None]) -> Figures:
     return {name: None if value is None else float(f"{value:.{DIGITS}g}") for name, value in figures.items()}
+
+
+def _image_text() -> ImageText | None:
+    """The image-text model; None where its weights are not installed, and then its two figures are missing."""
+    try:
+        return load_image_text()
+    except FileNotFoundError:
+        return None

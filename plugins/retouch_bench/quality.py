@@ -45,7 +45,7 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     bench = Bench(surroundings, Journal(args.out / "measured.jsonl"), args.device, _say)
     first = [*pairs.BOUNDS, *pairs.with_every_inversion(installed)]
     records = bench.measure(drawn, first)
-    best = best_inversions(summaries(records), BEST)
+    best = best_inversions(summaries(records, first), BEST)
     inversions = installed.methods("invert") if args.full else best
     others = pairs.with_chosen_inversions(installed, inversions)
     records += bench.measure(drawn, others)

@@ -47,7 +47,7 @@ class Findings:
 
 def write(folder: Path, found: Findings) -> list[Path]:
     """Write all files, and say where they are."""
-    rows = summaries(found.records)
+    rows = summaries(found.records, found.entries)
     recipes = {f"{entry.inversion}, {entry.editor}": entry.recipe for entry in found.entries}
     data = {"about": found.about, "recipes": recipes, "rows": rows}
     files = {

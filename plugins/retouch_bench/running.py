@@ -13,11 +13,11 @@ import torch
 
 from retouch.lang.diagnostics import Diagnostic
 from retouch.run.machine import Machine
-from retouch.run.outbox import as_bytes
 from retouch.run.session import Outcome, Settings, execute
 from retouch_bench.drawn import Drawn
+from retouch_bench.drawn import read as picture_of
 from retouch_bench.journal import Journal, Record
-from retouch_bench.measure import Eyes, Figures, Truth, measured
+from retouch_bench.measure import Eyes, Figures, Truth, mask_figures, seen
 from retouch_bench.pairs import Entry
 from retouch_bench.work import Surroundings, Work, read, works
 
@@ -64,10 +64,13 @@ class Bench:
         return record is not None and ("error" in record or self._file(work.drawn, entry).exists())
 
     def _records(self, work: Work) -> Iterator[Record]:
-        for entry in work.entries:
-            record = self.journal.find(_place(work.drawn, entry), work.key(entry))
-            assert record is not None
-            yield record
+        """What the journal says, with what is seen of the pictures: looking is cheap, and eyes may have got better."""
+        known = {e: self.journal.find(_place(work.drawn, e), work.key(e)) or {} for e in work.entries}
+        fine = [entry for entry, record in known.items() if "error" not in record]
+        results = [picture_of(self._file(work.drawn, entry)) for entry in fine]
+        looks = dict(zip(fine, seen(Truth(work.drawn), results, self.eyes), strict=True))
+        for entry, record in known.items():
+            yield {**record, **looks.get(entry, {})}
         for entry, error in work.refused.items():
             yield {**_named(work.drawn, entry), "error": _told(error)}
 
@@ -79,7 +82,7 @@ class Bench:
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
         a_row = (time.monotonic() - began) / max(rows, 1)
         for work, outcome in zip(missing, result.outcomes, strict=True):
-            self.journal.add(_measured(work, outcome, self.eyes, a_row))
+            self.journal.add(_noted(work, outcome, a_row))
 
     def _machine(self, model: Any, device: str, dtype: torch.dtype) -> Machine:
         """The model of the run before, whose weights are there."""
@@ -91,25 +94,22 @@ class Bench:
         return self.surroundings.pictures / drawn.edit.name / entry.file
 
 
-def _measured(work: Work, outcome: Outcome, eyes: Eyes, a_row: float) -> list[Record]:
-    """A record of each entry: its figures, or why it has none.
+def _noted(work: Work, outcome: Outcome, a_row: float) -> list[Record]:
+    """A record of each entry: what its picture does not show, or why there is no picture.
 
     seconds: its share of the run, by its rows; what entries share counts for each of them, as if it ran alone.
     """
-    assert work.graph is not None
-    made: dict[Entry, tuple[torch.Tensor, torch.Tensor | None]] = {}
-    rows = {entry: _rows(work, entry, outcome) for entry in work.entries}
-    for entry, node in work.entries.items():
-        if node in outcome.values:
-            made[entry] = _result(work, entry, outcome)
-    figures = measured(Truth(work.drawn), [m[0] for m in made.values()], [m[1] for m in made.values()], eyes)
-    found: dict[Entry, Figures] = dict(zip(made, figures, strict=True))
     why = "; ".join(_told(failure) for failure in outcome.failures)
-    return [
-        {**_named(work.drawn, entry), "key": work.key(entry)}
-        | ({**found[entry], "rows": rows[entry], "seconds": rows[entry] * a_row} if entry in found else {"error": why})
-        for entry in work.entries
-    ]
+    found: list[Record] = []
+    for entry, node in work.entries.items():
+        record = {**_named(work.drawn, entry), "key": work.key(entry)}
+        if node in outcome.values:
+            rows = _rows(work, entry, outcome)
+            record |= {"rows": rows, "seconds": rows * a_row, **_mask(work, entry, outcome)}
+        else:
+            record |= {"error": why}
+        found.append(record)
+    return found
 
 
 def _rows(work: Work, entry: Entry, outcome: Outcome) -> int:
@@ -117,16 +117,14 @@ def _rows(work: Work, entry: Entry, outcome: Outcome) -> int:
     return sum(outcome.rows.get(node.id, 0) for node in work.graph.only(work.entries[entry]).nodes)
 
 
-def _result(work: Work, entry: Entry, outcome: Outcome) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The picture as its file holds it, and the mask that it was made with, on cells."""
+def _mask(work: Work, entry: Entry, outcome: Outcome) -> Figures:
+    """Of the mask that the entry's result was made with, on latent cells."""
     assert work.graph is not None
-    part = work.graph.only(work.entries[entry])
-    saved = part.node(work.entries[entry])
-    image = next(outcome.values[id_] for id_ in saved.feeds())
-    picture = torch.from_numpy(as_bytes(image.data) / 255)
-    masks = [outcome.values[node.id] for node in part.nodes if node.card.output == "Mask"]
-    latents = next((outcome.values[node.id] for node in part.nodes if node.card.output == "Latents"), None)
-    return picture, masks[-1].on(latents).cpu() if masks else None
+    made = {
+        node.card.output: outcome.values[node.id] for node in work.graph.only(work.entries[entry]).nodes
+    }  # the newest of each type
+    mask = made.get("Mask")
+    return mask_figures(work.drawn, None if mask is None else mask.on(made["Latents"]).cpu())
 
 
 def _named(drawn: Drawn, entry: Entry) -> dict[str, Any]:

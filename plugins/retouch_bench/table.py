@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from retouch_bench.journal import Record
+from retouch_bench.pairs import Entry
 
 RESAMPLES = 1000
 BOUND = "bound"
@@ -41,11 +42,11 @@ COLUMNS: Mapping[str, Column] = {
 }
 
 
-def summaries(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """One summary for each inversion and editor, in the order in which they come."""
-    groups: dict[tuple[str, str], list[Record]] = {}
+def summaries(records: Iterable[Record], entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """One summary for each entry, in their order."""
+    groups: dict[tuple[str, str], list[Record]] = {(entry.inversion, entry.editor): [] for entry in entries}
     for record in records:
-        groups.setdefault((record["inversion"], record["editor"]), []).append(record)
+        groups[record["inversion"], record["editor"]].append(record)
     return [_summary(inversion, editor, found) for (inversion, editor), found in groups.items()]
 
 

@@ -32,13 +32,14 @@ class Surroundings:
         """A drawing with its caption, and where its results go."""
         source = {"source": drawn.source, "truth": drawn.truth, "blank": drawn.blank}[picture]
         caption = {"source": drawn.edit.before.caption(), "truth": drawn.edit.after.caption(), "blank": ""}[picture]
+        told = {} if picture == "truth" else {"steps": str(self.steps), "seed": str(self.seed)}  # no walk, no steps
         out = self.pictures / drawn.edit.name
         out.mkdir(parents=True, exist_ok=True)
         return World(
             self.registry,
             out,
             (Picture(source, 0, caption),),
-            {"steps": str(self.steps), "seed": str(self.seed)},
+            told,
             self.model,
             out,
             allowed=(out,),
@@ -85,24 +86,25 @@ def works(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) ->
 
 
 def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> Work:
-    """The graph of entries that begin with the same picture; each is checked alone if they are wrong together."""
+    """The graph of entries that begin with the same picture, without those in which the check finds errors."""
     world = surroundings.world(drawn, entries[0].picture)
-    refused: dict[Entry, Diagnostic] = {}
-    graph, wrong = _graph(drawn, entries, world)
-    if wrong:
-        alone = {entry: _graph(drawn, [entry], world)[1] for entry in entries}
-        refused = {entry: error for entry, error in alone.items() if error}
-        entries = [entry for entry in entries if entry not in refused]
-        graph, wrong = _graph(drawn, entries, world) if entries else (None, None)
-        if wrong:
-            raise ValueError(f"entries that are right alone are wrong together: {wrong.message}")
-    return Work(drawn, graph, _results(graph, entries) if graph else {}, refused)
-
-
-def _graph(drawn: Drawn, entries: Sequence[Entry], world: World) -> tuple[Graph | None, Diagnostic | None]:
     change, target = drawn.edit.change, drawn.edit.after.caption()
-    checked = check("\n".join(entry.flow(change, target) for entry in entries), world)
-    return (None, checked.errors[0]) if checked.errors else (checked.graphs[0], None)
+    refused: dict[Entry, Diagnostic] = {}
+    while entries := [entry for entry in entries if entry not in refused]:
+        lines = [entry.flow(change, target) for entry in entries]
+        checked = check("\n".join(lines), world)
+        if not checked.errors:
+            return Work(drawn, checked.graphs[0], _results(checked.graphs[0], entries), refused)
+        for error in checked.errors:
+            if error.source is not None:  # not of any line
+                raise ValueError(f"{error.code}: {error.message}")
+            refused.setdefault(entries[_line(lines, error.span.start)], error)
+    return Work(drawn, None, {}, refused)
+
+
+def _line(lines: Sequence[str], place: int) -> int:
+    """The line in which a place of the text lies."""
+    return "\n".join(lines).count("\n", 0, place)
 
 
 def _results(graph: Graph, entries: Sequence[Entry]) -> dict[Entry, NodeId]:
