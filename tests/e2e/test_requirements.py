@@ -1,0 +1,27 @@
+"""A requirement that is not met fails its own picture, says what was measured, and lets the others go on."""
+
+from __future__ import annotations
+
+import shutil
+
+from sessions import INSTALLED, graphs
+
+from retouch.resources import folder
+from retouch.run.session import execute
+
+
+def test_a_missed_floor_is_a_failure_with_both_figures(tmp_path):
+    here = shutil.copytree(folder("recipes") / "pictures", tmp_path / "pictures").parent
+    cat = here / "pictures" / "cat_meadow.png"
+    one, two = (
+        graphs(f'invert sdedit "cat"->"dog" | require psnr min={floor} | save "{floor}.png"', [cat], here, steps=4)[0]
+        for floor in (1, 119)
+    )
+    fine, failed = execute([one, two], registry=INSTALLED).outcomes
+    assert [path.name for path in fine.files] == ["1.png"]
+    assert not failed.files
+    (why,) = failed.failures
+    assert why.code == "RT502"
+    assert "'psnr' is 2" in why.message
+    assert "dB, and 119 dB or more was required" in why.message
+    assert not any(rows for node, rows in failed.rows.items() if node.startswith("sample"))
