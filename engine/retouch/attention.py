@@ -31,13 +31,14 @@ class SiteCall:
     probs: rows of attention maps, read and written by index (touches of probs)
     out: Tensor  # [rows, heads, queries, dim], written in place (touches of out; v may be read)
     features: Tensor  # [rows, C, h, w], written in place (touches of features)
+    progress: how far the walk is, from 0 to 1
     Only what the touch names may be used; the rest raises AttributeError.
     """
 
-    __slots__ = ("_tensors", "roles", "site")
+    __slots__ = ("_tensors", "progress", "roles", "site")
 
-    def __init__(self, site: Site, roles: Sequence[Role], **tensors: Tensor | MapRows) -> None:
-        self.site, self.roles, self._tensors = site, roles, tensors
+    def __init__(self, site: Site, roles: Sequence[Role], progress: float = 0.0, **tensors: Tensor | MapRows) -> None:
+        self.site, self.roles, self.progress, self._tensors = site, roles, progress, tensors
 
     def _get(self, name: str) -> Tensor:
         if name not in self._tensors:

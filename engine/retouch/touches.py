@@ -46,7 +46,8 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Where, when and how a control acts. `start` and `until` are progress, or the name of the option that holds it.
+    """Where, when and how a control acts. `start` and `until` are progress, or the name of the option that holds it;
+    of an option that holds several, the greatest counts.
 
     access: read leaves everything as it is, transform makes new from old, replace ignores what was there.
     rows: the last label of the rows that change ("cond", "uncond", a guidance's own), "*" for all.
@@ -90,7 +91,10 @@ class Touch:
 
 
 def _bound(bound: float | str, options: Mapping[str, Any]) -> float:
-    return float(options[bound]) if isinstance(bound, str) else bound
+    if not isinstance(bound, str):
+        return bound
+    found = options[bound]
+    return max(map(float, found), default=0.0) if isinstance(found, tuple) else float(found)
 
 
 @dataclass(frozen=True, slots=True)

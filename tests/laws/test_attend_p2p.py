@@ -100,7 +100,7 @@ class Maps(dict):
 @pytest.mark.parametrize("progress", [0.0, 0.15, 0.25, 0.35, 0.5])
 def test_each_function_writes_what_its_touch_declares_and_no_more(model, edit, progress):
     roles = [(b, g, g) for b in ("source", "target") for g in ("uncond", "cond", "perturbed")]
-    options = {"cross_replace": 0.4, "word_replace": 0.2, "words": ("dog",), "self_replace": 0.3}
+    options = {"cross_replace": 0.4, "word_replace": (0.2,), "words": ("dog",), "self_replace": 0.3}
     control, tokens = p2p(edit, **options), len(edit.target.spans)
     for site in (site for site in model.core.sites if site.kind != "resnet"):
         maps = Maps((i, torch.rand(2, 16, tokens).softmax(-1)) for i in range(6))
@@ -180,8 +180,8 @@ def test_the_check_reads_where_it_acts(model):
 
 
 def test_words_that_cannot_be_meant_are_refused(edit):
-    with pytest.raises(ValueError, match="'words' names none"):
-        p2p(edit, word_replace=0.3)
+    with pytest.raises(ValueError, match="a fraction for each of 'words': 0, and not 1"):
+        p2p(edit, word_replace=(0.3,))
     with pytest.raises(ValueError, match="has no 'horse'"):
         p2p(edit, words=("horse",))
     with pytest.raises(ValueError, match="has no 'horse'"):

@@ -283,13 +283,13 @@ def test_self_attention_is_shared_up_to_so_many_tokens(networks, limit):
 
 
 @pytest.mark.parametrize(("before", "after"), [("a white cat", "a white tiger"), ("a cat", "a white tiger")])
-@pytest.mark.parametrize(("cross", "own"), [(0.8, 0.3), (0.3, 0.8), (0.8, 0.0)])
+@pytest.mark.parametrize(("cross", "own"), [(0.8, (0.3, 0.3)), (0.3, (0.8, 0.3)), (0.8, (0.0, 0.0)), (0.8, (0.2, 0.7))])
 def test_named_words_share_maps_for_their_own_time(networks, before, after, cross, own):
     bench = Bench(networks, before, after)
     x, y = bench.edit.source, bench.edit.target
     swap = len(before.split()) == len(after.split())
     mapper = walked_replace(x, y, False) if swap else walked_refine(x, y)
-    words = {token: own for n in (0, 2) for token in word_places(y, n)}
+    words = {token: bound for n, bound in zip((0, 2), own, strict=True) for token in word_places(y, n)}
     naive = NaiveP2P(mapper, cross, 0.0, words=words)
     options = {"cross_replace": cross, "self_replace": 0.0, "words": ("a", "tiger"), "word_replace": own}
     assert bench.compare(naive, (0, 2, 3, 7, 8), **options)[8] == 0

@@ -64,14 +64,14 @@ class Pass:
         for _, views in self.joined:
             for view in views:
                 for act in view.acts(site, _FEATURES):
-                    act(SiteCall(site, view.roles, features=out[view.rows]))
+                    act(SiteCall(site, view.roles, view.scope.progress, features=out[view.rows]))
 
     def inputs(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> None:
         """Edits of queries, keys and values, in place."""
         for _, views in self.joined:
             for view in views:
                 for act in view.acts(site, _INPUTS):
-                    act(SiteCall(site, view.roles, q=q[view.rows], k=k[view.rows], v=v[view.rows]))
+                    act(SiteCall(site, view.roles, view.scope.progress, q=q[view.rows], k=k[view.rows], v=v[view.rows]))
 
     def outputs(self, site: Site, q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> None:
         """Edits of maps and outputs, then recordings, a group at a time, in place of `out`."""
@@ -80,12 +80,12 @@ class Pass:
             for view in views:
                 offset = view.rows.start - rows.start
                 for act in view.acts(site, _MAPS):
-                    act(SiteCall(site, view.roles, probs=_MapsFrom(maps, offset)))
+                    act(SiteCall(site, view.roles, view.scope.progress, probs=_MapsFrom(maps, offset)))
             for i in sorted(maps.written):
                 out[rows.start + i] = maps[i] @ v[rows.start + i]
             for view in views:
                 for act in view.acts(site, _OUTPUT):
-                    act(SiteCall(site, view.roles, v=v[view.rows], out=out[view.rows]))
+                    act(SiteCall(site, view.roles, view.scope.progress, v=v[view.rows], out=out[view.rows]))
                 self._record(site, view, maps, view.rows.start - rows.start)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -27,7 +28,7 @@ def p2p(
     cross_replace: Annotated[float, Range(0, 1)] = 0.8,
     self_replace: Annotated[float, Range(0, 1)] = 0.4,
     words: tuple[str, ...] = (),
-    word_replace: Annotated[float, Range(0, 1)] = 0.0,
+    word_replace: tuple[Annotated[float, Range(0, 1)], ...] = (),
     align: Literal["auto", "replace", "refine", "replace_official"] = "auto",
     self_tokens: Annotated[int, Range(1, 65536, "tokens")] = 1024,
 ):
@@ -41,28 +42,32 @@ def p2p(
         words free, 1 holds the new thing to the old one's outline.
     self_replace: fraction of the steps in which pixels attend to each other as in the source; 0 leaves shapes free,
         1 keeps the source's whole geometry.
-    words: words of the target prompt that share maps for `word_replace` of the steps instead of `cross_replace`.
-    word_replace: their fraction; 0 never shares them, so that the new word may take its own shape.
+    words: words of the target prompt that share maps for their own fraction of the steps instead of `cross_replace`.
+    word_replace: a fraction for each of `words`, in their order; 0 never shares it, so that the new word may take its
+        own shape.  Without any all are 0.
     align: "replace" pairs word n with word n and wants as many in both prompts, "refine" pairs what both have and
         leaves new words their own maps, "auto" replaces if it can and else refines; "replace_official" pairs by
         position after a word whose tokens change in number, as the authors' code does, which mixes unrelated words.
     self_tokens: the largest self-attention that is shared, in tokens; the first release had 256.
     """
-    if word_replace and not words:
-        raise ValueError("'word_replace' is how long 'words' share their maps, and 'words' names none")
+    if word_replace and len(word_replace) != len(words):
+        wanted, given = len(words), len(word_replace)
+        raise ValueError(f"'word_replace' has a fraction for each of 'words': {wanted}, and not {given}")
     matrix, aligned = alignment(edit.source, edit.target, align)
     factor, named = torch.ones_like(aligned), torch.zeros_like(aligned)
+    until = torch.full_like(aligned, -1.0)  # of the named words, each its own
     for weighed, weight in edit.weights:
         factor[tokens_of(edit.target, weighed)] = weight
-    for word in words:
-        named[tokens_of(edit.target, word)] = 1
+    for word, bound in zip(words, word_replace or [0.0] * len(words), strict=True):
+        named[tokens_of(edit.target, word)], until[tokens_of(edit.target, word)] = 1, bound
 
-    def shared(window: Tensor):
+    def shared(windows: Callable[[float], Tensor]):
         """For target tokens in the window, factor · (P @ matrix + P* · new); for the others P*, as it is."""
-        theirs = (matrix * factor * window).to(edit.target.embeds)
-        own = ((1 - aligned) * factor * window + (1 - window)).to(edit.target.embeds)
 
         def share(attn: SiteCall) -> None:
+            window = windows(attn.progress)
+            theirs = (matrix * factor * window).to(edit.target.embeds)
+            own = ((1 - aligned) * factor * window + (1 - window)).to(edit.target.embeds)
             for source, target in attn.pairs("source", "target", role="cond"):
                 p, p_target = attn.probs[source], attn.probs[target]
                 attn.probs[target] = p @ theirs.to(p) + p_target * own.to(p)
@@ -75,4 +80,4 @@ def p2p(
             for source, target in attn.pairs("source", "target", role="cond"):
                 attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
 
-    return shared(1 - named), shared(named), layout
+    return shared(lambda _: 1 - named), shared(lambda progress: (progress < until).to(named)), layout
