@@ -69,10 +69,11 @@ async def attention(
     of_scale = [sum(each, AttentionMaps()) for each in zip(*seen, strict=True)]
     sites = sum(maps.count for maps in of_scale)
     size = latents.data.shape[-2:]
-    heat = sum(
+    shares = [
         _enlarged(maps.of("picture"), scale, size) * (maps.count / sites)
         for scale, maps in zip(scales, of_scale, strict=True)
-    )
+    ]
+    heat = torch.stack(shares).sum(0)
     found = torch.stack([_stretched(heat[list(at)].mean(0)) for at in spoken.values()]).amax(0)
     return Mask((found > threshold).to(found) if threshold else found, latents.canvas.scale)
 
