@@ -29,6 +29,12 @@ class Journal:
         record = self._records.get(place)
         return record if record and record["key"] == key else None
 
+    def get(self, place: Place, key: str) -> Record:
+        """The record of work that was done."""
+        record = self.find(place, key)
+        assert record is not None, place
+        return record
+
     def add(self, records: Iterable[Record]) -> None:
         """Append records, all of them at once."""
         records = list(records)

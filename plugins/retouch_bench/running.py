@@ -65,7 +65,7 @@ class Bench:
 
     def _records(self, work: Work) -> Iterator[Record]:
         """What the journal says, with what is seen of the pictures: looking is cheap, and eyes may have got better."""
-        known = {e: self.journal.find(_place(work.drawn, e), work.key(e)) or {} for e in work.entries}
+        known = {entry: self.journal.get(_place(work.drawn, entry), work.key(entry)) for entry in work.entries}
         fine = [entry for entry, record in known.items() if "error" not in record]
         results = [picture_of(self._file(work.drawn, entry)) for entry in fine]
         looks = dict(zip(fine, seen(Truth(work.drawn), results, self.eyes), strict=True))

@@ -70,7 +70,8 @@ class Work:
             for node in part.nodes
         ]
         read = [_digest(path) for path in (self.drawn.source, self.drawn.truth)]
-        told = json.dumps([stages, read, part.model.digest], default=str, sort_keys=True)
+        stages = sorted(json.dumps(stage, default=str, sort_keys=True) for stage in stages)  # in any company
+        told = json.dumps([stages, read, part.model.digest])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
