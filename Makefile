@@ -31,13 +31,14 @@ laws: $(STAMP)
 	$(BIN)/python -m pytest -q tests/run tests/laws tests/parity tests/pictures tests/models
 
 e2e: $(STAMP)
-	$(BIN)/python -m pytest -q tests/e2e
+	$(BIN)/python -m pytest -q tests/e2e tests/bench
 
 wheel: $(STAMP)
 	$(BIN)/python -m pytest -q tests/wheel
 
 bench: $(STAMP)  ## the longer proofs
 	$(BIN)/python -m pytest -q -m bench tests
+	$(BIN)/retouch bench quality --subset
 
 soak: $(STAMP)  ## the longest: a million texts through the parser
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
