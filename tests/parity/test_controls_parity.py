@@ -214,9 +214,14 @@ def test_semantic_guidance_equals_the_pipelines_arithmetic(bench, mask, step):
     torch.testing.assert_close(source.eps, base, rtol=0, atol=1e-5)
 
 
+def prompts(bench):
+    """What the engine gives the stage: the prompts by themselves, and the edit."""
+    return bench.edit.source, bench.edit.negative, bench.edit
+
+
 def test_pix2pix_zero_takes_the_gradient_of_the_maps(bench):
     (pivot,) = run(ddim(bench.latents, bench.edit.source, bench.edit.negative, bench.model, bench.steps))
-    given = (bench.latents, bench.edit, bench.model, bench.steps, TinyTexts())
+    given = (bench.latents, *prompts(bench), bench.model, bench.steps, TinyTexts())
     (guide,) = run(pix2pix_zero(*given, lr=0.3, guidance=5.0))
     step = 4
     level, edit = bench.steps.steps[step].noisy, bench.edit
@@ -238,7 +243,7 @@ def test_pix2pix_zero_takes_the_gradient_of_the_maps(bench):
 def test_pix2pix_zero_edits_along_the_mean_of_sentences(bench):
     texts = TinyTexts()
     sides = {"before": ("a cat", "one cat"), "after": ("a dog", "one dog")}
-    (guide,) = run(pix2pix_zero(bench.latents, bench.edit, bench.model, bench.steps, texts, lr=0.0, **sides))
+    (guide,) = run(pix2pix_zero(bench.latents, *prompts(bench), bench.model, bench.steps, texts, lr=0.0, **sides))
     means = [torch.stack([p.embeds for p in run(*map(texts.prompt, sides[s]))]).mean(0) for s in ("before", "after")]
     level, x = bench.steps.steps[2].noisy, bench.x["target"]
     (ours,) = run(guide(bench.model, x, level, bench.edit.target, bench.edit.negative))
@@ -250,7 +255,7 @@ def test_pix2pix_zero_edits_along_the_mean_of_sentences(bench):
 
 
 def test_an_edit_direction_wants_both_sides(bench):
-    given = (bench.latents, bench.edit, bench.model, bench.steps, TinyTexts())
+    given = (bench.latents, *prompts(bench), bench.model, bench.steps, TinyTexts())
     with pytest.raises(ValueError, match="both sides"):
         run(pix2pix_zero(*given, before=("a cat",)))
 

@@ -16,11 +16,13 @@ from retouch.api import (
     Guidance,
     Latents,
     Level,
+    NegativePrompt,
     Prediction,
     Prompt,
     Range,
     Schedule,
     SiteCall,
+    SourcePrompt,
     TextEncoder,
     Touch,
     gather,
@@ -36,6 +38,8 @@ Maps = dict[str, Tensor]  # site -> [heads, queries, keys]
 @stage("guide", "pix2pix_zero", paper="arXiv:2302.03027", rows="2 * steps", facts={"guide": 3})
 async def pix2pix_zero(
     latents: Latents,
+    source: SourcePrompt,
+    empty: NegativePrompt,
     edit: Edit,
     model: Denoiser,
     schedule: Schedule,
@@ -61,14 +65,14 @@ async def pix2pix_zero(
     if bool(before) != bool(after):
         raise ValueError("an edit direction wants sentences on both sides: give 'before' and 'after'")
     direction = await _mean(texts, after) - await _mean(texts, before) if after else None
-    pivot = await ddim(latents, edit.source, edit.negative, model, schedule)
+    pivot = await ddim(latents, source, empty, model, schedule)
     levels = [step.noisy for step in schedule]
-    seen = await gather(_looked_at(model, x[0], at, edit.source) for x, at in zip(pivot.states, levels, strict=False))
+    seen = await gather(_looked_at(model, x[0], at, source) for x, at in zip(pivot.states, levels, strict=False))
     known = {level.timestep: maps for level, (maps, _) in zip(levels, seen, strict=True)}
 
     async def guide(asked: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         if direction is not None and prompt.text == edit.target.text:
-            prompt = replace(prompt, embeds=edit.source.embeds + direction.to(edit.source.embeds))
+            prompt = replace(prompt, embeds=source.embeds + direction.to(source.embeds))
         if (wanted := known.get(level.timestep)) is not None:
 
             async def miss(x: Tensor) -> Tensor:
@@ -77,7 +81,7 @@ async def pix2pix_zero(
 
             _, (grad,), _ = await value_and_grad(miss, x)
             x = x - lr * grad
-        away = edit.source if away_from_source and prompt.text != edit.source.text else negative
+        away = source if away_from_source and prompt.text != source.text else negative
         pred = await together(uncond=asked(x, level, away, role="uncond"), cond=asked(x, level, prompt))
         return pred["uncond"].toward(pred["cond"], guidance)
 
