@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--subset", action="store_true", help=f"{SUBSET_EDITS} edits in {SUBSET_STEPS} steps: minutes")
     parser.add_argument("--full", action="store_true", help=f"every editor with every inversion, not the best {BEST}")
-    parser.add_argument("--edits", type=_count, metavar="N", help=f"how many edits; {EDITS} by default")
-    parser.add_argument("--steps", type=_count, metavar="N", help=f"of every walk; {STEPS} by default")
+    parser.add_argument("--edits", type=count, metavar="N", help=f"how many edits; {EDITS} by default")
+    parser.add_argument("--steps", type=count, metavar="N", help=f"of every walk; {STEPS} by default")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")
     parser.add_argument("--model", default="storybook", metavar="M", help="a model's name or folder")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu by default: there results are exact")
@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a number of things."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")

@@ -14,7 +14,7 @@ from retouch import registry
 from retouch.cards.reading import read_module
 from retouch.models import catalog
 from retouch.registry import Registry
-from retouch_bench import pairs
+from retouch_bench import packing, pairs
 from retouch_bench.drawn import Drawn
 from retouch_bench.edits import held_out_edits
 from retouch_bench.journal import Journal
@@ -189,7 +189,7 @@ def test_help_and_the_list_of_benchmarks_load_no_torch():
         "print('torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert told.startswith("quality\n")
+    assert told.startswith("packing\nquality\n")
     assert "--subset" in told
     assert told.endswith("False\n")
 
@@ -200,3 +200,13 @@ def test_an_unknown_benchmark_is_refused_with_those_that_there_are():
     )
     assert told.returncode == 2
     assert "no benchmark is called 'nope'; there are: " in told.stderr
+
+
+def test_pictures_that_are_edited_together_share_their_calls(tmp_path, capsys):
+    packing.main(["--pictures", "4", "--steps", "1", "--json", "-e", "invert ddim {change}", "-o", str(tmp_path)])
+    one, two, four = json.loads(capsys.readouterr().out)
+    assert [row["pictures"] for row in (one, two, four)] == [1, 2, 4]
+    assert [row["rows"] for row in (one, two, four)] == [3, 6, 12]  # an inverted row, and two under guidance, of each
+    assert one["calls"] == one["calls_alone"] == two["calls"] == four["calls"] == 2
+    assert four["calls_alone"] == 8
+    assert four["full"] == 1
