@@ -80,5 +80,8 @@ def test_what_the_card_says_of_a_stage_is_an_option_that_it_has():
 
 def test_the_weights_stay_small():
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 30 * 2**20
+    measuring = [path for path in files if {"judge", "image_text"} & set(path.parts)]
+    assert len(measuring) >= 5
+    assert sum(path.stat().st_size for path in files) < 60 * 2**20
+    assert sum(path.stat().st_size for path in files if path not in measuring) < 30 * 2**20
     assert {path.suffix for path in files} <= {".json", ".safetensors"}
