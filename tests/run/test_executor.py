@@ -217,15 +217,24 @@ class TestFailure:
         assert [str(task.error or float(task.result)) for task in tasks] == ["1.0", "2.0", "below zero", "4.0", "5.0"]
 
     def test_a_backward_pass_that_fails_is_its_pictures_own(self, world):
-        async def constant(x):
+        class Torn(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x.sum()
+
+            @staticmethod
+            def backward(ctx, *grads):
+                raise RuntimeError("no way back")
+
+        async def torn(x):
             await ask(world)
-            return torch.tensor(1.0)
+            return Torn.apply(x)
 
         async def real(x):
             return (await world.model(x, world.schedule.steps[0].noisy, world.edit.source)).x0.square().mean()
 
         x = world.latents.data
-        tasks = [Task(lambda: value_and_grad(constant, x)), Task(lambda: value_and_grad(real, x))]
+        tasks = [Task(lambda: value_and_grad(torn, x)), Task(lambda: value_and_grad(real, x))]
         Executor().run(tasks)
         assert isinstance(tasks[0].error, RuntimeError)
         (alone,) = run(value_and_grad(real, x))
