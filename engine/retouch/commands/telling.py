@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -44,3 +45,12 @@ def warn(faults: Iterable[Fault]) -> None:
 def put(data: object) -> None:
     """Write one line of JSON."""
     print(json.dumps(data, ensure_ascii=False, default=str), flush=True)
+
+
+def refuse(args: Namespace, code: int, why: str) -> int:
+    """Say in one sentence why a command ends with this exit code."""
+    if args.json:
+        put({"ok": False, "error": why})
+    else:
+        print(f"retouch {args.command}: {why}", file=sys.stderr)
+    return code

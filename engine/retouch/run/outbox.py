@@ -69,7 +69,9 @@ class FileOut:
     def image(self, path: str, image: Image) -> None:
         """Write a picture."""
         alpha = None if image.alpha is None else as_bytes(image.alpha)
-        self._note(path, pictures.write(path, as_bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata(path)))
+        self._note(
+            path, pictures.write(path, as_bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata(path))
+        )
 
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
