@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-export OMP_NUM_THREADS ?= 2
+WORKERS ?= 2
+# Two processes of one thread each get through more small models than one process of two.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: demo test lint lang laws e2e wheel bench soak clean
 
@@ -25,13 +27,13 @@ lint: $(STAMP)
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 lang: $(STAMP)
-	$(BIN)/python -m pytest -q tests/lang tests/graph tests/plugins
+	$(PYTEST) tests/lang tests/graph tests/plugins
 
 laws: $(STAMP)
-	$(BIN)/python -m pytest -q tests/run tests/laws tests/parity tests/pictures tests/models
+	$(PYTEST) tests/run tests/laws tests/parity tests/pictures tests/models
 
 e2e: $(STAMP)
-	$(BIN)/python -m pytest -q tests/e2e tests/bench
+	$(PYTEST) tests/e2e tests/bench
 
 wheel: $(STAMP)
 	$(BIN)/python -m pytest -q tests/wheel
