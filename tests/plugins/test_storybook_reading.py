@@ -12,6 +12,7 @@ from retouch_storybook.image_text import ImageText, load_image_text
 from retouch_storybook.judge import Judge, JudgeNetwork, Reading, load_judge
 from retouch_storybook.train.base import SHIPPED
 from retouch_storybook.train.judge import accuracy
+from retouch_storybook.train.sampling import Painter
 from retouch_storybook.world import Scene, render
 
 SCENES = [
@@ -100,6 +101,14 @@ def test_keys_are_those_of_the_deepest_attention(image_text):
     config = image_text.model.config.vision_config
     assert keys.shape == (2, (config.image_size // config.patch_size) ** 2 + 1, config.hidden_size)
     assert torch.allclose(keys, seen[0], atol=1e-5)
+
+
+def test_the_denoiser_paints_what_a_caption_says(judge):
+    captions = ["a blue house at night", "a red ball in a desert"]
+    painted = Painter.of(SHIPPED, "cpu").paint(captions)
+    assert painted.shape == (2, 3, 64, 64)
+    read = [(reading.subject, reading.color, reading.setting) for reading in judge(painted)]
+    assert read == [("house", "blue", "at night"), ("ball", "red", "in a desert")]
 
 
 def test_the_image_text_folder_is_one_of_transformers():

@@ -29,6 +29,8 @@ def test_it_carries_grammar_recipes_and_weights(wheel):
     assert "retouch/recipes/cat_to_dog.retouch" in names
     assert "retouch/recipes/pictures/cat_meadow.png" in names
     assert "retouch_storybook/weights/unet/diffusion_pytorch_model.safetensors" in names
+    assert "retouch_storybook/weights/judge/model.safetensors" in names
+    assert "retouch_storybook/weights/image_text/model.safetensors" in names
     assert not any(name.startswith(("tests/", "engine/", "plugins/")) for name in names)
     assert wheel.stat().st_size < 30_000_000
 
