@@ -1,0 +1,93 @@
+"""Retouch from Python: the same graphs as the text, pictures in and pictures out, and errors that carry diagnostics."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from command import draw
+from PIL import Image
+
+import retouch
+from retouch.graph.keys import node_keys
+from retouch_storybook.world import Scene
+
+EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
+
+
+def keys(recipe: retouch.Recipe, *sources):
+    return [set(node_keys(graph).values()) for graph in recipe.graphs(*sources)]
+
+
+def test_importing_it_loads_nothing_heavy():
+    told = "import sys, retouch; print(sorted({'torch', 'lark', 'PIL', 'diffusers'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_flow_builds_the_graph_of_its_text(cat, monkeypatch):
+    monkeypatch.chdir(cat.parent)
+    photo = retouch.open("cat.png", caption="a white cat in a meadow")
+    change = retouch.edit("cat", "dog", weight=1.5) + retouch.add("a hat")
+    area = photo | retouch.mask.diffedit(retouch.edit("cat", "dog")) | retouch.mask.dilate(pixels=4)
+    flow = photo | retouch.invert.null_text(steps=50) | retouch.attend.p2p(change, cross_replace=0.5)
+    flow |= retouch.blend.latent(mask=area) | retouch.save("dog.png")
+    text = (
+        'photo = open "cat.png" caption="a white cat in a meadow"\n'
+        'area = photo | mask diffedit "cat"->"dog" | mask dilate pixels=4\n'
+        'photo | invert null_text steps=50 | attend p2p "cat"->"dog"*1.5 +"a hat" cross_replace=0.5 '
+        '| blend latent mask=area | save "dog.png"\n'
+    )
+    assert keys(flow.recipe) == keys(retouch.recipe(text, cat.parent))
+
+
+def test_a_recipe_takes_paths_pictures_and_tensors(cat):
+    edit = retouch.recipe(EDIT)
+    caption = cat.with_suffix(".txt").read_text().strip()
+    picture = Image.open(cat).convert("RGB")
+    data = torch.tensor(list(picture.tobytes())).reshape(64, 64, 3).permute(2, 0, 1) / 255
+    images = [edit(source, caption=caption).image for source in (cat, str(cat), picture, data)]
+    assert {image.size for image in images} == {(64, 64)}
+    assert len({image.tobytes() for image in images}) == 1
+    assert images[0].tobytes() != picture.tobytes()
+
+
+def test_a_result_says_what_it_made_and_cost(cat):
+    result = retouch.recipe('invert ddim steps=2 | mask diffedit "cat"->"dog" maps=2 | blend latent')(cat)
+    assert result.mask.data.shape == (16, 16)
+    assert len(result.trajectory.schedule) == 2
+    assert result.cost == 2 + 4 + 2 * 4
+    assert len(result.images) == 1
+
+
+def test_many_pictures_share_their_calls_and_one_that_fails_is_none(tmp_path):
+    good = [draw(tmp_path / f"{i}.png", Scene("cat", "gray", "in a room", seed=i)) for i in range(2)]
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(good[0].read_bytes()[:400])
+    torn.with_suffix(".txt").write_text("a gray cat")
+    results = retouch.recipe(EDIT)([good[0], torn, good[1]])
+    assert [result is None for result in results] == [False, True, False]
+
+
+def test_lists_make_several_pictures(cat):
+    result = retouch.recipe('invert ddim "cat"->["dog", "fox"] steps=2')(cat)
+    assert len({image.tobytes() for image in result.images}) == 2
+
+
+def test_lets_are_changed_by_name(cat):
+    edit = retouch.recipe(f"let how = 1\n{EDIT} | sample guidance=how")
+    assert edit(cat, how=1).image.tobytes() != edit(cat, how=4).image.tobytes()
+
+
+def test_errors_carry_diagnostics(cat):
+    with pytest.raises(retouch.RecipeError, match=r"error\[RT205\]") as wrong:
+        retouch.recipe(EDIT + " strenght=1")(cat)
+    assert [found.code for found in wrong.value.diagnostics] == ["RT205"]
+    with pytest.raises(retouch.EditFailed, match="RT502"):
+        retouch.recipe('invert ddim steps=2 | require psnr min=100 | attend p2p "cat"->"dog"')(cat)
+    with pytest.raises(TypeError, match="no value such as"):
+        retouch.invert.ddim(steps=object())
+    with pytest.raises(AttributeError, match="no attribute 'inverse'"):
+        _ = retouch.inverse
