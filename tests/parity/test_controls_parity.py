@@ -175,6 +175,14 @@ def test_plug_and_play_equals_naive_hooks(bench, rows):
     close(bench.ours(8, control), bench.naive(8))
 
 
+@pytest.mark.parametrize(("layout", "features", "counts"), [(0.5, 0.8, (25, 40)), (0.51, 0.81, (26, 41))])
+def test_plug_and_plays_windows_are_those_of_either_release(layout, features, counts):
+    """Timesteps of the first int(50 b) steps in the code for diffusers; steps up to and with 25 and 40 in the first."""
+    control = pnp_features(layout=layout, features=features)
+    walk = schedule(50)
+    assert tuple(sum(touch.during(step.progress) for step in walk) for touch, _ in control.acts) == counts
+
+
 def smoothed(maps: Tensor) -> Tensor:
     """The 3x3 Gaussian of the authors' code."""
     taps = [math.exp(-(((i - 1) / (2 * 0.5)) ** 2)) for i in range(3)]

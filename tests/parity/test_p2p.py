@@ -308,3 +308,17 @@ def test_weights_scale_maps_within_the_window_new_words_included(networks, befor
     moved = bench.compare(naive, (0, 8), self_replace=0.0)
     assert moved[0] > 1e-4
     assert moved[8] == 0
+
+
+@pytest.mark.parametrize("steps", [3, 7, 10, 50])
+def test_windows_end_with_the_authors_where_they_hold_whole_steps_and_else_at_most_one_step_later(steps):
+    """int(b (N + 1)) for words and int(b N) for pixels, and ours ceil(b N)."""
+    walk, edit = schedule(steps), Edit(prompt("a cat"), prompt("a dog"), prompt(""))
+    for percent in range(0, 101, 5):
+        bound = percent / 100
+        control = p2p(edit, cross_replace=bound, self_replace=bound)
+        words, _, pixels = [sum(touch.during(step.progress) for step in walk) for touch, _ in control.acts]
+        theirs = min(int(bound * (steps + 1)), steps), int(bound * steps)
+        whole = (percent * steps) % 100 == 0
+        for ours, official in zip((words, pixels), theirs, strict=True):
+            assert ours == official if whole else 0 <= ours - official <= 1, (percent, ours, official)
