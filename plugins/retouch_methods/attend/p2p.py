@@ -38,8 +38,8 @@ def p2p(
     painting.  It cannot move or turn what is there, and it keeps no background by itself: that is for an inversion
     that replays the source, or a blend.
 
-    A fraction b of N steps is the first ceil(b N) of them; the authors' code takes int(b (N + 1)) for words and int(b N)
-    for pixels, which is the same where b N is whole and b is below 1, and otherwise may end a step earlier.
+    A fraction b of N steps is the first ceil(b N) of them; the authors' code takes int(b (N + 1)) for words and
+    int(b N) for pixels, which is the same where b N is whole and b is below 1, and otherwise may end a step earlier.
 
     cross_replace: fraction of the steps in which words attend where the source's words did; 0 leaves the layout of
         words free, 1 holds the new thing to the old one's outline.
