@@ -111,7 +111,8 @@ def _bare_loop(latents, texts, schedule, model: Denoiser):
         return level.alpha * x - level.sigma * v, level.alpha * v + level.sigma * x
 
     for step in schedule.ascending():
-        x = step.noisy.mix(*split(x, step.clean, float(step.noisy.timestep), source))
+        eps = split(x, step.noisy, float(step.noisy.timestep), source)[1]
+        x = step.noisy.mix((x - step.clean.sigma * eps) / step.clean.alpha, eps)
     for step in schedule:
         both = torch.cat([negative, target])
         x0, eps = split(torch.cat([x, x]), step.noisy, float(step.noisy.timestep), both)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from models.tiny_folder import pipeline, unet
+from models.tiny_folder import three_levels
 from sessions import INSTALLED
 
 from retouch.commands.matrix import all_pairs, page
@@ -23,15 +23,7 @@ STEPS = 3
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A small random model with the sites of the embedded one, and a picture of 32 pixels with its mask."""
     here = tmp_path_factory.mktemp("matrix")
-    parts = pipeline(length=40)
-    parts.register_modules(
-        unet=unet(
-            block_out_channels=(32, 32, 32),
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        )
-    )
-    parts.save_pretrained(here / "tiny")
+    three_levels().save_pretrained(here / "tiny")
     (here / "pictures").mkdir()
     picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
     picture.save(here / "pictures" / "cat_meadow.png")

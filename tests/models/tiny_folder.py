@@ -81,6 +81,20 @@ def pipeline(channels: int = 4, length: int = 24, prediction: str = "v_predictio
         )
 
 
+def three_levels(seed: int = 0) -> StableDiffusionPipeline:
+    """With attention at two levels and none at the deepest, like the embedded model, and room for long captions."""
+    parts = pipeline(length=40)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        deeper = unet(
+            block_out_channels=(32, 32, 32),
+            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        )
+    parts.register_modules(unet=deeper)
+    return parts
+
+
 @contextmanager
 def config(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     """A config to change in place."""
