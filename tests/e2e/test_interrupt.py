@@ -12,7 +12,8 @@ from PIL import Image
 
 
 def test_ctrl_c_leaves_no_half_written_file(cat):
-    command = [sys.executable, "-m", "retouch", "run", "-e", 'invert null_text "cat"->"dog"', "cat.png", "-o", "out"]
+    long = 'invert null_text "cat"->"dog" steps=500'
+    command = [sys.executable, "-m", "retouch", "run", "-e", long, "cat.png", "-o", "out"]
     with subprocess.Popen(
         command, cwd=cat.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as process:
