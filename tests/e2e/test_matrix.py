@@ -87,7 +87,7 @@ def test_refusals_say_why_and_name_a_code():
 
 def test_controls_that_clash_go_together_where_their_parts_are_kept_apart():
     verdicts = {v.name: v for v in all_pairs(World(INSTALLED, folder("recipes")))}
-    apart = verdicts["attend p2p + attend masactrl"]
+    apart = verdicts["attend p2p + attend pnp_features"]
     assert apart.only_with == "attend p2p self_replace=0"
     assert "self_replace=0" in apart.recipe
     assert "self_replace" not in written(apart.stages)
