@@ -44,7 +44,22 @@ class HeldOutEdit:
     @property
     def change(self) -> str:
         """The edit as a recipe writes it, which turns one caption into the other."""
-        return " ".join(_changes(self.before, self.after))
+        return " ".join(f'"{old}"->"{new}"' if new else f'-"{old}"' for old, new in _changes(self.before, self.after))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the first caption for what is changed, taken away or added to."""
+        return tuple(old for old, _ in _changes(self.before, self.after))
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """What the second caption says and the first does not."""
+        return tuple(new.removeprefix(old).strip() for old, new in _changes(self.before, self.after) if new)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """What the first caption says and the second does not."""
+        return tuple(old for old, new in _changes(self.before, self.after) if not new.startswith(f"{old} "))
 
 
 def held_out_edits(count: int, seed: int = 0) -> list[HeldOutEdit]:
@@ -138,27 +153,20 @@ KINDS: Mapping[str, Callable[[Random], tuple[Scene, Scene]]] = {
 }
 
 
-def _changes(before: Scene, after: Scene) -> Iterator[str]:
+def _changes(before: Scene, after: Scene) -> Iterator[tuple[str, str]]:
+    """The words that change, and what they become; nothing where they are taken away."""
     if before.color != after.color:
         old, new = _article(before), _article(after)
-        yield (
-            _replaced(before.color, after.color)
-            if old == new
-            else _replaced(f"{old} {before.color}", f"{new} {after.color}")
-        )
+        yield (before.color, after.color) if old == new else (f"{old} {before.color}", f"{new} {after.color}")
     added = f" {ACCESSORIES[after.accessory]}" if after.accessory and not before.accessory else ""
     if before.subject != after.subject or added:
-        yield _replaced(before.subject, after.subject + added)
+        yield before.subject, after.subject + added
     if before.accessory and not after.accessory:
-        yield f'-"{ACCESSORIES[before.accessory]}"'
+        yield ACCESSORIES[before.accessory], ""
     styled = f" {STYLES[after.style]}" if after.style and not before.style else ""
     if before.setting != after.setting or styled:
-        yield _replaced(before.setting, after.setting + styled)
+        yield before.setting, after.setting + styled
 
 
 def _article(scene: Scene) -> str:
     return scene.caption().partition(" ")[0]
-
-
-def _replaced(old: str, new: str) -> str:
-    return f'"{old}"->"{new}"'

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 from retouch.cards import StageCard
 from retouch.registry import Registry
+from retouch_bench.edits import HeldOutEdit
 
 P2P, DIFFEDIT = "attend p2p", "mask diffedit"
 BASE = {P2P: " | attend p2p", DIFFEDIT: " | mask diffedit | blend latent"}
@@ -19,7 +22,8 @@ PROMPTS = ("Edit", "SourcePrompt", "TargetPrompt")
 class Entry:
     """One line of the table.
 
-    recipe: its `{change}` stands for the edit, its `{target}` for the caption of the truth.
+    recipe: its `{change}` stands for the edit, its `{target}` for the caption of the truth, and `{words}`, `{added}`
+        and `{removed}` for lists of the edit's words.
     picture: what it is run on.
     """
 
@@ -33,10 +37,13 @@ class Entry:
         """The name of its result in the folder of an edit."""
         return "-".join(f"{self.inversion} {self.editor}".split()) + ".png"
 
-    def flow(self, change: str, target: str) -> str:
+    def flow(self, edit: HeldOutEdit) -> str:
         """Its recipe for one edit, up to the file."""
-        text = self.recipe.replace("{change}", change).replace("{target}", f'"{target}"')
-        return f'{text}save "{self.file}"' if not text else f'{text} | save "{self.file}"'
+        lists = {"words": edit.words, "added": edit.added, "removed": edit.removed}
+        told = {name: json.dumps(words) for name, words in lists.items()}
+        told |= {"change": edit.change, "target": json.dumps(edit.after.caption())}
+        text = reduce(lambda text, name: text.replace(f"{{{name}}}", told[name]), told, self.recipe)
+        return f'{text} | save "{self.file}"' if text else f'save "{self.file}"'
 
 
 NOTHING = Entry("bound", "doing nothing", "")
@@ -73,9 +80,9 @@ def _editing(card: StageCard) -> Iterator[str]:
         case "attend":
             yield f" | {card.name}"
         case "guide" if not card.default:
-            yield f" | {card.name}"
+            yield f" | {card.name}{_told(card)}"
         case "mask" if not masked and card.takes(*PROMPTS):
-            yield f" | {card.name} | blend latent"
+            yield f" | {card.name}{_told(card)} | blend latent"
         case "blend" if card.output == "Image":
             yield f"{BASE[DIFFEDIT]} | {card.name}"
         case "blend" if masked and not card.default:
@@ -84,3 +91,10 @@ def _editing(card: StageCard) -> Iterator[str]:
             yield f"{BASE[P2P]} | {card.name}"
         case _:
             return
+
+
+def _told(card: StageCard) -> str:
+    """What has to be said of the edit: words that a stage cannot do without, and concepts that it adds and removes."""
+    names = {option.name: option for option in card.options}
+    said = " words={words}" if "words" in names and names["words"].required else ""
+    return f"{said} add={{added}} remove={{removed}}" if {"add", "remove"} <= set(names) else said

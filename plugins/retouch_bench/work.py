@@ -89,10 +89,9 @@ def works(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) ->
 def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> Work:
     """The graph of entries that begin with the same picture, without those in which the check finds errors."""
     world = surroundings.world(drawn, entries[0].picture)
-    change, target = drawn.edit.change, drawn.edit.after.caption()
     refused: dict[Entry, Diagnostic] = {}
     while entries := [entry for entry in entries if entry not in refused]:
-        lines = [entry.flow(change, target) for entry in entries]
+        lines = [entry.flow(drawn.edit) for entry in entries]
         checked = check("\n".join(lines), world)
         if not checked.errors:
             return Work(drawn, checked.graphs[0], _results(checked.graphs[0], entries), refused)

@@ -64,6 +64,16 @@ def test_the_words_of_an_edit_turn_one_caption_into_the_other():
         assert targets == {edit.after.caption()}
 
 
+def test_what_an_edit_adds_and_removes_is_named_by_words_of_its_captions():
+    for edit in EDITS:
+        before, after = edit.before.caption(), edit.after.caption()
+        assert edit.words
+        assert all(word in before for word in (*edit.words, *edit.removed))
+        assert all(word in after for word in edit.added)
+        assert bool(edit.added) != (edit.kind == "delete")
+        assert bool(edit.removed) == (edit.kind not in {"add", "style"})
+
+
 @pytest.mark.parametrize("edit", EDITS[:7], ids=lambda edit: edit.name)
 def test_outside_the_region_both_drawings_are_the_same_and_inside_they_are_not(edit, tmp_path):
     drawn = Drawn(edit, tmp_path, 64)
