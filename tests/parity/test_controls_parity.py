@@ -193,21 +193,23 @@ def smoothed(maps: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("mask", ["both", "attention", "noise", "none"])
 @pytest.mark.parametrize("step", [0, 6])
-def test_semantic_guidance_equals_the_pipelines_arithmetic(bench, mask, step):
+@pytest.mark.parametrize("base", ["empty", "source"])
+def test_semantic_guidance_equals_the_pipelines_arithmetic(bench, mask, step, base):
     texts = TinyTexts()
     hat, snow = run(texts.prompt("a hat"), texts.prompt("snow"))
     options = {"add": ("a hat",), "remove": ("snow",), "mask": mask, "scale": 1, "quantile": 0.8, "guidance": 4.0}
-    (guide,) = run(semantic(bench.edit, bench.steps, texts, **options))
+    (guide,) = run(semantic(bench.edit, bench.steps, texts, base=base, **options))
     level, x = bench.steps.steps[step].noisy, bench.x["target"]
     (ours,) = run(guide(bench.model, x, level, bench.edit.target, bench.edit.negative))
     kept = bench.processors()
-    context = torch.stack([bench.edit.negative.embeds, hat.embeds, snow.embeds])
+    context = torch.stack([bench.edit.negative.embeds, hat.embeds, snow.embeds, bench.edit.source.embeds])
     with torch.no_grad():
-        base, *concepts = bench.forward(torch.stack([x] * 3), context, step)
-    eps = base.clone()
+        uncond, *concepts, source = bench.forward(torch.stack([x] * 4), context, step)
+    unedited = {"empty": uncond, "source": source}[base]
+    eps = unedited.clone()
     full = [maps for name, maps in kept.items() if maps.shape[2] == CELLS * CELLS]
     for i, (prompt, sign, concept) in enumerate(zip((hat, snow), (1, -1), concepts, strict=True), 1):
-        delta = sign * 4.0 * (concept - base)
+        delta = sign * 4.0 * (concept - uncond)
         words = [k for k, (a, b) in enumerate(prompt.spans) if a < b]
         seen = torch.cat([maps[i] for maps in full]).mean(0)[:, words].sum(-1).unflatten(0, (CELLS, CELLS))
         seen = smoothed(seen)
@@ -219,7 +221,7 @@ def test_semantic_guidance_equals_the_pipelines_arithmetic(bench, mask, step):
         eps += delta * chosen.get(mask, torch.ones(()))
     torch.testing.assert_close(ours.eps, eps, rtol=0, atol=2e-5)
     (source,) = run(guide(bench.model, x, level, bench.edit.source, bench.edit.negative))
-    torch.testing.assert_close(source.eps, base, rtol=0, atol=1e-5)
+    torch.testing.assert_close(source.eps, unedited, rtol=0, atol=1e-5)
 
 
 def prompts(bench):

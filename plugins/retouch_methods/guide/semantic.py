@@ -27,7 +27,12 @@ from retouch.api import (
 )
 
 
-@stage("guide", "semantic", paper="arXiv:2311.16711", facts={"guide": "1 + max(1, len(add) + len(remove))"})
+@stage(
+    "guide",
+    "semantic",
+    paper="arXiv:2311.16711",
+    facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))"},
+)
 async def semantic(
     edit: Edit,
     schedule: Schedule,
@@ -36,6 +41,7 @@ async def semantic(
     guidance: Annotated[float, Range(0, 100)] = 5.0,
     add: tuple[str, ...] = (),
     remove: tuple[str, ...] = (),
+    base: Literal["empty", "source"] = "empty",
     quantile: Annotated[float, Range(0, 1)] = 0.9,
     mask: Literal["both", "attention", "noise", "none"] = "both",
     scale: Annotated[int, Range(1, 64, "cells")] = 4,
@@ -43,17 +49,18 @@ async def semantic(
     start: Annotated[float, Range(0, 1)] = 0.0,
     until: Annotated[float, Range(0, 1)] = 1.0,
 ) -> Guidance:
-    """Lead away from the unguided picture by one concept or several, each only where it belongs.
+    """Lead away from the picture as it was by one concept or several, each only where it belongs.
 
-    Choose it to add or remove several things at once, with an inversion that replays without a prompt, such as
-    edit_friendly: nothing is described but the change, and each change finds its own place.  The place is where the
-    concept's words attend the most and its guidance is the strongest.  The source branch is left unguided; it asks for
-    the same rows, so that a control finds its partners; what tells it apart is its prompt, so a turn with this guidance
-    wants an edit.
+    Choose it to add or remove several things at once, after edit_friendly: nothing is described but the change, and
+    each change finds its own place.  The place is where the concept's words attend the most and its guidance is the
+    strongest.  The source branch is left unguided; it asks for the same rows, so that a control finds its partners;
+    what tells it apart is its prompt, so a turn with this guidance wants an edit.
 
     guidance: scale of every concept.
     add: concepts to bring in; with none to add or remove, the turn's target prompt is the concept.
     remove: concepts to lead away from.
+    base: what the concepts are added to, which is to be what the inversion recorded with: "empty" is LEDITS++'s
+        prediction without a prompt, "source" the one of the source's, as SEGA has it (arXiv:2301.12247).
     quantile: share of the picture that a concept leaves alone, in each of its two masks.
     mask: "both" guides where both masks do, "attention" and "noise" where one does, "none" everywhere.
     scale: latent cells per token side of the maps that are read; the paper's are 4, a quarter of the resolution.
@@ -69,13 +76,15 @@ async def semantic(
         concepts = prompts or [prompt]
         asked = {f"concept{i}": model(x, level, each, role=_role(i)) for i, each in enumerate(concepts)}
         asked["uncond"] = model(x, level, negative, role="uncond")
+        if base == "source":
+            asked["base"] = model(x, level, edit.source, role="base")
         pred = await together(attention=(), record=[touch], step=None, **asked)
-        base = pred["uncond"].eps
+        unedited, uncond = pred["base" if base == "source" else "uncond"], pred["uncond"].eps
         if prompt.text == edit.source.text or level.timestep not in inside:
-            return pred["uncond"]
-        eps = base
+            return unedited
+        eps = unedited.eps
         for i, (concept, sign) in enumerate(zip(concepts, signs or [1.0], strict=True)):
-            delta = sign * guidance * (pred[f"concept{i}"].eps - base)
+            delta = sign * guidance * (pred[f"concept{i}"].eps - uncond)
             for where in masks(pred.maps[0], i, concept, delta, level):
                 delta = delta * where
             eps = eps + delta
