@@ -120,7 +120,8 @@ def _source(args: Namespace, told: Mapping[str, Any], here: Path, allowed: tuple
 def _below(path: Path, allowed: tuple[Path, ...], what: str) -> Path:
     if any(path.is_relative_to(root) for root in allowed):
         return path
-    raise CannotRerun(f"{what} would be {path}, outside of this folder; allow it with --allow {path.parent}")
+    folder = path if path.is_dir() else path.parent
+    raise CannotRerun(f"{what} would be {path}, outside of this folder; allow it with --allow {folder}")
 
 
 def _check_inputs(told: Mapping[str, Any], here: Path, allowed: tuple[Path, ...], source: Path) -> None:

@@ -1,0 +1,122 @@
+"""A picture says how it was made, and can be made again from that alone; what no longer holds is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import Ran, draw, retouch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from retouch.pictures import metadata
+from retouch.pictures.stamp import KEY
+from retouch_storybook.world import Scene
+
+EDIT = 'invert ddim steps=3 | attend p2p "cat"->"dog"'
+
+
+@pytest.fixture
+def dog(cat: Path) -> Path:
+    """An edited picture, beside the one that it was made from."""
+    path = cat.with_name("dog.png")
+    done = retouch("run", "-e", EDIT, "cat.png", "-o", "dog.png", "--exact", folder=cat.parent)
+    assert done.code == 0, done.err
+    return path
+
+
+def again(dog: Path, *args: object) -> Ran:
+    return retouch("rerun", "dog.png", *args, folder=dog.parent)
+
+
+def test_a_picture_shows_its_recipe_and_what_it_was_run_with(dog):
+    shown = retouch("show", "dog.png", folder=dog.parent)
+    assert shown.code == 0
+    assert shown.out.startswith(EDIT)
+    for said in ("source: cat.png, sha256 ", "model: storybook, ", "mode: exact", "attend p2p", "plugin "):
+        assert said in shown.out
+
+
+def test_what_it_shows_as_json_has_every_stage_with_its_options(dog):
+    told = json.loads(retouch("show", "dog.png", "--json", folder=dog.parent).out)
+    options = {stage["stage"]: stage["options"] for stage in told["stages"]}
+    assert options["invert ddim"]["convention"]
+    assert 0 <= options["attend p2p"]["cross_replace"] <= 1
+    assert "cat.png" in told["inputs"]
+
+
+def test_a_picture_of_nobodys_says_so(cat):
+    shown = retouch("show", "cat.png", folder=cat.parent)
+    assert (shown.code, shown.out) == (1, "")
+    assert "does not say how it was made" in shown.err
+    assert retouch("rerun", "cat.png", folder=cat.parent).code == 1
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path):
+    (tmp_path / "note.png").write_text("no picture")
+    shown = retouch("show", "note.png", folder=tmp_path)
+    assert (shown.code, shown.out) == (1, "")
+    assert "note.png" in shown.err
+
+
+def test_a_rerun_comes_to_the_same_bits(dog):
+    done = again(dog, "--json")
+    told = json.loads(done.out)
+    assert (done.code, told["equal"], told["changes"]) == (0, True, [])
+
+
+def test_a_rerun_can_be_kept_and_says_the_same_of_itself(dog):
+    assert again(dog, "-o", "twin.png").code == 0
+    first, second = metadata(dog), metadata(dog.with_name("twin.png"))
+    assert first
+    assert second
+    assert first["recipe"] == second["recipe"]
+    assert first["stages"].replace("dog.png", "twin.png") == second["stages"]
+
+
+def test_a_picture_that_was_touched_is_found_out(dog):
+    picture = Image.open(dog)
+    kept = PngInfo()
+    kept.add_itxt(KEY, picture.info[KEY])
+    picture.putpixel((3, 3), (255, 0, 255))
+    picture.save(dog, pnginfo=kept)
+    done = again(dog, "--verify")
+    assert done.code == 4
+    assert done.out.startswith("different: PSNR ")
+    assert again(dog).code == 0
+
+
+def test_a_source_that_changed_is_named(dog, cat):
+    draw(cat, Scene("cat", "white", "in a meadow", seed=4))
+    done = again(dog)
+    assert (done.code, done.out) == (1, "")
+    assert "has changed since" in done.err
+
+
+def test_a_source_that_moved_is_named_and_can_be_given(dog, cat):
+    cat.rename(cat.with_name("moved.png"))
+    gone = again(dog)
+    assert gone.code == 1
+    assert "is not there any more" in gone.err
+    found = again(dog, "moved.png", "--json")
+    assert (found.code, json.loads(found.out)["equal"]) == (0, True)
+
+
+def test_a_rerun_writes_over_nobodys_file(dog):
+    (dog.parent / "notes.png").write_bytes(b"mine")
+    done = again(dog, "-o", "notes.png")
+    assert done.code == 1
+    assert (dog.parent / "notes.png").read_bytes() == b"mine"
+
+
+def test_a_stamp_opens_no_file_outside_of_the_folders_that_are_named(cat):
+    """The stamp is a stranger's: what it names beyond the folder is only read where the user allows it."""
+    away = cat.parent / "away"
+    away.mkdir()
+    done = retouch("run", "-e", EDIT, "cat.png", "-o", "away/dog.png", folder=cat.parent)
+    assert done.code == 0, done.err
+    refused = retouch("rerun", "dog.png", folder=away)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"--allow {cat.parent}" in refused.err
+    assert retouch("rerun", "dog.png", "--allow", cat.parent, folder=away).code == 0
