@@ -11,6 +11,7 @@ from command import draw
 from PIL import Image
 
 import retouch
+from retouch import resources
 from retouch.graph.keys import node_keys
 from retouch_storybook.world import Scene
 
@@ -91,3 +92,16 @@ def test_errors_carry_diagnostics(cat):
         retouch.invert.ddim(steps=object())
     with pytest.raises(AttributeError, match="no attribute 'inverse'"):
         _ = retouch.inverse
+
+
+def test_the_example_of_the_readme_runs(cat, monkeypatch):
+    """In two steps instead of fifty."""
+    page = (resources.folder("recipes").parent / "README.md").read_text("utf-8")
+    example = page.partition("```python\n")[2].partition("```")[0]
+    assert "retouch.recipe" in example
+    example = example.replace("invert null_text", "invert null_text steps=2").replace("ddim()", "ddim(steps=2)")
+    for name in ("one.png", "two.png"):
+        draw(cat.with_name(name))
+    monkeypatch.chdir(cat.parent)
+    exec(compile(example, "README.md", "exec"), {})
+    assert Image.open("dog.png").size == (64, 64)
