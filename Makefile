@@ -6,7 +6,7 @@ WORKERS ?= 2
 # Two processes of one thread each get through more small models than one process of two.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test lint lang laws e2e wheel bench soak clean
+.PHONY: demo test lint lang laws e2e wheel bench soak gallery clean
 
 $(STAMP): pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -44,6 +44,9 @@ bench: $(STAMP)  ## the longer proofs
 
 soak: $(STAMP)  ## the longest: a million texts through the parser
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
+
+gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
+	$(BIN)/python recipes/gallery/remake.py
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis

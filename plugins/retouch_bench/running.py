@@ -21,7 +21,7 @@ from retouch_bench.measure import Eyes, Figures, Truth, mask_figures, seen
 from retouch_bench.pairs import Entry
 from retouch_bench.work import Surroundings, Work, read, works
 
-AT_ONCE = 4  # edits in one run: what a kill can lose, and enough to fill calls of eight rows
+AT_ONCE = 8  # edits in one run: what a kill can lose, and enough that calls of eight rows are full to the end
 
 
 @dataclass
