@@ -196,6 +196,12 @@ def test_a_mistake_in_the_text_hides_only_what_follows_from_it(checked):
     assert "RT212" not in {item.code for item in found.diagnostics}
 
 
+def test_a_flow_named_after_a_pipe_is_told_that_it_begins_one_wherever_it_is_made(checked):
+    above = 'area = mask box top=20%\ninvert ddim "a"->"b" | area\n'
+    below = 'invert ddim "a"->"b" | area\narea = mask box top=20%\n'
+    assert [[item.code for item in checked(text).errors] for text in (above, below)] == [["RT224"], ["RT224"]]
+
+
 def test_experimental_stages_warn_and_run(checked):
     found = checked('invert ddim | blend local "cat"->"dog"')
     assert [(item.code, item.span.start) for item in found.diagnostics] == [("RT907", 14)]

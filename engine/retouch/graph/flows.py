@@ -89,6 +89,9 @@ class FlowReader:
         match part:
             case s.Stage() if _bare(part) and part.family.name in scope:
                 yield from self._named(part.family, scope, first)
+            case s.Stage() if _bare(part) and not first and scope.is_below(part.family.name):
+                self.report.add("RT224", part.family.span, name=part.family.name)
+                yield None
             case s.Stage(family=s.Word(name="model")):
                 yield self._model(part, scope)
             case s.Stage():
