@@ -197,8 +197,8 @@ def test_a_mistake_in_the_text_hides_only_what_follows_from_it(checked):
 
 
 def test_a_flow_named_after_a_pipe_is_told_that_it_begins_one_wherever_it_is_made(checked):
-    above = 'area = mask box top=20%\ninvert ddim "a"->"b" | area\n'
-    below = 'invert ddim "a"->"b" | area\narea = mask box top=20%\n'
+    made, used = 'dog = invert ddim "a"->"b"\n', "dog\ninvert ddim | dog\n"
+    above, below = made + used, used.removeprefix("dog\n") + made + "dog\n"
     assert [[item.code for item in checked(text).errors] for text in (above, below)] == [["RT224"], ["RT224"]]
 
 
