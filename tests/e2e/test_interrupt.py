@@ -10,23 +10,18 @@ import sys
 from command import draw, retouch
 from PIL import Image
 
-
-def _heeds_ctrl_c() -> None:
-    """A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there.
+HEEDING = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('retouch', run_name='__main__', alter_sys=True)"
+)
 
 
 def test_ctrl_c_leaves_no_half_written_file(cat):
     long = 'invert null_text "cat"->"dog" steps=500'
-    command = [sys.executable, "-m", "retouch", "run", "-e", long, "cat.png", "-o", "out"]
+    command = [sys.executable, "-c", HEEDING, "run", "-e", long, "cat.png", "-o", "out"]
     with subprocess.Popen(
-        command,
-        cwd=cat.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-        preexec_fn=_heeds_ctrl_c,
+        command, cwd=cat.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
