@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -187,12 +187,18 @@ class Trajectory:
 
     states: Tensor  # [N + 1, k, C, h, w], noisiest first
     pinned: whether the source branch reads `states` at every step, or walks by itself and may drift
+    certificate: what requirements measured of it, by metric and with its unit
     """
 
     schedule: Schedule
     states: Tensor
     rule: Rule
     pinned: bool = False
+    certificate: Mapping[str, str] = field(default_factory=dict)
+
+    def certified(self, metric: str, value: str) -> Trajectory:
+        """The same, with one more figure in its certificate."""
+        return replace(self, certificate={**self.certificate, metric: value})
 
     def __post_init__(self) -> None:
         if self.states.ndim != 5 or len(self.states) != len(self.schedule) + 1:

@@ -54,7 +54,10 @@ FLOORS = [(psnr, {"min_": 40.0}), (cycle, {"max_": 0.02})]
 def test_an_exact_inversion_passes_and_its_trajectory_goes_on_unchanged(require, floor, dtype):
     world = replace(tiny_world("v_prediction", steps=4, dtype=dtype), guidance=cfg(guidance=3.0))
     trajectory = made_by(world, edict)
-    assert asked(require, world, trajectory, **floor) is trajectory
+    found = asked(require, world, trajectory, **floor)
+    assert found.states is trajectory.states
+    assert found.rule is trajectory.rule
+    assert list(found.certificate) == [require.__name__]
 
 
 @pytest.mark.parametrize(("require", "floor"), FLOORS)
@@ -97,8 +100,8 @@ def test_an_off_by_one_timestep_turns_the_certificate_red(right, planted, decibe
 def test_equal_pictures_are_infinitely_near():
     world = gaussian_world(steps=4)
     trajectory = made_by(world, ddim, strength=0.0)
-    assert asked(psnr, world, trajectory, min_=120.0) is trajectory
-    assert asked(cycle, world, trajectory, max_=0.0) is trajectory
+    assert asked(psnr, world, trajectory, min_=120.0).certificate == {"psnr": "inf dB"}
+    assert asked(cycle, world, trajectory, max_=0.0).certificate == {"cycle": "0"}
 
 
 def test_the_floor_is_of_the_replay_and_not_of_a_source_row_that_is_put_back():
@@ -127,7 +130,7 @@ def test_noise_is_gaussian_and_what_is_not_noise_is_not():
 def test_drawn_noise_passes_and_a_walk_that_stops_half_way_does_not():
     world = gaussian_world(steps=50)
     kept = made_by(world, cycle_diffusion)
-    assert asked(gaussian, world, kept, max_=0.1) is kept
+    assert asked(gaussian, world, kept, max_=0.1).states is kept.states
     with pytest.raises(Unmet, match=r"'gaussian' is 0\.\d+, and 0\.1 or less was required"):
         asked(gaussian, world, made_by(world, ddim, strength=0.3), max_=0.1)
 

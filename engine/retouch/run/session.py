@@ -24,6 +24,7 @@ from retouch.run.outbox import FileIn, FileOut
 from retouch.run.provenance import Provenance, Request, software
 from retouch.run.shared import SharedFiles
 from retouch.run.supply import Supply
+from retouch.values import Trajectory
 
 EXACT_ROWS = 8
 IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory
@@ -206,6 +207,8 @@ class _Run:
             self.tell("stage", {"item": name, "stage": node.card.name, "rows": task.rows})
             if node.card.family == "save":
                 self.tell("saved", {"item": name, "path": node.options["path"]})
+            if node.card.family == "require":
+                outcome.notices += _measured(node.card.name, task.result)
             return
         cause = task.error.cause if isinstance(task.error, Skipped) else task.error
         if id(cause) not in self.causes:
@@ -238,6 +241,12 @@ class _Run:
         """What the run adds to what its results say of themselves."""
         settings = self.settings
         return {"device": settings.device, "dtype": settings.dtype, "mode": "exact" if settings.exact else "fast"}
+
+
+def _measured(requirement: str, value: object) -> list[str]:
+    """The figure that a requirement held with: the last of the certificate."""
+    told = list(value.certificate.values()) if isinstance(value, Trajectory) else []
+    return [f"{requirement}: {told[-1]}"] if told else []
 
 
 def _nothing() -> None:

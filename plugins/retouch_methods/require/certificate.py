@@ -57,7 +57,7 @@ async def psnr(
     measured = pixel_psnr(one, two, latents)
     if not measured >= min_:
         raise Unmet("psnr", f"{measured:.1f} dB", f"{min_:g} dB or more")
-    return trajectory
+    return trajectory.certified("psnr", f"{measured:.1f} dB")
 
 
 @stage("require", "cycle", rows=REPLAY, facts=PASSED_ON)
@@ -78,7 +78,7 @@ async def cycle(
     measured = cycle_error(await replayed(trajectory, latents, prompt, negative, model, guidance), latents)
     if not measured <= max_:
         raise Unmet("cycle", f"{measured:.3g}", f"{max_:g} or less")
-    return trajectory
+    return trajectory.certified("cycle", f"{measured:.3g}")
 
 
 @stage("require", "gaussian", facts=PASSED_ON)
@@ -90,7 +90,7 @@ def gaussian(trajectory: Trajectory, latents: Latents, *, max_: Annotated[float,
     measured = whiteness_error(noise_in(trajectory, latents))
     if not measured <= max_:
         raise Unmet("gaussian", f"{measured:.3g}", f"{max_:g} or less")
-    return trajectory
+    return trajectory.certified("gaussian", f"{measured:.3g}")
 
 
 async def replayed(
