@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,9 @@ class Journal:
         if path.exists():
             self._read()
 
-    def find(self, place: Place, key: str) -> Record | None:
-        """The record of this very work, if it was done."""
-        record = self._records.get(place)
-        return record if record and record["key"] == key else None
-
-    def get(self, place: Place, key: str) -> Record:
-        """The record of work that was done."""
-        record = self.find(place, key)
-        assert record is not None, place
-        return record
+    def of(self, edits: Collection[str]) -> dict[Place, Record]:
+        """The records of some edits."""
+        return {place: record for place, record in self._records.items() if place[0] in edits}
 
     def add(self, records: Iterable[Record]) -> None:
         """Append records, all of them at once."""
@@ -59,3 +52,9 @@ class Journal:
 def place_of(record: Record) -> Place:
     """Which edit with which pair."""
     return record["edit"], record["inversion"], record["editor"]
+
+
+def find(records: Mapping[Place, Record], place: Place, key: str) -> Record | None:
+    """The record of this very work, if it was done."""
+    record = records.get(place)
+    return record if record and record["key"] == key else None

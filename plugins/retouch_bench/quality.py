@@ -34,7 +34,7 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     from retouch_bench.edits import held_out_edits
     from retouch_bench.journal import Journal
     from retouch_bench.report import Findings
-    from retouch_bench.running import Bench
+    from retouch_bench.sharing import Bench, default_workers
     from retouch_bench.table import best_inversions, summaries
     from retouch_bench.work import Surroundings
 
@@ -42,7 +42,8 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     chosen = held_out_edits(edits, args.seed)
     drawn = [Drawn(edit, args.out / "drawings", model.trained_size) for edit in chosen]
     surroundings = Surroundings(installed, args.model, steps, args.seed, args.out / "pictures")
-    bench = Bench(surroundings, Journal(args.out / "measured.jsonl"), args.device, _say)
+    workers = args.workers or default_workers(args.device)
+    bench = Bench(surroundings, Journal(args.out / "measured.jsonl"), args.device, _say, workers)
     first = [*pairs.BOUNDS, *pairs.with_every_inversion(installed)]
     records = bench.measure(drawn, first)
     best = best_inversions(summaries(records, first), BEST)
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")
     parser.add_argument("--model", default="storybook", metavar="M", help="a model's name or folder")
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu by default: there results are exact")
+    parser.add_argument("--workers", type=count, metavar="N", help="processes of one thread; by default one a core")
     parser.add_argument(
         "-o", dest="out", type=Path, default=Path("out/bench-quality"), metavar="DIR", help="out/bench-quality"
     )

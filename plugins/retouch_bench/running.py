@@ -1,9 +1,9 @@
-"""Run what is still to be measured, many edits at a time, so that their rows share calls."""
+"""Run what is still to be measured of some edits, all at a time, so that their rows share calls."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,73 +16,85 @@ from retouch.run.machine import Machine
 from retouch.run.session import Outcome, Settings, execute
 from retouch_bench.drawn import Drawn
 from retouch_bench.drawn import read as picture_of
-from retouch_bench.journal import Journal, Record
+from retouch_bench.journal import Place, Record, find, place_of
 from retouch_bench.measure import Eyes, Figures, Truth, mask_figures, seen
 from retouch_bench.pairs import Entry
 from retouch_bench.work import Surroundings, Work, read, works
 
-AT_ONCE = 8  # edits in one run: what a kill can lose, and enough that calls of eight rows are full to the end
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Edits to run together, the entries to measure on each, and what is known of them from before."""
+
+    edits: Sequence[Drawn]
+    entries: Sequence[Entry]
+    known: Mapping[Place, Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a chunk came to.
+
+    new: the records to remember, without what can be seen of a picture at any time.
+    records: of all entries on all edits, in that order, whole.
+    """
+
+    new: list[Record]
+    records: list[Record]
 
 
 @dataclass
-class Bench:
-    """Measures entries on edits, and remembers what was measured.
+class Measurer:
+    """Measures chunks, one after the other, with models that stay loaded.
 
     Runs are exact, so that an edit's result is the same bits whatever is run beside it, or was before a kill.
     """
 
     surroundings: Surroundings
-    journal: Journal
     device: str = "cpu"
-    say: Callable[[str], None] = print
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
 
     @cached_property
     def eyes(self) -> Eyes:
         return Eyes()
 
-    def measure(self, edits: Sequence[Drawn], entries: Sequence[Entry]) -> list[Record]:
-        """The records of all entries on all edits, in that order; those that are there are not made again."""
-        found: list[Record] = []
-        began = time.monotonic()
-        for first in range(0, len(edits), AT_ONCE):
-            chunk = edits[first : first + AT_ONCE]
-            asked = [work for drawn in chunk for work in works(drawn, entries, self.surroundings)]
-            if missing := [left for work in asked if (left := self._missing(work))]:
-                self._run(missing)
-            found += [record for work in asked for record in self._records(work)]
-            self.say(f"{first + len(chunk)} of {len(edits)} edits, {time.monotonic() - began:.0f} s")
-        return found
+    def __call__(self, chunk: Chunk) -> Measured:
+        """Make what is missing, and look at everything."""
+        asked = [work for drawn in chunk.edits for work in works(drawn, chunk.entries, self.surroundings)]
+        missing = [left for work in asked if (left := self._missing(work, chunk.known))]
+        new = self._run(missing) if missing else []
+        known = {**chunk.known, **{place_of(record): record for record in new}}
+        return Measured(new, [record for work in asked for record in self._records(work, known)])
 
-    def _missing(self, work: Work) -> Work | None:
-        """What of this work is not in the journal, or has lost its picture."""
-        left = [entry for entry in work.entries if not self._done(work, entry)]
+    def _missing(self, work: Work, known: Mapping[Place, Record]) -> Work | None:
+        """What of this work is not known, or has lost its picture."""
+        left = [entry for entry in work.entries if not self._done(work, entry, known)]
         return read(work.drawn, left, self.surroundings) if left else None
 
-    def _done(self, work: Work, entry: Entry) -> bool:
-        record = self.journal.find(_place(work.drawn, entry), work.key(entry))
+    def _done(self, work: Work, entry: Entry, known: Mapping[Place, Record]) -> bool:
+        record = find(known, _of(work.drawn, entry), work.key(entry))
         return record is not None and ("error" in record or self._file(work.drawn, entry).exists())
 
-    def _records(self, work: Work) -> Iterator[Record]:
-        """What the journal says, with what is seen of the pictures: looking is cheap, and eyes may have got better."""
-        known = {entry: self.journal.get(_place(work.drawn, entry), work.key(entry)) for entry in work.entries}
-        fine = [entry for entry, record in known.items() if "error" not in record]
+    def _records(self, work: Work, known: Mapping[Place, Record]) -> Iterator[Record]:
+        """What is known, with what is seen of the pictures: looking is cheap, and eyes may have got better."""
+        ours = {entry: known[_of(work.drawn, entry)] for entry in work.entries}
+        fine = [entry for entry, record in ours.items() if "error" not in record]
         results = [picture_of(self._file(work.drawn, entry)) for entry in fine]
         looks = dict(zip(fine, seen(Truth(work.drawn), results, self.eyes), strict=True))
-        for entry, record in known.items():
+        for entry, record in ours.items():
             yield {**record, **looks.get(entry, {})}
         for entry, error in work.refused.items():
             yield {**_named(work.drawn, entry), "error": _told(error)}
 
-    def _run(self, missing: Sequence[Work]) -> None:
+    def _run(self, missing: Sequence[Work]) -> list[Record]:
         settings = Settings(self.device, exact=True)
         began = time.monotonic()
         graphs = [work.graph for work in missing if work.graph]
         result = execute(graphs, registry=self.surroundings.registry, settings=settings, machine=self._machine)
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
         a_row = (time.monotonic() - began) / max(rows, 1)
-        for work, outcome in zip(missing, result.outcomes, strict=True):
-            self.journal.add(_noted(work, outcome, a_row))
+        pairs = zip(missing, result.outcomes, strict=True)
+        return [record for work, outcome in pairs for record in _noted(work, outcome, a_row)]
 
     def _machine(self, model: Any, device: str, dtype: torch.dtype) -> Machine:
         """The model of the run before, whose weights are there."""
@@ -131,7 +143,7 @@ def _named(drawn: Drawn, entry: Entry) -> dict[str, Any]:
     return {"edit": drawn.edit.name, "kind": drawn.edit.kind, "inversion": entry.inversion, "editor": entry.editor}
 
 
-def _place(drawn: Drawn, entry: Entry) -> tuple[str, str, str]:
+def _of(drawn: Drawn, entry: Entry) -> Place:
     return drawn.edit.name, entry.inversion, entry.editor
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from retouch.registry import Registry
 from retouch_bench import packing, pairs
 from retouch_bench.drawn import Drawn
 from retouch_bench.edits import held_out_edits
-from retouch_bench.journal import Journal
+from retouch_bench.journal import Journal, find
 from retouch_bench.report import Findings, write
-from retouch_bench.running import Bench
+from retouch_bench.sharing import Bench
 from retouch_bench.table import best_inversions, summaries
 from retouch_bench.work import Surroundings, read
 
@@ -29,9 +30,9 @@ ENTRIES = [*pairs.BOUNDS, *(pairs.pair("ddim", *editor) for editor in pairs.BASE
 STEPS = 2
 
 
-def bench(folder, said=None):
+def bench(folder, workers=1):
     surroundings = Surroundings(INSTALLED, "storybook", STEPS, 0, folder / "pictures")
-    return Bench(surroundings, Journal(folder / "measured.jsonl"), say=(said if said is not None else []).append)
+    return Bench(surroundings, Journal(folder / "measured.jsonl"), say=[].append, workers=workers)
 
 
 def edits(folder, count):
@@ -96,6 +97,29 @@ def test_an_edit_alone_comes_to_the_same_figures_as_among_others(measured, tmp_p
     assert without_times(alone) == without_times(records[: len(ENTRIES)])
 
 
+def test_several_processes_come_to_the_same_figures_as_one(measured, tmp_path, monkeypatch):
+    _, records = measured
+    monkeypatch.setattr("retouch_bench.sharing.AT_ONCE", 1)
+    shared = bench(tmp_path, workers=2).measure(edits(tmp_path, 2), ENTRIES)
+    assert without_times(shared) == without_times(records)
+    written = map(json.loads, (tmp_path / "measured.jsonl").read_text().splitlines())
+    assert {record["edit"] for record in written} == {record["edit"] for record in records}
+
+
+def test_ctrl_c_ends_the_processes_and_keeps_what_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("retouch_bench.sharing.AT_ONCE", 1)
+    interrupted = bench(tmp_path, workers=2)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    interrupted.say = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.measure(edits(tmp_path, 4), [pairs.CODEC])
+    assert not active_children()
+    assert len((tmp_path / "measured.jsonl").read_text().splitlines()) == 1
+
+
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_table(measured, tmp_path):
     folder, records = measured
     lines = (folder / "measured.jsonl").read_text().splitlines(keepends=True)
@@ -124,7 +148,8 @@ def test_what_was_measured_under_other_settings_does_not_count(measured):
         for steps, seed in ((2, 0), (3, 0), (2, 1))
     }
     assert len(keys) == 2  # neither DDIM nor P2P draws noise: the seed is nothing to them, the steps are
-    assert Journal(folder / "measured.jsonl").find((drawn.edit.name, "ddim", pairs.P2P), "another") is None
+    known = Journal(folder / "measured.jsonl").of([drawn.edit.name])
+    assert find(known, (drawn.edit.name, "ddim", pairs.P2P), "another") is None
 
 
 def test_a_strangers_inversion_is_in_the_table_by_being_registered():
