@@ -25,7 +25,7 @@ class Given:
         return self.draws
 
 
-def naive(world, noise, strength, clamp, threshold):
+def naive(world, noise, strength, clamp, threshold, ceiling=0.0):
     """Couairon et al. 2022, step 1, with the prompts' own predictions."""
     steps = len(world.schedule)
     step = world.schedule.steps[steps - int(steps * strength)]
@@ -39,7 +39,7 @@ def naive(world, noise, strength, clamp, threshold):
                 for prompt in (world.edit.source, world.edit.target)
             )
             heat += (target - source).abs().mean(0) / len(noise)
-    top = heat.mean() * clamp
+    top = ceiling or heat.mean() * clamp
     return (heat.clamp(0, top) / top > threshold).to(noise.dtype)
 
 
@@ -52,6 +52,16 @@ def test_the_mask_is_that_of_a_transcription(strength, clamp, threshold):
     options = {"strength": strength, "clamp": clamp, "threshold": threshold}
     (mask,) = run(world.call(diffedit, noise=Given(noise), maps=4, **options))
     assert torch.equal(mask.data, naive(world, noise, **options))
+
+
+@pytest.mark.parametrize("ceiling", [0.07, 0.1])
+def test_a_ceiling_of_its_own_is_the_same_for_every_picture(ceiling):
+    world = tiny_world(steps=10, dtype=torch.float64)
+    noise = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (mask,) = run(world.call(diffedit, noise=Given(noise), maps=4, ceiling=ceiling))
+    expected = naive(world, noise, 0.5, 3.0, 0.5, ceiling)
+    assert torch.equal(mask.data, expected)
+    assert 0 < expected.mean() < 1
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -38,6 +38,7 @@ async def diffedit(
     strength: Annotated[float, Range(0, 1)] = 0.5,
     maps: Annotated[int, Range(1, 1000, "draws")] = 10,
     clamp: Annotated[float, Range(1, 100)] = 3.0,
+    ceiling: Annotated[float, Range(0, 10, "standard deviations of the noise")] = 0.0,
     threshold: Annotated[float, Range(0, 1)] = 0.5,
     source_negative: str = "",
     scale: Annotated[float, Range(0, 100)] = 7.5,
@@ -50,8 +51,12 @@ async def diffedit(
 
     strength: how noisy the copy is, as a fraction of the schedule.
     maps: noise draws to average over.
-    clamp: disagreement above this multiple of its mean is cut off, so that one hot spot does not set the scale.
-    threshold: fraction of the clamped maximum above which a cell is edited; lower edits more.
+    clamp: disagreement above this multiple of its mean is cut off, so that one hot spot does not set the scale; only
+        without `ceiling`.
+    ceiling: disagreement that counts as whole, in standard deviations of the noise.  0 takes what `clamp` says, as
+        published: then a mask is a share of the picture whatever is asked, too wide for a hat and full of islands for a
+        new background.  A value of the model's own tells the two apart.
+    threshold: fraction of the ceiling above which a cell is edited; lower edits more.
     source_negative: what the source prompt's prediction is led away from, where that is not the turn's negative prompt;
         then both predictions are guided, at twice the rows.  With one negative for both, guidance changes no mask.
     scale: of that guidance; 1 is none.
@@ -75,5 +80,5 @@ async def diffedit(
 
     draws = noise.normal(maps, like=latents.data)
     heat = torch.stack(await gather(disagreement(eps) for eps in draws)).mean(dim=0)
-    ceiling = clamp * heat.mean()
-    return Mask((heat.clamp(max=ceiling) > threshold * ceiling).to(heat), latents.canvas.scale)
+    whole = ceiling or clamp * heat.mean()
+    return Mask((heat.clamp(max=whole) > threshold * whole).to(heat), latents.canvas.scale)
