@@ -23,22 +23,27 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def draw_timesteps(count: int, alphas_cumprod: Tensor, draws: torch.Generator) -> Tensor:
+def draw_timesteps(count: int, alphas_cumprod: Tensor, draws: torch.Generator, center: float = CENTER) -> Tensor:
     """Draw [count] timesteps, one from each count-th of the distribution: a batch sees all noise levels."""
     quantiles = (torch.arange(count) + torch.rand(count, generator=draws)) / count
     normal = torch.erfinv(2 * quantiles.clamp(1e-4, 1 - 1e-4) - 1) * 2**0.5
     log_ratio = ((1 - alphas_cumprod) / alphas_cumprod).sqrt().log()
-    return torch.searchsorted(log_ratio, normal * SPREAD + CENTER).clamp(max=len(alphas_cumprod) - 1)
+    return torch.searchsorted(log_ratio, normal * SPREAD + center).clamp(max=len(alphas_cumprod) - 1)
 
 
 def v_loss(
-    predict: Callable[[Tensor, Tensor], Tensor], clean: Tensor, alphas_cumprod: Tensor, draws: torch.Generator
+    predict: Callable[[Tensor, Tensor], Tensor],
+    clean: Tensor,
+    alphas_cumprod: Tensor,
+    draws: torch.Generator,
+    center: float = CENTER,
 ) -> Tensor:
     """Mean square error of v = alpha eps - sigma x0.  Salimans & Ho 2022, arXiv:2202.00512, app. D
 
     predict: noisy [n, C, h, w], timesteps [n] -> v [n, C, h, w]; alphas_cumprod and draws live on the CPU.
+    center: of log(sigma / alpha) in training.
     """
-    timesteps = draw_timesteps(len(clean), alphas_cumprod, draws)
+    timesteps = draw_timesteps(len(clean), alphas_cumprod, draws, center)
     noise = torch.randn(clean.shape, generator=draws).to(clean.device)
     kept = alphas_cumprod[timesteps].to(clean.device)[:, None, None, None]
     alpha, sigma = kept.sqrt(), (1 - kept).sqrt()

@@ -1,6 +1,7 @@
 """The pixel-space denoiser, unconditional."""
 
 from collections.abc import Mapping
+from operator import eq
 from typing import Any
 
 import torch
@@ -8,13 +9,18 @@ from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.pipelines.ddim.pipeline_ddim import DDIMPipeline
 from torch import Tensor
 
-from retouch_storybook.judge import at_side
+from retouch_storybook.judge import at_side, load_judge
 from retouch_storybook.train import base
 from retouch_storybook.train.diffusion import scheduler, v_loss
 from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.sampling import sheet
 from retouch_storybook.train.workspace import Workspace, pick
 
 SIDE = 64  # pixels
+CENTER = (
+    0.6  # of log(sigma / alpha): pixels repeat one another, so that it takes more noise than in latents to hide a thing
+)
+SAMPLES, STEPS, HALF = 40, 50, 0.5  # pictures, steps of a whole walk, how deep a picture goes into noise to be kept
 
 
 class Pixel:
@@ -22,8 +28,8 @@ class Pixel:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.45, seed=4)
-        self.batch = 256 if workspace.on_gpu else 16
+        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.45, seed=4, bfloat16=True)
+        self.batch = 256 if workspace.on_gpu else 32
         self.drawings = workspace.training()
         self.network: Any = self._model().to(workspace.device).train()
         self.alphas_cumprod = scheduler().alphas_cumprod
@@ -36,7 +42,7 @@ class Pixel:
         """Mean square error of v."""
         index = pick(len(self.drawings), self.batch, draws).to(self.workspace.device)
         clean = at_side(self.drawings.pictures(index), SIDE) * 2 - 1
-        return v_loss(lambda x, t: self.network(x, t).sample, clean, self.alphas_cumprod, draws)
+        return v_loss(lambda x, t: self.network(x, t).sample, clean, self.alphas_cumprod, draws, CENTER)
 
     def export(self) -> None:
         """Write denoiser and scheduler, as a pipeline of diffusers has them."""
@@ -47,19 +53,42 @@ class Pixel:
 
     @torch.no_grad()
     def measure(self) -> Mapping[str, float]:
-        """Mean square error of v on held-out drawings."""
-        pictures = at_side(self.workspace.held_out().pictures(slice(None)), SIDE) * 2 - 1
-        draws = torch.Generator().manual_seed(0)
-        network = self.network.eval()
-        parts = pictures.split(50)
-        losses = [v_loss(lambda x, t: network(x, t).sample, part, self.alphas_cumprod, draws) for part in parts]
-        return {"held-out loss of v": float(torch.stack(losses).mean())}
+        """The loss on held-out drawings, and what the judge still reads of those that went half-way into noise."""
+        held_out, draws = self.workspace.held_out(), torch.Generator().manual_seed(0)
+        clean, network = at_side(held_out.pictures(slice(None)), SIDE) * 2 - 1, self.network.eval()
+        losses = [
+            v_loss(lambda x, t: network(x, t).sample, part, self.alphas_cumprod, draws, CENTER)
+            for part in clean.split(50)
+        ]
+        noise = torch.randn((SAMPLES, 3, SIDE, SIDE), generator=draws).to(clean.device)
+        sampled, kept = self._walk(noise, 1.0), self._walk(noise, HALF, clean[:SAMPLES])
+        sheet(sampled.split(10), self.workspace.weights / "pixel.png")
+        sheet(
+            [*at_side(held_out.pictures(slice(10)), SIDE)[None], kept[:10]], self.workspace.weights / "pixel_kept.png"
+        )
+        judge = load_judge(self.workspace.part_of("judge") / "judge", device=self.workspace.device)
+        figures = {"held-out loss of v": float(torch.stack(losses).mean())}
+        for name in ("subject", "setting"):
+            read = [getattr(reading, name) for reading in judge(kept)]
+            shown = [getattr(scene, name) for scene in held_out.scenes[:SAMPLES]]
+            figures[f"half-way into noise and back: {name}"] = sum(map(eq, read, shown)) / SAMPLES
+        return figures
+
+    def _walk(self, noise: Tensor, strength: float, clean: Tensor | None = None) -> Tensor:
+        """DDIM from noise, or from pictures in as much noise as a strength says.  Pictures in [0, 1]"""
+        steps: Any = scheduler()
+        steps.set_timesteps(STEPS)
+        timesteps = steps.timesteps[round(STEPS * (1 - strength)) :]
+        x = noise if clean is None else steps.add_noise(clean, noise, timesteps[:1].expand(len(clean)))
+        for timestep in timesteps.tolist():
+            (x, *_) = steps.step(self.network(x, timestep).sample, timestep, x, return_dict=False)
+        return (x / 2 + 0.5).clamp(0, 1)
 
     def _model(self) -> Any:
         if not self.workspace.begins_anew("pixel"):
             return base.pixel_denoiser(self.workspace.part_of("pixel"))
         torch.manual_seed(self.settings.seed)
-        channels = (48, 96, 144, 192) if self.workspace.on_gpu else (32, 64, 96, 128)
+        channels = (48, 96, 144, 192) if self.workspace.on_gpu else (32, 32, 96, 160)
         return UNet2DModel(
             sample_size=SIDE,
             block_out_channels=channels,
