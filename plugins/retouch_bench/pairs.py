@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ P2P, DIFFEDIT = "attend p2p", "mask diffedit"
 BASE = {P2P: " | attend p2p", DIFFEDIT: " | mask diffedit | blend latent"}
 ALONE = {"none": ""}
 PROMPTS = ("Edit", "SourcePrompt", "TargetPrompt")
+GIVEN = "given"  # in place of an inversion's name: a recipe that somebody wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,13 @@ class Entry:
     @property
     def file(self) -> str:
         """The name of its result in the folder of an edit."""
-        return "-".join(f"{self.inversion} {self.editor}".split()) + ".png"
+        told = hashlib.sha256(self.recipe.encode()).hexdigest()[:12] if self.inversion == GIVEN else self.editor
+        return "-".join(f"{self.inversion} {told}".split()) + ".png"
+
+    @property
+    def walks(self) -> bool:
+        """Whether it goes through the model's noise levels at all."""
+        return "invert " in self.recipe
 
     def flow(self, edit: HeldOutEdit) -> str:
         """Its recipe for one edit, up to the file."""
@@ -55,6 +63,11 @@ BOUNDS = (NOTHING, CODEC, TEXT)
 def pair(inversion: str, editor: str, stages: str) -> Entry:
     """An inversion with an editor."""
     return Entry(inversion, editor, f"invert {inversion} {{change}}{stages}")
+
+
+def given(recipes: Sequence[str]) -> list[Entry]:
+    """Recipes that somebody wrote, each a line of the table."""
+    return [Entry(GIVEN, recipe, recipe) for recipe in dict.fromkeys(recipes)]
 
 
 def with_every_inversion(registry: Registry) -> list[Entry]:

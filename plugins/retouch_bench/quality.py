@@ -10,6 +10,7 @@ from typing import Any
 
 SUBSET_EDITS, SUBSET_STEPS = 14, 10  # two of each kind
 EDITS, STEPS = 200, 20
+WRONG_RECIPE = 1  # exit code
 BEST = 2  # inversions that every editor is tried with
 
 
@@ -21,9 +22,9 @@ def main(argv: Sequence[str]) -> int:
     from retouch_bench.report import write
 
     found = _measure(args, edits, steps)
-    for path in write(args.out, found):
+    for path in write(args.out, found) if found else ():
         print(path)
-    return 0
+    return 0 if found else WRONG_RECIPE
 
 
 def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
@@ -36,17 +37,20 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     from retouch_bench.report import Findings
     from retouch_bench.sharing import Bench, default_workers
     from retouch_bench.table import best_inversions, summaries
-    from retouch_bench.work import Surroundings
+    from retouch_bench.work import Surroundings, told
 
     installed, model = registry.load(), catalog.find(args.model)
     chosen = held_out_edits(edits, args.seed)
     drawn = [Drawn(edit, args.out / "drawings", model.trained_size) for edit in chosen]
     surroundings = Surroundings(installed, args.model, steps, args.seed, args.out / "pictures")
     workers = args.workers or default_workers(args.device)
+    if wrong := [text for entry in pairs.given(args.recipes) for text in told(entry, drawn[0], surroundings)]:
+        _say("\n".join(wrong))
+        return None
     bench = Bench(surroundings, Journal(args.out / "measured.jsonl"), args.device, _say, workers)
-    first = [*pairs.BOUNDS, *pairs.with_every_inversion(installed)]
+    first = [*pairs.BOUNDS, *(pairs.given(args.recipes) or pairs.with_every_inversion(installed))]
     records = bench.measure(drawn, first)
-    best = best_inversions(summaries(records, first), BEST)
+    best = [] if args.recipes else best_inversions(summaries(records, first), BEST)
     inversions = installed.methods("invert") if args.full else best
     others = pairs.with_chosen_inversions(installed, inversions)
     records += bench.measure(drawn, others)
@@ -65,7 +69,16 @@ def _parser() -> argparse.ArgumentParser:
         "A run that was stopped goes on where it was.",
     )
     parser.add_argument("--subset", action="store_true", help=f"{SUBSET_EDITS} edits in {SUBSET_STEPS} steps: minutes")
-    parser.add_argument("--full", action="store_true", help=f"every editor with every inversion, not the best {BEST}")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--full", action="store_true", help=f"every editor with every inversion, not the best {BEST}")
+    which.add_argument(
+        "-e",
+        dest="recipes",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="this recipe instead, in which {change} stands for the edit; may be given many times",
+    )
     parser.add_argument("--edits", type=count, metavar="N", help=f"how many edits; {EDITS} by default")
     parser.add_argument("--steps", type=count, metavar="N", help=f"of every walk; {STEPS} by default")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")

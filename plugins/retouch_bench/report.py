@@ -65,11 +65,11 @@ def write(folder: Path, found: Findings) -> list[Path]:
 def heading(found: Findings) -> str:
     """One paragraph: what was measured, and how to read it."""
     about = found.about
+    best = f"  Best inversions: {', '.join(about['best_inversions'])}." if about["best_inversions"] else ""
     return (
         f"{about['edits']} held-out edits, {about['steps']} steps, seed {about['seed']}; model {about['model']} "
         f"({about['model_digest'][:12]}) on {about['device']}, {about['machine']}, torch {about['torch']}, "
-        f"{about['date']}.  ± is half of the interval that holds 95 % of the means of resampled edits.  "
-        f"Best inversions: {', '.join(about['best_inversions'])}."
+        f"{about['date']}.  ± is half of the interval that holds 95 % of the means of resampled edits.{best}"
     )
 
 

@@ -28,11 +28,13 @@ class Surroundings:
     seed: int
     pictures: Path  # where results go, a folder for each edit
 
-    def world(self, drawn: Drawn, picture: str) -> World:
-        """A drawing with its caption, and where its results go."""
+    def world(self, drawn: Drawn, entries: Sequence[Entry]) -> World:
+        """The drawing that entries begin with and its caption, and where their results go."""
+        picture = entries[0].picture
         source = {"source": drawn.source, "truth": drawn.truth, "blank": drawn.blank}[picture]
         caption = {"source": drawn.edit.before.caption(), "truth": drawn.edit.after.caption(), "blank": ""}[picture]
-        told = {} if picture == "truth" else {"steps": str(self.steps), "seed": str(self.seed)}  # no walk, no steps
+        walked = any(entry.walks for entry in entries)  # else nothing takes steps, and to tell them is an error
+        told = {"steps": str(self.steps), "seed": str(self.seed)} if walked else {}
         out = self.pictures / drawn.edit.name
         out.mkdir(parents=True, exist_ok=True)
         return World(
@@ -86,13 +88,18 @@ def works(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) ->
         yield read(drawn, [entry for entry in entries if entry.picture == picture], surroundings)
 
 
+def told(entry: Entry, drawn: Drawn, surroundings: Surroundings) -> list[str]:
+    """What the check finds wrong in an entry, with places and help, as it reads for one edit."""
+    text = entry.flow(drawn.edit)
+    return [error.render(text) for error in check(text, surroundings.world(drawn, [entry])).errors]
+
+
 def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> Work:
     """The graph of entries that begin with the same picture, without those in which the check finds errors."""
-    world = surroundings.world(drawn, entries[0].picture)
     refused: dict[Entry, Diagnostic] = {}
     while entries := [entry for entry in entries if entry not in refused]:
         lines = [entry.flow(drawn.edit) for entry in entries]
-        checked = check("\n".join(lines), world)
+        checked = check("\n".join(lines), surroundings.world(drawn, entries))
         if not checked.errors:
             return Work(drawn, checked.graphs[0], _results(checked.graphs[0], entries), refused)
         for error in checked.errors:

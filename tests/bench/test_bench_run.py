@@ -15,7 +15,7 @@ from retouch import registry
 from retouch.cards.reading import read_module
 from retouch.models import catalog
 from retouch.registry import Registry
-from retouch_bench import packing, pairs
+from retouch_bench import packing, pairs, quality
 from retouch_bench.drawn import Drawn
 from retouch_bench.edits import held_out_edits
 from retouch_bench.journal import Journal, find
@@ -177,6 +177,31 @@ def test_what_the_check_refuses_is_named_with_its_code_and_stops_nothing_else(tm
     records = bench(tmp_path).measure(edits(tmp_path, 1), [wrong])
     assert [record["error"][:3] for record in records] == ["RT2"]
     assert summaries(records, [wrong])[0]["failed"] == 1
+
+
+def test_recipes_of_ones_own_are_measured_side_by_side(tmp_path, capsys):
+    recipes = [f"invert ddim {{change}} | sample guidance={w}" for w in (2, 2.5)] + ["encode | decode"]
+    told = [argument for recipe in recipes for argument in ("-e", recipe)]
+    quality.main([*told, "--edits", "1", "--steps", "2", "--workers", "1", "-o", str(tmp_path)])
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert [row["editor"] for row in rows[len(pairs.BOUNDS) :]] == recipes
+    figures = [row["figures"]["psnr_truth"]["mean"] for row in rows[len(pairs.BOUNDS) :]]
+    assert len(set(figures)) == len(recipes)
+    assert str(tmp_path / "table.md") in capsys.readouterr().out
+    assert r"| given | encode \| decode |" in (tmp_path / "table.md").read_text()
+
+
+def test_a_wrong_recipe_is_told_before_anything_is_run(tmp_path, capsys):
+    assert quality.main(["-e", "invert ddmi {change}", "--edits", "1", "-o", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "RT202" in said or "RT201" in said
+    assert "ddim" in said
+    assert not (tmp_path / "measured.jsonl").exists()
+
+
+def test_what_walks_nowhere_is_measured_alone_too(tmp_path):
+    (record,) = bench(tmp_path).measure(edits(tmp_path, 1), [pairs.NOTHING])
+    assert record["psnr_outside"] == 60
 
 
 def test_the_best_inversions_are_those_judged_right_most_often():
