@@ -52,6 +52,12 @@ def test_the_vae_gives_back_a_held_out_picture():
     assert 10 * torch.log10(4 / (again - pixels).square().mean()) > 26  # dB
 
 
+def test_no_part_says_where_it_was_trained():
+    configs = list(WEIGHTS.rglob("*.json"))
+    assert configs
+    assert not [path for path in configs if "_name_or_path" in path.read_text()]
+
+
 def test_every_caption_fits_the_tokenizer():
     tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
     longest = Scene("rabbit", "orange", "in a meadow", "glasses", "sketch").caption()

@@ -1,5 +1,6 @@
 """Where parts begin: folders of weights, read in float32."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def export(model: Any, folder: Path) -> None:
     """Write a model as float16 safetensors, and leave it in float32."""
     model.half().save_pretrained(folder, safe_serialization=True)
     model.float()
+    forget_origin(folder)
+
+
+def forget_origin(folder: Path) -> None:
+    """Take out of a model's config where it was read from: a path of this machine, which is nobody else's business."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    if config.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _diffusers(kind: Any, folder: Path) -> Any:

@@ -50,6 +50,7 @@ class Pixel:
         self.network.half()
         DDIMPipeline(self.network, scheduler()).save_pretrained(folder)
         self.network.float()
+        base.forget_origin(folder / "unet")
 
     @torch.no_grad()
     def measure(self) -> Mapping[str, float]:

@@ -1,0 +1,91 @@
+"""What edits come to with a folder of weights, as a sheet to look at: `python -m retouch_storybook.train.edits SHEET`.
+
+Made by the product itself, on held-out triples with unseen seeds.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import retouch
+from retouch_storybook.train.base import SHIPPED
+from retouch_storybook.train.sampling import sheet
+from retouch_storybook.world import COLORS, SETTINGS, SUBJECTS, Scene, edited_region, render
+
+RECIPES = {
+    "round trip of the VAE": "encode | decode",
+    "DDIM inversion and back": "invert ddim | sample guidance=1",
+    "DDIM inversion, edited": "invert ddim {change}",
+    "edit-friendly noise, edited": "invert edit_friendly {change}",
+    "the same in DiffEdit's mask": "invert edit_friendly {change} | mask diffedit | blend latent | blend pixel",
+}
+COUNT = 10
+FIRST_SEED = 2**31  # training draws its seeds from below
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the sheet, and print how near each row comes to the drawing of its answer."""
+    parser = argparse.ArgumentParser(prog="python -m retouch_storybook.train.edits", description=__doc__)
+    parser.add_argument("sheet", type=Path, help="the PNG to write: drawings, results a row, true edits")
+    parser.add_argument("--weights", type=Path, default=SHIPPED, help="a folder of weights (default: the shipped ones)")
+    options = parser.parse_args(argv)
+    scenes = _held_out(COUNT)
+    edits = [_other_subject(scene) for scene in scenes]
+    sources, truths = _drawn(scenes), _drawn(edits)
+    outside = torch.stack([_outside(*pair) for pair in zip(scenes, edits, strict=True)])
+    rows = [sources]
+    for name, recipe in RECIPES.items():
+        text = f'model "{options.weights}"\n{recipe}'
+        made = [_made(text, *pair) for pair in zip(sources, scenes, edits, strict=True)]
+        answers = truths if "{change}" in recipe else sources
+        rows.append(torch.stack(made))
+        beyond, whole = _psnr(rows[-1], sources, outside), _psnr(rows[-1], answers)
+        print(f"{name}: {beyond:.1f} dB outside the region, {whole:.1f} dB over all", flush=True)
+    sheet([*rows, truths], options.sheet)
+    return 0
+
+
+def _held_out(count: int) -> list[Scene]:
+    """Some scenes of held-out triples, the same each time, in places that no training drawing has."""
+    rng = Random("sheet of edits")
+    triples = [scene for parts in product(SUBJECTS, COLORS, SETTINGS) if (scene := Scene(*parts)).held_out]
+    return [replace(scene, seed=FIRST_SEED + rng.getrandbits(31)) for scene in rng.sample(triples, count)]
+
+
+def _other_subject(scene: Scene) -> Scene:
+    return replace(scene, subject=SUBJECTS[(SUBJECTS.index(scene.subject) + 1) % len(SUBJECTS)])
+
+
+def _drawn(scenes: Sequence[Scene]) -> Tensor:
+    pixels = [torch.from_numpy(np.array(render(scene))) for scene in scenes]
+    return torch.stack(pixels).permute(0, 3, 1, 2) / 255
+
+
+def _outside(before: Scene, after: Scene) -> Tensor:
+    region = torch.from_numpy(np.array(edited_region(before, after)))
+    return (region == 0).expand(3, *region.shape)
+
+
+def _made(recipe: str, source: Tensor, before: Scene, after: Scene) -> Tensor:
+    text = recipe.replace("{change}", f'"{before.subject}"->"{after.subject}"')
+    result = retouch.recipe(text)(source, caption=before.caption())
+    return torch.from_numpy(np.array(result.image.convert("RGB"))).permute(2, 0, 1) / 255
+
+
+def _psnr(made: Tensor, answers: Tensor, where: Tensor | None = None) -> float:
+    """Mean over the pictures, in decibels."""
+    where = torch.ones_like(answers, dtype=torch.bool) if where is None else where
+    errors = [(a - b)[chosen].square().mean() for a, b, chosen in zip(made, answers, where, strict=True)]
+    return float((-10 * torch.stack(errors).log10()).mean())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
