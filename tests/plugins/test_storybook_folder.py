@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMPipeline, UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -52,6 +52,19 @@ def test_the_vae_gives_back_a_held_out_picture():
     assert 10 * torch.log10(4 / (again - pixels).square().mean()) > 26  # dB
 
 
+def test_the_pixel_space_model_takes_most_noise_out_of_a_held_out_picture():
+    pipeline = DDIMPipeline.from_pretrained(WEIGHTS / "pixel", torch_dtype=torch.float32)
+    clean = torch.from_numpy(np.array(render(PICTURES["cat_meadow"]))).permute(2, 0, 1)[None] / 127.5 - 1
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    timestep = torch.tensor([400])
+    noised = pipeline.scheduler.add_noise(clean, noise, timestep)
+    with torch.no_grad():
+        v = pipeline.unet(noised, timestep).sample
+    alpha = pipeline.scheduler.alphas_cumprod[timestep].sqrt()
+    found = alpha * noised - (1 - alpha**2).sqrt() * v
+    assert (found - clean).square().mean() < 0.05 * (noised / alpha - clean).square().mean()
+
+
 def test_no_part_says_where_it_was_trained():
     configs = list(WEIGHTS.rglob("*.json"))
     assert configs
@@ -86,7 +99,7 @@ def test_what_the_card_says_of_a_stage_is_an_option_that_it_has():
 
 def test_the_weights_stay_small():
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
-    measuring = [path for path in files if {"judge", "image_text"} & set(path.parts)]
+    measuring = [path for path in files if {"judge", "image_text", "pixel"} & set(path.parts)]
     assert len(measuring) >= 5
     assert sum(path.stat().st_size for path in files) < 60 * 2**20
     assert sum(path.stat().st_size for path in files if path not in measuring) < 30 * 2**20
