@@ -47,6 +47,7 @@ soak: $(STAMP)  ## the longest: a million texts through the parser
 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py
+	$(BIN)/python recipes/gallery/kinds.py
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis

@@ -1,28 +1,33 @@
-"""Makes the pictures of kinds/ anew from a benchmark's: the first edit of each kind; source, result, truth.
+"""Makes the pictures of kinds/ anew: the first held-out edit of each kind by the recipe that README.md names for it.
 
-python recipes/gallery/kinds.py out/bench-quality    after `retouch bench quality`
+python recipes/gallery/kinds.py
 """
 
 from __future__ import annotations
 
-import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image
 
+from retouch_bench import quality
 from retouch_bench.edits import KINDS, held_out_edits
+from retouch_bench.pairs import given
 
 HERE = Path(__file__).parent / "kinds"
 SIDE, GAP = 192, 8  # pixels
-EXACT, ALONE = "edit_friendly-blend-pixel.png", "edit_friendly-none.png"
-# What recipes/README.md names for each kind, as the benchmark names its files.
-BEST = {"background": ALONE, "style": ALONE, "several": ALONE}
+EXACT = "invert edit_friendly {change} | mask diffedit ceiling=0.04 | blend latent | blend pixel"
+ALONE = "invert edit_friendly {change}"
+WHOLE = ("background", "style", "several")  # kinds that leave nothing outside a mask
 
 
 def main(bench: Path) -> None:
-    for edit in held_out_edits(len(KINDS)):
-        result = bench / "pictures" / edit.name / BEST.get(edit.kind, EXACT)
+    edits = held_out_edits(len(KINDS))
+    quality.main(["-e", EXACT, "-e", ALONE, "--edits", str(len(edits)), "-o", str(bench)])
+    for edit in edits:
+        (entry,) = given([ALONE if edit.kind in WHOLE else EXACT])
         source, truth = (bench / "drawings" / f"{edit.name}-{what}.png" for what in ("source", "truth"))
+        result = bench / "pictures" / edit.name / entry.file
         beside([source, result, truth]).save(HERE / f"{edit.kind.replace(' ', '_')}.png", optimize=True)
         print(f"{edit.kind}: {edit.before.caption()}, {edit.change}")
 
@@ -36,4 +41,5 @@ def beside(paths: list[Path]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with tempfile.TemporaryDirectory() as folder:
+        main(Path(folder))
