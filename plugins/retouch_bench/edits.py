@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
 from random import Random
 
-from retouch_storybook.world import ACCESSORIES, ANIMALS, COLORS, SETTINGS, STYLES, SUBJECTS, Scene
+from retouch_storybook.world import (
+    ACCESSORIES,
+    ANIMALS,
+    COLORS,
+    FIRST_UNSEEN_SEED,
+    SETTINGS,
+    STYLES,
+    SUBJECTS,
+    Scene,
+    held_out_scenes,
+)
 
 ATTRIBUTES = ("subject", "color", "setting", "accessory", "style")
-FIRST_SEED = 2**31  # training draws its seeds from below
 COLORLESS = "sketch"  # a pencil sketch shows no colour, so that none can be asked of it
 
 
@@ -74,13 +82,13 @@ def _edit(index: int, kind: str, seed: int) -> HeldOutEdit:
     return HeldOutEdit(index, kind, before, after)
 
 
-HELD_OUT = [scene for parts in product(SUBJECTS, COLORS, SETTINGS) if (scene := Scene(*parts)).held_out]
+HELD_OUT = held_out_scenes()
 
 
 def _scene(rng: Random, *, animal: bool = False) -> Scene:
     """A held-out scene without accessory or style, in a place and with details of its own."""
     scenes = [scene for scene in HELD_OUT if scene.subject in ANIMALS or not animal]
-    return replace(rng.choice(scenes), seed=FIRST_SEED + rng.getrandbits(31))
+    return replace(rng.choice(scenes), seed=FIRST_UNSEEN_SEED + rng.getrandbits(31))
 
 
 def _dressed(rng: Random, scene: Scene) -> Scene:

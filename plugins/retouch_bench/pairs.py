@@ -40,11 +40,6 @@ class Entry:
         told = hashlib.sha256(self.recipe.encode()).hexdigest()[:12] if self.inversion == GIVEN else self.editor
         return "-".join(f"{self.inversion} {told}".split()) + ".png"
 
-    @property
-    def walks(self) -> bool:
-        """Whether it goes through the model's noise levels at all."""
-        return "invert " in self.recipe
-
     def flow(self, edit: HeldOutEdit) -> str:
         """Its recipe for one edit, up to the file."""
         lists = {"words": edit.words, "added": edit.added, "removed": edit.removed}

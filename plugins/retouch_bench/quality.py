@@ -44,13 +44,14 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     drawn = [Drawn(edit, args.out / "drawings", model.trained_size) for edit in chosen]
     surroundings = Surroundings(installed, args.model, steps, args.seed, args.out / "pictures")
     workers = args.workers or default_workers(args.device)
-    if wrong := [text for entry in pairs.given(args.recipes) for text in told(entry, drawn[0], surroundings)]:
+    own = pairs.given(args.recipes)
+    if wrong := [text for entry in own for text in told(entry, drawn[0], surroundings)]:
         _say("\n".join(wrong))
         return None
     bench = Bench(surroundings, Journal(args.out / "measured.jsonl"), args.device, _say, workers)
-    first = [*pairs.BOUNDS, *(pairs.given(args.recipes) or pairs.with_every_inversion(installed))]
+    first = [*pairs.BOUNDS, *(own or pairs.with_every_inversion(installed))]
     records = bench.measure(drawn, first)
-    best = [] if args.recipes else best_inversions(summaries(records, first), BEST)
+    best = [] if own else best_inversions(summaries(records, first), BEST)
     inversions = installed.methods("invert") if args.full else best
     others = pairs.with_chosen_inversions(installed, inversions)
     records += bench.measure(drawn, others)

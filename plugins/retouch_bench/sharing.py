@@ -44,6 +44,8 @@ class Bench:
 
     def measure(self, edits: Sequence[Drawn], entries: Sequence[Entry]) -> list[Record]:
         """The records of all entries on all edits, in that order; those that are there are not made again."""
+        if not entries:
+            return []
         groups = [edits[first : first + AT_ONCE] for first in range(0, len(edits), AT_ONCE)]
         chunks = [Chunk(some, entries, self.journal.of([drawn.edit.name for drawn in some])) for some in groups]
         found: dict[int, list[Record]] = {}

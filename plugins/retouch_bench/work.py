@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from retouch.graph.elaborate import check
+from retouch.graph.elaborate import Checked, check
 from retouch.graph.nodes import FromEngine, Graph, NodeId, Picture
 from retouch.graph.world import World
 from retouch.lang.diagnostics import Diagnostic
@@ -28,13 +28,15 @@ class Surroundings:
     seed: int
     pictures: Path  # where results go, a folder for each edit
 
-    def world(self, drawn: Drawn, entries: Sequence[Entry]) -> World:
-        """The drawing that entries begin with and its caption, and where their results go."""
-        picture = entries[0].picture
+    @property
+    def told(self) -> dict[str, str]:
+        """Settings of every walk and all noise."""
+        return {"steps": str(self.steps), "seed": str(self.seed)}
+
+    def world(self, drawn: Drawn, picture: str, told: Mapping[str, str]) -> World:
+        """A drawing with its caption, and where its results go."""
         source = {"source": drawn.source, "truth": drawn.truth, "blank": drawn.blank}[picture]
         caption = {"source": drawn.edit.before.caption(), "truth": drawn.edit.after.caption(), "blank": ""}[picture]
-        walked = any(entry.walks for entry in entries)  # else nothing takes steps, and to tell them is an error
-        told = {"steps": str(self.steps), "seed": str(self.seed)} if walked else {}
         out = self.pictures / drawn.edit.name
         out.mkdir(parents=True, exist_ok=True)
         return World(
@@ -91,7 +93,7 @@ def works(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) ->
 def told(entry: Entry, drawn: Drawn, surroundings: Surroundings) -> list[str]:
     """What the check finds wrong in an entry, with places and help, as it reads for one edit."""
     text = entry.flow(drawn.edit)
-    return [error.render(text) for error in check(text, surroundings.world(drawn, [entry])).errors]
+    return [error.render(text) for error in _checked(text, drawn, entry.picture, surroundings).errors]
 
 
 def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> Work:
@@ -99,7 +101,7 @@ def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> 
     refused: dict[Entry, Diagnostic] = {}
     while entries := [entry for entry in entries if entry not in refused]:
         lines = [entry.flow(drawn.edit) for entry in entries]
-        checked = check("\n".join(lines), surroundings.world(drawn, entries))
+        checked = _checked("\n".join(lines), drawn, entries[0].picture, surroundings)
         if not checked.errors:
             return Work(drawn, checked.graphs[0], _results(checked.graphs[0], entries), refused)
         for error in checked.errors:
@@ -107,6 +109,17 @@ def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> 
                 raise ValueError(f"{error.code}: {error.message}")
             refused.setdefault(entries[_line(lines, error.span.start)], error)
     return Work(drawn, None, {}, refused)
+
+
+def _checked(text: str, drawn: Drawn, picture: str, surroundings: Surroundings) -> Checked:
+    """What the check says, told only the settings that some stage takes: what walks nowhere has no steps."""
+    told = surroundings.told
+    checked = check(text, surroundings.world(drawn, picture, told))
+    idle = [error.message for error in checked.errors if error.code == "RT222"]
+    if not idle:
+        return checked
+    taken = {name: value for name, value in told.items() if not any(f"'{name}'" in message for message in idle)}
+    return check(text, surroundings.world(drawn, picture, taken))
 
 
 def _line(lines: Sequence[str], place: int) -> int:

@@ -9,13 +9,14 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from remake import beside
 
 from retouch_bench import quality
 from retouch_bench.edits import KINDS, held_out_edits
 from retouch_bench.pairs import given
 
 HERE = Path(__file__).parent / "kinds"
-SIDE, GAP = 192, 8  # pixels
+SIDE = 192  # pixels
 EXACT = "invert edit_friendly {change} | mask diffedit ceiling=0.04 | blend latent | blend pixel"
 ALONE = "invert edit_friendly {change}"
 WHOLE = ("background", "style", "several")  # kinds that leave nothing outside a mask
@@ -28,16 +29,10 @@ def main(bench: Path) -> None:
         (entry,) = given([ALONE if edit.kind in WHOLE else EXACT])
         source, truth = (bench / "drawings" / f"{edit.name}-{what}.png" for what in ("source", "truth"))
         result = bench / "pictures" / edit.name / entry.file
-        beside([source, result, truth]).save(HERE / f"{edit.kind.replace(' ', '_')}.png", optimize=True)
+        beside([Image.open(path) for path in (source, result, truth)], SIDE).save(
+            HERE / f"{edit.kind.replace(' ', '_')}.png", optimize=True
+        )
         print(f"{edit.kind}: {edit.before.caption()}, {edit.change}")
-
-
-def beside(paths: list[Path]) -> Image.Image:
-    page = Image.new("RGB", (len(paths) * (SIDE + GAP) - GAP, SIDE), "white")
-    for i, path in enumerate(paths):
-        picture = Image.open(path).convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST)
-        page.paste(picture, (i * (SIDE + GAP), 0))
-    return page
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ def main(names: list[str]) -> None:
     for name in names or sorted(path.stem for path in HERE.glob("*.png")):
         recipe = retouch.recipe((RECIPES / f"{name}.retouch").read_text("utf-8"), RECIPES)
         result = recipe(CAT)
-        beside(Image.open(CAT), result.image).save(HERE / f"{name}.png", optimize=True)
+        beside([Image.open(CAT), result.image], SIDE).save(HERE / f"{name}.png", optimize=True)
         print(f"{name}: {result.cost} rows", flush=True)
 
 
-def beside(before: Image.Image, after: Image.Image) -> Image.Image:
-    page = Image.new("RGB", (2 * SIDE + GAP, SIDE), "white")
-    for place, picture in ((0, before), (SIDE + GAP, after)):
-        page.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST), (place, 0))
+def beside(pictures: list[Image.Image], side: int) -> Image.Image:
+    page = Image.new("RGB", (len(pictures) * (side + GAP) - GAP, side), "white")
+    for i, picture in enumerate(pictures):
+        page.paste(picture.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (i * (side + GAP), 0))
     return page
 
 

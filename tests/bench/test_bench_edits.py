@@ -13,8 +13,9 @@ from retouch.graph.elaborate import check
 from retouch.graph.nodes import FromEngine, Picture
 from retouch.graph.world import World
 from retouch_bench.drawn import Drawn, read
-from retouch_bench.edits import FIRST_SEED, KINDS, held_out_edits
+from retouch_bench.edits import KINDS, held_out_edits
 from retouch_storybook.train.drawings import scenes_of
+from retouch_storybook.world import FIRST_UNSEEN_SEED
 
 EDITS = held_out_edits(200)
 
@@ -32,10 +33,10 @@ def test_more_edits_leave_those_before_as_they_were():
 
 def test_no_source_was_seen_in_training():
     trained = {scene.seed for scene in scenes_of("00000")}
-    assert max(trained) < FIRST_SEED
+    assert max(trained) < FIRST_UNSEEN_SEED
     for edit in EDITS:
         assert edit.before.held_out
-        assert edit.before.seed >= FIRST_SEED
+        assert edit.before.seed >= FIRST_UNSEEN_SEED
 
 
 def test_an_edit_changes_what_its_kind_says_and_keeps_the_seed():

@@ -100,7 +100,10 @@ def test_an_edit_alone_comes_to_the_same_figures_as_among_others(measured, tmp_p
 def test_several_processes_come_to_the_same_figures_as_one(measured, tmp_path, monkeypatch):
     _, records = measured
     monkeypatch.setattr("retouch_bench.sharing.AT_ONCE", 1)
-    shared = bench(tmp_path, workers=2).measure(edits(tmp_path, 2), ENTRIES)
+    several, at_work = bench(tmp_path, workers=2), []
+    several.say = lambda _: at_work.append(len(active_children()))
+    shared = several.measure(edits(tmp_path, 2), ENTRIES)
+    assert at_work[0] == 2
     assert without_times(shared) == without_times(records)
     written = map(json.loads, (tmp_path / "measured.jsonl").read_text().splitlines())
     assert {record["edit"] for record in written} == {record["edit"] for record in records}

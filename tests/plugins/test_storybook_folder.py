@@ -16,6 +16,7 @@ from retouch.graph.ports import GUIDANCE, options
 from retouch.graph.values import fits
 from retouch.models import catalog
 from retouch.resources import folder
+from retouch_storybook.train.base import forget_origin
 from retouch_storybook.world import Scene, render
 
 FOLDER = Path(retouch_storybook.__file__).parent
@@ -69,6 +70,13 @@ def test_no_part_says_where_it_was_trained():
     configs = list(WEIGHTS.rglob("*.json"))
     assert configs
     assert not [path for path in configs if "_name_or_path" in path.read_text()]
+
+
+def test_an_exported_config_forgets_its_folder(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text('{"width": 8, "_name_or_path": "/somewhere"}')
+    forget_origin(tmp_path)
+    assert json.loads(config.read_text()) == {"width": 8}
 
 
 def test_every_caption_fits_the_tokenizer():

@@ -120,7 +120,7 @@ def test_nothing_of_a_control_outlives_its_forward_pass():
     before = plainly()
     run(pair())
     assert torch.equal(plainly(), before)
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):  # noqa: PT011 (the control's own, which says nothing)
         run(pair(control=(*P2P, AttentionControl(((Touch("cross", "transform", "probs", first=3), broken),)))))
     assert torch.equal(plainly(), before)
 

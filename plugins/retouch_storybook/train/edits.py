@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -18,7 +17,7 @@ from torch import Tensor
 import retouch
 from retouch_storybook.train.base import SHIPPED
 from retouch_storybook.train.sampling import sheet
-from retouch_storybook.world import COLORS, SETTINGS, SUBJECTS, Scene, edited_region, render
+from retouch_storybook.world import FIRST_UNSEEN_SEED, SUBJECTS, Scene, edited_region, held_out_scenes, render
 
 RECIPES = {
     "round trip of the VAE": "encode | decode",
@@ -28,7 +27,6 @@ RECIPES = {
     "the same in DiffEdit's mask": "invert edit_friendly {change} | mask diffedit | blend latent | blend pixel",
 }
 COUNT = 10
-FIRST_SEED = 2**31  # training draws its seeds from below
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _held_out(count: int) -> list[Scene]:
     """Some scenes of held-out triples, the same each time, in places that no training drawing has."""
     rng = Random("sheet of edits")
-    triples = [scene for parts in product(SUBJECTS, COLORS, SETTINGS) if (scene := Scene(*parts)).held_out]
-    return [replace(scene, seed=FIRST_SEED + rng.getrandbits(31)) for scene in rng.sample(triples, count)]
+    return [
+        replace(scene, seed=FIRST_UNSEEN_SEED + rng.getrandbits(31)) for scene in rng.sample(held_out_scenes(), count)
+    ]
 
 
 def _other_subject(scene: Scene) -> Scene:

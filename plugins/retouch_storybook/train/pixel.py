@@ -63,10 +63,7 @@ class Pixel:
         ]
         noise = torch.randn((SAMPLES, 3, SIDE, SIDE), generator=draws).to(clean.device)
         sampled, kept = self._walk(noise, 1.0), self._walk(noise, HALF, clean[:SAMPLES])
-        sheet(sampled.split(10), self.workspace.weights / "pixel.png")
-        sheet(
-            [*at_side(held_out.pictures(slice(10)), SIDE)[None], kept[:10]], self.workspace.weights / "pixel_kept.png"
-        )
+        sheet([*sampled.split(10), clean[:10] / 2 + 0.5, kept[:10]], self.workspace.weights / "pixel.png")
         judge = load_judge(self.workspace.part_of("judge") / "judge", device=self.workspace.device)
         figures = {"held-out loss of v": float(torch.stack(losses).mean())}
         for name in ("subject", "setting"):

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 
 from retouch_storybook.world.colors import COAT
@@ -15,6 +16,7 @@ ACCESSORIES = {"hat": "wearing a hat", "scarf": "wearing a scarf", "glasses": "w
 STYLES = {"sketch": "as a pencil sketch", "watercolor": "as a watercolor", "mosaic": "as a mosaic"}
 
 HELD_OUT_FOLD, FOLDS = 2, 20
+FIRST_UNSEEN_SEED = 2**31  # training draws its seeds from below
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class Scene:
         yield self.setting
         if self.style is not None:
             yield STYLES[self.style]
+
+
+def held_out_scenes() -> list[Scene]:
+    """The plain scenes of all triples that are kept from training."""
+    return [scene for parts in product(SUBJECTS, COLORS, SETTINGS) if (scene := Scene(*parts)).held_out]
 
 
 def sample(rng: Random) -> Scene:
