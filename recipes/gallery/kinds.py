@@ -17,7 +17,7 @@ from retouch_bench.pairs import given
 
 HERE = Path(__file__).parent / "kinds"
 SIDE = 192  # pixels
-EXACT = "invert edit_friendly {change} | mask diffedit ceiling=0.04 | blend latent | blend pixel"
+EXACT = "invert edit_friendly {change} | mask diffedit | blend latent | blend pixel"
 ALONE = "invert edit_friendly {change}"
 WHOLE = ("background", "style", "several")  # kinds that leave nothing outside a mask
 
