@@ -1,12 +1,22 @@
 """The loss of a denoiser: v-prediction, on timesteps drawn where shapes are decided."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
-CENTER, SPREAD = -0.2, 1.15  # of log(sigma / alpha), which is normal; as in Karras et al. 2022, sec. 5, for v
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Noise levels to train on: log(sigma / alpha) is normal, as in Karras et al. 2022, arXiv:2206.00364, sec. 5."""
+
+    center: float
+    spread: float
+
+
+LATENTS = Levels(-0.2, 1.15)
 
 
 def scheduler() -> DDIMScheduler:
@@ -23,12 +33,12 @@ def scheduler() -> DDIMScheduler:
     )
 
 
-def draw_timesteps(count: int, alphas_cumprod: Tensor, draws: torch.Generator, center: float = CENTER) -> Tensor:
+def draw_timesteps(count: int, alphas_cumprod: Tensor, draws: torch.Generator, levels: Levels = LATENTS) -> Tensor:
     """Draw [count] timesteps, one from each count-th of the distribution: a batch sees all noise levels."""
     quantiles = (torch.arange(count) + torch.rand(count, generator=draws)) / count
     normal = torch.erfinv(2 * quantiles.clamp(1e-4, 1 - 1e-4) - 1) * 2**0.5
     log_ratio = ((1 - alphas_cumprod) / alphas_cumprod).sqrt().log()
-    return torch.searchsorted(log_ratio, normal * SPREAD + center).clamp(max=len(alphas_cumprod) - 1)
+    return torch.searchsorted(log_ratio, normal * levels.spread + levels.center).clamp(max=len(alphas_cumprod) - 1)
 
 
 def v_loss(
@@ -36,14 +46,13 @@ def v_loss(
     clean: Tensor,
     alphas_cumprod: Tensor,
     draws: torch.Generator,
-    center: float = CENTER,
+    levels: Levels = LATENTS,
 ) -> Tensor:
     """Mean square error of v = alpha eps - sigma x0.  Salimans & Ho 2022, arXiv:2202.00512, app. D
 
     predict: noisy [n, C, h, w], timesteps [n] -> v [n, C, h, w]; alphas_cumprod and draws live on the CPU.
-    center: of log(sigma / alpha) in training.
     """
-    timesteps = draw_timesteps(len(clean), alphas_cumprod, draws, center)
+    timesteps = draw_timesteps(len(clean), alphas_cumprod, draws, levels)
     noise = torch.randn(clean.shape, generator=draws).to(clean.device)
     kept = alphas_cumprod[timesteps].to(clean.device)[:, None, None, None]
     alpha, sigma = kept.sqrt(), (1 - kept).sqrt()

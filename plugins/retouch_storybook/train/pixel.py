@@ -11,15 +11,13 @@ from torch import Tensor
 
 from retouch_storybook.judge import at_side, load_judge
 from retouch_storybook.train import base
-from retouch_storybook.train.diffusion import scheduler, v_loss
+from retouch_storybook.train.diffusion import Levels, scheduler, v_loss
 from retouch_storybook.train.loop import Settings
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.train.workspace import Workspace, pick
 
 SIDE = 64  # pixels
-CENTER = (
-    0.6  # of log(sigma / alpha): pixels repeat one another, so that it takes more noise than in latents to hide a thing
-)
+LEVELS = Levels(0.2, 1.4)  # more noise than in latents: pixels repeat one another, it takes more to hide a thing
 SAMPLES, STEPS, HALF = 40, 50, 0.5  # pictures, steps of a whole walk, how deep a picture goes into noise to be kept
 
 
@@ -42,7 +40,7 @@ class Pixel:
         """Mean square error of v."""
         index = pick(len(self.drawings), self.batch, draws).to(self.workspace.device)
         clean = at_side(self.drawings.pictures(index), SIDE) * 2 - 1
-        return v_loss(lambda x, t: self.network(x, t).sample, clean, self.alphas_cumprod, draws, CENTER)
+        return v_loss(lambda x, t: self.network(x, t).sample, clean, self.alphas_cumprod, draws, LEVELS)
 
     def export(self) -> None:
         """Write denoiser and scheduler, as a pipeline of diffusers has them."""
@@ -58,7 +56,7 @@ class Pixel:
         held_out, draws = self.workspace.held_out(), torch.Generator().manual_seed(0)
         clean, network = at_side(held_out.pictures(slice(None)), SIDE) * 2 - 1, self.network.eval()
         losses = [
-            v_loss(lambda x, t: network(x, t).sample, part, self.alphas_cumprod, draws, CENTER)
+            v_loss(lambda x, t: network(x, t).sample, part, self.alphas_cumprod, draws, LEVELS)
             for part in clean.split(50)
         ]
         noise = torch.randn((SAMPLES, 3, SIDE, SIDE), generator=draws).to(clean.device)
@@ -86,7 +84,7 @@ class Pixel:
         if not self.workspace.begins_anew("pixel"):
             return base.pixel_denoiser(self.workspace.part_of("pixel"))
         torch.manual_seed(self.settings.seed)
-        channels = (48, 96, 144, 192) if self.workspace.on_gpu else (32, 32, 96, 160)
+        channels = (48, 96, 144, 192) if self.workspace.on_gpu else (32, 64, 128, 192)
         return UNet2DModel(
             sample_size=SIDE,
             block_out_channels=channels,
@@ -94,4 +92,5 @@ class Pixel:
             down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
             norm_num_groups=16,
+            attention_head_dim=32,  # heads of 8 take three times as long on a CPU
         )
