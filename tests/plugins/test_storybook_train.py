@@ -15,7 +15,7 @@ from torch import Tensor
 from retouch_storybook.train import checkpoint
 from retouch_storybook.train.__main__ import main
 from retouch_storybook.train.captions import SYNONYMS, draw_caption, token_ids
-from retouch_storybook.train.diffusion import draw_timesteps, scheduler, v_loss
+from retouch_storybook.train.diffusion import Levels, draw_timesteps, scheduler, v_loss
 from retouch_storybook.train.drawings import scenes_of
 from retouch_storybook.train.judge import spoilt
 from retouch_storybook.train.loop import Training
@@ -130,6 +130,15 @@ def test_timesteps_of_a_batch_cover_the_noise_levels():
     assert timesteps[0] < 60
     assert timesteps[-1] > 900
     assert 250 < timesteps.float().median() < 550
+
+
+@pytest.mark.parametrize(("center", "spread"), [(-0.2, 1.15), (0.2, 1.4)])
+def test_timesteps_are_drawn_around_the_levels_asked_for(center, spread):
+    kept = scheduler().alphas_cumprod
+    ratio = ((1 - kept) / kept).sqrt().log()
+    timesteps = draw_timesteps(4000, kept, torch.Generator().manual_seed(0), Levels(center, spread))
+    low, middle, high = ratio[timesteps].quantile(torch.tensor([0.1587, 0.5, 0.8413])).tolist()
+    assert (low, middle, high) == pytest.approx((center - spread, center, center + spread), abs=0.02)
 
 
 def test_the_loss_of_a_denoiser_that_knows_v_is_zero():

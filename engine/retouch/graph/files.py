@@ -65,7 +65,7 @@ class Files:
         self._add("RT402", given, path=text, mend=near(path.name, there) or f"it would be {path}")
         return None
 
-    def library(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
+    def used(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
         """The file of a `use` line; one that leads back to itself is refused."""
         given = Written(written, written.span, "recipe")
         path = self._allowed(written.value, given, self._world.folder)

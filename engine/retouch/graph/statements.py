@@ -43,7 +43,7 @@ class Reader:
             self._statement(statement)
         return self.reading
 
-    def library(self, recipe: s.Recipe, chain: tuple[Path, ...]) -> Reading:
+    def read_names(self, recipe: s.Recipe, chain: tuple[Path, ...]) -> Reading:
         """The names alone of a file that another uses."""
         for statement in recipe.statements:
             if isinstance(statement, s.Use | s.Let | s.Def):
@@ -140,7 +140,7 @@ class Reader:
     # ------------------------------------------------------------ libraries
 
     def _use(self, use: s.Use, chain: tuple[Path, ...]) -> None:
-        path = self._files.library(use.path, chain)
+        path = self._files.used(use.path, chain)
         if path is None:
             self.reading.broken = True
             return
@@ -166,7 +166,7 @@ class Reader:
         self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
         names = Names(s.placed(recipe, file), Page(file.text, file.name), {}, self._report)
         reader = Reader(names, self._files.below(path.parent), self._choices, self._report)
-        read = reader.library(s.placed(recipe, file), (*chain, path))
+        read = reader.read_names(s.placed(recipe, file), (*chain, path))
         self.reading.found += read.found
         self.reading.broken |= bool(found) or read.broken
         return {name: made for name, made in names.all.items() if made.made}

@@ -84,7 +84,7 @@ class Pixel:
         if not self.workspace.begins_anew("pixel"):
             return base.pixel_denoiser(self.workspace.part_of("pixel"))
         torch.manual_seed(self.settings.seed)
-        channels = (48, 96, 144, 192) if self.workspace.on_gpu else (32, 64, 128, 192)
+        channels = (48, 96, 160, 192) if self.workspace.on_gpu else (32, 64, 128, 192)
         return UNet2DModel(
             sample_size=SIDE,
             block_out_channels=channels,
