@@ -15,11 +15,12 @@ from torch import Tensor
 from retouch_storybook.train import checkpoint
 from retouch_storybook.train.__main__ import main
 from retouch_storybook.train.captions import SYNONYMS, draw_caption, token_ids
-from retouch_storybook.train.diffusion import Levels, draw_timesteps, scheduler, v_loss
+from retouch_storybook.train.diffusion import LATENTS, draw_timesteps, pixel_scheduler, scheduler, v_loss
 from retouch_storybook.train.drawings import scenes_of
 from retouch_storybook.train.judge import spoilt
 from retouch_storybook.train.loop import Training
 from retouch_storybook.train.muon import orthogonal
+from retouch_storybook.train.pixel import LEVELS, SIDE
 from retouch_storybook.world import Scene
 
 
@@ -132,13 +133,21 @@ def test_timesteps_of_a_batch_cover_the_noise_levels():
     assert 250 < timesteps.float().median() < 550
 
 
-@pytest.mark.parametrize(("center", "spread"), [(-0.2, 1.15), (0.2, 1.4)])
-def test_timesteps_are_drawn_around_the_levels_asked_for(center, spread):
-    kept = scheduler().alphas_cumprod
+@pytest.mark.parametrize(("levels", "schedule"), [(LATENTS, scheduler), (LEVELS, pixel_scheduler)])
+def test_timesteps_are_drawn_around_the_levels_asked_for(levels, schedule):
+    kept, center, spread = schedule().alphas_cumprod, levels.center, levels.spread
     ratio = ((1 - kept) / kept).sqrt().log()
-    timesteps = draw_timesteps(4000, kept, torch.Generator().manual_seed(0), Levels(center, spread))
+    timesteps = draw_timesteps(4000, kept, torch.Generator().manual_seed(0), levels)
     low, middle, high = ratio[timesteps].quantile(torch.tensor([0.1587, 0.5, 0.8413])).tolist()
     assert (low, middle, high) == pytest.approx((center - spread, center, center + spread), abs=0.02)
+
+
+def test_the_last_noise_of_the_pixel_space_model_hides_the_mean_of_a_picture():
+    schedule = pixel_scheduler()
+    schedule.set_timesteps(50)
+    kept = schedule.alphas_cumprod[schedule.timesteps[0]]
+    mean_of_noise = (1 - kept).sqrt() / SIDE  # standard deviation, over SIDE x SIDE pixels
+    assert kept.sqrt() < mean_of_noise / 2
 
 
 def test_the_loss_of_a_denoiser_that_knows_v_is_zero():

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from retouch_storybook.judge import at_side, load_judge
 from retouch_storybook.train import base
-from retouch_storybook.train.diffusion import Levels, scheduler, v_loss
+from retouch_storybook.train.diffusion import Levels, pixel_scheduler, v_loss
 from retouch_storybook.train.loop import Settings
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.train.workspace import Workspace, pick
 
 SIDE = 64  # pixels
-LEVELS = Levels(0.2, 1.4)  # more noise than in latents: pixels repeat one another, it takes more to hide a thing
-SAMPLES, STEPS, HALF = 40, 50, 0.5  # pictures, steps of a whole walk, how deep a picture goes into noise to be kept
+LEVELS = Levels(0.3, 1.6)  # more noise than in latents: pixels repeat one another, it takes more to hide a thing
+SAMPLES, STEPS = 40, 50  # pictures, steps of a whole walk
+HALF = 0.36  # how deep a picture goes into noise to be kept: sigma / alpha = 1.7
 
 
 class Pixel:
@@ -30,7 +31,7 @@ class Pixel:
         self.batch = 256 if workspace.on_gpu else 32
         self.drawings = workspace.training()
         self.network: Any = self._model().to(workspace.device).train()
-        self.alphas_cumprod = scheduler().alphas_cumprod
+        self.alphas_cumprod = pixel_scheduler().alphas_cumprod
 
     def is_plain(self, name: str) -> bool:
         """The first and the last convolution make features of colours and colours of features."""
@@ -46,7 +47,7 @@ class Pixel:
         """Write denoiser and scheduler, as a pipeline of diffusers has them."""
         folder = self.workspace.weights / "pixel"
         self.network.half()
-        DDIMPipeline(self.network, scheduler()).save_pretrained(folder)
+        DDIMPipeline(self.network, pixel_scheduler()).save_pretrained(folder)
         self.network.float()
         base.forget_origin(folder / "unet")
 
@@ -72,7 +73,7 @@ class Pixel:
 
     def _walk(self, noise: Tensor, strength: float, clean: Tensor | None = None) -> Tensor:
         """DDIM from noise, or from pictures in as much noise as a strength says.  Pictures in [0, 1]"""
-        steps: Any = scheduler()
+        steps: Any = pixel_scheduler()
         steps.set_timesteps(STEPS)
         timesteps = steps.timesteps[round(STEPS * (1 - strength)) :]
         x = noise if clean is None else steps.add_noise(clean, noise, timesteps[:1].expand(len(clean)))
