@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from retouch.lang.diagnostics import Diagnostic
+from retouch.run.kept import KeptMachines
 
 if TYPE_CHECKING:
     import torch
@@ -75,11 +76,13 @@ class Recipe:
 
     folder: where its relative paths start.
     allow: folders besides that one, and those of the pictures, that it may read and write.
+    Its models stay loaded as long as it is there; calls from several threads wait for one another.
     """
 
     text: str
     folder: Path = field(default_factory=Path.cwd)
     allow: tuple[Path, ...] = ()
+    _machines: KeptMachines = field(default_factory=KeptMachines, init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
@@ -118,7 +121,8 @@ class Recipe:
             graphs = self._graphs(sources, Path(kept), caption, _told(settings, seed))
             how = Settings(device or _best_device(), exact=exact)
             request = Request(self.text, self.folder, _told(settings, seed))
-            done = execute(graphs, registry=registry.load(), request=request, settings=how)
+            with self._machines.lock:
+                done = execute(graphs, registry=registry.load(), request=request, settings=how, machine=self._machines)
             pairs = list(zip(graphs, done.outcomes, strict=False))
             if not many and len(pairs) == 1 and pairs[0][1].failed:
                 raise EditFailed(self.text, pairs[0][1].failures)

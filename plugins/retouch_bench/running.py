@@ -9,10 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from retouch.lang.diagnostics import Diagnostic
-from retouch.run.machine import Machine
+from retouch.run.kept import KeptMachines
 from retouch.run.session import Outcome, Settings, execute
 from retouch_bench.drawn import Drawn
 from retouch_bench.drawn import read as picture_of
@@ -52,7 +50,7 @@ class Measurer:
 
     surroundings: Surroundings
     device: str = "cpu"
-    machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
+    machines: KeptMachines = field(default_factory=KeptMachines)
 
     @cached_property
     def eyes(self) -> Eyes:
@@ -90,17 +88,11 @@ class Measurer:
         settings = Settings(self.device, exact=True)
         began = time.monotonic()
         graphs = [work.graph for work in missing if work.graph]
-        result = execute(graphs, registry=self.surroundings.registry, settings=settings, machine=self._machine)
+        result = execute(graphs, registry=self.surroundings.registry, settings=settings, machine=self.machines)
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
         a_row = (time.monotonic() - began) / max(rows, 1)
         pairs = zip(missing, result.outcomes, strict=True)
         return [record for work, outcome in pairs for record in _noted(work, outcome, a_row)]
-
-    def _machine(self, model: Any, device: str, dtype: torch.dtype) -> Machine:
-        """The model of the run before, whose weights are there."""
-        if model.digest not in self.machines:
-            self.machines[model.digest] = Machine(model, device, dtype)
-        return self.machines[model.digest]
 
     def _file(self, drawn: Drawn, entry: Entry) -> Path:
         return self.surroundings.pictures / drawn.edit.name / entry.file

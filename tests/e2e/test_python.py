@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle  # noqa: TID251  a recipe goes to worker processes
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from PIL import Image
 import retouch
 from retouch import resources
 from retouch.graph.keys import node_keys
+from retouch.models import stable_diffusion
 from retouch_storybook.world import Scene
 
 EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
@@ -80,6 +83,20 @@ def test_lists_make_several_pictures(cat):
 def test_lets_are_changed_by_name(cat):
     edit = retouch.recipe(f"let how = 1\n{EDIT} | sample guidance=how")
     assert edit(cat, how=1).image.tobytes() != edit(cat, how=4).image.tobytes()
+
+
+def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
+    loads = []
+    real = stable_diffusion.load
+    monkeypatch.setattr(stable_diffusion, "load", lambda *args, **how: loads.append(1) or real(*args, **how))
+    edit = retouch.recipe('invert null_text steps=2 | attend p2p "cat"->"dog"')
+    first, again = edit(cat).image, edit(cat).image
+    assert first.tobytes() == again.tobytes()
+    assert len(loads) == 1
+    with ThreadPoolExecutor(2) as pool:
+        assert {result.image.tobytes() for result in pool.map(edit, [cat, cat])} == {first.tobytes()}
+    elsewhere = pickle.loads(pickle.dumps(edit))
+    assert (elsewhere, elsewhere(cat).image.tobytes(), len(loads)) == (edit, first.tobytes(), 2)
 
 
 def test_errors_carry_diagnostics(cat):
