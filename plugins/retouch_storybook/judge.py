@@ -70,6 +70,12 @@ class Judge:
         words = ([ATTRIBUTES[name][i] for i in column] for name, column in best.items())
         return [Reading(*values) for values in zip(*words, strict=True)]
 
+    @torch.no_grad()
+    def certainty(self, pictures: Tensor) -> dict[str, Tensor]:
+        """[n, 3, H, W] in [0, 1] -> for each attribute the probability of what is read, [n]"""
+        logits = self.network(at_side(pictures, SIDE))
+        return {name: scores.softmax(dim=1).amax(dim=1) for name, scores in logits.items()}
+
 
 def load_judge(folder: Path | None = None, *, device: str = "cpu") -> Judge:
     """Load the judge that ships with the weights, or another one from its folder."""

@@ -62,6 +62,14 @@ def test_a_reading_speaks_the_words_of_a_scene(judge):
     assert judge(torch.zeros(0, 3, 64, 64)) == []
 
 
+def test_the_judge_is_sure_of_drawings_and_not_of_what_lies_between_two(judge):
+    pictures = drawn(SCENES[:6])
+    between = (pictures + pictures.roll(1, dims=0)) / 2
+    for name in ("subject", "setting"):
+        assert (judge.certainty(pictures)[name] > 0.9).float().mean() > 0.8
+        assert judge.certainty(between)[name].mean() < judge.certainty(pictures)[name].mean() - 0.1
+
+
 def test_an_untrained_judge_reads_almost_nothing_right():
     torch.manual_seed(0)
     shares = accuracy(Judge(JudgeNetwork().eval()), drawn(SCENES), SCENES)

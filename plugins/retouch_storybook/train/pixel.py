@@ -18,8 +18,9 @@ from retouch_storybook.train.workspace import Workspace, pick
 
 SIDE = 64  # pixels
 LEVELS = Levels(0.3, 1.6)  # more noise than in latents: pixels repeat one another, it takes more to hide a thing
-SAMPLES, STEPS = 40, 50  # pictures, steps of a whole walk
+SAMPLES, SHOWN, STEPS = 100, 40, 50  # pictures, of them on the sheet, steps of a whole walk
 HALF = 0.36  # how deep a picture goes into noise to be kept: sigma / alpha = 1.7
+SURE = 0.9  # a probability: of nearly all drawings the judge has more
 
 
 class Pixel:
@@ -53,7 +54,7 @@ class Pixel:
 
     @torch.no_grad()
     def measure(self) -> Mapping[str, float]:
-        """The loss on held-out drawings, and what the judge still reads of those that went half-way into noise."""
+        """The loss on held-out drawings, and what the judge makes of them, into noise and back, and of samples."""
         held_out, draws = self.workspace.held_out(), torch.Generator().manual_seed(0)
         clean, network = at_side(held_out.pictures(slice(None)), SIDE) * 2 - 1, self.network.eval()
         losses = [
@@ -61,14 +62,18 @@ class Pixel:
             for part in clean.split(50)
         ]
         noise = torch.randn((SAMPLES, 3, SIDE, SIDE), generator=draws).to(clean.device)
-        sampled, kept = self._walk(noise, 1.0), self._walk(noise, HALF, clean[:SAMPLES])
-        sheet([*sampled.split(10), clean[:10] / 2 + 0.5, kept[:10]], self.workspace.weights / "pixel.png")
+        kept, drawn = self._walk(noise, HALF, clean[:SAMPLES]), clean[:SAMPLES] / 2 + 0.5
+        sampled = self._walk(noise, 1.0)
+        sheet([*sampled[:SHOWN].split(10), drawn[:10], kept[:10]], self.workspace.weights / "pixel.png")
         judge = load_judge(self.workspace.part_of("judge") / "judge", device=self.workspace.device)
+        readings, sure = judge(kept), {"samples": judge.certainty(sampled), "drawings": judge.certainty(drawn)}
         figures = {"held-out loss of v": float(torch.stack(losses).mean())}
         for name in ("subject", "setting"):
-            read = [getattr(reading, name) for reading in judge(kept)]
             shown = [getattr(scene, name) for scene in held_out.scenes[:SAMPLES]]
-            figures[f"half-way into noise and back: {name}"] = sum(map(eq, read, shown)) / SAMPLES
+            right = map(eq, (getattr(reading, name) for reading in readings), shown)
+            figures[f"{name} of drawings, into noise and back"] = sum(right) / SAMPLES
+            for what, certainty in sure.items():
+                figures[f"{name} of {what}, judge sure of it"] = float((certainty[name] > SURE).float().mean())
         return figures
 
     def _walk(self, noise: Tensor, strength: float, clean: Tensor | None = None) -> Tensor:
