@@ -16,6 +16,7 @@ from retouch.graph.ports import GUIDANCE, options
 from retouch.graph.values import fits
 from retouch.models import catalog
 from retouch.resources import folder
+from retouch_storybook.judge import load_judge
 from retouch_storybook.train.base import forget_origin
 from retouch_storybook.world import Scene, render
 
@@ -64,6 +65,17 @@ def test_the_pixel_space_model_takes_most_noise_out_of_a_held_out_picture():
     alpha = pipeline.scheduler.alphas_cumprod[timestep].sqrt()
     found = alpha * noised - (1 - alpha**2).sqrt() * v
     assert (found - clean).square().mean() < 0.05 * (noised / alpha - clean).square().mean()
+
+
+def test_what_the_pixel_space_model_makes_of_pure_noise_has_a_setting_and_things_in_it():
+    pipeline = DDIMPipeline.from_pretrained(WEIGHTS / "pixel", torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    made = pipeline(8, torch.Generator().manual_seed(0), num_inference_steps=25, output_type="np").images
+    judge, pictures = load_judge(), torch.from_numpy(made).permute(0, 3, 1, 2)
+    certainty = judge.certainty(pictures)
+    assert (certainty["setting"] > 0.9).sum() >= 7
+    assert (certainty["subject"] > 0.9).sum() >= 4
+    assert len({reading.setting for reading in judge(pictures)}) >= 4
 
 
 def test_no_part_says_where_it_was_trained():
