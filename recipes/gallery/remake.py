@@ -1,4 +1,4 @@
-"""Makes the pictures of this folder anew: what a recipe makes of the shipped cat, before and after, enlarged.
+"""Makes the pictures of this folder anew: what a recipe makes of the shipped cat, before and after.
 
 python recipes/gallery/remake.py [NAME ...]    without names, all that are here
 """
@@ -8,29 +8,25 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from PIL import Image
+from page import CAT, RECIPES, made_with, save
 
 import retouch
 
 HERE = Path(__file__).parent
-RECIPES = HERE.parent
-CAT = RECIPES / "pictures" / "cat_meadow.png"
-SIDE, GAP = 256, 8  # pixels
+SIDE = 256  # pixels
 
 
 def main(names: list[str]) -> None:
     for name in names or sorted(path.stem for path in HERE.glob("*.png")):
-        recipe = retouch.recipe((RECIPES / f"{name}.retouch").read_text("utf-8"), RECIPES)
+        recipe = shipped(name)
         result = recipe(CAT)
-        beside([Image.open(CAT), result.image], SIDE).save(HERE / f"{name}.png", optimize=True)
+        save([CAT, result.image], SIDE, HERE / f"{name}.png", made_with(recipe, CAT))
         print(f"{name}: {result.cost} rows", flush=True)
 
 
-def beside(pictures: list[Image.Image], side: int) -> Image.Image:
-    page = Image.new("RGB", (len(pictures) * (side + GAP) - GAP, side), "white")
-    for i, picture in enumerate(pictures):
-        page.paste(picture.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (i * (side + GAP), 0))
-    return page
+def shipped(name: str) -> retouch.Recipe:
+    """A recipe of the folder above."""
+    return retouch.recipe((RECIPES / f"{name}.retouch").read_text("utf-8"), RECIPES)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""A page of the gallery: pictures side by side, enlarged, which say how they were made (`retouch show` prints it)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import retouch
+from retouch import pictures
+from retouch.graph.nodes import FromEngine, Graph
+from retouch.run.provenance import Provenance, Request
+
+RECIPES = Path(__file__).parents[1]
+CAT = RECIPES / "pictures" / "cat_meadow.png"
+GAP = 8  # pixels
+TOLD = ("retouch", "torch", "recipe", "caption", "seed", "model", "model_digest", "stages")
+DECIDES = ("seed", "model_digest", "stages", "supplied")  # another of these makes another picture
+
+
+def save(shown: list[Path | Image.Image], side: int, path: Path, how: Mapping[str, str]) -> None:
+    """Write the pictures in a row, each `side` pixels high and wide."""
+    page = Image.new("RGB", (len(shown) * (side + GAP) - GAP, side), "white")
+    for i, each in enumerate(shown):
+        picture = Image.open(each) if isinstance(each, Path) else each
+        page.paste(picture.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (i * (side + GAP), 0))
+    pictures.write(path, np.asarray(page), metadata=how)
+
+
+def made_with(recipe: retouch.Recipe, source: Path, **settings: Any) -> dict[str, str]:
+    """What decides the result of a recipe: the model, and the settings of each stage, those of the card included."""
+    (graph,) = recipe.graphs(source, **settings)
+    told = Provenance(graph, Request(recipe.text), {})("")
+    return {name: told[name] for name in TOLD} | {"supplied": json.dumps(_supplied(graph))}
+
+
+def _supplied(graph: Graph) -> list[Any]:
+    """What the engine gives each stage, such as the number of steps."""
+    return [
+        [node.id, port, edge.type, dict(edge.settings)]
+        for node in graph.nodes
+        for port, edge in node.edges()
+        if isinstance(edge, FromEngine)
+    ]
