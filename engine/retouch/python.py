@@ -34,15 +34,22 @@ class RecipeError(ValueError):
     """A recipe or an input that is wrong; nothing ran.  `diagnostics` says what, where, and how to mend it."""
 
     def __init__(self, text: str, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("\n\n".join(found.render(text) for found in diagnostics))
+        super().__init__(_told_of(text, diagnostics))
         self.diagnostics = tuple(diagnostics)
+
+
+def _told_of(text: str, found: Sequence[Diagnostic]) -> str:
+    """All findings, each with the line it is about: of the recipe, or of what the call gave beside it."""
+    return "\n\n".join(
+        item.render(text) if item.source is None else item.render(item.source, "what was given") for item in found
+    )
 
 
 class EditFailed(RuntimeError):
     """A picture that could not be edited, though its recipe was right."""
 
     def __init__(self, text: str, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("\n\n".join(found.render(text) for found in diagnostics))
+        super().__init__(_told_of(text, diagnostics))
         self.diagnostics = tuple(diagnostics)
 
 
@@ -76,7 +83,7 @@ class Recipe:
 
     folder: where its relative paths start.
     allow: folders besides that one, and those of the pictures, that it may read and write.
-    Its models stay loaded as long as it is there; calls from several threads wait for one another.
+    Its models stay loaded as long as it is there; recipes share them.
     """
 
     text: str
@@ -121,8 +128,7 @@ class Recipe:
             graphs = self._graphs(sources, Path(kept), caption, _told(settings, seed))
             how = Settings(device or _best_device(), exact=exact)
             request = Request(self.text, self.folder, _told(settings, seed))
-            with self._machines.lock:
-                done = execute(graphs, registry=registry.load(), request=request, settings=how, machine=self._machines)
+            done = execute(graphs, registry=registry.load(), request=request, settings=how, machine=self._machines)
             pairs = list(zip(graphs, done.outcomes, strict=False))
             if not many and len(pairs) == 1 and pairs[0][1].failed:
                 raise EditFailed(self.text, pairs[0][1].failures)
@@ -134,19 +140,17 @@ class Recipe:
     ) -> tuple[Graph, ...]:
         from retouch import registry
         from retouch.graph.elaborate import check
-        from retouch.graph.nodes import Picture as Named
-        from retouch.graph.world import World, caption_beside
+        from retouch.graph.world import World, named
+        from retouch.lang.diagnostics import Report
 
-        paths = [_file(source, kept, i) for i, source in enumerate(sources)]
-        named = tuple(
-            Named(path, i, caption if caption is not None else caption_beside(path)) for i, path in enumerate(paths)
-        )
+        report = Report()
+        pictures = tuple(named(_file(source, kept, i), i, caption, report) for i, source in enumerate(sources))
         out = kept / "out"
-        allowed = (kept, *self.allow, *(path.parent for path in paths))
-        world = World(registry.load(), self.folder, named, settings, here=out, allowed=allowed)
+        allowed = (kept, *self.allow, *(picture.path.parent for picture in pictures))
+        world = World(registry.load(), self.folder, pictures, settings, here=out, allowed=allowed)
         checked = check(self.text, world)
-        if checked.errors:
-            raise RecipeError(self.text, checked.errors)
+        if found := (*report.sorted(), *checked.errors):
+            raise RecipeError(self.text, found)
         return checked.graphs
 
 
@@ -155,13 +159,13 @@ def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
     return told | ({} if seed is None else {"seed": str(seed)})
 
 
-def _file(source: Source, kept: Path, index: int) -> Path:
+def _file(source: Source, kept: Path, index: int) -> str:
     """A picture as a file, which is what a recipe opens."""
     if isinstance(source, str | Path):
-        return Path(source).resolve()
+        return str(source)
     path = kept / f"picture-{index}.png"
     _picture(source).save(path)
-    return path
+    return str(path)
 
 
 def _picture(source: Picture | torch.Tensor) -> Picture:

@@ -9,6 +9,7 @@ import page
 import pytest
 import remake
 
+import retouch
 from retouch import pictures
 from retouch.resources import folder
 from retouch_bench.edits import KINDS, held_out_edits
@@ -27,11 +28,18 @@ def test_a_picture_of_a_kind_is_of_the_card_that_ships(edit, tmp_path):
     assert told(kinds.page_of(edit)) == decisive(kinds.how_made(edit, source))
 
 
-def test_another_setting_of_the_card_makes_a_picture_out_of_date():
+@pytest.mark.parametrize("stage", ["mask diffedit ceiling=0.05", "blend pixel feather=2"])
+def test_another_setting_of_a_stage_makes_a_picture_out_of_date(stage):
+    recipe, (method, _, _) = remake.shipped("exact"), stage.rpartition(" ")
+    assert method in recipe.text
+    changed = retouch.recipe(recipe.text.replace(method, stage))
+    assert decisive(page.made_with(changed, page.CAT)) != decisive(page.made_with(recipe, page.CAT))
+
+
+@pytest.mark.parametrize("setting", [{"steps": 49}, {"seed": 1}, {"guidance": 3}])
+def test_another_setting_of_the_run_makes_a_picture_out_of_date(setting):
     recipe = remake.shipped("exact")
-    now = decisive(page.made_with(recipe, page.CAT))
-    for name, value in {"steps": 49, "seed": 1}.items():
-        assert decisive(page.made_with(recipe, page.CAT, **{name: value})) != now
+    assert decisive(page.made_with(recipe, page.CAT, **setting)) != decisive(page.made_with(recipe, page.CAT))
 
 
 def told(shown):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import pickle  # noqa: TID251  a recipe goes to worker processes
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakValueDictionary
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ import retouch
 from retouch import resources
 from retouch.graph.keys import node_keys
 from retouch.models import stable_diffusion
+from retouch.run import kept
 from retouch_storybook.world import Scene
 
 EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
@@ -86,6 +89,7 @@ def test_lets_are_changed_by_name(cat):
 
 
 def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
+    monkeypatch.setattr(kept, "_alive", WeakValueDictionary())  # without what other tests have left
     loads = []
     real = stable_diffusion.load
     monkeypatch.setattr(stable_diffusion, "load", lambda *args, **how: loads.append(1) or real(*args, **how))
@@ -93,16 +97,27 @@ def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
     first, again = edit(cat).image, edit(cat).image
     assert first.tobytes() == again.tobytes()
     assert len(loads) == 1
-    with ThreadPoolExecutor(2) as pool:
-        assert {result.image.tobytes() for result in pool.map(edit, [cat, cat])} == {first.tobytes()}
+    other = retouch.recipe('invert ddim steps=2 | attend masactrl "cat"->"dog" start=0')
+    plain = other(cat).image.tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        made = [result.image.tobytes() for result in pool.map(lambda recipe: recipe(cat), [edit, other] * 4)]
+    assert made == [first.tobytes(), plain] * 4
     elsewhere = pickle.loads(pickle.dumps(edit))
-    assert (elsewhere, elsewhere(cat).image.tobytes(), len(loads)) == (edit, first.tobytes(), 2)
+    assert (elsewhere, elsewhere(cat).image.tobytes(), len(loads)) == (edit, first.tobytes(), 1)
+    del edit, elsewhere, other
+    gc.collect()
+    retouch.recipe("invert ddim steps=2")(cat)
+    assert len(loads) == 2
 
 
 def test_errors_carry_diagnostics(cat):
     with pytest.raises(retouch.RecipeError, match=r"error\[RT205\]") as wrong:
         retouch.recipe(EDIT + " strenght=1")(cat)
     assert [found.code for found in wrong.value.diagnostics] == ["RT205"]
+    with pytest.raises(retouch.RecipeError, match=r"RT402.*\n --> what was given:1:1\n.*\n1 \| nowhere.png"):
+        retouch.recipe(EDIT)([cat, "nowhere.png"])
+    with pytest.raises(retouch.RecipeError, match=r"RT222.*\n --> what was given:1:1\n.*\n1 \| strenght=1"):
+        retouch.recipe(EDIT)(cat, strenght=1)
     with pytest.raises(retouch.EditFailed, match="RT502"):
         retouch.recipe('invert ddim steps=2 | require psnr min=100 | attend p2p "cat"->"dog"')(cat)
     with pytest.raises(TypeError, match="no value such as"):

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retouch.commands import WrongCommand
-from retouch.graph.nodes import Picture
-from retouch.graph.world import SOMETHING, World, caption_beside
+from retouch.graph.world import SOMETHING, World, named
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
-from retouch.lang.syntax import NOWHERE
 from retouch.registry import Registry
 
 
@@ -52,7 +50,7 @@ def given(args: Namespace) -> tuple[Source, list[str]]:
 
 def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> World:
     """What the recipe may look at, with the images and settings of the command line."""
-    pictures = tuple(_picture(path, index, args.caption, report) for index, path in enumerate(images))
+    pictures = tuple(named(path, index, args.caption, report) for index, path in enumerate(images))
     return World(
         registry=registry,
         folder=source.folder,
@@ -74,10 +72,3 @@ def settings_given(args: Namespace) -> dict[str, str]:
             raise WrongCommand(f"--set takes NAME=VALUE, and this is '{text}'")
         settings[name] = value
     return settings | ({"seed": args.seed} if args.seed is not None else {})
-
-
-def _picture(path: str, index: int, caption: str | None, report: Report) -> Picture:
-    file = Path(path).resolve()
-    if not file.is_file():
-        report.add("RT402", NOWHERE, source=path, path=path, mend="name an image that is there")
-    return Picture(file, index, caption_beside(file) if caption is None else caption)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
 from retouch.lang.parse import parse
 from retouch.registry import Registry
 
@@ -44,6 +45,14 @@ def caption_beside(picture: Path) -> str | None:
     """What the text file beside a picture says that it shows: `cat.txt` beside `cat.png`."""
     beside = picture.with_suffix(".txt")
     return beside.read_text("utf-8", errors="replace").strip() if beside.is_file() else None
+
+
+def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
+    """A picture that somebody named; its caption, unless one is given, is the text beside it."""
+    file = Path(path).resolve()
+    if not file.is_file():
+        report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
+    return Picture(file, index, caption_beside(file) if caption is None else caption)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Models that stay loaded from one run to the next."""
+"""Models that stay loaded from one run to the next, once in the process however many keep them."""
 
 from __future__ import annotations
 
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     import torch
@@ -11,16 +12,20 @@ if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
     from retouch.run.machine import Machine
 
+    Key = tuple[str, str, torch.dtype]
+
+_alive: WeakValueDictionary[Key, Machine] = WeakValueDictionary()
+_making = Lock()
+
 
 class KeptMachines:
-    """Makes a machine for `execute`, or gives the one of a run before.  Pickled or copied, it comes out empty.
+    """Makes a machine for `execute`, or gives one that another run has made; it goes with the last that keeps it.
 
-    lock: to be held while running, since a machine does one run at a time.
+    Pickled, it comes out empty.
     """
 
     def __init__(self) -> None:
-        self.lock = Lock()
-        self._machines: dict[tuple[str, str, torch.dtype], Machine] = {}
+        self._mine: dict[Key, Machine] = {}
 
     def __reduce__(self) -> tuple[type[KeptMachines], tuple[()]]:
         return KeptMachines, ()
@@ -30,6 +35,7 @@ class KeptMachines:
         from retouch.run.machine import Machine
 
         key = model.digest, device, dtype
-        if key not in self._machines:
-            self._machines[key] = Machine(model, device, dtype)
-        return self._machines[key]
+        with _making:
+            machine = _alive.get(key) or Machine(model, device, dtype)
+            self._mine[key] = _alive[key] = machine
+        return machine

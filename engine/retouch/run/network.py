@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from threading import Lock
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class UNetCore:
         self._base = dict(unet.named_parameters())
         first = next(unet.parameters())
         self.device, self.dtype = first.device, first.dtype
-        self.present = PresentPass()
+        self.present, self._passing = PresentPass(), Lock()
         self._install()
 
     @property
@@ -54,14 +55,15 @@ class UNetCore:
     def forward(self, groups: Sequence[Group], bucket: int) -> list[Reply]:
         """Evaluate these groups, of one model and shape, in one pass padded to `bucket` rows."""
         rows = [row for group in groups for row in group.rows]
-        self.present.now = Pass.of(groups)
-        try:
-            with torch.set_grad_enabled(groups[0].wants_grad):
-                out = self._evaluate(rows, bucket)
-                predictions = iter(self._split(rows, out))
-            recorded = self.present.now.recorded()
-        finally:
-            self.present.now = Pass([])
+        with self._passing:  # runs of several threads may share this network
+            self.present.now = Pass.of(groups)
+            try:
+                with torch.set_grad_enabled(groups[0].wants_grad):
+                    out = self._evaluate(rows, bucket)
+                    predictions = iter(self._split(rows, out))
+                recorded = self.present.now.recorded()
+            finally:
+                self.present.now = Pass([])
         return [
             Reply(tuple(islice(predictions, len(group.rows))), maps)
             for group, maps in zip(groups, recorded, strict=True)
