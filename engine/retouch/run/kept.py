@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     import torch
 
     from retouch.models.info import ModelInfo
+    from retouch.run.acceleration import Acceleration
     from retouch.run.machine import Machine
 
-    Key = tuple[str, str, torch.dtype]
+    Key = tuple[str, str, torch.dtype, Acceleration]
 
 _alive: WeakValueDictionary[Key, Machine] = WeakValueDictionary()
 _making = Lock()
@@ -30,12 +31,12 @@ class KeptMachines:
     def __reduce__(self) -> tuple[type[KeptMachines], tuple[()]]:
         return KeptMachines, ()
 
-    def __call__(self, model: ModelInfo, device: str, dtype: torch.dtype) -> Machine:
+    def __call__(self, model: ModelInfo, device: str, dtype: torch.dtype, acceleration: Acceleration) -> Machine:
         """The machine of these weights, wherever they lie."""
         from retouch.run.machine import Machine
 
-        key = model.digest, device, dtype
+        key = model.digest, device, dtype, acceleration
         with _making:
-            machine = _alive.get(key) or Machine(model, device, dtype)
+            machine = _alive.get(key) or Machine(model, device, dtype, acceleration)
             self._mine[key] = _alive[key] = machine
         return machine

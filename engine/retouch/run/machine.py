@@ -13,6 +13,7 @@ from retouch.models.layout import CONFIGS, read_json
 from retouch.models.levels import NoiseLevels, noise_levels
 from retouch.models.text import TextEncoder as Encoder
 from retouch.ops import call
+from retouch.run.acceleration import EAGER, Acceleration
 from retouch.run.network import UNetCore
 from retouch.schedule import Schedule
 from retouch.supplies import Codec
@@ -40,8 +41,8 @@ class Texts:
 class Machine:
     """One model on one device; its weights load when they are first asked for."""
 
-    def __init__(self, info: ModelInfo, device: str, dtype: torch.dtype) -> None:
-        self.info, self.device, self.dtype = info, torch.device(device), dtype
+    def __init__(self, info: ModelInfo, device: str, dtype: torch.dtype, acceleration: Acceleration = EAGER) -> None:
+        self.info, self.device, self.dtype, self.acceleration = info, torch.device(device), dtype, acceleration
 
     @cached_property
     def levels(self) -> NoiseLevels:
@@ -68,7 +69,7 @@ class Machine:
     @cached_property
     def denoiser(self) -> Denoiser:
         """The network."""
-        return Denoiser(UNetCore(self._loaded.unet, self.info.prediction, self.info.sites))
+        return Denoiser(UNetCore(self._loaded.unet, self.info.prediction, self.info.sites, self.acceleration))
 
     @cached_property
     def codec(self) -> Codec:

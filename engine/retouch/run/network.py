@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from retouch.ops import Group, Reply, Row
+from retouch.run.acceleration import EAGER, Acceleration
 from retouch.run.attention_processor import Pass, PresentPass, SiteProcessor
 from retouch.schedule import Prediction, PredictionKind, split
 from retouch.touches import Site
@@ -22,7 +23,10 @@ class UNetCore:
     Every attention module gets a processor of ours, every residual block a hook; both see only the present pass.
     """
 
-    def __init__(self, unet: nn.Module, kind: PredictionKind, sites: Sequence[Site]) -> None:
+    def __init__(
+        self, unet: nn.Module, kind: PredictionKind, sites: Sequence[Site], acceleration: Acceleration = EAGER
+    ) -> None:
+        self.acceleration = acceleration
         self.unet, self._sites = unet.requires_grad_(False).eval(), tuple(sites)
         self.kind: PredictionKind = kind
         self._base = dict(unet.named_parameters())

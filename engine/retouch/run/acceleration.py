@@ -1,0 +1,25 @@
+"""How a network is evaluated on an accelerator: the same arithmetic by other kernels, with fewer launches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Acceleration:
+    """Choices that change speed, and results by no more than rounding.
+
+    channels_last: convolutions see [rows, h, w, C] in memory, as tensor cores want it.
+    compiled: the network is compiled by torch.compile, once for each number of rows; takes a minute each.
+    graphs: launches are captured once for each number of rows as a CUDA graph, and replayed.
+    attention: the kernels of attention: "auto" is torch's choice, "cudnn" prefers cuDNN's.
+    """
+
+    channels_last: bool = False
+    compiled: bool = False
+    graphs: bool = False
+    attention: Literal["auto", "cudnn"] = "auto"
+
+
+EAGER = Acceleration()
