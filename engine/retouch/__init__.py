@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__version__ = "0.1.0"
-API_VERSION = 1  # of what plugins may import; a stage may ask for one with @stage(…, api=1)
+from retouch.version import API_VERSION, __version__
+
+__all__ = ["API_VERSION", "__version__"]
 
 _PYTHON = ("EditFailed", "Flow", "Recipe", "RecipeError", "Result", "add", "edit", "recipe", "remove", "weigh")
 
@@ -22,6 +23,6 @@ def __getattr__(name: str) -> Any:
 
     if name not in _PYTHON and name not in FAMILIES:
         raise AttributeError(f"module 'retouch' has no attribute '{name}'")
-    from retouch import python
+    from retouch import scripting
 
-    return getattr(python, name) if name in _PYTHON else python.Family(name)
+    return getattr(scripting, name) if name in _PYTHON else scripting.Family(name)

@@ -2,6 +2,6 @@
 
 import sys
 
-from retouch.cli import main
+from retouch.cli.main import main
 
 sys.exit(main())

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from retouch.attention import AttentionControl, MapRows, SiteCall
-from retouch.denoiser import Denoiser, ModelDelta
-from retouch.hookspecs import hookimpl
-from retouch.ops import Asks, Gradient, call, gather, together, value_and_grad
-from retouch.optim import Adam
-from retouch.plugins import stages_in
-from retouch.predict import predictor, remembering, unguided
-from retouch.requirement import Unmet
-from retouch.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
-from retouch.schedule import Level, Prediction, Schedule, Step
-from retouch.stage import stage
-from retouch.supplies import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
-from retouch.touches import Range, Site, Touch
-from retouch.values import (
+from retouch.core.attention import AttentionControl, MapRows, SiteCall
+from retouch.core.denoiser import Denoiser, ModelDelta
+from retouch.core.errors import Unmet
+from retouch.core.guidance import predictor, remembering, unguided
+from retouch.core.ops import Asks, Gradient, call, gather, together, value_and_grad
+from retouch.core.optim import Adam
+from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
+from retouch.core.schedule import Level, Prediction, Schedule, Step
+from retouch.core.touches import Range, Site, Touch
+from retouch.core.values import (
     Asking,
     AttentionMaps,
     Blend,
@@ -35,6 +32,9 @@ from retouch.values import (
     TargetPrompt,
     Trajectory,
 )
+from retouch.plugins.discovery import stages_in
+from retouch.plugins.hooks import hookimpl
+from retouch.plugins.stage import stage
 
 VERSION = 1
 

@@ -35,9 +35,9 @@ def main(argv: Sequence[str]) -> int:
 def _counted(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     import time
 
-    from retouch import registry
-    from retouch.commands import WrongCommand
+    from retouch.cli import WrongCommand
     from retouch.models import catalog
+    from retouch.plugins import registry
     from retouch.run.session import Result, Settings, execute
     from retouch_bench.drawn import Drawn
     from retouch_bench.edits import held_out_edits

@@ -28,8 +28,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
-    from retouch import registry
     from retouch.models import catalog
+    from retouch.plugins import registry
     from retouch_bench import pairs
     from retouch_bench.drawn import Drawn
     from retouch_bench.edits import held_out_edits

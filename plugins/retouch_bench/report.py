@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.models.info import ModelInfo
-from retouch.run.provenance import software
+from retouch.run.files.provenance import software
 from retouch_bench.drawn import Drawn
 from retouch_bench.journal import Record
 from retouch_bench.page import page

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.lang.diagnostics import Diagnostic
-from retouch.run.kept import KeptMachines
+from retouch.run.model_cache import KeptMachines
 from retouch.run.session import Outcome, Settings, execute
 from retouch_bench.drawn import Drawn
 from retouch_bench.drawn import read as picture_of

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from retouch.graph.elaborate import Checked, check
+from retouch.check.check import Checked, check
+from retouch.check.reading.environment import World
 from retouch.graph.nodes import FromEngine, Graph, NodeId, Picture
-from retouch.graph.world import World
 from retouch.lang.diagnostics import Diagnostic
-from retouch.registry import Registry
+from retouch.plugins.registry import Registry
 from retouch_bench.drawn import Drawn
 from retouch_bench.pairs import Entry
 

@@ -13,7 +13,7 @@ from PIL import Image
 import retouch
 from retouch import pictures
 from retouch.graph.nodes import FromEngine, Graph
-from retouch.run.provenance import Provenance, Request
+from retouch.run.files.provenance import Provenance, Request
 
 RECIPES = Path(__file__).parents[1]
 CAT = RECIPES / "pictures" / "cat_meadow.png"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from retouch import registry
-from retouch.graph.elaborate import check
+from retouch.check.check import check
+from retouch.check.reading.environment import World
 from retouch.graph.nodes import FromEngine, Picture
-from retouch.graph.world import World
+from retouch.plugins import registry
 from retouch_bench.drawn import Drawn, read
 from retouch_bench.edits import KINDS, held_out_edits
 from retouch_storybook.train.drawings import scenes_of

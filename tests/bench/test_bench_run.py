@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from retouch import registry
-from retouch.cards.reading import read_module
 from retouch.models import catalog
-from retouch.registry import Registry
+from retouch.plugins import registry
+from retouch.plugins.registry import Registry
+from retouch.plugins.signatures.reading import read_module
 from retouch_bench import packing, pairs, quality
 from retouch_bench.drawn import Drawn
 from retouch_bench.edits import held_out_edits
@@ -236,7 +236,7 @@ def test_the_files_are_the_same_again_and_the_page_needs_nothing_else(measured):
 
 def test_help_and_the_list_of_benchmarks_load_no_torch():
     script = (
-        "import sys, contextlib, retouch.cli as c\n"
+        "import sys, contextlib, retouch.cli.main as c\n"
         "print(c.main(['bench']))\n"
         "with contextlib.suppress(SystemExit): c.main(['bench', 'quality', '--help'])\n"
         "print('torch' in sys.modules)"

@@ -11,7 +11,7 @@ import remake
 
 import retouch
 from retouch import pictures
-from retouch.resources import folder
+from retouch.paths import folder
 from retouch_bench.edits import KINDS, held_out_edits
 
 GALLERY = folder("recipes") / "gallery"

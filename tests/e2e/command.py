@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from retouch.cli import main
+from retouch.cli.main import main
 from retouch_storybook.world import Scene, render
 
 CAT = Scene("cat", "orange", "in a meadow", seed=4)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from retouch import registry
-from retouch.graph.elaborate import check
+from retouch.check.check import check
+from retouch.check.reading.environment import World
 from retouch.graph.nodes import Graph, Picture
-from retouch.graph.world import World
-from retouch.run.provenance import Request
+from retouch.plugins import registry
+from retouch.run.files.provenance import Request
 from retouch.run.session import Result, Settings, execute
 
 INSTALLED = registry.load()

@@ -9,13 +9,13 @@ import torch
 from command import draw
 from sessions import run
 
-from retouch.denoiser import Denoiser
+from retouch.core.denoiser import Denoiser
+from retouch.core.values import Canvas, Edit, Latents, Prompt
 from retouch.models import catalog
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task
-from retouch.run.machine import Machine
+from retouch.run.loaded_model import Machine
 from retouch.run.session import IN_FLIGHT
-from retouch.values import Canvas, Edit, Latents, Prompt
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample

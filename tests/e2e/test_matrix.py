@@ -9,10 +9,10 @@ import pytest
 from models.tiny_folder import three_levels
 from sessions import INSTALLED
 
-from retouch.commands.matrix import all_pairs, page
-from retouch.graph.pairs import CAPTION, MASK, Verdict, judged, triples, written
-from retouch.graph.world import World
-from retouch.resources import folder
+from retouch.check.matrix import CAPTION, MASK, Verdict, judged, triples, written
+from retouch.check.reading.environment import World
+from retouch.cli.matrix import all_pairs, page
+from retouch.paths import folder
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
 

@@ -11,11 +11,11 @@ import torch
 from models.tiny_folder import three_levels
 from sessions import INSTALLED
 
-from retouch.cards import Option, StageCard
-from retouch.graph.elaborate import check
+from retouch.check.check import check
+from retouch.check.matrix import CAPTION, EDIT, FAMILIES, MASK, written
+from retouch.check.reading.environment import World
 from retouch.graph.nodes import Graph, Picture
-from retouch.graph.pairs import CAPTION, EDIT, FAMILIES, MASK, written
-from retouch.graph.world import World
+from retouch.plugins.signatures import Option, StageCard
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
 

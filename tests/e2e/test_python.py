@@ -15,10 +15,10 @@ from command import draw
 from PIL import Image
 
 import retouch
-from retouch import resources
+from retouch import paths
 from retouch.graph.keys import node_keys
-from retouch.models import stable_diffusion
-from retouch.run import kept
+from retouch.models.unet import load
+from retouch.run import model_cache
 from retouch_storybook.world import Scene
 
 EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
@@ -89,10 +89,10 @@ def test_lets_are_changed_by_name(cat):
 
 
 def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
-    monkeypatch.setattr(kept, "_alive", WeakValueDictionary())  # without what other tests have left
+    monkeypatch.setattr(model_cache, "_alive", WeakValueDictionary())  # without what other tests have left
     loads = []
-    real = stable_diffusion.load
-    monkeypatch.setattr(stable_diffusion, "load", lambda *args, **how: loads.append(1) or real(*args, **how))
+    real = load.load
+    monkeypatch.setattr(load, "load", lambda *args, **how: loads.append(1) or real(*args, **how))
     edit = retouch.recipe('invert null_text steps=2 | attend p2p "cat"->"dog"')
     first, again = edit(cat).image, edit(cat).image
     assert first.tobytes() == again.tobytes()
@@ -128,7 +128,7 @@ def test_errors_carry_diagnostics(cat):
 
 def test_the_example_of_the_readme_runs(cat, monkeypatch):
     """In two steps instead of fifty."""
-    page = (resources.folder("recipes").parent / "README.md").read_text("utf-8")
+    page = (paths.folder("recipes").parent / "README.md").read_text("utf-8")
     example = page.partition("```python\n")[2].partition("```")[0]
     assert "retouch.recipe" in example
     example = example.replace("invert null_text", "invert null_text steps=2").replace("ddim()", "ddim(steps=2)")

@@ -6,7 +6,7 @@ import shutil
 
 from sessions import INSTALLED, graphs
 
-from retouch.resources import folder
+from retouch.paths import folder
 from retouch.run.session import execute
 
 

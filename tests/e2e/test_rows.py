@@ -8,7 +8,7 @@ import pytest
 from sessions import INSTALLED, graphs
 
 from retouch.graph.plan import plan
-from retouch.resources import folder
+from retouch.paths import folder
 from retouch.run.session import execute
 
 RECIPES = sorted(folder("recipes").glob("*.retouch"))

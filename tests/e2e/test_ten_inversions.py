@@ -14,7 +14,7 @@ from sessions import INSTALLED, graphs
 import retouch
 import retouch_methods.sample.sample as sampling
 from retouch.graph.plan import plan
-from retouch.resources import folder
+from retouch.paths import folder
 from retouch.run.session import execute
 
 INVERSIONS = [card.method for card in INSTALLED.cards if card.output == "Trajectory" and card.family == "invert"]

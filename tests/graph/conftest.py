@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from retouch import registry
-from retouch.graph.elaborate import Checked, check
+from retouch.check.check import Checked, check
+from retouch.check.reading.environment import World
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.verify import verify
-from retouch.graph.world import World
 from retouch.models.errors import BrokenModel, UnknownModel
-from retouch.plugins import Plugin
+from retouch.plugins import registry
+from retouch.plugins.discovery import Plugin
 
 sys.path.append(str(Path(__file__).parent))
 from plugin_text import STAGES, FakeModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from retouch.touches import Site
+from retouch.core.touches import Site
 
 
 @dataclass(frozen=True)

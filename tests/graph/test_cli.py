@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retouch.cli import main
+from retouch.cli.main import main
 
 GOOD = 'invert null_text | mask diffedit "cat"->"dog" | blend latent\n'
 WRONG = 'invert nulltext | mask diffedit "cat"->"dog" strenght=1\n'
@@ -110,7 +110,7 @@ def test_a_command_line_that_cannot_be_read_is_two(arguments):
 
 
 def test_an_interruption_is_130(monkeypatch, capsys):
-    monkeypatch.setattr(import_module("retouch.commands.check"), "main", interrupt)
+    monkeypatch.setattr(import_module("retouch.cli.check"), "main", interrupt)
     assert main(["check", "good.retouch"]) == 130
     assert "stopped" in capsys.readouterr().err
 
@@ -120,7 +120,7 @@ def interrupt(args):
 
 
 def test_a_mistake_of_ours_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(import_module("retouch.commands.check"), "main", lambda args: 1 / 0)
+    monkeypatch.setattr(import_module("retouch.cli.check"), "main", lambda args: 1 / 0)
     assert main(["check", "good.retouch"]) == 4
     said = capsys.readouterr().err
     assert said == "error[RT501]: 'check' failed: ZeroDivisionError: division by zero\n"
@@ -164,6 +164,6 @@ LIGHT = [
 
 
 def test_light_commands_do_not_import_torch():
-    code = "import sys; from retouch.cli import main\nfor a in {}: main(a)\nprint('torch' in sys.modules)"
+    code = "import sys; from retouch.cli.main import main\nfor a in {}: main(a)\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code.format(LIGHT)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from retouch import plugins
-from retouch.cli import main
+from retouch.cli.main import main
 from retouch.models import catalog
 from retouch.models.errors import BrokenModel
+from retouch.plugins import discovery
 
 
 def told(capsys) -> tuple[bool, dict[str, dict[str, str]]]:
@@ -37,8 +37,8 @@ def test_a_broken_model_is_named_with_its_reason(capsys, monkeypatch):
 def test_a_broken_plugin_is_named_with_its_reason(capsys, monkeypatch, tmp_path):
     (tmp_path / "torn_plugin.py").write_text("from retouch.api import stage\n\ndef half(:\n")
     monkeypatch.syspath_prepend(tmp_path)
-    there = plugins.installed()
-    monkeypatch.setattr(plugins, "installed", lambda: [*there, plugins.Plugin("torn", "torn_plugin")])
+    there = discovery.installed()
+    monkeypatch.setattr(discovery, "installed", lambda: [*there, discovery.Plugin("torn", "torn_plugin")])
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "! plugin torn: " in out
@@ -46,6 +46,6 @@ def test_a_broken_plugin_is_named_with_its_reason(capsys, monkeypatch, tmp_path)
 
 
 def test_a_package_that_is_missing_is_named_with_what_to_type(capsys, monkeypatch):
-    monkeypatch.setattr("retouch.commands.doctor.PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr("retouch.cli.doctor.PACKAGES", ("torch", "no-such-package"))
     assert main(["doctor", "--json"]) == 1
     assert told(capsys)[1]["no-such-package"]["mend"] == "pip install no-such-package"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retouch.drawing import FORMATS, chart
-from retouch.drawing.layers import layout
+from retouch.graph.drawing import FORMATS, chart
+from retouch.graph.drawing.layers import layout
 
 RECIPE = (
     'photo = open "cat.png" caption="a <b>\\"cat\\"</b> & #1"\n'

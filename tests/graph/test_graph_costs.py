@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from plugin_text import FakeModel
 
-from retouch import cost
-from retouch.cards import Option, Port, StageCard
-from retouch.cards.card import Kind
 from retouch.graph.document import as_data
 from retouch.graph.plan import plan
 from retouch.graph.show import as_text
+from retouch.plugins import cost
+from retouch.plugins.signatures import Option, Port, StageCard
+from retouch.plugins.signatures.signature import Kind
 
 
 @pytest.mark.parametrize(

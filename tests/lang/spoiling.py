@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lang.damage import Damage, places
 from lang.stages import world
 
-from retouch.graph.elaborate import check
+from retouch.check.check import check
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.parse import parse
 

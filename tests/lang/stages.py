@@ -11,11 +11,11 @@ from typing import Any
 
 from PIL import Image
 
-from retouch import registry
-from retouch.graph.world import World
+from retouch.check.reading.environment import World
+from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel, UnknownModel
-from retouch.plugins import Plugin
-from retouch.touches import Site
+from retouch.plugins import registry
+from retouch.plugins.discovery import Plugin
 
 PICTURES = (
     *("c.png", "cat.png", "dog.png", "m.png", "mask.png", "a_mask.png", "x.png"),

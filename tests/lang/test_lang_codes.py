@@ -57,7 +57,7 @@ def test_bytes_that_are_no_utf8_are_refused_with_the_byte():
     ]
 
 
-@pytest.mark.parametrize("module", sorted(Path(retouch.lang.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("module", sorted(Path(retouch.lang.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
 def test_whoever_reports_a_code_gives_all_its_facts(module):
     """No message has a hole."""
     for code, given in reports(module):

@@ -45,7 +45,7 @@ def test_the_recipes_that_are_spoilt_are_right(name):
 def test_a_right_recipe_read_with_the_tolerant_grammar_gives_no_error_and_the_same_tree():
     """The two grammars agree about what is right."""
     from retouch.lang.diagnostics import Report
-    from retouch.lang.recover import recover
+    from retouch.lang.mistakes.recover import recover
 
     for text in [*EACH_FORM.values(), *UNSEEN.values()]:
         report = Report()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lang.corpus import RECIPES
 
 from retouch.lang.codes import CODES
-from retouch.lang.page import normal
 from retouch.lang.parse import parse
+from retouch.lang.snippet import normal
 
 SOAK = int(os.environ.get("RETOUCH_SOAK", "500"))  # texts, over the two kinds of them
 some = settings(max_examples=SOAK // 2, deadline=None, suppress_health_check=list(HealthCheck))

@@ -35,6 +35,6 @@ def test_importing_the_language_imports_no_torch_and_reading_codes_no_lark():
         "from retouch.lang.parse import parse\n"
         "assert not parse('invert ddim')[1]\n"
         "assert 'torch' not in sys.modules and 'pickle' not in dir(sys.modules['retouch.lang.tables'])\n"
-        "assert 'retouch.lang._tables_slips' not in sys.modules\n"
+        "assert 'retouch.lang._tables_mistakes' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

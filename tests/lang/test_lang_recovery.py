@@ -3,12 +3,12 @@
 import pytest
 
 from retouch.lang import tables
-from retouch.lang.classify import TABLE
 from retouch.lang.diagnostics import Report
-from retouch.lang.foreign import meant
+from retouch.lang.mistakes.classify import TABLE
+from retouch.lang.mistakes.error_context import Scene
+from retouch.lang.mistakes.foreign_syntax import meant
+from retouch.lang.mistakes.recover import feed
 from retouch.lang.parse import parse
-from retouch.lang.recover import feed
-from retouch.lang.scene import Scene
 
 
 def scene(text: str) -> Scene:

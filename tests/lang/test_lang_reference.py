@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retouch import registry
-from retouch.graph.elaborate import check
-from retouch.graph.world import World
+from retouch.check.check import check
+from retouch.check.reading.environment import World
 from retouch.lang import tables
 from retouch.lang.format import format_recipe
 from retouch.lang.parse import parse
+from retouch.plugins import registry
 
 PAGE = (tables.GRAMMAR / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```retouch(?: wrong (RT\d+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lang.stages import world
 
-from retouch.graph.elaborate import check
+from retouch.check.check import check
 from retouch.lang.codes import CODES
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.explain import SHOWN, explain, shown

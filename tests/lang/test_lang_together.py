@@ -5,8 +5,8 @@ import json
 import pytest
 from lang.stages import world
 
-from retouch.cli import main
-from retouch.graph.elaborate import check
+from retouch.check.check import check
+from retouch.cli.main import main
 
 # «» stand around what is wrong.
 EIGHT = """\

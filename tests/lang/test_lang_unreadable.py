@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from retouch.cli import main
+from retouch.cli.main import main
 
 ENDLESS = Path("/dev/zero")
 FILES = {

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retouch.values import Prompt
+from retouch.core.values import Prompt
 from retouch_methods.attend.alignment import alignment, tokens_of
 
 TOKENS = 24

@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from retouch import registry
-from retouch.attention import AttentionControl, SiteCall
-from retouch.ops import together
-from retouch.plugins import Plugin
-from retouch.predict import predictor
-from retouch.rules import Edict
+from retouch.core.attention import AttentionControl, SiteCall
+from retouch.core.guidance import predictor
+from retouch.core.ops import together
+from retouch.core.rules import Edict
+from retouch.core.touches import Touch, clashes
+from retouch.core.values import Edit
+from retouch.plugins import registry
+from retouch.plugins.discovery import Plugin
 from retouch.run.executor import Executor, Task, run
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, schedule, tiny_model
-from retouch.touches import Touch, clashes
-from retouch.values import Edit
 from retouch_methods.attend.p2p import p2p
 from retouch_methods.guide.cfg import cfg
 

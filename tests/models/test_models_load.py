@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny_folder import config, pipeline, tensors
 
 from retouch.models.catalog import BrokenModel, ModelInfo, find
-from retouch.models.stable_diffusion import LoadedModel, load
+from retouch.models.unet.load import LoadedModel, load
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"

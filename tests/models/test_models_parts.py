@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tiny_folder import tokenizer
 
 from retouch.models.catalog import ModelInfo, find
-from retouch.models.stable_diffusion import LoadedModel, load
-from retouch.models.text import TextEncoder
+from retouch.models.unet.load import LoadedModel, load
+from retouch.models.unet.text import TextEncoder
 
 PROMPTS = ["", "a cat", "A  Red\tCat, in the snow!", "a café ☕", "word " * 40, "x" * 40]
 

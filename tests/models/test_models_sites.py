@@ -11,9 +11,9 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 from tiny_folder import unet
 
+from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
-from retouch.models.sites import attention_sites
-from retouch.touches import Site
+from retouch.models.unet.sites import attention_sites
 
 SD1 = {
     "block_out_channels": (32, 64, 64, 64),

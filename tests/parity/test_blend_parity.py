@@ -9,12 +9,12 @@ import torch
 from torch.nn import functional as F
 
 from retouch.api import AttentionMaps, Blend, Image, Mask, SourceImage, Trajectory
-from retouch.ops import together
+from retouch.core.ops import together
+from retouch.core.touches import Touch
 from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import tiny_world
-from retouch.touches import Touch
 from retouch_methods.blend.latent import latent
 from retouch_methods.blend.local import local
 from retouch_methods.blend.pixel import membrane, pixel

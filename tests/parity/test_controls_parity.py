@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.attention import AttentionControl
-from retouch.denoiser import Denoiser
-from retouch.ops import together
+from retouch.core.attention import AttentionControl
+from retouch.core.denoiser import Denoiser
+from retouch.core.ops import together
+from retouch.core.touches import Touch
+from retouch.core.values import Mask
 from retouch.run.executor import run
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_core
-from retouch.touches import Touch
-from retouch.values import Mask
 from retouch_methods.attend.masactrl import masactrl
 from retouch_methods.attend.p2p import p2p
 from retouch_methods.attend.pnp_features import pnp_features

@@ -13,13 +13,13 @@ from diffusers import DDIMScheduler
 from models.tiny_folder import pipeline
 from torch import Tensor
 
-from retouch.denoiser import Denoiser
-from retouch.models.sites import attention_sites
+from retouch.core.denoiser import Denoiser
+from retouch.core.values import Canvas, Edit, Latents, Prompt
+from retouch.models.unet.network import UNetCore
+from retouch.models.unet.sites import attention_sites
 from retouch.run.executor import run
-from retouch.run.network import UNetCore
 from retouch.testing.tiny import Draws, schedule
 from retouch.testing.worlds import World, tiny_world
-from retouch.values import Canvas, Edit, Latents, Prompt
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.cycle_diffusion import cycle_diffusion
 from retouch_methods.invert.edict import edict

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from retouch.denoiser import Denoiser
-from retouch.ops import together
+from retouch.core.denoiser import Denoiser
+from retouch.core.ops import together
+from retouch.core.values import Edit, Prompt
 from retouch.run.executor import run
 from retouch.testing.tiny import CELLS, CHANNELS, WIDTH, Draws, schedule, tiny_core
-from retouch.values import Edit, Prompt
 from retouch_methods.attend.alignment import alignment
 from retouch_methods.attend.p2p import p2p
 

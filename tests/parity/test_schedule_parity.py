@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from retouch.api import Level, Schedule
-from retouch.schedule import split
+from retouch.core.schedule import split
 
 STEPS = (1, 4, 5, 10, 25, 50)
 

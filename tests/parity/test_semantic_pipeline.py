@@ -9,12 +9,12 @@ import pytest
 import torch
 from models.tiny_folder import pipeline, unet
 
-from retouch.denoiser import Denoiser
-from retouch.models.sites import attention_sites
+from retouch.core.denoiser import Denoiser
+from retouch.core.schedule import Schedule
+from retouch.core.values import Edit, Prompt
+from retouch.models.unet.network import UNetCore
+from retouch.models.unet.sites import attention_sites
 from retouch.run.executor import run
-from retouch.run.network import UNetCore
-from retouch.schedule import Schedule
-from retouch.values import Edit, Prompt
 from retouch_methods.guide.semantic import semantic
 
 STEPS, CELLS = 5, 16

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from retouch.cli import main
+from retouch.cli.main import main
 
 KEYS = {"family", "method", "summary", "paper", "plugin", "version", "stability", "operand", "default"}
 KEYS |= {"ports", "output", "options"}

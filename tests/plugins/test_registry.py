@@ -9,9 +9,9 @@ from textwrap import dedent
 
 import pytest
 
-from retouch import plugins, registry
-from retouch.plugins import Plugin
-from retouch.touches import Touch
+from retouch.core.touches import Touch
+from retouch.plugins import discovery, registry
+from retouch.plugins.discovery import Plugin
 
 _NUMBERS = count()
 _API = "AttentionControl, Edit, Image, Latents, Mask, Range, Touch, hookimpl, stage, stages_in"
@@ -206,7 +206,7 @@ def test_a_module_that_raises_is_a_plugin_error(plugin):
 
 def test_a_plugin_that_cannot_be_imported_is_left_out_of_the_manager(plugin):
     good = plugin("@hookimpl\ndef retouch_stages():\n    return stages_in(__name__)\n@stage('a', 'b')\ndef f(): ...")
-    pm, faults = plugins.load([plugin("raise OSError('no disk')"), good])
+    pm, faults = discovery.load([plugin("raise OSError('no disk')"), good])
     assert [f.code for f in faults] == ["RT902"]
     ((stage,),) = pm.hook.retouch_stages()
     assert stage.retouch_stage.family == "a"
@@ -214,6 +214,6 @@ def test_a_plugin_that_cannot_be_imported_is_left_out_of_the_manager(plugin):
 
 def test_a_hook_that_does_not_exist_disables_its_plugin(plugin):
     written = plugin("@hookimpl\ndef retouch_stagse(): ...")
-    pm, faults = plugins.load([written])
+    pm, faults = discovery.load([written])
     assert [f.code for f in faults] == ["RT902"]
     assert not pm.get_plugins()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from retouch import plugins, registry
-from retouch.cards.agreement import differences
+from retouch.plugins import discovery, registry
+from retouch.plugins.signatures.agreement import differences
 
 REGISTRY = registry.load()
 
@@ -25,7 +25,7 @@ def test_card_and_function_agree(card):
 
 
 def test_cards_are_what_the_hooks_register():
-    pm, faults = plugins.load(plugins.installed())
+    pm, faults = discovery.load(discovery.installed())
     assert not faults
     registered = {(f.retouch_stage.family, f.retouch_stage.method) for group in pm.hook.retouch_stages() for f in group}
     assert registered == {(card.family, card.method) for card in REGISTRY.cards}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from retouch import registry
 from retouch.lang import syntax as s
 from retouch.lang.parse import parse
-from retouch.resources import folder
+from retouch.paths import folder
+from retouch.plugins import registry
 
 CARDS = [card for card in registry.load().cards if card.plugin in ("methods", "storybook")]
 # What the engine puts in by itself, and so stands in every recipe unwritten.

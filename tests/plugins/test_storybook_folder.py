@@ -11,11 +11,11 @@ from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import retouch_storybook
-from retouch import registry
+from retouch.check.reading.option_values import fits
 from retouch.graph.ports import GUIDANCE, options
-from retouch.graph.values import fits
 from retouch.models import catalog
-from retouch.resources import folder
+from retouch.paths import folder
+from retouch.plugins import registry
 from retouch_storybook.judge import load_judge
 from retouch_storybook.train.base import forget_origin
 from retouch_storybook.world import Scene, render

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retouch.denoiser import Denoiser
-from retouch.ops import Backward, Call, Group, Row
+from retouch.core.denoiser import Denoiser
+from retouch.core.ops import Backward, Call, Group, Row
+from retouch.core.schedule import Level
+from retouch.core.values import Prompt
 from retouch.run.batching import FULL_ENOUGH, LADDER, Buckets, key_of, pack, rows_of
-from retouch.schedule import Level
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.strategies import buckets, groups, parts
-from retouch.values import Prompt
 
 MODEL = Denoiser(GaussianMixture(torch.zeros(2, 1, 1, 1)))
 

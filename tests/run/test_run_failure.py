@@ -6,10 +6,10 @@ import pytest
 import torch
 from lang.stages import world
 
-from retouch.graph.elaborate import check
+from retouch.check.check import check
+from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Unreadable, Unwritable
-from retouch.requirement import Unmet
 from retouch.run.failure import NotFinite, check_finite, diagnose
 
 RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'

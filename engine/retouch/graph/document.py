@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retouch.cost import Rows
 from retouch.graph.keys import node_keys
 from retouch.graph.nodes import Edge, FromNode, Input, Node
 from retouch.graph.plan import Plan, calls, total
 from retouch.graph.show import settings
+from retouch.plugins.cost import Rows
 
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo

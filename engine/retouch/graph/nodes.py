@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retouch.cards import StageCard
 from retouch.lang.syntax import NOWHERE, Span
+from retouch.plugins.signatures import StageCard
 
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retouch import cost
-from retouch.cards import Port
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
+from retouch.plugins import cost
+from retouch.plugins.signatures import Port
 
 Facts = Mapping[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retouch.cards import Kind, Option, StageCard
+from retouch.plugins.signatures import Kind, Option, StageCard
 
 PROMPTS = frozenset({"SourcePrompt", "TargetPrompt", "NegativePrompt", "Edit"})
 MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})

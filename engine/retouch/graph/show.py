@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from retouch.cost import Rows
 from retouch.graph.nodes import FromNode, Node
 from retouch.graph.plan import Plan
+from retouch.plugins.cost import Rows
 
 
 def as_text(plan: Plan) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from retouch.cards import Port
 from retouch.graph.keys import identity
 from retouch.graph.nodes import Edge, FromEngine, Graph, Input, Node
 from retouch.graph.ports import SUPPLIED
+from retouch.plugins.signatures import Port
 
 
 def verify(graph: Graph) -> None:

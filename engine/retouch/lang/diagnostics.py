@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retouch.lang.codes import CODES
-from retouch.lang.page import Page
+from retouch.lang.snippet import Page
 from retouch.lang.syntax import Span
 
 Note = tuple[str, Span | None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from retouch.lang import syntax as s
-from retouch.lang.page import normal
-from retouch.lang.spell import joined, spell
+from retouch.lang.snippet import normal
+from retouch.lang.unparse import joined, spell
 
 WIDTH = 100
 INDENT = "  "

@@ -8,9 +8,9 @@ from retouch.lang import syntax as s
 from retouch.lang import tables
 from retouch.lang.build import Builder
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.lost import check_lost
-from retouch.lang.margin import check_margin, check_version
-from retouch.lang.recover import LIMIT_ERRORS, recover
+from retouch.lang.mistakes.layout_rules import check_margin, check_version
+from retouch.lang.mistakes.missing_parts import check_lost
+from retouch.lang.mistakes.recover import LIMIT_ERRORS, recover
 from retouch.lang.source import comments, read
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from retouch.lang.diagnostics import Report
-from retouch.lang.page import normal
+from retouch.lang.snippet import normal
 from retouch.lang.syntax import NOWHERE, Comment, Span
 
 LIMIT_LENGTH, LIMIT_DEPTH = 500_000, 64

@@ -15,7 +15,7 @@ from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
 GRAMMAR = Path(__file__).parents[3] / "grammar"
-MODULES = {"_tables_recipe": ("recipe.lark",), "_tables_slips": ("recipe.lark", "slips.lark")}
+MODULES = {"_tables_recipe": ("recipe.lark",), "_tables_mistakes": ("recipe.lark", "mistakes.lark")}
 SHIFT = 0  # the number that lark gives this action
 HEADER = '''"""Parser tables of {}; written by `python -m retouch.lang.tables`, not by hand."""
 # ruff: noqa (generated)
@@ -32,7 +32,7 @@ def strict() -> Lark:
 @cache
 def tolerant() -> Lark:
     """The parser that also understands what people type by mistake."""
-    return load("_tables_slips")
+    return load("_tables_mistakes")
 
 
 def load(module: str) -> Lark:

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from retouch.core.touches import Site
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel
 from retouch.models.layout import CARD, CONFIGS, WEIGHTS, check_tokenizer, read_json, weights_file
-from retouch.models.sites import attention_sites, levels_of
-from retouch.touches import Site
+from retouch.models.unet.sites import attention_sites, levels_of
 
 
 @dataclass(frozen=True, slots=True)

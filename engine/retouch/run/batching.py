@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from retouch.ops import Backward, Call, Group, Part
+from retouch.core.ops import Backward, Call, Group, Part
 
 T = TypeVar("T")
 LADDER = (1, 2, 4, 8, 16, 32)

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from retouch.ops import Ask, Backward, Call, Group, Part
-from retouch.requirement import Unmet
+from retouch.core.errors import Unmet
+from retouch.core.ops import Ask, Backward, Call, Group, Part
+from retouch.models.unet.network import padded
 from retouch.run.batching import Batch, Buckets, pack, rows_of
-from retouch.run.network import padded
 
 _MISSING = object()
 

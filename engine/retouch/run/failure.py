@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from retouch.core.errors import Unmet
 from retouch.graph.nodes import Node
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Unreadable, Unwritable
-from retouch.registry import PluginError
-from retouch.requirement import Unmet
+from retouch.plugins.registry import PluginError
 
 
 class NotFinite(Exception):

@@ -9,23 +9,23 @@ from typing import Any
 
 import torch
 
+from retouch.core.errors import Unmet
+from retouch.core.values import Trajectory
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE
 from retouch.models.info import ModelInfo
+from retouch.models.unet.acceleration import EAGER, Acceleration
 from retouch.pictures import Unwritable
-from retouch.registry import Registry
-from retouch.requirement import Unmet
-from retouch.run.acceleration import EAGER, Acceleration
+from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import check_finite, diagnose
-from retouch.run.machine import Machine
-from retouch.run.outbox import FileIn, FileOut
-from retouch.run.provenance import Provenance, Request, software
-from retouch.run.shared import SharedFiles
-from retouch.run.supply import Supply
-from retouch.values import Trajectory
+from retouch.run.files.outbox import FileIn, FileOut
+from retouch.run.files.provenance import Provenance, Request, software
+from retouch.run.files.shared import SharedFiles
+from retouch.run.loaded_model import Machine
+from retouch.run.providers import Supply
 
 EXACT_ROWS = 8
 IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory

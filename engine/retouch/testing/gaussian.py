@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from retouch.ops import Group, Reply, Row
-from retouch.schedule import Level, Prediction
-from retouch.touches import Site
-from retouch.values import AttentionMaps, Prompt
+from retouch.core.ops import Group, Reply, Row
+from retouch.core.schedule import Level, Prediction
+from retouch.core.touches import Site
+from retouch.core.values import AttentionMaps, Prompt
 
 
 class GaussianMixture:

@@ -21,18 +21,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch import cost, plugins, registry
-from retouch.attention import AttentionControl
-from retouch.cards.agreement import differences
-from retouch.ops import gather, together
-from retouch.predict import predictor
-from retouch.rules import hold
+from retouch.core.attention import AttentionControl
+from retouch.core.guidance import predictor
+from retouch.core.ops import gather, together
+from retouch.core.rules import hold
+from retouch.core.schedule import Level, Prediction, Step
+from retouch.core.values import AttentionMaps, Blend, Guidance, Latents, Mask, NoiseSource, Prompt, Rule, Trajectory
+from retouch.plugins import cost, discovery, registry
+from retouch.plugins.signatures.agreement import differences
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task, run
-from retouch.schedule import Level, Prediction, Step
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World, gaussian_world, tiny_world
-from retouch.values import AttentionMaps, Blend, Guidance, Latents, Mask, NoiseSource, Prompt, Rule, Trajectory
 
 Stage = Callable[..., Any]
 EXACT = Buckets(fixed=16)
@@ -187,9 +187,9 @@ def rows_law(stage: Stage, world: World | None = None, *, facts: Mapping[str, An
 
 def cards_law(plugin: str) -> None:
     """What the syntax tree of a plugin's package says is what its hooks register, and every card is readable."""
-    read = registry.load([plugins.Plugin(plugin, plugin)])
+    read = registry.load([discovery.Plugin(plugin, plugin)])
     assert not read.faults, f"a card cannot be read: {read.faults[0].code} {dict(read.faults[0].facts)}"
-    manager, faults = plugins.load([plugins.Plugin(plugin, plugin)])
+    manager, faults = discovery.load([discovery.Plugin(plugin, plugin)])
     assert not faults, f"the plugin cannot be imported: {dict(faults[0].facts)}"
     functions = [function for group in manager.hook.retouch_stages() for function in group]
     registered = {(f.retouch_stage.family, f.retouch_stage.method) for f in functions}

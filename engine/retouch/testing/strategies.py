@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 
-from retouch.denoiser import Denoiser
-from retouch.ops import Call, Group, Part, Row
+from retouch.core.denoiser import Denoiser
+from retouch.core.ops import Call, Group, Part, Row
+from retouch.core.schedule import Level
+from retouch.core.values import Canvas, Image, Mask, Prompt
 from retouch.run.batching import LADDER, Buckets
-from retouch.schedule import Level
 from retouch.testing.gaussian import GaussianMixture
-from retouch.values import Canvas, Image, Mask, Prompt
 
 _LEVEL, _PROMPT = Level(500, 0.6, 0.8), Prompt("", torch.zeros(1, 2))
 _MODELS = tuple(Denoiser(GaussianMixture(torch.zeros(2, 1, 1, 1))) for _ in range(2))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from retouch.denoiser import Denoiser
-from retouch.models.sites import attention_sites
-from retouch.run.network import UNetCore
-from retouch.schedule import PredictionKind, Schedule
-from retouch.values import Canvas, Edit, Latents, NoiseSource, Prompt
+from retouch.core.denoiser import Denoiser
+from retouch.core.schedule import PredictionKind, Schedule
+from retouch.core.values import Canvas, Edit, Latents, NoiseSource, Prompt
+from retouch.models.unet.network import UNetCore
+from retouch.models.unet.sites import attention_sites
 
 TOKENS, WIDTH, CHANNELS, CELLS = 7, 32, 4, 8
 

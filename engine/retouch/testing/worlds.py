@@ -9,12 +9,10 @@ from typing import Any
 
 import torch
 
-from retouch.denoiser import Denoiser
-from retouch.predict import unguided
-from retouch.schedule import PredictionKind, Schedule
-from retouch.testing.gaussian import GaussianMixture
-from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_model
-from retouch.values import (
+from retouch.core.denoiser import Denoiser
+from retouch.core.guidance import unguided
+from retouch.core.schedule import PredictionKind, Schedule
+from retouch.core.values import (
     Canvas,
     Edit,
     Guidance,
@@ -26,6 +24,8 @@ from retouch.values import (
     SourcePrompt,
     TargetPrompt,
 )
+from retouch.testing.gaussian import GaussianMixture
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

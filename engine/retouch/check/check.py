@@ -1,0 +1,271 @@
+"""From a recipe's tree to graphs, one for each picture, and everything that is wrong at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.check.reading.calls import Call, CallReader
+from retouch.check.reading.environment import World
+from retouch.check.reading.files import Files
+from retouch.check.reading.flows import MODEL, Flow, FlowReader
+from retouch.check.reading.models import Models
+from retouch.check.reading.names import Closure, Names, Scope
+from retouch.check.reading.statements import Reader, Reading
+from retouch.check.reading.variants import Choices
+from retouch.check.wiring.context import Context
+from retouch.check.wiring.defaults import Defaults
+from retouch.check.wiring.outputs import check_results
+from retouch.check.wiring.turns import is_open
+from retouch.check.wiring.wiring import wire
+from retouch.graph.limits import MOST_VARIANTS
+from retouch.graph.nodes import Graph, Node, Picture
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.parse import parse
+from retouch.lang.snippet import Page, normal
+from retouch.plugins.signatures import StageCard
+
+if TYPE_CHECKING:
+    from retouch.models.catalog import ModelInfo
+
+HANGS_TOGETHER = ("RT301", "RT302", "RT304", "RT305", "RT307", "RT308")  # codes of what a lost stage would have mended
+PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a recipe comes to: graphs if it has no errors, and all diagnostics."""
+
+    graphs: tuple[Graph, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(found for found in self.diagnostics if found.severity == "error")
+
+
+def check(source: str | bytes, world: World) -> Checked:
+    """Read a recipe and everything that it names, and make its graphs if all is well."""
+    recipe, found = parse(source)
+    text = normal(source if isinstance(source, str) else source.decode("utf-8", "replace"))
+    report, choices = Report(), Choices()
+    names = Names(recipe, Page(text, "recipe"), world.settings, report)
+    files = Files(world, report)
+    reading = Reader(names, files, choices, report).read(recipe)
+    reading.broken |= bool(found)
+    made = Elaboration(world, names, reading, choices, files, report)
+    graphs = made.run(recipe)
+    diagnostics = tuple(sorted([*found, *reading.found, *_apart(report, recipe, found)], key=_place))
+    failed = any(item.severity == "error" for item in diagnostics)
+    return Checked(() if failed else graphs, diagnostics)
+
+
+def _place(found: Diagnostic) -> tuple[str, int, str]:
+    return (found.source or (found.span.file.name if found.span.file else ""), found.span.start, found.code)
+
+
+def _apart(report: Report, recipe: s.Recipe, found: list[Diagnostic]) -> Iterator[Diagnostic]:
+    """What is not only a consequence of text that could not be read: how stages fit together says nothing then."""
+    bad = [node.span for node in s.walk(recipe.statements) if isinstance(node, s.Bad)]
+    bad += [item.span for item in found]
+    for item in report.sorted():
+        if found and item.code in HANGS_TOGETHER:
+            continue
+        if item.source or item.span.file or not any(b.start <= item.span.end and item.span.start <= b.end for b in bad):
+            yield item
+
+
+class Elaboration:
+    """A recipe in the making: each result in each of its variants, wired for each picture."""
+
+    def __init__(
+        self, world: World, names: Names, reading: Reading, choices: Choices, files: Files, report: Report
+    ) -> None:
+        self._world = world
+        self._names = names
+        self._reading = reading
+        self._choices = choices
+        self._report = report
+        self._flows = FlowReader(world.registry, files, report)
+        self._models = Models(world, report)
+        settings = {name: text for name, text in world.settings.items() if name not in names.all}
+        self._defaults = Defaults(reading.defaults, settings, choices, report)
+        self._contexts: dict[Path | None, Context] = {}
+        self._seen: set[Path] = set()  # pictures of the command line that a flow takes
+
+    def run(self, recipe: s.Recipe) -> tuple[Graph, ...]:
+        """All graphs, those of the command line's pictures first."""
+        for result in self._reading.results:
+            self._result(result)
+        if not self._reading.results:
+            self._model()
+        self._read_the_rest()
+        whole = not (self._reading.broken or self._flows.broken)
+        if whole:
+            self._defaults.check(self._cards())
+            self._nothing(recipe)
+            for name, made in self._names.unused():
+                self._report.add("RT212", made.span, name=name)
+        if self._report.errors():
+            return ()
+        order = {picture.path: i for i, picture in enumerate(self._world.pictures)}
+        contexts = sorted(
+            self._contexts.values(), key=lambda c: order.get(c.item.path if c.item else Path(), len(order))
+        )
+        graphs = [_graph(context) for context in contexts]
+        self._check_unused()
+        writers = [writer for context in contexts for writer in context.writers]
+        check_results(graphs, writers, self._world, self._report)
+        return tuple(graphs)
+
+    # ------------------------------------------------------------ results
+
+    def _result(self, result: Closure) -> None:
+        for count in self._choices.ways():
+            if count >= MOST_VARIANTS:
+                what, mend = "variants of this result", "try fewer values at once"
+                total = max(self._choices.product, MOST_VARIANTS + 1)
+                self._report.add("RT404", result.flow.span, what=what, count=total, limit=MOST_VARIANTS, mend=mend)
+                return
+            model = self._model()
+            flow = self._flows.read(result)
+            if flow is None or model is None or not self._makes_something(flow, result):
+                continue
+            for context in self._pictures(flow, model):
+                wire(context, _saved(flow, context))
+            if count == 0 and self._choices.product > MOST_VARIANTS:
+                what, mend = "variants of this result", "try fewer values at once"
+                total = self._choices.product
+                self._report.add("RT404", result.flow.span, what=what, count=total, limit=MOST_VARIANTS, mend=mend)
+                return
+
+    def _model(self) -> ModelInfo | None:
+        """The model that flows begin with."""
+        if self._reading.model is None:
+            return self._models.default(None)
+        stage, scope = self._reading.model
+        call = CallReader(self._world.registry, self._flows.files, self._report).read_as(MODEL, stage, scope)
+        if call is None:
+            return None
+        if "name" not in call.given:
+            self._report.add("RT223", stage.span, stage="model", what="needs a name", mend='write model "storybook"')
+            return None
+        return self._models.default(call.given)
+
+    def _makes_something(self, flow: Flow, result: Closure) -> bool:
+        if not all(isinstance(part, Call) and part.card.family in ("open", "model") for part in flow):
+            return True
+        mend = "go on with '|', or give it a name"
+        self._report.add("RT221", result.flow.span, label="it only opens a picture", mend=mend)
+        return False
+
+    def _pictures(self, flow: Flow, model: ModelInfo) -> Iterator[Context]:
+        """The surroundings of each picture that a flow works on: its own, or those of the command line."""
+        opened = next((part for part in flow if isinstance(part, Call) and part.card.family != "model"), None)
+        path = opened.given.get("path") if opened and opened.card.family == "open" else None
+        if path is None:
+            for picture in self._world.pictures or (None,):
+                yield self._context(picture, picture, model)
+            return
+        place = (self._world.folder / path.value).resolve()
+        alone = self._world.pictures[0] if len(self._world.pictures) == 1 else None
+        own = [context for context in self._contexts.values() if context.item not in self._world.pictures]
+        caption = opened.given.get("caption") if opened else None
+        known = next((context.item for context in own if context.item and context.item.path == place), None)
+        yield self._context(known or Picture(place, len(own), caption.value if caption else None), alone, model)
+
+    def _context(self, item: Picture | None, outside: Picture | None, model: ModelInfo) -> Context:
+        key = item.path if item else None
+        if key not in self._contexts:
+            self._contexts[key] = Context(
+                self._world,
+                model,
+                self._models,
+                self._defaults,
+                self._choices,
+                self._flows,
+                self._report,
+                item,
+                outside,
+            )
+        context = self._contexts[key]
+        context.model = model
+        return context
+
+    # ------------------------------------------------------------ what no result reads
+
+    def _read_the_rest(self) -> None:
+        """Flows and defs that nothing uses are read all the same, since a mistake in them is one."""
+        for name in list(self._names.all.values()):
+            if name.flow and name.flow.flow.span not in self._flows.read_flows:
+                self._read_only(name.flow)
+            elif name.made and name.made.line.body.span not in self._flows.read_flows and not name.span.file:
+                scope = Scope(name.made.names, name.made.line.span.start, self._choices)
+                self._read_only(self._flows.unbound(name.made, scope))
+
+    def _read_only(self, flow: Closure) -> None:
+        for count in self._choices.ways():
+            if count >= MOST_VARIANTS:
+                return
+            self._flows.read(flow)
+
+    def _cards(self) -> Iterator[StageCard]:
+        registry = self._world.registry
+        yield from self._flows.cards.values()
+        yield from (card for family in PUT_IN if (card := registry.default(family)))
+
+    def _nothing(self, recipe: s.Recipe) -> None:
+        """A recipe of names only makes nothing."""
+        bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
+        if bindings and not self._reading.results:
+            last = bindings[-1].name
+            self._report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
+
+    def _check_unused(self) -> None:
+        used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
+        for picture in self._world.pictures:
+            if picture.known and picture.path not in used:
+                self._report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)
+
+
+def _graph(context: Context) -> Graph:
+    builder = context.builder
+    sinks = builder.sinks()
+    nodes = builder.needed(sinks)
+    _check_lost(context, nodes)
+    return Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
+
+
+def _saved(flow: Flow, context: Context) -> Flow:
+    """The flow with a `save` at its end, if it has none: a flow without a name is a result."""
+    last = flow[-1]
+    output = last.card.output if isinstance(last, Call) else "Trajectory"
+    if output is None and not (isinstance(last, Call) and last.card.family == "model"):
+        return flow
+    registry = context.world.registry
+    card = context.default("save")
+    if output == "Mask" and not is_open(flow):
+        card = registry.find("save", "mask") or card
+    why = "a flow without a name is a result"
+    return (*flow, Call(card, last.span, put_in=why)) if card else flow
+
+
+def _check_lost(context: Context, nodes: tuple[Node, ...]) -> None:
+    """A value that is replaced unread is an error; work that nothing needs is a warning."""
+    needed = {node.id for node in nodes}
+    lost = {lost.edge.id: lost for lost in context.lost}
+    read = {id_ for node in context.builder.nodes.values() for id_ in node.feeds()}
+    for id_, node in context.builder.nodes.items():
+        if id_ in needed or id_ in read or node.put_in:
+            continue
+        if id_ in lost:
+            gone = lost[id_]
+            mend = f"{node.card.family} union other=…" if gone.type == "Mask" else "as one stage"
+            notes = (("replaced here", gone.by),)
+            context.report.add("RT302", gone.span, type=gone.type.lower(), mend=mend, notes=notes)
+        else:
+            label = f"nothing reads what '{node.card.name}' makes"
+            context.report.add("RT221", node.span, label=label, mend="use it in a later stage, or delete it")

@@ -1,0 +1,165 @@
+"""Every pair of methods as a recipe, and whether it works: what `retouch matrix` writes down and the tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement, product
+
+from retouch.check.check import check
+from retouch.check.reading.environment import World
+from retouch.graph.nodes import Graph
+from retouch.plugins.registry import Registry
+from retouch.plugins.signatures import Option, StageCard
+
+FAMILIES = ("invert", "guide", "attend", "mask", "blend")  # in the order of a turn
+CAPTION = "an orange cat in a meadow"
+EDIT = '"cat"->"dog"'
+MASK = "pictures/cat_meadow_mask.png"
+CLASH = "RT310"
+UNREAD = "RT221"  # a warning to whoever writes a recipe; to a pair it says that the two never meet
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of some stages together.  Without a code they work, and these are the graphs that do.
+
+    only_with: the option that keeps two controls apart, where by default they clash
+    """
+
+    stages: tuple[StageCard, ...]
+    recipe: str
+    graphs: tuple[Graph, ...] = ()
+    code: str = ""
+    reason: str = ""
+    only_with: str = ""
+
+    @property
+    def name(self) -> str:
+        return " + ".join(card.name for card in self.stages)
+
+
+def pairs(registry: Registry) -> Iterator[tuple[StageCard, StageCard]]:
+    """Each method with each of every other family, and in either order with the others of its own.
+
+    Two inversions make two turns, and two guidances are one too many: neither are pairs.
+    """
+    families = [_methods(registry, family) for family in FAMILIES]
+    for one, other in combinations_with_replacement(families, 2):
+        if one is not other:
+            yield from product(one, other)
+        elif one and one[0].family not in ("invert", "guide"):
+            yield from ((a, b) for a, b in product(one, one) if a != b)
+
+
+def triples(registry: Registry) -> Iterator[tuple[StageCard, ...]]:
+    """Each inversion with each control, guidance or mask, and each blend."""
+    invert, guide, attend, mask, blend = (_methods(registry, family) for family in FAMILIES)
+    yield from product(invert, [*guide, *attend, *mask], blend)
+
+
+def judged(stages: tuple[StageCard, ...], world: World) -> Verdict:
+    """Check the recipe that joins these stages; controls that clash may have a part that does not."""
+    plain = _judged(stages, world, {})
+    if plain.code == CLASH:
+        for card, option in _windows(stages):
+            apart = _judged(stages, world, {card.name: f"{option}=0"})
+            if not apart.code:
+                return replace(apart, only_with=f"{card.name} {option}=0")
+    return plain
+
+
+def _judged(stages: tuple[StageCard, ...], world: World, added: Mapping[str, str]) -> Verdict:
+    recipe = written(stages, added)
+    checked = check(recipe, world)
+    wrong = [*checked.errors, *(found for found in checked.diagnostics if found.code == UNREAD)]
+    if wrong and wrong[0].code == UNREAD:
+        unread = (stages[0].output or "").lower()
+        return Verdict(stages, recipe, code=UNREAD, reason=f"beside '{stages[-1].name}' nothing reads the {unread}")
+    if wrong:
+        return Verdict(stages, recipe, code=wrong[0].code, reason=wrong[0].label or wrong[0].message)
+    return Verdict(stages, recipe, checked.graphs)
+
+
+def _windows(stages: Iterable[StageCard]) -> Iterator[tuple[StageCard, str]]:
+    """Options that say how long a part of a control acts, where it has other parts."""
+    for card in stages:
+        options = {option.parameter: option.name for option in card.options}
+        bounds = {touch.until for touch in card.touches if isinstance(touch.until, str)}
+        yield from ((card, options[bound]) for bound in sorted(bounds) if len(bounds) > 1)
+
+
+def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None) -> str:
+    """The least recipe in which these stages meet: what they need besides is an inversion, a mask or a blend.
+
+    added: what else is written on a stage
+    """
+    chosen = sorted(stages, key=lambda card: FAMILIES.index(card.family))
+    by_family = {family: [card for card in chosen if card.family == family] for family in FAMILIES}
+    said, lines = added or {}, list[str]()
+    masks = list(_masks(by_family["mask"], lines))
+    blends = [_stage(card) for card in by_family["blend"]]
+    takes_mask = any(card.takes("Mask") for family in ("guide", "attend", "blend") for card in by_family[family])
+    if takes_mask and not masks:
+        masks = ["mask box right=70%"]
+    if masks and not blends:
+        blends = ["blend latent"]
+    inversions = [_stage(card) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
+    between = [
+        f"{_stage(card)} {said.get(card.name, '')}".rstrip()
+        for family in ("guide", "attend")
+        for card in by_family[family]
+    ]
+    # A control may take the mask, so masks stand before it.
+    flow = " | ".join([*inversions, *masks, *between, *blends])
+    return "\n".join([*lines, flow]) + "\n"
+
+
+def _masks(cards: list[StageCard], lines: list[str]) -> Iterator[str]:
+    """Masks one after the other; of two that are made of nothing, the first is joined to the second by name."""
+    if len(cards) > 1 and not cards[-1].takes("Mask"):
+        lines.append(f"first = {_stage(cards[0])}" if not cards[0].takes("Mask") else _first(cards[0]))
+        yield _stage(cards[-1])
+        yield "mask union other=first"
+        return
+    if cards and cards[0].takes("Mask"):
+        yield "mask box right=70%"
+    if any(_second_mask(card) for card in cards):
+        lines.append("area = mask box left=40%")
+    yield from map(_stage, cards)
+
+
+def _first(card: StageCard) -> str:
+    other = "area = mask box left=40%\n" if _second_mask(card) else ""
+    return f"{other}first = mask box right=70% | {_stage(card)}"
+
+
+def _second_mask(card: StageCard) -> str:
+    """The name of a port for a second mask, which is given by option."""
+    named = [port.name for port in card.ports if port.type == "Mask" and not port.optional][1:]
+    return named[0] if named else ""
+
+
+def _stage(card: StageCard) -> str:
+    """A stage with what it cannot do without."""
+    said = [EDIT] if card.operand == "edit" else []
+    said += [f"{option.name}={_value(option)}" for option in card.options if option.required]
+    if other := _second_mask(card):
+        said.append(f"{other}=area")
+    return " ".join([card.name, *said])
+
+
+def _value(option: Option) -> str:
+    """Something that an option may be given, for the picture that the caption is about."""
+    if option.kind.choices:
+        return f'"{option.kind.choices[0]}"'
+    if option.kind.type != "text":
+        return f"{option.kind.low or 0:g}"
+    text = {"path": f'"{MASK}"', "name": '"#e88020"'}.get(option.name, '"cat"')
+    return f"[{text}]" if option.kind.many else text
+
+
+def _methods(registry: Registry, family: str) -> list[StageCard]:
+    """All methods of a family, by name."""
+    cards = [card for name in registry.methods(family) for card in registry.candidates(family, name)]
+    return sorted(cards, key=lambda card: card.method)

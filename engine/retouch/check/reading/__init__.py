@@ -1,0 +1,1 @@
+"""From statements to flows of calls: names, variants, options, edits, files."""

@@ -1,0 +1,211 @@
+"""A stage of the recipe, read against its card: what it works on, its options, and the flows it takes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from retouch.check.reading import option_values
+from retouch.check.reading.edits import Change, read_edit
+from retouch.check.reading.environment import Written
+from retouch.check.reading.files import Files
+from retouch.check.reading.names import Closure, Scope, near, one_of
+from retouch.check.reading.resolve_stage import card_of
+from retouch.check.reading.variants import PICTURES
+from retouch.graph.ports import options
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.plugins.registry import Registry
+from retouch.plugins.signatures import Option, StageCard
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A checked value, and where it was given."""
+
+    value: Any
+    span: s.Span
+    origin: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A flow that another takes a value from, under the name that it is given by."""
+
+    name: str
+    span: s.Span
+    flow: Closure
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One stage with what is written on it, and nothing else."""
+
+    card: StageCard
+    span: s.Span = s.NOWHERE
+    given: Mapping[str, Given] = field(default_factory=dict[str, Given])
+    edit: tuple[Change, ...] = ()  # beside the method: the turn's
+    own_edit: tuple[Change, ...] = ()  # edit=…: the turn's if it has no other, else for this stage alone
+    flows: Mapping[str, tuple[Other, ...]] = field(default_factory=dict[str, tuple[Other, ...]])
+    put_in: str | None = None
+
+    @property
+    def takes_edit(self) -> bool:
+        return self.card.operand == "edit"
+
+
+class CallReader:
+    """Reads stages to calls under the present choices; one that is wrong is reported and becomes None."""
+
+    def __init__(self, registry: Registry, files: Files, report: Report) -> None:
+        self._registry = registry
+        self._files = files
+        self._report = report
+
+    def read(self, stage: s.Stage, scope: Scope) -> Call | None:
+        before = self._report.wrong
+        card = card_of(stage, self._registry, scope, self._report)
+        if card is None:
+            self._look_up(stage, scope)
+            return None
+        return self.read_as(card, stage, scope, before)
+
+    def read_as(self, card: StageCard, stage: s.Stage, scope: Scope, before: int | None = None) -> Call | None:
+        """What is written on a stage, against a card that is known."""
+        before = self._report.wrong if before is None else before
+        given: dict[str, Given] = {}
+        edit = self._operand(stage, card, scope, given)
+        flows = dict(self._flows(stage, card, scope))
+        own_edit: tuple[Change, ...] = ()
+        for option in self._once(stage):
+            if option.name.name == "edit" and card.operand == "edit":
+                own_edit = read_edit((option.value,), scope, self._report) or ()
+            elif option.name.name not in flows:
+                self._option(option, card, scope, given)
+        wrong = self._report.wrong > before
+        if card.stability == "experimental":
+            self._report.add("RT907", stage.span, stage=card.name)
+        return None if wrong else Call(card, stage.span, given, edit, own_edit, flows)
+
+    def _look_up(self, stage: s.Stage, scope: Scope) -> None:
+        """Names in a stage that is not known are still used."""
+        for node in s.walk((stage.operand, stage.options)):
+            if isinstance(node, s.Ref) and (name := scope.get(node.name)):
+                name.used = True
+
+    def _once(self, stage: s.Stage) -> Iterator[s.Option]:
+        seen: dict[str, s.Span] = {}
+        for option in stage.options:
+            name = option.name.name
+            if name in seen:
+                self._report.add("RT206", option.span, name=name, notes=(("first given here", seen[name]),))
+            else:
+                seen[name] = option.span
+                yield option
+
+    def _operand(self, stage: s.Stage, card: StageCard, scope: Scope, given: dict[str, Given]) -> tuple[Change, ...]:
+        if not stage.operand:
+            return ()
+        first = stage.operand[0]
+        span = first.span.to(stage.operand[-1].span)
+        if card.operand == "edit":
+            return read_edit(stage.operand, scope, self._report) or ()
+        if card.operand is None:
+            names = ", ".join(options(card)) or "none"
+            self._report.add("RT223", span, stage=card.name, what="takes nothing to work on", mend=f"options: {names}")
+        elif not isinstance(first, s.Text | s.List):
+            wanted, mend = ("a file", '"cat.png"') if card.operand == "path" else ("a name", '"…"')
+            self._report.add("RT223", span, stage=card.name, what=f"takes {wanted}, not an edit", mend=f"write {mend}")
+        elif written := scope.written(first):
+            self._value(options(card)["path" if card.operand == "path" else "name"], written, card, scope, given)
+        return ()
+
+    def _option(self, option: s.Option, card: StageCard, scope: Scope, given: dict[str, Given]) -> None:
+        name = option.name.name
+        known = options(card)
+        if name not in known:
+            self._unknown(option, card, scope)
+        elif name in given:
+            notes = (("first given here", given[name].span),)
+            self._report.add("RT206", option.span, name=name, notes=notes)
+        elif written := self._written(option.value, known[name].kind.choices, scope):
+            self._value(known[name], written, card, scope, given, option.span)
+
+    def _value(
+        self,
+        option: Option,
+        written: Written,
+        card: StageCard,
+        scope: Scope,
+        given: dict[str, Given],
+        span: s.Span | None = None,
+    ) -> None:
+        """Keep what an option is given: one item of a list, one file of a pattern."""
+        value = option_values.read(option, written, scope.choices, self._report)
+        if (
+            option.name == "path"
+            and card.takes("Pictures")
+            and isinstance(value, str)
+            and self._files.is_pattern(value)
+        ):
+            found = self._files.matching(written, value)
+            place = span or written.span
+            value = (
+                scope.choices.take(place, PICTURES, found, lambda path: Path(path).stem)
+                if found
+                else option_values.REFUSED
+            )
+        given[option.name] = Given(value, span or written.span, written.origin, written.source)
+
+    def _written(self, value: s.Value, choices: tuple[Any, ...], scope: Scope) -> Written | None:
+        if isinstance(value, s.Ref) and value.name in choices and value.name not in scope:
+            scope.find(value, f'write it in quotes: "{value.name}"')
+            return None
+        return scope.written(value)
+
+    def _unknown(self, option: s.Option, card: StageCard, scope: Scope) -> None:
+        name = option.name.name
+        known = [*options(card), *(port.name for port in card.ports)]
+        others = [m for m in self._registry.methods(card.family) if self._has(card.family, m, name)]
+        mend = near(name, known) or (f"options: {', '.join(options(card))}" if options(card) else "it has none")
+        if others:
+            mend += f"; '{card.family} {others[0]}' has it"
+        self._report.add("RT205", option.name.span, stage=card.name, name=name, mend=mend)
+        if isinstance(option.value, s.Ref):
+            scope.find(option.value)
+
+    def _has(self, family: str, method: str, option: str) -> bool:
+        card = self._registry.find(family, method)
+        return card is not None and card.option(option) is not None
+
+    def _flows(self, stage: s.Stage, card: StageCard, scope: Scope) -> Iterator[tuple[str, tuple[Other, ...]]]:
+        """Ports that are given by name: `mask=area`; a list is an axis, or for a port that takes many all of them."""
+        for option in stage.options:
+            name = option.name.name
+            port = card.port(name)
+            if port is None or name in options(card) or (name == "edit" and card.operand == "edit"):
+                continue
+            items: tuple[s.Value, ...] = (option.value,)
+            if isinstance(option.value, s.List) and option.value.items:
+                items = option.value.items if port.many else (one_of(option.value, name, scope.choices),)
+            yield name, tuple(other for item in items if (other := self._other(item, name, scope)))
+
+    def _other(self, item: s.Value, port: str, scope: Scope) -> Other | None:
+        if not isinstance(item, s.Ref):
+            self._not_a_flow(item, port, option_values.described(item))
+            return None
+        found = scope.find(item, f"keep a flow as {item.name} = …")
+        if found and not found.flow and (found.value or found.made):
+            self._not_a_flow(item, port, "a value" if found.value else "a def")
+        return Other(item.name, item.span, found.flow) if found and found.flow else None
+
+    def _not_a_flow(self, item: s.Value, port: str, got: str) -> None:
+        mend = f"keep the flow as area = …, then write {port}=area"
+        self._report.add("RT207", item.span, name=port, wanted="the name of a flow", got=got, mend=mend)
+
+
+def _stem(path: str) -> str:
+    return Path(path).stem

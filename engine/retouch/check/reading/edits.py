@@ -1,0 +1,175 @@
+"""Edits: what is written, and the prompts that follow from it and the caption."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+from retouch.check.reading.names import Scope, near, one_of
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One part of an edit; its places never take part in equality."""
+
+    kind: Literal["replace", "add", "remove", "weigh", "prompt"]
+    old: str = ""
+    new: str = ""
+    weight: float | None = None
+    span: s.Span = field(default=s.NOWHERE, compare=False)
+    word: s.Span = field(default=s.NOWHERE, compare=False)  # of the words that must occur in the caption
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """What a turn's edit comes to."""
+
+    source: str = ""
+    target: str = ""
+    changes: tuple[tuple[str, str], ...] = ()
+    weights: tuple[tuple[str, float], ...] = ()
+
+
+def read_edit(operand: Iterable[s.Value], scope: Scope, report: Report) -> tuple[Change, ...] | None:
+    """The changes that are written, with names filled in; None, and diagnostics, if one cannot be read."""
+    before = report.wrong
+    changes = tuple(change for value in operand for change in _changes(value, scope, report))
+    return None if report.wrong > before else changes
+
+
+def _changes(value: s.Value, scope: Scope, report: Report) -> Iterator[Change]:
+    match value:
+        case s.Ref():
+            if written := scope.written(value):
+                yield from _changes(written.value, scope, report)
+        case s.Group(changes=changes):
+            for change in changes:
+                yield from _changes(change, scope, report)
+        case s.Text(value=text):
+            yield Change("prompt", new=text, span=value.span, word=value.span)
+        case s.Replace(source=old, target=new, weight=weight):
+            words, factor = (_text(old, scope, report), _text(new, scope, report)), _factor(weight, scope, report)
+            yield Change("replace", *words, factor, value.span, old.span)
+        case s.Add(word=word, weight=weight):
+            yield Change("add", "", _text(word, scope, report), _factor(weight, scope, report), value.span, word.span)
+        case s.Remove(word=word):
+            yield Change("remove", _text(word, scope, report), span=value.span, word=word.span)
+        case s.Weigh(word=word, weight=weight):
+            factor = _factor(weight, scope, report)
+            yield Change("weigh", _text(word, scope, report), weight=factor, span=value.span, word=word.span)
+        case s.List(items=(_, *_)):
+            yield from _changes(one_of(value, "edit", scope.choices), scope, report)
+        case _:
+            _wrong("an edit", "an edit or a prompt", value, report)
+
+
+def _text(value: s.Value, scope: Scope, report: Report) -> str:
+    written = scope.written(value)
+    match scope.one(written, "edit").value if written else None:
+        case s.Text(value=text):
+            return text
+        case None:
+            pass
+        case other:
+            _wrong("a side of an edit", "a text", other, report, value.span)
+    return ""
+
+
+def _factor(value: s.Value | None, scope: Scope, report: Report) -> float | None:
+    written = scope.written(value) if value else None
+    match scope.one(written, "weight").value if written else None:
+        case s.Number() as number:
+            return float(number.value)
+        case None:
+            pass
+        case other:
+            _wrong("a weight", "a number", other, report, value.span if value else None)
+    return None
+
+
+def _wrong(name: str, wanted: str, value: s.Node, report: Report, span: s.Span | None = None) -> None:
+    from retouch.check.reading.option_values import described
+
+    report.add("RT207", span or value.span, name=name, wanted=wanted, got=described(value), mend='write "cat"->"dog"')
+
+
+def prompts(caption: str | None, changes: tuple[Change, ...], report: Report) -> Prompts:
+    """The prompts before and after; what cannot be done to the caption is reported."""
+    if caption is None:
+        return _without_caption(changes, report)
+    prompt = next((change.new for change in changes if change.kind == "prompt"), None)
+    target = prompt if prompt is not None else _changed(caption, changes, report)
+    for change in changes:
+        if change.kind == "weigh" and not places(change.old, target):
+            _absent(change, target, report)
+    pairs = tuple((c.old, c.new) for c in changes if c.kind in ("replace", "add", "remove"))
+    return Prompts(caption, target, pairs, _weights(changes))
+
+
+def _weights(changes: Iterable[Change]) -> tuple[tuple[str, float], ...]:
+    return tuple((c.old if c.kind == "weigh" else c.new, c.weight) for c in changes if c.weight is not None)
+
+
+def _without_caption(changes: tuple[Change, ...], report: Report) -> Prompts:
+    """One change's sides are the prompts; anything else changes a caption, and there is none."""
+    doing = {"add": "adding words", "remove": "removing words", "weigh": "weighing a word"}
+    for change in changes:
+        if change.kind in doing:
+            report.add("RT308", change.span, what=doing[change.kind])
+        elif len(changes) > 1:
+            report.add("RT308", change.span, what="an edit of several changes")
+            break
+    if not changes:
+        return Prompts()
+    first = changes[0]
+    pairs = ((first.old, first.new),) if first.kind == "replace" else ()
+    return Prompts(first.old, first.new, pairs, _weights(changes))
+
+
+def _changed(caption: str, changes: tuple[Change, ...], report: Report) -> str:
+    """All changes at once, each at every place where its words stand in the caption."""
+    cuts: list[tuple[int, int, Change]] = []
+    for change in changes:
+        if change.kind in ("replace", "remove"):
+            found = places(change.old, caption)
+            cuts += [(start, end, change) for start, end in found]
+            if not found:
+                _absent(change, caption, report)
+    cuts.sort(key=lambda cut: cut[:2])
+    for (_, end, first), (start, _, then) in pairwise(cuts):
+        if start < end:
+            notes = (("the other is here", first.span),)
+            report.add("RT311", then.word, a=first.old, b=then.old, notes=notes)
+            return caption
+    made, at = "", 0
+    for start, end, change in cuts:
+        made += caption[at:start] + change.new
+        at = end
+    made += caption[at:]
+    if any(change.kind == "remove" for change in changes):
+        made = re.sub(r"\s+", " ", re.sub(r"\s*,(\s*,)+", ",", made)).strip(" ,")
+    return ", ".join([*([made] if made else []), *(c.new for c in changes if c.kind == "add")])
+
+
+def _absent(change: Change, caption: str, report: Report) -> None:
+    mend = near(change.old, re.findall(r"\w+", caption)) or f"write words of the caption, such as {json.dumps(caption)}"
+    report.add("RT306", change.word, word=change.old, caption=caption, mend=mend)
+
+
+def places(words: str, caption: str) -> list[tuple[int, int]]:
+    """Where the words stand as whole words, in any case; scripts without spaces have no edges to look for."""
+    before = r"(?<!\w)" if words[:1] and _has_edges(words[0]) else ""
+    after = r"(?!\w)" if words[-1:] and _has_edges(words[-1]) else ""
+    if not words.strip():
+        return []
+    return [found.span() for found in re.finditer(before + re.escape(words) + after, caption, re.IGNORECASE)]
+
+
+def _has_edges(char: str) -> bool:
+    return char.isalnum() and ord(char) < 0x0E00

@@ -1,0 +1,102 @@
+"""What a check may look at besides the recipe: plugins, models, folders, and what the command line gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.graph.nodes import Picture
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.lang.parse import parse
+from retouch.plugins.registry import Registry
+
+if TYPE_CHECKING:
+    from retouch.models.catalog import ModelInfo
+    from retouch.pictures import PictureInfo
+
+SOMETHING = Picture(Path("IMAGE"), known=False)
+
+
+def installed_model(name: str, revision: str | None) -> ModelInfo:
+    """A model of the catalog, by name."""
+    from retouch.models import catalog
+
+    return catalog.find(name, revision)
+
+
+def inspect(path: Path) -> PictureInfo:
+    """The header of a picture."""
+    from retouch import pictures
+
+    return pictures.inspect(path)
+
+
+def made_here(path: Path) -> bool:
+    """Whether retouch wrote this file."""
+    from retouch import pictures
+
+    return pictures.made_by_retouch(path)
+
+
+def caption_beside(picture: Path) -> str | None:
+    """What the text file beside a picture says that it shows: `cat.txt` beside `cat.png`."""
+    beside = picture.with_suffix(".txt")
+    return beside.read_text("utf-8", errors="replace").strip() if beside.is_file() else None
+
+
+def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
+    """A picture that somebody named; its caption, unless one is given, is the text beside it."""
+    file = Path(path).resolve()
+    if not file.is_file():
+        report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
+    return Picture(file, index, caption_beside(file) if caption is None else caption)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside of the recipe that its meaning depends on."""
+
+    registry: Registry
+    folder: Path  # where relative paths start
+    pictures: tuple[Picture, ...] = (SOMETHING,)  # what the command line names
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])  # --set, --seed
+    model: str | None = None
+    output: Path | None = None
+    here: Path = field(default_factory=Path.cwd)
+    allowed: tuple[Path, ...] = ()
+    force: bool = False
+    find_model: Callable[[str, str | None], ModelInfo] = installed_model
+    inspect: Callable[[Path], PictureInfo] = inspect
+    made_here: Callable[[Path], bool] = made_here
+
+    @property
+    def to_folder(self) -> bool:
+        """Whether the output that was named is a folder rather than a file."""
+        return self.output is not None and (self.output.is_dir() or not self.output.suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value as someone wrote it: in the recipe, or on the command line, whose text is then the source."""
+
+    value: s.Value
+    span: s.Span
+    origin: str
+    source: str | None = None
+    name: s.Span = s.NOWHERE  # of the option that is given
+
+
+def from_command_line(name: str, text: str) -> Written:
+    """The value of `--set name=text`: as a recipe would write it, or else the text itself."""
+    recipe, _ = parse(f"let value = {text}")
+    span = s.Span(len(name) + 1, len(name) + 1 + len(text))
+    match recipe.statements:
+        case (s.Let(value=value),) if not isinstance(value, s.Ref | s.Call | s.Row | s.Group):
+            pass
+        case _:
+            value = s.Text(text)
+    value = s.placed(value, s.File("command line", f"{name}={text}"))
+    return Written(value, span, "command line", f"{name}={text}", s.Span(0, len(name)))

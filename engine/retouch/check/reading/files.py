@@ -1,0 +1,151 @@
+"""Paths of a recipe: it reads and writes only below its folder and what the command line names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.check.reading.environment import World, Written
+from retouch.check.reading.names import near
+from retouch.graph.limits import MOST_FILES
+from retouch.graph.nodes import Picture
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.models.info import ModelInfo
+
+if TYPE_CHECKING:
+    from retouch.check.reading.calls import Given
+
+_FIELD = re.compile(r"\{\{|\}\}|\{(\w*)\}")
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_PATTERN = re.compile(r"[*?]")
+
+
+class Files:
+    """What paths stand for, and whether the recipe may use them."""
+
+    def __init__(self, world: World, report: Report) -> None:
+        self._world = world
+        self._report = report
+
+    def below(self, folder: Path) -> Files:
+        """The same for a library, whose paths start where it lies."""
+        return Files(replace(self._world, folder=folder), self._report)
+
+    def is_pattern(self, text: str) -> bool:
+        """Whether a path stands for every file that it matches."""
+        return bool(_PATTERN.search(text))
+
+    def matching(self, given: Written | Given, pattern: str) -> list[str]:
+        """The files that a pattern matches, as numbers in their names count."""
+        if _ADDRESS.match(pattern):
+            self._add("RT413", given, path=pattern)
+            return []
+        anchor, rest = _split(self._world.folder, pattern)
+        found = sorted((path for path in anchor.glob(rest) if path.is_file()), key=_natural) if rest else []
+        if not found:
+            suffixes = sorted({path.suffix for path in anchor.glob("*") if path.is_file()})
+            there = f"{anchor} holds files ending in {', '.join(filter(None, suffixes))}" if any(suffixes) else ""
+            self._add("RT401", given, path=pattern, mend=there or f"there are no files in {anchor}")
+        if len(found) > MOST_FILES:
+            what, mend = f"files that match '{pattern}'", "name fewer of them"
+            self._add("RT404", given, what=what, count=len(found), limit=MOST_FILES, mend=mend)
+            return []
+        return [str(path) for path in found]
+
+    def to_read(self, given: Written | Given, text: str) -> Path | None:
+        """The file that a path names, if it is there and the recipe may read it."""
+        path = self._allowed(text, given, self._world.folder)
+        if path is None or path.is_file():
+            return path
+        there = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        self._add("RT402", given, path=text, mend=near(path.name, there) or f"it would be {path}")
+        return None
+
+    def used(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
+        """The file of a `use` line; one that leads back to itself is refused."""
+        given = Written(written, written.span, "recipe")
+        path = self._allowed(written.value, given, self._world.folder)
+        if path is None:
+            return None
+        if path in chain:
+            names = " -> ".join(each.name for each in (*chain[chain.index(path) :], path))
+            self._report.add("RT218", written.span, path=written.value, chain=names)
+            return None
+        if not path.is_file():
+            there = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+            mend = near(path.name, there) or f"it would be {path}"
+            self._report.add("RT217", written.span, path=written.value, mend=mend)
+            return None
+        return path
+
+    def to_write(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> Path | None:
+        """The file that a result goes to, its fields filled in."""
+        for name in fields_of(text):
+            if name not in fields:
+                mend = near(name, fields) or f"fields: {', '.join(fields)}"
+                self._add("RT406", given, name=name, mend=mend)
+                return None
+        filled = _FIELD.sub(lambda found: found[0][0] if found[1] is None else str(fields[found[1]]), text)
+        start = self._world.output if self._world.output and self._world.to_folder else self._world.folder
+        return self._allowed(filled, given, start)
+
+    def _allowed(self, text: str, given: Written | Given, start: Path) -> Path | None:
+        if _ADDRESS.match(text):
+            self._add("RT413", given, path=text)
+            return None
+        path = (start / text).resolve()
+        roots = [self._world.folder, *self._world.allowed, *([start] if start == self._world.output else [])]
+        if any(path.is_relative_to(root.resolve()) for root in roots):
+            return path
+        self._add("RT403", given, path=text)
+        return None
+
+    def check_picture(self, picture: Picture, size: int, model: ModelInfo, given: Written | Given, alone: bool) -> None:
+        """Refuse a picture that cannot be read, or is larger than the model takes, before any weights load.
+
+        alone: among many, one that cannot be read is left to fail by itself, so that the others are still done.
+        """
+        if not picture.known or not picture.path.is_file():
+            return
+        from retouch.pictures import Unreadable
+
+        try:
+            info = self._world.inspect(picture.path)
+        except Unreadable as err:
+            if alone:
+                self._add("RT504", given, path=picture.path.name, what=str(err))
+            return
+        longer = max(info.width, info.height)
+        if (min(size, longer) if size else longer) > model.largest_side:
+            what = f"the longer side of '{picture.path.name}', in pixels"
+            mend = f"let it be made smaller: open … size={model.trained_size}"
+            self._add("RT404", given, what=what, count=longer, limit=model.largest_side, mend=mend)
+
+    def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
+        self._report.add(code, given.span, source=given.source, **facts)
+
+
+def fields_of(text: str) -> list[str]:
+    """The names in the brackets of a path."""
+    return [found[1] for found in _FIELD.finditer(text) if found[1] is not None]
+
+
+def _split(folder: Path, pattern: str) -> tuple[Path, str]:
+    """The part of a pattern without wildcards, and the rest."""
+    parts = Path(pattern).parts
+    plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
+    return folder.joinpath(*parts[:plain]), "/".join(parts[plain:])
+
+
+def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
+    """Numbers by their value, so that 10 comes after 9; names before what they begin."""
+    return [_numbered(part) for part in (*path.parts[:-1], path.stem, path.suffix)]
+
+
+def _numbered(text: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", text.casefold())
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]

@@ -1,0 +1,268 @@
+"""A flow as it is written, read out for one variant: names and calls replaced by their text, lists by one item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from retouch.check.reading.calls import Call, CallReader
+from retouch.check.reading.files import Files
+from retouch.check.reading.names import Closure, Definition, Name, Scope
+from retouch.check.reading.statements import missing
+from retouch.check.reading.variants import label
+from retouch.graph.limits import MOST_STAGES
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.plugins.registry import Registry
+from retouch.plugins.signatures import Kind, Option, StageCard
+
+# `model` is a stage of the language itself: it makes nothing, and what follows works with another model.
+MODEL = StageCard(
+    "model",
+    "use",
+    module="",
+    function="",
+    file="",
+    line=0,
+    options=(Option("name", "name", Kind("text"), required=True), Option("revision", "revision", Kind("text"))),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """Alternatives: what flows on is made by the first of them that holds what it requires."""
+
+    alternatives: tuple[tuple[Call, ...], ...]
+    span: s.Span
+
+
+Flow = tuple[Call | First, ...]
+
+
+def calls_of(flow: Flow) -> Iterator[Call]:
+    """Every call of a flow, those of all alternatives among them."""
+    for part in flow:
+        if isinstance(part, First):
+            for alternative in part.alternatives:
+                yield from alternative
+        else:
+            yield part
+
+
+class TooLong(Exception):
+    """A flow is longer than any that makes sense."""
+
+
+@dataclass(slots=True)
+class FlowReader:
+    """Reads flows to stages in a row."""
+
+    registry: Registry
+    files: Files
+    report: Report
+    broken: bool = False
+    cards: dict[str, StageCard] = field(default_factory=dict[str, StageCard])  # of the stages that were read
+    read_flows: set[s.Span] = field(default_factory=set[s.Span])
+    _left: int = MOST_STAGES
+
+    def read(self, closure: Closure) -> Flow | None:
+        """All stages of a flow in this variant; None if one of them could not be read."""
+        self._left = MOST_STAGES
+        try:
+            found = list(self._flow(closure, first=True))
+        except TooLong:
+            what, mend = "stages in one flow", "sample, save the result, and go on in another recipe"
+            span, most = closure.flow.span, MOST_STAGES
+            self.report.add("RT404", span, what=what, count=most + 1, limit=most, mend=mend)
+            return None
+        if None in found:
+            self.broken = True
+            return None
+        return tuple(part for part in found if part)
+
+    def _flow(self, closure: Closure, first: bool) -> Iterator[Call | First | None]:
+        self.read_flows.add(closure.flow.span)
+        for i, part in enumerate(closure.flow.parts):
+            yield from self._part(part, closure.scope, first and i == 0)
+
+    def _part(self, part: s.Node, scope: Scope, first: bool) -> Iterator[Call | First | None]:
+        match part:
+            case s.Stage() if _bare(part) and part.family.name in scope:
+                yield from self._named(part.family, scope, first)
+            case s.Stage() if _bare(part) and not first and scope.is_below(part.family.name):
+                self.report.add("RT224", part.family.span, name=part.family.name)
+                yield None
+            case s.Stage(family=s.Word(name="model")):
+                yield self._model(part, scope)
+            case s.Stage():
+                if not first and part.family.name == "open":
+                    self.report.add("RT224", part.family.span, name="open")
+                    yield None
+                else:
+                    yield self._stage(part, scope)
+            case s.Call(name=s.Word(name="first")):
+                yield self._first(part, scope)
+            case s.Call():
+                yield from self._call(part, scope, first)
+            case s.List():
+                yield from self._list(part, scope)
+            case _:
+                yield None
+
+    def _stage(self, stage: s.Stage, scope: Scope) -> Call | None:
+        self._left -= 1
+        if self._left < 0:
+            raise TooLong
+        call = CallReader(self.registry, self.files, self.report).read(stage, scope)
+        if call:
+            self.cards[call.card.name] = call.card
+        return call
+
+    def _model(self, stage: s.Stage, scope: Scope) -> Call | None:
+        return CallReader(self.registry, self.files, self.report).read_as(MODEL, stage, scope)
+
+    # ------------------------------------------------------------ names
+
+    def _named(self, word: s.Word | s.Ref, scope: Scope, first: bool) -> Iterator[Call | First | None]:
+        """A name at the start of a flow stands for its text."""
+        name = scope.find(word)
+        if not first:
+            self.report.add("RT224", word.span, name=word.name)
+            yield None
+        elif name is None or name.flow is None:
+            if name and (name.value or name.made):
+                got = "a value" if name.value else "a def"
+                mend = f"write open path={word.name}" if name.value else f"call it: {word.name}(…)"
+                self.report.add("RT207", word.span, name="a flow", wanted="the name of a flow", got=got, mend=mend)
+            yield None
+        else:
+            yield from self._flow(name.flow, first=True)
+
+    def _list(self, items: s.List, scope: Scope) -> Iterator[Call | First | None]:
+        """A list of flows: each variant is one of them."""
+        if not items.items:
+            yield None
+            return
+        item = scope.choices.take(items.span, "flow", items.items, label)
+        match item:
+            case s.Ref():
+                yield from self._named(item, scope, first=True)
+            case s.Call():
+                yield from self._part(item, scope, first=True)
+            case _:
+                mend = "name the flows above, and list their names"
+                wanted = "the names of flows"
+                self.report.add("RT207", item.span, name="this list", wanted=wanted, got="something else", mend=mend)
+                yield None
+
+    # ------------------------------------------------------------ defs
+
+    def _call(self, call: s.Call, scope: Scope, first: bool) -> Iterator[Call | First | None]:
+        made = self._definition(call, scope)
+        own = self._bound(call, made, scope) if made else None
+        if made is None or own is None:
+            yield None
+            return
+        inside = Scope(made.names, made.line.span.start, scope.choices, own)
+        yield from self._flow(Closure(made.line.body, inside), first)
+
+    def _definition(self, call: s.Call, scope: Scope) -> Definition | None:
+        name = call.name.name
+        found = scope.get(name)
+        if found:
+            found.used = True
+        if found and found.made:
+            return found.made
+        own = scope.names.all.get(name)
+        if own and own.made and own.made.line.span.start == scope.above:
+            self.report.add("RT216", call.name.span, name=name)
+        elif scope.is_below(name):
+            scope.find(call.name)
+        elif found is None or found.value or found.flow:
+            self.report.add("RT215", call.name.span, name=name, mend=missing(name, scope.names))
+        return None
+
+    def _bound(self, call: s.Call, made: Definition, scope: Scope) -> dict[str, Name] | None:
+        """The parameters of a def, each with what this call gives it."""
+        params = [param.name.name for param in made.line.params]
+        given: dict[str, s.Value] = dict(zip(params, call.args, strict=False))
+        wrong: list[tuple[str, s.Span]] = []
+        if len(call.args) > len(params):
+            takes = f"takes {len(params)} value{'' if len(params) == 1 else 's'}, and this is one more"
+            wrong.append((takes, call.args[len(params)].span))
+        for option in call.named:
+            name = option.name.name
+            if name not in params:
+                wrong.append((f"has no parameter '{name}'", option.name.span))
+            elif name in given:
+                wrong.append((f"is given '{name}' twice", option.span))
+            given[name] = option.value
+        absent = [name for name in params if name not in given and name not in made.defaults]
+        wrong += [(f"needs '{name}'", call.span) for name in absent[:1]]
+        for what, span in wrong[:1]:
+            self.report.add("RT214", span, name=call.name.name, what=what, mend=_shown(call.name.name, made))
+            return None
+        spans = {param.name.name: param.name.span for param in made.line.params}
+        own = {name: self._argument(value, spans[name], scope) for name, value in given.items()}
+        rest = {name: Name(spans[name], value=made.defaults[name], used=True) for name in params if name not in own}
+        return None if None in own.values() else {name: made for name, made in {**own, **rest}.items() if made}
+
+    def _argument(self, value: s.Value, span: s.Span, scope: Scope) -> Name | None:
+        """What a parameter stands for: a value, or a flow."""
+        if isinstance(value, s.Ref):
+            found = scope.find(value)
+            return found and Name(span, found.value, found.flow, found.made, used=True)
+        if isinstance(value, s.Call):
+            got, mend = "a call", "call it inside of the def, or name the flow that it makes"
+            self.report.add("RT207", value.span, name="a parameter", wanted="a value", got=got, mend=mend)
+            return None
+        written = scope.written(value)
+        return written and Name(span, written, used=True)
+
+    def unbound(self, made: Definition, scope: Scope) -> Closure:
+        """The body of a def that nobody calls: its parameters may stand for anything."""
+        own = {param.name.name: Name(param.name.span, used=True) for param in made.line.params}
+        return Closure(made.line.body, Scope(made.names, made.line.span.start, scope.choices, own))
+
+    # ------------------------------------------------------------ alternatives
+
+    def _first(self, call: s.Call, scope: Scope) -> First | None:
+        for option in call.named:
+            what = f"has no parameter '{option.name.name}'"
+            self.report.add("RT214", option.span, name="first", what=what, mend="first(a(), b())")
+            return None
+        if len(call.args) < 2:
+            self.report.add("RT214", call.span, name="first", what="needs two ways or more", mend="first(a(), b())")
+            return None
+        ways = [self._way(arg, scope) for arg in call.args]
+        return None if None in ways else First(tuple(way for way in ways if way), call.span)
+
+    def _way(self, arg: s.Value, scope: Scope) -> tuple[Call, ...] | None:
+        if not isinstance(arg, s.Call):
+            what, mend = "takes calls of defs", "first(a(), b()), with def a() = … above"
+            self.report.add("RT214", arg.span, name="first", what=what, mend=mend)
+            return None
+        found = list(self._part(arg, scope, first=False))
+        calls = [part for part in found if isinstance(part, Call)]
+        ends = next(
+            (call for call in calls if call.card.family in ("sample", "model") or call.card.output is None), None
+        )
+        if any(isinstance(part, First) for part in found) or ends:
+            what = f"'{ends.card.name}' ends or leaves the turn" if ends else "'first' stands inside of 'first'"
+            self.report.add("RT309", arg.span, what=what)
+            return None
+        return tuple(calls) if len(calls) == len(found) else None
+
+
+def _shown(name: str, made: Definition) -> str:
+    """A call of a def, each parameter with its default."""
+    params = (p.name.name if p.default is None else f"{p.name.name}={_default(p.default)}" for p in made.line.params)
+    return f"{name}({', '.join(params)})"
+
+
+def _default(value: s.Value) -> str:
+    return f'"{value.value}"' if isinstance(value, s.Text) else label(value)
+
+
+def _bare(stage: s.Stage) -> bool:
+    return not (stage.methods or stage.operand or stage.options)

@@ -1,0 +1,62 @@
+"""Which models a recipe works with: the command line's, its own, or the one that ships with the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from retouch.check.reading import option_values
+from retouch.check.reading.environment import World
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.models.errors import BrokenModel, UnknownModel
+
+if TYPE_CHECKING:
+    from retouch.check.reading.calls import Given
+    from retouch.models.catalog import ModelInfo
+
+SHIPPED = "storybook"
+Names = Mapping[str, "Given"]
+
+
+class Models:
+    """The models that a recipe works with, each looked up once and without its weights."""
+
+    def __init__(self, world: World, report: Report) -> None:
+        self._world = world
+        self._report = report
+        self._found: dict[tuple[str, str | None], ModelInfo | None] = {}
+
+    def default(self, given: Names | None) -> ModelInfo | None:
+        """The recipe's model: the command line's, that of its own line, or the one that ships with the engine."""
+        if self._world.model is not None:
+            return self._find(self._world.model, None, s.NOWHERE, f"--model {self._world.model}")
+        return self.named(given) if given else self._find(SHIPPED, None, s.NOWHERE, None)
+
+    def named(self, given: Names) -> ModelInfo | None:
+        """The model that a `model` stage names."""
+        name, revision = given.get("name"), given.get("revision")
+        if (
+            name is None
+            or name.value is option_values.REFUSED
+            or (revision and revision.value is option_values.REFUSED)
+        ):
+            return None
+        return self._find(name.value, revision.value if revision else None, name.span, None)
+
+    def _find(self, name: str, revision: str | None, span: s.Span, source: str | None) -> ModelInfo | None:
+        if (name, revision) not in self._found:
+            self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
+        return self._found[name, revision]
+
+
+def _look_up(
+    name: str, revision: str | None, world: World, report: Report, span: s.Span, source: str | None
+) -> ModelInfo | None:
+    try:
+        return world.find_model(name, revision)
+    except UnknownModel as err:
+        report.add("RT412", span, source=source, name=name, mend=str(err))
+    except BrokenModel as err:
+        report.add("RT416", span, source=source, name=name, what=str(err))
+    return None

@@ -1,0 +1,201 @@
+"""The names of a recipe: what each stands for, and every way to get one wrong."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from retouch.check.reading.environment import Written, from_command_line
+from retouch.check.reading.variants import Choices
+from retouch.check.reading.variants import label as label_of
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.lang.snippet import Page
+from retouch.lang.words import FAMILIES
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A flow as it is written, and the names that it sees."""
+
+    flow: s.Flow
+    scope: Scope
+
+
+@dataclass(slots=True)
+class Name:
+    """One name: of a value, a flow or a def.  One that could not be read is none of them: it was reported already."""
+
+    span: s.Span
+    value: Written | None = None
+    flow: Closure | None = None
+    made: Definition | None = None
+    used: bool = False
+
+    @property
+    def is_flow(self) -> bool:
+        return self.flow is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A def, and the file whose names it sees."""
+
+    line: s.Def
+    names: Names
+    defaults: Mapping[str, Written | None]
+
+
+class Names:
+    """All names of one file, each made once."""
+
+    def __init__(self, recipe: s.Recipe, page: Page, settings: Mapping[str, str], report: Report) -> None:
+        self.all: dict[str, Name] = {}
+        self.report = report
+        self._settings = settings
+        self._below = {word: statement.span for statement in recipe.statements for word in made_by(statement)}
+        self._page = page
+
+    def make(self, name: s.Word, made: Name) -> None:
+        """Keep a name, unless it is taken."""
+        if name.name in FAMILIES:
+            mend = {"mask": "area", "open": "photo"}.get(name.name, f"my_{name.name}")
+            self.report.add("RT211", name.span, name=name.name, mend=mend)
+            made.used = True
+        elif (old := self.all.get(name.name)) is not None:
+            self.report.add("RT210", name.span, name=name.name, notes=(("first named here", old.span),))
+        self.all[name.name] = made
+
+    def unread(self, name: s.Word) -> None:
+        """Keep a name whose meaning was reported as wrong, so that its uses are not."""
+        self.all.setdefault(name.name, Name(name.span, used=True))
+
+    def setting(self, name: str) -> Written | None:
+        """What the command line says instead of a `let`."""
+        return from_command_line(name, self._settings[name]) if name in self._settings else None
+
+    def line_of(self, name: str) -> int | None:
+        """The line on which a name is made, if it is made anywhere."""
+        place = self._below.get(name)
+        return None if place is None else self._page.position(place.start)[0]
+
+    def unused(self) -> Iterator[tuple[str, Name]]:
+        return ((name, made) for name, made in self.all.items() if not made.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one statement sees: the names above it; in a def its parameters, and the values and defs above it."""
+
+    names: Names
+    above: int
+    choices: Choices
+    own: Mapping[str, Name] | None = None
+
+    @property
+    def report(self) -> Report:
+        return self.names.report
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def get(self, name: str) -> Name | None:
+        """What a name means here, in silence."""
+        if self.own is not None and name in self.own:
+            return self.own[name]
+        made = self.names.all.get(name)
+        return None if made is None or made.span.start >= self.above or self._hidden(made) else made
+
+    def _hidden(self, made: Name) -> bool:
+        return self.own is not None and made.is_flow
+
+    def known(self) -> list[str]:
+        """All names that can be seen."""
+        return [*(self.own or ()), *(name for name in self.names.all if name in self)]
+
+    def is_below(self, name: str) -> bool:
+        """Whether a name is made only further down."""
+        return self.names.line_of(name) is not None and name not in self
+
+    def find(self, word: s.Ref | s.Word, hint: str = "") -> Name | None:
+        """What a name means; None, and a diagnostic, if nothing is called so here."""
+        name = self.get(word.name)
+        if name:
+            name.used = True
+            return name
+        made = self.names.all.get(word.name)
+        if made and made.span.start < self.above:
+            self.report.add("RT220", word.span, name=word.name)
+            made.used = True
+        elif (line := self.names.line_of(word.name)) is not None:
+            self.report.add("RT213", word.span, name=word.name, line=line)
+        else:
+            quoted = f"if it is text, put it in quotes: {json.dumps(word.name)}"
+            self.report.add("RT204", word.span, name=word.name, mend=hint or near(word.name, self.known()) or quoted)
+        return None
+
+    def written(self, value: s.Value, origin: str = "recipe") -> Written | None:
+        """The value itself, every name in it replaced by what it stands for."""
+        if not isinstance(value, s.Ref):
+            closed = self._closed(value)
+            return None if closed is None else Written(closed, value.span, origin)
+        name = self.find(value)
+        if name is None or name.value is None:
+            if name and (name.flow or name.made):
+                got = "a flow" if name.flow else "a def"
+                mend = (
+                    f"a flow is given to a port, as in: mask={value.name}" if name.flow else f"call it: {value.name}(…)"
+                )
+                self.report.add("RT207", value.span, name="this option", wanted="a value", got=got, mend=mend)
+            return None
+        return name.value if name.value.source else replace(name.value, span=value.span)
+
+    def _closed(self, node: Any) -> Any:
+        """The same tree without names; None if one of them means nothing."""
+        match node:
+            case s.Ref():
+                written = self.written(node)
+                return written and written.value
+            case tuple():
+                items = tuple(self._closed(item) for item in node)
+                return None if None in items else items
+            case s.List() | s.Row() | s.Group() | s.Replace() | s.Weigh() | s.Add() | s.Remove():
+                named = {each.name: getattr(node, each.name) for each in fields(node)}
+                inner = {name: part for name, part in named.items() if isinstance(part, tuple | s.Node)}
+                closed = {name: self._closed(part) for name, part in inner.items()}
+                return None if None in closed.values() else replace(node, **closed)
+            case _:
+                return node
+
+    def one(self, written: Written, name: str) -> Written:
+        """A value, or the item that this variant takes of a list of values."""
+        while isinstance(written.value, s.List) and written.value.items:
+            written = replace(written, value=one_of(written.value, name, self.choices), span=written.span)
+        return written
+
+
+def one_of(items: s.List, name: str, choices: Choices) -> s.Value:
+    """The item that this variant takes of a list."""
+    return choices.take(items.span, items.name or name, items.items, label_of)
+
+
+def made_by(statement: s.Statement) -> list[str]:
+    """The names that a statement makes."""
+    match statement:
+        case s.Let(names=names):
+            return [name.name for name in names]
+        case s.Def(name=name) | s.Binding(name=name):
+            return [name.name]
+        case s.Broken(names=names):
+            return list(names)
+        case _:
+            return []
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A question about the likeliest name that was meant, or nothing."""
+    found = difflib.get_close_matches(name, list(known), 1, cutoff=0.6)
+    return f"did you mean '{found[0]}'?" if found else ""

@@ -1,0 +1,116 @@
+"""Values of options: what is written, checked against what the option takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from retouch.check.reading.environment import Written
+from retouch.check.reading.names import one_of
+from retouch.check.reading.variants import Choices
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.plugins.signatures import Kind, Option
+
+WHOLE = re.compile(r"-?\d+")
+REFUSED = object()  # reported already
+
+
+def read(option: Option, written: Written, choices: Choices, report: Report) -> Any:
+    """The value that this variant takes, or REFUSED."""
+    kind, value = option.kind, written.value
+    while isinstance(value, s.List) and _is_axis(value, kind):
+        value = one_of(value, option.name, choices)
+    if not kind.many:
+        return _one(option.name, kind, value, written, report)
+    if not isinstance(value, s.List):
+        _wrong(option.name, kind, value, written, report)
+        return REFUSED
+    each = Kind(kind.type, kind.low, kind.high, kind.choices)
+    found = tuple(_one(option.name, each, item, written, report) for item in value.items)
+    return REFUSED if REFUSED in found else found
+
+
+def _is_axis(value: s.List, kind: Kind) -> bool:
+    """A list where one value is expected; where a list is, a list of lists."""
+    return bool(value.items) and (not kind.many or all(isinstance(item, s.List) for item in value.items))
+
+
+def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> Any:
+    match kind.type, value:
+        case "int", s.Number(raw=raw) if WHOLE.fullmatch(raw):
+            found = value.value
+        case "float", s.Number():
+            found = float(value.value)
+        case ("text", s.Text(value=found)) | ("bool", s.Bool(value=found)):
+            pass
+        case _:
+            _wrong(name, kind, value, written, report)
+            return REFUSED
+    if kind.choices and found not in kind.choices:
+        mend = ", ".join(json.dumps(choice) for choice in kind.choices)
+        report.add("RT209", written.span, source=written.source, name=name, got=json.dumps(found), mend=mend)
+        return REFUSED
+    if isinstance(found, int | float) and not _within(found, kind):
+        _out_of_range(name, kind, value, written, report)
+        return REFUSED
+    return found
+
+
+def fits(kind: Kind, value: Any) -> bool:
+    """Whether a value that nobody wrote in the language, such as a model card's, is one that the option takes."""
+    if kind.many:
+        one = replace(kind, many=False)
+        return isinstance(value, list) and all(fits(one, item) for item in value)
+    types = {"int": int, "float": int | float, "text": str, "bool": bool}[kind.type]
+    right = isinstance(value, types) and isinstance(value, bool) == (kind.type == "bool")
+    return right and (not kind.choices or value in kind.choices) and (kind.type == "text" or _within(value, kind))
+
+
+def _within(number: float, kind: Kind) -> bool:
+    return (kind.low is None or kind.low <= number) and (kind.high is None or number <= kind.high)
+
+
+def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
+    raw = value.raw if isinstance(value, s.Number) else ""
+    low, high = f"{kind.low:g}", f"{kind.high:g}"
+    meant_percent = kind.high == 1 and isinstance(value, s.Number) and 1 < value.value <= 100
+    mend = f"write {name}={raw}%" if meant_percent else f"write a number from {low} to {high}"
+    report.add("RT208", written.span, source=written.source, name=name, low=low, high=high, got=raw, mend=mend)
+
+
+def _wrong(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
+    wanted, got, mend = str(kind), described(value), f"write {name}={_meant(kind, value)}"
+    report.add("RT207", written.span, source=written.source, name=name, wanted=wanted, got=got, mend=mend)
+
+
+def _meant(kind: Kind, value: s.Value) -> str:
+    """The nearest value of the right kind to what was written."""
+    example = {"int": "50", "float": "0.5", "text": '"…"', "bool": "true"}[kind.type]
+    match value:
+        case s.Text(value=text) if kind.type != "text" and re.fullmatch(r"-?\d+(\.\d+)?%?|true|false", text):
+            example = text
+        case s.Number(raw=raw) if kind.type == "int" and not raw.endswith("%"):
+            example = str(round(value.value))
+        case s.Number(raw=raw) if kind.type == "text":
+            example = f'"{raw}"'
+        case _:
+            pass
+    return f"[{example}]" if kind.many else example
+
+
+def described(value: s.Node) -> str:
+    """A value in words."""
+    match value:
+        case s.Text():
+            return "a text"
+        case s.Number(raw=raw):
+            return "a percentage" if raw.endswith("%") else f"the number {raw}"
+        case s.Bool():
+            return "true or false"
+        case s.List():
+            return "a list"
+        case _:
+            return {"Ref": "a name", "Row": "a row", "Call": "a call"}.get(type(value).__name__, "an edit")

@@ -1,0 +1,66 @@
+"""Which stage a family and a method name."""
+
+from __future__ import annotations
+
+import json
+
+from retouch.check.reading.names import Scope, near
+from retouch.check.reading.variants import label
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Report
+from retouch.lang.words import FAMILIES
+from retouch.plugins.registry import Registry
+from retouch.plugins.signatures import StageCard
+
+
+def card_of(stage: s.Stage, registry: Registry, scope: Scope, report: Report) -> StageCard | None:
+    """The stage's card; None, and a diagnostic, if there is not exactly one."""
+    family = stage.family.name
+    if not registry.methods(family):
+        _no_family(stage, registry, scope, report)
+        return None
+    if stage.methods:
+        span = stage.methods[0].span.to(stage.methods[-1].span)
+        alone = len(stage.methods) == 1
+        word = stage.methods[0] if alone else scope.choices.take(span, family, stage.methods, label)
+        return _method(word, family, registry, scope, report)
+    card = registry.default(family)
+    if card is None:
+        report.add("RT203", stage.family.span, family=family, mend=", ".join(registry.methods(family)))
+    return card
+
+
+def _no_family(stage: s.Stage, registry: Registry, scope: Scope, report: Report) -> None:
+    family, span = stage.family.name, stage.family.span
+    name = scope.get(family)
+    if name:
+        name.used = True
+        mend = f"'{family}' is a flow: begin with it: {family} | …" if name.is_flow else f"'{family}' is a value"
+        report.add("RT201", span, name=family, mend=mend)
+    elif scope.is_below(family):
+        scope.find(stage.family)
+    else:
+        owner = next((f for f in registry.families if family in registry.methods(f)), None)
+        mend = f"write {owner} {family}" if owner else near(family, [*registry.families, *scope.known()])
+        report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
+
+
+def _method(word: s.Word, family: str, registry: Registry, scope: Scope, report: Report) -> StageCard | None:
+    found = registry.candidates(family, word.name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        a, b = (card.plugin for card in found[:2])
+        report.add("RT903", word.span, family=family, method=word.name, a=a, b=b)
+    elif word.name in FAMILIES:
+        report.add("RT104", word.span, word=word.name)
+    else:
+        mend = near(word.name, registry.methods(family)) or f"methods: {', '.join(registry.methods(family))}"
+        default = registry.default(family)
+        if (name := scope.get(word.name)) is not None:
+            name.used = True
+            mend = f"'{word.name}' is a name: write {word.name} | {family} … or option={word.name}"
+        elif "." in word.name or (default and default.operand in ("path", "text")):
+            mend += f"; if it is text, put it in quotes: {json.dumps(word.name)}"
+        report.add("RT202", word.span, family=family, name=word.name, mend=mend)
+    return None

@@ -1,0 +1,182 @@
+"""Reading a recipe's statements in order: names, libraries, settings.  Flows are read where they are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from retouch.check.reading.environment import Written
+from retouch.check.reading.files import Files
+from retouch.check.reading.names import Closure, Definition, Name, Names, Scope, near
+from retouch.check.reading.variants import Choices
+from retouch.lang import syntax as s
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.parse import parse
+from retouch.lang.snippet import Page, normal
+
+
+@dataclass(slots=True)
+class Reading:
+    """A recipe by meaning: its results, and what holds for all of them."""
+
+    results: list[Closure] = field(default_factory=list[Closure])
+    defaults: dict[str, Written] = field(default_factory=dict[str, Written])
+    model: tuple[s.Stage, Scope] | None = None
+    broken: bool = False  # something could not be read, so what looks unused may be used there
+    found: list[Diagnostic] = field(default_factory=list[Diagnostic])  # in the texts of libraries
+
+
+class Reader:
+    """Reads the statements of one file from the top; what is wrong is reported and left out."""
+
+    def __init__(self, names: Names, files: Files, choices: Choices, report: Report) -> None:
+        self._names = names
+        self._files = files
+        self._choices = choices
+        self._report = report
+        self._libraries: dict[str, str] = {}  # def -> the library that brought it
+        self.reading = Reading()
+
+    def read(self, recipe: s.Recipe) -> Reading:
+        """All statements of a recipe."""
+        for statement in recipe.statements:
+            self._statement(statement)
+        return self.reading
+
+    def read_names(self, recipe: s.Recipe, chain: tuple[Path, ...]) -> Reading:
+        """The names alone of a file that another uses."""
+        for statement in recipe.statements:
+            if isinstance(statement, s.Use | s.Let | s.Def):
+                self._statement(statement, chain)
+        return self.reading
+
+    def _statement(self, statement: s.Statement, chain: tuple[Path, ...] = ()) -> None:
+        scope = Scope(self._names, statement.span.start, self._choices)
+        match statement:
+            case s.Use():
+                self._use(statement, chain)
+            case s.Let():
+                self._let(statement, scope)
+            case s.Def():
+                self._def(statement, scope)
+            case s.Defaults():
+                self._defaults(statement, scope)
+            case s.Binding(name=name, flow=flow):
+                self._names.make(name, Name(name.span, flow=Closure(flow, scope)))
+            case s.Flow(parts=(s.Stage(family=s.Word(name="model")) as stage,)):
+                self._model(stage, scope)
+            case s.Flow():
+                self.reading.results.append(Closure(statement, scope))
+            case s.Broken():
+                self.reading.broken = True
+                for name in statement.names:
+                    self._names.unread(s.Word(name, span=statement.span))
+            case _:
+                pass
+
+    # ------------------------------------------------------------ values
+
+    def _let(self, let: s.Let, scope: Scope) -> None:
+        if len(let.names) > 1:
+            self._rows(let, scope)
+            return
+        name = next(iter(let.names))
+        written = self._names.setting(name.name) or scope.written(let.value)
+        if written and isinstance(written.value, s.List):
+            written = replace(written, value=replace(written.value, name=name.name))
+        self._names.make(name, Name(name.span, value=written))
+
+    def _rows(self, let: s.Let, scope: Scope) -> None:
+        """Rows go together: each name keeps its column, and all columns are the same list."""
+        rows = let.value.items if isinstance(let.value, s.List) else ()
+        wide = len(let.names)
+        wrong = [row for row in rows if not (isinstance(row, s.Row) and len(row.items) == wide)]
+        for row in wrong:
+            count = len(row.items) if isinstance(row, s.Row) else 1
+            what = f"this row has {_counted(count, 'value')}, and {_counted(wide, 'name')} wait for one each"
+            self._report.add("RT410", row.span, what=what, mend=f"write {wide} values in ( )")
+        if not rows:
+            what, mend = "several names want a list of rows", 'write [("a.png", "a cat"), ("b.png", "a dog")]'
+            self._report.add("RT410", let.value.span, what=what, mend=mend)
+        written = None if wrong or not rows else scope.written(let.value)
+        for i, name in enumerate(let.names):
+            column = None
+            if self._names.setting(name.name):
+                what, mend = f"'{name.name}' is one of several names of a row", "change the rows in the recipe"
+                self._report.add("RT410", name.span, what=what, mend=mend)
+            elif written and isinstance(written.value, s.List):
+                items = tuple(row.items[i] for row in written.value.items if isinstance(row, s.Row))
+                column = replace(written, value=s.List(items, span=let.value.span, name=name.name))
+            self._names.make(name, Name(name.span, value=column))
+
+    def _def(self, line: s.Def, scope: Scope) -> None:
+        if line.name.name == "first":
+            self._report.add("RT210", line.name.span, name="first")
+        defaults = {p.name.name: scope.written(p.default) for p in line.params if p.default is not None}
+        seen: dict[str, s.Span] = {}
+        for param in line.params:
+            if (place := seen.setdefault(param.name.name, param.name.span)) is not param.name.span:
+                notes = (("first named here", place),)
+                self._report.add("RT210", param.name.span, name=param.name.name, notes=notes)
+        made = Definition(line, self._names, defaults)
+        self._names.make(line.name, Name(line.name.span, made=made))
+
+    def _defaults(self, statement: s.Defaults, scope: Scope) -> None:
+        for option in statement.options:
+            name = option.name.name
+            if (first := self.reading.defaults.get(name)) is not None:
+                notes = (("first given here", first.span),)
+                self._report.add("RT206", option.span, name=name, notes=notes)
+            elif written := scope.written(option.value, "defaults"):
+                origin = written.origin if written.source else "defaults"
+                self.reading.defaults[name] = replace(written, origin=origin, name=option.name.span)
+
+    def _model(self, stage: s.Stage, scope: Scope) -> None:
+        if self.reading.model is not None:
+            first = self.reading.model[0]
+            self._report.add("RT206", stage.span, name="model", notes=(("first given here", first.span),))
+        self.reading.model = (stage, scope)
+
+    # ------------------------------------------------------------ libraries
+
+    def _use(self, use: s.Use, chain: tuple[Path, ...]) -> None:
+        path = self._files.used(use.path, chain)
+        if path is None:
+            self.reading.broken = True
+            return
+        brought = self._library(use, path, chain)
+        prefix = f"{use.alias.name}." if use.alias else ""
+        for name, made in brought.items():
+            called = prefix + name
+            if (first := self._libraries.get(called)) is not None:
+                self._report.add("RT219", use.span, name=called, first=f'"{first}"', second=f'"{use.path.value}"')
+                continue
+            self._libraries[called] = use.path.value
+            made.used = True  # a library may hold more than one recipe calls
+            place = use.alias.span if use.alias else use.path.span
+            if prefix:
+                self._names.all[called] = replace(made, span=place)
+            else:
+                self._names.make(s.Word(called, span=place), replace(made, span=place))
+
+    def _library(self, use: s.Use, path: Path, chain: tuple[Path, ...]) -> dict[str, Name]:
+        """The defs of a file, which see their own file alone."""
+        file = s.File(use.path.value, normal(path.read_bytes().decode("utf-8", "replace")))
+        recipe, found = parse(file.text)
+        self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
+        names = Names(s.placed(recipe, file), Page(file.text, file.name), {}, self._report)
+        reader = Reader(names, self._files.below(path.parent), self._choices, self._report)
+        read = reader.read_names(s.placed(recipe, file), (*chain, path))
+        self.reading.found += read.found
+        self.reading.broken |= bool(found) or read.broken
+        return {name: made for name, made in names.all.items() if made.made}
+
+
+def missing(name: str, names: Names) -> str:
+    """What may have been meant by the name of a def that is not there."""
+    defs = [other for other, made in names.all.items() if made.made]
+    return near(name, [*defs, "first"]) or (f"defs: {', '.join(defs)}" if defs else f"make it above: def {name}() = …")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,88 @@
+"""What holds for a whole turn: its edit and prompts, and the options that are set once in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from retouch.check.reading.calls import Given
+from retouch.check.reading.edits import Change, Prompts, prompts
+from retouch.check.wiring.defaults import Defaults
+from retouch.check.wiring.turns import Turn
+from retouch.graph.nodes import FromEngine
+from retouch.graph.ports import NEGATIVE, STEPS, turn_options
+from retouch.lang.diagnostics import Report
+from retouch.lang.syntax import Span
+from retouch.plugins.signatures import Option
+
+if TYPE_CHECKING:
+    from retouch.models.info import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One turn's edit, prompts and options."""
+
+    edit: tuple[Change, ...]
+    prompts: Prompts
+    given: Mapping[str, Given]  # only what some stage of the turn says
+    defaults: Defaults
+    model: ModelInfo
+    stages: tuple[str, ...] = ()  # of the turn, in their order: what suits the model in them holds for the turn
+
+    def of(self, option: Option) -> Given:
+        """An option of the turn: as a stage says it, or by default."""
+        return self.given.get(option.name) or self.defaults.of(option, self.model, self.stages)
+
+    @property
+    def schedule(self) -> FromEngine:
+        return FromEngine("Schedule", {"steps": self.of(STEPS).value})
+
+    def prompt(self, type_: str, own: Prompts | None) -> FromEngine:
+        """The edge of a prompt or of the edit, from the stage's own edit if it has one."""
+        said, negative = own or self.prompts, self.of(NEGATIVE).value
+        texts = {"SourcePrompt": said.source, "TargetPrompt": said.target, "NegativePrompt": negative}
+        if type_ != "Edit":
+            return FromEngine(type_, {"text": texts[type_]})
+        both = {"source": said.source, "target": said.target, "negative": negative}
+        return FromEngine(type_, {**both, "weights": said.weights, "changes": said.changes})
+
+
+def nothing_said(defaults: Defaults, model: ModelInfo) -> Setting:
+    """Before the first turn: only defaults hold."""
+    return Setting((), Prompts(), {}, defaults, model)
+
+
+def of_turn(turn: Turn, caption: str | None, before: Setting, report: Report, about_caption: Report) -> Setting:
+    """Gather what the stages of a turn say for all of it; two that differ are an error."""
+    edit = _edit(turn, report)
+    said = prompts(caption, edit, about_caption)
+    stages = tuple(call.card.name for call in turn.everything)
+    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages)
+
+
+def _edit(turn: Turn, report: Report) -> tuple[Change, ...]:
+    """The edit beside a method is the turn's; without one, `edit=` is."""
+    written = [call.edit for call in turn.everything if call.edit]
+    found = written or [call.own_edit for call in turn.everything if call.own_edit]
+    for other in found[1:]:
+        if other != found[0]:
+            report.add("RT305", _place(other), notes=(("the first is here", _place(found[0])),))
+    return found[0] if found else ()
+
+
+def _place(edit: tuple[Change, ...]) -> Span:
+    return Span(edit[0].span.start, edit[-1].span.end)
+
+
+def _given(turn: Turn, report: Report) -> dict[str, Given]:
+    found: dict[str, Given] = {}
+    for call in turn.everything:
+        own = {"guidance"} if call.card.output == "Guidance" else set[str]()
+        for name in call.given.keys() & (turn_options(call.card).keys() | own):
+            given = call.given[name]
+            first = found.setdefault(name, given)
+            if first.value != given.value:
+                report.add("RT206", given.span, name=name, notes=(("first given here", first.span),))
+    return found

@@ -1,0 +1,72 @@
+"""Where the turns of a flow end: at `sample`, and where one is put in because the next stage needs its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from retouch.check.reading.calls import Call
+from retouch.check.reading.flows import First, Flow, calls_of
+from retouch.lang import syntax as s
+
+# A turn that holds one of these has work that only sampling turns into a picture.
+OPEN = frozenset({"Trajectory", "AttentionControl", "Blend"})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Stages from one picture to the next.
+
+    put_in: why a `sample` is put in at its end, if the recipe has none; place: of the stage that wants it.
+    taker: the stage that needs the picture; what it takes besides belongs to this turn.
+    """
+
+    parts: Flow
+    put_in: str | None = None
+    taker: Call | None = None
+    place: s.Span = s.NOWHERE
+
+    @property
+    def everything(self) -> tuple[Call, ...]:
+        """All its stages, those of every alternative among them."""
+        return (*calls_of(self.parts), *([self.taker] if self.taker else []))
+
+
+def split(flow: Iterable[Call | First]) -> list[Turn]:
+    """The turns of a flow, in order; the last one may still be open."""
+    turns: list[Turn] = []
+    now: list[Call | First] = []
+    made: set[str | None] = set()
+    for part in flow:
+        outputs = {call.card.output for call in calls_of((part,))}
+        if isinstance(part, Call) and made & OPEN and takes_image(part):
+            turns.append(Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span))
+            now, made = [], set()
+            continue
+        if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
+            name = "first" if isinstance(part, First) else part.card.name
+            turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span))
+            now, made = [], set()
+        now.append(part)
+        made |= outputs
+        if isinstance(part, Call) and part.card.family == "sample":
+            turns.append(Turn(tuple(now)))
+            now, made = [], set()
+    return [*turns, Turn(tuple(now))] if now else turns
+
+
+def _passes_on(part: Call | First) -> bool:
+    """Whether all that makes a trajectory here takes one: it goes on with the turn's own."""
+    makers = [call for call in calls_of((part,)) if call.card.output == "Trajectory"]
+    return makers[0].card.takes("Trajectory")
+
+
+def is_open(flow: Iterable[Call | First]) -> bool:
+    """Whether something in these stages waits to be sampled."""
+    turns = split(flow)
+    return bool(turns and not turns[-1].taker and {call.card.output for call in turns[-1].everything} & OPEN)
+
+
+def takes_image(call: Call) -> bool:
+    """Whether the stage takes the picture of its own flow as an image."""
+    return any(port.type == "Image" and not port.optional and port.name not in call.flows for port in call.card.ports)

@@ -1,0 +1,74 @@
+"""The recipe that a command works on, and the world it is checked in, from the command line's arguments."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retouch.check.reading.environment import SOMETHING, World, named
+from retouch.cli import WrongCommand
+from retouch.lang.diagnostics import Report
+from retouch.lang.source import LIMIT_LENGTH
+from retouch.plugins.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a recipe, what to call it, and where its relative paths start."""
+
+    name: str
+    text: bytes
+    folder: Path
+
+
+def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
+    """A recipe file, or standard input for '-'; of one that never ends, as much as shows that it is too long."""
+    if path == "-":
+        return Source("stdin", sys.stdin.buffer.read(limit + 1), Path.cwd())
+    try:
+        with Path(path).open("rb") as file:
+            return Source(path, file.read(limit + 1), Path(path).resolve().parent)
+    except IsADirectoryError as err:
+        raise WrongCommand(f"'{path}' is a folder; name a recipe in it") from err
+    except FileNotFoundError as err:
+        raise WrongCommand(f"there is no recipe '{path}'") from err
+    except (OSError, ValueError) as err:
+        raise WrongCommand(f"the recipe '{path}' cannot be read: {err}") from err
+
+
+def given(args: Namespace) -> tuple[Source, list[str]]:
+    """The recipe, and the images named beside it."""
+    if args.text is not None:
+        return Source("-e", args.text.encode(), Path.cwd()), args.paths
+    if not args.paths:
+        raise WrongCommand("name a recipe, or write one with -e")
+    return read(args.paths[0]), args.paths[1:]
+
+
+def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> World:
+    """What the recipe may look at, with the images and settings of the command line."""
+    pictures = tuple(named(path, index, args.caption, report) for index, path in enumerate(images))
+    return World(
+        registry=registry,
+        folder=source.folder,
+        pictures=pictures or ((SOMETHING,) if args.command != "run" else ()),
+        settings=settings_given(args),
+        model=args.model,
+        output=args.output,
+        allowed=tuple(args.allow),
+        force=args.force,
+    )
+
+
+def settings_given(args: Namespace) -> dict[str, str]:
+    """What `--set` and `--seed` say."""
+    settings: dict[str, str] = {}
+    for text in args.set:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise WrongCommand(f"--set takes NAME=VALUE, and this is '{text}'")
+        settings[name] = value
+    return settings | ({"seed": args.seed} if args.seed is not None else {})

@@ -1,0 +1,143 @@
+"""The command line: which command, with which arguments, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
+from retouch.version import __version__
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; whatever happens, the answer is a sentence and an exit code, never a traceback."""
+    args = _parser().parse_args(argv)
+    try:
+        return import_module(f"retouch.cli.{args.module}").main(args)
+    except WrongCommand as err:
+        print(f"retouch {args.command}: {err}", file=sys.stderr)
+        return WRONG_COMMAND
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        return DONE
+    except Exception as err:  # the last resort: a mistake of ours is still no traceback
+        print(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="retouch",
+        description="Edit images with diffusion models, by recipe.",
+        epilog="exit codes: 0 done; 1 the recipe or an input is wrong, nothing ran; 2 wrong command line; "
+        "3 some items failed, the rest is delivered; 4 the run failed; 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"retouch {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_readers(commands)
+    _add_listings(commands)
+    _add_results(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _command(commands: Commands, name: str, help_: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help_, description=help_)
+    parser.set_defaults(module=name)
+    parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+    return parser
+
+
+def _add_run(commands: Commands) -> None:
+    run = _command(commands, "run", "Run a recipe on images.")
+    _add_source(run, "RECIPE or '-', then images; with -e all are images")
+    _add_output(run)
+    _add_machine(run)
+    plan = _command(commands, "plan", "Show the stages that would run, what is put in, and what it costs.")
+    _add_source(plan, "RECIPE or '-', then images")
+    _add_output(plan)
+    graph = _command(commands, "graph", "Draw the stages that would run, and what goes from one to another.")
+    _add_source(graph, "recipes (.retouch or '-'), then images")
+    graph.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
+    graph.add_argument("-o", dest="picture", type=Path, metavar="FILE", help="write it there instead of printing it")
+    graph.set_defaults(output=None, force=True)
+    check = _command(commands, "check", "Report everything that is wrong with recipes.")
+    check.add_argument("paths", nargs="*", metavar="RECIPE", help="recipe files, or '-'")
+    check.add_argument("-e", dest="text", metavar="TEXT", help="the recipe itself")
+
+
+def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=help_)
+    parser.add_argument("-e", dest="text", metavar="TEXT", help="the recipe itself, instead of a file")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a 'let' or a default")
+    parser.add_argument("--caption", metavar="TEXT", help="what the images show")
+    parser.add_argument("--seed", metavar="N", help="of all noise; 0 by default")
+    parser.add_argument("--model", metavar="M", help="a model's name or folder")
+    parser.add_argument(
+        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder it may use too"
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help="a file for one result, a folder for many")
+    parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; the best there is by default")
+    parser.add_argument("--dtype", default=None, choices=["float32", "float16", "bfloat16"], help="of the network")
+    parser.add_argument("--exact", action="store_true", help="the same bits whatever else runs beside it")
+
+
+def _add_readers(commands: Commands) -> None:
+    fmt = _command(commands, "fmt", "Lay recipes out in the one way.")
+    fmt.add_argument("paths", nargs="+", metavar="RECIPE", help="files to rewrite, or '-' to print")
+    fmt.add_argument("--check", action="store_true", help="only say which would change")
+    json_ = _command(commands, "json", "Turn a recipe into JSON, and JSON into a recipe.")
+    json_.add_argument("path", metavar="RECIPE", help="a recipe, a .json file, or '-'")
+
+
+def _add_listings(commands: Commands) -> None:
+    stages = _command(commands, "stages", "List the stages that are installed.")
+    stages.add_argument("family", nargs="?", metavar="FAMILY")
+    stages.add_argument("method", nargs="?", metavar="METHOD")
+    matrix = _command(commands, "matrix", "Show which methods go together.")
+    matrix.add_argument("-o", dest="file", type=Path, metavar="FILE", help="write it there instead of printing it")
+    explain = _command(commands, "explain", "Say what an error code means.")
+    explain.add_argument("code", metavar="CODE")
+    _command(commands, "plugins", "List plugins, and what is wrong with any.")
+    _command(commands, "models", "List models that are installed.")
+    _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+
+
+def _add_results(commands: Commands) -> None:
+    show = _command(commands, "show", "Show the recipe inside a picture that retouch made.")
+    show.add_argument("image", type=Path, metavar="IMAGE")
+    rerun = _command(commands, "rerun", "Make a picture again from what it says of itself, and compare.")
+    rerun.add_argument("image", type=Path, metavar="IMAGE", help="a picture that retouch made")
+    rerun.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="what it was made from, if that moved")
+    rerun.add_argument("-o", dest="output", type=Path, metavar="FILE", help="keep the new picture there")
+    rerun.add_argument("--verify", action="store_true", help="exit with 4 unless the new picture is the same")
+    rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
+    rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
+    rerun.add_argument(
+        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder it may read too"
+    )
+    rerun.add_argument("--force", action="store_true", help="replace a file that retouch did not make")
+
+
+def _add_bench(commands: Commands) -> None:
+    bench = _command(commands, "bench", "Measure with a benchmark that a plugin brings.")
+    help_ = "the benchmark and its own options; without, those that there are"
+    bench.add_argument("words", nargs=argparse.REMAINDER, metavar="NAME …", help=help_)

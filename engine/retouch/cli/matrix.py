@@ -1,0 +1,93 @@
+"""`retouch matrix`: which methods go together, found by checking a recipe for each pair."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from retouch.check.matrix import CAPTION, Verdict, judged, pairs
+from retouch.check.reading.environment import World
+from retouch.cli import DONE
+from retouch.cli.reporting import put, warn
+from retouch.graph.nodes import Picture
+from retouch.paths import folder
+from retouch.plugins import registry
+
+WORKS, APART = "✓", "✓*"
+HEAD = """\
+# Which methods go together
+
+Written by `retouch matrix -o recipes/MATRIX.md` from the stages that are installed: for each pair it makes the least
+recipe that joins the two and checks it.  A test runs every pair that is marked ✓, all of them at once, and fails if one
+does not end well.  ✓* clashes as it is, and works with the option below the table, or wherever ranges of steps or sites
+are kept apart.  Of two methods of one family the row comes first in the recipe.
+"""
+
+
+def main(args: Namespace) -> int:
+    """Print the matrix, or write it to a file."""
+    installed = registry.load()
+    verdicts = all_pairs(World(installed, folder("recipes")))
+    if args.json:
+        put([_data(verdict) for verdict in verdicts])
+        return DONE
+    warn(installed.faults)
+    text = page(verdicts)
+    if args.file:
+        args.file.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return DONE
+
+
+def all_pairs(world: World) -> list[Verdict]:
+    """A verdict on every pair, for the picture that ships with the recipes."""
+    picture = Picture(world.folder / "pictures" / "cat_meadow.png", 0, CAPTION)
+    world = replace(world, pictures=(picture,))
+    return [judged(stages, world) for stages in pairs(world.registry)]
+
+
+def page(verdicts: Sequence[Verdict]) -> str:
+    """The matrix as a page: a table for each two families, and why what is refused is refused."""
+    works = sum(not verdict.code for verdict in verdicts)
+    parts = [HEAD, f"{works} of {len(verdicts)} pairs work.\n"]
+    families = groupby(verdicts, lambda verdict: tuple(card.family for card in verdict.stages))
+    for (one, other), group in families:
+        parts.append(f"## {one} × {other}\n")
+        parts.append("\n".join(_table(list(group))) + "\n")
+    return "\n".join(parts)
+
+
+def _table(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    rows = list(dict.fromkeys(verdict.stages[0].method for verdict in verdicts))
+    columns = sorted({verdict.stages[1].method for verdict in verdicts})
+    cells = {(v.stages[0].method, v.stages[1].method): _cell(v) for v in verdicts}
+    yield f"| | {' | '.join(f'`{column}`' for column in columns)} |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for row in rows:
+        yield f"| `{row}` | {' | '.join(cells.get((row, column), '') for column in columns)} |"
+    refused = sorted({(verdict.code, verdict.reason) for verdict in verdicts if verdict.code})
+    if refused:
+        yield ""
+    for code, reason in refused:
+        yield f"- **{code}** {reason}"
+    if apart := [verdict for verdict in verdicts if verdict.only_with]:
+        yield ""
+        yield from (f"- {APART} {verdict.name}: with `{verdict.only_with}`" for verdict in apart)
+
+
+def _cell(verdict: Verdict) -> str:
+    return verdict.code or (APART if verdict.only_with else WORKS)
+
+
+def _data(verdict: Verdict) -> dict[str, object]:
+    return {
+        "stages": [card.name for card in verdict.stages],
+        "works": not verdict.code,
+        "code": verdict.code or None,
+        "reason": verdict.reason or None,
+        "only_with": verdict.only_with or None,
+        "recipe": verdict.recipe,
+    }

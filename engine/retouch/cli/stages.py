@@ -1,0 +1,98 @@
+"""`retouch stages`: what is installed, with ports, options, ranges and papers."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import Any
+
+from retouch.cli import DONE, WRONG_COMMAND
+from retouch.cli.reporting import put
+from retouch.graph.ports import turn_options
+from retouch.plugins import registry
+from retouch.plugins.signatures import Option, StageCard
+
+
+def main(args: Namespace) -> int:
+    """List all stages, those of a family, or one in full."""
+    cards = registry.load().cards
+    chosen = [c for c in cards if args.family in (None, c.family) and args.method in (None, c.method)]
+    if not chosen:
+        from retouch.check.reading.names import near  # the language is read only to suggest a name
+
+        name = " ".join(word for word in (args.family, args.method) if word)
+        known = {card.name for card in cards} | {card.family for card in cards}
+        print(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}", file=sys.stderr)
+        return WRONG_COMMAND
+    if args.json:
+        put([_data(card) for card in chosen])
+    elif args.method or len(chosen) == 1:
+        print("\n\n".join(_page(card) for card in chosen))
+    else:
+        print(_table(chosen))
+    return DONE
+
+
+def _table(cards: Iterable[StageCard]) -> str:
+    cards = sorted(cards, key=lambda card: (card.family, card.method))
+    width = max(len(card.name) for card in cards) + 2
+    return "\n".join(f"{card.name:{width}}{card.summary}{' (default)' if card.default else ''}" for card in cards)
+
+
+def _page(card: StageCard) -> str:
+    said = {"paper": card.paper, "plugin": card.plugin, "stability": card.stability, "version": str(card.version)}
+    about = "\n".join(line for line in card.doc.splitlines() if not _is_option(line, card)).strip()
+    lines = [card.name, *(f"  {line}".rstrip() for line in about.splitlines()), ""]
+    lines += [f"  {name}: {text}" for name, text in said.items() if text]
+    lines.append(f"  takes: {', '.join(map(str, card.ports)) or 'nothing'}")
+    lines.append(f"  makes: {card.output or 'a file'}")
+    lines += [f"  {_option(option)}" for option in card.options]
+    lines += [f"  {_option(option)}; of the whole turn" for option in turn_options(card).values()]
+    return "\n".join(lines)
+
+
+def _is_option(line: str, card: StageCard) -> bool:
+    """Option lines of the docstring are shown with their options."""
+    names = {option.parameter for option in card.options}
+    return bool(names.intersection(line.partition(":")[0].split(", "))) or line.startswith("    ")
+
+
+def _option(option: Option) -> str:
+    default = "required" if option.required else f"{option.default!r}"
+    unit = f" {option.kind.unit}" if option.kind.unit not in ("", "fraction") else ""
+    bounds = f" from {option.kind.low:g} to {option.kind.high:g}{unit}" if option.kind.high is not None else ""
+    return f"{option.name}={default}: {option.kind}{bounds}{'. ' + option.doc if option.doc else ''}"
+
+
+def _data(card: StageCard) -> dict[str, Any]:
+    return {
+        "family": card.family,
+        "method": card.method,
+        "default": card.default,
+        "summary": card.summary,
+        "paper": card.paper,
+        "plugin": card.plugin,
+        "version": card.version,
+        "stability": card.stability,
+        "operand": card.operand,
+        "ports": [{"name": p.name, "type": p.type, "optional": p.optional, "many": p.many} for p in card.ports],
+        "output": card.output,
+        "options": [_option_data(o) for o in (*card.options, *turn_options(card).values())],
+    }
+
+
+def _option_data(option: Option) -> dict[str, Any]:
+    kind = option.kind
+    return {
+        "name": option.name,
+        "type": kind.type,
+        "default": option.default,
+        "required": option.required,
+        "low": kind.low,
+        "high": kind.high,
+        "unit": kind.unit or None,
+        "choices": list(kind.choices),
+        "list": kind.many,
+        "doc": option.doc,
+    }

@@ -1,0 +1,1 @@
+"""The numeric domain, torch alone: a reader of papers begins here."""

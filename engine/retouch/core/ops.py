@@ -1,0 +1,293 @@
+"""What a stage may await.  Everything awaited yields one thing, an Ask: parts that the executor may do in any order.
+
+Combinators only relabel and regroup parts, so they nest in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from retouch.core.schedule import Level, Prediction, Step
+from retouch.core.touches import Touch
+from retouch.core.values import AttentionMaps, Prompt, Role
+
+if TYPE_CHECKING:
+    from retouch.core.attention import AttentionControl
+    from retouch.core.denoiser import Denoiser
+
+T = TypeVar("T")
+Asks = Coroutine[Any, Any, T]
+
+
+class Row(NamedTuple):
+    """One evaluation of the denoiser that someone waits for."""
+
+    model: Denoiser
+    x: Tensor  # [C, h, w]
+    level: Level
+    timestep: float
+    prompt: Prompt
+
+    @property
+    def wants_grad(self) -> bool:
+        """Whether a gradient will be asked through this row."""
+        return self.x.requires_grad or self.prompt.embeds.requires_grad or self.model.wants_grad
+
+
+class Scope(NamedTuple):
+    """What one `together` asks of attention, for its own rows of a group."""
+
+    controls: tuple[AttentionControl, ...]
+    record: tuple[Touch, ...]
+    step: Step | None
+    start: int
+    stop: int
+    depth: int = 0  # labels that outer scopes put in front
+
+    @property
+    def progress(self) -> float:
+        """How far the walk is; controls outside a walk see its beginning."""
+        return self.step.progress if self.step else 0.0
+
+
+class Group(NamedTuple):
+    """Rows that must meet in one forward pass, because a scope lets attention flow between them."""
+
+    rows: tuple[Row, ...]
+    roles: tuple[Role, ...]  # path of each row, outermost label first
+    scopes: tuple[Scope, ...] = ()  # outermost first
+
+    @property
+    def wants_grad(self) -> bool:
+        """Whether a gradient will be asked through any of its rows."""
+        return any(row.wants_grad for row in self.rows)
+
+    def labelled(self, name: str) -> Group:
+        """The same group, one level further in."""
+        roles = tuple([(name, *role) for role in self.roles])
+        return Group(self.rows, roles, tuple([s._replace(depth=s.depth + 1) for s in self.scopes]))
+
+
+class Reply(NamedTuple):
+    """What became of a group: a prediction for each row, and for each scope a map for each of its recordings."""
+
+    predictions: tuple[Prediction, ...]
+    maps: tuple[tuple[AttentionMaps, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backward:
+    """d loss / d leaves.  All that wait are done at once; images do not mix, so their losses add."""
+
+    loss: Tensor
+    leaves: tuple[Tensor, ...]
+
+    def labelled(self, name: str) -> Backward:
+        """Gradients have no roles."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """One item for a batched function that is not the denoiser: encode, decode, embed."""
+
+    function: Callable[[Tensor], Tensor]  # [B, ...] -> [B, ...]
+    item: Tensor
+
+    def labelled(self, name: str) -> Call:
+        """Calls have no roles."""
+        return self
+
+
+Part = Group | Backward | Call
+
+
+class Ask:
+    """The one thing that suspends a stage."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+
+    def __await__(self) -> Generator[Ask, list[Any], list[Any]]:
+        return (yield self)
+
+
+async def call(function: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:
+    """Apply a batched function to one item; what waits for the same function is done in one batch."""
+    return (await Ask((Call(function, item),)))[0]
+
+
+class _Lockstep:
+    """Children that advance one ask at a time, all together."""
+
+    def __init__(self, children: Mapping[str, Awaitable[Any]]) -> None:
+        self.running = {name: child.__await__() for name, child in children.items()}
+        self.done: dict[str, Any] = {}
+        self.asks: dict[str, Ask] = {}
+        self._advance(dict.fromkeys(children))
+
+    def _advance(self, replies: Mapping[str, Any]) -> None:
+        self.asks = {}
+        try:
+            for name, reply in replies.items():
+                try:
+                    self.asks[name] = self.running[name].send(reply)
+                except StopIteration as stop:
+                    self.done[name] = stop.value
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for child in self.running.values():
+            child.close()
+
+    def parts(self) -> list[Part]:
+        return [part.labelled(name) for name, ask in self.asks.items() for part in ask.parts]
+
+    def reply(self, flat: Iterable[Any]) -> None:
+        it = iter(flat)
+        self._advance({name: list(islice(it, len(ask.parts))) for name, ask in self.asks.items()})
+
+
+class Together(dict[str, Any]):
+    """Results by branch, and for each recording that was asked for, the attention maps."""
+
+    def __init__(self, results: Mapping[str, Any], maps: tuple[AttentionMaps, ...]) -> None:
+        super().__init__(results)
+        self.maps = maps
+
+
+async def together(
+    *,
+    attention: Iterable[AttentionControl] = (),
+    record: Sequence[Touch] = (),
+    step: Step | None = None,
+    **branches: Awaitable[Any],
+) -> Together:
+    """Run branches in lockstep.  Where a control or a recording joins them, their rows share a forward pass.
+
+    attention: controls that act on the rows of these branches, in this order.
+    record: attention maps to keep, each at one scale.
+    step: the step of the walk, which tells controls how far it is.
+    """
+    controls, seen = tuple(attention), [AttentionMaps() for _ in record]
+    lock = _Lockstep(branches)
+    try:
+        for touch in record:
+            if touch.scale[0] != touch.scale[1]:
+                raise ValueError(
+                    f"a recording is of one scale, since maps of several sizes do not add; this is {touch.scale}"
+                )
+        while lock.asks:
+            parts = lock.parts()
+            if not controls and not record:  # nothing joins them: they may go separate ways
+                lock.reply(await Ask(parts))
+                continue
+            joined = _joined(parts, controls, tuple(record), step)
+            flat: dict[int, Any] = {}
+            for piece, reply in zip(joined, await Ask([piece.whole for piece in joined]), strict=True):
+                flat.update(piece.shared_out(reply))
+                if piece.is_group:
+                    seen = [maps + more for maps, more in zip(seen, reply.maps[0], strict=True)]
+            lock.reply([flat[i] for i in range(len(parts))])
+    finally:
+        lock.close()
+    return Together({name: lock.done[name] for name in branches}, tuple(seen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Parts that were made one, and where each of them stood."""
+
+    whole: Part
+    places: list[int]
+    groups: list[Group] = field(default_factory=list)
+
+    @property
+    def is_group(self) -> bool:
+        return bool(self.groups)
+
+    def shared_out(self, reply: Any) -> Iterable[tuple[int, Any]]:
+        if not self.groups:
+            return [(self.places[0], reply)]
+        preds, maps = iter(reply.predictions), iter(reply.maps[1:])
+        answers = [Reply(tuple(islice(preds, len(g.rows))), tuple(islice(maps, len(g.scopes)))) for g in self.groups]
+        return zip(self.places, answers, strict=True)
+
+
+def _joined(
+    parts: Sequence[Part], controls: tuple[AttentionControl, ...], record: tuple[Touch, ...], step: Step | None
+) -> list[_Piece]:
+    """Rows of one model meet in one group; two models, as in SINE, stay two; what is no group stays alone."""
+    pieces: dict[int, tuple[list[int], list[Group]]] = {}
+    alone: list[_Piece] = []
+    for i, part in enumerate(parts):
+        if isinstance(part, Group):
+            places, groups = pieces.setdefault(part.rows[0].model.identity, ([], []))
+            places.append(i)
+            groups.append(part)
+        else:
+            alone.append(_Piece(part, [i]))
+    return alone + [_Piece(_join(groups, controls, record, step), places, groups) for places, groups in pieces.values()]
+
+
+def _join(
+    groups: Sequence[Group], controls: tuple[AttentionControl, ...], record: tuple[Touch, ...], step: Step | None
+) -> Group:
+    rows = tuple([row for group in groups for row in group.rows])
+    scopes, start = [Scope(controls, record, step, 0, len(rows))], 0
+    for group in groups:
+        scopes += [s._replace(start=s.start + start, stop=s.stop + start) for s in group.scopes]
+        start += len(group.rows)
+    return Group(rows, tuple([role for group in groups for role in group.roles]), tuple(scopes))
+
+
+async def gather(ops: Iterable[Awaitable[T]]) -> list[T]:
+    """Run independent operations side by side; results keep their order, rows are labelled by it."""
+    lock = _Lockstep({str(i): op for i, op in enumerate(ops)})
+    try:
+        while lock.asks:
+            lock.reply(await Ask(lock.parts()))
+    finally:
+        lock.close()
+    return [lock.done[str(i)] for i in range(len(lock.done))]
+
+
+class Gradient(NamedTuple):
+    """A loss, its gradient by each leaf (zeros where the loss does not depend on it), and what else came back."""
+
+    loss: Tensor
+    grads: tuple[Tensor, ...]
+    extra: Any = None
+
+
+async def value_and_grad(function: Callable[..., Awaitable[Any]], *at: Tensor) -> Gradient:
+    """Differentiate an async function of tensors.  What it awaits is batched, and so is the backward pass.
+
+    function: gets the tensors as leaves, may await anything, returns a scalar loss or (loss, extra).
+    """
+    leaves = tuple(t.detach().clone().requires_grad_() for t in at)
+    body, reply = function(*leaves).__await__(), None
+    try:
+        while True:
+            with torch.enable_grad():  # the mode belongs to the thread, so it is never held across a suspension
+                ask = body.send(reply)
+            reply = await ask
+    except StopIteration as stop:
+        answer = stop.value
+    finally:
+        body.close()
+    loss, extra = answer if isinstance(answer, tuple) else (answer, None)
+    if not loss.requires_grad:  # it depends on no leaf
+        return Gradient(loss, tuple(map(torch.zeros_like, at)), extra)
+    (grads,) = await Ask((Backward(loss, leaves),))
+    return Gradient(loss.detach(), grads, extra)

@@ -1,0 +1,1 @@
+"""Why a text cannot be read: what was meant, and what to type instead."""

@@ -1,0 +1,104 @@
+"""Finding plugins without importing them, and importing them for a run."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from inspect import getmembers, isfunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.plugins.signatures import Fault
+
+if TYPE_CHECKING:
+    import pluggy
+
+GROUP = "retouch.plugins"
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """An installed plugin: a package, or a module of one file."""
+
+    name: str
+    module: str
+    distribution: str = ""
+    version: str = ""
+
+    def files(self) -> Iterable[tuple[Path, str]]:
+        """Each source file with its module name, found by the spec of the top-level name, which imports nothing."""
+        top, *rest = self.module.split(".")
+        spec = find_spec(top)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no module named '{top}'")
+        origin = Path(spec.origin)
+        if not spec.submodule_search_locations:
+            return [(origin, self.module)]
+        place = origin.parent.joinpath(*rest)
+        if not place.is_dir():
+            return [(place.with_suffix(".py"), self.module)]
+        return [(path, _module_name(path, place, self.module)) for path in sorted(place.rglob("*.py"))]
+
+
+def _module_name(path: Path, root: Path, package: str) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join((package, *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+def installed() -> list[Plugin]:
+    """The plugins that entry points announce, the engine's own among them, by name."""
+    return sorted({_plugin(point) for point in entry_points(group=GROUP)}, key=lambda plugin: plugin.name)
+
+
+def _plugin(point: EntryPoint) -> Plugin:
+    dist = point.dist
+    return Plugin(point.name, point.module, dist.name if dist else "", dist.version if dist else "")
+
+
+def manager() -> pluggy.PluginManager:
+    """All installed plugins, imported; one that cannot be is left out."""
+    return load(installed())[0]
+
+
+def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
+    """The plugins that can be imported, and why the others cannot."""
+    import pluggy
+
+    from retouch.plugins import hooks
+
+    pm = pluggy.PluginManager(hooks.PROJECT)
+    pm.add_hookspecs(hooks)
+    faults: list[Fault] = []
+    for plugin in plugins:
+        try:
+            pm.register(import_module(plugin.module), plugin.name)
+        except Exception as err:  # whatever a stranger's module raises must not stop the others
+            faults.append(broken(plugin.name, err))
+    while True:
+        try:
+            pm.check_pending()
+        except pluggy.PluginValidationError as err:
+            faults.append(broken(pm.get_name(err.plugin) or "", err))
+            pm.unregister(err.plugin)
+        else:
+            return pm, faults
+
+
+def broken(plugin: str, err: BaseException) -> Fault:
+    """The fault of a plugin that cannot be used at all."""
+    what = f"{type(err).__name__}: {err}".splitlines()[0]
+    return Fault("RT902", plugin, {"plugin": plugin, "what": what}, getattr(err, "filename", None) or "")
+
+
+def stages_in(package: str) -> list[Function]:
+    """The functions of a package that are marked with @stage, in the order of its modules."""
+    root = import_module(package)
+    below = pkgutil.walk_packages(getattr(root, "__path__", ()), f"{package}.")
+    modules = [root, *(import_module(found.name) for found in below)]
+    marked = (f for module in modules for _, f in getmembers(module, isfunction) if f.__module__ == module.__name__)
+    return [function for function in marked if hasattr(function, "retouch_stage")]

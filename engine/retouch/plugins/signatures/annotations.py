@@ -1,0 +1,90 @@
+"""Annotations of a stage's parameters as ports and kinds of option."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import cast
+
+from retouch.core.touches import Range
+from retouch.plugins.signatures.literals import Names, NotStatic
+from retouch.plugins.signatures.signature import Kind, Port
+
+_PLAIN = {"int": "int", "float": "float", "bool": "bool", "str": "text"}
+
+
+def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: Names) -> Port:
+    """`T` is one value, `T | None = None` may be missing, `tuple[T, ...] = ()` takes all there are."""
+    annotation = plain(annotation, names)
+    inner, optional = _without_none(annotation)
+    many = _tuple_item(inner, names)
+    if (optional or many is not None) != (default is not None):
+        raise NotStatic(annotation, f"port '{name}' is 'T', 'T | None = None' or 'tuple[T, ...] = ()'")
+    return Port(name, type_name(many or inner, names), optional, many is not None)
+
+
+def type_name(node: ast.expr, names: Names) -> str:
+    """The nominal name of a port type: `Latents`, however it was imported, and whatever its parameters are."""
+    node = plain(node, names)
+    path = names.path(node.value if isinstance(node, ast.Subscript) else node)
+    if not path:
+        raise NotStatic(node, f"'{ast.unparse(node)}' is not the name of a type")
+    return path.rpartition(".")[2]
+
+
+def read_kind(annotation: ast.expr, names: Names) -> Kind:
+    """The kind of value that an option takes: one value or a list, never either."""
+    node, optional = _without_none(plain(annotation, names))
+    item = _tuple_item(node, names)
+    kind = _scalar(plain(item or node, names), names)
+    return replace(kind, many=item is not None, optional=optional)
+
+
+def plain(node: ast.expr, names: Names) -> ast.expr:
+    """The annotation with quotes and aliases (`Share = Annotated[float, Range(0, 1)]`) seen through."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return plain(ast.copy_location(ast.parse(text, mode="eval").body, node), names)
+        case ast.Name(id=name) if alias := names.constant(name):
+            return plain(alias, names)
+        case _:
+            return node
+
+
+def _without_none(node: ast.expr) -> tuple[ast.expr, bool]:
+    match node:
+        case ast.BinOp(left=inner, op=ast.BitOr(), right=ast.Constant(value=None)):
+            return inner, True
+        case _:
+            return node, False
+
+
+def _tuple_item(node: ast.expr, names: Names) -> ast.expr | None:
+    match node:
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=[item, ast.Constant(value=last)])) if last is ...:
+            return item if names.path(value) == "tuple" else None
+        case _:
+            return None
+
+
+def _scalar(node: ast.expr, names: Names) -> Kind:
+    match node:
+        case ast.Name(id=name) if name in _PLAIN:
+            return Kind(_PLAIN[name])  # pyright: ignore[reportArgumentType]
+        case ast.Subscript(value=value, slice=inner) if names.path(value).endswith("Literal"):
+            return _choices(names.literal(inner))
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=[base, bound])) if names.path(value).endswith("Annotated"):
+            span = names.literal(bound)
+            if isinstance(span, Range):
+                type_ = _scalar(plain(base, names), names).type
+                share = "fraction" if (type_, span.low, span.high) == ("float", 0, 1) else ""
+                return Kind(type_, span.low, span.high, unit=span.unit or share)
+        case _:
+            pass
+    raise NotStatic(node, f"'{ast.unparse(node)}' is not a type of option: int, float, bool, str, Literal, Annotated")
+
+
+def _choices(literal: object) -> Kind:
+    choices = cast("tuple[str | int | float, ...]", literal if isinstance(literal, tuple) else (literal,))
+    numbers = all(isinstance(choice, int | float) for choice in choices)
+    return Kind("text" if not numbers else "int" if all(type(c) is int for c in choices) else "float", choices=choices)

@@ -1,0 +1,129 @@
+"""Reading the stages of a plugin's file: every `@stage` at the top of the module becomes a card or a fault."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+
+from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
+from retouch.plugins.signatures.literals import Names, NotStatic
+from retouch.plugins.signatures.signature import Fault, Option, StageCard
+
+_MARKS = ("retouch.api.stage", "retouch.plugins.stage.stage")
+_SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "rows", "facts")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class _Source(NamedTuple):
+    path: Path
+    module: str
+    plugin: str
+    names: Names
+
+
+def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], list[Fault]]:
+    """The cards of one file, and what is wrong with the stages that have none. A syntax error is the caller's."""
+    text = path.read_bytes()
+    if b"stage" not in text:
+        return [], []
+    tree = ast.parse(text, str(path))
+    source = _Source(path, module, plugin, Names(tree))
+    marked = [(node, mark) for node in tree.body if isinstance(node, Function) for mark in _marks(node, source.names)]
+    cards: list[StageCard] = []
+    faults: list[Fault] = []
+    for node, mark in marked:
+        try:
+            cards.append(_card(node, mark, source))
+        except NotStatic as err:
+            faults.append(_fault(source, _label(mark, node), str(err), err.line or node.lineno))
+    seen = [mark for _, mark in marked]
+    hidden = (mark for mark in ast.walk(tree) if _is_mark(mark, source.names) and mark not in seen)
+    return cards, faults + [
+        _fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno) for mark in hidden
+    ]
+
+
+def _fault(source: _Source, stage: str, what: str, line: int) -> Fault:
+    return Fault("RT904", source.plugin, {"stage": stage, "what": what}, str(source.path), line)
+
+
+def _is_mark(node: ast.AST, names: Names) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and names.path(node.func) in _MARKS
+
+
+def _marks(node: Function, names: Names) -> Iterator[ast.Call]:
+    return (mark for mark in node.decorator_list if _is_mark(mark, names))
+
+
+def _label(mark: ast.Call, node: Function) -> str:
+    words = [arg.value for arg in mark.args if isinstance(arg, ast.Constant)]
+    return " ".join(map(str, words)) or node.name
+
+
+def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
+    names = source.names
+    if len(mark.args) != 2 or node.args.posonlyargs or node.args.vararg or node.args.kwarg:
+        raise NotStatic(mark, "it is written @stage(family, method, …) over ports, '*' and options")
+    family, method = (names.literal(arg) for arg in mark.args)
+    settings = {keyword.arg or "**": names.literal(keyword.value) for keyword in mark.keywords}
+    if unknown := settings.keys() - set(_SETTINGS):
+        raise NotStatic(mark, f"@stage has no setting '{min(unknown)}'")
+    doc = cleandoc(ast.get_docstring(node) or "")
+    args = node.args
+    gap = len(args.args) - len(args.defaults)
+    ports = tuple(
+        read_port(arg.arg, _annotation(arg), args.defaults[i - gap] if i >= gap else None, names)
+        for i, arg in enumerate(args.args)
+    )
+    options = tuple(
+        _option(arg, default, names, doc) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    )
+    output = _output(node, bool(settings.get("touches")), names)
+    place = {"module": source.module, "function": node.name, "file": str(source.path), "line": node.lineno}
+    return StageCard(
+        family, method, **place, ports=ports, options=options, output=output, doc=doc, plugin=source.plugin, **settings
+    )
+
+
+def _annotation(arg: ast.arg) -> ast.expr:
+    if arg.annotation is None:
+        raise NotStatic(arg, f"'{arg.arg}' has no type")
+    return arg.annotation
+
+
+def _output(node: Function, touches: bool, names: Names) -> str | None:
+    """A stage that declares touches returns its functions, which are joined to a control."""
+    if touches:
+        return "AttentionControl"
+    if node.returns is None or (isinstance(node.returns, ast.Constant) and node.returns.value is None):
+        return None
+    return type_name(node.returns, names)
+
+
+def _option(arg: ast.arg, default: ast.expr | None, names: Names, doc: str) -> Option:
+    kind = read_kind(_annotation(arg), names)
+    try:
+        value = None if default is None else names.literal(default)
+    except NotStatic as err:
+        raise NotStatic(arg, f"the default of '{arg.arg}' is read without running it: {err}") from err
+    name = arg.arg.rstrip("_")
+    return Option(name, arg.arg, kind, value, default is None, option_docs(doc).get(arg.arg, ""))
+
+
+def option_docs(doc: str) -> dict[str, str]:
+    """The line of each option in a docstring: `cross, self_: fraction of the steps …`."""
+    found: dict[str, str] = {}
+    current: list[str] = []
+    for line in doc.splitlines()[1:]:
+        if head := re.match(r"(\w+(?:, \w+)*): (.+)", line):
+            current = head[1].split(", ")
+            found |= dict.fromkeys(current, head[2])
+        elif current and line.startswith(" "):
+            found |= {name: f"{found[name]} {line.strip()}" for name in current}
+        else:
+            current = []
+    return found

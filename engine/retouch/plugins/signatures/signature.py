@@ -1,0 +1,122 @@
+"""The card of a stage: its signature as data, so that recipes are checked without loading torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from retouch.core.touches import Touch
+
+Operand = Literal["edit", "path", "text"]
+EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")
+OF_A_TURN = ("Trajectory", "AttentionControl", "Blend")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A positional parameter: wired by its type."""
+
+    name: str
+    type: str
+    optional: bool = False
+    many: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}{'*' if self.many else '?' if self.optional else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What values an option takes."""
+
+    type: Literal["int", "float", "bool", "text"]
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str | int | float, ...] = ()
+    many: bool = False  # takes a list, never a single value
+    optional: bool = False
+    unit: str = ""
+
+    def __str__(self) -> str:
+        noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "a text"}[self.type]
+        if self.choices:
+            noun = " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in self.choices)
+        return f"a list, each {noun}" if self.many else noun
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A keyword-only parameter: a setting that a recipe may write."""
+
+    name: str  # as recipes write it: `self`
+    parameter: str  # as Python writes it: `self_`
+    kind: Kind
+    default: Any = None
+    required: bool = False
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageCard:
+    """All that is known of a stage before its module is imported."""
+
+    family: str
+    method: str
+    module: str
+    function: str
+    file: str
+    line: int
+    ports: tuple[Port, ...] = ()
+    options: tuple[Option, ...] = ()
+    output: str | None = None
+    doc: str = ""
+    paper: str = ""
+    version: int = 1
+    api: int = 1
+    stability: Literal["stable", "experimental"] = "stable"
+    default: bool = False
+    touches: tuple[Touch, ...] = ()
+    rows: int | str = 0
+    facts: Mapping[str, int | float | bool | str] = field(default_factory=dict[str, int | float | bool | str])
+    plugin: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.family} {self.method}"
+
+    @property
+    def summary(self) -> str:
+        return self.doc.partition("\n")[0]
+
+    @property
+    def operand(self) -> Operand | None:
+        """What may stand after the method; where a turn is made up, that is the turn's edit."""
+        if self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports):
+            return "edit"
+        names = {option.name for option in self.options}
+        return "path" if "path" in names else "text" if "name" in names else None
+
+    def option(self, name: str) -> Option | None:
+        return next((option for option in self.options if option.name == name), None)
+
+    def port(self, name: str) -> Port | None:
+        return next((port for port in self.ports if port.name == name), None)
+
+    def takes(self, *types: str) -> bool:
+        return any(port.type in types for port in self.ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a plugin: a code of the 9xx range, its facts, and the line to look at."""
+
+    code: str
+    plugin: str
+    facts: Mapping[str, str]
+    file: str = ""
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file

@@ -1,0 +1,79 @@
+"""The mark that makes a function a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from inspect import signature
+from typing import Any, Literal, TypeVar
+
+from retouch.core.attention import AttentionControl
+from retouch.core.touches import Touch
+
+F = TypeVar("F", bound=Callable[..., Any])
+Stability = Literal["stable", "experimental"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageMark:
+    """What `@stage` says of a function; the signature says the rest."""
+
+    family: str
+    method: str
+    paper: str
+    version: int = 1
+    api: int = 1
+    stability: Stability = "stable"
+    default: bool = False
+    touches: tuple[Touch, ...] = ()
+    rows: int | str = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stage(
+    family: str,
+    method: str,
+    *,
+    paper: str = "",
+    version: int = 1,
+    api: int = 1,
+    stability: Stability = "stable",
+    default: bool = False,
+    touches: tuple[Touch, ...] = (),
+    rows: int | str = 0,
+    facts: Mapping[str, Any] | None = None,
+) -> Callable[[F], F]:
+    """Mark a function at the top of a module as the stage `family method`.
+
+    Positional parameters are ports, wired by their types; keyword-only ones are the recipe's options.  All arguments
+    and defaults are literals, since recipes are checked without importing the module.
+
+    paper: where the method is from.
+    version: raise it when results change; it is part of the cache key.
+    default: whether this is what the family means without a method.
+    touches: for attention controls, where each of the functions that the stage returns acts, in their order.
+    rows: denoiser rows that one image costs: a number, or an expression over options and facts.
+    facts: what later stages need to know to tell their cost, such as {"pinned": True}.
+    """
+    mark = StageMark(family, method, paper, version, api, stability, default, touches, rows, facts or {})
+
+    def marked(function: F) -> F:
+        made = _with_touches(function, touches) if touches else function
+        made.retouch_stage = mark  # pyright: ignore[reportFunctionMemberAccess]
+        return made
+
+    return marked
+
+
+def _with_touches(function: F, touches: tuple[Touch, ...]) -> F:
+    """The same stage, whose functions come back as one control that acts only where it said it would."""
+    defaults = {p.name: p.default for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+    @wraps(function)
+    def control(*ports: Any, **options: Any) -> AttentionControl:
+        acts = function(*ports, **options)
+        bound = [touch.bound({**defaults, **options}) for touch in touches]
+        return AttentionControl(tuple(zip(bound, acts, strict=True)))
+
+    return control  # pyright: ignore[reportReturnType]

@@ -1,0 +1,135 @@
+"""Files that many results share: contact sheets and tables, written when all that could come has come."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from retouch import pictures
+from retouch.core.values import Image
+from retouch.graph.nodes import FromEngine, Graph
+from retouch.pictures import sheet
+from retouch.pictures.atomic import replacing
+from retouch.pictures.stamp import TABLE_MARK
+from retouch.run.files.outbox import as_bytes
+
+Axes = tuple[tuple[str, str], ...]  # (name, label), outermost first
+
+
+class SharedFile(Protocol):
+    """A file in the making, and the places of all results in it."""
+
+    places: list[Axes]
+
+    def at(self, axes: Axes) -> Any:
+        """The place of one result in it, as a stage is given it."""
+        ...
+
+    @property
+    def empty(self) -> bool:
+        """Whether no result came."""
+        ...
+
+    def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
+        """Write it, and return what a user should know of it."""
+        ...
+
+
+@dataclass(slots=True)
+class _Sheet:
+    places: list[Axes]
+    cells: dict[sheet.Cell, np.ndarray] = field(default_factory=dict[sheet.Cell, np.ndarray])
+
+    @property
+    def empty(self) -> bool:
+        return not self.cells
+
+    def at(self, axes: Axes) -> _Place:
+        return _Place(lambda image: self.cells.__setitem__(_cell(axes), as_bytes(image.data.permute(1, 2, 0))))
+
+    def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
+        rows = list(dict.fromkeys(_cell(axes)[0] for axes in self.places))
+        columns = list(dict.fromkeys(_cell(axes)[1] for axes in self.places))
+        return pictures.write(path, sheet.draw(self.cells, rows, columns), metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    place: Callable[[Image], None]
+
+
+@dataclass(slots=True)
+class _Table:
+    places: list[Axes]
+    lines: dict[Axes, Mapping[str, float]] = field(default_factory=dict[Axes, Mapping[str, float]])
+
+    @property
+    def empty(self) -> bool:
+        return not self.lines
+
+    def at(self, axes: Axes) -> _Line:
+        return _Line(lambda figures: self.lines.__setitem__(axes, figures))
+
+    def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
+        names = list(dict.fromkeys(name for axes in self.places for name, _ in axes))
+        columns = list(dict.fromkeys(name for figures in self.lines.values() for name in figures))
+        text = io.StringIO()
+        text.write(f"{TABLE_MARK} {metadata.get('retouch', '')}\n")
+        out = csv.writer(text, lineterminator="\n")
+        out.writerow([*names, *columns])
+        for axes in dict.fromkeys(self.places):
+            if (figures := self.lines.get(axes)) is not None:
+                told = dict(axes)
+                numbers = [figures.get(column) for column in columns]
+                out.writerow([*(told.get(name, "") for name in names), *(_number(each) for each in numbers)])
+        with replacing(path) as file:
+            file.write(text.getvalue().encode())
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    put: Callable[[Mapping[str, float]], None]
+
+
+def _cell(axes: Axes) -> sheet.Cell:
+    """The row and the column of a result."""
+    labels = [label for _, label in axes] or [""]
+    return " · ".join(labels[:-1]), labels[-1]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+_KINDS: Mapping[str, Callable[[list[Axes]], SharedFile]] = {"Sheet": _Sheet, "Figures": _Table}
+
+
+class SharedFiles:
+    """All shared files of a run; what goes into each is known before anything runs."""
+
+    def __init__(self, graphs: Iterable[Graph]) -> None:
+        self.made: dict[str, SharedFile] = {}
+        for edge in _edges(graphs):
+            path = edge.settings["path"]
+            if path not in self.made:
+                self.made[path] = _KINDS[edge.type]([])
+            self.made[path].places.append(edge.settings["axes"])
+
+    def at(self, settings: Mapping[str, Any]) -> Any:
+        """What the port of a stage is given."""
+        return self.made[settings["path"]].at(settings["axes"])
+
+
+def _edges(graphs: Iterable[Graph]) -> Iterator[FromEngine]:
+    for graph in graphs:
+        for node in graph.nodes:
+            for _, edge in node.edges():
+                if isinstance(edge, FromEngine) and edge.type in _KINDS:
+                    yield edge

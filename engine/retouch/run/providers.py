@@ -1,0 +1,62 @@
+"""What the engine hands to the ports of a graph's stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from retouch.core.ops import gather
+from retouch.core.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt
+from retouch.graph.nodes import FromEngine
+from retouch.run.executor import Task
+from retouch.run.loaded_model import Machine
+
+_ROLES: dict[str, type[Prompt]] = {
+    "SourcePrompt": SourcePrompt,
+    "TargetPrompt": TargetPrompt,
+    "NegativePrompt": NegativePrompt,
+}
+
+
+class Supply:
+    """Tasks that make supplied values; equal ones are made once for all pictures."""
+
+    def __init__(self) -> None:
+        self.made: dict[Any, Task] = {}
+
+    def task(self, edge: FromEngine, machine: Machine, own: Mapping[str, Any]) -> Task:
+        """The task whose result goes to the port that this edge feeds; what is one picture's own is there already."""
+        mine = own.get(edge.type)
+        key = (edge.type, machine.info.digest, id(mine) if mine else None, _frozen(edge.settings))
+        if key not in self.made:
+            start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
+            self.made[key] = Task(start, name=edge.type)
+        return self.made[key]
+
+
+def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
+    told = edge.settings
+    makers: dict[str, Callable[[], Any]] = {
+        "Denoiser": lambda: machine.denoiser,
+        "Codec": lambda: machine.codec,
+        "TextEncoder": lambda: machine.texts,
+        "Schedule": lambda: machine.schedule(told["steps"]),
+        "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
+        "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),
+    }
+    return makers.get(edge.type) or (lambda: _prompt(machine, _ROLES[edge.type], told["text"]))
+
+
+async def _prompt(machine: Machine, role: type[Prompt], text: str) -> Prompt:
+    prompt = await machine.texts.prompt(text)
+    return role(prompt.text, prompt.embeds, prompt.spans)
+
+
+async def _edit(machine: Machine, source: str, target: str, negative: str, weights: Any) -> Edit:
+    texts = machine.texts
+    before, after, away = await gather(texts.prompt(text) for text in (source, target, negative))
+    return Edit(before, after, away, tuple(weights))
+
+
+def _frozen(settings: Any) -> Any:
+    return tuple(sorted((key, repr(value)) for key, value in settings.items()))
