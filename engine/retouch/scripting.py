@@ -139,7 +139,7 @@ class Recipe:
         self, sources: Sequence[Source], kept: Path, caption: str | None, settings: Mapping[str, str]
     ) -> tuple[Graph, ...]:
         from retouch.check.check import check
-        from retouch.check.reading.environment import World, named
+        from retouch.check.reading.environment import Environment, named
         from retouch.lang.diagnostics import Report
         from retouch.plugins import registry
 
@@ -147,7 +147,7 @@ class Recipe:
         pictures = tuple(named(_file(source, kept, i), i, caption, report) for i, source in enumerate(sources))
         out = kept / "out"
         allowed = (kept, *self.allow, *(picture.path.parent for picture in pictures))
-        world = World(registry.load(), self.folder, pictures, settings, here=out, allowed=allowed)
+        world = Environment(registry.load(), self.folder, pictures, settings, here=out, allowed=allowed)
         checked = check(self.text, world)
         if found := (*report.sorted(), *checked.errors):
             raise RecipeError(self.text, found)
@@ -204,34 +204,34 @@ def _best_device() -> str:
 
 
 @dataclass(frozen=True)
-class Edit:
+class EditText:
     """A change of the caption, as a recipe writes it."""
 
     text: str
 
-    def __add__(self, other: Edit) -> Edit:
+    def __add__(self, other: EditText) -> EditText:
         """Both at once."""
-        return Edit(f"{self.text} {other.text}")
+        return EditText(f"{self.text} {other.text}")
 
 
-def edit(old: str, new: str, *, weight: float | None = None) -> Edit:
+def edit(old: str, new: str, *, weight: float | None = None) -> EditText:
     """Replace words of the caption: `"cat"->"dog"`.  weight: factor on the attention to the new words."""
-    return Edit(f"{_value(old)}->{_value(new)}{'' if weight is None else f'*{weight:g}'}")
+    return EditText(f"{_value(old)}->{_value(new)}{'' if weight is None else f'*{weight:g}'}")
 
 
-def add(words: str, *, weight: float | None = None) -> Edit:
+def add(words: str, *, weight: float | None = None) -> EditText:
     """Add words to the caption: `+"a red hat"`."""
-    return Edit(f"+{_value(words)}{'' if weight is None else f'*{weight:g}'}")
+    return EditText(f"+{_value(words)}{'' if weight is None else f'*{weight:g}'}")
 
 
-def remove(words: str) -> Edit:
+def remove(words: str) -> EditText:
     """Remove words from the caption: `-"hat"`."""
-    return Edit(f"-{_value(words)}")
+    return EditText(f"-{_value(words)}")
 
 
-def weigh(words: str, weight: float) -> Edit:
+def weigh(words: str, weight: float) -> EditText:
     """Weigh words of the target prompt: `"fluffy"*2`."""
-    return Edit(f"{_value(words)}*{weight:g}")
+    return EditText(f"{_value(words)}*{weight:g}")
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def _name(flow: Flow) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, Edit):
+    if isinstance(value, EditText):
         return value.text
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from retouch.check.check import Checked, check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import FromEngine, Graph, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic
 from retouch.plugins.registry import Registry
@@ -33,13 +33,13 @@ class Surroundings:
         """Settings of every walk and all noise."""
         return {"steps": str(self.steps), "seed": str(self.seed)}
 
-    def world(self, drawn: Drawn, picture: str, told: Mapping[str, str]) -> World:
+    def world(self, drawn: Drawn, picture: str, told: Mapping[str, str]) -> Environment:
         """A drawing with its caption, and where its results go."""
         source = {"source": drawn.source, "truth": drawn.truth, "blank": drawn.blank}[picture]
         caption = {"source": drawn.edit.before.caption(), "truth": drawn.edit.after.caption(), "blank": ""}[picture]
         out = self.pictures / drawn.edit.name
         out.mkdir(parents=True, exist_ok=True)
-        return World(
+        return Environment(
             self.registry,
             out,
             (Picture(source, 0, caption),),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from retouch.check.check import check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import FromEngine, Picture
 from retouch.plugins import registry
 from retouch_bench.drawn import Drawn, read
@@ -58,7 +58,7 @@ def test_the_words_of_an_edit_turn_one_caption_into_the_other():
     installed = registry.load()
     for edit in EDITS:
         picture = Picture(Path("IMAGE"), caption=edit.before.caption(), known=False)
-        checked = check(f"invert ddim {edit.change}", World(installed, Path(), (picture,)))
+        checked = check(f"invert ddim {edit.change}", Environment(installed, Path(), (picture,)))
         assert not checked.errors, edit
         edges = [edge for node in checked.graphs[0].nodes for _, edge in node.edges() if isinstance(edge, FromEngine)]
         targets = {edge.settings["target"] for edge in edges if edge.type == "Edit"}

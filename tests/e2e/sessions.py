@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from retouch.check.check import check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
@@ -22,7 +22,7 @@ def graphs(recipe: str, pictures: Sequence[Path], out: Path, **settings: object)
         for i, path in enumerate(pictures)
     )
     told = {name: str(value) for name, value in settings.items()}
-    world = World(INSTALLED, out, named, told, output=out, force=True, allowed=(out,))
+    world = Environment(INSTALLED, out, named, told, output=out, force=True, allowed=(out,))
     checked = check(recipe, world)
     assert not checked.errors, [found.message for found in checked.errors]
     return checked.graphs

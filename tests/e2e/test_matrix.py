@@ -10,7 +10,7 @@ from models.tiny_folder import three_levels
 from sessions import INSTALLED
 
 from retouch.check.matrix import CAPTION, MASK, Verdict, judged, triples, written
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.cli.matrix import all_pairs, page
 from retouch.paths import folder
 from retouch.run.session import execute
@@ -20,7 +20,7 @@ STEPS = 3
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> World:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """A small random model with the sites of the embedded one, and a picture of 32 pixels with its mask."""
     here = tmp_path_factory.mktemp("matrix")
     three_levels().save_pretrained(here / "tiny")
@@ -28,7 +28,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> World:
     picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
     picture.save(here / "pictures" / "cat_meadow.png")
     picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
-    return World(
+    return Environment(
         INSTALLED, here, settings={"steps": str(STEPS)}, model=str(here / "tiny"), output=here / "out", allowed=(here,)
     )
 
@@ -51,7 +51,7 @@ def ended_well(verdicts: Iterable[Verdict]) -> int:
 
 def test_every_pair_that_is_marked_as_working_works(tiny):
     verdicts = all_pairs(tiny)
-    shipped = all_pairs(World(INSTALLED, folder("recipes")))
+    shipped = all_pairs(Environment(INSTALLED, folder("recipes")))
     assert [(v.name, v.code) for v in verdicts] == [(v.name, v.code) for v in shipped]
     assert ended_well(verdicts) > 300
 
@@ -71,11 +71,11 @@ def test_a_pair_that_is_marked_wrongly_is_found(tiny):
 def test_the_page_is_up_to_date():
     """After a change: `retouch matrix -o recipes/MATRIX.md`."""
     shipped = (folder("recipes") / "MATRIX.md").read_text("utf-8")
-    assert page(all_pairs(World(INSTALLED, folder("recipes")))) == shipped
+    assert page(all_pairs(Environment(INSTALLED, folder("recipes")))) == shipped
 
 
 def test_refusals_say_why_and_name_a_code():
-    verdicts = {v.name: v for v in all_pairs(World(INSTALLED, folder("recipes")))}
+    verdicts = {v.name: v for v in all_pairs(Environment(INSTALLED, folder("recipes")))}
     unread, unconnected = verdicts["mask box + blend local"], verdicts["blend pixel + blend latent"]
     assert (unread.code, unread.reason) == ("RT221", "beside 'blend local' nothing reads the mask")
     assert unconnected.code == "RT301"
@@ -86,7 +86,7 @@ def test_refusals_say_why_and_name_a_code():
 
 
 def test_controls_that_clash_go_together_where_their_parts_are_kept_apart():
-    verdicts = {v.name: v for v in all_pairs(World(INSTALLED, folder("recipes")))}
+    verdicts = {v.name: v for v in all_pairs(Environment(INSTALLED, folder("recipes")))}
     apart = verdicts["attend p2p + attend pnp_features"]
     assert apart.only_with == "attend p2p self_replace=0"
     assert "self_replace=0" in apart.recipe

@@ -13,7 +13,7 @@ from sessions import INSTALLED
 
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, EDIT, FAMILIES, MASK, written
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
 from retouch.plugins.signatures import Option, StageCard
 from retouch.run.session import execute
@@ -94,7 +94,7 @@ class Trial:
     changed: Graph
 
 
-def tiny(here: Path, seed: int) -> World:
+def tiny(here: Path, seed: int) -> Environment:
     three_levels(seed).save_pretrained(here / "tiny")
     (here / "pictures").mkdir()
     picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
@@ -102,7 +102,7 @@ def tiny(here: Path, seed: int) -> World:
     picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
     named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
     told = {"steps": str(STEPS)}
-    return World(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))
+    return Environment(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))
 
 
 def cards() -> Iterator[StageCard]:
@@ -128,13 +128,13 @@ def other(card: StageCard, option: Option) -> str:
     return str(round(number)) if kind.type == "int" else f"{number:g}"
 
 
-def graph(world: World, recipe: str, name: str) -> Graph:
+def graph(world: Environment, recipe: str, name: str) -> Graph:
     found = check(recipe, world)
     assert not found.errors, f"{name}: {recipe}{[(error.code, error.message) for error in found.errors]}"
     return found.graphs[0]
 
 
-def trial(world: World, card: StageCard, option: Option) -> Trial:
+def trial(world: Environment, card: StageCard, option: Option) -> Trial:
     name = f"{card.name} {option.name}"
     least = RECIPES.get(name, "").replace("EDIT", EDIT) or written((card,))
     least = least.rstrip("\n") + (" | mask box right=70% | blend latent" if name in READ else "")
@@ -162,7 +162,7 @@ def test_every_option_changes_the_result(tmp_path):
     assert not idle, "these options change nothing: " + ", ".join(sorted(idle))
 
 
-def changing(names: set[str], world: World) -> set[str]:
+def changing(names: set[str], world: Environment) -> set[str]:
     """Of these options, those that change the result in this world."""
     trials = [trial(world, card, o) for card in cards() for o in card.options if f"{card.name} {o.name}" in names]
     result = execute([graph for each in trials for graph in (each.plain, each.changed)], registry=INSTALLED)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from retouch.check.check import Checked, check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.verify import verify
 from retouch.models.errors import BrokenModel, UnknownModel
@@ -58,17 +58,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def world(stages: registry.Registry, folder: Path) -> Callable[..., World]:
-    def make(*pictures: str | Picture, **settings: Any) -> World:
+def world(stages: registry.Registry, folder: Path) -> Callable[..., Environment]:
+    def make(*pictures: str | Picture, **settings: Any) -> Environment:
         named = [p if isinstance(p, Picture) else Picture(folder / p, i) for i, p in enumerate(pictures)]
         given = {"pictures": tuple(named)} if pictures else {}
-        return World(stages, folder, **{"find_model": find_model, "here": folder, **given, **settings})
+        return Environment(stages, folder, **{"find_model": find_model, "here": folder, **given, **settings})
 
     return make
 
 
 @pytest.fixture
-def checked(world: Callable[..., World]) -> Callable[..., Checked]:
+def checked(world: Callable[..., Environment]) -> Callable[..., Checked]:
     def run(text: str, *pictures: str | Picture, **settings: Any) -> Checked:
         found = check(text, world(*pictures, **settings))
         for graph in found.graphs:

@@ -23,11 +23,11 @@ class Damage:
     codes: frozenset[str]
 
 
-def places(tree: s.Recipe, kind: str) -> list[s.Span]:
+def places(tree: s.RecipeSyntax, kind: str) -> list[s.Span]:
     """Where a kind of slip can happen in a recipe."""
     nodes = list(s.walk(tree.statements))
     stages = [node for node in nodes if isinstance(node, s.Stage)]
-    options = [node for node in nodes if isinstance(node, s.Option)]
+    options = [node for node in nodes if isinstance(node, s.OptionSyntax)]
     found = {
         "family": [stage.family.span for stage in stages if stage.family.name in FAMILIES],
         "option's name": [option.name.span for option in options],
@@ -37,8 +37,8 @@ def places(tree: s.Recipe, kind: str) -> list[s.Span]:
         "option": [option.span for stage in stages for option in stage.options],
         "number": [o.value.span for stage in stages for o in stage.options if isinstance(o.value, s.Number)],
         "text": [node.span for node in nodes if isinstance(node, s.Text)],
-        "pipe": [between(*pair) for flow in nodes if isinstance(flow, s.Flow) for pair in pairwise(flow.parts)],
-        "flow": [node.span for node in nodes if isinstance(node, s.Flow)],
+        "pipe": [between(*pair) for flow in nodes if isinstance(flow, s.FlowSyntax) for pair in pairwise(flow.parts)],
+        "flow": [node.span for node in nodes if isinstance(node, s.FlowSyntax)],
         "arrow": [between(node.source, node.target) for node in nodes if isinstance(node, s.Replace)],
         "comma": [between(*pair) for items in map(items_of, nodes) for pair in pairwise(items)],
         "list": [node.span for node in nodes if isinstance(node, s.List)],
@@ -55,21 +55,21 @@ def places(tree: s.Recipe, kind: str) -> list[s.Span]:
     return found[kind]
 
 
-def between(first: s.Node, second: s.Node) -> s.Span:
+def between(first: s.SyntaxNode, second: s.SyntaxNode) -> s.Span:
     """What stands between two nodes."""
     return s.Span(first.span.end, second.span.start)
 
 
-def items_of(node: s.Node) -> tuple[s.Node, ...]:
+def items_of(node: s.SyntaxNode) -> tuple[s.SyntaxNode, ...]:
     """What commas part in a node."""
-    if isinstance(node, s.List | s.Row):
+    if isinstance(node, s.List | s.RowSyntax):
         return node.items
-    return node.args if isinstance(node, s.Call) else ()
+    return node.args if isinstance(node, s.CallSyntax) else ()
 
 
-def heads(nodes: list[s.Node]) -> list[s.Span]:
+def heads(nodes: list[s.SyntaxNode]) -> list[s.Span]:
     """Names of flows where flows begin."""
-    firsts = [node.parts[0] for node in nodes if isinstance(node, s.Flow)]
+    firsts = [node.parts[0] for node in nodes if isinstance(node, s.FlowSyntax)]
     return [first.span for first in firsts if isinstance(first, s.Stage) and first.family.name not in FAMILIES]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
@@ -156,7 +156,7 @@ def find_model(name: str, revision: str | None) -> Any:
 
 
 @cache
-def world() -> World:
+def world() -> Environment:
     """What the recipes of these tests look at."""
     folder = Path(mkdtemp())
     for name in PICTURES:
@@ -170,4 +170,4 @@ def world() -> World:
     sys.path.append(str(folder))
     stages = registry.load([Plugin("lang", "lang_stages")])
     assert not stages.faults, stages.faults
-    return World(stages, folder, here=folder, find_model=find_model)
+    return Environment(stages, folder, here=folder, find_model=find_model)

@@ -7,7 +7,7 @@ from lang.spoiling import errors, score
 from lang.unseen_damage import UNSEEN_DAMAGES
 
 from retouch.lang.parse import parse
-from retouch.lang.syntax import Recipe
+from retouch.lang.syntax import RecipeSyntax
 
 SETS = {
     "recipes and slips that the parser was made with": (EACH_FORM, DAMAGES, 0.99),
@@ -49,5 +49,5 @@ def test_a_right_recipe_read_with_the_tolerant_grammar_gives_no_error_and_the_sa
 
     for text in [*EACH_FORM.values(), *UNSEEN.values()]:
         report = Report()
-        assert Recipe(recover(text, report)) == parse(text)[0]
+        assert RecipeSyntax(recover(text, report)) == parse(text)[0]
         assert not report.items

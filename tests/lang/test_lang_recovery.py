@@ -5,19 +5,19 @@ import pytest
 from retouch.lang import tables
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.classify import TABLE
-from retouch.lang.mistakes.error_context import Scene
+from retouch.lang.mistakes.error_context import ErrorContext
 from retouch.lang.mistakes.foreign_syntax import meant
 from retouch.lang.mistakes.recover import feed
 from retouch.lang.parse import parse
 
 
-def scene(text: str) -> Scene:
+def scene(text: str) -> ErrorContext:
     """What stands around the first token that the tolerant grammar cannot take."""
     *tokens, newline = tables.tolerant().lex(f"{text}\n")
     tokens = list(meant(tokens, Report()))
     failed = feed(tokens, newline)
     assert isinstance(failed, int), "this is grammatical"
-    return Scene(tokens, failed, newline, f"{text}\n")
+    return ErrorContext(tokens, failed, newline, f"{text}\n")
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.code} {row.example}")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from retouch.check.check import check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.lang import tables
 from retouch.lang.format import format_recipe
 from retouch.lang.parse import parse
@@ -23,14 +23,14 @@ SWAPS = "def swap(a, b) = invert edict | attend p2p a->b | mask diffedit | blend
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The files that the page names, and whatever is installed."""
     folder: Path = tmp_path_factory.mktemp("reference")
     for name in PICTURES:
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 64)).save(folder / name)
     (folder / "swaps.retouch").write_text(SWAPS)
-    return World(registry.load(), folder, here=folder)
+    return Environment(registry.load(), folder, here=folder)
 
 
 @pytest.mark.parametrize("text", [text for code, text in EXAMPLES if not code])

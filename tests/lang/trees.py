@@ -37,32 +37,32 @@ changes = st.one_of(
     st.builds(s.Add, sides, maybe(numbers)),
     st.builds(s.Remove, sides),
 )
-simple = st.one_of(texts, numbers, st.booleans().map(s.Bool), refs, changes, lists(changes, 1).map(s.Group))
+simple = st.one_of(texts, numbers, st.booleans().map(s.Bool), refs, changes, lists(changes, 1).map(s.GroupSyntax))
 values = st.recursive(
     simple,
     lambda inner: st.one_of(
         lists(inner).map(s.List),
-        lists(inner, 2).map(s.Row),
-        st.builds(s.Call, called, lists(inner), st.just(())),
+        lists(inner, 2).map(s.RowSyntax),
+        st.builds(s.CallSyntax, called, lists(inner), st.just(())),
     ),
     max_leaves=6,
 )
-options = st.builds(s.Option, words, values)
+options = st.builds(s.OptionSyntax, words, values)
 operands = st.one_of(
     st.just(()), texts.map(lambda text: (text,)), lists(texts, 1).map(lambda items: (s.List(items),)), lists(changes, 1)
 )
 stages = st.builds(s.Stage, words, lists(called), operands, lists(options))
-calls = st.builds(s.Call, called, lists(values), lists(options, 0, 2))
-seeds = st.builds(s.Option, st.just(s.Word("seed")), st.one_of(numbers, refs, lists(numbers, 1).map(s.List)))
+calls = st.builds(s.CallSyntax, called, lists(values), lists(options, 0, 2))
+seeds = st.builds(s.OptionSyntax, st.just(s.Word("seed")), st.one_of(numbers, refs, lists(numbers, 1).map(s.List)))
 heads = st.one_of(stages, calls, lists(refs, 1).map(s.List))
-flows = st.builds(lambda head, rest: s.Flow((head, *rest)), heads, lists(st.one_of(stages, calls), 0, 4))
+flows = st.builds(lambda head, rest: s.FlowSyntax((head, *rest)), heads, lists(st.one_of(stages, calls), 0, 4))
 statements = st.one_of(
     st.builds(s.Use, texts, maybe(words)),
     st.builds(s.Let, st.one_of(lists(words, 1, 1), lists(words, 2)), values),
     st.builds(s.Def, words, lists(st.builds(s.Param, words, maybe(values))), flows),
-    lists(options, 1).map(s.Defaults),
-    seeds.map(lambda option: s.Defaults((option,))),
+    lists(options, 1).map(s.DefaultsSyntax),
+    seeds.map(lambda option: s.DefaultsSyntax((option,))),
     st.builds(s.Binding, words, flows),
     flows,
 )
-recipes = lists(statements, 0, 5).map(s.Recipe)
+recipes = lists(statements, 0, 5).map(s.RecipeSyntax)

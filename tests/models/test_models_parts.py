@@ -11,7 +11,7 @@ from tiny_folder import tokenizer
 
 from retouch.models.catalog import ModelInfo, find
 from retouch.models.unet.load import LoadedModel, load
-from retouch.models.unet.text import TextEncoder
+from retouch.models.unet.text import ClipTextEncoder
 
 PROMPTS = ["", "a cat", "A  Red\tCat, in the snow!", "a café ☕", "word " * 40, "x" * 40]
 
@@ -21,7 +21,7 @@ def loaded(saved) -> LoadedModel:
     return load(find(str(saved)))
 
 
-def embeds(text: TextEncoder, prompt: str) -> torch.Tensor:
+def embeds(text: ClipTextEncoder, prompt: str) -> torch.Tensor:
     with torch.no_grad():
         return text.encode(torch.tensor([text.tokenize(prompt).ids]))
 
@@ -47,14 +47,14 @@ def test_embeddings_of_the_storybook_are_those_of_the_pipeline(storybook: ModelI
 @given(prompt=st.text(max_size=120))
 def test_tokens_are_those_of_the_tokenizer(length: int, prompt: str) -> None:
     words = tokenizer(length)
-    tokens = TextEncoder(None, words, length).tokenize(prompt)  # pyright: ignore[reportArgumentType]
+    tokens = ClipTextEncoder(None, words, length).tokenize(prompt)  # pyright: ignore[reportArgumentType]
     assert list(tokens.ids) == words(prompt, padding="max_length", max_length=length, truncation=True)["input_ids"]
     assert len(tokens.ids) == len(tokens.spans) == len(tokens.pieces) == length
 
 
 @given(prompt=st.text("abc ,!", max_size=60))
 def test_pieces_and_what_is_dropped_make_up_the_prompt(prompt: str) -> None:
-    tokens = TextEncoder(None, tokenizer(24), 24).tokenize(prompt)  # pyright: ignore[reportArgumentType]
+    tokens = ClipTextEncoder(None, tokenizer(24), 24).tokenize(prompt)  # pyright: ignore[reportArgumentType]
     assert "".join((*tokens.pieces, *tokens.dropped.split())) == "".join(prompt.split())
     assert bool(tokens.dropped) == (len("".join(prompt.split())) > 22)
 

@@ -10,10 +10,10 @@ import pytest
 from picture_makers import deep_png, header, noise, png_of, swapped_profile
 from PIL import Image, ImageCms
 
-from retouch.pictures import Picture, inspect, read
+from retouch.pictures import DecodedPicture, inspect, read
 
 
-def saved(path: Path, image: Image.Image, **options: object) -> Picture:
+def saved(path: Path, image: Image.Image, **options: object) -> DecodedPicture:
     image.save(path, **options)
     return read(path)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.calls import Call, CallReader
-from retouch.check.reading.environment import World
+from retouch.check.reading.calls import CallReader, StageCall
+from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import Files
 from retouch.check.reading.flows import MODEL, Flow, FlowReader
 from retouch.check.reading.models import Models
-from retouch.check.reading.names import Closure, Names, Scope
-from retouch.check.reading.statements import Reader, Reading
+from retouch.check.reading.names import Closure, Names, NameScope
+from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.defaults import Defaults
@@ -47,7 +47,7 @@ class Checked:
         return tuple(found for found in self.diagnostics if found.severity == "error")
 
 
-def check(source: str | bytes, world: World) -> Checked:
+def check(source: str | bytes, world: Environment) -> Checked:
     """Read a recipe and everything that it names, and make its graphs if all is well."""
     recipe, found = parse(source)
     text = normal(source if isinstance(source, str) else source.decode("utf-8", "replace"))
@@ -67,7 +67,7 @@ def _place(found: Diagnostic) -> tuple[str, int, str]:
     return (found.source or (found.span.file.name if found.span.file else ""), found.span.start, found.code)
 
 
-def _apart(report: Report, recipe: s.Recipe, found: list[Diagnostic]) -> Iterator[Diagnostic]:
+def _apart(report: Report, recipe: s.RecipeSyntax, found: list[Diagnostic]) -> Iterator[Diagnostic]:
     """What is not only a consequence of text that could not be read: how stages fit together says nothing then."""
     bad = [node.span for node in s.walk(recipe.statements) if isinstance(node, s.Bad)]
     bad += [item.span for item in found]
@@ -82,7 +82,7 @@ class Elaboration:
     """A recipe in the making: each result in each of its variants, wired for each picture."""
 
     def __init__(
-        self, world: World, names: Names, reading: Reading, choices: Choices, files: Files, report: Report
+        self, world: Environment, names: Names, reading: StatementsRead, choices: Choices, files: Files, report: Report
     ) -> None:
         self._world = world
         self._names = names
@@ -96,7 +96,7 @@ class Elaboration:
         self._contexts: dict[Path | None, Context] = {}
         self._seen: set[Path] = set()  # pictures of the command line that a flow takes
 
-    def run(self, recipe: s.Recipe) -> tuple[Graph, ...]:
+    def run(self, recipe: s.RecipeSyntax) -> tuple[Graph, ...]:
         """All graphs, those of the command line's pictures first."""
         for result in self._reading.results:
             self._result(result)
@@ -156,7 +156,7 @@ class Elaboration:
         return self._models.default(call.given)
 
     def _makes_something(self, flow: Flow, result: Closure) -> bool:
-        if not all(isinstance(part, Call) and part.card.family in ("open", "model") for part in flow):
+        if not all(isinstance(part, StageCall) and part.card.family in ("open", "model") for part in flow):
             return True
         mend = "go on with '|', or give it a name"
         self._report.add("RT221", result.flow.span, label="it only opens a picture", mend=mend)
@@ -164,7 +164,7 @@ class Elaboration:
 
     def _pictures(self, flow: Flow, model: ModelInfo) -> Iterator[Context]:
         """The surroundings of each picture that a flow works on: its own, or those of the command line."""
-        opened = next((part for part in flow if isinstance(part, Call) and part.card.family != "model"), None)
+        opened = next((part for part in flow if isinstance(part, StageCall) and part.card.family != "model"), None)
         path = opened.given.get("path") if opened and opened.card.family == "open" else None
         if path is None:
             for picture in self._world.pictures or (None,):
@@ -203,7 +203,7 @@ class Elaboration:
             if name.flow and name.flow.flow.span not in self._flows.read_flows:
                 self._read_only(name.flow)
             elif name.made and name.made.line.body.span not in self._flows.read_flows and not name.span.file:
-                scope = Scope(name.made.names, name.made.line.span.start, self._choices)
+                scope = NameScope(name.made.names, name.made.line.span.start, self._choices)
                 self._read_only(self._flows.unbound(name.made, scope))
 
     def _read_only(self, flow: Closure) -> None:
@@ -217,7 +217,7 @@ class Elaboration:
         yield from self._flows.cards.values()
         yield from (card for family in PUT_IN if (card := registry.default(family)))
 
-    def _nothing(self, recipe: s.Recipe) -> None:
+    def _nothing(self, recipe: s.RecipeSyntax) -> None:
         """A recipe of names only makes nothing."""
         bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
         if bindings and not self._reading.results:
@@ -242,15 +242,15 @@ def _graph(context: Context) -> Graph:
 def _saved(flow: Flow, context: Context) -> Flow:
     """The flow with a `save` at its end, if it has none: a flow without a name is a result."""
     last = flow[-1]
-    output = last.card.output if isinstance(last, Call) else "Trajectory"
-    if output is None and not (isinstance(last, Call) and last.card.family == "model"):
+    output = last.card.output if isinstance(last, StageCall) else "Trajectory"
+    if output is None and not (isinstance(last, StageCall) and last.card.family == "model"):
         return flow
     registry = context.world.registry
     card = context.default("save")
     if output == "Mask" and not is_open(flow):
         card = registry.find("save", "mask") or card
     why = "a flow without a name is a result"
-    return (*flow, Call(card, last.span, put_in=why)) if card else flow
+    return (*flow, StageCall(card, last.span, put_in=why)) if card else flow
 
 
 def _check_lost(context: Context, nodes: tuple[Node, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, product
 
 from retouch.check.check import check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
@@ -58,7 +58,7 @@ def triples(registry: Registry) -> Iterator[tuple[StageCard, ...]]:
     yield from product(invert, [*guide, *attend, *mask], blend)
 
 
-def judged(stages: tuple[StageCard, ...], world: World) -> Verdict:
+def judged(stages: tuple[StageCard, ...], world: Environment) -> Verdict:
     """Check the recipe that joins these stages; controls that clash may have a part that does not."""
     plain = _judged(stages, world, {})
     if plain.code == CLASH:
@@ -69,7 +69,7 @@ def judged(stages: tuple[StageCard, ...], world: World) -> Verdict:
     return plain
 
 
-def _judged(stages: tuple[StageCard, ...], world: World, added: Mapping[str, str]) -> Verdict:
+def _judged(stages: tuple[StageCard, ...], world: Environment, added: Mapping[str, str]) -> Verdict:
     recipe = written(stages, added)
     checked = check(recipe, world)
     wrong = [*checked.errors, *(found for found in checked.diagnostics if found.code == UNREAD)]

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from retouch.check.check import check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
 from retouch.cli.loading import Source, read
 from retouch.cli.reporting import as_json, put, tell, warn
@@ -25,7 +25,7 @@ def main(args: Namespace) -> int:
         warn(installed.faults)
     failed = False
     for source in sources:
-        checked = check(source.text, World(installed, source.folder))
+        checked = check(source.text, Environment(installed, source.folder))
         failed |= bool(checked.errors)
         if args.json:
             found = as_json(source, checked.diagnostics)

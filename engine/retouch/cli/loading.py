@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retouch.check.reading.environment import SOMETHING, World, named
+from retouch.check.reading.environment import SOMETHING, Environment, named
 from retouch.cli import WrongCommand
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
@@ -48,10 +48,10 @@ def given(args: Namespace) -> tuple[Source, list[str]]:
     return read(args.paths[0]), args.paths[1:]
 
 
-def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> World:
+def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> Environment:
     """What the recipe may look at, with the images and settings of the command line."""
     pictures = tuple(named(path, index, args.caption, report) for index, path in enumerate(images))
-    return World(
+    return Environment(
         registry=registry,
         folder=source.folder,
         pictures=pictures or ((SOMETHING,) if args.command != "run" else ()),

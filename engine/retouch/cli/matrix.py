@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
 from retouch.cli.reporting import put, warn
 from retouch.graph.nodes import Picture
@@ -29,7 +29,7 @@ are kept apart.  Of two methods of one family the row comes first in the recipe.
 def main(args: Namespace) -> int:
     """Print the matrix, or write it to a file."""
     installed = registry.load()
-    verdicts = all_pairs(World(installed, folder("recipes")))
+    verdicts = all_pairs(Environment(installed, folder("recipes")))
     if args.json:
         put([_data(verdict) for verdict in verdicts])
         return DONE
@@ -42,7 +42,7 @@ def main(args: Namespace) -> int:
     return DONE
 
 
-def all_pairs(world: World) -> list[Verdict]:
+def all_pairs(world: Environment) -> list[Verdict]:
     """A verdict on every pair, for the picture that ships with the recipes."""
     picture = Picture(world.folder / "pictures" / "cat_meadow.png", 0, CAPTION)
     world = replace(world, pictures=(picture,))

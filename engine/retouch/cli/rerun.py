@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.check import check
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment as World
 from retouch.cli import DONE, FAILED, WRONG_RECIPE
 from retouch.cli.loading import Source
 from retouch.cli.reporting import as_json, put, refuse, tell

@@ -22,7 +22,7 @@ def at(meta: Meta) -> s.Span:
     return s.Span(meta.start_pos, meta.end_pos)
 
 
-class Builder:
+class TreeBuilder:
     """One method for each rule of the grammar, in the grammar's order."""
 
     def __init__(self, text: str, report: Report):
@@ -62,12 +62,12 @@ class Builder:
         return s.Param(self.word(name), default, span=at(meta))
 
     def defaults(self, meta, kids):
-        return s.Defaults(tuple(kids), span=at(meta))
+        return s.DefaultsSyntax(tuple(kids), span=at(meta))
 
     def seed(self, meta, kids):
         """`seed 7` is `defaults seed=7`."""
         name = s.Word("seed", span=s.Span(meta.start_pos, meta.start_pos + len("seed")))
-        return s.Defaults((s.Option(name, kids[0], span=at(meta)),), span=at(meta))
+        return s.DefaultsSyntax((s.OptionSyntax(name, kids[0], span=at(meta)),), span=at(meta))
 
     def binding(self, meta, kids):
         name, flow = kids
@@ -79,13 +79,13 @@ class Builder:
     def flow(self, meta, kids):
         pairs = enumerate(pairwise(kids), 1)
         breaks = tuple(i for i, (a, b) in pairs if "\n" in self.text[a.span.end : b.span.start])
-        return s.Flow(tuple(kids), span=at(meta), breaks=breaks)
+        return s.FlowSyntax(tuple(kids), span=at(meta), breaks=breaks)
 
     def plain(self, meta, kids) -> s.Stage | s.Bad:
         family, *rest = kids
         methods = tuple(kid for kid in rest if isinstance(kid, s.Word))
-        options = tuple(kid for kid in rest if isinstance(kid, s.Option))
-        operand = [kid for kid in rest if not isinstance(kid, s.Word | s.Option)]
+        options = tuple(kid for kid in rest if isinstance(kid, s.OptionSyntax))
+        operand = [kid for kid in rest if not isinstance(kid, s.Word | s.OptionSyntax)]
         return self.stage(meta, self.word(family), methods, operand, options)
 
     def stage(self, meta, family, methods, operand, options):
@@ -113,19 +113,19 @@ class Builder:
 
     def call(self, meta, kids):
         name, args = self.word(kids[0]), kids[1] or []
-        plain = tuple(arg for arg in args if not isinstance(arg, s.Option))
-        named = tuple(arg for arg in args if isinstance(arg, s.Option))
+        plain = tuple(arg for arg in args if not isinstance(arg, s.OptionSyntax))
+        named = tuple(arg for arg in args if isinstance(arg, s.OptionSyntax))
         if plain + named != tuple(args):
             late = next(arg for i, arg in enumerate(args) if i and arg in plain and args[i - 1] in named)
             self.report.add("RT120", late.span, what="a value without a name", before="one with a name")
-        return s.Call(name, plain, named, span=at(meta))
+        return s.CallSyntax(name, plain, named, span=at(meta))
 
     def args(self, meta, kids):
         return kids
 
     def option(self, meta, kids) -> Any:
         name, value = kids
-        return s.Option(self.word(name), value, span=at(meta))
+        return s.OptionSyntax(self.word(name), value, span=at(meta))
 
     def replace(self, meta, kids):
         return s.Replace(*kids, span=at(meta))
@@ -147,12 +147,12 @@ class Builder:
 
     def paren(self, meta, kids):
         if len(kids) > 1:
-            return s.Row(tuple(kids), span=at(meta))
-        changes = kids[0].changes if isinstance(kids[0], s.Group) else tuple(kids)
-        return s.Group(changes, span=at(meta))
+            return s.RowSyntax(tuple(kids), span=at(meta))
+        changes = kids[0].changes if isinstance(kids[0], s.GroupSyntax) else tuple(kids)
+        return s.GroupSyntax(changes, span=at(meta))
 
     def member(self, meta, kids):
-        return s.Group(tuple(kids), span=at(meta)) if len(kids) > 1 else kids[0]
+        return s.GroupSyntax(tuple(kids), span=at(meta)) if len(kids) > 1 else kids[0]
 
     def items(self, meta, kids):
         broken = "\n" in self.text[meta.start_pos : meta.end_pos]

@@ -12,15 +12,15 @@ WIDTH = 100
 INDENT = "  "
 
 
-def format_recipe(recipe: s.Recipe, text: str = "") -> str:
+def format_recipe(recipe: s.RecipeSyntax, text: str = "") -> str:
     """The recipe laid out; `text` is what it was read from, for its blank lines and its comments."""
-    return Layout(recipe, normal(text)).run()
+    return LineLayout(recipe, normal(text)).run()
 
 
-class Layout:
+class LineLayout:
     """The lines that are laid out, and the comments that wait for their place among them."""
 
-    def __init__(self, recipe: s.Recipe, text: str):
+    def __init__(self, recipe: s.RecipeSyntax, text: str):
         self.recipe, self.text = recipe, text
         self.comments = list(recipe.comments)
         self.lines: list[str] = []
@@ -80,20 +80,22 @@ class Layout:
             case s.Let(names=names, value=value):
                 left = names[0].name if len(names) == 1 else f"({joined(names)})"
                 self.value(f"let {left} = ", value, node)
-            case s.Defaults(options=(s.Option(name=s.Word("seed"), value=s.Number() | s.Ref() | s.List() as value),)):
+            case s.DefaultsSyntax(
+                options=(s.OptionSyntax(name=s.Word("seed"), value=s.Number() | s.Ref() | s.List() as value),)
+            ):
                 self.line(f"seed {spell(value)}", node)
-            case s.Defaults(options=options):
+            case s.DefaultsSyntax(options=options):
                 self.line(f"defaults {joined(options, ' ')}", node)
             case s.Def(name=name, params=params, body=body):
                 self.flow(f"def {name.name}({joined(params)}) = ", body)
             case s.Binding(name=name, flow=flow):
                 self.flow(f"{name.name} = ", flow)
-            case s.Flow():
+            case s.FlowSyntax():
                 self.flow("", node)
             case s.Broken():
                 spell(node)
 
-    def line(self, text: str, node: s.Node) -> None:
+    def line(self, text: str, node: s.SyntaxNode) -> None:
         """One line for a whole node."""
         self.comments_inside(node.span.end)
         self.lines.append(text)
@@ -124,7 +126,7 @@ class Layout:
         gap = len(rest) - len(rest.lstrip(" \t"))
         return end + gap + 1 if rest[gap : gap + 1] == "," else end
 
-    def flow(self, lead: str, body: s.Flow) -> None:
+    def flow(self, lead: str, body: s.FlowSyntax) -> None:
         """The writer's line breaks are kept; if a line is too long, every stage gets its own."""
         parts = [spell(part) for part in body.parts]
         rows = list(pairwise([0, *self.breaks(body), len(parts)]))
@@ -135,7 +137,7 @@ class Layout:
             self.lines.append(row_text(lead, parts, start, end))
             self.comment_behind(body.parts[end - 1].span.end)
 
-    def breaks(self, body: s.Flow) -> list[int]:
+    def breaks(self, body: s.FlowSyntax) -> list[int]:
         """Which stages begin a line: those that did, and those before which a comment stands."""
         commented = {
             i for i, (a, b) in enumerate(pairwise(body.parts), 1) if self.has_comment(a.span.end, b.span.start)

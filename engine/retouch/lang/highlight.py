@@ -31,7 +31,7 @@ FILE = "retouch.tmLanguage.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class HighlightRule:
     """What matches, the class of each of its groups, and the state that it opens; "" closes one."""
 
     pattern: str
@@ -40,39 +40,45 @@ class Rule:
 
 
 @cache
-def rules() -> dict[str, tuple[Rule, ...]]:
+def rules() -> dict[str, tuple[HighlightRule, ...]]:
     """The states: a recipe, what stands in brackets, and a line that begins with 'use'."""
     terminal = {each.name: each.pattern.to_regexp() for each in tables.strict().terminals}
     families, first = "|".join(FAMILIES), "|".join(word for word in KEYWORDS if word != "use")
     name = terminal["NAME"]
-    comment = Rule(f"({terminal['COMMENT']})", ("comment",))
-    string = Rule(f"({terminal['STRING']})", ("string",))
+    comment = HighlightRule(f"({terminal['COMMENT']})", ("comment",))
+    string = HighlightRule(f"({terminal['STRING']})", ("string",))
     words = (
-        Rule(f"({terminal['DOTTED']})", ("name",)),
-        Rule(r"(true|false)\b(?![ \t]*[=(])", ("constant",)),
-        Rule(rf"({name})(?=[ \t]*=)", ("option",)),
-        Rule(f"({name})", ("name",)),
+        HighlightRule(f"({terminal['DOTTED']})", ("name",)),
+        HighlightRule(r"(true|false)\b(?![ \t]*[=(])", ("constant",)),
+        HighlightRule(rf"({name})(?=[ \t]*=)", ("option",)),
+        HighlightRule(f"({name})", ("name",)),
     )
     values = (
         string,
-        Rule(f"({terminal['NUMBER']})", ("number",)),
-        Rule(f"({terminal['_ARROW']}|[|=*+-])", ("operator",)),
+        HighlightRule(f"({terminal['NUMBER']})", ("number",)),
+        HighlightRule(f"({terminal['_ARROW']}|[|=*+-])", ("operator",)),
         *words,
-        Rule("(,)", ("punctuation",)),
-        Rule(r"([\[(])", ("punctuation",), opens="brackets"),
+        HighlightRule("(,)", ("punctuation",)),
+        HighlightRule(r"([\[(])", ("punctuation",), opens="brackets"),
     )
     statements = (
-        Rule(rf"^([ \t]*)({first})\b", ("space", "keyword")),
-        Rule(r"^([ \t]*)(use)\b", ("space", "keyword"), opens="use"),
-        Rule(rf"^([ \t]*)({name})(?=[ \t]*=)", ("space", "name")),
-        Rule(rf"^([ \t]*)({families})\b", ("space", "family")),
-        Rule(rf"([|=])([ \t]*)({families})\b(?!=)", ("operator", "space", "family")),
+        HighlightRule(rf"^([ \t]*)({first})\b", ("space", "keyword")),
+        HighlightRule(r"^([ \t]*)(use)\b", ("space", "keyword"), opens="use"),
+        HighlightRule(rf"^([ \t]*)({name})(?=[ \t]*=)", ("space", "name")),
+        HighlightRule(rf"^([ \t]*)({families})\b", ("space", "family")),
+        HighlightRule(rf"([|=])([ \t]*)({families})\b(?!=)", ("operator", "space", "family")),
     )
-    closing = Rule(r"([\])])", ("punctuation",), opens="")
+    closing = HighlightRule(r"([\])])", ("punctuation",), opens="")
     return {
         "root": (comment, *statements, *values),
         "brackets": (comment, closing, *values),
-        "use": (comment, string, Rule(r"(as)\b", ("keyword",)), *words, Rule(r"(?=\n)|$", (), opens="")),
+        "use": (
+            comment,
+            string,
+            HighlightRule(r"(as)\b", ("keyword",)),
+            *words,
+            HighlightRule(r"(?=\n)|$", (), opens=""),
+        ),
     }
 
 
@@ -89,7 +95,7 @@ def textmate() -> dict[str, Any]:
     }
 
 
-def _textmate_rule(rule: Rule) -> dict[str, Any]:
+def _textmate_rule(rule: HighlightRule) -> dict[str, Any]:
     captures = {str(i): {"name": f"{SCOPES[kind]}.retouch"} for i, kind in enumerate(rule.classes, 1) if SCOPES[kind]}
     if rule.opens is None:
         return {"match": rule.pattern, "captures": captures}

@@ -19,14 +19,22 @@ from retouch.lang.parse import parse
 VERSION = 1
 COMMENT_OR_BLANK = r"( *#[^\r\n]*)?"
 HIDDEN = ("span", "comments")
+NOT_IN_JSON = (s.SyntaxNode, s.Word, s.Bad, s.Broken, s.RecipeSyntax)
+
+
+def json_word(kind: type) -> str:
+    """The word for a kind of node or value in the JSON form, which stays when a class is renamed."""
+    return kind.__name__.removesuffix("Syntax").lower()
+
+
 KINDS = {
-    kind.__name__.lower(): kind
+    json_word(kind): kind
     for kind in vars(s).values()
-    if isinstance(kind, type) and issubclass(kind, s.Node) and kind not in (s.Node, s.Word, s.Bad, s.Broken, s.Recipe)
+    if isinstance(kind, type) and issubclass(kind, s.SyntaxNode) and kind not in NOT_IN_JSON
 }
 
 
-def to_json(recipe: s.Recipe, text: str = "") -> dict[str, Any]:
+def to_json(recipe: s.RecipeSyntax, text: str = "") -> dict[str, Any]:
     """The recipe as JSON; `text` is what it was read from. A recipe with mistakes is a ValueError."""
     laid = format_recipe(recipe, text)
     tree = parse(laid)[0]
@@ -38,7 +46,7 @@ def from_json(data: Any) -> str:
     check_keys(data, {"retouch", "statements", "lines"}, "the recipe")
     if data.get("retouch") != VERSION:
         raise ValueError(f"'retouch' must be {VERSION}, and is {data.get('retouch')!r}")
-    recipe = s.Recipe(read(data.get("statements", []), tuple[s.Statement, ...], "statements"))
+    recipe = s.RecipeSyntax(read(data.get("statements", []), tuple[s.Statement, ...], "statements"))
     text = with_lines(format_recipe(recipe), data.get("lines", []))
     tree, found = parse(text)
     if tree != recipe:
@@ -52,18 +60,18 @@ def node_json(value: Any) -> Any:
         return [node_json(item) for item in value]
     if isinstance(value, s.Word):
         return value.name
-    if isinstance(value, s.Node):
+    if isinstance(value, s.SyntaxNode):
         fields = {
             name: node_json(getattr(value, name)) for name in type(value).__dataclass_fields__ if name not in HIDDEN
         }
         kept = {
             name: item for name, item in fields.items() if item not in (None, []) and (name, item) != ("broken", False)
         }
-        return {"is": type(value).__name__.lower(), **kept}
+        return {"is": json_word(type(value)), **kept}
     return value
 
 
-def lines_json(laid: str, tree: s.Recipe) -> list[dict[str, Any]]:
+def lines_json(laid: str, tree: s.RecipeSyntax) -> list[dict[str, Any]]:
     """The comments and blank lines of a laid out text."""
     rows = laid.split("\n")
     lines = [{"line": number, "text": ""} for number, row in enumerate(rows[:-1], 1) if not row]
@@ -106,14 +114,14 @@ def read(value: Any, hint: Any, where: str) -> Any:
         return s.Word(value)
     if type(value) in kinds:
         return value
-    raise ValueError(f"{where} must be {' or '.join(kind.__name__.lower() for kind in kinds)}, and is {value!r}")
+    raise ValueError(f"{where} must be {' or '.join(json_word(kind) for kind in kinds)}, and is {value!r}")
 
 
-def read_node(data: dict[str, Any], kinds: tuple[type, ...], where: str) -> s.Node:
+def read_node(data: dict[str, Any], kinds: tuple[type, ...], where: str) -> s.SyntaxNode:
     """A node of one of these kinds."""
     kind = KINDS.get(data.get("is", ""))
     if kind is None or kind not in kinds:
-        raise ValueError(f"{where}: 'is' must be {' or '.join(kind.__name__.lower() for kind in kinds)}")
+        raise ValueError(f"{where}: 'is' must be {' or '.join(json_word(kind) for kind in kinds)}")
     fields = {name: field for name, field in kind.__dataclass_fields__.items() if name not in HIDDEN}
     check_keys(data, {"is", *fields}, where)
     hints = hints_of(kind)
@@ -124,7 +132,7 @@ def read_node(data: dict[str, Any], kinds: tuple[type, ...], where: str) -> s.No
 
 
 @cache
-def hints_of(kind: type[s.Node]) -> dict[str, Any]:
+def hints_of(kind: type[s.SyntaxNode]) -> dict[str, Any]:
     """What the fields of a kind of node may hold."""
     return get_type_hints(kind, dict(vars(s)))
 

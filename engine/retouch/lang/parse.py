@@ -6,7 +6,7 @@ from lark.exceptions import UnexpectedInput
 
 from retouch.lang import syntax as s
 from retouch.lang import tables
-from retouch.lang.build import Builder
+from retouch.lang.build import TreeBuilder
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.mistakes.layout_rules import check_margin, check_version
 from retouch.lang.mistakes.missing_parts import check_lost
@@ -14,14 +14,14 @@ from retouch.lang.mistakes.recover import LIMIT_ERRORS, recover
 from retouch.lang.source import comments, read
 
 
-def parse(source: str | bytes) -> tuple[s.Recipe, list[Diagnostic]]:
+def parse(source: str | bytes) -> tuple[s.RecipeSyntax, list[Diagnostic]]:
     """A tree, and what is wrong with the text. The tree is whole exactly when nothing is."""
     report = Report()
     text = read(source, report)
     if text is None:
-        return s.Recipe(()), report.sorted()
+        return s.RecipeSyntax(()), report.sorted()
     try:
-        statements = Builder(text, report).build(tables.strict().parse(text))
+        statements = TreeBuilder(text, report).build(tables.strict().parse(text))
     except UnexpectedInput as refused:
         statements = recover(text, report)
         if not report.items:
@@ -30,4 +30,4 @@ def parse(source: str | bytes) -> tuple[s.Recipe, list[Diagnostic]]:
     statements = check_lost(text, statements, report)
     check_margin(text, statements, report)
     check_version(statements, report)
-    return s.Recipe(statements, tuple(comments(text)), span=s.Span(0, len(text))), report.sorted()[:LIMIT_ERRORS]
+    return s.RecipeSyntax(statements, tuple(comments(text)), span=s.Span(0, len(text))), report.sorted()[:LIMIT_ERRORS]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pygments.lexer import RegexLexer, bygroups
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
-from retouch.lang.highlight import Rule, rules
+from retouch.lang.highlight import HighlightRule, rules
 
 TOKENS = {
     "comment": Comment.Single,
@@ -25,7 +25,7 @@ TOKENS = {
 }
 
 
-def _entry(rule: Rule) -> tuple[Any, ...]:
+def _entry(rule: HighlightRule) -> tuple[Any, ...]:
     found = bygroups(*(TOKENS[kind] for kind in rule.classes)) if rule.classes else Whitespace
     state = {None: (), "": ("#pop",)}.get(rule.opens, (rule.opens,))
     return (rule.pattern, found, *state)

@@ -11,7 +11,7 @@ from retouch.lang.source import INVISIBLE
 
 
 @singledispatch
-def spell(node: s.Node) -> str:
+def spell(node: s.SyntaxNode) -> str:
     """The node as text. A node that stands for a mistake has none."""
     raise ValueError(f"a recipe with mistakes has no layout: {type(node).__name__} at {node.span}")
 
@@ -43,12 +43,12 @@ def _(node: s.List) -> str:
 
 
 @spell.register
-def _(node: s.Row) -> str:
+def _(node: s.RowSyntax) -> str:
     return f"({joined(node.items)})"
 
 
 @spell.register
-def _(node: s.Group) -> str:
+def _(node: s.GroupSyntax) -> str:
     return f"({joined(node.changes, ' ')})"
 
 
@@ -73,7 +73,7 @@ def _(node: s.Remove) -> str:
 
 
 @spell.register
-def _(node: s.Option) -> str:
+def _(node: s.OptionSyntax) -> str:
     return f"{node.name.name}={spell(node.value)}"
 
 
@@ -83,7 +83,7 @@ def _(node: s.Param) -> str:
 
 
 @spell.register
-def _(node: s.Call) -> str:
+def _(node: s.CallSyntax) -> str:
     return f"{node.name.name}({joined(node.args + node.named)})"
 
 
@@ -94,11 +94,11 @@ def _(node: s.Stage) -> str:
     return " ".join(part for part in (node.family.name, methods, rest) if part)
 
 
-def joined(nodes: Iterable[s.Node], between: str = ", ") -> str:
+def joined(nodes: Iterable[s.SyntaxNode], between: str = ", ") -> str:
     """Several nodes side by side."""
     return between.join(map(spell, nodes))
 
 
-def weight(value: s.Node | None) -> str:
+def weight(value: s.SyntaxNode | None) -> str:
     """A weight, if there is one."""
     return f"*{spell(value)}" if value else ""

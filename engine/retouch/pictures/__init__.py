@@ -1,13 +1,13 @@
 """Picture files: looked at from the header, read as 8-bit sRGB, written whole or not at all."""
 
 from retouch.pictures.opening import MAX_PIXELS, PictureInfo, Unreadable, inspect
-from retouch.pictures.reading import Picture, read
+from retouch.pictures.reading import DecodedPicture, read
 from retouch.pictures.stamp import made_by_retouch, metadata
 from retouch.pictures.writing import Unwritable, write, write_mask
 
 __all__ = [
     "MAX_PIXELS",
-    "Picture",
+    "DecodedPicture",
     "PictureInfo",
     "Unreadable",
     "Unwritable",

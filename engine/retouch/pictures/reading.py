@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class DecodedPicture:
     """A picture in memory, and what was lost or changed on the way."""
 
     rgb: NDArray[np.uint8]  # [H, W, 3], sRGB
@@ -24,7 +24,7 @@ class Picture:
     notices: tuple[str, ...]
 
 
-def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> DecodedPicture:
     """Decode a picture; `size` scales the longer side down to so many pixels, never up."""
     import numpy as np
 
@@ -34,7 +34,7 @@ def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: i
         converted, changes = to_srgb(image)
         pixels = np.asarray(_scaled(_upright(converted, turned), size))
     alpha = pixels[..., 3].copy() if pixels.shape[2] == 4 else None
-    return Picture(np.ascontiguousarray(pixels[..., :3]), alpha, (*notices, *changes))
+    return DecodedPicture(np.ascontiguousarray(pixels[..., :3]), alpha, (*notices, *changes))
 
 
 def _has_more(image: Image) -> bool:

@@ -17,7 +17,7 @@ from retouch.models.layout import CONFIGS, read_json
 from retouch.models.unet.acceleration import EAGER, Acceleration
 from retouch.models.unet.levels import NoiseLevels, noise_levels
 from retouch.models.unet.network import UNetCore
-from retouch.models.unet.text import TextEncoder as Encoder
+from retouch.models.unet.text import ClipTextEncoder as Encoder
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from retouch.check.reading import option_values
 from retouch.check.reading.edits import Change, read_edit
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
-from retouch.check.reading.names import Closure, Scope, near, one_of
+from retouch.check.reading.names import Closure, NameScope, near, one_of
 from retouch.check.reading.resolve_stage import card_of
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.ports import options
@@ -41,7 +41,7 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class StageCall:
     """One stage with what is written on it, and nothing else."""
 
     card: StageCard
@@ -65,7 +65,7 @@ class CallReader:
         self._files = files
         self._report = report
 
-    def read(self, stage: s.Stage, scope: Scope) -> Call | None:
+    def read(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
         before = self._report.wrong
         card = card_of(stage, self._registry, scope, self._report)
         if card is None:
@@ -73,7 +73,7 @@ class CallReader:
             return None
         return self.read_as(card, stage, scope, before)
 
-    def read_as(self, card: StageCard, stage: s.Stage, scope: Scope, before: int | None = None) -> Call | None:
+    def read_as(self, card: StageCard, stage: s.Stage, scope: NameScope, before: int | None = None) -> StageCall | None:
         """What is written on a stage, against a card that is known."""
         before = self._report.wrong if before is None else before
         given: dict[str, Given] = {}
@@ -88,15 +88,15 @@ class CallReader:
         wrong = self._report.wrong > before
         if card.stability == "experimental":
             self._report.add("RT907", stage.span, stage=card.name)
-        return None if wrong else Call(card, stage.span, given, edit, own_edit, flows)
+        return None if wrong else StageCall(card, stage.span, given, edit, own_edit, flows)
 
-    def _look_up(self, stage: s.Stage, scope: Scope) -> None:
+    def _look_up(self, stage: s.Stage, scope: NameScope) -> None:
         """Names in a stage that is not known are still used."""
         for node in s.walk((stage.operand, stage.options)):
             if isinstance(node, s.Ref) and (name := scope.get(node.name)):
                 name.used = True
 
-    def _once(self, stage: s.Stage) -> Iterator[s.Option]:
+    def _once(self, stage: s.Stage) -> Iterator[s.OptionSyntax]:
         seen: dict[str, s.Span] = {}
         for option in stage.options:
             name = option.name.name
@@ -106,7 +106,9 @@ class CallReader:
                 seen[name] = option.span
                 yield option
 
-    def _operand(self, stage: s.Stage, card: StageCard, scope: Scope, given: dict[str, Given]) -> tuple[Change, ...]:
+    def _operand(
+        self, stage: s.Stage, card: StageCard, scope: NameScope, given: dict[str, Given]
+    ) -> tuple[Change, ...]:
         if not stage.operand:
             return ()
         first = stage.operand[0]
@@ -123,7 +125,7 @@ class CallReader:
             self._value(options(card)["path" if card.operand == "path" else "name"], written, card, scope, given)
         return ()
 
-    def _option(self, option: s.Option, card: StageCard, scope: Scope, given: dict[str, Given]) -> None:
+    def _option(self, option: s.OptionSyntax, card: StageCard, scope: NameScope, given: dict[str, Given]) -> None:
         name = option.name.name
         known = options(card)
         if name not in known:
@@ -139,7 +141,7 @@ class CallReader:
         option: Option,
         written: Written,
         card: StageCard,
-        scope: Scope,
+        scope: NameScope,
         given: dict[str, Given],
         span: s.Span | None = None,
     ) -> None:
@@ -160,13 +162,13 @@ class CallReader:
             )
         given[option.name] = Given(value, span or written.span, written.origin, written.source)
 
-    def _written(self, value: s.Value, choices: tuple[Any, ...], scope: Scope) -> Written | None:
+    def _written(self, value: s.Value, choices: tuple[Any, ...], scope: NameScope) -> Written | None:
         if isinstance(value, s.Ref) and value.name in choices and value.name not in scope:
             scope.find(value, f'write it in quotes: "{value.name}"')
             return None
         return scope.written(value)
 
-    def _unknown(self, option: s.Option, card: StageCard, scope: Scope) -> None:
+    def _unknown(self, option: s.OptionSyntax, card: StageCard, scope: NameScope) -> None:
         name = option.name.name
         known = [*options(card), *(port.name for port in card.ports)]
         others = [m for m in self._registry.methods(card.family) if self._has(card.family, m, name)]
@@ -181,7 +183,7 @@ class CallReader:
         card = self._registry.find(family, method)
         return card is not None and card.option(option) is not None
 
-    def _flows(self, stage: s.Stage, card: StageCard, scope: Scope) -> Iterator[tuple[str, tuple[Other, ...]]]:
+    def _flows(self, stage: s.Stage, card: StageCard, scope: NameScope) -> Iterator[tuple[str, tuple[Other, ...]]]:
         """Ports that are given by name: `mask=area`; a list is an axis, or for a port that takes many all of them."""
         for option in stage.options:
             name = option.name.name
@@ -193,7 +195,7 @@ class CallReader:
                 items = option.value.items if port.many else (one_of(option.value, name, scope.choices),)
             yield name, tuple(other for item in items if (other := self._other(item, name, scope)))
 
-    def _other(self, item: s.Value, port: str, scope: Scope) -> Other | None:
+    def _other(self, item: s.Value, port: str, scope: NameScope) -> Other | None:
         if not isinstance(item, s.Ref):
             self._not_a_flow(item, port, option_values.described(item))
             return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from retouch.check.reading.names import Scope, near, one_of
+from retouch.check.reading.names import NameScope, near, one_of
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -36,19 +36,19 @@ class Prompts:
     weights: tuple[tuple[str, float], ...] = ()
 
 
-def read_edit(operand: Iterable[s.Value], scope: Scope, report: Report) -> tuple[Change, ...] | None:
+def read_edit(operand: Iterable[s.Value], scope: NameScope, report: Report) -> tuple[Change, ...] | None:
     """The changes that are written, with names filled in; None, and diagnostics, if one cannot be read."""
     before = report.wrong
     changes = tuple(change for value in operand for change in _changes(value, scope, report))
     return None if report.wrong > before else changes
 
 
-def _changes(value: s.Value, scope: Scope, report: Report) -> Iterator[Change]:
+def _changes(value: s.Value, scope: NameScope, report: Report) -> Iterator[Change]:
     match value:
         case s.Ref():
             if written := scope.written(value):
                 yield from _changes(written.value, scope, report)
-        case s.Group(changes=changes):
+        case s.GroupSyntax(changes=changes):
             for change in changes:
                 yield from _changes(change, scope, report)
         case s.Text(value=text):
@@ -69,7 +69,7 @@ def _changes(value: s.Value, scope: Scope, report: Report) -> Iterator[Change]:
             _wrong("an edit", "an edit or a prompt", value, report)
 
 
-def _text(value: s.Value, scope: Scope, report: Report) -> str:
+def _text(value: s.Value, scope: NameScope, report: Report) -> str:
     written = scope.written(value)
     match scope.one(written, "edit").value if written else None:
         case s.Text(value=text):
@@ -81,7 +81,7 @@ def _text(value: s.Value, scope: Scope, report: Report) -> str:
     return ""
 
 
-def _factor(value: s.Value | None, scope: Scope, report: Report) -> float | None:
+def _factor(value: s.Value | None, scope: NameScope, report: Report) -> float | None:
     written = scope.written(value) if value else None
     match scope.one(written, "weight").value if written else None:
         case s.Number() as number:
@@ -93,7 +93,7 @@ def _factor(value: s.Value | None, scope: Scope, report: Report) -> float | None
     return None
 
 
-def _wrong(name: str, wanted: str, value: s.Node, report: Report, span: s.Span | None = None) -> None:
+def _wrong(name: str, wanted: str, value: s.SyntaxNode, report: Report, span: s.Span | None = None) -> None:
     from retouch.check.reading.option_values import described
 
     report.add("RT207", span or value.span, name=name, wanted=wanted, got=described(value), mend='write "cat"->"dog"')

@@ -56,7 +56,7 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
 
 
 @dataclass(frozen=True)
-class World:
+class Environment:
     """Everything outside of the recipe that its meaning depends on."""
 
     registry: Registry
@@ -94,7 +94,7 @@ def from_command_line(name: str, text: str) -> Written:
     recipe, _ = parse(f"let value = {text}")
     span = s.Span(len(name) + 1, len(name) + 1 + len(text))
     match recipe.statements:
-        case (s.Let(value=value),) if not isinstance(value, s.Ref | s.Call | s.Row | s.Group):
+        case (s.Let(value=value),) if not isinstance(value, s.Ref | s.CallSyntax | s.RowSyntax | s.GroupSyntax):
             pass
         case _:
             value = s.Text(text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retouch.check.reading.environment import World, Written
+from retouch.check.reading.environment import Environment, Written
 from retouch.check.reading.names import near
 from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
@@ -27,7 +27,7 @@ _PATTERN = re.compile(r"[*?]")
 class Files:
     """What paths stand for, and whether the recipe may use them."""
 
-    def __init__(self, world: World, report: Report) -> None:
+    def __init__(self, world: Environment, report: Report) -> None:
         self._world = world
         self._report = report
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from retouch.check.reading.calls import Call, CallReader
+from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.files import Files
-from retouch.check.reading.names import Closure, Definition, Name, Scope
+from retouch.check.reading.names import Closure, Definition, Name, NameScope
 from retouch.check.reading.statements import missing
 from retouch.check.reading.variants import label
 from retouch.graph.limits import MOST_STAGES
@@ -32,14 +32,14 @@ MODEL = StageCard(
 class First:
     """Alternatives: what flows on is made by the first of them that holds what it requires."""
 
-    alternatives: tuple[tuple[Call, ...], ...]
+    alternatives: tuple[tuple[StageCall, ...], ...]
     span: s.Span
 
 
-Flow = tuple[Call | First, ...]
+Flow = tuple[StageCall | First, ...]
 
 
-def calls_of(flow: Flow) -> Iterator[Call]:
+def calls_of(flow: Flow) -> Iterator[StageCall]:
     """Every call of a flow, those of all alternatives among them."""
     for part in flow:
         if isinstance(part, First):
@@ -80,12 +80,12 @@ class FlowReader:
             return None
         return tuple(part for part in found if part)
 
-    def _flow(self, closure: Closure, first: bool) -> Iterator[Call | First | None]:
+    def _flow(self, closure: Closure, first: bool) -> Iterator[StageCall | First | None]:
         self.read_flows.add(closure.flow.span)
         for i, part in enumerate(closure.flow.parts):
             yield from self._part(part, closure.scope, first and i == 0)
 
-    def _part(self, part: s.Node, scope: Scope, first: bool) -> Iterator[Call | First | None]:
+    def _part(self, part: s.SyntaxNode, scope: NameScope, first: bool) -> Iterator[StageCall | First | None]:
         match part:
             case s.Stage() if _bare(part) and part.family.name in scope:
                 yield from self._named(part.family, scope, first)
@@ -100,16 +100,16 @@ class FlowReader:
                     yield None
                 else:
                     yield self._stage(part, scope)
-            case s.Call(name=s.Word(name="first")):
+            case s.CallSyntax(name=s.Word(name="first")):
                 yield self._first(part, scope)
-            case s.Call():
+            case s.CallSyntax():
                 yield from self._call(part, scope, first)
             case s.List():
                 yield from self._list(part, scope)
             case _:
                 yield None
 
-    def _stage(self, stage: s.Stage, scope: Scope) -> Call | None:
+    def _stage(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
         self._left -= 1
         if self._left < 0:
             raise TooLong
@@ -118,12 +118,12 @@ class FlowReader:
             self.cards[call.card.name] = call.card
         return call
 
-    def _model(self, stage: s.Stage, scope: Scope) -> Call | None:
+    def _model(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
         return CallReader(self.registry, self.files, self.report).read_as(MODEL, stage, scope)
 
     # ------------------------------------------------------------ names
 
-    def _named(self, word: s.Word | s.Ref, scope: Scope, first: bool) -> Iterator[Call | First | None]:
+    def _named(self, word: s.Word | s.Ref, scope: NameScope, first: bool) -> Iterator[StageCall | First | None]:
         """A name at the start of a flow stands for its text."""
         name = scope.find(word)
         if not first:
@@ -138,7 +138,7 @@ class FlowReader:
         else:
             yield from self._flow(name.flow, first=True)
 
-    def _list(self, items: s.List, scope: Scope) -> Iterator[Call | First | None]:
+    def _list(self, items: s.List, scope: NameScope) -> Iterator[StageCall | First | None]:
         """A list of flows: each variant is one of them."""
         if not items.items:
             yield None
@@ -147,7 +147,7 @@ class FlowReader:
         match item:
             case s.Ref():
                 yield from self._named(item, scope, first=True)
-            case s.Call():
+            case s.CallSyntax():
                 yield from self._part(item, scope, first=True)
             case _:
                 mend = "name the flows above, and list their names"
@@ -157,16 +157,16 @@ class FlowReader:
 
     # ------------------------------------------------------------ defs
 
-    def _call(self, call: s.Call, scope: Scope, first: bool) -> Iterator[Call | First | None]:
+    def _call(self, call: s.CallSyntax, scope: NameScope, first: bool) -> Iterator[StageCall | First | None]:
         made = self._definition(call, scope)
         own = self._bound(call, made, scope) if made else None
         if made is None or own is None:
             yield None
             return
-        inside = Scope(made.names, made.line.span.start, scope.choices, own)
+        inside = NameScope(made.names, made.line.span.start, scope.choices, own)
         yield from self._flow(Closure(made.line.body, inside), first)
 
-    def _definition(self, call: s.Call, scope: Scope) -> Definition | None:
+    def _definition(self, call: s.CallSyntax, scope: NameScope) -> Definition | None:
         name = call.name.name
         found = scope.get(name)
         if found:
@@ -182,7 +182,7 @@ class FlowReader:
             self.report.add("RT215", call.name.span, name=name, mend=missing(name, scope.names))
         return None
 
-    def _bound(self, call: s.Call, made: Definition, scope: Scope) -> dict[str, Name] | None:
+    def _bound(self, call: s.CallSyntax, made: Definition, scope: NameScope) -> dict[str, Name] | None:
         """The parameters of a def, each with what this call gives it."""
         params = [param.name.name for param in made.line.params]
         given: dict[str, s.Value] = dict(zip(params, call.args, strict=False))
@@ -207,26 +207,26 @@ class FlowReader:
         rest = {name: Name(spans[name], value=made.defaults[name], used=True) for name in params if name not in own}
         return None if None in own.values() else {name: made for name, made in {**own, **rest}.items() if made}
 
-    def _argument(self, value: s.Value, span: s.Span, scope: Scope) -> Name | None:
+    def _argument(self, value: s.Value, span: s.Span, scope: NameScope) -> Name | None:
         """What a parameter stands for: a value, or a flow."""
         if isinstance(value, s.Ref):
             found = scope.find(value)
             return found and Name(span, found.value, found.flow, found.made, used=True)
-        if isinstance(value, s.Call):
+        if isinstance(value, s.CallSyntax):
             got, mend = "a call", "call it inside of the def, or name the flow that it makes"
             self.report.add("RT207", value.span, name="a parameter", wanted="a value", got=got, mend=mend)
             return None
         written = scope.written(value)
         return written and Name(span, written, used=True)
 
-    def unbound(self, made: Definition, scope: Scope) -> Closure:
+    def unbound(self, made: Definition, scope: NameScope) -> Closure:
         """The body of a def that nobody calls: its parameters may stand for anything."""
         own = {param.name.name: Name(param.name.span, used=True) for param in made.line.params}
-        return Closure(made.line.body, Scope(made.names, made.line.span.start, scope.choices, own))
+        return Closure(made.line.body, NameScope(made.names, made.line.span.start, scope.choices, own))
 
     # ------------------------------------------------------------ alternatives
 
-    def _first(self, call: s.Call, scope: Scope) -> First | None:
+    def _first(self, call: s.CallSyntax, scope: NameScope) -> First | None:
         for option in call.named:
             what = f"has no parameter '{option.name.name}'"
             self.report.add("RT214", option.span, name="first", what=what, mend="first(a(), b())")
@@ -237,13 +237,13 @@ class FlowReader:
         ways = [self._way(arg, scope) for arg in call.args]
         return None if None in ways else First(tuple(way for way in ways if way), call.span)
 
-    def _way(self, arg: s.Value, scope: Scope) -> tuple[Call, ...] | None:
-        if not isinstance(arg, s.Call):
+    def _way(self, arg: s.Value, scope: NameScope) -> tuple[StageCall, ...] | None:
+        if not isinstance(arg, s.CallSyntax):
             what, mend = "takes calls of defs", "first(a(), b()), with def a() = … above"
             self.report.add("RT214", arg.span, name="first", what=what, mend=mend)
             return None
         found = list(self._part(arg, scope, first=False))
-        calls = [part for part in found if isinstance(part, Call)]
+        calls = [part for part in found if isinstance(part, StageCall)]
         ends = next(
             (call for call in calls if call.card.family in ("sample", "model") or call.card.output is None), None
         )

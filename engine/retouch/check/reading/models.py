@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from retouch.check.reading import option_values
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.models.errors import BrokenModel, UnknownModel
@@ -22,7 +22,7 @@ Names = Mapping[str, "Given"]
 class Models:
     """The models that a recipe works with, each looked up once and without its weights."""
 
-    def __init__(self, world: World, report: Report) -> None:
+    def __init__(self, world: Environment, report: Report) -> None:
         self._world = world
         self._report = report
         self._found: dict[tuple[str, str | None], ModelInfo | None] = {}
@@ -51,7 +51,7 @@ class Models:
 
 
 def _look_up(
-    name: str, revision: str | None, world: World, report: Report, span: s.Span, source: str | None
+    name: str, revision: str | None, world: Environment, report: Report, span: s.Span, source: str | None
 ) -> ModelInfo | None:
     try:
         return world.find_model(name, revision)

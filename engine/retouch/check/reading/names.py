@@ -21,8 +21,8 @@ from retouch.lang.words import FAMILIES
 class Closure:
     """A flow as it is written, and the names that it sees."""
 
-    flow: s.Flow
-    scope: Scope
+    flow: s.FlowSyntax
+    scope: NameScope
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Definition:
 class Names:
     """All names of one file, each made once."""
 
-    def __init__(self, recipe: s.Recipe, page: Page, settings: Mapping[str, str], report: Report) -> None:
+    def __init__(self, recipe: s.RecipeSyntax, page: Page, settings: Mapping[str, str], report: Report) -> None:
         self.all: dict[str, Name] = {}
         self.report = report
         self._settings = settings
@@ -87,7 +87,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class NameScope:
     """What one statement sees: the names above it; in a def its parameters, and the values and defs above it."""
 
     names: Names
@@ -162,9 +162,9 @@ class Scope:
             case tuple():
                 items = tuple(self._closed(item) for item in node)
                 return None if None in items else items
-            case s.List() | s.Row() | s.Group() | s.Replace() | s.Weigh() | s.Add() | s.Remove():
+            case s.List() | s.RowSyntax() | s.GroupSyntax() | s.Replace() | s.Weigh() | s.Add() | s.Remove():
                 named = {each.name: getattr(node, each.name) for each in fields(node)}
-                inner = {name: part for name, part in named.items() if isinstance(part, tuple | s.Node)}
+                inner = {name: part for name, part in named.items() if isinstance(part, tuple | s.SyntaxNode)}
                 closed = {name: self._closed(part) for name, part in inner.items()}
                 return None if None in closed.values() else replace(node, **closed)
             case _:

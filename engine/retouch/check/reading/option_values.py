@@ -101,16 +101,18 @@ def _meant(kind: Kind, value: s.Value) -> str:
     return f"[{example}]" if kind.many else example
 
 
-def described(value: s.Node) -> str:
-    """A value in words."""
-    match value:
-        case s.Text():
-            return "a text"
-        case s.Number(raw=raw):
-            return "a percentage" if raw.endswith("%") else f"the number {raw}"
-        case s.Bool():
-            return "true or false"
-        case s.List():
-            return "a list"
-        case _:
-            return {"Ref": "a name", "Row": "a row", "Call": "a call"}.get(type(value).__name__, "an edit")
+_IN_WORDS = {
+    s.Text: "a text",
+    s.Bool: "true or false",
+    s.List: "a list",
+    s.Ref: "a name",
+    s.RowSyntax: "a row",
+    s.CallSyntax: "a call",
+}
+
+
+def described(value: s.SyntaxNode) -> str:
+    """Say what kind of value this is, for a message."""
+    if isinstance(value, s.Number):
+        return "a percentage" if value.raw.endswith("%") else f"the number {value.raw}"
+    return _IN_WORDS.get(type(value), "an edit")

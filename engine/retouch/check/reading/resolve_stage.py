@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from retouch.check.reading.names import Scope, near
+from retouch.check.reading.names import NameScope, near
 from retouch.check.reading.variants import label
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -13,7 +13,7 @@ from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import StageCard
 
 
-def card_of(stage: s.Stage, registry: Registry, scope: Scope, report: Report) -> StageCard | None:
+def card_of(stage: s.Stage, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
     """The stage's card; None, and a diagnostic, if there is not exactly one."""
     family = stage.family.name
     if not registry.methods(family):
@@ -30,7 +30,7 @@ def card_of(stage: s.Stage, registry: Registry, scope: Scope, report: Report) ->
     return card
 
 
-def _no_family(stage: s.Stage, registry: Registry, scope: Scope, report: Report) -> None:
+def _no_family(stage: s.Stage, registry: Registry, scope: NameScope, report: Report) -> None:
     family, span = stage.family.name, stage.family.span
     name = scope.get(family)
     if name:
@@ -45,7 +45,7 @@ def _no_family(stage: s.Stage, registry: Registry, scope: Scope, report: Report)
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 
-def _method(word: s.Word, family: str, registry: Registry, scope: Scope, report: Report) -> StageCard | None:
+def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
     found = registry.candidates(family, word.name)
     if len(found) == 1:
         return found[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
-from retouch.check.reading.names import Closure, Definition, Name, Names, Scope, near
+from retouch.check.reading.names import Closure, Definition, Name, Names, NameScope, near
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -16,12 +16,12 @@ from retouch.lang.snippet import Page, normal
 
 
 @dataclass(slots=True)
-class Reading:
+class StatementsRead:
     """A recipe by meaning: its results, and what holds for all of them."""
 
     results: list[Closure] = field(default_factory=list[Closure])
     defaults: dict[str, Written] = field(default_factory=dict[str, Written])
-    model: tuple[s.Stage, Scope] | None = None
+    model: tuple[s.Stage, NameScope] | None = None
     broken: bool = False  # something could not be read, so what looks unused may be used there
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])  # in the texts of libraries
 
@@ -35,15 +35,15 @@ class Reader:
         self._choices = choices
         self._report = report
         self._libraries: dict[str, str] = {}  # def -> the library that brought it
-        self.reading = Reading()
+        self.reading = StatementsRead()
 
-    def read(self, recipe: s.Recipe) -> Reading:
+    def read(self, recipe: s.RecipeSyntax) -> StatementsRead:
         """All statements of a recipe."""
         for statement in recipe.statements:
             self._statement(statement)
         return self.reading
 
-    def read_names(self, recipe: s.Recipe, chain: tuple[Path, ...]) -> Reading:
+    def read_names(self, recipe: s.RecipeSyntax, chain: tuple[Path, ...]) -> StatementsRead:
         """The names alone of a file that another uses."""
         for statement in recipe.statements:
             if isinstance(statement, s.Use | s.Let | s.Def):
@@ -51,7 +51,7 @@ class Reader:
         return self.reading
 
     def _statement(self, statement: s.Statement, chain: tuple[Path, ...] = ()) -> None:
-        scope = Scope(self._names, statement.span.start, self._choices)
+        scope = NameScope(self._names, statement.span.start, self._choices)
         match statement:
             case s.Use():
                 self._use(statement, chain)
@@ -59,13 +59,13 @@ class Reader:
                 self._let(statement, scope)
             case s.Def():
                 self._def(statement, scope)
-            case s.Defaults():
+            case s.DefaultsSyntax():
                 self._defaults(statement, scope)
             case s.Binding(name=name, flow=flow):
                 self._names.make(name, Name(name.span, flow=Closure(flow, scope)))
-            case s.Flow(parts=(s.Stage(family=s.Word(name="model")) as stage,)):
+            case s.FlowSyntax(parts=(s.Stage(family=s.Word(name="model")) as stage,)):
                 self._model(stage, scope)
-            case s.Flow():
+            case s.FlowSyntax():
                 self.reading.results.append(Closure(statement, scope))
             case s.Broken():
                 self.reading.broken = True
@@ -76,7 +76,7 @@ class Reader:
 
     # ------------------------------------------------------------ values
 
-    def _let(self, let: s.Let, scope: Scope) -> None:
+    def _let(self, let: s.Let, scope: NameScope) -> None:
         if len(let.names) > 1:
             self._rows(let, scope)
             return
@@ -86,13 +86,13 @@ class Reader:
             written = replace(written, value=replace(written.value, name=name.name))
         self._names.make(name, Name(name.span, value=written))
 
-    def _rows(self, let: s.Let, scope: Scope) -> None:
+    def _rows(self, let: s.Let, scope: NameScope) -> None:
         """Rows go together: each name keeps its column, and all columns are the same list."""
         rows = let.value.items if isinstance(let.value, s.List) else ()
         wide = len(let.names)
-        wrong = [row for row in rows if not (isinstance(row, s.Row) and len(row.items) == wide)]
+        wrong = [row for row in rows if not (isinstance(row, s.RowSyntax) and len(row.items) == wide)]
         for row in wrong:
-            count = len(row.items) if isinstance(row, s.Row) else 1
+            count = len(row.items) if isinstance(row, s.RowSyntax) else 1
             what = f"this row has {_counted(count, 'value')}, and {_counted(wide, 'name')} wait for one each"
             self._report.add("RT410", row.span, what=what, mend=f"write {wide} values in ( )")
         if not rows:
@@ -105,11 +105,11 @@ class Reader:
                 what, mend = f"'{name.name}' is one of several names of a row", "change the rows in the recipe"
                 self._report.add("RT410", name.span, what=what, mend=mend)
             elif written and isinstance(written.value, s.List):
-                items = tuple(row.items[i] for row in written.value.items if isinstance(row, s.Row))
+                items = tuple(row.items[i] for row in written.value.items if isinstance(row, s.RowSyntax))
                 column = replace(written, value=s.List(items, span=let.value.span, name=name.name))
             self._names.make(name, Name(name.span, value=column))
 
-    def _def(self, line: s.Def, scope: Scope) -> None:
+    def _def(self, line: s.Def, scope: NameScope) -> None:
         if line.name.name == "first":
             self._report.add("RT210", line.name.span, name="first")
         defaults = {p.name.name: scope.written(p.default) for p in line.params if p.default is not None}
@@ -121,7 +121,7 @@ class Reader:
         made = Definition(line, self._names, defaults)
         self._names.make(line.name, Name(line.name.span, made=made))
 
-    def _defaults(self, statement: s.Defaults, scope: Scope) -> None:
+    def _defaults(self, statement: s.DefaultsSyntax, scope: NameScope) -> None:
         for option in statement.options:
             name = option.name.name
             if (first := self.reading.defaults.get(name)) is not None:
@@ -131,7 +131,7 @@ class Reader:
                 origin = written.origin if written.source else "defaults"
                 self.reading.defaults[name] = replace(written, origin=origin, name=option.name.span)
 
-    def _model(self, stage: s.Stage, scope: Scope) -> None:
+    def _model(self, stage: s.Stage, scope: NameScope) -> None:
         if self.reading.model is not None:
             first = self.reading.model[0]
             self._report.add("RT206", stage.span, name="model", notes=(("first given here", first.span),))

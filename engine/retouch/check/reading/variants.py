@@ -91,17 +91,17 @@ def in_path(label: str) -> str:
     return re.sub(r"-{2,}", "-", re.sub(r"[^\w.+%-]+", "-", label)).strip("-")
 
 
-def label(value: s.Node) -> str:
+def label(value: s.SyntaxNode) -> str:
     """A value as a recipe says it, without its quotes."""
     match value:
         case s.Text(value=text) | s.Number(raw=text) | s.Word(name=text) | s.Ref(name=text):
             return text
         case s.Bool(value=flag):
             return str(flag).lower()
-        case s.Call(name=s.Word(name=name), args=args, named=named):
+        case s.CallSyntax(name=s.Word(name=name), args=args, named=named):
             inner = [label(arg) for arg in args] + [f"{option.name.name}={label(option.value)}" for option in named]
             return f"{name}({', '.join(inner)})"
-        case s.Group(changes=inner) | s.List(items=inner) | s.Row(items=inner):
+        case s.GroupSyntax(changes=inner) | s.List(items=inner) | s.RowSyntax(items=inner):
             return " ".join(label(each) for each in inner)
         case s.Replace() | s.Add() | s.Remove() | s.Weigh():
             return _change(value)

@@ -11,7 +11,7 @@ from retouch.graph.nodes import FromNode, Node
 
 
 @dataclass(slots=True)
-class Builder:
+class NodeBuilder:
     """Collects nodes; makers come before takers, since a node is added when all it takes is there."""
 
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.calls import Call, Other
-from retouch.check.reading.environment import World, caption_beside
+from retouch.check.reading.calls import Other, StageCall
+from retouch.check.reading.environment import Environment, caption_beside
 from retouch.check.reading.files import Files
 from retouch.check.reading.flows import Flow, FlowReader
 from retouch.check.reading.models import Models
 from retouch.check.reading.variants import PICTURES, Choices
-from retouch.check.wiring.builder import Builder
+from retouch.check.wiring.builder import NodeBuilder
 from retouch.check.wiring.defaults import Defaults
 from retouch.check.wiring.outputs import Writer
 from retouch.core.touches import clashes
@@ -40,7 +40,7 @@ class Lost:
 class Context:
     """One picture's surroundings, and the nodes made so far, of all its variants."""
 
-    world: World
+    world: Environment
     model: ModelInfo
     models: Models
     defaults: Defaults
@@ -49,7 +49,7 @@ class Context:
     report: Report
     item: Picture | None  # the picture that the graph is about
     outside: Picture | None  # the one that flows without a picture of their own take
-    builder: Builder = field(default_factory=Builder)
+    builder: NodeBuilder = field(default_factory=NodeBuilder)
     lost: list[Lost] = field(default_factory=list[Lost])
     used_outside: bool = False  # whether any flow does
     used_models: dict[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
@@ -91,7 +91,7 @@ class Context:
             self.report.add("RT203", s.NOWHERE, family=family, mend=methods)
         return card
 
-    def picture(self, call: Call) -> Picture | None:
+    def picture(self, call: StageCall) -> Picture | None:
         """The picture that an `open` reads: its own, or the command line's."""
         given = call.given.get("path")
         if given is None:
@@ -105,7 +105,7 @@ class Context:
         self.used_outside = True
         return self.outside
 
-    def caption_of(self, calls: Iterable[Call]) -> str | None:
+    def caption_of(self, calls: Iterable[StageCall]) -> str | None:
         """What the flow's picture shows: as the recipe says, as the command line says, or as a file beside it says."""
         first = next((call for call in calls if call.card.family != "model"), None)
         if first is None or first.card.family != "open":
@@ -116,7 +116,7 @@ class Context:
             return self.outside.caption if self.outside else None
         return caption_beside(self.world.folder / given.value)
 
-    def caption_may_come(self, calls: Iterable[Call]) -> bool:
+    def caption_may_come(self, calls: Iterable[StageCall]) -> bool:
         """Whether the command line may still give a picture, and a caption with it."""
         first = next((call for call in calls if call.card.family != "model"), None)
         named = first is not None and first.card.family == "open" and "path" in first.given

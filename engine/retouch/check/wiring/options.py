@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retouch.check.reading.calls import Call, Given
+from retouch.check.reading.calls import Given, StageCall
 from retouch.check.reading.files import fields_of
 from retouch.check.reading.option_values import REFUSED
 from retouch.check.reading.variants import PICTURES
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
 
 
-def resolve(call: Call, context: Context, setting: Setting, model: ModelInfo, turn: int) -> dict[str, Given]:
+def resolve(call: StageCall, context: Context, setting: Setting, model: ModelInfo, turn: int) -> dict[str, Given]:
     """Every option of the stage: as written on it, as its turn says, or by default."""
     found: dict[str, Given] = {}
     for option in call.card.options:
@@ -43,7 +43,7 @@ def origins(card: StageCard, setting: Setting) -> dict[str, str]:
     return {name: setting.of(option).origin for name, option in turn_options(card).items()}
 
 
-def _given(option: Option, call: Call, setting: Setting) -> Given:
+def _given(option: Option, call: StageCall, setting: Setting) -> Given:
     if option.name in call.given:
         return call.given[option.name]
     if call.card.output == "Guidance" and option.name == "guidance":
@@ -51,7 +51,7 @@ def _given(option: Option, call: Call, setting: Setting) -> Given:
     return setting.defaults.of(option, setting.model, (call.card.name,))
 
 
-def _read(given: Given, call: Call, context: Context, model: ModelInfo) -> Given:
+def _read(given: Given, call: StageCall, context: Context, model: ModelInfo) -> Given:
     if call.card.family != "open":
         path = context.files.to_read(given, given.value) if given.value else None
         if not given.value:
@@ -67,7 +67,7 @@ def _read(given: Given, call: Call, context: Context, model: ModelInfo) -> Given
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 
-def _write(given: Given, call: Call, context: Context, setting: Setting, turn: int) -> Given:
+def _write(given: Given, call: StageCall, context: Context, setting: Setting, turn: int) -> Given:
     world, saves = context.world, call.card.family == "save"
     whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
     if given.value and not whole:
@@ -88,7 +88,7 @@ def fields(context: Context, setting: Setting, turn: int) -> dict[str, object]:
     return {**context.choices.fields(), **known, "turn": turn, "seed": seed}
 
 
-def cell(call: Call, context: Context) -> dict[str, Any]:
+def cell(call: StageCall, context: Context) -> dict[str, Any]:
     """Where a result stands in a file of many: its picture, and its items of the lists that the path does not name."""
     named = set(fields_of(call.given["path"].value if "path" in call.given else ""))
     pictures = {"name", "index", PICTURES}
@@ -102,7 +102,7 @@ def cell(call: Call, context: Context) -> dict[str, Any]:
     return {"axes": tuple(told.items())}
 
 
-def _unnamed(context: Context, call: Call) -> Path:
+def _unnamed(context: Context, call: StageCall) -> Path:
     """The file of a result that the recipe does not name."""
     world, item = context.world, context.item
     if world.output and not world.to_folder:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from retouch.check.reading.environment import World
+from retouch.check.reading.environment import Environment
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
@@ -30,7 +30,7 @@ class Writer:
     shared: bool = False
 
 
-def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: World, report: Report) -> None:
+def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
     """Two results must not go to one file, nor any over a source, or over a file that retouch did not make."""
     sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from retouch.check.reading.calls import Call
+from retouch.check.reading.calls import StageCall
 from retouch.check.reading.flows import First, Flow, calls_of
 from retouch.lang import syntax as s
 
@@ -23,23 +23,23 @@ class Turn:
 
     parts: Flow
     put_in: str | None = None
-    taker: Call | None = None
+    taker: StageCall | None = None
     place: s.Span = s.NOWHERE
 
     @property
-    def everything(self) -> tuple[Call, ...]:
+    def everything(self) -> tuple[StageCall, ...]:
         """All its stages, those of every alternative among them."""
         return (*calls_of(self.parts), *([self.taker] if self.taker else []))
 
 
-def split(flow: Iterable[Call | First]) -> list[Turn]:
+def split(flow: Iterable[StageCall | First]) -> list[Turn]:
     """The turns of a flow, in order; the last one may still be open."""
     turns: list[Turn] = []
-    now: list[Call | First] = []
+    now: list[StageCall | First] = []
     made: set[str | None] = set()
     for part in flow:
         outputs = {call.card.output for call in calls_of((part,))}
-        if isinstance(part, Call) and made & OPEN and takes_image(part):
+        if isinstance(part, StageCall) and made & OPEN and takes_image(part):
             turns.append(Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span))
             now, made = [], set()
             continue
@@ -49,24 +49,24 @@ def split(flow: Iterable[Call | First]) -> list[Turn]:
             now, made = [], set()
         now.append(part)
         made |= outputs
-        if isinstance(part, Call) and part.card.family == "sample":
+        if isinstance(part, StageCall) and part.card.family == "sample":
             turns.append(Turn(tuple(now)))
             now, made = [], set()
     return [*turns, Turn(tuple(now))] if now else turns
 
 
-def _passes_on(part: Call | First) -> bool:
+def _passes_on(part: StageCall | First) -> bool:
     """Whether all that makes a trajectory here takes one: it goes on with the turn's own."""
     makers = [call for call in calls_of((part,)) if call.card.output == "Trajectory"]
     return makers[0].card.takes("Trajectory")
 
 
-def is_open(flow: Iterable[Call | First]) -> bool:
+def is_open(flow: Iterable[StageCall | First]) -> bool:
     """Whether something in these stages waits to be sampled."""
     turns = split(flow)
     return bool(turns and not turns[-1].taker and {call.card.output for call in turns[-1].everything} & OPEN)
 
 
-def takes_image(call: Call) -> bool:
+def takes_image(call: StageCall) -> bool:
     """Whether the stage takes the picture of its own flow as an image."""
     return any(port.type == "Image" and not port.optional and port.name not in call.flows for port in call.card.ports)

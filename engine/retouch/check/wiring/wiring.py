@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.calls import Call, Given, Other
+from retouch.check.reading.calls import Given, Other, StageCall
 from retouch.check.reading.edits import prompts
 from retouch.check.reading.flows import First
 from retouch.check.wiring.context import Context, Lost
@@ -52,14 +52,14 @@ class Wiring:
     _ended: bool = False
     _began: dict[str, Slot] = field(default_factory=dict[str, Slot])  # the slots when the turn began
     _first: FromNode | None = None  # the picture that the flow opened
-    _guides: list[Call] = field(default_factory=list[Call])
+    _guides: list[StageCall] = field(default_factory=list[StageCall])
     _seen: Counter[str] = field(default_factory=Counter[str])
 
     # ------------------------------------------------------------ turns
 
-    def run(self, flow: tuple[Call | First, ...]) -> Wiring:
+    def run(self, flow: tuple[StageCall | First, ...]) -> Wiring:
         """Wire all stages of a flow."""
-        opening = [part for part in flow if isinstance(part, Call)]
+        opening = [part for part in flow if isinstance(part, StageCall)]
         self.caption = self.context.caption_of(opening)
         # A caption that the command line may still bring cannot be missing yet.
         report = Report() if self.context.caption_may_come(opening) else self.context.report
@@ -75,7 +75,7 @@ class Wiring:
                 self._stage(turn.taker, early)
         return self
 
-    def _part(self, part: Call | First) -> None:
+    def _part(self, part: StageCall | First) -> None:
         if isinstance(part, First):
             self._choose(part)
         elif part.card.family == "model":
@@ -85,7 +85,7 @@ class Wiring:
             if part.card.family == "sample":
                 self._end()
 
-    def _work_with(self, call: Call) -> None:
+    def _work_with(self, call: StageCall) -> None:
         """What follows works with this model."""
         if model := self.context.models.named(call.given):
             self.model = self.context.used_models[model.name] = model
@@ -117,7 +117,7 @@ class Wiring:
 
     # ------------------------------------------------------------ stages
 
-    def _stage(self, call: Call, early: Mapping[str, Input | None] = NOTHING) -> FromNode:
+    def _stage(self, call: StageCall, early: Mapping[str, Input | None] = NOTHING) -> FromNode:
         """Add the node of a stage, and put its value in its type's place."""
         taken = {p.name: early[p.name] if p.name in early else self._take(p, call) for p in call.card.ports}
         inputs = {name: given for name, given in taken.items() if given is not None}
@@ -134,20 +134,20 @@ class Wiring:
             self._writes(call, edge, options["path"])
         return edge
 
-    def _cell(self, given: Input, call: Call, path: str) -> Input:
+    def _cell(self, given: Input, call: StageCall, path: str) -> Input:
         """Where in a file of many results this one stands."""
         if not (isinstance(given, FromEngine) and given.type in SHARED):
             return given
         return replace(given, settings={"path": path, **cell(call, self.context)})
 
-    def _writes(self, call: Call, edge: FromNode, path: Given) -> None:
+    def _writes(self, call: StageCall, edge: FromNode, path: Given) -> None:
         item = self.context.item
         work = f"{item.path if item else ''}/{edge.id}"
         told = fields(self.context, self.now, self.turn)
         shared = call.card.takes(*SHARED)
         self.context.writers.append(Writer(path.value, path.span, work, told, shared))
 
-    def _put(self, call: Call, edge: FromNode) -> None:
+    def _put(self, call: StageCall, edge: FromNode) -> None:
         output = call.card.output or ""
         if call.card.family == "open":
             self._first = edge
@@ -163,12 +163,12 @@ class Wiring:
 
     # ------------------------------------------------------------ ports
 
-    def _early(self, call: Call) -> dict[str, Input | None]:
+    def _early(self, call: StageCall) -> dict[str, Input | None]:
         """All ports but the picture itself, which a put-in `sample` is about to change."""
         ports = (port for port in call.card.ports if port.name in call.flows or port.type not in PICTURE)
         return {port.name: self._take(port, call) for port in ports}
 
-    def _take(self, port: Port, call: Call) -> Input | None:
+    def _take(self, port: Port, call: StageCall) -> Input | None:
         if port.name in call.flows:
             found = tuple(self._from_flow(other, port) for other in call.flows[port.name])
             return found if port.many else found[0]
@@ -182,7 +182,7 @@ class Wiring:
             self.context.check_controls(edges, self.model)
         return edges
 
-    def _made(self, port: Port, call: Call) -> FromNode | None:
+    def _made(self, port: Port, call: StageCall) -> FromNode | None:
         """The newest value that a stage made; a second port of one type is never filled in silence."""
         type_, slot = port.type, self.slots.get(port.type)
         if slot and type_ in SPACED and slot.model.space != self.model.space:
@@ -209,12 +209,12 @@ class Wiring:
         mend = f"add a '{makers[0]}' stage before it" if makers else "no installed plugin makes one"
         return self._unconnected(port, call, f"{_article(type_)} {type_}", mend)
 
-    def _unconnected(self, port: Port, call: Call, needs: str, mend: str) -> FromNode:
+    def _unconnected(self, port: Port, call: StageCall, needs: str, mend: str) -> FromNode:
         label = f"port '{port}' is not connected"
         self.context.report.add("RT301", call.span, label=label, stage=call.card.name, port=needs, mend=mend)
         return MISSING
 
-    def _supplied(self, port: Port, call: Call) -> FromEngine | None:
+    def _supplied(self, port: Port, call: StageCall) -> FromEngine | None:
         """What the engine gives: prompts, schedule, noise, the model, files."""
         context, type_ = self.context, port.type
         if type_ in PROMPTS:
@@ -273,7 +273,7 @@ class Wiring:
 
     def _put_in(self, family: str, why: str, span: s.Span) -> None:
         if card := self.context.default(family):
-            call = Call(card, span, put_in=why)
+            call = StageCall(card, span, put_in=why)
             self._stage(call)
 
     def _source(self, taker: str, span: s.Span) -> FromNode:
@@ -307,7 +307,7 @@ class Wiring:
         many = {type_: list(edges) for type_, edges in self.many.items()}
         return replace(self, slots=dict(self.slots), many=many)
 
-    def _way(self, calls: tuple[Call, ...]) -> Wiring:
+    def _way(self, calls: tuple[StageCall, ...]) -> Wiring:
         way = self.copy()
         for call in calls:
             way._stage(call)
@@ -351,7 +351,7 @@ def _article(noun: str) -> str:
     return "an" if noun[0] in "AEIOU" else "a"
 
 
-def wire(context: Context, flow: Iterable[Call | First]) -> Wiring:
+def wire(context: Context, flow: Iterable[StageCall | First]) -> Wiring:
     """Wire a flow of one picture into the context's nodes."""
     context.used_models[context.model.name] = context.model
     now = nothing_said(context.defaults, context.model)

@@ -17,7 +17,7 @@ SWEEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layering:
     """Centres of boxes, and the points that each edge passes: from a lower side, through gaps, to an upper side."""
 
     centres: Mapping[str, Point]
@@ -37,7 +37,7 @@ class _Layers:
     chains: dict[Edge, list[str]] = field(default_factory=dict[Edge, list[str]])
 
 
-def layout(sizes: Mapping[str, Size], edges: Sequence[Edge], gap: Size) -> Layout:
+def layout(sizes: Mapping[str, Size], edges: Sequence[Edge], gap: Size) -> Layering:
     """Places for boxes that are named makers before takers; `gap` is (between neighbours, between ranks)."""
     made = _layered(sizes, edges)
     _order(made)
@@ -47,7 +47,7 @@ def layout(sizes: Mapping[str, Size], edges: Sequence[Edge], gap: Size) -> Layou
     centres = {name: (x[name] - left, tops[name] + made.sizes[name][1] / 2) for name in x}
     paths = _paths(made, centres)
     width = max((centres[name][0] + made.sizes[name][0] / 2 for name in x), default=0.0)
-    return Layout({name: centres[name] for name in sizes}, paths, width, height)
+    return Layering({name: centres[name] for name in sizes}, paths, width, height)
 
 
 def _layered(sizes: Mapping[str, Size], edges: Sequence[Edge]) -> _Layers:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from retouch.graph.drawing.chart import Box, Chart
-from retouch.graph.drawing.layers import Layout, Point, layout
+from retouch.graph.drawing.layers import Layering, Point, layout
 
 CHAR, LINE, PAD, MARGIN = 7.3, 17, 12, 24  # pixels; the font is 12 high and as wide for each letter
 GAP = (36.0, 46.0)  # between neighbours, between ranks
@@ -63,7 +63,7 @@ def _box(box: Box, centre: Point) -> Iterator[str]:
     yield "</g>"
 
 
-def _arrows(placed: Layout, labels: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
+def _arrows(placed: Layering, labels: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
     """Lines first, then labels, so that no line strikes through a word; side by side, one label does for two."""
     told: list[tuple[str, str, float]] = []
     for edge in labels:

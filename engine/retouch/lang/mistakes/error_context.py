@@ -1,4 +1,4 @@
-"""What stands around a token that did not fit: all that the table of slips may look at."""
+"""What stands around a token that did not fit: all that the table of mistakes may look at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retouch.lang.syntax import Span
 from retouch.lang.tokens import CLOSERS, OPENERS, body_start, span_of, unclosed
 
 
-class Scene:
+class ErrorContext:
     """The statement and the place where reading it failed. Behind the last token stands the newline."""
 
     def __init__(self, tokens: list[Token], index: int, newline: Token, text: str):

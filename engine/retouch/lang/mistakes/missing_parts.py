@@ -33,7 +33,7 @@ class _Lost:
 
     def statement(self, node: s.Statement) -> s.Statement:
         match node:
-            case s.Flow():
+            case s.FlowSyntax():
                 return self.flow(node)
             case s.Binding(flow=flow):
                 return replace(node, flow=self.flow(flow))
@@ -41,18 +41,18 @@ class _Lost:
                 return replace(node, body=self.flow(body))
         return node
 
-    def flow(self, flow: s.Flow) -> s.Flow:
+    def flow(self, flow: s.FlowSyntax) -> s.FlowSyntax:
         parts = tuple(s.Bad(span=part.span) if self.lost(part) else part for part in flow.parts)
         return replace(flow, parts=parts)
 
-    def lost(self, part: s.Node) -> bool:
+    def lost(self, part: s.SyntaxNode) -> bool:
         """Report the first thing that a stage lost, if any."""
         match part:
             case s.Stage(family=family, methods=(first, *_)) if family.name in self.flows and first.name in FAMILIES:
                 self.report.add("RT104", first.span, word=first.name)  # photo invert ddim
             case s.Stage(methods=(), operand=(s.Replace(source=source) as change, *_)) if self.is_method(source):
                 self.report.add("RT107", self.arrow(change), side="what is there now", mend='"cat"->"dog"')
-            case s.Call(name=name, named=named) if name.name in FAMILIES:
+            case s.CallSyntax(name=name, named=named) if name.name in FAMILIES:
                 mend = " ".join([name.name, *(f"{option.name.name}=…" for option in named)])
                 self.report.add("RT109", name.span, mend=f"{mend}, without ( )")
             case _:
@@ -65,7 +65,7 @@ class _Lost:
         unknown = all(isinstance(name, s.Ref) and name.name not in self.values for name in names)
         return unknown and self.text[source.span.end].isspace()
 
-    def pipe(self, part: s.Node) -> bool:
+    def pipe(self, part: s.SyntaxNode) -> bool:
         """An arrow before the name of a family stands for a '|'."""
         for node in s.walk(part):
             match node:

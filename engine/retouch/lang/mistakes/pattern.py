@@ -1,4 +1,4 @@
-"""One row of the table of slips: what stands around the token that did not fit, and what to say then."""
+"""One row of the table of mistakes: what stands around the token that did not fit, and what to say then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from retouch.lang.mistakes.error_context import Scene
+from retouch.lang.mistakes.error_context import ErrorContext
 from retouch.lang.syntax import Span
 
 Kinds = frozenset[str] | None
@@ -19,10 +19,10 @@ def kinds(*names: str) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class MistakePattern:
     """The token that did not fit is `here`, the one before it `after`, the next one `then`.
 
-    Facts are templates over the scene, which is `at` in them.
+    Facts are templates over the `ErrorContext`, which is `at` in them.
     """
 
     code: str
@@ -32,10 +32,10 @@ class Slip:
     here: Kinds = None
     then: Kinds = None
     inside: bool | None = None  # of brackets
-    when: Callable[[Scene], bool] | None = None
-    blame: Callable[[Scene], Span] = lambda at: at.span(0)
+    when: Callable[[ErrorContext], bool] | None = None
+    blame: Callable[[ErrorContext], Span] = lambda at: at.span(0)
 
-    def holds(self, at: Scene) -> bool:
+    def holds(self, at: ErrorContext) -> bool:
         """Whether this row explains the failure."""
         return (
             (self.after is None or at.kind(-1) in self.after)
@@ -45,38 +45,38 @@ class Slip:
             and (self.when is None or self.when(at))
         )
 
-    def words(self, at: Scene) -> dict[str, Any]:
+    def words(self, at: ErrorContext) -> dict[str, Any]:
         """The facts of the report."""
         return {name: template.format(at=at) for name, template in self.facts.items()}
 
 
-def before(at: Scene) -> Span:
+def before(at: ErrorContext) -> Span:
     """Blame the token before."""
     return at.span(-1)
 
 
-def edge(at: Scene) -> Span:
+def edge(at: ErrorContext) -> Span:
     """Blame the token that did not fit, or the one before it where a stage or the line ends."""
     return at.span(-1 if at.kind(0) in ("_NL", "_PIPE") else 0)
 
 
-def opener(at: Scene) -> Span:
+def opener(at: ErrorContext) -> Span:
     """Blame the bracket that is open."""
     start = at.opener.start_pos or 0 if at.opener else 0
     return Span(start, start + 1) if at.opener else at.span(0)
 
 
-def gap(at: Scene) -> Span:
+def gap(at: ErrorContext) -> Span:
     """Blame the place between two values."""
     return Span(at.span(-1).end - 1, at.span(0).start + 1)
 
 
-def name_and_sign(at: Scene) -> Span:
+def name_and_sign(at: ErrorContext) -> Span:
     """Blame the name and the '=' before the token that did not fit."""
     return Span(at.span(-2).start, at.span(-1).end)
 
 
-def odd_quote(at: Scene) -> Span:
+def odd_quote(at: ErrorContext) -> Span:
     """Blame the place where a line that lacks a quote goes wrong: a word that touches a quote, else the last text."""
     for one, two in pairwise(at.tokens):
         touching = one.end_pos == two.start_pos

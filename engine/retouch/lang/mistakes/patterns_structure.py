@@ -1,8 +1,8 @@
-"""The table of slips, second part: brackets, commas, statements that begin with a keyword, and what is missing."""
+"""The table of mistakes, second part: brackets, commas, statements that begin with a keyword, and what is missing."""
 
 from __future__ import annotations
 
-from retouch.lang.mistakes.pattern import Slip, before, edge, gap, kinds, name_and_sign, opener
+from retouch.lang.mistakes.pattern import MistakePattern, before, edge, gap, kinds, name_and_sign, opener
 from retouch.lang.mistakes.patterns_tokens import A_FLOW, EDIT, EQUAL, NAME, PIPE
 from retouch.lang.syntax import Span
 from retouch.lang.tokens import CLOSERS, ENDS_VALUE, EQUALS, STARTS_VALUE, TEXTS
@@ -13,7 +13,7 @@ ONE_COMMA = "one ',' between two values"
 
 SHAPES = (
     # Inside brackets
-    Slip(
+    MistakePattern(
         "RT112",
         "sample guidance=[3, 5, )",
         {"what": "this '{at.opened}' is closed by a '{at.mark}'", "mend": "a '{at.closes}'"},
@@ -22,7 +22,7 @@ SHAPES = (
         when=lambda at: at.mark != at.closes,
         blame=opener,
     ),
-    Slip(
+    MistakePattern(
         "RT112",
         'let x = [1,\nopen "cat.png"',
         {"what": "this '{at.opened}' is not closed", "mend": "a '{at.closes}'"},
@@ -31,14 +31,14 @@ SHAPES = (
         when=lambda at: at.before in FAMILIES and at.begins_line(-1),
         blame=opener,
     ),
-    Slip(
+    MistakePattern(
         "RT111",
         "sample guidance=[3,, 5]",
         {"what": "there is a ',' too many", "mend": ONE_COMMA},
         here=COMMA,
         inside=True,
     ),
-    Slip(
+    MistakePattern(
         "RT111",
         "sample guidance=[3, | save",
         {"what": "there is a ',' too many", "mend": ONE_COMMA},
@@ -47,7 +47,7 @@ SHAPES = (
         when=lambda at: at.kind(0) != "_NL",
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT112",
         "sample guidance=[3, 5 | save",
         {"what": "this '{at.opened}' is not closed", "mend": "a '{at.closes}'"},
@@ -55,7 +55,7 @@ SHAPES = (
         inside=True,
         blame=opener,
     ),
-    Slip(
+    MistakePattern(
         "RT112",
         "sample guidance=[3 steps=5",
         {"what": "this '{at.opened}' is not closed", "mend": "a '{at.closes}'"},
@@ -64,8 +64,8 @@ SHAPES = (
         inside=True,
         blame=opener,
     ),
-    Slip("RT106", 'let x = ("cat"-"dog")', {}, after=TEXTS, here=kinds("_MINUS"), inside=True),
-    Slip(
+    MistakePattern("RT106", 'let x = ("cat"-"dog")', {}, after=TEXTS, here=kinds("_MINUS"), inside=True),
+    MistakePattern(
         "RT111",
         'let x = ["cat" "dog"]',
         {"what": "a ',' or a '->' is missing, or quotes", "mend": ONE_COMMA},
@@ -74,7 +74,7 @@ SHAPES = (
         inside=True,
         blame=gap,
     ),
-    Slip(
+    MistakePattern(
         "RT111",
         "sample guidance=[3 5]",
         {"what": "a ',' is missing", "mend": ONE_COMMA},
@@ -84,7 +84,7 @@ SHAPES = (
         blame=gap,
     ),
     # Commas outside of brackets
-    Slip(
+    MistakePattern(
         "RT112",
         "sample guidance=3, 5]",
         {"what": "the '[' of this list is missing", "mend": "[{at.before}, …]"},
@@ -93,7 +93,7 @@ SHAPES = (
         when=lambda at: at.closed_later,
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT116",
         "sample guidance=7,5",
         {"raw": "{at.before},{at.then}", "mend": "{at.before}.{at.then}"},
@@ -102,7 +102,7 @@ SHAPES = (
         then=kinds("NUMBER"),
         blame=lambda at: Span(at.span(-1).start, at.span(1).end),
     ),
-    Slip(
+    MistakePattern(
         "RT111",
         'attend p2p "cat"->"dog", "red"->"blue"',
         {
@@ -113,7 +113,7 @@ SHAPES = (
         here=COMMA,
         then=TEXTS,
     ),
-    Slip(
+    MistakePattern(
         "RT111",
         "sample guidance=5, steps=20",
         {
@@ -123,49 +123,49 @@ SHAPES = (
         here=COMMA,
     ),
     # Statements that begin with a keyword
-    Slip(
+    MistakePattern(
         "RT114",
         "let x = photo | invert ddim",
         {"what": "a 'let' holds a value, not a flow", "mend": "{at.tokens[1]} = …, without 'let', keeps a flow"},
         when=lambda at: at.first == "let" and at.value is not None and at.value.type == "NAME",
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         "let 3",
         {"what": "'let' needs a name and a value", "mend": "let name = value"},
         when=lambda at: at.first == "let",
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         "use swaps",
         {"what": "'use' needs a file in quotes", "mend": 'use "swaps.retouch"'},
         when=lambda at: at.first == "use",
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         "retouch one",
         {"what": "'retouch' needs a number", "mend": "retouch 1"},
         when=lambda at: at.first == "retouch",
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         'seed "7"',
         {"what": "'seed' needs a number", "mend": "seed 7"},
         when=lambda at: at.first == "seed" and at.index == 1,
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         "defaults 50",
         {"what": "'defaults' needs options", "mend": "defaults steps=50 seed=1"},
         when=lambda at: at.first == "defaults" and at.index == 1,
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         "def swap = invert ddim",
         {
@@ -176,7 +176,7 @@ SHAPES = (
         blame=edge,
     ),
     # Options and stages of which a part is missing
-    Slip(
+    MistakePattern(
         "RT105",
         "x =",
         {"where": "after '='", "mend": A_FLOW},
@@ -185,7 +185,7 @@ SHAPES = (
         when=lambda at: at.index == 2,
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT108",
         "invert ddim steps= | sample",
         {"name": "{at.option}", "mend": "{at.option}=…"},
@@ -193,15 +193,15 @@ SHAPES = (
         here=kinds("_NL", "_PIPE", "EQUAL"),
         blame=name_and_sign,
     ),
-    Slip("RT105", "| invert ddim", {"where": "before '|'", "mend": A_FLOW}, after=kinds(""), here=PIPE),
-    Slip(
+    MistakePattern("RT105", "| invert ddim", {"where": "before '|'", "mend": A_FLOW}, after=kinds(""), here=PIPE),
+    MistakePattern(
         "RT105",
         "invert ddim | | sample",
         {"where": "between '|' and '|'", "mend": "delete one '|'"},
         after=PIPE,
         here=PIPE,
     ),
-    Slip(
+    MistakePattern(
         "RT105",
         "invert ddim |",
         {"where": "after '|'", "mend": "delete the '|'; a flow goes on when the next line begins with '|'"},
@@ -209,45 +209,45 @@ SHAPES = (
         here=LINE_END,
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT105",
         'invert ddim | "cat"->"dog"',
         {"where": "after '|'", "mend": "a stage begins with a family, such as mask or sample"},
         after=PIPE,
         here=TEXTS | {"_LSQB", "_LPAR", "NUMBER"},
     ),
-    Slip(
+    MistakePattern(
         "RT109",
         "invert ddim | x = sample",
         {"mend": "a flow's name at the start of a line"},
         here=EQUAL,
         when=lambda at: at.kind(-2) == "_PIPE",
     ),
-    Slip(
+    MistakePattern(
         "RT109",
         'photo: open "cat.png"',
         {"mend": "{at.before}=…"},
         after=kinds("NAME", "HYPHENS"),
         here=kinds("COLON", "EQEQ"),
     ),
-    Slip("RT106", 'attend p2p "cat"=="dog"', {}, after=TEXTS, here=EQUALS),
-    Slip("RT109", "sample 5=guidance", {"mend": "name=value"}, here=EQUALS),
-    Slip("RT105", '"cat.png" | invert ddim', {"where": "here", "mend": A_FLOW}, after=kinds(""), here=TEXTS),
-    Slip(
+    MistakePattern("RT106", 'attend p2p "cat"=="dog"', {}, after=TEXTS, here=EQUALS),
+    MistakePattern("RT109", "sample 5=guidance", {"mend": "name=value"}, here=EQUALS),
+    MistakePattern("RT105", '"cat.png" | invert ddim', {"where": "here", "mend": A_FLOW}, after=kinds(""), here=TEXTS),
+    MistakePattern(
         "RT108",
         "sample guidance=*2",
         {"name": "{at.option}", "mend": "{at.option}=…"},
         after=EQUALS,
         here=kinds("_STAR"),
     ),
-    Slip(
+    MistakePattern(
         "RT110",
         "defaults steps=20 seed 7",
         {"what": "'{at.here}'", "mend": "{at.quoted}"},
         after=ENDS_VALUE,
         here=STARTS_VALUE,
     ),
-    Slip(
+    MistakePattern(
         "RT100", "sample guidance=5*2", {"mend": 'a line is a flow such as: open "cat.png" | invert ddim'}, blame=edge
     ),
 )

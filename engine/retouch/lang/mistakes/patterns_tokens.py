@@ -1,8 +1,8 @@
-"""The table of slips, first part: quotes, characters, halves of edits, and pipes."""
+"""The table of mistakes, first part: quotes, characters, halves of edits, and pipes."""
 
 from __future__ import annotations
 
-from retouch.lang.mistakes.pattern import Slip, before, edge, kinds, odd_quote
+from retouch.lang.mistakes.pattern import MistakePattern, before, edge, kinds, odd_quote
 from retouch.lang.syntax import Span
 from retouch.lang.tokens import ARROWS, CLOSERS, ENDS_VALUE, NAMES, STARTS_VALUE, span_of
 from retouch.lang.words import FAMILIES
@@ -13,7 +13,7 @@ A_FLOW = 'a flow starts with a stage or a name, such as open "cat.png"'
 
 SIGNS = (
     # Quotes and characters, which make everything after them unreliable
-    Slip(
+    MistakePattern(
         "RT101",
         'let x = "cat" + dog + "fox',
         {"which": "closing", "mend": "a '\"' before and after each text"},
@@ -22,22 +22,22 @@ SIGNS = (
         ),
         blame=odd_quote,
     ),
-    Slip(
+    MistakePattern(
         "RT102",
         'attend p2p "cat”->"dog”',
         {"mend": 'the plain quote, ", on both sides of each text'},
         here=kinds("STRAY"),
         when=lambda at: at.here in "“”„«»‘’",
     ),
-    Slip("RT118", "invert ddim; sample", {"what": "{at.odd[0]}", "mend": "{at.odd[1]}"}, here=kinds("STRAY")),
-    Slip(
+    MistakePattern("RT118", "invert ddim; sample", {"what": "{at.odd[0]}", "mend": "{at.odd[1]}"}, here=kinds("STRAY")),
+    MistakePattern(
         "RT118",
         "$dog | sample",
         {"what": "{at.odd[0]}", "mend": "{at.odd[1]}"},
         after=kinds("STRAY"),
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT112",
         "invert ddim]",
         {"what": "this '{at.mark}' closes nothing", "mend": "delete it"},
@@ -45,14 +45,14 @@ SIGNS = (
         inside=False,
     ),
     # Halves of edits and of options
-    Slip(
+    MistakePattern(
         "RT107",
         'attend p2p "cat"-> | sample',
         {"side": "what it becomes", "mend": EDIT},
         after=kinds("_ARROW"),
         blame=edge,
     ),
-    Slip(
+    MistakePattern(
         "RT107",
         'attend p2p "cat"=> | sample',
         {"side": "what it becomes", "mend": EDIT},
@@ -60,15 +60,15 @@ SIGNS = (
         when=lambda at: at.kind(0) not in STARTS_VALUE,
         blame=edge,
     ),
-    Slip("RT117", "let soft-mask = 1", {"mend": "{at.underscored}"}, here=kinds("HYPHENS")),
-    Slip(
+    MistakePattern("RT117", "let soft-mask = 1", {"mend": "{at.underscored}"}, here=kinds("HYPHENS")),
+    MistakePattern(
         "RT107",
         'attend p2p "cat"->"dog" ->"fox"',
         {"side": "what is there now", "mend": EDIT},
         here=kinds("_ARROW"),
         when=lambda at: at.kind(-2) == "_ARROW" and at.touches(-2, -1) and not at.touches(-1, 0),
     ),
-    Slip(
+    MistakePattern(
         "RT107",
         'attend p2p "cat"-> steps=5',
         {"side": "what it becomes", "mend": EDIT},
@@ -76,7 +76,7 @@ SIGNS = (
         when=lambda at: at.kind(-2) == "_ARROW",
         blame=lambda at: at.span(-2),
     ),
-    Slip(
+    MistakePattern(
         "RT108",
         "invert ddim steps= guidance=5",
         {"name": "{at.option_before}", "mend": "{at.option_before}=…"},
@@ -85,7 +85,7 @@ SIGNS = (
         blame=lambda at: Span(at.span(-3).start, at.span(-2).end),
     ),
     # Options and defs that are written as in other languages
-    Slip(
+    MistakePattern(
         "RT109",
         "mask dilate(pixels=8)",
         {"mend": "options without ( ): {at.then}=…"},
@@ -95,7 +95,7 @@ SIGNS = (
         inside=False,
         when=lambda at: at.kind(2) == "EQUAL" and (at.kind(-1) != "NAME" or str(at[-2]) in FAMILIES),
     ),
-    Slip(
+    MistakePattern(
         "RT109",
         'attend p2p edit ("cat"->"dog")',
         {"mend": "{at.before}=(…)"},
@@ -105,7 +105,7 @@ SIGNS = (
         when=lambda at: at.index > 2 and not at.touches(-1, 0),
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT114",
         "swap(a, b) = invert ddim",
         {"what": "'def' is missing here", "mend": "def {at.first}(…) = …"},
@@ -116,7 +116,7 @@ SIGNS = (
         blame=lambda at: span_of(at.first),
     ),
     # Pipes that are lost or too many
-    Slip(
+    MistakePattern(
         "RT104",
         'invert ddim swap("cat", "dog")',
         {"word": "{at.before}"},
@@ -126,7 +126,7 @@ SIGNS = (
         when=lambda at: at.index > 1,
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT104",
         'swap("cat", "dog") sample',
         {"word": "{at.here}"},
@@ -135,7 +135,7 @@ SIGNS = (
         inside=False,
         when=lambda at: at.kind(1) != "EQUAL" and at.first != "def" and (at.kind(-1) == "_RPAR" or at.here in FAMILIES),
     ),
-    Slip(
+    MistakePattern(
         "RT105",
         "let x = 3\n| sample",
         {"where": "before '|'", "mend": f"delete the '|': {A_FLOW}"},
@@ -145,7 +145,7 @@ SIGNS = (
             at.first in ("use", "let", "retouch", "defaults", "seed") and at.kind(-1) != "EQUAL" and at.here[0] == "\n"
         ),
     ),
-    Slip(
+    MistakePattern(
         "RT105",
         "x = | invert ddim",
         {"where": "before '|'", "mend": f"delete the '|': {A_FLOW}"},
@@ -154,15 +154,15 @@ SIGNS = (
         inside=False,
         when=lambda at: at.index == 2 or at.kind(-2) == "_RPAR",
     ),
-    Slip("RT107", 'let x = (->"dog")', {"side": "what is there now", "mend": EDIT}, here=ARROWS),
-    Slip(
+    MistakePattern("RT107", 'let x = (->"dog")', {"side": "what is there now", "mend": EDIT}, here=ARROWS),
+    MistakePattern(
         "RT108",
         'attend p2p "fluffy"* | sample',
         {"name": "*", "mend": '"fluffy"*2'},
         after=kinds("_STAR"),
         blame=before,
     ),
-    Slip(
+    MistakePattern(
         "RT107",
         "attend p2p + | sample",
         {"side": "the words", "mend": '+"a red hat"'},

@@ -13,7 +13,7 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.classify import classify
 from retouch.lang.mistakes.foreign_syntax import meant
 from retouch.lang.mistakes.quotes import Quotes
-from retouch.lang.mistakes.tolerant_build import SlipBuilder
+from retouch.lang.mistakes.tolerant_build import TolerantBuilder
 from retouch.lang.tokens import NAMES, as_name, body_start, outside, span_of
 from retouch.lang.words import RESERVED
 
@@ -26,7 +26,7 @@ def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
     """The statements of a text that the strict grammar refused; what cannot be read is Bad or Broken."""
     made = names_in(text)
     quotes = Quotes(text, made, report)
-    builder = SlipBuilder(text, report, made)
+    builder = TolerantBuilder(text, report, made)
     statements, line = [], []
     for token in map(quotes.at_home, tables.tolerant().lex(quotes.text)):
         if token.type != "_NL":
@@ -47,7 +47,7 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset({name for pair in MADE.findall(text) for name in pair if name}.union(inside))
 
 
-def read_statement(tokens: list[Token], newline: Token, builder: SlipBuilder) -> s.Statement:
+def read_statement(tokens: list[Token], newline: Token, builder: TolerantBuilder) -> s.Statement:
     """One statement; while it cannot be read, say why, and take out the stage around that place."""
     whole = s.Span(span_of(tokens[0]).start, span_of(tokens[-1]).end)
     names = names_made(tokens)

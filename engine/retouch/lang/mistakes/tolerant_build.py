@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lark import Token
 
 from retouch.lang import syntax as s
-from retouch.lang.build import Builder, at
+from retouch.lang.build import TreeBuilder, at
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import invisible
 from retouch.lang.tokens import span_of
@@ -33,7 +33,7 @@ class Bare(NamedTuple):
     token: Token
 
 
-class SlipBuilder(Builder):
+class TolerantBuilder(TreeBuilder):
     """Builds what was meant; `made` are the names that the recipe makes."""
 
     def __init__(self, text: str, report: Report, made: frozenset[str]):
@@ -64,7 +64,7 @@ class SlipBuilder(Builder):
                 if item.token in FAMILIES:
                     return s.Bad(span=at(meta))
                 break
-            if isinstance(item, s.Option):
+            if isinstance(item, s.OptionSyntax):
                 options.append(item)
             elif isinstance(item, s.Number | s.Bool):
                 self.report.add("RT113", item.span, what=self.text[item.span.start : item.span.end])
@@ -85,7 +85,7 @@ class SlipBuilder(Builder):
             (s.Word(method, span=s.Span(place + 1, word.span.end)),),
         )
 
-    def stray_word(self, token: Token, before: s.Node | None, rest: list, methods: tuple[s.Word, ...]) -> None:
+    def stray_word(self, token: Token, before: s.SyntaxNode | None, rest: list, methods: tuple[s.Word, ...]) -> None:
         """A word in a stage that is no method: an option without '=', a stage without '|', or text without quotes."""
         words = unquoted(rest)
         sides = [*token.split("-"), *map(str, words[1:2])][:2]
@@ -100,7 +100,7 @@ class SlipBuilder(Builder):
         elif before is None and methods and methods[0].name in FAMILIES:
             self.report.add("RT104", methods[0].span, word=methods[0].name)
         else:
-            value = before.value if isinstance(before, s.Option) else None
+            value = before.value if isinstance(before, s.OptionSyntax) else None
             lost = isinstance(value, s.Ref) and value.name not in self.made
             start = value.span.start if value and lost else span_of(token).start
             end = span_of(words[-1]).end

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Codec:
+class VaeCodec:
     """The VAE, with latents scaled to about unit variance, as the network knows them."""
 
     vae: AutoencoderKL

@@ -19,9 +19,9 @@ from retouch.models import weights
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.layout import CONFIGS, read_json, weights_file
-from retouch.models.unet.codec import Codec
+from retouch.models.unet.codec import VaeCodec
 from retouch.models.unet.levels import NoiseLevels, noise_levels
-from retouch.models.unet.text import TextEncoder
+from retouch.models.unet.text import ClipTextEncoder
 
 # What a text encoder's config may say; the rest of such files is bookkeeping, or asks for other code.
 _TEXT_OPTIONS = (
@@ -53,15 +53,15 @@ class LoadedModel:
     levels: NoiseLevels
 
     @property
-    def codec(self) -> Codec:
+    def codec(self) -> VaeCodec:
         """Pictures to latents and back."""
         factor, shift = self.vae.config["scaling_factor"], self.vae.config["shift_factor"] or 0.0
-        return Codec(self.vae, self.info.scale, self.info.multiple, factor, shift)
+        return VaeCodec(self.vae, self.info.scale, self.info.multiple, factor, shift)
 
     @property
-    def text(self) -> TextEncoder:
+    def text(self) -> ClipTextEncoder:
         """Prompts to embeddings."""
-        return TextEncoder(self.text_encoder, self.tokenizer, self.info.tokens)
+        return ClipTextEncoder(self.text_encoder, self.tokenizer, self.info.tokens)
 
 
 def load(info: ModelInfo, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> LoadedModel:

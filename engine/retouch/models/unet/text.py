@@ -22,7 +22,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class TextEncoder:
+class ClipTextEncoder:
     """CLIP's text model: one embedding per token, from the last layer and its final norm."""
 
     model: CLIPTextModel

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import cast
 
 from retouch.core.touches import Range
-from retouch.plugins.signatures.literals import Names, NotStatic
+from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Kind, Port
 
 _PLAIN = {"int": "int", "float": "float", "bool": "bool", "str": "text"}
 
 
-def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: Names) -> Port:
+def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: ModuleNames) -> Port:
     """`T` is one value, `T | None = None` may be missing, `tuple[T, ...] = ()` takes all there are."""
     annotation = plain(annotation, names)
     inner, optional = _without_none(annotation)
@@ -23,7 +23,7 @@ def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: 
     return Port(name, type_name(many or inner, names), optional, many is not None)
 
 
-def type_name(node: ast.expr, names: Names) -> str:
+def type_name(node: ast.expr, names: ModuleNames) -> str:
     """The nominal name of a port type: `Latents`, however it was imported, and whatever its parameters are."""
     node = plain(node, names)
     path = names.path(node.value if isinstance(node, ast.Subscript) else node)
@@ -32,7 +32,7 @@ def type_name(node: ast.expr, names: Names) -> str:
     return path.rpartition(".")[2]
 
 
-def read_kind(annotation: ast.expr, names: Names) -> Kind:
+def read_kind(annotation: ast.expr, names: ModuleNames) -> Kind:
     """The kind of value that an option takes: one value or a list, never either."""
     node, optional = _without_none(plain(annotation, names))
     item = _tuple_item(node, names)
@@ -40,7 +40,7 @@ def read_kind(annotation: ast.expr, names: Names) -> Kind:
     return replace(kind, many=item is not None, optional=optional)
 
 
-def plain(node: ast.expr, names: Names) -> ast.expr:
+def plain(node: ast.expr, names: ModuleNames) -> ast.expr:
     """The annotation with quotes and aliases (`Share = Annotated[float, Range(0, 1)]`) seen through."""
     match node:
         case ast.Constant(value=str(text)):
@@ -59,7 +59,7 @@ def _without_none(node: ast.expr) -> tuple[ast.expr, bool]:
             return node, False
 
 
-def _tuple_item(node: ast.expr, names: Names) -> ast.expr | None:
+def _tuple_item(node: ast.expr, names: ModuleNames) -> ast.expr | None:
     match node:
         case ast.Subscript(value=value, slice=ast.Tuple(elts=[item, ast.Constant(value=last)])) if last is ...:
             return item if names.path(value) == "tuple" else None
@@ -67,7 +67,7 @@ def _tuple_item(node: ast.expr, names: Names) -> ast.expr | None:
             return None
 
 
-def _scalar(node: ast.expr, names: Names) -> Kind:
+def _scalar(node: ast.expr, names: ModuleNames) -> Kind:
     match node:
         case ast.Name(id=name) if name in _PLAIN:
             return Kind(_PLAIN[name])  # pyright: ignore[reportArgumentType]

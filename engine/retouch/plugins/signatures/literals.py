@@ -22,7 +22,7 @@ class NotStatic(Exception):
         self.line: int = getattr(node, "lineno", 0)
 
 
-class Names:
+class ModuleNames:
     """What the names of a module stand for: imported things by dotted path, constants by their expression."""
 
     def __init__(self, tree: ast.Module) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
 from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
-from retouch.plugins.signatures.literals import Names, NotStatic
+from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Fault, Option, StageCard
 
 _MARKS = ("retouch.api.stage", "retouch.plugins.stage.stage")
@@ -22,7 +22,7 @@ class _Source(NamedTuple):
     path: Path
     module: str
     plugin: str
-    names: Names
+    names: ModuleNames
 
 
 def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], list[Fault]]:
@@ -31,7 +31,7 @@ def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], 
     if b"stage" not in text:
         return [], []
     tree = ast.parse(text, str(path))
-    source = _Source(path, module, plugin, Names(tree))
+    source = _Source(path, module, plugin, ModuleNames(tree))
     marked = [(node, mark) for node in tree.body if isinstance(node, Function) for mark in _marks(node, source.names)]
     cards: list[StageCard] = []
     faults: list[Fault] = []
@@ -51,11 +51,11 @@ def _fault(source: _Source, stage: str, what: str, line: int) -> Fault:
     return Fault("RT904", source.plugin, {"stage": stage, "what": what}, str(source.path), line)
 
 
-def _is_mark(node: ast.AST, names: Names) -> TypeGuard[ast.Call]:
+def _is_mark(node: ast.AST, names: ModuleNames) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and names.path(node.func) in _MARKS
 
 
-def _marks(node: Function, names: Names) -> Iterator[ast.Call]:
+def _marks(node: Function, names: ModuleNames) -> Iterator[ast.Call]:
     return (mark for mark in node.decorator_list if _is_mark(mark, names))
 
 
@@ -95,7 +95,7 @@ def _annotation(arg: ast.arg) -> ast.expr:
     return arg.annotation
 
 
-def _output(node: Function, touches: bool, names: Names) -> str | None:
+def _output(node: Function, touches: bool, names: ModuleNames) -> str | None:
     """A stage that declares touches returns its functions, which are joined to a control."""
     if touches:
         return "AttentionControl"
@@ -104,7 +104,7 @@ def _output(node: Function, touches: bool, names: Names) -> str | None:
     return type_name(node.returns, names)
 
 
-def _option(arg: ast.arg, default: ast.expr | None, names: Names, doc: str) -> Option:
+def _option(arg: ast.arg, default: ast.expr | None, names: ModuleNames, doc: str) -> Option:
     kind = read_kind(_annotation(arg), names)
     try:
         value = None if default is None else names.literal(default)
