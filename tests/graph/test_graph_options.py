@@ -7,6 +7,10 @@ from dataclasses import replace
 import pytest
 from plugin_text import FakeModel
 
+from retouch.graph.origins import PRECEDENCE
+from retouch.graph.show import order
+from retouch.paths import folder
+
 RECIPE = '{}open "cat.png" | invert null_text "cat"->"dog" {} | save "o.png"'
 
 
@@ -104,3 +108,42 @@ def test_turns_have_settings_of_their_own(graph):
     whole = graph('invert ddim "cat"->"dog" steps=10 | sample guidance=2 | invert ddim "dog"->"fox" steps=20')
     assert [whole.node(f"invert.ddim#{n}").inputs["schedule"].settings["steps"] for n in (1, 2)] == [10, 20]
     assert [whole.node(f"guide.cfg#{n}").options["guidance"] for n in (1, 2)] == [2, 7.5]
+
+
+def test_a_setting_that_loses_to_the_recipe_is_told_where_it_does(graph, checked):
+    text = RECIPE.format("", "guidance=2")
+    found_ = checked(text, settings={"guidance": "9"})
+    (item,) = found_.diagnostics
+    assert (item.code, item.severity) == ("RT225", "warning")
+    assert "'--set guidance=9'" in item.message
+    assert text[item.span.start : item.span.end] == "guidance=2"
+    assert guidance(found_.graphs[0]) == (2, "recipe")
+    mended = "let guidance = 2\n" + RECIPE.format("", "guidance=guidance")
+    assert not checked(mended, settings={"guidance": "9"}).diagnostics
+    assert guidance(graph(mended, settings={"guidance": "9"})) == (9, "command line")
+
+
+def test_a_setting_that_reaches_some_stage_is_told_only_where_it_does_not(checked):
+    text = 'invert ddim "cat"->"dog" steps=10 | sample | invert ddim "dog"->"fox"'
+    found_ = checked(text, settings={"steps": "9"})
+    assert [item.code for item in found_.diagnostics] == ["RT225"]
+    nodes = [found_.graphs[0].node(f"invert.ddim#{n}") for n in (1, 2)]
+    assert [node.inputs["schedule"].settings["steps"] for node in nodes] == [10, 9]
+
+
+def test_a_setting_of_what_no_stage_says_is_told_to_nobody(checked):
+    assert not checked(RECIPE.format("defaults guidance=4\n", ""), settings={"guidance": "9"}).diagnostics
+
+
+def test_a_caption_that_loses_to_the_recipe_is_told(checked):
+    text = 'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | save "o.png"'
+    (item,) = checked(text, caption="a dog").diagnostics
+    assert (item.code, "--caption" in item.message) == ("RT225", True)
+    assert not checked(text).diagnostics
+
+
+def test_the_order_is_one_table_in_the_code_in_the_language_page_and_in_a_plan():
+    page = (folder("grammar") / "README.md").read_text("utf-8")
+    rows = [f"| {origin.name} | {origin.place} |" for origin in PRECEDENCE]
+    assert "\n".join(rows) in page
+    assert order().endswith(", ".join(origin.name for origin in PRECEDENCE))

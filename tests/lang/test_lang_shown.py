@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 # Codes that no recipe alone can show: what is said in a usual case.
 USUAL = {
     "RT123": {"what": "it is UTF-16"},
+    "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
     "RT409": {"path": "dog.png"},
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},

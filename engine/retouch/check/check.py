@@ -16,8 +16,8 @@ from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.wiring.context import Context
-from retouch.check.wiring.defaults import Defaults
 from retouch.check.wiring.outputs import check_results
+from retouch.check.wiring.precedence import Precedence
 from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
 from retouch.graph.limits import MOST_VARIANTS
@@ -92,7 +92,7 @@ class Elaboration:
         self._flows = FlowReader(world.registry, files, report)
         self._models = Models(world, report)
         settings = {name: text for name, text in world.settings.items() if name not in names.all}
-        self._defaults = Defaults(reading.defaults, settings, choices, report)
+        self._precedence = Precedence(reading.defaults, settings, choices, report)
         self._contexts: dict[Path | None, Context] = {}
         self._seen: set[Path] = set()  # pictures of the command line that a flow takes
 
@@ -105,7 +105,7 @@ class Elaboration:
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
         if whole:
-            self._defaults.check(self._cards())
+            self._precedence.check(self._cards())
             self._nothing(recipe)
             for name, made in self._names.unused():
                 self._report.add("RT212", made.span, name=name)
@@ -184,7 +184,7 @@ class Elaboration:
                 self._world,
                 model,
                 self._models,
-                self._defaults,
+                self._precedence,
                 self._choices,
                 self._flows,
                 self._report,

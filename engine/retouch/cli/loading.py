@@ -57,6 +57,7 @@ def world(args: Namespace, source: Source, images: Sequence[str], registry: Regi
         pictures=pictures or ((SOMETHING,) if args.command != "run" else ()),
         settings=settings_given(args),
         model=args.model,
+        caption=args.caption,
         output=args.output,
         allowed=tuple(args.allow),
         force=args.force,

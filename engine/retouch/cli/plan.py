@@ -12,7 +12,7 @@ from retouch.cli.reporting import put
 from retouch.graph.document import document
 from retouch.graph.limits import limits
 from retouch.graph.plan import Plan, calls, plan, total
-from retouch.graph.show import as_text, rows_text
+from retouch.graph.show import as_text, order, rows_text
 from retouch.plugins import registry
 
 
@@ -36,4 +36,5 @@ def _in_all(plans: Sequence[Plan]) -> Iterator[str]:
     for model in {each.graph.model.name: each.graph.model for each in plans}.values():
         at = f" at {model.revision}" if model.revision else ""
         yield f"model '{model.name}'{at}: {model.digest}, pictures up to {model.largest_side} pixels a side"
+    yield order()
     yield "limits: " + ", ".join(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits().items())

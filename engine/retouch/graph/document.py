@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.graph.keys import node_keys
 from retouch.graph.nodes import Edge, FromNode, Input, Node
+from retouch.graph.origins import PRECEDENCE
 from retouch.graph.plan import Plan, calls, total
 from retouch.graph.show import settings
 from retouch.plugins.cost import Rows
@@ -29,6 +30,7 @@ def document(recipe: str, plans: Sequence[Plan], limits: Mapping[str, int]) -> d
         "rows": list(total(plans)),
         "calls": list(calls(plans)),
         "limits": dict(limits),
+        "precedence": [origin.name for origin in PRECEDENCE],
         "models": [_model(model) for model in models.values()],
         "graphs": [as_data(plan) for plan in plans],
     }

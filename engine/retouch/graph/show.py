@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from retouch.graph.nodes import FromNode, Node
+from retouch.graph.origins import PRECEDENCE
 from retouch.graph.plan import Plan
 from retouch.plugins.cost import Rows
 
@@ -30,6 +31,11 @@ def _lines(plan: Plan) -> Iterator[str]:
             yield f"  {'':{width}}{text}"
         if node.put_in:
             yield f"  {'':{width}}put in: {node.put_in}"
+
+
+def order() -> str:
+    """Say which of the places that a plan names wins: the table of precedence in one line."""
+    return "values, nearest first: " + ", ".join(origin.name for origin in PRECEDENCE)
 
 
 def _options(node: Node) -> str:

@@ -11,6 +11,7 @@ from retouch.check.reading import option_values
 from retouch.check.reading.edits import Change, read_edit
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
+from retouch.check.reading.given import Given
 from retouch.check.reading.names import Closure, NameScope, near, one_of
 from retouch.check.reading.resolve_stage import card_of
 from retouch.check.reading.variants import PICTURES
@@ -19,16 +20,6 @@ from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """A checked value, and where it was given."""
-
-    value: Any
-    span: s.Span
-    origin: str
-    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +42,6 @@ class StageCall:
     own_edit: tuple[Change, ...] = ()  # edit=…: the turn's if it has no other, else for this stage alone
     flows: Mapping[str, tuple[Other, ...]] = field(default_factory=dict[str, tuple[Other, ...]])
     put_in: str | None = None
-
-    @property
-    def takes_edit(self) -> bool:
-        return self.card.operand == "edit"
 
 
 class CallReader:
@@ -207,7 +194,3 @@ class CallReader:
     def _not_a_flow(self, item: s.Value, port: str, got: str) -> None:
         mend = f"keep the flow as area = …, then write {port}=area"
         self._report.add("RT207", item.span, name=port, wanted="the name of a flow", got=got, mend=mend)
-
-
-def _stem(path: str) -> str:
-    return Path(path).stem

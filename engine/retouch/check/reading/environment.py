@@ -71,6 +71,7 @@ class Environment:
     find_model: Callable[[str, str | None], ModelInfo] = installed_model
     inspect: Callable[[Path], PictureInfo] = inspect
     made_here: Callable[[Path], bool] = made_here
+    caption: str | None = None  # what --caption said, which is also in the pictures
 
     @property
     def to_folder(self) -> bool:

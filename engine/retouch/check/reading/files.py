@@ -17,7 +17,7 @@ from retouch.lang.diagnostics import Report
 from retouch.models.info import ModelInfo
 
 if TYPE_CHECKING:
-    from retouch.check.reading.calls import Given
+    from retouch.check.reading.given import Given
 
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w*)\}")
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")

@@ -12,7 +12,7 @@ from retouch.lang.diagnostics import Report
 from retouch.models.errors import BrokenModel, UnknownModel
 
 if TYPE_CHECKING:
-    from retouch.check.reading.calls import Given
+    from retouch.check.reading.given import Given
     from retouch.models.catalog import ModelInfo
 
 SHIPPED = "storybook"

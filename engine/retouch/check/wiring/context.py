@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from retouch.check.reading.flows import Flow, FlowReader
 from retouch.check.reading.models import Models
 from retouch.check.reading.variants import PICTURES, Choices
 from retouch.check.wiring.builder import NodeBuilder
-from retouch.check.wiring.defaults import Defaults
 from retouch.check.wiring.outputs import Writer
+from retouch.check.wiring.precedence import Precedence
 from retouch.core.touches import clashes
 from retouch.graph.nodes import FromNode, Node, Picture
 from retouch.lang import syntax as s
@@ -43,7 +44,7 @@ class Context:
     world: Environment
     model: ModelInfo
     models: Models
-    defaults: Defaults
+    precedence: Precedence
     choices: Choices
     flows: FlowReader
     report: Report
@@ -111,6 +112,8 @@ class Context:
         if first is None or first.card.family != "open":
             return self.outside.caption if self.outside else None
         if (given := first.given.get("caption")) is not None:
+            if self.world.caption is not None:
+                self.precedence.beats(given, "caption", f"--caption {json.dumps(self.world.caption)}")
             return given.value
         if (given := first.given.get("path")) is None:
             return self.outside.caption if self.outside else None

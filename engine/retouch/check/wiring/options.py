@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retouch.check.reading.calls import Given, StageCall
+from retouch.check.reading.calls import StageCall
 from retouch.check.reading.files import fields_of
+from retouch.check.reading.given import Given
 from retouch.check.reading.option_values import REFUSED
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.ports import SEED, WRITERS, turn_options
@@ -44,11 +45,10 @@ def origins(card: StageCard, setting: Setting) -> dict[str, str]:
 
 
 def _given(option: Option, call: StageCall, setting: Setting) -> Given:
-    if option.name in call.given:
-        return call.given[option.name]
-    if call.card.output == "Guidance" and option.name == "guidance":
+    own = call.given.get(option.name)
+    if own is None and call.card.output == "Guidance" and option.name == "guidance":
         return setting.of(option)
-    return setting.defaults.of(option, setting.model, (call.card.name,))
+    return setting.precedence.of(option, setting.model, (call.card.name,), own)
 
 
 def _read(given: Given, call: StageCall, context: Context, model: ModelInfo) -> Given:

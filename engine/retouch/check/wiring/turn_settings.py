@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.calls import Given
 from retouch.check.reading.edits import Change, Prompts, prompts
-from retouch.check.wiring.defaults import Defaults
+from retouch.check.reading.given import Given
+from retouch.check.wiring.precedence import Precedence
 from retouch.check.wiring.turns import Turn
 from retouch.graph.nodes import FromEngine
 from retouch.graph.ports import NEGATIVE, STEPS, turn_options
@@ -27,13 +27,13 @@ class Setting:
     edit: tuple[Change, ...]
     prompts: Prompts
     given: Mapping[str, Given]  # only what some stage of the turn says
-    defaults: Defaults
+    precedence: Precedence
     model: ModelInfo
     stages: tuple[str, ...] = ()  # of the turn, in their order: what suits the model in them holds for the turn
 
     def of(self, option: Option) -> Given:
-        """An option of the turn: as a stage says it, or by default."""
-        return self.given.get(option.name) or self.defaults.of(option, self.model, self.stages)
+        """Return an option of the turn: as a stage says it, or from the next place of the table that does."""
+        return self.precedence.of(option, self.model, self.stages, self.given.get(option.name))
 
     @property
     def schedule(self) -> FromEngine:
@@ -49,9 +49,9 @@ class Setting:
         return FromEngine(type_, {**both, "weights": said.weights, "changes": said.changes})
 
 
-def nothing_said(defaults: Defaults, model: ModelInfo) -> Setting:
+def nothing_said(precedence: Precedence, model: ModelInfo) -> Setting:
     """Before the first turn: only defaults hold."""
-    return Setting((), Prompts(), {}, defaults, model)
+    return Setting((), Prompts(), {}, precedence, model)
 
 
 def of_turn(turn: Turn, caption: str | None, before: Setting, report: Report, about_caption: Report) -> Setting:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.calls import Given, Other, StageCall
+from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.edits import prompts
 from retouch.check.reading.flows import First
+from retouch.check.reading.given import Given
 from retouch.check.wiring.context import Context, Lost
 from retouch.check.wiring.options import cell, fields, origins, resolve
 from retouch.check.wiring.outputs import Writer
@@ -354,5 +355,5 @@ def _article(noun: str) -> str:
 def wire(context: Context, flow: Iterable[StageCall | First]) -> Wiring:
     """Wire a flow of one picture into the context's nodes."""
     context.used_models[context.model.name] = context.model
-    now = nothing_said(context.defaults, context.model)
+    now = nothing_said(context.precedence, context.model)
     return Wiring(context, context.model, now).run(tuple(flow))

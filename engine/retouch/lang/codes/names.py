@@ -202,4 +202,12 @@ NAMES = {
         example='invert ddim "cat"->"dog" | open "cat.png"',
         mend='open "cat.png" | invert ddim "cat"->"dog"',
     ),
+    "RT225": Code(
+        "setting-beaten",
+        "'{setting}' changes nothing here: the recipe says '{name}' itself",
+        "delete it here, or keep it as 'let {name} = {value}' and write {name}={name}: --set changes a 'let'",
+        why="A value on the stage itself wins over the command line, which sets what no stage says and what a 'let' "
+        "keeps. The language page has the whole order.",
+        severity="warning",
+    ),
 }
