@@ -21,6 +21,10 @@ def __getattr__(name: str) -> Any:
     """
     from retouch.lang.words import FAMILIES
 
+    if name == "hookimpl":
+        from retouch.plugins.hooks import hookimpl
+
+        return hookimpl
     if name not in _PYTHON and name not in FAMILIES:
         raise AttributeError(f"module 'retouch' has no attribute '{name}'")
     from retouch import scripting

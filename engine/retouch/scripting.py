@@ -128,7 +128,9 @@ class Recipe:
             graphs = self._graphs(sources, Path(kept), caption, _told(settings, seed))
             how = Settings(device or _best_device(), exact=exact)
             request = Request(self.text, self.folder, _told(settings, seed))
-            done = execute(graphs, registry=registry.load(), request=request, settings=how, machine=self._machines)
+            installed = registry.load()
+            tell = installed.live.observing(None)
+            done = execute(graphs, registry=installed, request=request, settings=how, machine=self._machines, tell=tell)
             pairs = list(zip(graphs, done.outcomes, strict=False))
             if not many and len(pairs) == 1 and pairs[0][1].failed:
                 raise EditFailed(self.text, pairs[0][1].failures)

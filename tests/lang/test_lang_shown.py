@@ -32,6 +32,8 @@ USUAL = {
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},
     "RT904": {"stage": "invert mine", "what": "the option 'steps' takes a number or a list"},
+    "RT905": {"plugin": "mine", "hook": "retouch_stagse", "mend": "did you mean 'retouch_stages'?"},
+    "RT906": {"type": "Mesh", "a": "mine", "b": "yours"},
     "RT907": {"stage": "blend local"},
 }
 

@@ -22,8 +22,8 @@ LAW = {
     "core": set(),
     "pictures": set(),
     "lang": set(),
-    "models": {"core"},
-    "plugins": {"version", "core", "models"},
+    "plugins": {"version", "core"},
+    "models": {"core", "plugins"},
     "graph": {"lang", "plugins", "models", "pictures"},
     "check": {"core", "pictures", "lang", "models", "plugins", "graph"},
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
@@ -31,7 +31,7 @@ LAW = {
     "api": {"core", "plugins"},
     "scripting": {"core", "lang", "plugins", "graph", "check", "run"},
     "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
-    "__init__": {"version", "lang", "scripting"},
+    "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
 }
 

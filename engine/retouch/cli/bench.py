@@ -1,23 +1,23 @@
 """`retouch bench`: measure with a benchmark that a plugin brings.
 
-A plugin announces one through the entry-point group `retouch.benches`, whose value is a function that takes the rest of
-the command line and returns the exit code.  Only the one that is asked for is imported.
+A plugin registers one through the hook `retouch_benches`: a function that takes the rest of the command line and
+returns the exit code.  Only the plugin of the one that is asked for is imported.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
-from importlib.metadata import entry_points
+from importlib import import_module
 
 from retouch.cli import DONE, WrongCommand
-from retouch.cli.reporting import put
-
-GROUP = "retouch.benches"
+from retouch.cli.reporting import fault_text, put
+from retouch.plugins import announced
+from retouch.plugins.live import LivePlugins
 
 
 def main(args: Namespace) -> int:
     """Run the benchmark that is named, or list those that are installed."""
-    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    installed = {name: found.plugin for found in announced.everything() for name in found.benches()}
     if not args.words:
         names = sorted(installed)
         put(names) if args.json else print("\n".join(names))
@@ -25,4 +25,10 @@ def main(args: Namespace) -> int:
     name, *rest = args.words
     if name not in installed:
         raise WrongCommand(f"no benchmark is called '{name}'; there are: {', '.join(sorted(installed)) or 'none'}")
-    return installed[name].load()(rest)
+    plugin = installed[name]
+    manager, faults = LivePlugins([plugin]).get(plugin.name) or (None, [])
+    if manager is None or faults:
+        raise WrongCommand(f"the plugin of '{name}' cannot be used: {fault_text(faults[0])}")
+    ((place),) = [benches[name] for benches in manager.hook.retouch_benches() if name in benches]
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)(rest)

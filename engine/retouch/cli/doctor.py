@@ -61,6 +61,8 @@ def _plugins() -> Iterator[Finding]:
     loaded = registry.load(installed)
     for plugin in installed:
         faults = [fault for fault in loaded.faults if fault.plugin == plugin.name]
+        if not faults and (live := loaded.live.get(plugin.name)):
+            faults = live[1]  # only here and in a run is a plugin imported
         where = f"from {plugin.distribution} {plugin.version}".strip()
         said = "; ".join(map(fault_text, faults))
         mend = f"update or uninstall it: pip install --upgrade {plugin.distribution or plugin.name}" if faults else ""

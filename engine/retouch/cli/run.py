@@ -25,7 +25,8 @@ def main(args: Namespace) -> int:
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact)
     request = Request(source.text.decode("utf-8"), source.folder, settings_given(args), args.model)
     with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
-        result = execute(graphs, registry=installed, request=request, settings=settings, tell=progress.tell, keep=False)
+        tell = installed.live.observing(progress.tell)
+        result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)

@@ -1,30 +1,27 @@
 """Which models there are: those that plugins ship, folders of this machine, and the hub's, by commit.
 
-A plugin ships a model through the entry-point group `retouch.models`, whose value names a package and a
-folder in it ("retouch_storybook:weights"). Nothing is imported to find it.
+A plugin ships a model through the hook `retouch_models`, which is read from its source: finding one imports nothing.
 """
 
 from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 
 from retouch.models import hub
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
 from retouch.models.info import ModelInfo, describe
+from retouch.plugins import announced
 
 __all__ = ["BrokenModel", "ModelInfo", "NotFetched", "UnknownModel", "find", "names"]
 
-GROUP = "retouch.models"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def names() -> list[str]:
     """Names of the models that plugins ship, in order."""
-    return sorted(entry_points(group=GROUP).names)
+    return sorted(_shipped())
 
 
 def find(name: str, revision: str | None = None, *, fetch: bool = False) -> ModelInfo:
@@ -34,21 +31,15 @@ def find(name: str, revision: str | None = None, *, fetch: bool = False) -> Mode
     """
     if revision is not None:
         return describe(name, _from_hub(name, revision, fetch), revision)
-    shipped = entry_points(group=GROUP, name=name)
-    if shipped:
-        return describe(name, _shipped(next(iter(shipped))))
+    if folder := _shipped().get(name):
+        return describe(name, folder)
     if Path(name).expanduser().is_dir():
         return describe(name, Path(name).expanduser().resolve())
     raise UnknownModel(_unknown(name))
 
 
-def _shipped(entry: EntryPoint) -> Path:
-    package, _, folder = entry.value.partition(":")
-    root, *inner = package.split(".")  # find_spec of a dotted name would import its parent
-    spec = find_spec(root)
-    if spec is None or not spec.submodule_search_locations:
-        raise BrokenModel(f"model '{entry.name}' is in package '{package}', which cannot be found")
-    return Path(spec.submodule_search_locations[0], *inner, folder)
+def _shipped() -> dict[str, Path]:
+    return {name: folder for plugin in announced.everything() for name, folder in plugin.models().items()}
 
 
 def _from_hub(name: str, revision: str, fetch: bool) -> Path:

@@ -30,19 +30,23 @@ class Plugin:
     distribution: str = ""
     version: str = ""
 
-    def files(self) -> Iterable[tuple[Path, str]]:
-        """Each source file with its module name, found by the spec of the top-level name, which imports nothing."""
+    def source(self) -> Path:
+        """Return the file of the announced module, found by the spec of its top-level name, which imports nothing."""
         top, *rest = self.module.split(".")
         spec = find_spec(top)
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(f"no module named '{top}'")
-        origin = Path(spec.origin)
         if not spec.submodule_search_locations:
-            return [(origin, self.module)]
-        place = origin.parent.joinpath(*rest)
-        if not place.is_dir():
-            return [(place.with_suffix(".py"), self.module)]
-        return [(path, _module_name(path, place, self.module)) for path in sorted(place.rglob("*.py"))]
+            return Path(spec.origin)
+        place = Path(spec.origin).parent.joinpath(*rest)
+        return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+    def files(self) -> Iterable[tuple[Path, str]]:
+        """Return each source file with its module name."""
+        source = self.source()
+        if source.name != "__init__.py":
+            return [(source, self.module)]
+        return [(path, _module_name(path, source.parent, self.module)) for path in sorted(source.parent.rglob("*.py"))]
 
 
 def _module_name(path: Path, root: Path, package: str) -> str:
@@ -60,13 +64,8 @@ def _plugin(point: EntryPoint) -> Plugin:
     return Plugin(point.name, point.module, dist.name if dist else "", dist.version if dist else "")
 
 
-def manager() -> pluggy.PluginManager:
-    """All installed plugins, imported; one that cannot be is left out."""
-    return load(installed())[0]
-
-
 def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
-    """The plugins that can be imported, and why the others cannot."""
+    """Import plugins and register them with pluggy; return its manager, and why those that are left out are."""
     import pluggy
 
     from retouch.plugins import hooks
@@ -79,7 +78,7 @@ def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
             pm.register(import_module(plugin.module), plugin.name)
         except Exception as err:  # whatever a stranger's module raises must not stop the others
             faults.append(broken(plugin.name, err))
-    while True:
+    while True:  # check_pending stops at the first plugin with a hook that pluggy does not know
         try:
             pm.check_pending()
         except pluggy.PluginValidationError as err:

@@ -1,14 +1,15 @@
-"""What a plugin may tell the engine. Hooks register and observe; they never carry data from stage to stage."""
+"""The hooks: everything that a plugin may tell the engine.  Hooks register and observe; values go through stages alone.
+
+A hook whose docstring says "a literal" is read from the syntax tree of the module that the plugin announces, so that
+light commands know what is there without importing it.  What pluggy gets from it later has to be the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pluggy
-
-if TYPE_CHECKING:
-    from retouch.models.catalog import ModelInfo
 
 PROJECT = "retouch"
 
@@ -18,19 +19,27 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def retouch_stages() -> Iterable[Callable[..., Any]]:  # pyright: ignore[reportReturnType]
-    """Stages this plugin adds: functions marked with @stage."""
+    """Register stages: functions marked with @stage.  Without this hook every marked function of the plugin counts."""
+
+
+@hookspec
+def retouch_models() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register models, as a literal: name to folder, relative to the announced module's own."""
+
+
+@hookspec
+def retouch_benches() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register benchmarks, as a literal: name to "module:function", which takes the rest of the command line."""
 
 
 @hookspec
 def retouch_port_types() -> Iterable[type]:  # pyright: ignore[reportReturnType]
-    """New kinds of value that stages may exchange, such as a 3D scene."""
+    """Register kinds of value that stages exchange, such as a mesh, so that one name is one class."""
 
 
 @hookspec
-def retouch_models() -> Iterable[ModelInfo]:  # pyright: ignore[reportReturnType]
-    """Models this plugin ships and can load."""
+def retouch_batch_evaluated(kind: str, rows: int, bucket: int) -> None:
+    """Observe a shared call: "denoise", "gradient" or "call", its rows, and the rows that it was padded to."""
 
 
-@hookspec
-def retouch_batch_evaluated(batch: object) -> None:
-    """Called after each fused forward pass; for tracing and progress. Must not change anything."""
+HOOKS = tuple(name for name in dir() if name.startswith("retouch_"))

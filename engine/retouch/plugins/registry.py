@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from retouch.plugins import cost
+from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin, broken, installed
+from retouch.plugins.live import LivePlugins
 from retouch.plugins.signatures import Fault, StageCard
 from retouch.plugins.signatures.agreement import differences
 from retouch.plugins.signatures.reading import read_module
@@ -25,9 +27,12 @@ class PluginError(Exception):
 class Registry:
     """The cards of all plugins that can be read, and the faults of those that cannot."""
 
-    def __init__(self, cards: Iterable[StageCard], faults: Iterable[Fault] = ()) -> None:
+    def __init__(
+        self, cards: Iterable[StageCard], faults: Iterable[Fault] = (), plugins: Iterable[Plugin] = ()
+    ) -> None:
         self.cards = tuple(cards)
         self.faults = tuple(faults)
+        self.live = LivePlugins(plugins)
         self._methods: dict[str, dict[str, list[StageCard]]] = {}
         for card in self.cards:
             self._methods.setdefault(card.family, {}).setdefault(card.method, []).append(card)
@@ -67,7 +72,11 @@ class Registry:
             function = getattr(import_module(card.module), card.function)
         except Exception as err:  # a stranger's module may raise anything
             raise PluginError(broken(card.plugin, err)) from err
-        if wrong := differences(card, function):
+        loaded = self.live.get(card.plugin)
+        if loaded and loaded[1]:
+            raise PluginError(loaded[1][0])
+        wrong = [*differences(card, function), self.live.refusal(card, function)]
+        if wrong[0]:
             facts = {"stage": card.name, "what": wrong[0]}
             raise PluginError(Fault("RT904", card.plugin, facts, card.file, card.line))
         return function
@@ -77,18 +86,21 @@ def load(plugins: Iterable[Plugin] | None = None) -> Registry:
     """The stages of the plugins given, or of all that are installed; nothing of them is imported."""
     cards: list[StageCard] = []
     faults: list[Fault] = []
-    for plugin in installed() if plugins is None else plugins:
+    plugins = tuple(installed() if plugins is None else plugins)
+    for plugin in plugins:
         found, wrong = _read(plugin)
         cards += found
         faults += wrong
     fine = [card for card in cards if not (wrong := _refused(card, cards)) or faults.append(wrong)]
-    return Registry(fine, [*faults, *_duplicates(fine)])
+    return Registry(fine, [*faults, *_duplicates(fine)], plugins)
 
 
 def _read(plugin: Plugin) -> tuple[list[StageCard], list[Fault]]:
     """A file that cannot be read disables its plugin: half of one would be a surprise."""
     cards: list[StageCard] = []
-    faults: list[Fault] = []
+    faults = list(announced(plugin).faults)
+    if faults:
+        return [], faults
     try:
         for path, module in plugin.files():
             found, wrong = read_module(path, module, plugin.name)

@@ -30,6 +30,19 @@ PLUGINS = {
         why="The signature of a stage is what recipes are checked against. A list must always mean one thing: "
         "several values, or several runs.",
     ),
+    "RT905": Code(
+        "unknown-hook",
+        "'{plugin}' implements '{hook}', and there is no such hook",
+        "{mend}",
+        why="A hook that is misspelt would never be called, and nobody would know. The plugin is left out until it is "
+        "mended. plugins/README.md lists the hooks.",
+    ),
+    "RT906": Code(
+        "duplicate-type",
+        "the type '{type}' is registered by {a} and by {b}",
+        "ask their authors to share one class, or uninstall one of them",
+        why="Stages are wired by the names of types. Two classes of one name would be taken for each other.",
+    ),
     "RT907": Code(
         "experimental",
         "'{stage}' is experimental",

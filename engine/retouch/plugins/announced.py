@@ -1,0 +1,85 @@
+"""What a plugin's hooks say, read from the syntax tree of the module that it announces."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from retouch.plugins.discovery import Plugin, broken, installed
+from retouch.plugins.hooks import HOOKS
+from retouch.plugins.signatures import Fault
+from retouch.plugins.signatures.literals import ModuleNames, NotStatic
+
+LITERAL = ("retouch_models", "retouch_benches")
+_MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The hooks that a plugin implements, and what the literal ones return."""
+
+    plugin: Plugin
+    home: Path  # the folder of the announced module
+    hooks: tuple[str, ...] = ()
+    literals: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    faults: tuple[Fault, ...] = ()
+
+    def models(self) -> dict[str, Path]:
+        """Return the folder of each model that the plugin ships."""
+        return {name: self.home / folder for name, folder in self.literals.get("retouch_models", {}).items()}
+
+    def benches(self) -> Mapping[str, str]:
+        """Return "module:function" of each benchmark that it brings."""
+        return self.literals.get("retouch_benches", {})
+
+
+def announced(plugin: Plugin) -> Announced:
+    """Read the hooks of a plugin; nothing of it is imported."""
+    try:
+        path = plugin.source()
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError, OSError, ImportError) as err:
+        return Announced(plugin, Path(), faults=(broken(plugin.name, err),))
+    names = ModuleNames(tree)
+    found: dict[str, ast.FunctionDef] = {
+        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_hook(node, names)
+    }
+    literals: dict[str, Mapping[str, str]] = {}
+    faults = [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
+    for name in found.keys() & set(LITERAL):
+        try:
+            literals[name] = _literal(found[name], names)
+        except NotStatic as err:
+            what = "returns a literal {name: text}, since it is read without being run"
+            faults.append(Fault("RT904", plugin.name, {"stage": name, "what": what}, str(path), err.line))
+    return Announced(plugin, path.parent, tuple(found), literals, tuple(faults))
+
+
+def everything() -> Iterator[Announced]:
+    """Read the hooks of all installed plugins."""
+    return map(announced, installed())
+
+
+def _is_hook(node: ast.FunctionDef, names: ModuleNames) -> bool:
+    marks = (mark.func if isinstance(mark, ast.Call) else mark for mark in node.decorator_list)
+    return any(names.path(mark) in _MARKS for mark in marks)
+
+
+def _misspelt(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
+    near = get_close_matches(node.name, HOOKS, 1)
+    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(HOOKS)}"
+    facts = {"plugin": plugin.name, "hook": node.name, "mend": mend}
+    return Fault("RT905", plugin.name, facts, str(path), node.lineno)
+
+
+def _literal(node: ast.FunctionDef, names: ModuleNames) -> Mapping[str, str]:
+    *before, last = node.body
+    said: Any = names.literal(last.value) if isinstance(last, ast.Return) and last.value else None
+    plain = isinstance(said, dict) and all(isinstance(text, str) for text in (*said, *said.values()))
+    if not plain or not all(isinstance(each, ast.Expr) for each in before):  # an expression: the docstring
+        raise NotStatic(node, "not a literal")
+    return said

@@ -1,0 +1,110 @@
+"""Plugins that are imported: what pluggy gets from their hooks, held against what was read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from retouch.plugins.announced import LITERAL, Announced, announced
+from retouch.plugins.discovery import Plugin, load
+from retouch.plugins.signatures import Fault, StageCard
+
+if TYPE_CHECKING:
+    import pluggy
+
+Function = Callable[..., Any]
+Tell = Callable[[str, Mapping[str, Any]], None]
+
+
+class LivePlugins:
+    """Plugins that were imported and registered with pluggy, one by one as a run needs them."""
+
+    def __init__(self, plugins: Iterable[Plugin] = ()) -> None:
+        self._plugins = {plugin.name: plugin for plugin in plugins}
+        self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
+        self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process without what was imported here."""
+        return LivePlugins, (tuple(self._plugins.values()),)
+
+    def get(self, name: str) -> tuple[pluggy.PluginManager, list[Fault]] | None:
+        """Import a plugin and call its registering hooks; None for a name that is no plugin's."""
+        if name in self._plugins and name not in self._loaded:
+            manager, faults = load([self._plugins[name]])
+            self._loaded[name] = (
+                manager,
+                faults
+                or [
+                    *disagreements(announced(self._plugins[name]), manager),
+                    *self._register_types(name, manager),
+                ],
+            )
+        return self._loaded.get(name)
+
+    def _register_types(self, plugin: str, manager: pluggy.PluginManager) -> list[Fault]:
+        faults: list[Fault] = []
+        for type_ in _flat(manager.hook.retouch_port_types()):
+            first, known = self._types.setdefault(type_.__name__, (plugin, type_))
+            if known is not type_:
+                facts = {"type": type_.__name__, "a": first, "b": plugin}
+                faults.append(Fault("RT906", plugin, facts))
+        return faults
+
+    def refusal(self, card: StageCard, function: Function) -> str | None:
+        """Say why a stage may not run although it is as its card says: it is not registered, or its types are not."""
+        if (loaded := self.get(card.plugin)) is None:
+            return None
+        stages = loaded[0].hook.retouch_stages()
+        if stages and function not in _flat(stages):
+            return "its plugin's retouch_stages leaves it out"
+        hints = getattr(function, "__annotations__", {})
+        scope = getattr(function, "__globals__", {})
+        for port in card.ports:
+            hint = hints.get(port.name)
+            real = scope.get(hint) if isinstance(hint, str) else hint
+            for each in (real, *get_args(real)):
+                owner, known = self._types.get(getattr(each, "__name__", ""), ("", each))
+                if known is not each:
+                    return f"its port '{port.name}' is another '{port.type}' than the one that '{owner}' registers"
+        return None
+
+    def observing(self, tell: Tell | None) -> Tell | None:
+        """Let plugins that observe hear of each call of a run, besides `tell`."""
+        readers = [plugin.name for plugin in self._plugins.values() if _observes(plugin)]
+        managers = {name: loaded[0] for name in readers if (loaded := self.get(name)) and not loaded[1]}
+        if not managers:
+            return tell
+
+        def both(event: str, facts: Mapping[str, Any]) -> None:
+            if tell:
+                tell(event, facts)
+            for name, manager in list(managers.items()) if event == "call" else ():
+                try:
+                    manager.hook.retouch_batch_evaluated(**facts)
+                except Exception as err:  # an observer may not stop a run
+                    del managers[name]
+                    warnings.warn(f"plugin '{name}' no longer observes: {type(err).__name__}: {err}", stacklevel=1)
+
+        return both
+
+
+def _observes(plugin: Plugin) -> bool:
+    return "retouch_batch_evaluated" in announced(plugin).hooks
+
+
+def disagreements(read: Announced, manager: pluggy.PluginManager) -> list[Fault]:
+    """Compare what the literal hooks return with what was read of them."""
+    faults: list[Fault] = []
+    for name in LITERAL:
+        real = {key: text for each in getattr(manager.hook, name)() for key, text in each.items()}
+        said = dict(read.literals.get(name, {}))
+        if real != said:
+            facts = {"stage": name, "what": f"it returns {real}, and its source says {said}"}
+            faults.append(Fault("RT904", read.plugin.name, facts))
+    return faults
+
+
+def _flat(groups: Iterable[Iterable[Any]]) -> list[Any]:
+    return [each for group in groups for each in group]

@@ -1,0 +1,9 @@
+"""Register the benchmarks with the engine."""
+
+from retouch import hookimpl
+
+
+@hookimpl
+def retouch_benches():
+    """Register what `retouch bench` measures."""
+    return {"packing": "retouch_bench.packing:main", "quality": "retouch_bench.quality:main"}
