@@ -18,6 +18,7 @@ from retouch.ops import Ask, Backward, Call, Group, Part
 from retouch.requirement import Unmet
 from retouch.run.batching import Batch, Buckets, pack, rows_of
 from retouch.run.network import padded
+from retouch.run.repeatable import repeatable
 
 _MISSING = object()
 
@@ -95,7 +96,7 @@ class Executor:
         finished = finished or (lambda _: None)
         ended: set[Task] = set()
         pending: list[Task] = []
-        with torch.no_grad(), _quiet_collector():
+        with torch.no_grad(), repeatable(), _quiet_collector():
             try:
                 while pending := [task for task in tasks if task.wanted and task not in ended]:
                     began = self._start(pending)
