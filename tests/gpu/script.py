@@ -145,9 +145,7 @@ def _announce(site: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     info = site / f"{project['name']}-{project['version']}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = [
         line
         for group, entries in project["entry-points"].items()

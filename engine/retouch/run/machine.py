@@ -14,9 +14,10 @@ from retouch.models.levels import NoiseLevels, noise_levels
 from retouch.models.text import TextEncoder as Encoder
 from retouch.ops import call
 from retouch.run.acceleration import EAGER, Acceleration
-from retouch.run.network import UNetCore, uploaded
+from retouch.run.network import UNetCore
 from retouch.schedule import Schedule
 from retouch.supplies import Codec
+from retouch.transfer import upload_numbers
 from retouch.values import Prompt
 
 
@@ -30,7 +31,7 @@ class Texts:
     async def prompt(self, text: str) -> Prompt:
         """The text, encoded."""
         tokens = self.encoder.tokenize(text)
-        embeds = await call(self.encoder.encode, uploaded(tokens.ids, torch.int64, self.device))
+        embeds = await call(self.encoder.encode, upload_numbers(tokens.ids, torch.int64, self.device))
         return Prompt(text, embeds, tokens.spans)
 
     def dropped(self, text: str) -> str:

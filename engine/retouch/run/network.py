@@ -19,6 +19,7 @@ from retouch.run.attention_processor import Pass, PresentPass, SiteProcessor
 from retouch.run.captured import CapturedNetwork, Network
 from retouch.schedule import Prediction, PredictionKind, split
 from retouch.touches import Site
+from retouch.transfer import upload_numbers
 
 _CUDNN_FIRST = [
     SDPBackend.CUDNN_ATTENTION,
@@ -108,7 +109,7 @@ class UNetCore:
     def _evaluate(self, rows: Sequence[Row], bucket: int) -> Tensor:
         x = padded(torch.stack([row.x.to(self.device, self.dtype) for row in rows]), bucket)
         context = padded(torch.stack([row.prompt.embeds.to(self.device, self.dtype) for row in rows]), bucket)
-        timesteps = padded(uploaded([row.timestep for row in rows], torch.float32, self.device), bucket)
+        timesteps = padded(upload_numbers([row.timestep for row in rows], torch.float32, self.device), bucket)
         if self.acceleration.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         weights = rows[0].model.delta.over(self._base)
@@ -127,7 +128,7 @@ class UNetCore:
             x = torch.stack([rows[i].x for i in which])
             raw = (out if len(which) == len(rows) else torch.stack([out[i] for i in which])).to(dtype)
             levels = [(rows[i].level.alpha, rows[i].level.sigma) for i in which]
-            scales = uploaded(levels, dtype, x.device)[:, :, None, None, None]
+            scales = upload_numbers(levels, dtype, x.device)[:, :, None, None, None]
             pairs = split(self.kind, x, raw, scales[:, 0], scales[:, 1])
             answers.update(zip(which, map(Prediction, pairs.unbind(0)), strict=True))
         return [answers[i] for i in range(len(rows))]
@@ -137,9 +138,3 @@ def padded(batch: Tensor, bucket: int) -> Tensor:
     """The batch made `bucket` rows long by repeating its last row."""
     extra = bucket - len(batch)
     return batch if extra <= 0 else torch.cat((batch, batch[-1:].expand(extra, *batch.shape[1:])))
-
-
-def uploaded(numbers: Sequence[Any], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers as a tensor on the device, which need not be waited for: from pinned memory the copy runs beside us."""
-    host = torch.tensor(numbers, dtype=dtype, pin_memory=device.type == "cuda")
-    return host.to(device, non_blocking=True)
