@@ -19,6 +19,7 @@ import time
 import tomllib
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -111,10 +112,8 @@ def _end(process: subprocess.Popen[str]) -> None:
     """Ask first, so that what was measured is written; then insist."""
     insist = getattr(process, "told", False)
     process.told = True  # pyright: ignore[reportAttributeAccessIssue]
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL if insist else signal.SIGINT)
-    except ProcessLookupError:
-        pass
 
 
 def _environment(scratch: Path, wheels: Path) -> dict[str, str]:
