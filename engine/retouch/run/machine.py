@@ -65,7 +65,10 @@ class Machine:
     def _loaded(self):
         from retouch.models.stable_diffusion import load
 
-        return load(self.info, device=str(self.device), dtype=self.dtype)
+        loaded = load(self.info, device=str(self.device), dtype=self.dtype)
+        if self.acceleration.channels_last:
+            torch.nn.Module.to(loaded.vae, memory_format=torch.channels_last)
+        return loaded
 
     @cached_property
     def denoiser(self) -> Denoiser:
