@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -67,7 +68,8 @@ class Machine:
 
         loaded = load(self.info, device=str(self.device), dtype=self.dtype)
         if self.acceleration.channels_last:
-            torch.nn.Module.to(loaded.vae, memory_format=torch.channels_last)
+            vae: Any = loaded.vae
+            vae.to(memory_format=torch.channels_last)
         return loaded
 
     @cached_property
