@@ -20,7 +20,7 @@ from retouch.run.session import Result, Settings, execute
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.ceilings import GIGA
 from retouch_bench.speed.folder import draw_pictures, write_model
-from retouch_bench.speed.mix import CAPTION, THOUSAND, Job, jobs, mixed
+from retouch_bench.speed.mix import CAPTION, FILES, THOUSAND, Job, jobs, mixed
 from retouch_bench.speed.report import release
 from retouch_bench.speed.setting import Setting, name_of
 from retouch_bench.speed.timing import clocked
@@ -72,7 +72,7 @@ class Studio:
             out = self.setting.scratch / "results" / str(number)
             out.mkdir(parents=True, exist_ok=True)
             items = tuple(Picture(self.pictures[i], n, CAPTION) for n, i in enumerate(places))
-            model, told = str(self.setting.scratch / "model"), {"steps": str(steps)}
+            model, told = str(self.setting.scratch / "model"), {"steps": str(steps)} if steps else {}
             world = World(self.installed, out, items, told, model, out, allowed=(out,), force=True)
             checked = check(recipe, world)
             if checked.errors:
@@ -97,34 +97,38 @@ def edits(setting: Setting, budget: Budget) -> None:
 
     if not report.attempt("edits", {"edit": "a model folder and pictures are written"}, open_):
         return
-    left = list(jobs(TOY_PACKED if setting.toy else PACKED))
+    packed = TOY_PACKED if setting.toy else PACKED
+    alone = report.attempt("edits", {"edit": "files and VAE alone"}, lambda: _files_alone(opened[0], packed))
+    files, left = (alone["seconds"] / packed if alone else 0.0), list(jobs(packed))
     while left:
         allowed = budget.left * left[0].weight / sum(job.weight for job in left)
         job = left.pop(0)
 
         def measure(job: Job = job, allowed: float = allowed) -> Mapping[str, Any]:
             budget.need(3 if setting.device.type == "cuda" else 0.5)
-            return _measured(opened[0], job, steps, Budget(allowed))
+            return _measured(opened[0], job, steps, Budget(allowed), files)
 
         report.attempt("edits", {"edit": job.name}, measure)
         release()
 
 
 def _pictures(seconds: float) -> int:
-    """How many mixed edits fit at most: they get a quarter of the time, and each takes a fifth of a second at the floor."""
+    """How many mixed edits fit at most: they get a quarter of the time, and take a fifth of a second at the floor."""
     return min(THOUSAND, max(20, 20 * math.ceil(seconds / 20)))
 
 
-def _measured(studio: Studio, job: Job, steps: int, budget: Budget) -> Mapping[str, Any]:
-    """Warm up, foretell, run as much as there is time for."""
+def _measured(studio: Studio, job: Job, steps: int, budget: Budget, files: float) -> Mapping[str, Any]:
+    """Warm up, foretell, run as much as there is time for.  files: seconds that a picture takes besides its steps."""
     probe = min(PROBE, steps)
     _, first = studio.run(job, probe)
-    _, seconds = studio.run(job, probe)
-    whole = seconds * steps / probe
-    chosen = max(probe, min(steps, int(budget.left / seconds * probe)))
+    a_step = _step(first, job, files, probe)  # at most: it has loaded and captured, too
+    if job.whole or a_step * steps > budget.left:
+        a_step = _step(studio.run(job, probe)[1], job, files, probe)
+    besides = files * len(job.recipes)
+    chosen = max(probe, min(steps, int((budget.left - besides) / a_step)))
     if job.whole:
-        twenties = max(1, min(job.whole // 20, len(studio.pictures) // 20, int(budget.left / whole)))
-        job = replace(job, recipes=mixed(twenties))
+        fit = int(budget.left / (besides + a_step * chosen))
+        job = replace(job, recipes=mixed(max(1, min(job.whole // 20, len(studio.pictures) // 20, fit))))
     device = studio.setting.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -144,6 +148,19 @@ def _measured(studio: Studio, job: Job, steps: int, budget: Budget) -> Mapping[s
     return row | ({"note": "; ".join(notes)} if notes else {})
 
 
+def _step(seconds: float, job: Job, files: float, steps: int) -> float:
+    """Seconds of one step, of a run of so many; at least a tenth of them is taken to be work of the denoiser."""
+    return max(seconds - files * len(job.recipes), 0.1 * seconds) / steps
+
+
+def _files_alone(studio: Studio, packed: int) -> Mapping[str, Any]:
+    """Read, encode, decode and write, with no denoiser between."""
+    job = Job("", (FILES,) * packed, 0)
+    studio.run(job, 0)
+    result, seconds = studio.run(job, 0)
+    return _row(studio.setting, job, result, seconds)
+
+
 def _row(setting: Setting, job: Job, result: Result, seconds: float) -> dict[str, Any]:
     """What a run came to.  The floor is the denoiser's alone, at its rate in full calls."""
     calls = [call for call in result.calls if call.kind in ("denoise", "gradient")]
@@ -158,7 +175,7 @@ def _row(setting: Setting, job: Job, result: Result, seconds: float) -> dict[str
         "rows": rows,
         "gradient_rows": gradient,
         "calls": len(calls),
-        "fill": rows / sum(call.bucket for call in calls),
+        "fill": rows / sum(call.bucket for call in calls) if calls else None,
         "rows_a_second": rows / seconds,
-        "of_floor": setting.of_floor(None if a_row is None else evaluations * a_row / 32, seconds),
+        "of_floor": setting.of_floor(None if a_row is None or not rows else evaluations * a_row / 32, seconds),
     }

@@ -36,7 +36,7 @@ def clocked(call: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def timing(call: Callable[[], object], device: torch.device, seconds: float = 0.3, warm: int = 2) -> Timing:
+def timing(call: Callable[[], object], device: torch.device, seconds: float = 0.3, warm: int = 3) -> Timing:
     """Median over as many repeats as fit in about `seconds`, after a first call and `warm` more."""
     first = clocked(call, device)
     for _ in range(warm - 1):
