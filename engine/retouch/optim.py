@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from retouch.precision import at_least_float32
+
 
 class Adam:
     """One tensor's optimiser.  Kingma & Ba 2015, arXiv:1412.6980, alg. 1."""
@@ -16,7 +18,8 @@ class Adam:
         self.count = 0
 
     def step(self, parameter: Tensor, grad: Tensor) -> Tensor:
-        """The parameter after one step down this gradient."""
+        """The parameter after one step down this gradient, at least in float32: squares of half precision vanish."""
+        grad = at_least_float32(grad)
         if self.mean is None or self.square is None:
             self.mean, self.square = torch.zeros_like(grad), torch.zeros_like(grad)
         first, second = self.betas
