@@ -7,7 +7,10 @@ from torch import Tensor
 
 
 class Adam:
-    """One tensor's optimiser.  Kingma & Ba 2015, arXiv:1412.6980, alg. 1."""
+    """One tensor's optimiser.  Kingma & Ba 2015, arXiv:1412.6980, alg. 1.
+
+    It computes in float32 at least: in float16 squares of small gradients are zero, and so is epsilon.
+    """
 
     def __init__(self, lr: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8) -> None:
         self.lr, self.betas, self.epsilon = lr, betas, epsilon
@@ -17,6 +20,7 @@ class Adam:
 
     def step(self, parameter: Tensor, grad: Tensor) -> Tensor:
         """The parameter after one step down this gradient."""
+        grad = grad.to(torch.promote_types(grad.dtype, torch.float32))
         if self.mean is None or self.square is None:
             self.mean, self.square = torch.zeros_like(grad), torch.zeros_like(grad)
         first, second = self.betas
@@ -24,4 +28,4 @@ class Adam:
         self.mean = torch.lerp(self.mean, grad, 1 - first)
         self.square = torch.addcmul(second * self.square, grad, grad, value=1 - second)
         size = (self.square.sqrt() / (1 - second**self.count) ** 0.5).add(self.epsilon)
-        return parameter - self.lr / (1 - first**self.count) * self.mean / size
+        return (parameter - self.lr / (1 - first**self.count) * self.mean / size).to(parameter.dtype)
