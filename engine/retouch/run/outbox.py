@@ -41,7 +41,7 @@ class FileIn:
 
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device; for CUDA through pinned memory, so that nobody waits for the copy."""
-        tensor = torch.from_numpy(array)
+        tensor = torch.tensor(array)  # a copy: what the decoder gave may not be written to
         return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
 
