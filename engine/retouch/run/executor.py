@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -169,9 +170,12 @@ class Executor:
         try:
             answers = _answer(batch, parts)
         except Exception as error:
+            _release(error)
+            answers = None
             if len(asked) == 1:
                 asked[0][0]._thrown = error
                 return
+        if answers is None:  # outside the handler, which would keep what failed alive
             middle = len(asked) // 2
             for half in (asked[:middle], asked[middle:]):
                 rows = sum(rows_of(task._parts[i]) for task, i in half)
@@ -303,6 +307,13 @@ def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
             return _apply(function, parts, batch.bucket)
         case _:
             return _backward(parts)
+
+
+def _release(error: BaseException | None) -> None:
+    """Free what the frames of a failed call hold: the halves need its memory.  Where it failed can still be read."""
+    while error:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _apply(function: Callable[[torch.Tensor], torch.Tensor], parts: Sequence[Call], bucket: int) -> Sequence[Any]:

@@ -28,7 +28,7 @@ class GaussianMixture:
 
     def prompt(self, *, component: int | None = None) -> Prompt:
         """One component's prompt, or the unconditional one."""
-        logits = torch.zeros(1, len(self.means), dtype=self.means.dtype)
+        logits = torch.zeros(1, len(self.means), dtype=self.means.dtype, device=self.means.device)
         if component is not None:
             logits[0] = -1e4
             logits[0, component] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,10 @@ class Given:
         self.answer = Reply((Prediction(pair),))
         self.sites: tuple[Site, ...] = ()
         self.base: Mapping[str, Tensor] = {}
+
+    def kernels(self, group: Group) -> Hashable:
+        """There are none."""
+        return None
 
     def forward(self, groups: Sequence[Group], bucket: int) -> list[Reply]:
         """The same for everyone; groups are of one row here."""
