@@ -20,7 +20,7 @@ LATENTS = Levels(-0.2, 1.15)
 
 
 def scheduler(beta_end: float = 0.012) -> DDIMScheduler:
-    """The noise levels of Stable Diffusion, with v-prediction; a larger beta_end, of a Stable Diffusion with more noise."""
+    """The noise levels of Stable Diffusion, with v-prediction; a larger beta_end than its own ends in more noise."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,

@@ -54,9 +54,10 @@ def measure(weights: Path, size: int, count: int, file: Path | None, steps: int 
     sources, truths = _drawn(scenes, size), _drawn(edits, size)
     outside = torch.stack([_outside(*pair, size) for pair in zip(scenes, edits, strict=True)])
     rows, figures = [sources], {}
-    head = f'model "{weights.resolve()}"\n' + (f"steps {steps}\n" if steps else "")
     for name, recipe in RECIPES.items():
-        made = [_made(head + recipe, *pair) for pair in zip(sources, scenes, edits, strict=True)]
+        told = f"defaults steps={steps}\n" if steps and "invert" in recipe else ""
+        text = f'model "{weights.resolve()}"\n{told}{recipe}'
+        made = [_made(text, *pair) for pair in zip(sources, scenes, edits, strict=True)]
         rows.append(torch.stack(made))
         figures[f"{name}, outside the region"] = _psnr(rows[-1], sources, outside)
         figures[f"{name}, over all"] = _psnr(rows[-1], truths if "{change}" in recipe else sources)

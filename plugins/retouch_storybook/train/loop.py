@@ -58,7 +58,7 @@ class Training:
     ) -> Iterator[tuple[int, float, Tensor]]:
         """Train until the budget is spent or somebody says stop; keep the state every so many seconds and at the end.
 
-        Yields the step, the seconds spent and the loss, which stays on its device: a GPU is waited for only by who reads it.
+        Yields the step, the seconds spent and the loss, which stays on its device: only reading it waits for a GPU.
         """
         began, saved = self.clock() - self.spent, self.spent
         while self.spent < self.budget and not stopped():
