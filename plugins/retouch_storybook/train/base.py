@@ -44,7 +44,7 @@ def tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
 
 
-def schedule(folder: Path) -> DDIMScheduler:
+def schedule(folder: Path) -> Any:
     """The noise levels of a folder of weights."""
     return DDIMScheduler.from_pretrained(folder / "scheduler")
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from retouch_storybook.train import checkpoint
-from retouch_storybook.train.muon import Muon
+from retouch_storybook.train.muon import Muon, foreach
 
 WARM_UP = 100  # steps
 
@@ -131,7 +131,7 @@ class Training:
     @torch.no_grad()
     def _follow(self) -> None:
         decay = min(self.part.settings.average, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
+        foreach._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
 
     @torch.no_grad()
     def _restore(self, key: list[str], tensor: Tensor) -> None:

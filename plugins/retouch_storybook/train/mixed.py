@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from retouch_storybook.train.loop import Part, Training, optimizers_of
-from retouch_storybook.train.muon import BatchedMuon
+from retouch_storybook.train.muon import BatchedMuon, foreach
 
 
 class MixedTraining(Training):
@@ -68,10 +68,10 @@ class MixedTraining(Training):
             for weight, kept, moved in zip(self.weights.values(), self.gradients, self.moved, strict=True)
             if moved.grad is not None
         ]
-        torch._foreach_copy_([kept for _, kept, _ in taken], [moved.grad for _, _, moved in taken])
+        foreach._foreach_copy_([kept for _, kept, _ in taken], [moved.grad for _, _, moved in taken])
         for weight, kept, moved in taken:
             weight.grad, moved.grad = kept, None
 
     @torch.no_grad()
     def _publish(self) -> None:
-        torch._foreach_copy_(self.moved, list(self.weights.values()))
+        foreach._foreach_copy_(self.moved, list(self.weights.values()))

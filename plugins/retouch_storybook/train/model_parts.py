@@ -103,13 +103,13 @@ class PoolLatent:
         self.latents = torch.empty(most, 4, side, side, device=device)
         self.captions = torch.empty(most, CAPTIONS, self.tokenizer.model_max_length, dtype=torch.int16, device=device)
         torch.manual_seed(self.settings.seed)
-        networks = nn.ModuleDict(
+        networks: Any = nn.ModuleDict(
             {
                 "unet": _unet(side, sizes),
                 "text": CLIPTextModel(text_config(self.tokenizer, sizes.text, sizes.text_layers)),
             }
         )
-        self.network = networks.to(device, memory_format=torch.channels_last).train()
+        self.network = networks.to(device).to(memory_format=torch.channels_last).train()
         self.alphas_cumprod = scheduler(BETA_END).alphas_cumprod.to(device)
         self.take_in()
 

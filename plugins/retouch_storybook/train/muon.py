@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+foreach: Any = torch  # its calls on lists of tensors, which torch's optimizers use, are not in its types
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # drives singular values to about 1, in five steps
 
 
@@ -64,14 +65,14 @@ class BatchedMuon(Muon):
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             grads, velocities = [weight.grad for weight in weights], [self._velocity(weight) for weight in weights]
-            torch._foreach_mul_(velocities, group["momentum"])
-            torch._foreach_add_(velocities, grads)
-            ahead = torch._foreach_add(grads, velocities, alpha=group["momentum"])
+            foreach._foreach_mul_(velocities, group["momentum"])
+            foreach._foreach_add_(velocities, grads)
+            ahead = foreach._foreach_add(grads, velocities, alpha=group["momentum"])
             updates = _orthogonal_all([_matrix(each) for each in ahead])
             steps = [_like(update, weight) for update, weight in zip(updates, weights, strict=True)]
-            torch._foreach_mul_(steps, [-group["lr"] * _stretch(weight) for weight in weights])
-            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(weights, steps)
+            foreach._foreach_mul_(steps, [-group["lr"] * _stretch(weight) for weight in weights])
+            foreach._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            foreach._foreach_add_(weights, steps)
 
     def _velocity(self, weight: Tensor) -> Tensor:
         state = self.state[weight]
@@ -107,7 +108,7 @@ def _orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
         dtype = torch.bfloat16 if wide[members[0]].is_cuda else torch.float32
         stack = torch.zeros(len(members), rows, columns, dtype=dtype, device=wide[members[0]].device)
         places = [stack[k, : wide[i].shape[0], : wide[i].shape[1]] for k, i in enumerate(members)]
-        torch._foreach_copy_(places, [wide[i] for i in members])
+        foreach._foreach_copy_(places, [wide[i] for i in members])
         turned = orthogonal(stack)
         for k, i in enumerate(members):
             found[i] = turned[k, : wide[i].shape[0], : wide[i].shape[1]]
