@@ -144,7 +144,7 @@ def drawn(folder: Path, side: int) -> str:
 
 def read(path: Path) -> Tensor:
     """A written picture, in [0, 1]."""
-    return torch.from_numpy(pictures.read(path).rgb).double() / 255
+    return torch.tensor(pictures.read(path).rgb).double() / 255
 
 
 @cache

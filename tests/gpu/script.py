@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MOST_FILES, MOST_BYTES = 8, 16_000_000  # of what is written, so that it can be carried
 SHARES = {"tests": 0.2, "speed": 0.27, "training": 0.53}  # of the minutes
+AROUND_TRAINING = 30  # seconds for the first drawings, the figures and the sheets
 GRACE = 10  # seconds that a part has to end after it was told to
 
 
@@ -71,12 +72,14 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
         case "tests":
             return [*python, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider"]
         case "speed":
-            wanted = ["-m", "retouch", "bench", "speed", "--seconds", f"{seconds - 2 * GRACE:.0f}", "-o", str(scratch)]
+            wanted = ["-m", "retouch", "bench", "speed", "--seconds", f"{seconds - 2 * GRACE:.0f}", "-o", str(out)]
             return [*python, *wanted]
         case _:
-            minutes = max(seconds - 3 * GRACE, 10) / 60
-            trainer = ["-m", "retouch_storybook.train", "model", "--size", "128", "--minutes", f"{minutes:.2f}"]
-            return [*python, *trainer, "--out", str(scratch / "training")]
+            minutes = max(0.9 * seconds - AROUND_TRAINING, 6) / 60 if _has_gpu() else 0.15
+            trainer = ["-m", "retouch_storybook.train.model", "--size", "128", "--minutes", f"{minutes:.2f}"]
+            toy = [] if _has_gpu() else ["--drawings", "300", "--begin", "100", "--samples", "4", "--held-out", "20"]
+            folders = ["--out", str(scratch / "training"), "--work", str(scratch / "work")]
+            return [*python, *trainer, "--edits", "0", *toy, *folders]
 
 
 def _run(part: Part, environment: dict[str, str], log) -> None:

@@ -30,6 +30,9 @@ class Scarce:
     def __init__(self, core) -> None:
         self.core, self.sites, self.base, self.held = core, core.sites, core.base, []
 
+    def kernels(self, group):
+        return self.core.kernels(group)
+
     def forward(self, groups, bucket):
         rows = sum(len(group.rows) for group in groups)
         self.held.append(len(alive))
