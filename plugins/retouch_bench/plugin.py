@@ -6,4 +6,8 @@ from retouch import hookimpl
 @hookimpl
 def retouch_benches():
     """Register what `retouch bench` measures."""
-    return {"packing": "retouch_bench.packing:main", "quality": "retouch_bench.quality:main"}
+    return {
+        "packing": "retouch_bench.packing:main",
+        "quality": "retouch_bench.quality:main",
+        "speed": "retouch_bench.speed.main:main",
+    }

@@ -56,6 +56,7 @@ PLAIN = {
     "typing",
     "dataclasses",
     "collections",
+    "functools",
     "itertools",
     "math",
     "re",

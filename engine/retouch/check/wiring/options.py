@@ -16,11 +16,11 @@ from retouch.plugins.signatures import Option, StageCard
 
 if TYPE_CHECKING:
     from retouch.check.wiring.context import Context
-    from retouch.check.wiring.turn_settings import Setting
+    from retouch.check.wiring.turn_settings import TurnSettings
     from retouch.models.catalog import ModelInfo
 
 
-def resolve(call: StageCall, context: Context, setting: Setting, model: ModelInfo, turn: int) -> dict[str, Given]:
+def resolve(call: StageCall, context: Context, setting: TurnSettings, model: ModelInfo, turn: int) -> dict[str, Given]:
     """Every option of the stage: as written on it, as its turn says, or by default."""
     found: dict[str, Given] = {}
     for option in call.card.options:
@@ -39,12 +39,12 @@ def resolve(call: StageCall, context: Context, setting: Setting, model: ModelInf
     return found
 
 
-def origins(card: StageCard, setting: Setting) -> dict[str, str]:
+def origins(card: StageCard, setting: TurnSettings) -> dict[str, str]:
     """Where the turn's options come from that this stage uses."""
     return {name: setting.of(option).origin for name, option in turn_options(card).items()}
 
 
-def _given(option: Option, call: StageCall, setting: Setting) -> Given:
+def _given(option: Option, call: StageCall, setting: TurnSettings) -> Given:
     own = call.given.get(option.name)
     if own is None and call.card.output == "Guidance" and option.name == "guidance":
         return setting.of(option)
@@ -67,7 +67,7 @@ def _read(given: Given, call: StageCall, context: Context, model: ModelInfo) -> 
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 
-def _write(given: Given, call: StageCall, context: Context, setting: Setting, turn: int) -> Given:
+def _write(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
     world, saves = context.world, call.card.family == "save"
     whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
     if given.value and not whole:
@@ -81,7 +81,7 @@ def _write(given: Given, call: StageCall, context: Context, setting: Setting, tu
     return Given(str(_unnamed(context, call)), place, "command line" if world.output else "engine")
 
 
-def fields(context: Context, setting: Setting, turn: int) -> dict[str, object]:
+def fields(context: Context, setting: TurnSettings, turn: int) -> dict[str, object]:
     """What `{…}` in a path stands for."""
     item, seed = context.item, setting.of(SEED).value
     known = {"name": item.name, "index": item.index} if item else {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class TurnSettings:
     """One turn's edit, prompts and options."""
 
     edit: tuple[Change, ...]
@@ -49,12 +49,14 @@ class Setting:
         return FromEngine(type_, {**both, "weights": said.weights, "changes": said.changes})
 
 
-def nothing_said(precedence: Precedence, model: ModelInfo) -> Setting:
+def nothing_said(precedence: Precedence, model: ModelInfo) -> TurnSettings:
     """Before the first turn: only defaults hold."""
-    return Setting((), Prompts(), {}, precedence, model)
+    return TurnSettings((), Prompts(), {}, precedence, model)
 
 
-def of_turn(turn: Turn, caption: str | None, before: Setting, report: Report, about_caption: Report) -> Setting:
+def of_turn(
+    turn: Turn, caption: str | None, before: TurnSettings, report: Report, about_caption: Report
+) -> TurnSettings:
     """Gather what the stages of a turn say for all of it; two that differ are an error."""
     edit = _edit(turn, report)
     said = prompts(caption, edit, about_caption)

@@ -14,7 +14,7 @@ from retouch.check.reading.given import Given
 from retouch.check.wiring.context import Context, Lost
 from retouch.check.wiring.options import cell, fields, origins, resolve
 from retouch.check.wiring.outputs import Writer
-from retouch.check.wiring.turn_settings import Setting, nothing_said, of_turn
+from retouch.check.wiring.turn_settings import TurnSettings, nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
 from retouch.graph.ports import FILES, PICTURE, PROMPTS, SEED, SHARED, SUPPLIED, WRITERS
@@ -45,7 +45,7 @@ class Wiring:
 
     context: Context
     model: ModelInfo
-    now: Setting
+    now: TurnSettings
     slots: dict[str, Slot] = field(default_factory=dict[str, Slot])
     many: dict[str, list[FromNode]] = field(default_factory=dict[str, list[FromNode]])
     turn: int = 1
