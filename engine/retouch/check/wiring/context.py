@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.environment import Environment, caption_beside
@@ -23,7 +23,6 @@ from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import StageCard
 
 if TYPE_CHECKING:
-    from retouch.check.wiring.wiring import Wiring
     from retouch.models.catalog import ModelInfo
 
 
@@ -35,6 +34,14 @@ class Lost:
     type: str
     span: s.Span
     by: s.Span
+
+
+class TakenFlow(Protocol):
+    """A flow that is wired, as others see it."""
+
+    def newest(self, ref: Other, type_: str) -> FromNode:
+        """Return its newest value of a type."""
+        ...
 
 
 @dataclass(slots=True)
@@ -56,7 +63,7 @@ class Context:
     used_models: dict[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
     writers: list[Writer] = field(default_factory=list[Writer])
     variant: int = -1
-    others: dict[tuple[s.Span, int], Wiring | None] = field(default_factory=dict)  # flows that others take from
+    others: dict[tuple[s.Span, int], TakenFlow | None] = field(default_factory=dict)  # flows that others take from
     unnamed: list[s.Span] = field(default_factory=list[s.Span])  # results whose file the recipe does not name
 
     @property
@@ -74,7 +81,7 @@ class Context:
             self.unnamed.append(span)
         return self.unnamed.index(span) + 1
 
-    def other(self, taken: Other, wire: Callable[[Context, Flow], Wiring]) -> Wiring | None:
+    def other(self, taken: Other, wire: Callable[[Context, Flow], TakenFlow]) -> TakenFlow | None:
         """A flow that another takes a value from, wired once in each variant."""
         place = (taken.flow.flow.span, id(taken.flow.scope.own))
         if self.variant != self.choices.variant:

@@ -1,0 +1,98 @@
+"""Where each port of a stage gets its value: from the flow, from another flow, or from the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from retouch.check.reading.calls import Other, StageCall
+from retouch.check.reading.edits import prompts
+from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.state import MISSING, FlowState
+from retouch.graph.nodes import FromEngine, FromNode, Input
+from retouch.graph.ports import FILES, PICTURE, PROMPTS, SEED, SUPPLIED
+from retouch.plugins.signatures import Port
+
+NOTHING: Mapping[str, Input | None] = {}
+SPACED = frozenset({"Latents", "Trajectory"})  # numbers that mean something in one model's latents alone
+
+
+@dataclass(frozen=True, slots=True)
+class PortFiller:
+    """Fills the ports of one flow's stages by their types; `from_flow` gives the newest value of another flow."""
+
+    state: FlowState
+    insert: Insertions
+    from_flow: Callable[[Other, str], FromNode]
+
+    def early(self, call: StageCall) -> dict[str, Input | None]:
+        """Fill all ports but the picture itself, which a put-in `sample` is about to change."""
+        ports = (port for port in call.card.ports if port.name in call.flows or port.type not in PICTURE)
+        return {port.name: self.take(port, call) for port in ports}
+
+    def take(self, port: Port, call: StageCall) -> Input | None:
+        """Return what goes to a port; None for an optional one that nothing goes to."""
+        if port.name in call.flows:
+            found = tuple(self.from_flow(other, port.type) for other in call.flows[port.name])
+            return found if port.many else found[0]
+        if port.many:
+            edges = tuple(self.state.held.many.get(port.type, ()))
+            if port.type == "AttentionControl":
+                self.state.context.check_controls(edges, self.state.model)
+            return edges
+        return self._supplied(port, call) if port.type in SUPPLIED else self._made(port, call)
+
+    def _made(self, port: Port, call: StageCall) -> FromNode | None:
+        """Return the newest value that a stage made; a second port of one type is never filled in silence."""
+        state, type_ = self.state, port.type
+        slot = state.held.slots.get(type_)
+        if slot and type_ in SPACED and slot.model.space != state.model.space:
+            notes = ((f"made here, with '{slot.model.name}'", slot.span),)
+            facts = {"type": type_.lower(), "made": slot.model.name, "wanted": state.model.name}
+            state.context.report.add("RT303", call.span, stage=call.card.name, notes=notes, **facts)
+            return MISSING
+        if port.optional:
+            return slot.edge if slot else None
+        if next(other for other in call.card.ports if other.type == type_) != port:
+            mend = f"write {port.name}=area, where area is a flow that holds a {type_}"
+            return self._unconnected(port, call, f"a second {type_} by name", mend)
+        on_demand = {
+            "SourceImage": self.insert.source,
+            "Guidance": self.insert.guidance,
+            "Image": self.insert.image,
+            "Latents": self.insert.latents,
+        }
+        if type_ in on_demand:
+            return on_demand[type_](call.card.name, call.span)
+        if slot:
+            return slot.edge
+        makers = state.context.world.registry.makers(type_)
+        mend = f"add a '{makers[0]}' stage before it" if makers else "no installed plugin makes one"
+        article = "an" if type_[0] in "AEIOU" else "a"
+        return self._unconnected(port, call, f"{article} {type_}", mend)
+
+    def _unconnected(self, port: Port, call: StageCall, needs: str, mend: str) -> FromNode:
+        label = f"port '{port}' is not connected"
+        self.state.context.report.add("RT301", call.span, label=label, stage=call.card.name, port=needs, mend=mend)
+        return MISSING
+
+    def _supplied(self, port: Port, call: StageCall) -> FromEngine | None:
+        """Return what the engine gives: prompts, schedule, noise, the model, files."""
+        state, type_ = self.state, port.type
+        if type_ in FILES:
+            return FromEngine(type_)
+        if type_ == "NoiseSource":
+            # The key has no picture and no variant in it, so that the same stage draws the same noise in all of them.
+            state.draws[call.card.name] += 1
+            key = f"{state.turn}/{call.card.name}/{state.draws[call.card.name]}"
+            return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
+        if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
+            if not port.optional:
+                state.context.report.add("RT307", call.span, stage=call.card.name)
+            return None
+        if type_ in PROMPTS:
+            own = prompts(state.caption, call.own_edit, state.context.report) if call.own_edit else None
+            edge = state.now.prompt(type_, own)
+        else:
+            edge = state.now.schedule if type_ == "Schedule" else FromEngine(type_)
+        return replace(edge, settings={**edge.settings, "model": state.model.name})
