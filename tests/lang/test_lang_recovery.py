@@ -6,7 +6,7 @@ from retouch.lang import tables
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.classify import TABLE
 from retouch.lang.mistakes.error_context import ErrorContext
-from retouch.lang.mistakes.foreign_syntax import meant
+from retouch.lang.mistakes.foreign_syntax import translated
 from retouch.lang.mistakes.recover import feed
 from retouch.lang.parse import parse
 
@@ -14,7 +14,7 @@ from retouch.lang.parse import parse
 def scene(text: str) -> ErrorContext:
     """What stands around the first token that the tolerant grammar cannot take."""
     *tokens, newline = tables.tolerant().lex(f"{text}\n")
-    tokens = list(meant(tokens, Report()))
+    tokens = list(translated(tokens, Report()))
     failed = feed(tokens, newline)
     assert isinstance(failed, int), "this is grammatical"
     return ErrorContext(tokens, failed, newline, f"{text}\n")

@@ -25,7 +25,7 @@ from retouch.graph.nodes import Graph, Node, Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.parse import parse
-from retouch.lang.snippet import Page, normal
+from retouch.lang.snippet import SourceText, normal
 from retouch.plugins.signatures import StageCard
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def check(source: str | bytes, world: Environment) -> Checked:
     recipe, found = parse(source)
     text = normal(source if isinstance(source, str) else source.decode("utf-8", "replace"))
     report, choices = Report(), Choices()
-    names = Names(recipe, Page(text, "recipe"), world.settings, report)
+    names = Names(recipe, SourceText(text, "recipe"), world.settings, report)
     files = Files(world, report)
     reading = Reader(names, files, choices, report).read(recipe)
     reading.broken |= bool(found)
@@ -68,7 +68,9 @@ def _place(found: Diagnostic) -> tuple[str, int, str]:
 
 
 def _apart(report: Report, recipe: s.RecipeSyntax, found: list[Diagnostic]) -> Iterator[Diagnostic]:
-    """What is not only a consequence of text that could not be read: how stages fit together says nothing then."""
+    """Drop wiring errors that may be only consequences of a syntax error."""
+    # A stage that could not be read may be the very one that an error about wiring misses, so those are dropped
+    # altogether; others are dropped only where their place overlaps with an unreadable one.
     bad = [node.span for node in s.walk(recipe.statements) if isinstance(node, s.Bad)]
     bad += [item.span for item in found]
     for item in report.sorted():
@@ -97,7 +99,7 @@ class Elaboration:
         self._seen: set[Path] = set()  # pictures of the command line that a flow takes
 
     def run(self, recipe: s.RecipeSyntax) -> tuple[Graph, ...]:
-        """All graphs, those of the command line's pictures first."""
+        """Return all graphs, those of the command line's pictures first."""
         for result in self._reading.results:
             self._result(result)
         if not self._reading.results:
@@ -143,7 +145,7 @@ class Elaboration:
                 return
 
     def _model(self) -> ModelInfo | None:
-        """The model that flows begin with."""
+        """Return the model that flows begin with."""
         if self._reading.model is None:
             return self._models.default(None)
         stage, scope = self._reading.model
@@ -163,7 +165,7 @@ class Elaboration:
         return False
 
     def _pictures(self, flow: Flow, model: ModelInfo) -> Iterator[Context]:
-        """The surroundings of each picture that a flow works on: its own, or those of the command line."""
+        """Return the surroundings of each picture that a flow works on: its own, or those of the command line."""
         opened = next((part for part in flow if isinstance(part, StageCall) and part.card.family != "model"), None)
         path = opened.given.get("path") if opened and opened.card.family == "open" else None
         if path is None:
@@ -218,7 +220,7 @@ class Elaboration:
         yield from (card for family in PUT_IN if (card := registry.default(family)))
 
     def _nothing(self, recipe: s.RecipeSyntax) -> None:
-        """A recipe of names only makes nothing."""
+        """Report a recipe of names only, which makes nothing."""
         bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
         if bindings and not self._reading.results:
             last = bindings[-1].name
@@ -235,12 +237,12 @@ def _graph(context: Context) -> Graph:
     builder = context.builder
     sinks = builder.sinks()
     nodes = builder.needed(sinks)
-    _check_lost(context, nodes)
+    _check_overwritten(context, nodes)
     return Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
 
 
 def _saved(flow: Flow, context: Context) -> Flow:
-    """The flow with a `save` at its end, if it has none: a flow without a name is a result."""
+    """Return the flow with a `save` at its end, if it has none: a flow without a name is a result."""
     last = flow[-1]
     output = last.card.output if isinstance(last, StageCall) else "Trajectory"
     if output is None and not (isinstance(last, StageCall) and last.card.family == "model"):
@@ -253,8 +255,8 @@ def _saved(flow: Flow, context: Context) -> Flow:
     return (*flow, StageCall(card, last.span, put_in=why)) if card else flow
 
 
-def _check_lost(context: Context, nodes: tuple[Node, ...]) -> None:
-    """A value that is replaced unread is an error; work that nothing needs is a warning."""
+def _check_overwritten(context: Context, nodes: tuple[Node, ...]) -> None:
+    """Report a value that is replaced unread, and warn of work that nothing needs."""
     needed = {node.id for node in nodes}
     lost = {lost.edge.id: lost for lost in context.lost}
     read = {id_ for node in context.builder.nodes.values() for id_ in node.feeds()}

@@ -40,7 +40,7 @@ class Verdict:
 
 
 def pairs(registry: Registry) -> Iterator[tuple[StageCard, StageCard]]:
-    """Each method with each of every other family, and in either order with the others of its own.
+    """Return each method with each of every other family, and in either order with the others of its own.
 
     Two inversions make two turns, and two guidances are one too many: neither are pairs.
     """
@@ -53,7 +53,7 @@ def pairs(registry: Registry) -> Iterator[tuple[StageCard, StageCard]]:
 
 
 def triples(registry: Registry) -> Iterator[tuple[StageCard, ...]]:
-    """Each inversion with each control, guidance or mask, and each blend."""
+    """Return each inversion with each control, guidance or mask, and each blend."""
     invert, guide, attend, mask, blend = (_methods(registry, family) for family in FAMILIES)
     yield from product(invert, [*guide, *attend, *mask], blend)
 
@@ -90,7 +90,7 @@ def _windows(stages: Iterable[StageCard]) -> Iterator[tuple[StageCard, str]]:
 
 
 def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None) -> str:
-    """The least recipe in which these stages meet: what they need besides is an inversion, a mask or a blend.
+    """Return the least recipe in which these stages meet: what they need besides is an inversion, a mask or a blend.
 
     added: what else is written on a stage
     """
@@ -135,13 +135,13 @@ def _first(card: StageCard) -> str:
 
 
 def _second_mask(card: StageCard) -> str:
-    """The name of a port for a second mask, which is given by option."""
+    """Return the name of a port for a second mask, which is given by option."""
     named = [port.name for port in card.ports if port.type == "Mask" and not port.optional][1:]
     return named[0] if named else ""
 
 
 def _stage(card: StageCard) -> str:
-    """A stage with what it cannot do without."""
+    """Return a stage with what it cannot do without."""
     said = [EDIT] if card.operand == "edit" else []
     said += [f"{option.name}={_value(option)}" for option in card.options if option.required]
     if other := _second_mask(card):
@@ -160,6 +160,6 @@ def _value(option: Option) -> str:
 
 
 def _methods(registry: Registry, family: str) -> list[StageCard]:
-    """All methods of a family, by name."""
+    """Return all methods of a family, by name."""
     cards = [card for name in registry.methods(family) for card in registry.candidates(family, name)]
     return sorted(cards, key=lambda card: card.method)

@@ -14,7 +14,7 @@ from retouch.plugins.registry import Registry
 
 
 def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> tuple[Graph, ...] | None:
-    """The graphs of a recipe; None, and all its errors told, if it has any."""
+    """Return the graphs of a recipe; None, and all its errors told, if it has any."""
     report = Report()
     surroundings = world(args, source, images, registry, report)
     found = check(source.text, surroundings)

@@ -25,7 +25,7 @@ class Source:
 
 
 def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
-    """A recipe file, or standard input for '-'; of one that never ends, as much as shows that it is too long."""
+    """Return a recipe file, or standard input for '-'; of one that never ends, as much as shows that it is too long."""
     if path == "-":
         return Source("stdin", sys.stdin.buffer.read(limit + 1), Path.cwd())
     try:
@@ -40,7 +40,7 @@ def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
 
 
 def given(args: Namespace) -> tuple[Source, list[str]]:
-    """The recipe, and the images named beside it."""
+    """Return the recipe, and the images named beside it."""
     if args.text is not None:
         return Source("-e", args.text.encode(), Path.cwd()), args.paths
     if not args.paths:
@@ -49,7 +49,7 @@ def given(args: Namespace) -> tuple[Source, list[str]]:
 
 
 def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> Environment:
-    """What the recipe may look at, with the images and settings of the command line."""
+    """Return the environment of the recipe, with the images and settings of the command line."""
     pictures = tuple(named(path, index, args.caption, report) for index, path in enumerate(images))
     return Environment(
         registry=registry,
@@ -65,7 +65,7 @@ def world(args: Namespace, source: Source, images: Sequence[str], registry: Regi
 
 
 def settings_given(args: Namespace) -> dict[str, str]:
-    """What `--set` and `--seed` say."""
+    """Return the settings of `--set` and `--seed`."""
     settings: dict[str, str] = {}
     for text in args.set:
         name, equals, value = text.partition("=")

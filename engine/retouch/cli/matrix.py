@@ -43,14 +43,14 @@ def main(args: Namespace) -> int:
 
 
 def all_pairs(world: Environment) -> list[Verdict]:
-    """A verdict on every pair, for the picture that ships with the recipes."""
+    """Return a verdict on every pair, for the picture that ships with the recipes."""
     picture = Picture(world.folder / "pictures" / "cat_meadow.png", 0, CAPTION)
     world = replace(world, pictures=(picture,))
     return [judged(stages, world) for stages in pairs(world.registry)]
 
 
 def page(verdicts: Sequence[Verdict]) -> str:
-    """The matrix as a page: a table for each two families, and why what is refused is refused."""
+    """Return the matrix as a page: a table for each two families, and why what is refused is refused."""
     works = sum(not verdict.code for verdict in verdicts)
     parts = [HEAD, f"{works} of {len(verdicts)} pairs work.\n"]
     families = groupby(verdicts, lambda verdict: tuple(card.family for card in verdict.stages))

@@ -31,7 +31,7 @@ def as_json(source: Source, found: Iterable[Diagnostic]) -> list[dict[str, Any]]
 
 
 def fault_text(fault: Fault) -> str:
-    """What is wrong with a plugin, in one line, and where."""
+    """Describe a plugin's fault in one line, with its place."""
     message = CODES[fault.code].message.format_map(fault.facts)
     return f"{fault.code}: {message}{f' ({fault.place})' if fault.place else ''}"
 

@@ -28,7 +28,7 @@ def main(args: Namespace) -> int:
 
 
 def stamp_of(image: Path) -> dict[str, Any] | str:
-    """What a picture says of itself, its nested parts read; or why there is nothing."""
+    """Read the picture's record of itself; None, and why, if there is none."""
     from retouch import pictures
 
     try:

@@ -22,7 +22,7 @@ SCHEMA = "retouch.plan/1"
 
 
 def document(recipe: str, plans: Sequence[Plan], limits: Mapping[str, int]) -> dict[str, Any]:
-    """The whole plan of a recipe: what every picture costs, with which models, and every stage."""
+    """Return the whole plan of a recipe: what every picture costs, with which models, and every stage."""
     models = {plan.graph.model.name: plan.graph.model for plan in plans}
     return {
         "schema": SCHEMA,
@@ -51,7 +51,7 @@ def _model(model: ModelInfo) -> dict[str, Any]:
 
 
 def as_data(plan: Plan) -> dict[str, Any]:
-    """All work on one picture."""
+    """Return all work on one picture."""
     graph = plan.graph
     picture = {"path": str(graph.item.path), "caption": graph.item.caption} if graph.item else None
     keys = node_keys(graph)

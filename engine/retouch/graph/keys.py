@@ -11,12 +11,12 @@ from retouch.graph.nodes import Edge, FromNode, Graph, Node
 
 
 def identity(node: Node) -> str:
-    """A text that is equal for equal work on nodes of one graph."""
+    """Return a text that is equal for equal work on nodes of one graph."""
     return _described(node, lambda edge: edge.id)
 
 
 def node_keys(graph: Graph) -> Mapping[str, str]:
-    """The content key of each node: a digest of all that its value depends on, the same in every graph."""
+    """Return the content key of each node: a digest of all that its value depends on, the same in every graph."""
     keys: dict[str, str] = {}
     for node in graph.nodes:
         text = _described(node, lambda edge: keys[edge.id])

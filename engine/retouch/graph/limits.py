@@ -14,7 +14,7 @@ ROWS_A_CALL = 32  # of the denoiser; the executor's largest bucket
 
 
 def limits() -> Mapping[str, int]:
-    """Every limit that does not depend on the model, by name."""
+    """Return every limit that does not depend on the model, by name."""
     from retouch.pictures import MAX_PIXELS
 
     return {

@@ -50,7 +50,7 @@ class Node:
     span: Span = field(default=NOWHERE, compare=False)
 
     def edges(self) -> Iterator[tuple[str, Edge]]:
-        """Every edge with its port, the many of a port one by one."""
+        """Return every edge with its port, the many of a port one by one."""
         for port, given in self.inputs.items():
             for edge in given if isinstance(given, tuple) else (given,):
                 yield port, edge
@@ -64,7 +64,7 @@ class Node:
         ]
 
     def feeds(self) -> Iterator[NodeId]:
-        """The nodes whose values this one takes."""
+        """Return the nodes whose values this one takes."""
         return (edge.id for _, edge in self.edges() if isinstance(edge, FromNode))
 
 
@@ -99,7 +99,7 @@ class Graph:
         return next(node for node in self.nodes if node.id == id_)
 
     def only(self, result: NodeId) -> Graph:
-        """The part of the graph that one result needs."""
+        """Return the part of the graph that one result needs."""
         wanted = {result}
         for node in reversed(self.nodes):
             if node.id in wanted:

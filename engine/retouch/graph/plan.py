@@ -57,7 +57,7 @@ def plan(graph: Graph) -> Plan:
 
 
 def _sure(graph: Graph) -> set[str]:
-    """The nodes that are done whatever a choice comes to: of its ways only the first is sure to be begun."""
+    """Return the nodes that are done whatever a choice comes to: of its ways only the first is sure to be begun."""
     nodes = {node.id: node for node in graph.nodes}
     sure, waiting = set[str](), list(graph.results)
     while waiting:
@@ -77,7 +77,7 @@ def _dearest(ways: Sequence[Facts]) -> Facts:
 
 
 def _scope(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
-    """The names that a node's costs may use; its own options win."""
+    """Return the names that a node's costs may use; its own options win."""
     scope: dict[str, Any] = {}
     for port in node.card.ports:
         if (given := node.inputs.get(port.name)) is not None:
@@ -94,7 +94,7 @@ def _count(port: Port, given: Input | None) -> int:
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
-    """What is known of the values in a port: settings of the engine's, facts of a stage, sums over many stages."""
+    """Return the facts of the values in a port: the engine's settings, a stage's facts, sums over many stages."""
     match given:
         case FromEngine(settings=settings):
             return {name: value for name, value in settings.items() if isinstance(value, int | float)}

@@ -24,12 +24,12 @@ CAPTION = Option("caption", "caption", Kind("text"))
 
 
 def turn_options(card: StageCard) -> dict[str, Option]:
-    """The options of the turn that may be written on this stage."""
+    """Return the options of the turn that may be written on this stage."""
     asked = [_ASKS_FOR[port.type] for port in card.ports if port.type in _ASKS_FOR]
     return {option.name: option for option in asked if card.option(option.name) is None}
 
 
 def options(card: StageCard) -> dict[str, Option]:
-    """Every option that may be written on a stage: its own, and those of its turn."""
+    """Return every option that may be written on a stage: its own, and those of its turn."""
     caption = {"caption": CAPTION} if card.family == "open" else {}
     return {option.name: option for option in card.options} | turn_options(card) | caption

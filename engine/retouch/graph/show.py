@@ -12,7 +12,7 @@ from retouch.plugins.cost import Rows
 
 
 def as_text(plan: Plan) -> str:
-    """The stages turn by turn: prompts, options that were chosen, rows, and why each put-in is there."""
+    """Return the stages turn by turn: prompts, options that were chosen, rows, and why each put-in is there."""
     return "\n".join(_lines(plan)) + "\n"
 
 
@@ -43,18 +43,18 @@ def _options(node: Node) -> str:
 
 
 def _from(origin: str) -> str:
-    """Where a value comes from, if the recipe's own stage does not show it."""
+    """Return where a value comes from, if the recipe's own stage does not show it."""
     return "" if origin in ("recipe", "engine") else f" ({origin})"
 
 
 def chosen(node: Node) -> Mapping[str, Any]:
-    """Options that someone chose: what the signature says need not be said again."""
+    """Return the options that someone chose: a signature's own defaults need not be said again."""
     known = settings(node).items()
     return {name: value for name, value in known if node.origin.get(name, "signature") != "signature"}
 
 
 def settings(node: Node) -> Mapping[str, Any]:
-    """The node's options, and those of its turn that it works with, such as steps."""
+    """Return the node's options, and those of its turn that it works with, such as steps."""
     found: dict[str, Any] = {}
     for _, edge in node.edges():
         if not isinstance(edge, FromNode):
@@ -63,7 +63,7 @@ def settings(node: Node) -> Mapping[str, Any]:
 
 
 def prompts(node: Node) -> Iterator[str]:
-    """The prompts that a node is given, in full."""
+    """Return the prompts that a node is given, in full."""
     for _, edge in node.edges():
         if isinstance(edge, FromNode):
             continue

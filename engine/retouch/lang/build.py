@@ -18,7 +18,7 @@ LIMIT_DIGITS = 40
 
 
 def at(meta: Meta) -> s.Span:
-    """The place of a rule."""
+    """Return the place of a rule."""
     return s.Span(meta.start_pos, meta.end_pos)
 
 
@@ -29,7 +29,7 @@ class TreeBuilder:
         self.text, self.report = text, report
 
     def build(self, tree: Tree[Token]) -> Any:
-        """What a rule stands for, made from what its parts stand for."""
+        """Make the node of a rule from its parts' nodes."""
         kids = [self.build(kid) if isinstance(kid, Tree) else kid for kid in tree.children]
         return getattr(self, tree.data)(tree.meta, kids)
 
@@ -184,5 +184,5 @@ class TreeBuilder:
 
 
 def names_only(value) -> bool:
-    """Whether a value is a list of names."""
+    """Return whether a value is a list of names."""
     return isinstance(value, s.List) and bool(value.items) and all(isinstance(item, s.Ref) for item in value.items)

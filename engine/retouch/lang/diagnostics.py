@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retouch.lang.codes import CODES
-from retouch.lang.snippet import Page
+from retouch.lang.snippet import SourceText
 from retouch.lang.syntax import Span
 
 Note = tuple[str, Span | None]
@@ -26,7 +26,7 @@ class Diagnostic:
     source: str | None = None
 
     def render(self, text: str, name: str | None = None) -> str:
-        """The finding as people read it, with the line it is about."""
+        """Return the finding as people read it, with the line it is about."""
         page = self._page(text, name)
         edge = page.gutter(self.span)
         lines = [f"{self.severity}[{self.code}]: {self.message}", *page.frame(self.span, self.label)]
@@ -38,12 +38,12 @@ class Diagnostic:
                 lines += page.frame(span)[1:]
         return "\n".join(lines)
 
-    def _page(self, text: str, name: str | None = None) -> Page:
+    def _page(self, text: str, name: str | None = None) -> SourceText:
         file = self.span.file
-        return Page(file.text, file.name) if file else Page(text, name or self.source or "recipe")
+        return SourceText(file.text, file.name) if file else SourceText(text, name or self.source or "recipe")
 
     def as_json(self, text: str) -> dict[str, Any]:
-        """The finding as editors read it; lines and columns count from 1, columns in characters."""
+        """Return the finding as editors read it; lines and columns count from 1, columns in characters."""
         page = self._page(text)
         return {
             "code": self.code,
@@ -62,7 +62,7 @@ class Report:
 
     def __init__(self) -> None:
         self.items: list[Diagnostic] = []
-        self.wrong = 0  # errors that were reported, those again that were known
+        self.wrong = 0  # number of errors reported, repeats included
         self.seen: set[tuple[str, Span, str | None]] = set()
 
     def add(
@@ -88,9 +88,9 @@ class Report:
         self.items.append(Diagnostic(code, message, span, label, mend, tuple(notes), row.severity, source))
 
     def sorted(self) -> list[Diagnostic]:
-        """All findings in the order of the text, those of the recipe itself first."""
+        """Return all findings in the order of the text, those of the recipe itself first."""
         return sorted(self.items, key=lambda item: (item.source or "", item.span.start, item.code))
 
     def errors(self) -> list[Diagnostic]:
-        """The findings that forbid a run, in the order of the text."""
+        """Return the findings that forbid a run, in the order of the text."""
         return [item for item in self.sorted() if item.severity == "error"]

@@ -14,7 +14,7 @@ SHOWN = Path(__file__).with_name("codes") / "shown.txt"  # written by tests/lang
 
 
 def explain(code: str) -> str:
-    """The page of a code such as RT205: why it is so, an example, what is said about it, and its mend."""
+    """Return the page of a code such as RT205: why it is so, an example, what is said about it, and its mend."""
     code = code.upper()
     if code not in CODES:
         raise ValueError(f"there is no code '{code}'; codes run from {min(CODES)} to {max(CODES)}")
@@ -23,7 +23,7 @@ def explain(code: str) -> str:
         f"{row.severity}[{code}] {row.name}",
         fill(row.why, WIDTH),
         headed("wrong", row.example),
-        headed("says", shown()[code]),
+        headed("says", shown().get(code, "")),
         headed("right", row.mend),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -31,11 +31,11 @@ def explain(code: str) -> str:
 
 @cache
 def shown() -> dict[str, str]:
-    """What is said about the example of each code, or in a usual case where no recipe alone can show it."""
+    """Return the message of each code: that of its example, or of a usual case where no recipe alone can show it."""
     blocks = re.split(r"\n\n(?=\w+\[RT)", SHOWN.read_text("utf-8").strip())
     return {block[block.index("[") + 1 : block.index("]")]: block for block in blocks}
 
 
 def headed(title: str, body: str) -> str:
-    """A block of the page under its title, if there is anything to show."""
+    """Return a block of the page under its title, or nothing if it is empty."""
     return f"{title}:\n{indent(body, '  ', lambda line: True)}" if body else ""

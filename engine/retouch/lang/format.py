@@ -13,7 +13,7 @@ INDENT = "  "
 
 
 def format_recipe(recipe: s.RecipeSyntax, text: str = "") -> str:
-    """The recipe laid out; `text` is what it was read from, for its blank lines and its comments."""
+    """Return the recipe laid out; `text` is what it was read from, for its blank lines and its comments."""
     return LineLayout(recipe, normal(text)).run()
 
 
@@ -65,7 +65,7 @@ class LineLayout:
             self.lines.append("")
 
     def has_comment(self, start: int, end: int) -> bool:
-        """Whether a comment waits that stands between two places."""
+        """Return whether a comment waits that stands between two places."""
         return any(start <= comment.span.start < end for comment in self.comments)
 
     # Statements
@@ -121,7 +121,7 @@ class LineLayout:
         self.comment_behind(node.span.end)
 
     def behind_comma(self, end: int, limit: int) -> int:
-        """Where an item of a list ends with its comma, if that follows on the same line."""
+        """Return where an item of a list ends with its comma, if that follows on the same line."""
         rest = self.text[end:limit]
         gap = len(rest) - len(rest.lstrip(" \t"))
         return end + gap + 1 if rest[gap : gap + 1] == "," else end
@@ -138,7 +138,7 @@ class LineLayout:
             self.comment_behind(body.parts[end - 1].span.end)
 
     def breaks(self, body: s.FlowSyntax) -> list[int]:
-        """Which stages begin a line: those that did, and those before which a comment stands."""
+        """Return the stages that begin a line: those that did, and those with a comment before them."""
         commented = {
             i for i, (a, b) in enumerate(pairwise(body.parts), 1) if self.has_comment(a.span.end, b.span.start)
         }
@@ -151,6 +151,6 @@ def row_text(lead: str, parts: list[str], start: int, end: int) -> str:
 
 
 def tidy(comment: str) -> str:
-    """A comment with a space behind its '#'."""
+    """Put one space behind a comment's '#'."""
     body = comment[1:]
     return "#" + (body if not body or body[0] in " #!" else " " + body)

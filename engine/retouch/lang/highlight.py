@@ -41,7 +41,7 @@ class HighlightRule:
 
 @cache
 def rules() -> dict[str, tuple[HighlightRule, ...]]:
-    """The states: a recipe, what stands in brackets, and a line that begins with 'use'."""
+    """Return the states: a recipe, what stands in brackets, and a line that begins with 'use'."""
     terminal = {each.name: each.pattern.to_regexp() for each in tables.strict().terminals}
     families, first = "|".join(FAMILIES), "|".join(word for word in KEYWORDS if word != "use")
     name = terminal["NAME"]
@@ -83,7 +83,7 @@ def rules() -> dict[str, tuple[HighlightRule, ...]]:
 
 
 def textmate() -> dict[str, Any]:
-    """The TextMate grammar."""
+    """Return the TextMate grammar."""
     states = {name: [_textmate_rule(rule) for rule in found if rule.opens != ""] for name, found in rules().items()}
     return {
         "$schema": "https://raw.githubusercontent.com/martinring/tmlanguage/master/tmlanguage.json",

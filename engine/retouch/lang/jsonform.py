@@ -23,7 +23,7 @@ NOT_IN_JSON = (s.SyntaxNode, s.Word, s.Bad, s.Broken, s.RecipeSyntax)
 
 
 def json_word(kind: type) -> str:
-    """The word for a kind of node or value in the JSON form, which stays when a class is renamed."""
+    """Return the word for a kind of node or value in the JSON form, which stays when a class is renamed."""
     return kind.__name__.removesuffix("Syntax").lower()
 
 
@@ -35,14 +35,14 @@ KINDS = {
 
 
 def to_json(recipe: s.RecipeSyntax, text: str = "") -> dict[str, Any]:
-    """The recipe as JSON; `text` is what it was read from. A recipe with mistakes is a ValueError."""
+    """Return the recipe as JSON; `text` is what it was read from. A recipe with mistakes is a ValueError."""
     laid = format_recipe(recipe, text)
     tree = parse(laid)[0]
     return {"retouch": VERSION, "statements": node_json(tree.statements), "lines": lines_json(laid, tree)}
 
 
 def from_json(data: Any) -> str:
-    """The laid out text of a recipe in JSON; data that are no recipe are a ValueError."""
+    """Return the laid out text of a recipe in JSON; data that are no recipe are a ValueError."""
     check_keys(data, {"retouch", "statements", "lines"}, "the recipe")
     if data.get("retouch") != VERSION:
         raise ValueError(f"'retouch' must be {VERSION}, and is {data.get('retouch')!r}")
@@ -72,7 +72,7 @@ def node_json(value: Any) -> Any:
 
 
 def lines_json(laid: str, tree: s.RecipeSyntax) -> list[dict[str, Any]]:
-    """The comments and blank lines of a laid out text."""
+    """Return the comments and blank lines of a laid out text."""
     rows = laid.split("\n")
     lines = [{"line": number, "text": ""} for number, row in enumerate(rows[:-1], 1) if not row]
     for comment in tree.comments:
@@ -83,7 +83,7 @@ def lines_json(laid: str, tree: s.RecipeSyntax) -> list[dict[str, Any]]:
 
 
 def with_lines(laid: str, lines: Any) -> str:
-    """A laid out text with comments and blank lines put back."""
+    """Return a laid out text with comments and blank lines put back."""
     code = laid.split("\n")[:-1]
     for i, line in enumerate(read_lines(lines)):
         number, text = line["line"], line["text"]
@@ -100,7 +100,7 @@ def with_lines(laid: str, lines: Any) -> str:
 
 
 def read(value: Any, hint: Any, where: str) -> Any:
-    """The value of a field that is annotated with this hint."""
+    """Return the value of a field that is annotated with this hint."""
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{where} must be a list")
@@ -118,7 +118,7 @@ def read(value: Any, hint: Any, where: str) -> Any:
 
 
 def read_node(data: dict[str, Any], kinds: tuple[type, ...], where: str) -> s.SyntaxNode:
-    """A node of one of these kinds."""
+    """Return a node of one of these kinds."""
     kind = KINDS.get(data.get("is", ""))
     if kind is None or kind not in kinds:
         raise ValueError(f"{where}: 'is' must be {' or '.join(json_word(kind) for kind in kinds)}")
@@ -133,12 +133,12 @@ def read_node(data: dict[str, Any], kinds: tuple[type, ...], where: str) -> s.Sy
 
 @cache
 def hints_of(kind: type[s.SyntaxNode]) -> dict[str, Any]:
-    """What the fields of a kind of node may hold."""
+    """Return the annotations of a node's fields."""
     return get_type_hints(kind, dict(vars(s)))
 
 
 def absent(hint: Any, where: str) -> Any:
-    """What a field that was left out holds: what is empty for it."""
+    """Return the value of a field that was left out."""
     if get_origin(hint) is tuple:
         return ()
     if hint is bool:
@@ -149,7 +149,7 @@ def absent(hint: Any, where: str) -> Any:
 
 
 def read_lines(data: Any) -> list[dict[str, Any]]:
-    """The comments and blank lines, in their order."""
+    """Return the comments and blank lines, in their order."""
     if not isinstance(data, list):
         raise ValueError("lines must be a list")
     for i, line in enumerate(data):

@@ -8,14 +8,14 @@ from retouch.lang import syntax as s
 from retouch.lang import tables
 from retouch.lang.build import TreeBuilder
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.mistakes.layout_rules import check_margin, check_version
-from retouch.lang.mistakes.missing_parts import check_lost
+from retouch.lang.mistakes.layout_rules import check_layout, check_version
+from retouch.lang.mistakes.missing_parts import check_missing_parts
 from retouch.lang.mistakes.recover import LIMIT_ERRORS, recover
 from retouch.lang.source import comments, read
 
 
 def parse(source: str | bytes) -> tuple[s.RecipeSyntax, list[Diagnostic]]:
-    """A tree, and what is wrong with the text. The tree is whole exactly when nothing is."""
+    """Return a tree, and what is wrong with the text. The tree is whole exactly when nothing is."""
     report = Report()
     text = read(source, report)
     if text is None:
@@ -27,7 +27,7 @@ def parse(source: str | bytes) -> tuple[s.RecipeSyntax, list[Diagnostic]]:
         if not report.items:
             place = min(refused.pos_in_stream or 0, len(text) - 1)
             report.add("RT100", s.Span(place, place + 1), mend='a line is a flow such as: open "cat.png" | invert ddim')
-    statements = check_lost(text, statements, report)
-    check_margin(text, statements, report)
+    statements = check_missing_parts(text, statements, report)
+    check_layout(text, statements, report)
     check_version(statements, report)
     return s.RecipeSyntax(statements, tuple(comments(text)), span=s.Span(0, len(text))), report.sorted()[:LIMIT_ERRORS]

@@ -12,11 +12,11 @@ LONG = 200  # of a long line so much is shown on either side of the place
 
 
 def normal(text: str) -> str:
-    """The text as every span counts it: no byte order mark, lines that end with a line feed."""
+    """Return the text as every span counts it: no byte order mark, lines that end with a line feed."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-class Page:
+class SourceText:
     """A text by lines, for showing places in it."""
 
     def __init__(self, text: str, name: str):
@@ -32,11 +32,11 @@ class Page:
         return {"start": list(self.position(span.start)), "end": list(self.position(span.end))}
 
     def gutter(self, span: Span) -> str:
-        """The space that line numbers take."""
+        """Return the space that line numbers take."""
         return " " * len(str(self.position(span.start)[0]))
 
     def frame(self, span: Span, label: str = "") -> list[str]:
-        """The place, its line, and carets under it."""
+        """Return the place, its line, and carets under it."""
         line, column = self.position(span.start)
         whole = CONTROL.sub("�", self.text.split("\n", line)[line - 1])
         cut = column - 1 - LONG if column > LONG and len(whole) > 2 * LONG else 0

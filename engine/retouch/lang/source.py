@@ -17,7 +17,7 @@ INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff\u00ad]")
 
 
 def read(source: str | bytes, report: Report) -> str | None:
-    """The text without a byte order mark, with one kind of newline and one at its end; None if it is refused."""
+    """Return the text without a byte order mark, with one kind of newline and one at its end; None if it is refused."""
     if len(source) > LIMIT_LENGTH:
         what = f"a recipe of at least {len(source):,} {'bytes' if isinstance(source, bytes) else 'characters'}"
         report.add("RT122", NOWHERE, what=what, limit=f"{LIMIT_LENGTH:,}")
@@ -41,7 +41,7 @@ def read(source: str | bytes, report: Report) -> str | None:
 
 
 def not_text(source: str | bytes, wrong: int) -> str:
-    """What bytes are that are no recipe, of which one is known to be wrong."""
+    """Describe bytes that are no recipe, from the first that is known to be wrong."""
     if isinstance(source, bytes) and source.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "it is UTF-16"
     zero = source.find(b"\0") if isinstance(source, bytes) else -1
@@ -51,12 +51,12 @@ def not_text(source: str | bytes, wrong: int) -> str:
 
 
 def invisible(char: str) -> tuple[str, str]:
-    """What to say about a character that cannot be seen, and what to do about it."""
+    """Describe a character that cannot be seen, and how to mend it."""
     return f"an invisible character (U+{ord(char):04X})", "delete it"
 
 
 def too_deep(text: str) -> int | None:
-    """Where brackets, outside of texts and comments, are first nested deeper than a recipe may."""
+    """Return where brackets, outside of texts and comments, are first nested deeper than a recipe may."""
     depth = 0
     for found in re.finditer(rf"{TEXT_OR_COMMENT}|[\[\]()]", text):
         if found[0] in ("[", "("):
@@ -69,7 +69,7 @@ def too_deep(text: str) -> int | None:
 
 
 def comments(text: str) -> Iterator[Comment]:
-    """Every comment, in the order of the text."""
+    """Return every comment, in the order of the text."""
     for found in re.finditer(TEXT_OR_COMMENT, text):
         if found[0].startswith("#"):
             body = found[0].rstrip()

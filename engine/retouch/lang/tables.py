@@ -25,38 +25,38 @@ HEADER = '''"""Parser tables of {}; written by `python -m retouch.lang.tables`, 
 
 @cache
 def strict() -> Lark:
-    """The parser of right recipes."""
+    """Return the parser of right recipes."""
     return load("_tables_recipe")
 
 
 @cache
 def tolerant() -> Lark:
-    """The parser that also understands what people type by mistake."""
+    """Return the parser that also understands what people type by mistake."""
     return load("_tables_mistakes")
 
 
 def load(module: str) -> Lark:
-    """A parser from its written tables: lark's own way of loading, minus the pickle."""
+    """Return a parser from its written tables: lark's own way of loading, minus the pickle."""
     tables = import_module(f"retouch.lang.{module}")
     return Lark.__new__(Lark)._load({"data": tables.DATA, "memo": tables.MEMO})
 
 
 def build(files: tuple[str, ...]) -> Lark:
-    """A parser from grammar text. The tolerant one lexes a whole text before it knows what may stand where."""
+    """Return a parser from grammar text. The tolerant one lexes a whole text before it knows what may stand where."""
     text = "".join((GRAMMAR / name).read_text("utf-8") for name in files)
     lexer = "contextual" if len(files) == 1 else "basic"
     return Lark(text, parser="lalr", lexer=lexer, propagate_positions=True, maybe_placeholders=True)
 
 
 def source(files: tuple[str, ...]) -> str:
-    """The text of the module that holds the tables of these grammar files; the same in every run."""
+    """Return the text of the module that holds the tables of these grammar files; the same in every run."""
     data, memo = build(files).memo_serialize([TerminalDef, Rule])
     data["parser"]["parser"] = numbered(data["parser"]["parser"])
     return f"{HEADER.format(' + '.join(files))}\nDATA = {spread(data, 4)}\nMEMO = {spread(memo, 1)}\n"
 
 
 def numbered(automaton: dict[str, Any]) -> dict[str, Any]:
-    """The same automaton with tokens and states numbered in a fixed order, which lark leaves to chance."""
+    """Return the same automaton with tokens and states numbered in a fixed order, which lark leaves to chance."""
     names, states = automaton["tokens"], automaton["states"]
     tokens = {name: i for i, name in enumerate(sorted(names.values()))}
     order = list(automaton["start_states"].values())

@@ -20,7 +20,7 @@ STARTS_VALUE = VALUES | OPENERS | {"_PLUS", "_MINUS"}
 
 
 def span_of(token: Token) -> Span:
-    """The token's own place; one that swallowed a line break is at its own character."""
+    """Return the token's own place; one that swallowed a line break is at its own character."""
     start, end = token.start_pos or 0, token.end_pos or 0
     if token.type in CLOSERS or token.type == "_PIPE":
         start = end - 1
@@ -32,12 +32,12 @@ def span_of(token: Token) -> Span:
 
 
 def as_name(token: Token) -> Token:
-    """A keyword that stands where it means nothing special."""
+    """Turn a keyword into a name where it means nothing special."""
     return Token.new_borrow_pos("NAME", str(token), token)
 
 
 def unclosed(tokens: list[Token]) -> Token | None:
-    """The innermost bracket that is open after these tokens."""
+    """Return the innermost bracket that is open after these tokens."""
     stack = []
     for token in tokens:
         if token.type in OPENERS:
@@ -48,7 +48,7 @@ def unclosed(tokens: list[Token]) -> Token | None:
 
 
 def body_start(tokens: list[Token]) -> int | None:
-    """Where the flow of a statement begins; None for a statement without one."""
+    """Return where the flow of a statement begins; None for a statement without one."""
     if tokens[0] in ("let", "use", "retouch", "defaults", "seed"):
         return None
     if tokens[0] == "def":
@@ -57,7 +57,7 @@ def body_start(tokens: list[Token]) -> int | None:
 
 
 def outside(tokens: list[Token]) -> Iterator[Token | None]:
-    """The tokens, with None for those inside brackets."""
+    """Return the tokens, with None for those inside brackets."""
     depth = 0
     for token in tokens:
         depth += (token.type in OPENERS) - (token.type in CLOSERS)

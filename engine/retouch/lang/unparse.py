@@ -12,7 +12,7 @@ from retouch.lang.source import INVISIBLE
 
 @singledispatch
 def spell(node: s.SyntaxNode) -> str:
-    """The node as text. A node that stands for a mistake has none."""
+    """Return the node as text. A node that stands for a mistake has none."""
     raise ValueError(f"a recipe with mistakes has no layout: {type(node).__name__} at {node.span}")
 
 

@@ -35,7 +35,7 @@ class BadExpression(Exception):
 
 
 def evaluate(expression: Number | str, scope: Mapping[str, Any]) -> Any:
-    """The value of an expression: a number, or a pair of (least, most)."""
+    """Return the value of an expression: a number, or a pair of (least, most)."""
     return _value(_parse(expression), scope) if isinstance(expression, str) else expression
 
 
@@ -46,7 +46,7 @@ def rows(expression: Number | str, scope: Mapping[str, Any]) -> Rows:
 
 
 def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
-    """What is wrong with a card's expressions, if anything is: they are checked when the card is read."""
+    """Say what is wrong with a card's expressions, if anything is; they are checked when the card is read."""
     known = {option.name for option in card.options} | {port.name for port in card.ports} | ENGINE | set(facts)
     known |= {option.parameter for option in card.options}
     for label, expression in [("rows", card.rows), *card.facts.items()]:
@@ -61,7 +61,7 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
 
 
 def names(expression: str) -> set[str]:
-    """The names that an expression reads; raises BadExpression where it says more than arithmetic."""
+    """Return the names that an expression reads; raises BadExpression where it says more than arithmetic."""
     tree = _parse(expression)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}

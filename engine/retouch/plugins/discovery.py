@@ -55,7 +55,7 @@ def _module_name(path: Path, root: Path, package: str) -> str:
 
 
 def installed() -> list[Plugin]:
-    """The plugins that entry points announce, the engine's own among them, by name."""
+    """Return the plugins that entry points announce, the engine's own among them, by name."""
     return sorted({_plugin(point) for point in entry_points(group=GROUP)}, key=lambda plugin: plugin.name)
 
 
@@ -89,13 +89,13 @@ def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
 
 
 def broken(plugin: str, err: BaseException) -> Fault:
-    """The fault of a plugin that cannot be used at all."""
+    """Return the fault of a plugin that cannot be used at all."""
     what = f"{type(err).__name__}: {err}".splitlines()[0]
     return Fault("RT902", plugin, {"plugin": plugin, "what": what}, getattr(err, "filename", None) or "")
 
 
 def stages_in(package: str) -> list[Function]:
-    """The functions of a package that are marked with @stage, in the order of its modules."""
+    """Return the functions of a package that are marked with @stage, in the order of its modules."""
     root = import_module(package)
     below = pkgutil.walk_packages(getattr(root, "__path__", ()), f"{package}.")
     modules = [root, *(import_module(found.name) for found in below)]

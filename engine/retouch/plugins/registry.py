@@ -47,7 +47,7 @@ class Registry:
         return list(self._methods.get(family, ()))
 
     def candidates(self, family: str, method: str) -> list[StageCard]:
-        """The stages of that name: none, one, or one of each plugin that claims it. `plugin.method` chooses."""
+        """Return the stages of that name: none, one, or one of each plugin that claims it. `plugin.method` chooses."""
         plugin, _, name = method.rpartition(".")
         found = self._methods.get(family, {}).get(name, [])
         return [card for card in found if not plugin or card.plugin == plugin]
@@ -57,17 +57,17 @@ class Registry:
         return found[0] if len(found) == 1 else None
 
     def default(self, family: str) -> StageCard | None:
-        """The method that a bare family stands for."""
+        """Return the method that a bare family stands for."""
         cards = [card for method in self._methods.get(family, {}).values() for card in method]
         chosen = [card for card in cards if card.default]
         return chosen[0] if chosen else cards[0] if len(cards) == 1 else None
 
     def makers(self, type_: str) -> list[str]:
-        """The families that have a stage which makes a value of this type."""
+        """Return the families that have a stage which makes a value of this type."""
         return list(dict.fromkeys(card.family for card in self.cards if card.output == type_))
 
     def function(self, card: StageCard) -> Callable[..., Any]:
-        """The marked function behind a card, from its module; one that is not as its card says is refused."""
+        """Return the marked function behind a card, from its module; one that is not as its card says is refused."""
         try:
             function = getattr(import_module(card.module), card.function)
         except Exception as err:  # a stranger's module may raise anything
@@ -83,7 +83,7 @@ class Registry:
 
 
 def load(plugins: Iterable[Plugin] | None = None) -> Registry:
-    """The stages of the plugins given, or of all that are installed; nothing of them is imported."""
+    """Return the stages of the plugins given, or of all that are installed; nothing of them is imported."""
     cards: list[StageCard] = []
     faults: list[Fault] = []
     plugins = tuple(installed() if plugins is None else plugins)
@@ -96,7 +96,7 @@ def load(plugins: Iterable[Plugin] | None = None) -> Registry:
 
 
 def _read(plugin: Plugin) -> tuple[list[StageCard], list[Fault]]:
-    """A file that cannot be read disables its plugin: half of one would be a surprise."""
+    """Read a plugin's cards.  A file that cannot be read disables all of it: half of one would be a surprise."""
     cards: list[StageCard] = []
     faults = list(announced(plugin).faults)
     if faults:

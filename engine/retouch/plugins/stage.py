@@ -67,7 +67,7 @@ def stage(
 
 
 def _with_touches(function: F, touches: tuple[Touch, ...]) -> F:
-    """The same stage, whose functions come back as one control that acts only where it said it would."""
+    """Join the functions that the stage returns to one control that acts only at its touches."""
     defaults = {p.name: p.default for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
     @wraps(function)

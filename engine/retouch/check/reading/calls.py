@@ -13,7 +13,7 @@ from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
 from retouch.check.reading.given import Given
 from retouch.check.reading.names import Closure, NameScope, near, one_of
-from retouch.check.reading.resolve_stage import card_of
+from retouch.check.reading.resolve_stage import resolve_stage
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.ports import options
 from retouch.lang import syntax as s
@@ -54,14 +54,14 @@ class CallReader:
 
     def read(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
         before = self._report.wrong
-        card = card_of(stage, self._registry, scope, self._report)
+        card = resolve_stage(stage, self._registry, scope, self._report)
         if card is None:
             self._look_up(stage, scope)
             return None
         return self.read_as(card, stage, scope, before)
 
     def read_as(self, card: StageCard, stage: s.Stage, scope: NameScope, before: int | None = None) -> StageCall | None:
-        """What is written on a stage, against a card that is known."""
+        """Read a stage against a card that is known."""
         before = self._report.wrong if before is None else before
         given: dict[str, Given] = {}
         edit = self._operand(stage, card, scope, given)
@@ -78,7 +78,7 @@ class CallReader:
         return None if wrong else StageCall(card, stage.span, given, edit, own_edit, flows)
 
     def _look_up(self, stage: s.Stage, scope: NameScope) -> None:
-        """Names in a stage that is not known are still used."""
+        """Mark the names in an unknown stage as used, so that they are not reported as well."""
         for node in s.walk((stage.operand, stage.options)):
             if isinstance(node, s.Ref) and (name := scope.get(node.name)):
                 name.used = True

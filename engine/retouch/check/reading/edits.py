@@ -37,7 +37,7 @@ class Prompts:
 
 
 def read_edit(operand: Iterable[s.Value], scope: NameScope, report: Report) -> tuple[Change, ...] | None:
-    """The changes that are written, with names filled in; None, and diagnostics, if one cannot be read."""
+    """Return the changes that are written, with names filled in; None, and diagnostics, if one cannot be read."""
     before = report.wrong
     changes = tuple(change for value in operand for change in _changes(value, scope, report))
     return None if report.wrong > before else changes
@@ -100,7 +100,7 @@ def _wrong(name: str, wanted: str, value: s.SyntaxNode, report: Report, span: s.
 
 
 def prompts(caption: str | None, changes: tuple[Change, ...], report: Report) -> Prompts:
-    """The prompts before and after; what cannot be done to the caption is reported."""
+    """Return the prompts before and after; what cannot be done to the caption is reported."""
     if caption is None:
         return _without_caption(changes, report)
     prompt = next((change.new for change in changes if change.kind == "prompt"), None)
@@ -117,7 +117,7 @@ def _weights(changes: Iterable[Change]) -> tuple[tuple[str, float], ...]:
 
 
 def _without_caption(changes: tuple[Change, ...], report: Report) -> Prompts:
-    """One change's sides are the prompts; anything else changes a caption, and there is none."""
+    """Take the sides of a single change as the prompts; anything else needs a caption, and there is none."""
     doing = {"add": "adding words", "remove": "removing words", "weigh": "weighing a word"}
     for change in changes:
         if change.kind in doing:
@@ -133,7 +133,7 @@ def _without_caption(changes: tuple[Change, ...], report: Report) -> Prompts:
 
 
 def _changed(caption: str, changes: tuple[Change, ...], report: Report) -> str:
-    """All changes at once, each at every place where its words stand in the caption."""
+    """Return all changes at once, each at every place where its words stand in the caption."""
     cuts: list[tuple[int, int, Change]] = []
     for change in changes:
         if change.kind in ("replace", "remove"):
@@ -163,7 +163,7 @@ def _absent(change: Change, caption: str, report: Report) -> None:
 
 
 def places(words: str, caption: str) -> list[tuple[int, int]]:
-    """Where the words stand as whole words, in any case; scripts without spaces have no edges to look for."""
+    """Return where the words stand as whole words, in any case; scripts without spaces have no edges to look for."""
     before = r"(?<!\w)" if words[:1] and _has_edges(words[0]) else ""
     after = r"(?!\w)" if words[-1:] and _has_edges(words[-1]) else ""
     if not words.strip():

@@ -21,21 +21,21 @@ SOMETHING = Picture(Path("IMAGE"), known=False)
 
 
 def installed_model(name: str, revision: str | None) -> ModelInfo:
-    """A model of the catalog, by name."""
+    """Return a model of the catalog, by name."""
     from retouch.models import catalog
 
     return catalog.find(name, revision)
 
 
 def inspect(path: Path) -> PictureInfo:
-    """The header of a picture."""
+    """Return the header of a picture."""
     from retouch import pictures
 
     return pictures.inspect(path)
 
 
 def made_here(path: Path) -> bool:
-    """Whether retouch wrote this file."""
+    """Return whether retouch wrote this file."""
     from retouch import pictures
 
     return pictures.made_by_retouch(path)
@@ -48,7 +48,7 @@ def caption_beside(picture: Path) -> str | None:
 
 
 def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
-    """A picture that somebody named; its caption, unless one is given, is the text beside it."""
+    """Return a picture that somebody named; its caption, unless one is given, is the text beside it."""
     file = Path(path).resolve()
     if not file.is_file():
         report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
@@ -91,7 +91,7 @@ class Written:
 
 
 def from_command_line(name: str, text: str) -> Written:
-    """The value of `--set name=text`: as a recipe would write it, or else the text itself."""
+    """Return the value of `--set name=text`: as a recipe would write it, or else the text itself."""
     recipe, _ = parse(f"let value = {text}")
     span = s.Span(len(name) + 1, len(name) + 1 + len(text))
     match recipe.statements:

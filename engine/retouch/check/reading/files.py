@@ -32,15 +32,15 @@ class Files:
         self._report = report
 
     def below(self, folder: Path) -> Files:
-        """The same for a library, whose paths start where it lies."""
+        """Return the same for a library, whose paths start at its own folder."""
         return Files(replace(self._world, folder=folder), self._report)
 
     def is_pattern(self, text: str) -> bool:
-        """Whether a path stands for every file that it matches."""
+        """Return whether a path stands for every file that it matches."""
         return bool(_PATTERN.search(text))
 
     def matching(self, given: Written | Given, pattern: str) -> list[str]:
-        """The files that a pattern matches, as numbers in their names count."""
+        """Return the files that a pattern matches, as numbers in their names count."""
         if _ADDRESS.match(pattern):
             self._add("RT413", given, path=pattern)
             return []
@@ -57,7 +57,7 @@ class Files:
         return [str(path) for path in found]
 
     def to_read(self, given: Written | Given, text: str) -> Path | None:
-        """The file that a path names, if it is there and the recipe may read it."""
+        """Return the file that a path names, if it is there and the recipe may read it."""
         path = self._allowed(text, given, self._world.folder)
         if path is None or path.is_file():
             return path
@@ -66,7 +66,7 @@ class Files:
         return None
 
     def used(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
-        """The file of a `use` line; one that leads back to itself is refused."""
+        """Return the file of a `use` line; one that leads back to itself is refused."""
         given = Written(written, written.span, "recipe")
         path = self._allowed(written.value, given, self._world.folder)
         if path is None:
@@ -83,7 +83,7 @@ class Files:
         return path
 
     def to_write(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> Path | None:
-        """The file that a result goes to, its fields filled in."""
+        """Return the file that a result goes to, its fields filled in."""
         for name in fields_of(text):
             if name not in fields:
                 mend = near(name, fields) or f"fields: {', '.join(fields)}"
@@ -130,12 +130,12 @@ class Files:
 
 
 def fields_of(text: str) -> list[str]:
-    """The names in the brackets of a path."""
+    """Return the names in the brackets of a path."""
     return [found[1] for found in _FIELD.finditer(text) if found[1] is not None]
 
 
 def _split(folder: Path, pattern: str) -> tuple[Path, str]:
-    """The part of a pattern without wildcards, and the rest."""
+    """Return the part of a pattern without wildcards, and the rest."""
     parts = Path(pattern).parts
     plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
     return folder.joinpath(*parts[:plain]), "/".join(parts[plain:])

@@ -29,20 +29,20 @@ MODEL = StageCard(
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class Alternatives:
     """Alternatives: what flows on is made by the first of them that holds what it requires."""
 
     alternatives: tuple[tuple[StageCall, ...], ...]
     span: s.Span
 
 
-Flow = tuple[StageCall | First, ...]
+Flow = tuple[StageCall | Alternatives, ...]
 
 
 def calls_of(flow: Flow) -> Iterator[StageCall]:
-    """Every call of a flow, those of all alternatives among them."""
+    """Return every call of a flow, those of all alternatives among them."""
     for part in flow:
-        if isinstance(part, First):
+        if isinstance(part, Alternatives):
             for alternative in part.alternatives:
                 yield from alternative
         else:
@@ -66,7 +66,7 @@ class FlowReader:
     _left: int = MOST_STAGES
 
     def read(self, closure: Closure) -> Flow | None:
-        """All stages of a flow in this variant; None if one of them could not be read."""
+        """Return all stages of a flow in this variant; None if one of them could not be read."""
         self._left = MOST_STAGES
         try:
             found = list(self._flow(closure, first=True))
@@ -80,12 +80,12 @@ class FlowReader:
             return None
         return tuple(part for part in found if part)
 
-    def _flow(self, closure: Closure, first: bool) -> Iterator[StageCall | First | None]:
+    def _flow(self, closure: Closure, first: bool) -> Iterator[StageCall | Alternatives | None]:
         self.read_flows.add(closure.flow.span)
         for i, part in enumerate(closure.flow.parts):
             yield from self._part(part, closure.scope, first and i == 0)
 
-    def _part(self, part: s.SyntaxNode, scope: NameScope, first: bool) -> Iterator[StageCall | First | None]:
+    def _part(self, part: s.SyntaxNode, scope: NameScope, first: bool) -> Iterator[StageCall | Alternatives | None]:
         match part:
             case s.Stage() if _bare(part) and part.family.name in scope:
                 yield from self._named(part.family, scope, first)
@@ -123,8 +123,8 @@ class FlowReader:
 
     # ------------------------------------------------------------ names
 
-    def _named(self, word: s.Word | s.Ref, scope: NameScope, first: bool) -> Iterator[StageCall | First | None]:
-        """A name at the start of a flow stands for its text."""
+    def _named(self, word: s.Word | s.Ref, scope: NameScope, first: bool) -> Iterator[StageCall | Alternatives | None]:
+        """Read a flow in the place of its name."""
         name = scope.find(word)
         if not first:
             self.report.add("RT224", word.span, name=word.name)
@@ -138,8 +138,8 @@ class FlowReader:
         else:
             yield from self._flow(name.flow, first=True)
 
-    def _list(self, items: s.List, scope: NameScope) -> Iterator[StageCall | First | None]:
-        """A list of flows: each variant is one of them."""
+    def _list(self, items: s.List, scope: NameScope) -> Iterator[StageCall | Alternatives | None]:
+        """Read the one of a list of flows that this variant takes."""
         if not items.items:
             yield None
             return
@@ -157,7 +157,7 @@ class FlowReader:
 
     # ------------------------------------------------------------ defs
 
-    def _call(self, call: s.CallSyntax, scope: NameScope, first: bool) -> Iterator[StageCall | First | None]:
+    def _call(self, call: s.CallSyntax, scope: NameScope, first: bool) -> Iterator[StageCall | Alternatives | None]:
         made = self._definition(call, scope)
         own = self._bound(call, made, scope) if made else None
         if made is None or own is None:
@@ -183,7 +183,7 @@ class FlowReader:
         return None
 
     def _bound(self, call: s.CallSyntax, made: Definition, scope: NameScope) -> dict[str, Name] | None:
-        """The parameters of a def, each with what this call gives it."""
+        """Return the parameters of a def, each with what this call gives it."""
         params = [param.name.name for param in made.line.params]
         given: dict[str, s.Value] = dict(zip(params, call.args, strict=False))
         wrong: list[tuple[str, s.Span]] = []
@@ -208,7 +208,7 @@ class FlowReader:
         return None if None in own.values() else {name: made for name, made in {**own, **rest}.items() if made}
 
     def _argument(self, value: s.Value, span: s.Span, scope: NameScope) -> Name | None:
-        """What a parameter stands for: a value, or a flow."""
+        """Return the value or the flow that a parameter is given."""
         if isinstance(value, s.Ref):
             found = scope.find(value)
             return found and Name(span, found.value, found.flow, found.made, used=True)
@@ -220,13 +220,13 @@ class FlowReader:
         return written and Name(span, written, used=True)
 
     def unbound(self, made: Definition, scope: NameScope) -> Closure:
-        """The body of a def that nobody calls: its parameters may stand for anything."""
+        """Return the body of a def that nobody calls: its parameters may stand for anything."""
         own = {param.name.name: Name(param.name.span, used=True) for param in made.line.params}
         return Closure(made.line.body, NameScope(made.names, made.line.span.start, scope.choices, own))
 
     # ------------------------------------------------------------ alternatives
 
-    def _first(self, call: s.CallSyntax, scope: NameScope) -> First | None:
+    def _first(self, call: s.CallSyntax, scope: NameScope) -> Alternatives | None:
         for option in call.named:
             what = f"has no parameter '{option.name.name}'"
             self.report.add("RT214", option.span, name="first", what=what, mend="first(a(), b())")
@@ -235,7 +235,7 @@ class FlowReader:
             self.report.add("RT214", call.span, name="first", what="needs two ways or more", mend="first(a(), b())")
             return None
         ways = [self._way(arg, scope) for arg in call.args]
-        return None if None in ways else First(tuple(way for way in ways if way), call.span)
+        return None if None in ways else Alternatives(tuple(way for way in ways if way), call.span)
 
     def _way(self, arg: s.Value, scope: NameScope) -> tuple[StageCall, ...] | None:
         if not isinstance(arg, s.CallSyntax):
@@ -247,7 +247,7 @@ class FlowReader:
         ends = next(
             (call for call in calls if call.card.family in ("sample", "model") or call.card.output is None), None
         )
-        if any(isinstance(part, First) for part in found) or ends:
+        if any(isinstance(part, Alternatives) for part in found) or ends:
             what = f"'{ends.card.name}' ends or leaves the turn" if ends else "'first' stands inside of 'first'"
             self.report.add("RT309", arg.span, what=what)
             return None
@@ -255,7 +255,7 @@ class FlowReader:
 
 
 def _shown(name: str, made: Definition) -> str:
-    """A call of a def, each parameter with its default."""
+    """Return a call of a def, each parameter with its default."""
     params = (p.name.name if p.default is None else f"{p.name.name}={_default(p.default)}" for p in made.line.params)
     return f"{name}({', '.join(params)})"
 

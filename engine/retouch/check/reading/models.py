@@ -34,7 +34,7 @@ class Models:
         return self.named(given) if given else self._find(SHIPPED, None, s.NOWHERE, None)
 
     def named(self, given: Names) -> ModelInfo | None:
-        """The model that a `model` stage names."""
+        """Return the model that a `model` stage names."""
         name, revision = given.get("name"), given.get("revision")
         if (
             name is None

@@ -13,7 +13,7 @@ from retouch.check.reading.variants import Choices
 from retouch.check.reading.variants import label as label_of
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.lang.snippet import Page
+from retouch.lang.snippet import SourceText
 from retouch.lang.words import FAMILIES
 
 
@@ -52,7 +52,7 @@ class Definition:
 class Names:
     """All names of one file, each made once."""
 
-    def __init__(self, recipe: s.RecipeSyntax, page: Page, settings: Mapping[str, str], report: Report) -> None:
+    def __init__(self, recipe: s.RecipeSyntax, page: SourceText, settings: Mapping[str, str], report: Report) -> None:
         self.all: dict[str, Name] = {}
         self.report = report
         self._settings = settings
@@ -74,11 +74,11 @@ class Names:
         self.all.setdefault(name.name, Name(name.span, used=True))
 
     def setting(self, name: str) -> Written | None:
-        """What the command line says instead of a `let`."""
+        """Return the command line's value for a `let`."""
         return from_command_line(name, self._settings[name]) if name in self._settings else None
 
     def line_of(self, name: str) -> int | None:
-        """The line on which a name is made, if it is made anywhere."""
+        """Return the line on which a name is made, if it is made anywhere."""
         place = self._below.get(name)
         return None if place is None else self._page.position(place.start)[0]
 
@@ -88,7 +88,10 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class NameScope:
-    """What one statement sees: the names above it; in a def its parameters, and the values and defs above it."""
+    """Names visible to one statement: those defined above it.
+
+    Inside a def: its parameters, and values and defs above; not flows.
+    """
 
     names: Names
     above: int
@@ -103,7 +106,7 @@ class NameScope:
         return self.get(name) is not None
 
     def get(self, name: str) -> Name | None:
-        """What a name means here, in silence."""
+        """Return the meaning of a name here, without reporting anything."""
         if self.own is not None and name in self.own:
             return self.own[name]
         made = self.names.all.get(name)
@@ -113,15 +116,15 @@ class NameScope:
         return self.own is not None and made.is_flow
 
     def known(self) -> list[str]:
-        """All names that can be seen."""
+        """Return all names that can be seen."""
         return [*(self.own or ()), *(name for name in self.names.all if name in self)]
 
     def is_below(self, name: str) -> bool:
-        """Whether a name is made only further down."""
+        """Return whether a name is made only further down."""
         return self.names.line_of(name) is not None and name not in self
 
     def find(self, word: s.Ref | s.Word, hint: str = "") -> Name | None:
-        """What a name means; None, and a diagnostic, if nothing is called so here."""
+        """Return the meaning of a name; None, and a diagnostic, if nothing is called so here."""
         name = self.get(word.name)
         if name:
             name.used = True
@@ -138,7 +141,7 @@ class NameScope:
         return None
 
     def written(self, value: s.Value, origin: str = "recipe") -> Written | None:
-        """The value itself, every name in it replaced by what it stands for."""
+        """Return the value with every name in it replaced by its own value."""
         if not isinstance(value, s.Ref):
             closed = self._closed(value)
             return None if closed is None else Written(closed, value.span, origin)
@@ -154,7 +157,7 @@ class NameScope:
         return name.value if name.value.source else replace(name.value, span=value.span)
 
     def _closed(self, node: Any) -> Any:
-        """The same tree without names; None if one of them means nothing."""
+        """Return the same tree without names; None if one of them means nothing."""
         match node:
             case s.Ref():
                 written = self.written(node)
@@ -171,19 +174,19 @@ class NameScope:
                 return node
 
     def one(self, written: Written, name: str) -> Written:
-        """A value, or the item that this variant takes of a list of values."""
+        """Return a value, or of a list of values the item that this variant takes."""
         while isinstance(written.value, s.List) and written.value.items:
             written = replace(written, value=one_of(written.value, name, self.choices), span=written.span)
         return written
 
 
 def one_of(items: s.List, name: str, choices: Choices) -> s.Value:
-    """The item that this variant takes of a list."""
+    """Return the item that this variant takes of a list."""
     return choices.take(items.span, items.name or name, items.items, label_of)
 
 
 def made_by(statement: s.Statement) -> list[str]:
-    """The names that a statement makes."""
+    """Return the names that a statement makes."""
     match statement:
         case s.Let(names=names):
             return [name.name for name in names]
@@ -196,6 +199,6 @@ def made_by(statement: s.Statement) -> list[str]:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """A question about the likeliest name that was meant, or nothing."""
+    """Return a question about the likeliest name that was meant, or nothing."""
     found = difflib.get_close_matches(name, list(known), 1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else ""

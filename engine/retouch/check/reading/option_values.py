@@ -19,7 +19,7 @@ REFUSED = object()  # reported already
 
 
 def read(option: Option, written: Written, choices: Choices, report: Report) -> Any:
-    """The value that this variant takes, or REFUSED."""
+    """Return the value that this variant takes, or REFUSED."""
     kind, value = option.kind, written.value
     while isinstance(value, s.List) and _is_axis(value, kind):
         value = one_of(value, option.name, choices)
@@ -34,7 +34,7 @@ def read(option: Option, written: Written, choices: Choices, report: Report) -> 
 
 
 def _is_axis(value: s.List, kind: Kind) -> bool:
-    """A list where one value is expected; where a list is, a list of lists."""
+    """Return whether a list stands where one value is expected, or a list of lists where a list is."""
     return bool(value.items) and (not kind.many or all(isinstance(item, s.List) for item in value.items))
 
 
@@ -87,7 +87,7 @@ def _wrong(name: str, kind: Kind, value: s.Value, written: Written, report: Repo
 
 
 def _meant(kind: Kind, value: s.Value) -> str:
-    """The nearest value of the right kind to what was written."""
+    """Return the nearest value of the right kind to what was written."""
     example = {"int": "50", "float": "0.5", "text": '"…"', "bool": "true"}[kind.type]
     match value:
         case s.Text(value=text) if kind.type != "text" and re.fullmatch(r"-?\d+(\.\d+)?%?|true|false", text):

@@ -13,8 +13,8 @@ from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import StageCard
 
 
-def card_of(stage: s.Stage, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
-    """The stage's card; None, and a diagnostic, if there is not exactly one."""
+def resolve_stage(stage: s.Stage, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
+    """Return the stage's card; None, and a diagnostic, if there is not exactly one."""
     family = stage.family.name
     if not registry.methods(family):
         _no_family(stage, registry, scope, report)

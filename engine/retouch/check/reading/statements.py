@@ -12,7 +12,7 @@ from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.parse import parse
-from retouch.lang.snippet import Page, normal
+from retouch.lang.snippet import SourceText, normal
 
 
 @dataclass(slots=True)
@@ -38,13 +38,13 @@ class Reader:
         self.reading = StatementsRead()
 
     def read(self, recipe: s.RecipeSyntax) -> StatementsRead:
-        """All statements of a recipe."""
+        """Return all statements of a recipe."""
         for statement in recipe.statements:
             self._statement(statement)
         return self.reading
 
     def read_names(self, recipe: s.RecipeSyntax, chain: tuple[Path, ...]) -> StatementsRead:
-        """The names alone of a file that another uses."""
+        """Return the names alone of a file that another uses."""
         for statement in recipe.statements:
             if isinstance(statement, s.Use | s.Let | s.Def):
                 self._statement(statement, chain)
@@ -160,11 +160,11 @@ class Reader:
                 self._names.make(s.Word(called, span=place), replace(made, span=place))
 
     def _library(self, use: s.Use, path: Path, chain: tuple[Path, ...]) -> dict[str, Name]:
-        """The defs of a file, which see their own file alone."""
+        """Return the defs of a file, which see their own file alone."""
         file = s.File(use.path.value, normal(path.read_bytes().decode("utf-8", "replace")))
         recipe, found = parse(file.text)
         self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
-        names = Names(s.placed(recipe, file), Page(file.text, file.name), {}, self._report)
+        names = Names(s.placed(recipe, file), SourceText(file.text, file.name), {}, self._report)
         reader = Reader(names, self._files.below(path.parent), self._choices, self._report)
         read = reader.read_names(s.placed(recipe, file), (*chain, path))
         self.reading.found += read.found
@@ -173,7 +173,7 @@ class Reader:
 
 
 def missing(name: str, names: Names) -> str:
-    """What may have been meant by the name of a def that is not there."""
+    """Suggest a def for a name that is none."""
     defs = [other for other, made in names.all.items() if made.made]
     return near(name, [*defs, "first"]) or (f"defs: {', '.join(defs)}" if defs else f"make it above: def {name}() = …")
 

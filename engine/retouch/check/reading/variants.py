@@ -62,7 +62,7 @@ class Choices:
         return math.prod(axis.count for axis in self.axes.values())
 
     def take(self, key: s.Span, name: str, items: Sequence[T], label: Callable[[T], str]) -> T:
-        """The item that this variant takes of the list at this place."""
+        """Return the item that this variant takes of the list at this place."""
         axis = self.axes.get(key)
         if axis is None:
             place = len(self.axes)
@@ -74,7 +74,7 @@ class Choices:
         return item
 
     def fields(self) -> dict[str, str]:
-        """What `{…}` stands for in a path, for each axis by its names; axes of one name stand side by side."""
+        """Return the text of `{…}` in a path for each axis, by its names; axes of one name stand side by side."""
         found: dict[str, list[str]] = {}
         for axis in self.axes.values():
             for name, label in axis.labels.items():
@@ -82,17 +82,17 @@ class Choices:
         return {name: "-".join(labels) for name, labels in found.items()}
 
     def fields_but_pictures(self) -> list[str]:
-        """What tells a result from others of its picture."""
+        """Return the labels that tell a result from others of its picture."""
         return [text for name, text in self.fields().items() if name != PICTURES]
 
 
 def in_path(label: str) -> str:
-    """A label as part of a file's name: letters, digits and . _ + % - alone."""
+    """Return a label as part of a file's name: letters, digits and . _ + % - alone."""
     return re.sub(r"-{2,}", "-", re.sub(r"[^\w.+%-]+", "-", label)).strip("-")
 
 
 def label(value: s.SyntaxNode) -> str:
-    """A value as a recipe says it, without its quotes."""
+    """Return a value as a recipe says it, without its quotes."""
     match value:
         case s.Text(value=text) | s.Number(raw=text) | s.Word(name=text) | s.Ref(name=text):
             return text

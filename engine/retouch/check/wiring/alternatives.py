@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from retouch.check.reading.flows import First
+from retouch.check.reading.flows import Alternatives
 from retouch.check.wiring.insertions import Wire
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.graph.nodes import Node
 from retouch.plugins.signatures import StageCard
 
 
-def choose(state: FlowState, part: First, wire: Wire) -> None:
+def choose(state: FlowState, part: Alternatives, wire: Wire) -> None:
     """Wire each way apart, then one node for each type that all of them make."""
     ways = [state.apart() for _ in part.alternatives]
     for way, calls in zip(ways, part.alternatives, strict=True):

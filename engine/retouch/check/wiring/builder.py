@@ -19,7 +19,7 @@ class NodeBuilder:
     _counts: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, node: Node) -> FromNode:
-        """The edge from this node, or from the one that does the same; a written one explains it best."""
+        """Return the edge from this node, or from the one that does the same; a written one explains it best."""
         key = identity(node)
         if key in self._known:
             id_ = self._known[key]
@@ -34,11 +34,11 @@ class NodeBuilder:
         return FromNode(id_)
 
     def sinks(self) -> list[str]:
-        """Nodes that make nothing for others: they are why the graph runs."""
+        """Return the nodes that make nothing for others: they are why the graph runs."""
         return [node.id for node in self.nodes.values() if node.card.output is None]
 
     def needed(self, results: Iterable[str]) -> tuple[Node, ...]:
-        """The nodes that these results depend on, in the order of work."""
+        """Return the nodes that these results depend on, in the order of work."""
         wanted: set[str] = set(results)
         for id_ in reversed(self.nodes):
             if id_ in wanted:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Overwritten:
     """A value whose place was taken by another before its own flow read it."""
 
     edge: FromNode
@@ -58,7 +58,7 @@ class Context:
     item: Picture | None  # the picture that the graph is about
     outside: Picture | None  # the one that flows without a picture of their own take
     builder: NodeBuilder = field(default_factory=NodeBuilder)
-    lost: list[Lost] = field(default_factory=list[Lost])
+    lost: list[Overwritten] = field(default_factory=list[Overwritten])
     used_outside: bool = False  # whether any flow does
     used_models: dict[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
     writers: list[Writer] = field(default_factory=list[Writer])
@@ -76,13 +76,13 @@ class Context:
         return len(self.world.pictures) > 1 or any(PICTURES in axis.labels for axis in self.choices.axes.values())
 
     def number(self, span: s.Span) -> int:
-        """Which of the results without a file this is, from 1."""
+        """Return which of the results without a file this is, from 1."""
         if span not in self.unnamed:
             self.unnamed.append(span)
         return self.unnamed.index(span) + 1
 
     def other(self, taken: Other, wire: Callable[[Context, Flow], TakenFlow]) -> TakenFlow | None:
-        """A flow that another takes a value from, wired once in each variant."""
+        """Return a flow that another takes a value from, wired once in each variant."""
         place = (taken.flow.flow.span, id(taken.flow.scope.own))
         if self.variant != self.choices.variant:
             self.variant, self.others = self.choices.variant, {}
@@ -92,7 +92,7 @@ class Context:
         return self.others[place]
 
     def default(self, family: str) -> StageCard | None:
-        """The method to put in of a family."""
+        """Return the method to put in of a family."""
         card = self.world.registry.default(family)
         if card is None:
             methods = ", ".join(self.world.registry.methods(family)) or "none is installed"
@@ -100,7 +100,7 @@ class Context:
         return card
 
     def picture(self, call: StageCall) -> Picture | None:
-        """The picture that an `open` reads: its own, or the command line's."""
+        """Return the picture that an `open` reads: its own, or the command line's."""
         given = call.given.get("path")
         if given is None:
             return self._from_command_line(call.span)
@@ -114,7 +114,7 @@ class Context:
         return self.outside
 
     def caption_of(self, calls: Iterable[StageCall]) -> str | None:
-        """What the flow's picture shows: as the recipe says, as the command line says, or as a file beside it says."""
+        """Return the caption of the flow's picture: the recipe's, the command line's, or that of a file beside it."""
         first = next((call for call in calls if call.card.family != "model"), None)
         if first is None or first.card.family != "open":
             return self.outside.caption if self.outside else None
@@ -127,13 +127,13 @@ class Context:
         return caption_beside(self.world.folder / given.value)
 
     def caption_may_come(self, calls: Iterable[StageCall]) -> bool:
-        """Whether the command line may still give a picture, and a caption with it."""
+        """Return whether the command line may still give a picture, and a caption with it."""
         first = next((call for call in calls if call.card.family != "model"), None)
         named = first is not None and first.card.family == "open" and "path" in first.given
         return not named and self.outside is not None and not self.outside.known
 
     def check_controls(self, edges: Iterable[FromNode], model: ModelInfo) -> None:
-        """Two controls must not write the same thing at the same place and time."""
+        """Report two controls that write the same thing at the same place and time."""
         nodes = [self.builder.nodes[edge.id] for edge in edges if edge.id in self.builder.nodes]
         bound = [(node.card.name, [touch.bound(_parameters(node)) for touch in node.card.touches]) for node in nodes]
         spans = {node.card.name: node.span for node in nodes}
@@ -143,5 +143,5 @@ class Context:
 
 
 def _parameters(node: Node) -> dict[str, object]:
-    """Options by the names that the declarations use."""
+    """Return options by the names that the declarations use."""
     return {option.parameter: node.options.get(option.name) for option in node.card.options}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def resolve(call: StageCall, context: Context, setting: TurnSettings, model: ModelInfo, turn: int) -> dict[str, Given]:
-    """Every option of the stage: as written on it, as its turn says, or by default."""
+    """Return every option of the stage: as written on it, as its turn says, or by default."""
     found: dict[str, Given] = {}
     for option in call.card.options:
         if call.card.family == "open" and option.name == "caption":
@@ -40,7 +40,7 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
 
 
 def origins(card: StageCard, setting: TurnSettings) -> dict[str, str]:
-    """Where the turn's options come from that this stage uses."""
+    """Return the origins of the turn's options that this stage uses."""
     return {name: setting.of(option).origin for name, option in turn_options(card).items()}
 
 
@@ -82,7 +82,7 @@ def _write(given: Given, call: StageCall, context: Context, setting: TurnSetting
 
 
 def fields(context: Context, setting: TurnSettings, turn: int) -> dict[str, object]:
-    """What `{…}` in a path stands for."""
+    """Return the text of each `{…}` in a path."""
     item, seed = context.item, setting.of(SEED).value
     known = {"name": item.name, "index": item.index} if item else {}
     return {**context.choices.fields(), **known, "turn": turn, "seed": seed}
@@ -103,7 +103,7 @@ def cell(call: StageCall, context: Context) -> dict[str, Any]:
 
 
 def _unnamed(context: Context, call: StageCall) -> Path:
-    """The file of a result that the recipe does not name."""
+    """Return the file of a result that the recipe does not name."""
     world, item = context.world, context.item
     if world.output and not world.to_folder:
         return world.output.resolve()

@@ -31,7 +31,7 @@ class Writer:
 
 
 def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
-    """Two results must not go to one file, nor any over a source, or over a file that retouch did not make."""
+    """Report results that share a file, or would overwrite a source or a file that retouch did not make."""
     sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)
     for writer in writers:

@@ -88,5 +88,5 @@ class Precedence:
 
 
 def _spelt(value: Any) -> str:
-    """The value as a recipe would write it, near enough for a message."""
+    """Return the value as a recipe would write it, near enough for a message."""
     return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

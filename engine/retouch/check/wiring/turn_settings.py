@@ -40,7 +40,7 @@ class TurnSettings:
         return FromEngine("Schedule", {"steps": self.of(STEPS).value})
 
     def prompt(self, type_: str, own: Prompts | None) -> FromEngine:
-        """The edge of a prompt or of the edit, from the stage's own edit if it has one."""
+        """Return the edge of a prompt or of the edit, from the stage's own edit if it has one."""
         said, negative = own or self.prompts, self.of(NEGATIVE).value
         texts = {"SourcePrompt": said.source, "TargetPrompt": said.target, "NegativePrompt": negative}
         if type_ != "Edit":
@@ -65,7 +65,7 @@ def of_turn(
 
 
 def _edit(turn: Turn, report: Report) -> tuple[Change, ...]:
-    """The edit beside a method is the turn's; without one, `edit=` is."""
+    """Return the edit beside a method, which is the turn's; without one, that of `edit=`."""
     written = [call.edit for call in turn.everything if call.edit]
     found = written or [call.own_edit for call in turn.everything if call.own_edit]
     for other in found[1:]:

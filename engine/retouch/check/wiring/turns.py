@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from retouch.check.reading.calls import StageCall
-from retouch.check.reading.flows import First, Flow, calls_of
+from retouch.check.reading.flows import Alternatives, Flow, calls_of
 from retouch.lang import syntax as s
 
 # A turn that holds one of these has work that only sampling turns into a picture.
@@ -32,10 +32,10 @@ class Turn:
         return (*calls_of(self.parts), *([self.taker] if self.taker else []))
 
 
-def split(flow: Iterable[StageCall | First]) -> list[Turn]:
-    """The turns of a flow, in order; the last one may still be open."""
+def split(flow: Iterable[StageCall | Alternatives]) -> list[Turn]:
+    """Return the turns of a flow, in order; the last one may still be open."""
     turns: list[Turn] = []
-    now: list[StageCall | First] = []
+    now: list[StageCall | Alternatives] = []
     made: set[str | None] = set()
     for part in flow:
         outputs = {call.card.output for call in calls_of((part,))}
@@ -44,7 +44,7 @@ def split(flow: Iterable[StageCall | First]) -> list[Turn]:
             now, made = [], set()
             continue
         if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
-            name = "first" if isinstance(part, First) else part.card.name
+            name = "first" if isinstance(part, Alternatives) else part.card.name
             turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span))
             now, made = [], set()
         now.append(part)
@@ -55,18 +55,18 @@ def split(flow: Iterable[StageCall | First]) -> list[Turn]:
     return [*turns, Turn(tuple(now))] if now else turns
 
 
-def _passes_on(part: StageCall | First) -> bool:
-    """Whether all that makes a trajectory here takes one: it goes on with the turn's own."""
+def _passes_on(part: StageCall | Alternatives) -> bool:
+    """Return whether all that makes a trajectory here takes one: it goes on with the turn's own."""
     makers = [call for call in calls_of((part,)) if call.card.output == "Trajectory"]
     return makers[0].card.takes("Trajectory")
 
 
-def is_open(flow: Iterable[StageCall | First]) -> bool:
-    """Whether something in these stages waits to be sampled."""
+def is_open(flow: Iterable[StageCall | Alternatives]) -> bool:
+    """Return whether something in these stages waits to be sampled."""
     turns = split(flow)
     return bool(turns and not turns[-1].taker and {call.card.output for call in turns[-1].everything} & OPEN)
 
 
 def takes_image(call: StageCall) -> bool:
-    """Whether the stage takes the picture of its own flow as an image."""
+    """Return whether the stage takes the picture of its own flow as an image."""
     return any(port.type == "Image" and not port.optional and port.name not in call.flows for port in call.card.ports)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
-from retouch.check.reading.flows import First
+from retouch.check.reading.flows import Alternatives
 from retouch.check.wiring.alternatives import choose
-from retouch.check.wiring.context import Context, Lost
+from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.options import cell, fields, origins, resolve
 from retouch.check.wiring.outputs import Writer
@@ -45,7 +45,7 @@ class WiredFlow:
         return MISSING
 
 
-def wire(context: Context, flow: Iterable[StageCall | First]) -> WiredFlow:
+def wire(context: Context, flow: Iterable[StageCall | Alternatives]) -> WiredFlow:
     """Wire a flow of one picture into the context's nodes."""
     context.used_models[context.model.name] = context.model
     wiring = _Wiring(FlowState(context, context.model, nothing_said(context.precedence, context.model)))
@@ -63,7 +63,7 @@ class _Wiring:
 
     # ------------------------------------------------------------ turns
 
-    def run(self, flow: tuple[StageCall | First, ...]) -> None:
+    def run(self, flow: tuple[StageCall | Alternatives, ...]) -> None:
         """Wire all stages of a flow."""
         state = self.state
         opening = [part for part in flow if isinstance(part, StageCall)]
@@ -73,7 +73,7 @@ class _Wiring:
         for turn in split(flow):
             self._begin(turn, report)
             for part in turn.parts:
-                if isinstance(part, First):
+                if isinstance(part, Alternatives):
                     choose(state, part, _wire)
                 elif part.card.family == "model":
                     self._work_with(part)
@@ -154,7 +154,7 @@ class _Wiring:
             state.held.many.setdefault(output, []).append(edge)
             return
         if (old := state.held.slots.get(output)) and old.edge != edge:
-            state.context.lost.append(Lost(old.edge, output, old.span, call.span))
+            state.context.lost.append(Overwritten(old.edge, output, old.span, call.span))
         state.held.slots[output] = Slot(edge, call.span, state.model)
         if output in PICTURE and call.card.family not in ("encode", "decode"):
             (other,) = PICTURE - {output}  # the old picture's other form is no longer this picture

@@ -43,7 +43,7 @@ class Chart:
 
 
 def chart(graphs: Iterable[Graph]) -> Chart:
-    """All graphs as one drawing; work that several of them share is one box."""
+    """Return all graphs as one drawing; work that several of them share is one box."""
     boxes: dict[str, Box] = {}
     arrows: dict[Arrow, None] = {}
     for graph in graphs:

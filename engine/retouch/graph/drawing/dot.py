@@ -12,7 +12,7 @@ _STYLES = {
 
 
 def as_dot(chart: Chart) -> str:
-    """A digraph, from top to bottom."""
+    """Return a digraph, from top to bottom."""
     lines = ["digraph recipe {", '  node [shape=box fontname="monospace"]', '  edge [fontname="monospace" fontsize=10]']
     lines += [f"  {_box(box)}" for box in chart.boxes]
     lines += [f"  {arrow.start} -> {arrow.end} [label={_text(arrow.label)}]" for arrow in chart.arrows]

@@ -51,7 +51,7 @@ def layout(sizes: Mapping[str, Size], edges: Sequence[Edge], gap: Size) -> Layer
 
 
 def _layered(sizes: Mapping[str, Size], edges: Sequence[Edge]) -> _Layers:
-    """Each box below all that feed it, and as near as it can be to what it feeds."""
+    """Place each box below all that feed it, and as near as it can be to what it feeds."""
     rank = dict.fromkeys(sizes, 0)
     for name in sizes:
         rank[name] = max((rank[start] + 1 for start, end in edges if end == name), default=0)
@@ -133,7 +133,7 @@ def _apart(wanted: Sequence[float], widths: Sequence[float], gap: float) -> list
 
 
 def _rows(made: _Layers, gap: float) -> tuple[dict[str, float], float]:
-    """The upper side of each box, boxes of a rank on one line; and the height of all."""
+    """Return the upper side of each box, boxes of a rank on one line, and the height of all."""
     tops: dict[str, float] = {}
     y = 0.0
     for layer in made.layers:
@@ -148,7 +148,7 @@ def _rows(made: _Layers, gap: float) -> tuple[dict[str, float], float]:
 
 
 def _paths(made: _Layers, centres: Mapping[str, Point]) -> dict[Edge, list[Point]]:
-    """Where each edge leaves, passes and arrives; those of one side stand apart."""
+    """Return where each edge leaves, passes and arrives; those of one side stand apart."""
     leaves, arrives = _ports(made, made.below, centres), _ports(made, made.above, centres)
     paths: dict[Edge, list[Point]] = {}
     for edge, chain in made.chains.items():
@@ -163,7 +163,7 @@ def _paths(made: _Layers, centres: Mapping[str, Point]) -> dict[Edge, list[Point
 
 
 def _ports(made: _Layers, near: Mapping[str, Sequence[str]], centres: Mapping[str, Point]) -> dict[Edge, float]:
-    """Where the edges of each box meet its side, keyed by (box, neighbour)."""
+    """Return where the edges of each box meet its side, keyed by (box, neighbour)."""
     ports: dict[Edge, float] = {}
     for name, ends in near.items():
         ordered = sorted(ends, key=lambda end: centres[end])

@@ -8,7 +8,7 @@ _STYLES = ("classDef put_in stroke-dasharray:5 4,fill:#f6f6f6,color:#555", "clas
 
 
 def as_mermaid(chart: Chart) -> str:
-    """A flowchart, from top to bottom."""
+    """Return a flowchart, from top to bottom."""
     lines = ["flowchart TD", *(_box(box) for box in chart.boxes)]
     lines += [f'{arrow.start} -->|"{_text(arrow.label)}"| {arrow.end}' for arrow in chart.arrows]
     return "\n  ".join([*lines, *_STYLES]) + "\n"

@@ -23,7 +23,7 @@ path { fill: none; stroke: #6b7a99; stroke-width: 1.3 } .head { fill: #6b7a99; s
 
 
 def as_svg(chart: Chart) -> str:
-    """A drawing from top to bottom: put-in stages dashed, results with a bold frame, arrows with their types."""
+    """Return a drawing from top to bottom: put-in stages dashed, results with a bold frame, arrows with their types."""
     sizes = {box.id: _size(box) for box in chart.boxes}
     labels: dict[tuple[str, str], list[str]] = {}
     for arrow in chart.arrows:
@@ -81,7 +81,7 @@ def _arrows(placed: Layering, labels: Mapping[tuple[str, str], Sequence[str]]) -
 
 
 def _curve(points: Iterable[Point]) -> str:
-    """A smooth line that leaves and arrives straight down."""
+    """Return a smooth line that leaves and arrives straight down."""
     points = list(points)
     path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
     for (x0, y0), (x1, y1) in pairwise(points):

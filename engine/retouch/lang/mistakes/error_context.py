@@ -19,19 +19,19 @@ class ErrorContext:
         self.tokens, self.index, self.newline, self.text = tokens, index, newline, text
 
     def __getitem__(self, offset: int) -> Token | None:
-        """The token so many places from the one that did not fit; None before the statement."""
+        """Return the token so many places from the one that did not fit; None before the statement."""
         place = self.index + offset
         if place < 0:
             return None
         return self.tokens[place] if place < len(self.tokens) else self.newline
 
     def kind(self, offset: int) -> str:
-        """The type of that token."""
+        """Return the type of that token."""
         token = self[offset]
         return token.type if token is not None else ""
 
     def span(self, offset: int) -> Span:
-        """The place of that token; of the one that did not fit where there is none."""
+        """Return the place of that token; of the one that did not fit where there is none."""
         token = self[offset]
         return span_of(token if token is not None else self.here)
 
@@ -112,7 +112,7 @@ class ErrorContext:
         return False
 
     def begins_line(self, offset: int) -> bool:
-        """Whether nothing stands before a token on its line."""
+        """Return whether nothing stands before a token on its line."""
         start = self.span(offset).start
         return not self.text[self.text.rfind("\n", 0, start) + 1 : start].strip()
 
@@ -128,5 +128,5 @@ class ErrorContext:
         return len(self.tokens) if start is None else start
 
     def touches(self, left: int, right: int) -> bool:
-        """Whether nothing stands between two tokens."""
+        """Return whether nothing stands between two tokens."""
         return self.span(left).end == self.span(right).start

@@ -16,7 +16,7 @@ LEFT_OUT = {
 }
 
 
-def meant(tokens: list[Token], report: Report) -> Iterator[Token]:
+def translated(tokens: list[Token], report: Report) -> Iterator[Token]:
     """The tokens of a statement, without foreign comments and line ends, with '|' for an arrow between stages."""
     for i, token in enumerate(tokens):
         if token.type in LEFT_OUT:
@@ -33,6 +33,6 @@ def meant(tokens: list[Token], report: Report) -> Iterator[Token]:
 
 
 def _stage(tokens: list[Token]) -> bool:
-    """Whether these tokens begin a stage, and can't be the right side of an edit."""
+    """Return whether these tokens begin a stage, and can't be the right side of an edit."""
     called = len(tokens) > 1 and tokens[0].type in ("NAME", "DOTTED") and tokens[1].type == "_LPAR"
     return called or (bool(tokens) and tokens[0].type == "NAME" and tokens[0] in FAMILIES)

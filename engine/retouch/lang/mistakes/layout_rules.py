@@ -9,8 +9,8 @@ from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
 
-def check_margin(text: str, statements: tuple[s.Statement, ...], report: Report) -> None:
-    """An indented line that does not begin with '|' has lost it; the first statement sets the margin."""
+def check_layout(text: str, statements: tuple[s.Statement, ...], report: Report) -> None:
+    """Report an indented line that does not begin with '|'; the first statement sets the margin."""
     lines = [0, *(found.end() for found in re.finditer("\n", text))]
     margin = None
     for statement in statements:
@@ -25,7 +25,7 @@ def check_margin(text: str, statements: tuple[s.Statement, ...], report: Report)
 
 
 def check_version(statements: tuple[s.Statement, ...], report: Report) -> None:
-    """The version comes first and is one that is known here."""
+    """Report a version that does not come first, or is not known here."""
     for index, statement in enumerate(statements):
         if not isinstance(statement, s.Version):
             continue

@@ -10,8 +10,8 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.words import FAMILIES
 
 
-def check_lost(text: str, statements: tuple[s.Statement, ...], report: Report) -> tuple[s.Statement, ...]:
-    """The statements, with Bad for each stage of which a part was lost."""
+def check_missing_parts(text: str, statements: tuple[s.Statement, ...], report: Report) -> tuple[s.Statement, ...]:
+    """Return the statements, with Bad for each stage of which a part is missing."""
     flows = {statement.name.name for statement in statements if isinstance(statement, s.Binding)}
     values = flows | set(_values(statements))
     return tuple(_Lost(text, flows, values, report).statement(statement) for statement in statements)
@@ -66,7 +66,7 @@ class _Lost:
         return unknown and self.text[source.span.end].isspace()
 
     def pipe(self, part: s.SyntaxNode) -> bool:
-        """An arrow before the name of a family stands for a '|'."""
+        """Report an arrow before the name of a family, which stands for a '|'."""
         for node in s.walk(part):
             match node:
                 case s.Replace(target=s.Ref(name=name)) if name in FAMILIES:
@@ -75,7 +75,7 @@ class _Lost:
         return False
 
     def arrow(self, change: s.Replace) -> s.Span:
-        """Where the arrow of a change stands."""
+        """Return where the arrow of a change stands."""
         gap = self.text[change.source.span.end : change.target.span.start]
         start = change.source.span.end + len(gap) - len(gap.lstrip())
         return s.Span(start, start + len(gap.strip()))

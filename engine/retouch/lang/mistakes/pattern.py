@@ -36,7 +36,7 @@ class MistakePattern:
     blame: Callable[[ErrorContext], Span] = lambda at: at.span(0)
 
     def holds(self, at: ErrorContext) -> bool:
-        """Whether this row explains the failure."""
+        """Return whether this row explains the failure."""
         return (
             (self.after is None or at.kind(-1) in self.after)
             and (self.here is None or at.kind(0) in self.here)
@@ -46,7 +46,7 @@ class MistakePattern:
         )
 
     def words(self, at: ErrorContext) -> dict[str, Any]:
-        """The facts of the report."""
+        """Return the facts of the report."""
         return {name: template.format(at=at) for name, template in self.facts.items()}
 
 

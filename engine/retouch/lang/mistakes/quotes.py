@@ -40,7 +40,7 @@ class Quotes:
         self.text = "\n".join(lines)
 
     def mend(self, line: str, length: int, offset: int) -> str:
-        """The line with its best quote, which is reported; the line as it is if none helps."""
+        """Return the line with its best quote, which is reported; the line as it is if none helps."""
         best = min(self.candidates(line, length), default=None)
         if best is None:
             return line
@@ -55,7 +55,7 @@ class Quotes:
         return mended
 
     def candidates(self, line: str, length: int) -> Iterator[Mended]:
-        """Each way to put one quote into the line so that it parses."""
+        """Return each way to put one quote into the line so that it parses."""
         before, after = context(line)
         for place in [found.start() for found in EDGE.finditer(line[:length])][:LIMIT_PLACES]:
             mended = f'{line[:place]}"{line[place:]}'
@@ -80,13 +80,13 @@ class Quotes:
         return odd, sum(1 for _ in tree.find_data("reference")), abs(partner - place)
 
     def at_home(self, token: Token) -> Token:
-        """The token at its place in the real text."""
+        """Return the token at its place in the real text."""
         token.start_pos = self.real(token.start_pos or 0)
         token.end_pos = self.real(token.end_pos or 0)
         return token
 
     def real(self, place: int) -> int:
-        """A place of the mended text in the real one."""
+        """Return a place of the mended text in the real one."""
         return place - bisect_left(self.added, place)
 
 
@@ -98,12 +98,12 @@ def odd_length(line: str) -> int:
 
 
 def quotes_of(line: str) -> list[int]:
-    """Where quotes stand that are not escaped."""
+    """Return where quotes stand that are not escaped."""
     return [found.start() for found in re.finditer('"', re.sub(r"\\.", "..", line))]
 
 
 def context(line: str) -> tuple[str, str]:
-    """What to put around one line so that it can be parsed by itself."""
+    """Return the text to put around one line so that it can be parsed by itself."""
     bare = line.strip()
     if bare.startswith("|"):
         return "x ", ""

@@ -11,7 +11,7 @@ from retouch.lang import syntax as s
 from retouch.lang import tables
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.classify import classify
-from retouch.lang.mistakes.foreign_syntax import meant
+from retouch.lang.mistakes.foreign_syntax import translated
 from retouch.lang.mistakes.quotes import Quotes
 from retouch.lang.mistakes.tolerant_build import TolerantBuilder
 from retouch.lang.tokens import NAMES, as_name, body_start, outside, span_of
@@ -23,7 +23,7 @@ MADE_IN_BRACKETS = re.compile(r"^[ \t]*(?:let|def)[^(\n]*\(([^()\n]*)\)", re.MUL
 
 
 def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
-    """The statements of a text that the strict grammar refused; what cannot be read is Bad or Broken."""
+    """Return the statements of a text that the strict grammar refused; what cannot be read is Bad or Broken."""
     made = names_in(text)
     quotes = Quotes(text, made, report)
     builder = TolerantBuilder(text, report, made)
@@ -32,7 +32,7 @@ def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
         if token.type != "_NL":
             line.append(token)
         elif line:
-            if line := list(meant(line, report)):
+            if line := list(translated(line, report)):
                 statements.append(read_statement(line, token, builder))
             line = []
         if len(report.items) >= LIMIT_ERRORS:
@@ -41,7 +41,7 @@ def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
 
 
 def names_in(text: str) -> frozenset[str]:
-    """The names that a text seems to make: of flows and values, of defs, their parameters, and rows."""
+    """Return the names that a text seems to make: of flows and values, of defs, their parameters, and rows."""
     brackets = " ".join(f",{found}" for found in MADE_IN_BRACKETS.findall(text))
     inside = re.findall(r",\s*([A-Za-z_]\w*)", brackets)
     return frozenset({name for pair in MADE.findall(text) for name in pair if name}.union(inside))
@@ -64,7 +64,7 @@ def read_statement(tokens: list[Token], newline: Token, builder: TolerantBuilder
 
 
 def feed(tokens: list[Token], newline: Token):
-    """The parse tree, or the index of the token that did not fit."""
+    """Return the parse tree, or the index of the token that did not fit."""
     parser = tables.tolerant().parse_interactive()
     for index, token in enumerate([*tokens, newline]):
         if not takes(parser, token):
@@ -108,7 +108,7 @@ def without_bad_stage(tokens: list[Token], failed: int) -> list[Token] | None:
 
 
 def stage_before(tokens: list[Token], end: int, head: int) -> int:
-    """Where the stage begins that ends before a place."""
+    """Return where the stage begins that ends before a place."""
     left = end
     while left > head and tokens[left - 1].type != "_PIPE":
         left -= 1
@@ -130,7 +130,7 @@ def bad(first: Token, last: Token) -> Token:
 
 
 def names_made(tokens: list[Token]) -> tuple[str, ...]:
-    """The names that a statement makes, as far as its beginning shows them."""
+    """Return the names that a statement makes, as far as its beginning shows them."""
     match tokens[0]:
         case "let" | "def":
             end = next((i for i, token in enumerate(tokens) if token.type == "EQUAL"), len(tokens))
@@ -143,7 +143,7 @@ def names_made(tokens: list[Token]) -> tuple[str, ...]:
 
 
 def lost_def(tokens: list[Token]) -> bool:
-    """Whether this is `name(a, b) = …`, without its 'def'."""
+    """Return whether this is `name(a, b) = …`, without its 'def'."""
     inside = list(outside(tokens))
     equal = next((i for i, token in enumerate(inside) if token and token.type == "EQUAL"), 0)
     return tokens[0].type == "NAME" and tokens[1].type == "_LPAR" and tokens[equal - 1].type == "_RPAR"

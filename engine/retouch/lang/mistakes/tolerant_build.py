@@ -185,7 +185,7 @@ class TolerantBuilder(TreeBuilder):
         self.report.add("RT103", s.Span(span.start + found.start(), span.start + found.end()), what=what, mend=mend)
 
     def open_quote(self, span: s.Span) -> s.Span:
-        """Where a line with an odd number of quotes began to go wrong: not always at its last quote."""
+        """Return where a line with an odd number of quotes began to go wrong: not always at its last quote."""
         line = self.text.rfind("\n", 0, span.start) + 1
         odd = ODD_QUOTE.search(self.text, line, span.start)
         return s.Span(*odd.span()) if odd else span
@@ -198,7 +198,7 @@ class TolerantBuilder(TreeBuilder):
 
 
 def unquoted(rest: list) -> list[Token]:
-    """The bare words from here on that are no families."""
+    """Return the bare words from here on that are no families."""
     words = []
     for item in rest:
         if not isinstance(item, Bare) or (words and item.token in FAMILIES):
@@ -208,7 +208,7 @@ def unquoted(rest: list) -> list[Token]:
 
 
 def quoted(text: str) -> str:
-    """A text as the recipe writes it."""
+    """Return a text as the recipe writes it."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -226,7 +226,7 @@ def mend_number(raw: str) -> str:
 
 
 def stray(char: str) -> tuple[str, str]:
-    """What a character without a meaning is, and what to do about it."""
+    """Describe a character that has no meaning, and how to mend it."""
     if not char.isprintable():
         return invisible(char)
     return f"'{char}'", MEND_STRAY.get(char, "text belongs in quotes" if ord(char) > 127 else "delete it")

@@ -10,7 +10,7 @@ from retouch.plugins.signatures.signature import StageCard
 
 
 def differences(card: StageCard, function: Callable[..., Any]) -> list[str]:
-    """What the syntax tree and the import say differently; empty when they agree."""
+    """Compare the card with the imported function; empty when they agree."""
     return list(_differences(card, inspect.signature(function)))
 
 

@@ -24,7 +24,7 @@ def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: 
 
 
 def type_name(node: ast.expr, names: ModuleNames) -> str:
-    """The nominal name of a port type: `Latents`, however it was imported, and whatever its parameters are."""
+    """Return the nominal name of a port type: `Latents`, however it was imported, and whatever its parameters are."""
     node = plain(node, names)
     path = names.path(node.value if isinstance(node, ast.Subscript) else node)
     if not path:
@@ -33,7 +33,7 @@ def type_name(node: ast.expr, names: ModuleNames) -> str:
 
 
 def read_kind(annotation: ast.expr, names: ModuleNames) -> Kind:
-    """The kind of value that an option takes: one value or a list, never either."""
+    """Return the kind of value that an option takes: one value or a list, never either."""
     node, optional = _without_none(plain(annotation, names))
     item = _tuple_item(node, names)
     kind = _scalar(plain(item or node, names), names)
@@ -41,7 +41,7 @@ def read_kind(annotation: ast.expr, names: ModuleNames) -> Kind:
 
 
 def plain(node: ast.expr, names: ModuleNames) -> ast.expr:
-    """The annotation with quotes and aliases (`Share = Annotated[float, Range(0, 1)]`) seen through."""
+    """Return the annotation with quotes and aliases (`Share = Annotated[float, Range(0, 1)]`) seen through."""
     match node:
         case ast.Constant(value=str(text)):
             return plain(ast.copy_location(ast.parse(text, mode="eval").body, node), names)

@@ -50,7 +50,7 @@ class ModuleNames:
                 pass
 
     def path(self, node: ast.expr) -> str:
-        """The dotted path that a name stands for, wherever it was imported from."""
+        """Return the dotted path that a name stands for, wherever it was imported from."""
         match node:
             case ast.Name(id=name):
                 return self._paths.get(name, name)
@@ -63,7 +63,7 @@ class ModuleNames:
         return self._constants.get(name)
 
     def literal(self, node: ast.expr) -> Any:
-        """The value of a literal, a named constant, plain arithmetic, `Touch(…)` or `Range(…)`."""
+        """Return the value of a literal, a named constant, plain arithmetic, `Touch(…)` or `Range(…)`."""
         match node:
             case ast.Constant(value=value):
                 found = value

@@ -96,7 +96,7 @@ def _annotation(arg: ast.arg) -> ast.expr:
 
 
 def _output(node: Function, touches: bool, names: ModuleNames) -> str | None:
-    """A stage that declares touches returns its functions, which are joined to a control."""
+    """Return the output type; a stage that declares touches makes a control of its functions."""
     if touches:
         return "AttentionControl"
     if node.returns is None or (isinstance(node.returns, ast.Constant) and node.returns.value is None):
@@ -115,7 +115,7 @@ def _option(arg: ast.arg, default: ast.expr | None, names: ModuleNames, doc: str
 
 
 def option_docs(doc: str) -> dict[str, str]:
-    """The line of each option in a docstring: `cross, self_: fraction of the steps …`."""
+    """Return the line of each option in a docstring: `cross, self_: fraction of the steps …`."""
     found: dict[str, str] = {}
     current: list[str] = []
     for line in doc.splitlines()[1:]:

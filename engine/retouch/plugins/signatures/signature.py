@@ -91,7 +91,10 @@ class StageCard:
 
     @property
     def operand(self) -> Operand | None:
-        """What may stand after the method; where a turn is made up, that is the turn's edit."""
+        """What a recipe may write right after the method: an edit, a path or a text.
+
+        Stages that build a trajectory, a control or a blend take the turn's edit.
+        """
         if self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports):
             return "edit"
         names = {option.name for option in self.options}
