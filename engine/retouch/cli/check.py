@@ -8,8 +8,9 @@ from pathlib import Path
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
-from retouch.cli.loading import Source, read
+from retouch.cli.loading import read
 from retouch.cli.reporting import as_json, put, tell, warn
+from retouch.cli.source import Source
 from retouch.plugins import registry
 
 

@@ -7,9 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
-from retouch.cli.graphs import checked
-from retouch.cli.loading import Source, read
+from retouch.cli.loading import checked, read
 from retouch.cli.reporting import put
+from retouch.cli.source import Source
 from retouch.graph.drawing import FORMATS, chart
 from retouch.graph.nodes import Graph
 from retouch.plugins import registry

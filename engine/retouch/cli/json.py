@@ -7,8 +7,9 @@ import sys
 from argparse import Namespace
 
 from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.loading import Source, read
+from retouch.cli.loading import read
 from retouch.cli.reporting import tell
+from retouch.cli.source import Source
 from retouch.lang.jsonform import from_json, to_json
 from retouch.lang.parse import parse
 from retouch.lang.source import LIMIT_LENGTH

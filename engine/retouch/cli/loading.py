@@ -1,27 +1,21 @@
-"""The recipe that a command works on, and the world it is checked in, from the command line's arguments."""
+"""From the command line's arguments to graphs, or to everything that is wrong."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from retouch.check.check import check
 from retouch.check.reading.environment import SOMETHING, Environment, named
 from retouch.cli import WrongCommand
+from retouch.cli.reporting import as_json, put, tell, warn
+from retouch.cli.source import Source
+from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
 from retouch.plugins.registry import Registry
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The text of a recipe, what to call it, and where its relative paths start."""
-
-    name: str
-    text: bytes
-    folder: Path
 
 
 def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
@@ -73,3 +67,19 @@ def settings_given(args: Namespace) -> dict[str, str]:
             raise WrongCommand(f"--set takes NAME=VALUE, and this is '{text}'")
         settings[name] = value
     return settings | ({"seed": args.seed} if args.seed is not None else {})
+
+
+def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> tuple[Graph, ...] | None:
+    """Return the graphs of a recipe; None, and all its errors told, if it has any."""
+    report = Report()
+    surroundings = world(args, source, images, registry, report)
+    found = check(source.text, surroundings)
+    diagnostics = [*report.items, *found.diagnostics]
+    failed = bool(report.items or found.errors)
+    if args.json:
+        if diagnostics:
+            put({"recipe": source.name, "ok": not failed, "diagnostics": as_json(source, diagnostics)})
+    else:
+        warn(registry.faults)
+        tell(source, diagnostics)
+    return None if failed else found.graphs

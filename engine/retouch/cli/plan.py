@@ -6,8 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.graphs import checked
-from retouch.cli.loading import given
+from retouch.cli.loading import checked, given
 from retouch.cli.reporting import put
 from retouch.graph.document import document
 from retouch.graph.limits import limits

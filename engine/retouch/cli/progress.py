@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retouch.cli.loading import Source
 from retouch.cli.reporting import as_json, put, tell
+from retouch.cli.source import Source
 from retouch.graph.nodes import Graph
 from retouch.graph.plan import plan
 

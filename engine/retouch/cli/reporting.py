@@ -12,7 +12,7 @@ from retouch.lang.codes import CODES
 from retouch.plugins.signatures import Fault
 
 if TYPE_CHECKING:
-    from retouch.cli.loading import Source
+    from retouch.cli.source import Source
     from retouch.lang.diagnostics import Diagnostic
 
 

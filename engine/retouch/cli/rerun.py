@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment as World
 from retouch.cli import DONE, FAILED, WRONG_RECIPE
-from retouch.cli.loading import Source
 from retouch.cli.reporting import as_json, put, refuse, tell
 from retouch.cli.show import stamp_of
+from retouch.cli.source import Source
 from retouch.graph.nodes import Graph, Picture
 from retouch.plugins import registry
 from retouch.plugins.registry import Registry

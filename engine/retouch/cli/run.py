@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from retouch.cli import DONE, FAILED, SOME_FAILED, WRONG_RECIPE
-from retouch.cli.graphs import checked
-from retouch.cli.loading import given, settings_given
+from retouch.cli.loading import checked, given, settings_given
 from retouch.cli.progress import Lines, Screen
 from retouch.plugins import registry
 
