@@ -106,7 +106,7 @@ class Elaboration:
             self._model()
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
-        if whole:
+        if whole:  # a part that could not be read may use the name or have the option
             self._precedence.check(self._cards())
             self._nothing(recipe)
             for name, made in self._names.unused():

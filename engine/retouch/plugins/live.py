@@ -56,6 +56,7 @@ class LivePlugins:
         """Say why a stage may not run although it is as its card says: it is not registered, or its types are not."""
         if (loaded := self.get(card.plugin)) is None:
             return None
+        # The very function, not its name: what a recipe was checked against has to be what runs.
         stages = loaded[0].hook.retouch_stages()
         if stages and function not in _flat(stages):
             return "its plugin's retouch_stages leaves it out"
@@ -63,6 +64,7 @@ class LivePlugins:
         scope = getattr(function, "__globals__", {})
         for port in card.ports:
             hint = hints.get(port.name)
+            # With `from __future__ import annotations` a hint is text; what is no plain name is left to the wiring.
             real = scope.get(hint) if isinstance(hint, str) else hint
             for each in (real, *get_args(real)):
                 owner, known = self._types.get(getattr(each, "__name__", ""), ("", each))

@@ -122,6 +122,7 @@ def _refused(card: StageCard, cards: Iterable[StageCard]) -> Fault | None:
 
 
 def _duplicates(cards: Iterable[StageCard]) -> list[Fault]:
+    # Both stay, each under its plugin's name; the bare name is what nobody may use.
     seen: dict[tuple[str, str], StageCard] = {}
     faults: list[Fault] = []
     for card in cards:

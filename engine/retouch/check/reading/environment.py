@@ -92,6 +92,7 @@ class Written:
 
 def from_command_line(name: str, text: str) -> Written:
     """Return the value of `--set name=text`: as a recipe would write it, or else the text itself."""
+    # Read by the recipe's own parser, so that lists, percentages and edits mean what they mean there.
     recipe, _ = parse(f"let value = {text}")
     span = s.Span(len(name) + 1, len(name) + 1 + len(text))
     match recipe.statements:

@@ -87,6 +87,7 @@ class FlowReader:
 
     def _part(self, part: s.SyntaxNode, scope: NameScope, first: bool) -> Iterator[StageCall | Alternatives | None]:
         match part:
+            # A lone word is a family or a flow's name; the grammar cannot know which, the scope does.
             case s.Stage() if _bare(part) and part.family.name in scope:
                 yield from self._named(part.family, scope, first)
             case s.Stage() if _bare(part) and not first and scope.is_below(part.family.name):
@@ -110,6 +111,7 @@ class FlowReader:
                 yield None
 
     def _stage(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
+        # Counted over all defs that a flow calls: a few lines of defs that call each other twice are millions of stages.
         self._left -= 1
         if self._left < 0:
             raise TooLong
@@ -199,7 +201,7 @@ class FlowReader:
             given[name] = option.value
         absent = [name for name in params if name not in given and name not in made.defaults]
         wrong += [(f"needs '{name}'", call.span) for name in absent[:1]]
-        for what, span in wrong[:1]:
+        for what, span in wrong[:1]:  # the others may follow from the first
             self.report.add("RT214", span, name=call.name.name, what=what, mend=_shown(call.name.name, made))
             return None
         spans = {param.name.name: param.name.span for param in made.line.params}

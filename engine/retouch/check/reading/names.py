@@ -113,6 +113,7 @@ class NameScope:
         return None if made is None or made.span.start >= self.above or self._hidden(made) else made
 
     def _hidden(self, made: Name) -> bool:
+        # A def means the same wherever it is called: a flow that it reached for would be wired twice, unseen.
         return self.own is not None and made.is_flow
 
     def known(self) -> list[str]:

@@ -23,6 +23,7 @@ class NodeBuilder:
         key = identity(node)
         if key in self._known:
             id_ = self._known[key]
+            # A plan then shows the stage that its reader can find in the recipe.
             if self.nodes[id_].put_in and not node.put_in:
                 self.nodes[id_] = replace(node, id=id_)
             return FromNode(id_)

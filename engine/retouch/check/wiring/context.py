@@ -84,6 +84,8 @@ class Context:
     def other(self, taken: Other, wire: Callable[[Context, Flow], TakenFlow]) -> TakenFlow | None:
         """Return a flow that another takes a value from, wired once in each variant."""
         place = (taken.flow.flow.span, id(taken.flow.scope.own))
+        # Another variant may take other items of the lists in that flow.  Where it does not, its nodes are found again
+        # by the builder, so nothing is done twice.
         if self.variant != self.choices.variant:
             self.variant, self.others = self.choices.variant, {}
         if place not in self.others:

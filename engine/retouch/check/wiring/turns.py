@@ -39,6 +39,7 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[Turn]:
     made: set[str | None] = set()
     for part in flow:
         outputs = {call.card.output for call in calls_of((part,))}
+        # What is open becomes a picture by sampling alone, and this stage wants that picture.
         if isinstance(part, StageCall) and made & OPEN and takes_image(part):
             turns.append(Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span))
             now, made = [], set()
