@@ -111,7 +111,7 @@ class FlowReader:
                 yield None
 
     def _stage(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
-        # Counted over all defs that a flow calls: a few lines of defs that call each other twice are millions of stages.
+        # Counted over all defs that a flow calls: a few lines of defs that call each other twice make millions of them.
         self._left -= 1
         if self._left < 0:
             raise TooLong
