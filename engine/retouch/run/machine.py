@@ -15,6 +15,7 @@ from retouch.models.levels import NoiseLevels, noise_levels
 from retouch.models.text import TextEncoder as Encoder
 from retouch.ops import call
 from retouch.run.acceleration import EAGER, Acceleration
+from retouch.run.fusing import fuse_norms
 from retouch.run.network import UNetCore
 from retouch.schedule import Schedule
 from retouch.supplies import Codec
@@ -69,6 +70,8 @@ class Machine:
         loaded = load(self.info, device=str(self.device), dtype=self.dtype)
         if self.acceleration.channels_last:
             vae: Any = loaded.vae
+            if self.acceleration.fused_norms:
+                fuse_norms(vae)
             vae.to(memory_format=torch.channels_last)
         return loaded
 

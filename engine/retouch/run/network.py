@@ -17,6 +17,7 @@ from retouch.ops import Group, Reply, Row
 from retouch.run.acceleration import EAGER, Acceleration
 from retouch.run.attention_processor import Pass, PresentPass, SiteProcessor
 from retouch.run.captured import CapturedNetwork, Network
+from retouch.run.fusing import fuse_norms
 from retouch.schedule import Prediction, PredictionKind, split
 from retouch.touches import Site
 from retouch.transfer import upload_numbers
@@ -40,6 +41,8 @@ class UNetCore:
     ) -> None:
         self.acceleration = acceleration
         self.unet, self._sites = unet.requires_grad_(False).eval(), tuple(sites)
+        if acceleration.fused_norms:
+            fuse_norms(self.unet)
         if acceleration.channels_last:
             self.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.kind: PredictionKind = kind

@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Let the libraries choose only kernels that give the same bits each time, and take float32 for float32.
-
-    Without it attention's backward pass adds in whatever order its blocks end, and convolutions of float32 round their
-    inputs to TF32, three digits.  What has no such kernel runs all the same; nothing of it changes anything on a CPU.
-    """
+    """Let cuDNN choose only kernels that give the same bits each time, and take float32 for float32, not for TF32."""
     if not torch.cuda.is_available():
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
     cudnn = torch.backends.cudnn
-    memory: Any = torch.utils.deterministic
-    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, memory.fill_uninitialized_memory
-    mode = torch.get_deterministic_debug_mode()
-    memory.fill_uninitialized_memory = False  # it costs a pass over memory, and nobody reads that
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
     cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = True, False, False
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
-            yield
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = before
+
+
+def backward_repeatable(run: Callable[[], T]) -> T:
+    """Run a backward pass whose sums are added up in a fixed order, which attention's are only on demand.
+
+    Where some operation has no such order, it runs as it can; so `run` may be called twice.
+    """
+    if not torch.cuda.is_available():
+        return run()
+    try:
+        with strict():
+            return run()
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        return run()
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Raise RuntimeError where an operation has no fixed order."""
+    memory: Any = torch.utils.deterministic
+    mode, fill = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
+    memory.fill_uninitialized_memory = False  # it costs a pass over memory, and nobody reads that
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
     finally:
         torch.set_deterministic_debug_mode(mode)
-        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, memory.fill_uninitialized_memory = before
+        memory.fill_uninitialized_memory = fill
