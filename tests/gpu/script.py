@@ -82,7 +82,7 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
             trainer = ["-m", "retouch_storybook.train.model", "--size", "128", "--minutes", f"{minutes:.2f}"]
             toy = [] if _has_gpu() else ["--drawings", "300", "--begin", "100", "--samples", "4", "--held-out", "20"]
             folders = ["--out", str(scratch / "training"), "--work", str(scratch / "work")]
-            return [*python, *trainer, "--edits", "0", *toy, *folders]
+            return [*python, *trainer, "--edits", "0", "--export-on-stop", *toy, *folders]
 
 
 def _run(part: Part, environment: dict[str, str], log) -> None:

@@ -338,7 +338,7 @@ class TestWhatIsDoneAside:
             return made
 
         first = Task(lambda: world.call(ddim, strength=0.25))
-        saved = Task(write, after=(first,), aside=True)
+        saved = Task(write, after=(first,), aside=0)
         Executor().run([first, saved, Task(another)])
         assert written == [first.result]
         assert saved.result != current_thread().name
@@ -348,7 +348,7 @@ class TestWhatIsDoneAside:
             sleep(0.02 if i == 0 else 0)
             return i
 
-        tasks, ended = [Task(lambda i=i: write(i), aside=True, name=str(i)) for i in range(3)], []
+        tasks, ended = [Task(lambda i=i: write(i), aside=0, name=str(i)) for i in range(3)], []
         Executor().run(tasks, lambda task: ended.append(task.name))
         assert ended == ["0", "1", "2"]
 
@@ -357,7 +357,7 @@ class TestWhatIsDoneAside:
             raise OSError("no room")
 
         first = Task(lambda: 1)
-        tasks = [first, Task(full, after=(first,), aside=True), Task(lambda x: x, after=(first,), aside=True)]
+        tasks = [first, Task(full, after=(first,), aside=0), Task(lambda x: x, after=(first,), aside=0)]
         Executor().run(tasks)
         assert str(tasks[1].error) == "no room"
         assert tasks[2].result == 1
@@ -366,7 +366,7 @@ class TestWhatIsDoneAside:
         async def write():
             return (await tiny_world().call(ddim)).states
 
-        task = Task(write, aside=True)
+        task = Task(write, aside=0)
         Executor().run([task])
         assert torch.equal(task.result, run(tiny_world().call(ddim))[0].states)
 
@@ -382,7 +382,7 @@ class TestWhatIsDoneAside:
             assert begun.wait(30)
             raise KeyboardInterrupt
 
-        tasks = [*(Task(lambda i=i: write(i), aside=True) for i in range(5)), Task(interrupted)]
+        tasks = [*(Task(lambda i=i: write(i), aside=0) for i in range(5)), Task(interrupted)]
         with pytest.raises(KeyboardInterrupt):
             Executor().run(tasks)
         assert written == [0]

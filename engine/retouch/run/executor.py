@@ -7,6 +7,7 @@ No timers and no threads, so the plan is a function of the inputs.
 from __future__ import annotations
 
 import gc
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +20,13 @@ import torch
 
 from retouch.core.errors import Unmet
 from retouch.core.ops import Ask, Backward, Call, Group, Part
+from retouch.core.repeatable import backward_repeatable, repeatable
 from retouch.models.unet.network import padded
 from retouch.run.batching import Batch, Buckets, pack, rows_of
-from retouch.run.repeatable import repeatable
 
 _MISSING = object()
-MOST_ASIDE = 16  # results that may wait to be written, each in memory
+MOST_ASIDE = 64  # results that may wait to be written, each in memory
+LANES = min(8, max(1, (os.cpu_count() or 2) // 2))  # threads that write
 
 
 class Skipped(Exception):
@@ -53,8 +55,8 @@ class Task:
     ways: instead of `start`, sets of tasks of which the first that all meet what they require gives the result, which
         is its first task's; a later way is begun only when those before it have missed.
     wanted: whether anyone waits for it; what nobody wants is never begun.
-    aside: `start` is a plain function that writes a result: it runs in a thread beside the others, one after another in
-        a fixed order, so that the device need not wait for files.
+    aside: a lane, where `start` writes a result: it runs in that lane's thread beside the others, so that the device
+        need not wait for files.  What shares a lane is done in a fixed order.
     """
 
     start: Callable[..., Any]
@@ -66,7 +68,7 @@ class Task:
     rows: int = 0  # denoiser rows evaluated for it
     ways: tuple[tuple[Task, ...], ...] = ()
     wanted: bool = True
-    aside: bool = False
+    aside: int | None = None
     _future: Future[Any] | None = None
     _way: int = 0
     _coroutine: Coroutine[Any, Any, Any] | None = None
@@ -105,10 +107,10 @@ class Executor:
         finished = finished or (lambda _: None)
         ended: set[Task] = set()
         pending: list[Task] = []
-        with torch.no_grad(), repeatable(), _quiet_collector(), _one_thread() as thread:
+        with torch.no_grad(), repeatable(), _quiet_collector(), _lanes() as lanes:
             try:
                 while pending := [task for task in tasks if task.wanted and task not in ended]:
-                    began = self._start(pending, thread)
+                    began = self._start(pending, lanes)
                     waiting = [task for task in pending if task.waits]
                     self._tick(waiting)
                     self._settle(wait=not began and not waiting)
@@ -125,7 +127,7 @@ class Executor:
                     if task._coroutine:
                         task._coroutine.close()
 
-    def _start(self, pending: Sequence[Task], thread: ThreadPoolExecutor) -> bool:
+    def _start(self, pending: Sequence[Task], lanes: Sequence[ThreadPoolExecutor]) -> bool:
         """Start whatever has its inputs; a plain function may let the next one start at once."""
         began, going = False, True
         while going:
@@ -133,7 +135,7 @@ class Executor:
             for task in pending:
                 begun = task.done or task._coroutine is not None or task._future is not None
                 if not begun and all(before.done for before in task.needs):
-                    _begin(task, thread)
+                    _begin(task, lanes)
                     if task._future:
                         self._aside.append(task)
                     going = True
@@ -200,7 +202,7 @@ def run(*coroutines: Coroutine[Any, Any, Any], buckets: Buckets | None = None) -
     return [task.result for task in tasks]
 
 
-def _begin(task: Task, thread: ThreadPoolExecutor) -> None:
+def _begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
     if task.ways and task._way + 1 < len(task.ways) and any(_missed(before) for before in task.needs):
         task._way += 1
         for other in task.needs:
@@ -215,8 +217,8 @@ def _begin(task: Task, thread: ThreadPoolExecutor) -> None:
         task.done, task.result = True, task.needs[0].result
         return
     values = [before.result for before in task.after]
-    if task.aside:
-        task._future = thread.submit(_without_grad, task.start, values)
+    if task.aside is not None:
+        task._future = lanes[task.aside % len(lanes)].submit(_without_grad, task.start, values)
         return
     try:
         started = task.start(*values)
@@ -278,13 +280,16 @@ def _without_grad(function: Callable[..., Any], values: Sequence[Any]) -> Any:
 
 
 @contextmanager
-def _one_thread() -> Iterator[ThreadPoolExecutor]:
-    """A thread for what is done aside; what it has begun, it ends, and what it has not is dropped."""
-    thread = ThreadPoolExecutor(1, "retouch-aside")
+def _lanes() -> Iterator[Sequence[ThreadPoolExecutor]]:
+    """Threads for what is done aside; what they have begun, they end, and what they have not is dropped."""
+    lanes = [ThreadPoolExecutor(1, f"retouch-lane-{i}") for i in range(LANES)]  # each begins with its first work
     try:
-        yield thread
+        yield lanes
     finally:
-        thread.shutdown(cancel_futures=True)
+        for lane in lanes:
+            lane.shutdown(wait=False, cancel_futures=True)
+        for lane in lanes:
+            lane.shutdown()
 
 
 @contextmanager
@@ -326,6 +331,6 @@ def _backward(parts: Sequence[Backward]) -> Sequence[Any]:
     """One pass for all: the losses of independent images add."""
     leaves = [leaf for part in parts for leaf in part.leaves]
     losses = [part.loss for part in parts]
-    grads = torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True)
+    grads = backward_repeatable(lambda: torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True))
     filled = iter(torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, grads, strict=True))
     return [tuple(next(filled) for _ in part.leaves) for part in parts]

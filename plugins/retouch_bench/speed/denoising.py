@@ -34,12 +34,16 @@ SCHEDULER = {
 BUCKETS = (32, 8, 1, 16, 2, 4)  # the most telling first
 MODES: Mapping[str, Acceleration] = {
     "eager": Acceleration(),
-    "graphs + channels_last": Acceleration(channels_last=True, graphs=True),
+    "graphs + fused norms": Acceleration(channels_last=True, fused_norms=True, graphs=True),
     "graphs": Acceleration(graphs=True),
+    "fused norms": Acceleration(channels_last=True, fused_norms=True),
+    "graphs + channels_last": Acceleration(channels_last=True, graphs=True),
     "channels_last": Acceleration(channels_last=True),
-    "graphs + channels_last, cudnn attention": Acceleration(channels_last=True, graphs=True, attention="cudnn"),
+    "graphs + fused norms, cudnn attention": Acceleration(
+        channels_last=True, fused_norms=True, graphs=True, attention="cudnn"
+    ),
 }
-HALF_MODES = ("eager", "graphs + channels_last")
+HALF_MODES = ("eager", "graphs + fused norms")
 COMPILED: Mapping[str, Acceleration] = {
     "compiled + graphs + channels_last": Acceleration(channels_last=True, compiled=True, graphs=True),
     "compiled": Acceleration(compiled=True),

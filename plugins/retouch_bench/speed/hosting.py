@@ -83,7 +83,7 @@ def host(setting: Setting, budget: Budget) -> None:
     report, steps = setting.report, 3 if setting.toy else STEPS
     what = {"what": f"executor alone, {TASKS} DDIM edits of {steps} steps under guidance"}
     report.attempt("host", what, lambda: _own_time(setting, budget, steps))
-    what = {"what": "synchronisations in the ticks of DDIM edits, graphs + channels_last"}
+    what = {"what": "synchronisations in the ticks of DDIM edits, graphs + fused norms"}
     report.attempt("host", what, lambda: _synchronisations(setting, budget))
     what = {"what": "synchronisations in the ticks of DDIM edits, eager"}
     report.attempt("host", what, lambda: _synchronisations(setting, budget, Acceleration()))
@@ -103,7 +103,7 @@ def _own_time(setting: Setting, budget: Budget, steps: int) -> Mapping[str, Any]
 
 
 def _synchronisations(
-    setting: Setting, budget: Budget, acceleration: Acceleration = MODES["graphs + channels_last"]
+    setting: Setting, budget: Budget, acceleration: Acceleration = MODES["graphs + fused norms"]
 ) -> Mapping[str, Any]:
     if setting.device.type != "cuda":
         return {"synchronisations": "n/a on this device"}

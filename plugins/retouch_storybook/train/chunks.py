@@ -65,4 +65,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # whoever learns from the drawings goes first
     sys.exit(main(sys.argv[1:]))

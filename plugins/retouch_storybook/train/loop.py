@@ -153,7 +153,10 @@ def draws(seed: int, step: int) -> torch.Generator:
 
 
 def optimizers_of(
-    part: Part, weights: Mapping[str, nn.Parameter], muon: Callable[..., torch.optim.Optimizer] = Muon
+    part: Part,
+    weights: Mapping[str, nn.Parameter],
+    muon: Callable[..., torch.optim.Optimizer] = Muon,
+    adam: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
 ) -> dict[str, tuple[torch.optim.Optimizer, float]]:
     """Muon for the weight matrices and AdamW for the rest, each with its learning rate."""
     settings = part.settings
@@ -164,8 +167,8 @@ def optimizers_of(
     ]
     known = {id(p) for p in matrices}
     rest = [p for p in weights.values() if id(p) not in known]
-    adam = torch.optim.AdamW(rest, settings.adam, betas=(0.9, 0.99), weight_decay=0.001)
-    optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {"adam": (adam, settings.adam)}
+    other = adam(rest, settings.adam, betas=(0.9, 0.99), weight_decay=0.001)
+    optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {"adam": (other, settings.adam)}
     if matrices:
         optimizers["muon"] = muon(matrices, settings.muon), settings.muon
     return optimizers

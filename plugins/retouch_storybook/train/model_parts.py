@@ -19,14 +19,14 @@ from retouch_storybook.train.diffusion import Levels, scheduler, v_loss
 from retouch_storybook.train.latent import PLAIN, text_config
 from retouch_storybook.train.latents import encode
 from retouch_storybook.train.loop import Settings
-from retouch_storybook.train.pool import CHUNK, Pool
+from retouch_storybook.train.pool import Pool, pick
 from retouch_storybook.train.vae import KL, reconstruction
 from retouch_storybook.world import Scene
 
 LEVELS = Levels(0.15, 1.3)
 BETA_END = 0.016  # sigma / alpha ends at 29, not at 14.6: of four times as many cells noise hides the mean half as well
 CAPTIONS = 8  # of each drawing
-TAKE_IN_EVERY = 50  # steps
+ENCODED = 500  # drawings at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class PoolVae:
     """Encoder and decoder, to a quarter of the side and four channels."""
 
     def __init__(self, pool: Pool, sizes: Sizes) -> None:
-        self.pool, self.batch, self.steps = pool, sizes.vae_batch, 0
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.4, average=0.998, seed=1)
+        self.pool, self.batch = pool, sizes.vae_batch
+        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.4, seed=1)
         torch.manual_seed(self.settings.seed)
         make: Any = AutoencoderKL
         self.network = make(
@@ -58,7 +58,7 @@ class PoolVae:
             norm_num_groups=8,
             sample_size=pool.size,
             mid_block_add_attention=False,
-        ).to(pool.pixels.device, memory_format=torch.channels_last)
+        ).to(pool.pixels.device)
 
     def is_plain(self, name: str) -> bool:
         """The last layer makes colours, not features."""
@@ -66,12 +66,9 @@ class PoolVae:
 
     def loss(self, draws: torch.Generator) -> Tensor:
         """Reconstruction from a sample of the posterior, and its divergence from a unit normal."""
-        self.steps += 1
-        if self.steps % TAKE_IN_EVERY == 0:
-            self.pool.take_in()
-        index = torch.randint(len(self.pool), (self.batch,), generator=draws, device=draws.device)
+        index = pick(self.pool.filled, self.batch, draws)
         pixels = self.pool.pixels[index].float() / 127.5 - 1
-        taken = pixels.to(self.network.dtype, memory_format=torch.channels_last)
+        taken = pixels.to(self.network.dtype)
         (posterior,) = self.network.encode(taken, return_dict=False)
         noise = torch.randn(posterior.mean.shape, generator=draws, device=draws.device, dtype=taken.dtype)
         (again,) = self.network.decode(posterior.mean + posterior.std * noise, return_dict=False)
@@ -79,10 +76,14 @@ class PoolVae:
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
         return reconstruction(again.float(), pixels) + KL * divergence
 
+    def take_in(self) -> None:
+        """Take in the drawings that have come since."""
+        self.pool.take_in()
+
     def export(self, weights: Path) -> None:
         """Write the VAE, with the factor that brings its latents to unit variance."""
         self.network.eval()
-        parts = self.pool.pixels[: min(len(self.pool), 1000)].split(50)
+        parts = self.pool.pixels[: min(len(self.pool), 1000)].split(100)
         latents = torch.cat([encode(self.network, part.float() / 255) for part in parts])
         factor = self.network.config["scaling_factor"]
         self.network.register_to_config(scaling_factor=float(factor / latents.std()))
@@ -93,7 +94,7 @@ class PoolLatent:
     """The denoiser and its text encoder, on latents and captions that are kept beside the pool's drawings."""
 
     def __init__(self, pool: Pool, sizes: Sizes, weights: Path) -> None:
-        self.pool, self.batch, self.steps, self.filled = pool, sizes.unet_batch, 0, 0
+        self.pool, self.batch = pool, sizes.unet_batch
         self.settings = Settings(adam=1e-3, muon=0.01, seed=2)
         device = str(pool.pixels.device)
         self.vae = base.vae(weights).to(device).eval()
@@ -102,6 +103,8 @@ class PoolLatent:
         side, most = pool.size // 2 ** (len(sizes.vae) - 1), len(pool.pixels)
         self.latents = torch.empty(most, 4, side, side, device=device)
         self.captions = torch.empty(most, CAPTIONS, self.tokenizer.model_max_length, dtype=torch.int16, device=device)
+        self.encoded = 0
+        self.filled = torch.zeros((), device=device)  # the same number
         torch.manual_seed(self.settings.seed)
         networks: Any = nn.ModuleDict(
             {
@@ -109,7 +112,7 @@ class PoolLatent:
                 "text": CLIPTextModel(text_config(self.tokenizer, sizes.text, sizes.text_layers)),
             }
         )
-        self.network = networks.to(device).to(memory_format=torch.channels_last).train()
+        self.network = networks.to(device).train()
         self.alphas_cumprod = scheduler(BETA_END).alphas_cumprod.to(device)
         self.take_in()
 
@@ -119,31 +122,28 @@ class PoolLatent:
 
     def loss(self, draws: torch.Generator) -> Tensor:
         """Mean square error of v."""
-        self.steps += 1
-        if self.steps % TAKE_IN_EVERY == 0:
-            self.take_in()
-        index = torch.randint(self.filled, (self.batch,), generator=draws, device=draws.device)
+        index = pick(self.filled, self.batch, draws)
         which = torch.randint(CAPTIONS, (self.batch,), generator=draws, device=draws.device)
         words = self.network["text"](self.captions[index, which].long()).last_hidden_state
         unet = self.network["unet"]
 
         def predict(noisy: Tensor, timesteps: Tensor) -> Tensor:
-            taken = noisy.to(words.dtype, memory_format=torch.channels_last)
-            return unet(taken, timesteps, words, return_dict=False)[0]
+            return unet(noisy.to(words.dtype), timesteps, words, return_dict=False)[0]
 
         return v_loss(predict, self.latents[index], self.alphas_cumprod, draws, LEVELS)
 
     def take_in(self) -> None:
         """Encode the drawings that have come since, and say what they show."""
         self.pool.take_in()
-        for start in range(self.filled, len(self.pool), CHUNK):
-            stop = min(start + CHUNK, len(self.pool))
+        for start in range(self.encoded, len(self.pool), ENCODED):
+            stop = min(start + ENCODED, len(self.pool))
             device = self.pool.pixels.device.type
             with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                 latents = encode(self.vae, self.pool.pixels[start:stop].float() / 255)
             self.latents[start:stop] = latents
             self.captions[start:stop] = self._said(self.pool.scenes[start:stop], start).to(device)
-            self.filled = stop
+            self.encoded = stop
+        self.filled.fill_(self.encoded)
 
     def export(self, weights: Path) -> None:
         """Write denoiser, text encoder, tokenizer, noise levels and the index beside the VAE."""

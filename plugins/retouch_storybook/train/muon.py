@@ -55,8 +55,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
 class BatchedMuon(Muon):
     """The same steps for all weights at once: few launches, as a GPU wants it.
 
-    Matrices of like shape are padded with zeros to one, which changes none of their singular values, and a
-    convolution's columns are taken in the order in which `channels_last` keeps them, which changes none either.
+    Matrices of like shape are padded with zeros to one, which changes none of their singular values.  The group's `lr`
+    may be a tensor without dimensions on the weights' device, so that a CUDA graph can replay the step.
     """
 
     @torch.no_grad()
@@ -68,9 +68,13 @@ class BatchedMuon(Muon):
             foreach._foreach_mul_(velocities, group["momentum"])
             foreach._foreach_add_(velocities, grads)
             ahead = foreach._foreach_add(grads, velocities, alpha=group["momentum"])
-            updates = _orthogonal_all([_matrix(each) for each in ahead])
-            steps = [_like(update, weight) for update, weight in zip(updates, weights, strict=True)]
-            foreach._foreach_mul_(steps, [-group["lr"] * _stretch(weight) for weight in weights])
+            updates = _orthogonal_all([each.flatten(1) for each in ahead])
+            steps = [
+                update.to(weight.dtype).reshape(weight.shape).contiguous()
+                for update, weight in zip(updates, weights, strict=True)
+            ]
+            foreach._foreach_mul_(steps, [-_stretch(weight) for weight in weights])
+            foreach._foreach_mul_(steps, group["lr"])
             foreach._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
             foreach._foreach_add_(weights, steps)
 
@@ -83,18 +87,6 @@ class BatchedMuon(Muon):
 
 def _stretch(weight: Tensor) -> float:
     return max(1, weight.shape[0] / weight[0].numel()) ** 0.5
-
-
-def _matrix(weight: Tensor) -> Tensor:  # [outputs, all else], channels last
-    return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight.flatten(1)
-
-
-def _like(matrix: Tensor, weight: Tensor) -> Tensor:
-    """The inverse of `_matrix`."""
-    if weight.ndim != 4:
-        return matrix.to(weight.dtype).reshape(weight.shape)
-    outputs, inputs, *kernel = weight.shape
-    return matrix.to(weight.dtype).reshape(outputs, *kernel, inputs).permute(0, 3, 1, 2)
 
 
 def _orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:

@@ -15,14 +15,18 @@ from retouch_storybook.train.chunks import read_scenes
 from retouch_storybook.world import Scene
 
 CHUNK = 100  # drawings, some three seconds of a core
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Artists:
-    """Processes that render the chunks of a folder, every so many names the same one; they end with their owner."""
+    """Processes that render the chunks of a folder, every so many names the same one; they end with their owner.
+
+    They give way to other processes, and no Ctrl-C reaches them: their owner tells them.
+    """
 
     def __init__(self, jobs: Sequence[tuple[Path, int, str, int]], workers: int) -> None:
         """jobs: folder, size, name and number of drawings of each chunk, the first ones wanted first."""
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
         self.processes = []
         for worker in range(workers):
             queue: dict[tuple[Path, int], list[str]] = {}
@@ -31,7 +35,7 @@ class Artists:
                 queue.setdefault((folder, size), []).append(f"{name}={count}")
             for (folder, size), names in queue.items():
                 command = [sys.executable, "-m", "retouch_storybook.train.chunks", str(folder), str(size), *names]
-                self.processes.append(subprocess.Popen(command, env=environment))
+                self.processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
 
     def failed(self) -> bool:
         """Whether one ended, and not because it was done."""
@@ -59,6 +63,7 @@ class Pool:
             CHUNK * len(self.awaited), 3, size, size, dtype=torch.uint8, device=device
         )  # [most, 3, size, size], those from len(self) on not filled yet
         self.scenes: list[Scene] = []
+        self.filled = torch.zeros((), device=device)  # len(self), for steps that may not ask the host
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -76,6 +81,7 @@ class Pool:
             self.pixels[start : start + len(scenes)] = pixels.to(self.pixels.device).permute(0, 3, 1, 2)
             self.scenes.extend(scenes)
             self.awaited.remove(name)
+        self.filled.fill_(len(self.scenes))
 
     def wait_for(self, count: int, artists: Artists) -> None:
         """Wait until there are so many, or all."""
@@ -87,6 +93,12 @@ class Pool:
             if not working or artists.failed():
                 raise RuntimeError(f"the drawing processes ended with {len(self)} drawings, {count} are wanted")
             time.sleep(0.1)
+
+
+def pick(count: Tensor, batch: int, draws: torch.Generator) -> Tensor:
+    """Draw [batch] indices below a count, which stays on its device."""
+    drawn = torch.rand(batch, generator=draws, device=draws.device) * count
+    return drawn.minimum(count - 1).long()  # a product may be rounded up to the count
 
 
 def read_chunk(folder: Path, name: str) -> tuple[Tensor, list[Scene]]:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from retouch.core.repeatable import backward_repeatable, strict
+
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x [rows, C, h, w], timesteps [rows], context [rows, tokens, dim]) -> prediction [rows, C, h, w]"""
 
@@ -94,12 +96,12 @@ class _ForwardBackward:
             torch.autograd.grad(out, self.leaves, torch.ones_like(out))
 
         with torch.enable_grad():
-            _warm_up(both)
+            _warm_up(lambda: backward_repeatable(both))
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.forward):
                 out = network(*self.inputs)
             self.grad_out = torch.zeros_like(out)
-            with torch.cuda.graph(self.backward, pool=self.forward.pool()):
+            with strict(), torch.cuda.graph(self.backward, pool=self.forward.pool()):
                 self.grads = torch.autograd.grad(out, self.leaves, self.grad_out)
         self.out = out.detach()
 
