@@ -10,7 +10,6 @@ from typing import Any
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.plugins import cost
-from retouch.plugins.signatures import Port
 
 Facts = Mapping[str, Any]
 
@@ -83,14 +82,10 @@ def _scope(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
         if (given := node.inputs.get(port.name)) is not None:
             for name, value in _facts(given, facts).items():
                 scope[name] = scope.get(name, 0) + value if port.many else scope.get(name, value)
-        scope.setdefault(port.name, _count(port, given))
+        scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope
-
-
-def _count(port: Port, given: Input | None) -> int:
-    return len(given) if isinstance(given, tuple) else int(given is not None)
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

@@ -26,7 +26,13 @@ def _lines(plan: Plan) -> Iterator[str]:
         if node.turn != turn:
             turn = node.turn
             yield f"turn {turn}"
-        yield f"  {node.card.name:{width}}{_options(node)}{_cost(plan.rows[node.id])}".rstrip()
+        # Where a value comes from is said unless the recipe's own stage shows it.
+        shown = [
+            f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
+            for name, value in chosen(node).items()
+        ]
+        cost = f"  [{rows_text(plan.rows[node.id])} rows]" if plan.rows[node.id][1] else ""
+        yield f"  {node.card.name:{width}}{' '.join(shown)}{cost}".rstrip()
         for text in prompts(node):
             yield f"  {'':{width}}{text}"
         if node.put_in:
@@ -36,15 +42,6 @@ def _lines(plan: Plan) -> Iterator[str]:
 def order() -> str:
     """Say which of the places that a plan names wins: the table of precedence in one line."""
     return "values, nearest first: " + ", ".join(origin.name for origin in PRECEDENCE)
-
-
-def _options(node: Node) -> str:
-    return " ".join(f"{name}={value}{_from(node.origin[name])}" for name, value in chosen(node).items())
-
-
-def _from(origin: str) -> str:
-    """Return where a value comes from, if the recipe's own stage does not show it."""
-    return "" if origin in ("recipe", "engine") else f" ({origin})"
 
 
 def chosen(node: Node) -> Mapping[str, Any]:
@@ -71,10 +68,6 @@ def prompts(node: Node) -> Iterator[str]:
             yield f'"{edge.settings["source"]}" -> "{edge.settings["target"]}"'
         elif edge.type in ("SourcePrompt", "TargetPrompt"):
             yield f'{edge.type.removesuffix("Prompt").lower()} "{edge.settings["text"]}"'
-
-
-def _cost(rows: Rows) -> str:
-    return f"  [{rows_text(rows)} rows]" if rows[1] else ""
 
 
 def rows_text(rows: Rows) -> str:

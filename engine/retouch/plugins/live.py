@@ -74,7 +74,9 @@ class LivePlugins:
 
     def observing(self, tell: Tell | None) -> Tell | None:
         """Let plugins that observe hear of each call of a run, besides `tell`."""
-        readers = [plugin.name for plugin in self._plugins.values() if _observes(plugin)]
+        readers = [
+            plugin.name for plugin in self._plugins.values() if "retouch_batch_evaluated" in announced(plugin).hooks
+        ]
         managers = {name: loaded[0] for name in readers if (loaded := self.get(name)) and not loaded[1]}
         if not managers:
             return tell
@@ -90,10 +92,6 @@ class LivePlugins:
                     warnings.warn(f"plugin '{name}' no longer observes: {type(err).__name__}: {err}", stacklevel=1)
 
         return both
-
-
-def _observes(plugin: Plugin) -> bool:
-    return "retouch_batch_evaluated" in announced(plugin).hooks
 
 
 def disagreements(read: Announced, manager: pluggy.PluginManager) -> list[Fault]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Literal
 
 from retouch.check.reading.names import NameScope, near, one_of
+from retouch.check.reading.option_values import described
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -94,8 +95,6 @@ def _factor(value: s.Value | None, scope: NameScope, report: Report) -> float | 
 
 
 def _wrong(name: str, wanted: str, value: s.SyntaxNode, report: Report, span: s.Span | None = None) -> None:
-    from retouch.check.reading.option_values import described
-
     report.add("RT207", span or value.span, name=name, wanted=wanted, got=described(value), mend='write "cat"->"dog"')
 
 

@@ -258,12 +258,16 @@ class FlowReader:
 
 def _shown(name: str, made: Definition) -> str:
     """Return a call of a def, each parameter with its default."""
-    params = (p.name.name if p.default is None else f"{p.name.name}={_default(p.default)}" for p in made.line.params)
+    params: list[str] = []
+    for param in made.line.params:
+        match param.default:
+            case None:
+                params.append(param.name.name)
+            case s.Text(value=text):
+                params.append(f'{param.name.name}="{text}"')
+            case default:
+                params.append(f"{param.name.name}={label(default)}")
     return f"{name}({', '.join(params)})"
-
-
-def _default(value: s.Value) -> str:
-    return f'"{value.value}"' if isinstance(value, s.Text) else label(value)
 
 
 def _bare(stage: s.Stage) -> bool:

@@ -16,8 +16,8 @@ from retouch.check.reading.variants import PICTURES, Choices
 from retouch.check.wiring.builder import NodeBuilder
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.precedence import Precedence
-from retouch.core.touches import clashes
-from retouch.graph.nodes import FromNode, Node, Picture
+from retouch.core.touches import Touch, clashes
+from retouch.graph.nodes import FromNode, Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import StageCard
@@ -137,13 +137,11 @@ class Context:
     def check_controls(self, edges: Iterable[FromNode], model: ModelInfo) -> None:
         """Report two controls that write the same thing at the same place and time."""
         nodes = [self.builder.nodes[edge.id] for edge in edges if edge.id in self.builder.nodes]
-        bound = [(node.card.name, [touch.bound(_parameters(node)) for touch in node.card.touches]) for node in nodes]
+        bound: list[tuple[str, list[Touch]]] = []
+        for node in nodes:
+            options = {option.parameter: node.options.get(option.name) for option in node.card.options}
+            bound.append((node.card.name, [touch.bound(options) for touch in node.card.touches]))
         spans = {node.card.name: node.span for node in nodes}
         for clash in clashes(bound, model.sites):
             notes = (("the other is here", spans[clash.first]),)
             self.report.add("RT310", spans[clash.then], label=str(clash), notes=notes, a=clash.first, b=clash.then)
-
-
-def _parameters(node: Node) -> dict[str, object]:
-    """Return options by the names that the declarations use."""
-    return {option.parameter: node.options.get(option.name) for option in node.card.options}
