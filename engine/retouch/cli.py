@@ -63,6 +63,7 @@ def _add_run(commands: Commands) -> None:
     run = _command(commands, "run", "Run a recipe on images.")
     _add_source(run, "RECIPE or '-', then images; with -e all are images")
     _add_output(run)
+    _add_stamp(run)
     _add_machine(run)
     plan = _command(commands, "plan", "Show the stages that would run, what is put in, and what it costs.")
     _add_source(plan, "RECIPE or '-', then images")
@@ -92,6 +93,16 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help="a file for one result, a folder for many")
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
+
+
+def _add_stamp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stamp",
+        choices=["full", "minimal", "none"],
+        default="full",
+        help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
+        "nothing, and then only --force replaces them",
+    )
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -127,14 +138,14 @@ def _add_results(commands: Commands) -> None:
     rerun = _command(commands, "rerun", "Make a picture again from what it says of itself, and compare.")
     rerun.add_argument("image", type=Path, metavar="IMAGE", help="a picture that retouch made")
     rerun.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="what it was made from, if that moved")
-    rerun.add_argument("-o", dest="output", type=Path, metavar="FILE", help="keep the new picture there")
+    rerun.add_argument("-o", dest="output", type=Path, metavar="FILE", help="keep the new picture there, in a new file")
     rerun.add_argument("--verify", action="store_true", help="exit with 4 unless the new picture is the same")
     rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
     rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
     rerun.add_argument(
-        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder it may read too"
+        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder to look for its files in"
     )
-    rerun.add_argument("--force", action="store_true", help="replace a file that retouch did not make")
+    rerun.add_argument("--force", action="store_true", help="replace the file that -o names")
 
 
 def _add_bench(commands: Commands) -> None:
