@@ -11,14 +11,31 @@ from typing import TYPE_CHECKING
 
 from retouch import __version__
 from retouch.commands import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
+from retouch.commands.talk import talking
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
+# Commands whose whole work is what they print.
+ANSWERS = ("check", "plan", "graph", "json", "stages", "matrix", "explain", "plugins", "models", "doctor", "show")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; whatever happens, the answer is a sentence and an exit code, never a traceback."""
-    args = _parser().parse_args(argv)
+    """Run one command; whatever happens, the answer is a sentence and an exit code, never a traceback.
+
+    The exit code tells what became of the work, whether or not anyone listened to the end.
+    """
+    with talking() as out:
+        args = _parser().parse_args(argv)
+        code = _run(args)
+        out.flush()
+        if code == DONE and args.command in ANSWERS and out.lost and not isinstance(out.lost, BrokenPipeError):
+            print(f"retouch {args.command}: the answer could not be written: {out.lost}", file=sys.stderr)
+            return FAILED
+        return code
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return import_module(f"retouch.commands.{args.module}").main(args)
     except WrongCommand as err:
@@ -27,9 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        return DONE
     except Exception as err:  # the last resort: a mistake of ours is still no traceback
         print(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}", file=sys.stderr)
         return FAILED
