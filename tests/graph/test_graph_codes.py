@@ -123,6 +123,10 @@ EXAMPLES = {
     "RT411": ('«a» = open "cat.png"', 'a = open "cat.png"\na | invert ddim "cat"->"dog"'),
     "RT412": ('model «"stroybook"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
     "RT416": ('model «"torn"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
+    "RT417": (
+        'open "cat.png" | invert ddim | «mask file "labels.png"» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
+    ),
     "RT413": (
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',

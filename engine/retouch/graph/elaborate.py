@@ -15,6 +15,7 @@ from retouch.graph.defaults import Defaults
 from retouch.graph.files import Files
 from retouch.graph.flows import MODEL, Flow, FlowReader
 from retouch.graph.limits import MOST_VARIANTS
+from retouch.graph.masks import check_masks
 from retouch.graph.model import Models
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.results import check_results
@@ -119,6 +120,7 @@ class Elaboration:
         self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
+        check_masks(graphs, self._world, self._report)
         return tuple(graphs)
 
     # ------------------------------------------------------------ results

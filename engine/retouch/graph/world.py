@@ -15,7 +15,7 @@ from retouch.registry import Registry
 
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
-    from retouch.pictures import PictureInfo
+    from retouch.pictures import MaskPicture, PictureInfo
 
 SOMETHING = Picture(Path("IMAGE"), known=False)
 
@@ -32,6 +32,13 @@ def inspect(path: Path) -> PictureInfo:
     from retouch import pictures
 
     return pictures.inspect(path)
+
+
+def mask(path: Path, label: int | None) -> MaskPicture:
+    """A mask, decoded: what it means stands in its pixels."""
+    from retouch import pictures
+
+    return pictures.read_mask(path, label)
 
 
 def made_here(path: Path) -> bool:
@@ -70,6 +77,7 @@ class World:
     force: bool = False
     find_model: Callable[[str, str | None], ModelInfo] = installed_model
     inspect: Callable[[Path], PictureInfo] = inspect
+    mask: Callable[[Path, int | None], MaskPicture] = mask
     made_here: Callable[[Path], bool] = made_here
 
     @property

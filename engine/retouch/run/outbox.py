@@ -27,6 +27,13 @@ class FileIn:
         """What a port is given."""
         return self
 
+    def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
+        """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
+        picture = pictures.read_mask(path, label)
+        picture.check_size(height, width)
+        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
+        return Mask(torch.from_numpy(picture.data.astype(np.float32) / 255).to(self.device))
+
     def image(self, path: str, size: int) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         picture = pictures.read(path, size=size or None)

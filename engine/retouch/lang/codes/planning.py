@@ -132,4 +132,13 @@ PLANNING = {
         example='model "torn"\ninvert ddim',
         mend='model "storybook"\ninvert ddim',
     ),
+    "RT417": Code(
+        "unfit-mask",
+        "'{path}' cannot be the mask: {what}",
+        "{mend}",
+        why="A mask says of each pixel how much of it is edited: white on black, or opaque on a transparent layer. A "
+        "file of numbers has one for each area, and label=… says which is meant. It is as large as its picture.",
+        example='open "cat.png" | invert ddim | mask file "labels.png" | blend latent | save "o.png"',
+        mend='open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
+    ),
 }
