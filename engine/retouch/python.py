@@ -152,7 +152,7 @@ class Recipe:
         allowed = (kept, *self.allow, *(picture.path.parent for picture in pictures))
         world = World(registry.load(), self.folder, pictures, settings, here=out, allowed=allowed)
         checked = check(self.text, world)
-        if found := (*report.sorted(), *checked.errors):
+        if found := (*report.errors(), *checked.errors):
             raise RecipeError(self.text, found)
         return checked.graphs
 

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 USUAL = {
     "RT123": {"what": "it is UTF-16"},
     "RT409": {"path": "dog.png"},
+    "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
+    "RT419": {"path": "cat.txt"},
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},

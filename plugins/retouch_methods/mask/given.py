@@ -12,7 +12,11 @@ from retouch.api import Latents, Mask, Pictures, Range, SourceImage, stage
 
 @stage("mask", "file")
 def file(
-    latents: Latents, pictures: Pictures, *, path: str, label: Annotated[int, Range(0, 65535)] | None = None
+    latents: Latents,
+    pictures: Pictures,
+    *,
+    path: str,
+    label: Annotated[int, Range(0, 65535, "the file's numbers")] | None = None,
 ) -> Mask:
     """Read a mask from a picture of the source's size: white is edited, black is kept, grey is mixed.
 
