@@ -156,7 +156,7 @@ class _Run:
             else:
                 edges = [edge for _, edge in node.edges()]
                 after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
-                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False)
+                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=node.card.family == "save")
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
         for id_ in graph.results:
             tasks[id_].want()

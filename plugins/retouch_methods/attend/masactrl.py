@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 from torch import Tensor
@@ -40,17 +41,22 @@ def masactrl(
         raise ValueError("'masked' wants a mask in this turn: add one, such as mask diffedit, before this stage")
     area = mask.on(latents) if mask is not None else None
 
+    @cache
+    def same_side(scale: int) -> Tensor | None:
+        """Which tokens lie on one side of the mask; None where all do.  [tokens, tokens], bool"""
+        assert area is not None
+        inside = F.max_pool2d(area[None, None], scale)[0, 0].flatten() > 0.5
+        return None if inside.all() or not inside.any() else inside[:, None] == inside[None, :]
+
     def share(attn: SiteCall) -> None:
         for source, target in attn.pairs("source", "target"):
             attn.k[target], attn.v[target] = attn.k[source], attn.v[source]
 
     def keep_apart(attn: SiteCall) -> None:
         """Softmax over the keys of one's own side alone: the maps, with the other side's keys left out."""
-        assert area is not None
-        inside = F.max_pool2d(area[None, None], attn.site.scale)[0, 0].flatten() > 0.5
-        if inside.all() or not inside.any():
+        same = same_side(attn.site.scale)
+        if same is None:
             return
-        same = inside[:, None] == inside[None, :]
         for _, target in attn.pairs("source", "target"):
             attn.probs[target] = _kept(attn.probs[target], same)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from retouch_storybook.train import base
 from retouch_storybook.train.captions import token_ids
-from retouch_storybook.train.diffusion import scheduler
 from retouch_storybook.train.latents import decode
 
 STEPS, GUIDANCE, BATCH = 25, 3.0, 25
@@ -26,12 +26,14 @@ class Painter:
     text: Any
     tokenizer: CLIPTokenizer
     vae: Any
+    schedule: DDIMScheduler
 
     @classmethod
     def of(cls, folder: Path, device: str) -> "Painter":
         """Read it from a folder of weights."""
-        unet, text, vae = base.denoiser(folder), base.text_encoder(folder), base.vae(folder)
-        return cls(unet.to(device).eval(), text.to(device).eval(), base.tokenizer(folder), vae.to(device).eval())
+        parts = base.denoiser(folder), base.text_encoder(folder), base.vae(folder)
+        unet, text, vae = (part.to(device).eval() for part in parts)
+        return cls(unet, text, base.tokenizer(folder), vae, base.schedule(folder))
 
     @torch.no_grad()
     def paint(self, captions: Sequence[str], seed: int = 0) -> Tensor:
@@ -42,7 +44,7 @@ class Painter:
         return torch.cat([self._paint(*batch) for batch in _batches(captions, noise)])
 
     def _paint(self, captions: Sequence[str], latents: Tensor) -> Tensor:
-        steps = scheduler()
+        steps = self.schedule
         steps.set_timesteps(STEPS)
         ids = token_ids(self.tokenizer, [*captions, *[""] * len(captions)]).to(latents.device)
         words = self.text(ids).last_hidden_state

@@ -1,0 +1,127 @@
+"""Train a whole second model in one go: `python -m retouch_storybook.train.model --size 128 --minutes 4 --out DIR`.
+
+All cores draw while the network learns.  Again with the same --work it goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from retouch_storybook.train.chunks import HELD_OUT
+from retouch_storybook.train.mixed import MixedTraining
+from retouch_storybook.train.model_figures import measure
+from retouch_storybook.train.model_parts import PoolLatent, PoolVae, Sizes, write_card
+from retouch_storybook.train.packing import pack
+from retouch_storybook.train.pool import Artists, Pool
+
+SHARES = {"vae": 0.3, "latent": 0.7}  # of the minutes
+KEEP_EVERY = 45.0  # seconds
+REPORT_EVERY = 100  # steps
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None, sizes: Sizes | None = None) -> int:
+    """Draw, train, export, pack and measure."""
+    options = _parser().parse_args(argv)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = device == "cuda"
+    drawings = options.work / "drawings"
+    pool = Pool(drawings, options.size, options.drawings, device)
+    held_out = [(drawings / str(side), side, "held_out", options.held_out) for side in sorted({64, options.size})]
+    workers = max(1, (os.cpu_count() or 2) - 1)
+    first = pool.jobs()
+    artists = Artists([*first[: 2 * workers], *held_out, *first[2 * workers :]], workers)
+    heard = _hear()
+    try:
+        pool.wait_for(min(options.drawings, options.begin), artists)
+        for name in SHARES:
+            if not _trained(name, options, pool, sizes or Sizes(), device, lambda: bool(heard)):
+                print(f"stopped in '{name}'; the same command goes on", flush=True)
+                return INTERRUPTED
+        return _finish(options, device, artists)
+    finally:
+        artists.dismiss()
+
+
+def _trained(name: str, options: Any, pool: Pool, sizes: Sizes, device: str, stopped: Callable[[], bool]) -> bool:
+    """Train a part, unless it has been, and write its weights; False if it was stopped."""
+    weights, done = options.work / "weights", options.work / f"{name}.done.json"
+    if done.exists():
+        return True
+    part = PoolVae(pool, sizes) if name == "vae" else PoolLatent(pool, sizes, weights)
+    dtype = torch.bfloat16 if device == "cuda" or options.bfloat16 else torch.float32
+    training = MixedTraining(part, SHARES[name] * options.minutes, dtype)
+    state = options.work / "state" / f"{name}_{options.size}"
+    training.resume(state)
+    losses = []
+    for step, spent, loss in training.run(state, stopped, keep_every=KEEP_EVERY):
+        losses.append(loss)
+        if step % REPORT_EVERY == 0:
+            mean = torch.stack(losses).mean().item()
+            print(f"{name}: step {step}, {spent:.0f} s, loss {mean:.4f}, {len(pool)} drawings", flush=True)
+            losses.clear()
+    if training.spent < training.budget:
+        return False
+    training.finish()
+    part.export(weights)
+    done.write_text(json.dumps({"steps": training.step, "batch": part.batch, "drawings": len(pool)}))
+    return True
+
+
+def _finish(options: Any, device: str, artists: Artists) -> int:
+    """Pack first, then measure: what is cut off then is not lost."""
+    weights, name = options.work / "weights", f"storybook{options.size}"
+    write_card(weights, name, options.size, {})
+    pack(weights, options.out, name)
+    figures = {part: json.loads((options.work / f"{part}.done.json").read_text()) for part in SHARES}
+
+    def keep(more: dict[str, Any]) -> None:
+        figures.update(more)
+        (options.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+    keep({})
+    measured = measure(options, weights, device, artists, keep)
+    write_card(weights, name, options.size, measured)
+    pack(weights, options.out, name)
+    print(json.dumps(figures, indent=2), flush=True)
+    return 0
+
+
+def _hear() -> list[int]:
+    """Collect signals that ask to stop; they are heard between two steps."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, hear)
+    return heard
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m retouch_storybook.train.model", description=__doc__)
+    parser.add_argument("--size", type=int, choices=(64, 128), default=128, help="side of the drawings in pixels")
+    parser.add_argument("--minutes", type=float, default=4.0, help="of training; 0.3 of them for the VAE (default: 4)")
+    parser.add_argument("--out", type=Path, required=True, help="archives of the model, figures and sheets")
+    parser.add_argument("--work", type=Path, default=Path("build/model"), help="drawings and states")
+    parser.add_argument("--drawings", type=int, default=40000, help="to draw at most (default: 40000)")
+    parser.add_argument("--begin", type=int, default=1500, help="drawings to begin with (default: 1500)")
+    parser.add_argument("--held-out", type=int, default=HELD_OUT, help="drawings to measure on (default: 300)")
+    parser.add_argument("--samples", type=int, default=100, help="pictures from text for each figure (default: 100)")
+    parser.add_argument("--edits", type=int, default=6, help="edits for each figure; 0 makes none (default: 6)")
+    parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16 on a CPU too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
