@@ -33,7 +33,7 @@ class FileIn:
         picture = pictures.read_mask(path, label)
         picture.check_size(height, width)
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
-        return Mask(torch.from_numpy(picture.data.astype(np.float32) / 255).to(self.device))
+        return Mask(_unit(self._sent(picture.data)))
 
     def image(self, path: str, size: int) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
@@ -41,11 +41,6 @@ class FileIn:
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
         data = _unit(self._sent(picture.rgb)).permute(2, 0, 1).contiguous()
         return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
-
-    def mask(self, path: str) -> Mask:
-        """The picture there as a mask of pixels: white is 1."""
-        colours = self._sent(pictures.read(path).rgb)
-        return Mask(_unit(_over(colours.double().sum(-1), 3)))
 
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device."""
