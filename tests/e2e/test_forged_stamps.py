@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command import Ran, draw, retouch
-from PIL import Image
+from PIL import Image as Pil
 from PIL.PngImagePlugin import PngInfo
 
-from retouch.pictures import metadata
+from retouch import registry
+from retouch.graph.elaborate import check
+from retouch.graph.nodes import Picture
+from retouch.graph.world import World
+from retouch.pictures import Unwritable, metadata
 from retouch.pictures.stamp import KEY
+from retouch.run.outbox import FileOut
+from retouch.run.provenance import Provenance, Request
+from retouch.values import Image
 from retouch_storybook.world import Scene, render
 
 OPEN = 'open "cat.png" caption="an orange cat in a meadow"'
@@ -195,5 +203,20 @@ def test_control_characters_are_spelt_out(home):
 
 
 def test_a_forged_size_is_no_picture(home):
-    Image.new("RGB", (8, 8)).save(home / "sent.png")
+    Pil.new("RGB", (8, 8)).save(home / "sent.png")
     assert harmless(home).code == 1
+
+
+def test_a_stage_writes_no_file_but_the_one_it_was_given(home):
+    """Nor can a plugin's, whose options may name other files: the outbox asks what to write inside, and is refused."""
+    picture = Picture(home / "cat.png", 0, "a cat")
+    (graph,) = check("encode | decode", World(registry.load(), home, (picture,), output=home / "o.png")).graphs
+    out = FileOut(Provenance(graph, Request(), {}))
+    blank = Image(torch.zeros(3, 8, 8))
+    before = files(home.parent)
+    for name in ("x.png", "../beyond.png", "new.png"):
+        with pytest.raises(Unwritable, match="was given"):
+            out.image(str(home / name), blank)
+    assert files(home.parent) == before
+    out.image(str(home / "o.png"), blank)
+    assert files(home.parent).keys() - before.keys() == {str(home / "o.png")}

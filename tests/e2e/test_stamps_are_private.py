@@ -105,6 +105,9 @@ def test_a_stamp_is_as_short_as_is_asked_for(home):
         args = ["-e", 'invert sdedit "cat"->"dog" steps=2', "cat.png", "-o", f"{stamp}.png", "--stamp", stamp]
         assert retouch("run", *args, folder=home).code == 0
         assert not any(word in said(home / f"{stamp}.png") for word in (*SECRET, *words))
+        args = ["-e", 'encode | decode | sheet "sheet.png"', "cat.png", "--force", "--stamp", stamp]
+        assert retouch("run", *args, folder=home).code == 0
+        assert not any(word in said(home / "sheet.png") for word in (*SECRET, *words, "encode"))
     assert (metadata(home / "minimal.png") or {}).keys() >= {"retouch", "torch", "model_digest"}
     assert metadata(home / "none.png") is None
     assert "RT509" in retouch("rerun", "minimal.png", folder=home).err

@@ -15,6 +15,7 @@ import torch
 
 from retouch import __version__, plugins
 from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.pictures import Unwritable
 from retouch.run.private import Names, is_place, libraries, model_names, private, rewritten, rewritten_value
 
 Stamp = Literal["full", "minimal", "none"]
@@ -77,6 +78,8 @@ class Provenance:
         """What the file at this path says of itself.  Files are told by name and digest, never by where they lie."""
         request, names = self.request, self.request.names.copy()
         result = next((node.id for node in self.graph.nodes if _writes(node, path)), "")
+        if path and not result:
+            raise Unwritable(f"'{path}' is not the file that a stage of this recipe was given")
         graph = self.graph.only(result) if result else self.graph
         item, model = graph.item, graph.model
         inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}

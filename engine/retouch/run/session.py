@@ -235,7 +235,7 @@ class _Run:
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
-        metadata = {**software(), **self._how, "recipe": self.request.recipe}
+        metadata = self.request.told({**software(), **self._how, "recipe": self.request.recipe})
         for path, file in self.shared.made.items():
             if file.empty:
                 continue
