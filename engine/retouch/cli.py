@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from retouch import __version__
 from retouch.commands import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
+from retouch.commands.plain import plain
 from retouch.commands.talk import talking
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ def _run(args: argparse.Namespace) -> int:
     try:
         return import_module(f"retouch.commands.{args.module}").main(args)
     except WrongCommand as err:
-        print(f"retouch {args.command}: {err}", file=sys.stderr)
+        print(plain(f"retouch {args.command}: {err}"), file=sys.stderr)
         return WRONG_COMMAND
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except Exception as err:  # the last resort: a mistake of ours is still no traceback
-        print(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}", file=sys.stderr)
+        print(plain(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}"), file=sys.stderr)
         return FAILED
 
 

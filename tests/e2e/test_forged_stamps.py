@@ -189,6 +189,18 @@ def test_a_recipe_that_does_not_pass_the_check_says_why(home, told):
     assert "error[RT" in done.err
 
 
+FORMS = ["", "[]", "{", '{"recipe": 1}', '{"recipe": null}', "[" * 100_000, " " * 300_000 + "{}"]
+
+
+@pytest.mark.parametrize("text", FORMS, ids=range(len(FORMS)))
+def test_a_stamp_of_another_form_is_told_by_its_code(home, text):
+    forged_text(home, text)
+    for command in ("show", "rerun"):
+        done = retouch(command, "sent.png", folder=home)
+        assert (done.code, done.out) == (1, "")
+        assert "error[RT508]" in done.err
+
+
 def test_control_characters_are_spelt_out(home):
     """A terminal would obey them: clear the screen, move the cursor, write backwards."""
     evil = "\x1b]0;owned\x07\x9b2J\x7f\u202e\x00\r"

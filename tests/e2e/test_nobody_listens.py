@@ -146,3 +146,20 @@ def test_a_stream_that_lacks_a_character_spells_it_out(here):
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "\\u732b.png" in done.stdout
+
+
+class Terminal(io.StringIO):
+    """A stream that says that someone looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_told_no_control_characters_and_a_file_gets_them_all(here):
+    """Whatever a command prints of others' texts: here a caption that writes backwards."""
+    args = ["plan", "-e", EDIT, "cat.png", "--caption", "a cat \u202eback\u202c"]
+    for stream, marked in ((Terminal(), False), (io.StringIO(), True)):
+        with contextlib.redirect_stdout(stream), contextlib.chdir(here):
+            assert cli.main(args) == 0
+        assert ("\u202e" in stream.getvalue()) == marked
+        assert ("\\u202e" in stream.getvalue()) != marked

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from retouch import registry
 from retouch.commands import DONE, FAILED, WRONG_RECIPE
 from retouch.commands.finding import checked, find
+from retouch.commands.plain import plain
 from retouch.commands.source import Source
 from retouch.commands.stamped import Stamp, stamp_of
-from retouch.commands.telling import Refusal, as_json, plain, put, refuse, tell
+from retouch.commands.telling import Refusal, as_json, put, refuse, tell
 from retouch.graph.elaborate import check
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.ports import SHARED, WRITERS

@@ -6,8 +6,9 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from retouch.commands import DONE, WRONG_RECIPE
+from retouch.commands.plain import plain
 from retouch.commands.stamped import Stamp, stamp_of
-from retouch.commands.telling import Refusal, plain, put, refuse
+from retouch.commands.telling import Refusal, put, refuse
 
 _LINES = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "seed", "caption")
 

@@ -41,12 +41,15 @@ class Stamp:
 def stamp_of(image: Path) -> Stamp:
     """What a picture says of itself.  Refusal if it says nothing, or nothing that can be believed."""
     from retouch import pictures
+    from retouch.pictures import stamp
 
     try:
         pictures.inspect(image)
     except pictures.Unreadable as err:
         raise Refusal(str(err)) from None
     told = pictures.metadata(image)
+    if stamp.damaged(image):
+        raise _damaged(image, "it is not a list of texts by name")
     if told is None:
         raise Refusal(f"'{image}' does not say how it was made: retouch did not make it, or another program removed it")
     parts = {name: _read(image, name, told[name]) for name in _PARTS if name in told}

@@ -8,23 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+from retouch.commands.plain import plain
+
 
 class Talk:
     """A stream that is written to as long as it takes anything.
 
+    plain: whether control characters are spelt out; files and pipes get what was meant for them.
     lost: why it takes no more; a BrokenPipeError where the reader has seen enough.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, plain: bool = False) -> None:
         self._stream = stream
+        self._plain = plain
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
         """Write a text; characters that the stream has no bytes for are spelt out."""
+        said = plain(text) if self._plain else text
         try:
-            self._try(lambda: self._stream.write(text))
+            self._try(lambda: self._stream.write(said))
         except UnicodeEncodeError as err:
-            known = text.encode(err.encoding, "backslashreplace").decode(err.encoding)
+            known = said.encode(err.encoding, "backslashreplace").decode(err.encoding)
             self._try(lambda: self._stream.write(known))
         return len(text)
 
@@ -59,7 +64,8 @@ def talking() -> Iterator[Talk]:
     """Talk on standard output and error; gives the first.  Either may be missing from the start."""
     before = sys.stdout, sys.stderr
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        out, err = Talk(sys.stdout or nowhere), Talk(sys.stderr or nowhere)
+        terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
+        out, err = Talk(sys.stdout or nowhere, plain=terminal), Talk(sys.stderr or nowhere)
         sys.stdout, sys.stderr = out, err  # pyright: ignore[reportAttributeAccessIssue]: all that is asked of a stream
         try:
             yield out

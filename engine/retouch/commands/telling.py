@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from retouch.cards import Fault
+from retouch.commands.plain import plain
 from retouch.lang.codes import CODES
 
 if TYPE_CHECKING:
     from retouch.commands.source import Source
     from retouch.lang.diagnostics import Diagnostic
-
-
-# What a terminal would obey: controls but tab and line feed, and signs that turn the direction of what follows.
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def tell(source: Source, found: Iterable[Diagnostic]) -> None:
@@ -49,16 +45,7 @@ def warn(faults: Iterable[Fault]) -> None:
 
 def put(data: object) -> None:
     """Write one line of JSON."""
-    print(CONTROL.sub(_escaped, json.dumps(data, ensure_ascii=False, default=str)), flush=True)
-
-
-def plain(text: str) -> str:
-    """A text of somebody else's for a terminal, which would obey its control characters: they are spelt out."""
-    return CONTROL.sub(_escaped, text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    print(plain(json.dumps(data, ensure_ascii=False, default=str)), flush=True)
 
 
 def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str = "") -> int:
