@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import draw, retouch
 from PIL import Image
@@ -67,6 +68,23 @@ def test_a_recipe_of_another_folder_is_run_again_from_names_and_digests(home, tm
     (tmp_path / "mine.retouch").write_text(recipe(home))
     assert retouch("run", "mine.retouch", "--allow", home, "--exact", folder=tmp_path).code == 0
     again = retouch("rerun", home / "cat-out.png", "--verify", "--json", folder=tmp_path)
+    assert again.code == 0, again.out + again.err
+    assert json.loads(again.out)["equal"]
+
+
+@pytest.mark.parametrize("where", ["{name}_mask.png", "masks/{name}.png", "masks/*.png"])
+def test_a_picture_with_a_mask_of_its_own_is_run_again(home, tmp_path, where):
+    (home / "masks").mkdir()
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 20:] = 255
+    for name in ("masks/cat.png", "cat_mask.png"):
+        Image.fromarray(mask).save(home / name)
+    text = f'invert sdedit "cat"->"dog" steps=2 | mask file "divorce/{where}" | blend latent | blend pixel'
+    (home.parent / "mine.retouch").write_text(text)
+    done = retouch("run", home.parent / "mine.retouch", home / "cat.png", "-o", "dog.png", "--exact", folder=tmp_path)
+    assert done.code == 0, done.err
+    assert_private(tmp_path / "dog.png")
+    again = retouch("rerun", "dog.png", "--verify", "--json", folder=tmp_path)
     assert again.code == 0, again.out + again.err
     assert json.loads(again.out)["equal"]
 

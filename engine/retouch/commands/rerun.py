@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from retouch.run.comparing import Difference
 
 _NEEDED = ("recipe", "result", "inputs", "model_digest", "plugins", "stages", "source_from")
+_OPEN = re.compile(r"[*?]+|\{\w+\}")  # what a path leaves open: patterns and fields
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -163,7 +164,8 @@ def _with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str,
     """The recipe and the settings, with each file that they name where it lies now, and every other place taken out."""
     from retouch.run.private import bare, is_place, rewritten, rewritten_value
 
-    here = {bare(name): path for name, path in found.items()}
+    here, source = {bare(name): path for name, path in found.items()}, bare(_source_name(stamp))
+    others = sorted(here.items(), key=lambda item: item[0] == source)  # the source last
 
     def result(text: str) -> str:
         return bare(text) if is_place(text, Path(os.devnull)) else text
@@ -172,9 +174,10 @@ def _with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str,
         name = result(text)
         if name in here:
             return str(here[name])
-        if re.search(r"[*?]", name):
-            matched = next((path for path in here.values() if path.match(name)), None)
-            return str(matched.with_name(name)) if matched else name
+        if _OPEN.search(name):
+            pattern = re.compile(".+".join(map(re.escape, _OPEN.split(name))))
+            beside = next((path for own, path in others if pattern.fullmatch(own)), None)
+            return str(beside.with_name(name)) if beside else name
         return name
 
     settings = {name: rewritten_value(text, change) for name, text in stamp.settings.items()}
