@@ -51,7 +51,7 @@ def _measure(args: argparse.Namespace) -> Any:
         ceilings(setting)
         floors(setting)
         for name in [each for each in SECTIONS if not args.only or each in args.only]:
-            _section(setting, name, 1.0 if args.only else SHARES[name])
+            _section(setting, name, 1.0 if args.only == [name] else SHARES[name])
     return report
 
 

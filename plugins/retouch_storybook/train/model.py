@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None, sizes: Sizes | None = None) -> int:
     try:
         pool.wait_for(min(options.drawings, options.begin), artists)
         for name in SHARES:
-            if not _trained(name, options, pool, sizes or Sizes(), device, lambda: bool(heard)):
+            if not _trained(name, options, pool, sizes or _sizes(device), device, lambda: bool(heard)):
                 print(f"stopped in '{name}'; the same command goes on", flush=True)
                 return INTERRUPTED
         return _finish(options, device, artists)
@@ -94,6 +94,11 @@ def _finish(options: Any, device: str, artists: Artists) -> int:
     pack(weights, options.out, name)
     print(json.dumps(figures, indent=2), flush=True)
     return 0
+
+
+def _sizes(device: str) -> Sizes:
+    """A CPU takes the same networks in small batches."""
+    return Sizes() if device == "cuda" else Sizes(vae_batch=4, unet_batch=8)
 
 
 def _hear() -> list[int]:
