@@ -7,9 +7,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from retouch.commands.stamped import Stamp
 from retouch.commands.telling import Refusal
 
 MOST_ENTRIES = 20_000  # that are looked through below all folders
+_OPEN = re.compile(r"[*?]+|\{\w+\}")  # what a path leaves open: patterns and fields
 _NUMBERED = re.compile(r"-\d+$")  # of a name that another file of the recipe has too
 
 
@@ -24,6 +26,35 @@ def find(image: Path, inputs: Mapping[str, str], folders: Sequence[Path]) -> dic
         name: _one_of(image, name, inputs[name], [path for each in names for path in there[each]], folders)
         for name, names in wanted.items()
     }
+
+
+def source_name(stamp: Stamp) -> str:
+    """The source's name among the inputs; older stamps have its path there."""
+    return stamp.text("source_path") or stamp.text("source")
+
+
+def with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, str]]:
+    """The recipe and the settings, with each file that they name where it lies now, and every other place taken out."""
+    from retouch.run.private import bare, is_place, rewritten, rewritten_value
+
+    here, source = {bare(name): path for name, path in found.items()}, bare(source_name(stamp))
+    others = sorted(here.items(), key=lambda item: item[0] == source)  # the source last
+
+    def result(text: str) -> str:
+        return bare(text) if is_place(text, Path(os.devnull)) else text
+
+    def change(text: str) -> str:
+        name = result(text)
+        if name in here:
+            return str(here[name])
+        if _OPEN.search(name):
+            pattern = re.compile(".+".join(map(re.escape, _OPEN.split(name))))
+            beside = next((path for own, path in others if pattern.fullmatch(own)), None)
+            return str(beside.with_name(name)) if beside else name
+        return name
+
+    settings = {name: rewritten_value(text, change) for name, text in stamp.settings.items()}
+    return rewritten(stamp.text("recipe"), change, result), settings
 
 
 def checked(image: Path, name: str, path: Path, digest: str) -> Path:

@@ -7,17 +7,16 @@ their digest, and writes one file: in a folder of its own, until it is compared 
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch import registry
 from retouch.commands import DONE, FAILED, WRONG_RECIPE
-from retouch.commands.finding import checked, find
+from retouch.commands.finding import checked, find, source_name, with_files
 from retouch.commands.plain import plain
 from retouch.commands.source import Source
 from retouch.commands.stamped import Stamp, stamp_of
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from retouch.run.comparing import Difference
 
 _NEEDED = ("recipe", "result", "inputs", "model_digest", "plugins", "stages", "source_from")
-_OPEN = re.compile(r"[*?]+|\{\w+\}")  # what a path leaves open: patterns and fields
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -102,10 +100,10 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
     _check_plugins(args, stamp, installed)
     folders = tuple(dict.fromkeys(path.resolve() for path in (args.image.resolve().parent, Path.cwd(), *args.allow)))
     found = _inputs(args, stamp, folders)
-    recipe, settings = _with_files(stamp, found)
+    recipe, settings = with_files(stamp, found)
     text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
     named = stamp.text("source_from") == "command line"
-    source = found.get(_source_name(stamp))
+    source = found.get(source_name(stamp))
     if named and source is None:
         raise Refusal.of("RT509", path=args.image, what="it does not tell its source", mend="name it after the picture")
     world = World(
@@ -145,43 +143,14 @@ def _check_plugins(args: Namespace, stamp: Stamp, installed: Registry) -> None:
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch stages'")
 
 
-def _source_name(stamp: Stamp) -> str:
-    """The source's name among the inputs; older stamps have its path there."""
-    return stamp.text("source_path") or stamp.text("source")
-
-
 def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[str, Path]:
     """Where all that it was made from lies; the source is the picture that is named after it, if one is."""
-    wanted, source = dict(stamp.inputs), _source_name(stamp)
+    wanted, source = dict(stamp.inputs), source_name(stamp)
     given: dict[str, Path] = {}
     if args.source:
         digest = wanted.pop(source, "")
         given[source] = checked(args.image, stamp.text("source"), args.source, digest)
     return given | find(args.image, wanted, folders)
-
-
-def _with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, str]]:
-    """The recipe and the settings, with each file that they name where it lies now, and every other place taken out."""
-    from retouch.run.private import bare, is_place, rewritten, rewritten_value
-
-    here, source = {bare(name): path for name, path in found.items()}, bare(_source_name(stamp))
-    others = sorted(here.items(), key=lambda item: item[0] == source)  # the source last
-
-    def result(text: str) -> str:
-        return bare(text) if is_place(text, Path(os.devnull)) else text
-
-    def change(text: str) -> str:
-        name = result(text)
-        if name in here:
-            return str(here[name])
-        if _OPEN.search(name):
-            pattern = re.compile(".+".join(map(re.escape, _OPEN.split(name))))
-            beside = next((path for own, path in others if pattern.fullmatch(own)), None)
-            return str(beside.with_name(name)) if beside else name
-        return name
-
-    settings = {name: rewritten_value(text, change) for name, text in stamp.settings.items()}
-    return rewritten(stamp.text("recipe"), change, result), settings
 
 
 def _models(args: Namespace, stamp: Stamp) -> Callable[[str, str | None], ModelInfo]:
