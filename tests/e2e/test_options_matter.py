@@ -78,7 +78,8 @@ OTHER = {
     "blend local keep": '["meadow"]',
     "blend local side": "4",
     "mask color name": '"#2040ff"',
-    "mask file path": '"pictures/cat_meadow.png"',
+    "mask file label": "0",
+    "mask file path": '"pictures/other_mask.png"',
     "mask threshold at": "90%",
 }
 STEPS = 3
@@ -100,6 +101,7 @@ def tiny(here: Path, seed: int) -> World:
     picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
     picture.save(here / "pictures" / "cat_meadow.png")
     picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
+    picture.convert("L").point(lambda grey: 255 * (grey < 200)).save(here / "pictures" / "other_mask.png")
     named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
     told = {"steps": str(STEPS)}
     return World(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))

@@ -123,6 +123,10 @@ EXAMPLES = {
     "RT411": ('«a» = open "cat.png"', 'a = open "cat.png"\na | invert ddim "cat"->"dog"'),
     "RT412": ('model «"stroybook"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
     "RT416": ('model «"torn"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
+    "RT417": (
+        'open "cat.png" | invert ddim | «mask file "labels.png"» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
+    ),
     "RT413": (
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
@@ -216,6 +220,7 @@ def test_no_image_is_reported_where_one_is_needed(checked):
 def test_every_wiring_code_is_shown_here():
     raised = {code for code in CODES if "RT201" <= code < "RT500"}
     elsewhere = {"RT408", "RT409"}  # they are about the command line: test_graph_files
+    elsewhere |= {"RT418", "RT419"}  # about files beside pictures: test_case_files
     assert raised - elsewhere <= EXAMPLES.keys()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from retouch.cards import StageCard
 from retouch.graph.builder import Builder
 from retouch.graph.calls import Call, Other
+from retouch.graph.captions import caption_beside, normal_caption
 from retouch.graph.choices import PICTURES, Choices
 from retouch.graph.defaults import Defaults
 from retouch.graph.files import Files
@@ -16,7 +17,7 @@ from retouch.graph.flows import Flow, FlowReader
 from retouch.graph.model import Models
 from retouch.graph.nodes import FromNode, Node, Picture
 from retouch.graph.results import Writer
-from retouch.graph.world import World, caption_beside
+from retouch.graph.world import World
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.touches import clashes
@@ -111,10 +112,10 @@ class Context:
         if first is None or first.card.family != "open":
             return self.outside.caption if self.outside else None
         if (given := first.given.get("caption")) is not None:
-            return given.value
+            return (normal_caption(given.value) or None) if isinstance(given.value, str) else None
         if (given := first.given.get("path")) is None:
             return self.outside.caption if self.outside else None
-        return caption_beside(self.world.folder / given.value)
+        return caption_beside(self.world.folder / given.value, self.report, given.span)
 
     def caption_may_come(self, calls: Iterable[Call]) -> bool:
         """Whether the command line may still give a picture, and a caption with it."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from retouch.cards import StageCard
 from retouch.graph.calls import Call, CallReader
+from retouch.graph.captions import normal_caption
 from retouch.graph.choices import Choices
 from retouch.graph.context import Context
 from retouch.graph.defaults import Defaults
 from retouch.graph.files import Files
 from retouch.graph.flows import MODEL, Flow, FlowReader
 from retouch.graph.limits import MOST_VARIANTS
+from retouch.graph.masks import check_masks
 from retouch.graph.model import Models
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.results import check_results
@@ -119,6 +121,7 @@ class Elaboration:
         self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
+        check_masks(graphs, self._world, self._report)
         return tuple(graphs)
 
     # ------------------------------------------------------------ results
@@ -173,9 +176,10 @@ class Elaboration:
         place = (self._world.folder / path.value).resolve()
         alone = self._world.pictures[0] if len(self._world.pictures) == 1 else None
         own = [context for context in self._contexts.values() if context.item not in self._world.pictures]
-        caption = opened.given.get("caption") if opened else None
+        given = opened.given.get("caption") if opened else None
+        caption = normal_caption(given.value) if given else None
         known = next((context.item for context in own if context.item and context.item.path == place), None)
-        yield self._context(known or Picture(place, len(own), caption.value if caption else None), alone, model)
+        yield self._context(known or Picture(place, len(own), caption), alone, model)
 
     def _context(self, item: Picture | None, outside: Picture | None, model: ModelInfo) -> Context:
         key = item.path if item else None

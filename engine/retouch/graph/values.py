@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from retouch.cards import Kind, Option
+from retouch.graph.captions import normal_caption
 from retouch.graph.choices import Choices
 from retouch.graph.scope import one_of
 from retouch.graph.world import Written
@@ -15,6 +16,7 @@ from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
 WHOLE = re.compile(r"-?\d+")
+NAMES = ("path", "name", "revision")  # of files and models, to the letter; other texts are words of captions
 REFUSED = object()  # reported already
 
 
@@ -44,7 +46,9 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
             found = value.value
         case "float", s.Number():
             found = float(value.value)
-        case ("text", s.Text(value=found)) | ("bool", s.Bool(value=found)):
+        case "text", s.Text(value=text):
+            found = text if name in NAMES or kind.choices else normal_caption(text)
+        case "bool", s.Bool(value=found):
             pass
         case _:
             _wrong(name, kind, value, written, report)

@@ -13,7 +13,7 @@ import torch
 from retouch.graph.nodes import Node
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
-from retouch.pictures import Unreadable, Unwritable
+from retouch.pictures import UnfitMask, Unreadable, Unwritable
 from retouch.registry import PluginError
 from retouch.requirement import Unmet
 
@@ -43,6 +43,8 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
     report, stage = Report(), node.card.name
     path = str(node.options.get("path", ""))
     match error:
+        case UnfitMask():
+            report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
             report.add("RT504", node.span, path=Path(path).name, what=str(error))
         case Unwritable() | OSError():

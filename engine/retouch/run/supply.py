@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from retouch.graph.nodes import FromEngine
@@ -32,6 +32,14 @@ class Supply:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
             self.made[key] = Task(start, name=edge.type)
         return self.made[key]
+
+    def by_wave(self, waves: Sequence[Sequence[Task]]) -> Iterator[tuple[list[Task], list[Task]]]:
+        """For each wave of tasks the supplied ones that it needs, and of these those that no later one does."""
+        supplied = set(self.made.values())
+        needed = [dict.fromkeys(each for task in wave for each in task.after if each in supplied) for wave in waves]
+        last = {each: i for i, wave in enumerate(needed) for each in wave}
+        for i, wave in enumerate(needed):
+            yield list(wave), [each for each in wave if last[each] == i]
 
 
 def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
