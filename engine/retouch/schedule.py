@@ -6,7 +6,7 @@ Here alpha is sqrt(alphas_cumprod) and sigma is sqrt(1 - alphas_cumprod); for fl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -43,11 +43,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One noise level; `timestep` is what the network is told."""
+    """One noise level; `timestep` is what the network is told.
+
+    progress: the share of its walk's steps that lie before it: 0 where the walk begins, 1 at the image.  Every window
+        (of a control, a guidance, a blend) is of this; a walk that begins late has it all the same from 0 to 1.
+    """
 
     timestep: float
     alpha: float
     sigma: float
+    progress: float = field(default=0.0, compare=False)
 
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
         """alpha * x0 + sigma * eps: adds noise, and is the DDIM step, and Euler's on flow."""
@@ -78,10 +83,14 @@ class Step:
     """One step of a walk, from `noisy` to `clean`."""
 
     index: int  # in this walk; what an inversion recorded per step is indexed by it
-    progress: float  # in the full schedule: 0 noisiest, towards 1 at the image
     noisy: Level
     clean: Level
     before: Level | None = None  # where the walk came from; multistep rules read it
+
+    @property
+    def progress(self) -> float:
+        """The share of the walk's steps that were taken before this one: index / steps."""
+        return self.noisy.progress
 
     def fresh(self, eta: float) -> float:
         """Standard deviation of the step's new noise: eta times that of q(clean | noisy, x0)."""
@@ -125,9 +134,8 @@ class Schedule:
         return [step.noisy for step in self.steps] + [self.steps[-1].clean]
 
     def tail(self, strength: float) -> Schedule:
-        """The last `strength` (0 to 1) of the steps, indexed from 0 again; progress keeps its meaning."""
-        kept = self.steps[len(self) - int(len(self) * strength + 1e-9) :]
-        return Schedule(tuple(replace(s, index=i, before=s.before if i else None) for i, s in enumerate(kept)))
+        """A walk of the last `strength` (0 to 1) of the steps: index and progress count from where it begins."""
+        return Schedule.through(self.levels[len(self) - int(len(self) * strength + 1e-9) :])
 
     def at(self, strength: float) -> Level:
         """The level that a walk of this strength (0 to 1) begins at."""
@@ -138,8 +146,8 @@ class Schedule:
     def through(levels: Sequence[Level]) -> Schedule:
         """A walk through these levels, in their order; RePaint's jumps go up on the way."""
         n = len(levels) - 1
-        steps = (Step(i, i / n, levels[i], levels[i + 1], levels[i - 1] if i else None) for i in range(n))
-        return Schedule(tuple(steps))
+        walk = [replace(level, progress=i / max(n, 1)) for i, level in enumerate(levels)]
+        return Schedule(tuple(Step(i, walk[i], walk[i + 1], walk[i - 1] if i else None) for i in range(n)))
 
     @staticmethod
     def ddim(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.schedule import Level, Prediction, Schedule, Step
-from retouch.touches import Touch
+from retouch.touches import Touch, holds_a_step
 
 if TYPE_CHECKING:
     from retouch.ops import Asks
@@ -186,14 +186,15 @@ class Trajectory:
     """States that replay the source, and the rule that walks them.
 
     states: Tensor  # [N + 1, k, C, h, w], noisiest first
-    pinned: whether the source branch reads `states` at every step, or walks by itself and may drift
+    pinned: True where the source branch is put back onto `states` at every step, False where it walks by itself and may
+        drift, None where it walks only if an attention control or a recording sees it, and is replayed for a blend
     certificate: what requirements measured of it, by metric and with its unit
     """
 
     schedule: Schedule
     states: Tensor
     rule: Rule
-    pinned: bool = False
+    pinned: bool | None = False
     certificate: Mapping[str, str] = field(default_factory=dict)
 
     def certified(self, metric: str, value: str) -> Trajectory:
@@ -239,11 +240,17 @@ class Blend:
     apply: (state, source state at the same level, step, maps recorded so far) -> state
     reads: the attention maps it wants recorded, at one scale
     late: whether it is given the source as it was before the step, one level noisier than the state
+    start: fraction of the steps that are taken before it is first applied; what it reads is recorded from the first
     """
 
     apply: Callable[[Tensor, Tensor, Step, AttentionMaps], Tensor]
     reads: Touch | None = None
     late: bool = False
+    start: float = 0.0
+
+    def acts_in(self, steps: int) -> bool:
+        """Whether it is applied at all in a walk of so many steps."""
+        return holds_a_step(self.start, 1.0, steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ def masactrl(
     half resolution share, which on Stable Diffusion are the paper's layers 10 to 15; rows with the prompt and rows
     without it alike.
 
-    start: fraction of the steps before sharing begins, in which the target finds its own layout; the paper has 4 of 50.
+    start: fraction of the steps that are taken before sharing begins, in which the target finds its own layout; the
+        paper has 4 of 50.
     masked: whether the inside of the turn's mask looks up the source's inside alone, and its outside the outside.
     """
     if masked and mask is None:

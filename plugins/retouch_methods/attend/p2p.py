@@ -38,8 +38,10 @@ def p2p(
     painting.  It cannot move or turn what is there, and it keeps no background by itself: that is for an inversion
     that replays the source, or a blend.
 
-    A fraction b of N steps is the first ceil(b N) of them; the authors' code takes int(b (N + 1)) for words and
-    int(b N) for pixels, which is the same where b N is whole and b is below 1, and otherwise may end a step earlier.
+    Fractions are of the N steps that are taken, after `strength` has left out the noisiest: b is the first ceil(b N)
+    of them.  The authors' code takes int(b (N + 1)) for words and int(b N) for pixels, which is the same where b N is
+    whole and b is below 1, and otherwise may end a step earlier.  The code of edit-friendly DDPM counts the steps from
+    the first that is taken too, but takes its fractions of all: 0.6 after skipping 36 of 100 are 60 of 64, here 0.9375.
 
     cross_replace: fraction of the steps in which words attend where the source's words did; 0 leaves the layout of
         words free, 1 holds the new thing to the old one's outline.

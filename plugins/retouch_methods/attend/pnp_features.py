@@ -29,10 +29,10 @@ def pnp_features(
     It holds the layout harder than Prompt-to-Prompt, so what has another outline suffers.  What is shared is what the
     paper shares: the features of decoder block 4, and queries and keys of the self-attention of blocks 4 to 11.
 
-    layout: fraction of the steps in which self-attention has the source's queries and keys; of 50 steps 0.5 is 25, as
-        in the authors' code for diffusers, and 0.51 is 26, as in their first.
-    features: fraction of the steps in which the residual block has the source's features; of 50 steps 0.8 is 40, as in
-        the authors' code for diffusers, and 0.81 is 41, as in their first.
+    layout: fraction of the steps that are taken in which self-attention has the source's queries and keys; of 50 steps
+        0.5 is 25, as in the authors' code for diffusers, and 0.51 is 26, as in their first.
+    features: fraction of the steps that are taken in which the residual block has the source's features; of 50 steps
+        0.8 is 40, as in the authors' code for diffusers, and 0.81 is 41, as in their first.
     rows: "own" pairs rows with the prompt and rows without it each with its like; "unconditional" gives all the
         source's row without the prompt, as the authors' code does, and wants guidance other than 1.
     """

@@ -22,6 +22,8 @@ from retouch.api import (
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.solving import picard, solve
 
+PINNED = {"auto": None, "always": True, "never": False}
+
 
 @stage(
     "invert",
@@ -29,7 +31,7 @@ from retouch_methods.invert.solving import picard, solve
     paper="arXiv:2010.02502",
     rows="int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
     "(1 if source_guidance == 1 else 2)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned"},
+    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned != 'never'"},
 )
 async def ddim(
     latents: Latents,
@@ -42,7 +44,7 @@ async def ddim(
     iterations: Annotated[int, Range(1, 50, "rounds")] = 5,
     source_guidance: Annotated[float, Range(0, 100)] = 1.0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
-    pinned: bool = False,
+    pinned: Literal["auto", "always", "never"] = "auto",
 ) -> Trajectory:
     """Walk the sampling ODE backwards, from the picture to noise.
 
@@ -57,7 +59,9 @@ async def ddim(
     source_guidance: guidance on the way up.  1 is none, and what nearly all papers take; above, each guess misses by as
         much more, the noise is further from what the model draws, and the edit drifts worse unless guided as strongly.
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
-    pinned: whether the source is replayed from these latents at every step, or sampled again and may drift.
+    pinned: whether the source is replayed from these latents, or sampled again and may drift.  "auto" replays it where
+        only a blend reads it, as DiffEdit does, which costs no rows, and samples it where a control sees it, as
+        Prompt-to-Prompt does; "always" puts it back at every step, "never" lets it drift under a blend as well.
     """
     walk, predict = schedule.tail(strength), predictor(cfg(guidance=source_guidance), model, prompt, negative)
     x, path = latents.data, [latents.data]
@@ -67,4 +71,4 @@ async def ddim(
         rounds = iterations if convention == "fixed_point" else 0
         *_, x = await solve(step, x, predict, step.uncarry(x, pred.eps), rounds, picard)
         path.append(x)
-    return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), pinned)
+    return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), PINNED[pinned])
