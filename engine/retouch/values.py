@@ -67,11 +67,17 @@ class Prompt:
 
     embeds: Tensor  # [tokens, dim]
     spans: character range in `text` of each token; empty for special tokens
+    ids: the tokens themselves, as the tokenizer numbers them; empty where an encoder has no such numbers
     """
 
     text: str
     embeds: Tensor
     spans: tuple[tuple[int, int], ...] = ()
+    ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.ids and len(self.ids) != len(self.spans):
+            raise ValueError(f"a prompt has a span for each token, and this has {len(self.spans)} for {len(self.ids)}")
 
     def positions(self, words: str) -> tuple[int, ...]:
         """Indices of the tokens that spell `words`, at every place where they stand as whole words."""

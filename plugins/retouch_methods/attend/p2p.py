@@ -29,7 +29,7 @@ def p2p(
     self_replace: Annotated[float, Range(0, 1)] = 0.4,
     words: tuple[str, ...] = (),
     word_replace: tuple[Annotated[float, Range(0, 1)], ...] = (),
-    align: Literal["auto", "replace", "refine", "replace_official"] = "auto",
+    align: Literal["auto", "replace", "refine", "replace_official", "refine_official"] = "auto",
     self_tokens: Annotated[int, Range(1, 65536, "tokens")] = 1024,
 ):
     """Keep the source's layout: let the target attend as the source does, for the first part of the walk.
@@ -50,9 +50,11 @@ def p2p(
     words: words of the target prompt that share maps for their own fraction of the steps instead of `cross_replace`.
     word_replace: a fraction for each of `words`, in their order; 0 never shares it, so that the new word may take its
         own shape.  Without any all are 0.
-    align: "replace" pairs word n with word n and wants as many in both prompts, "refine" pairs what both have and
-        leaves new words their own maps, "auto" replaces if it can and else refines; "replace_official" pairs by
-        position after a word whose tokens change in number, as the authors' code does, which mixes unrelated words.
+    align: "replace" pairs word n with word n and wants as many in both prompts, "refine" pairs the tokens that both
+        have, by their ids, and leaves new ones their own maps, "auto" replaces if it can and else refines.  Two slips
+        of the authors' code, both of which mix unrelated words: "replace_official" pairs by position after a word whose
+        tokens change in number; "refine_official" gives the target's padding the maps of whatever the source has at
+        that place, and where the source prompt is the longer one, those are its last words.
     self_tokens: the largest self-attention that is shared, in tokens; the first release had 256.
     """
     if word_replace and len(word_replace) != len(words):
