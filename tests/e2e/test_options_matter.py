@@ -64,6 +64,8 @@ OTHER = {
     "invert direct injected": "1",
     "invert edit_friendly strength": "100%",
     "invert sdedit strength": "100%",
+    "invert ddim pinned": '"never"',
+    "invert fixed_point pinned": '"never"',
     "mask attention levels": "1",
     "mask diffedit maps": "1",
     "mask diffedit scale": "1",

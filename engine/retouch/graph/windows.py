@@ -70,8 +70,8 @@ def _report(node: Node, missed: list[Window], steps: int, report: Report) -> Non
     mend = f"let it begin at {share} or before"
     if not late:
         label, mend = "its windows end where they begin", f"give {' or '.join(_ends(node))} a part of the steps"
-    facts = {"stage": node.card.name, "steps": f"{steps} step{'s' * (steps > 1)}", "mend": mend}
-    report.add("RT315", node.span, label=label, **facts)
+    taken = f"{steps} step{'s' * (steps > 1)}"
+    report.add("RT315", node.span, label=label, stage=node.card.name, steps=taken, mend=mend)
 
 
 def _ends(node: Node) -> Iterator[str]:
