@@ -28,6 +28,7 @@ BESIDE = {
     "guide pix2pix_zero after": 'before=["a cat"] after=["a dog"]',
     "guide proximal dilate": "pull=1",
     "guide proximal pull_below": "pull=1",
+    "guide proximal pull_to": "pull=1",
     "guide semantic early": "quantile=50%",
     "attend p2p word_replace": 'words=["dog"]',
     "attend p2p words": 'words=["orange"] word_replace=[10%]',

@@ -44,7 +44,7 @@ async def negative_prompt(
 
     Choose it in place of null-text where minutes matter: it costs what DDIM costs and keeps nearly as much.  Where the
     target shares most of its words with the source, guidance has little left to push against.  Under `guide proximal`
-    it is ProxEdit (Han et al. 2023, arXiv:2306.05414).
+    it is ProxEdit (Han et al. 2023, arXiv:2306.05414), and with pull_to="inversion" there its inversion guidance.
 
     interpolation: how far the prompt is turned back towards the empty one, on the sphere of embeddings, as ProxEdit's
         code can; 1 is plain guidance.
