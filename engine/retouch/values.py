@@ -195,6 +195,7 @@ class Trajectory:
     pinned: True where the source branch is put back onto `states` at every step, False where it walks by itself and may
         drift, None where it walks only if an attention control or a recording sees it, and is replayed for a blend
     certificate: what requirements measured of it, by metric and with its unit
+    start: the state that an edit begins with where that is not the source's, states[0]  # [k, C, h, w]
     """
 
     schedule: Schedule
@@ -202,6 +203,7 @@ class Trajectory:
     rule: Rule
     pinned: bool | None = False
     certificate: Mapping[str, str] = field(default_factory=dict)
+    start: Tensor | None = None
 
     def certified(self, metric: str, value: str) -> Trajectory:
         """The same, with one more figure in its certificate."""

@@ -37,6 +37,7 @@ BESIDE = {
     "mask attention levels": "threshold=95%",
     "invert sdedit eta": "strength=100%",
     "invert sdedit draws": "strength=100%",
+    "invert sdedit begin": "strength=100%",
     "attend masactrl masked": "start=0",
     "blend local words": "threshold=95% start=0",
     "blend local keep": "threshold=95% start=0",

@@ -12,10 +12,11 @@ import pytest
 import torch
 from parity.test_exact_inversions import Given, drawn, eps_of, grid, moments, tiny_pipeline, tiny_pipeline_world, walked
 
-from retouch.api import NegativePrompt
+from retouch.api import Blend, Mask, NegativePrompt
 from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.worlds import tiny_world
+from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.guide.proximal import proximal
 from retouch_methods.invert.ddim import ddim
@@ -24,6 +25,7 @@ from retouch_methods.invert.negative_prompt import negative_prompt
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.invert.pnp_inversion import pnp_inversion
 from retouch_methods.invert.sdedit import sdedit
+from retouch_methods.sample.sample import sample
 
 STEPS, SCALE = 4, 3.0
 WORLDS = [("epsilon", torch.float32), ("v_prediction", torch.float64)]
@@ -275,3 +277,48 @@ class TestNullText:
             ends[growth] = torch.stack([prompt.embeds for prompt in made.rule.negatives])
         assert torch.equal(ends[0.0][0], ends[1.0][0])
         assert not torch.allclose(ends[0.0][1:], ends[1.0][1:], atol=1e-6)
+
+
+class TestBlendedLatentDiffusion:
+    """Avrahami et al. 2023, as their script for Stable Diffusion 2 runs it."""
+
+    SKIPPED, STEPS = 0.25, 8
+
+    def naive(self, world, mask, start, draws):
+        """From noise alone, a quarter of the steps late; after each, the source at the level before under new noise."""
+        edit, x = world.edit, start
+        levels = grid(world, self.STEPS)[::-1][int(self.STEPS * self.SKIPPED) :]
+        for draw, (high, low) in zip(draws, pairwise(levels), strict=True):
+            x = down(x, eps_of(world, "epsilon", x, high, edit.target, SCALE, edit.negative), high, low)
+            noised = high[0] * world.latents.data + high[1] * draw
+            x = x * mask + noised * (1 - mask)
+        return x
+
+    def test_an_edit_from_noise_under_a_mask_is_that_of_the_authors_script(self):
+        world = replace(tiny_world(steps=self.STEPS, dtype=torch.float64), guidance=cfg(guidance=SCALE))
+        kept = self.STEPS - int(self.STEPS * self.SKIPPED)
+        draws = drawn(2 * kept + 1).double()
+        mask = (torch.arange(64).view(8, 8) % 3 == 0).double()
+        blend = world.call(latent, mask=Mask(mask, 4), level="one_late")
+
+        def edited(**options):
+            options = {"strength": kept / self.STEPS, "draws": "each", "begin": "noise", **options}
+            noise = Given(draws if options["begin"] == "noise" else draws[:-1])
+            (made,) = run(world.call(sdedit, noise=noise, **options))
+            return run(world.call(sample, trajectory=made, blend=(blend,)))[0].data
+
+        with torch.no_grad():
+            wanted = self.naive(world, mask, draws[-1], draws[:kept])
+        assert (edited() - wanted).norm() <= 1e-10 * wanted.norm()
+        for other in ({"begin": "noised"}, {"draws": "one"}):
+            assert (edited(**other) - wanted).norm() > 1e-3 * wanted.norm()
+
+    def test_the_source_branch_begins_at_the_noised_source_all_the_same(self):
+        """A control has to see the picture."""
+        world = guided_world("epsilon", torch.float64)
+        made, other = run(*(world.call(sdedit, begin=each) for each in ("noised", "noise")))
+        assert torch.equal(made.states, other.states)
+        seen = []
+        spy = Blend(lambda state, source, step, maps: (seen.append(source[0]), state)[1], late=True)
+        run(world.call(sample, trajectory=other, blend=(spy,)))
+        assert torch.equal(seen[0], made.states[0, 0])

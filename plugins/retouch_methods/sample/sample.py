@@ -40,10 +40,11 @@ async def sample(
     Controls and blends whose window holds none of the steps are left out.  The source branch is evaluated only if
     something reads it: an attention control, a recording, or a blend where the trajectory is not to be replayed.
     """
-    walk, state, steps = trajectory.rule, trajectory.states[0], len(trajectory.schedule)
+    walk, source, steps = trajectory.rule, trajectory.states[0], len(trajectory.schedule)
+    state = source if trajectory.start is None else trajectory.start
     attend = tuple(control for control in attend if control.acts_in(steps))
     blend = tuple(each for each in blend if each.acts_in(steps))
-    source, reads = state, [each.reads for each in blend if each.reads]
+    reads = [each.reads for each in blend if each.reads]
     towards_target = predictor(guidance, model, edit.target, edit.negative)
     towards_source = predictor(guidance, model, edit.source, edit.negative)
     seen = bool(attend or reads)
