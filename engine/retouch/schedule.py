@@ -114,9 +114,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The steps of a walk, noisiest first; immutable, and shared by all images."""
+    """The steps of a walk, noisiest first; immutable, and shared by all images.
+
+    trained: alphas_cumprod by timestep, of all levels that the model was trained at; empty where there is no such list
+    """
 
     steps: tuple[Step, ...]
+    trained: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -135,7 +139,23 @@ class Schedule:
 
     def tail(self, strength: float) -> Schedule:
         """A walk of the last `strength` (0 to 1) of the steps: index and progress count from where it begins."""
-        return Schedule.through(self.levels[len(self) - int(len(self) * strength + 1e-9) :])
+        levels = self.levels[len(self) - int(len(self) * strength + 1e-9) :]
+        return replace(Schedule.through(levels), trained=self.trained)
+
+    def divided(self, parts: int) -> list[Schedule]:
+        """Each step as a walk of so many, even in timesteps, or of fewer where the model was not trained at more.
+
+        Raises ValueError where `parts` is above 1 and nothing is known of the levels between.
+        """
+        if parts > 1 and not self.trained:
+            raise ValueError("this model has no list of trained levels, so its steps cannot be divided")
+        walks: list[Schedule] = []
+        for step in self:
+            high, low = step.noisy.timestep, step.clean.timestep
+            between = {round(high + (low - high) * part / parts) for part in range(1, parts)}
+            inner = [_level(self.trained, t) for t in sorted(between, reverse=True) if low < t < high]
+            walks.append(Schedule.through([step.noisy, *inner, step.clean]))
+        return walks
 
     def at(self, strength: float) -> Level:
         """The level that a walk of this strength (0 to 1) begins at."""
@@ -163,17 +183,19 @@ class Schedule:
         if timesteps[0] >= trained:
             raise ValueError(f"{steps} steps do not fit a model trained on {trained}; take at most {trained // 2}")
 
-        def level(t: int) -> Level:
-            kept = alphas_cumprod[t]
-            return Level(t, kept**0.5, (1 - kept) ** 0.5)
-
-        last = Level(0, 1.0, 0.0) if to_one else level(0)
-        return Schedule.through([*map(level, timesteps), last])
+        last = Level(0, 1.0, 0.0) if to_one else _level(alphas_cumprod, 0)
+        walk = Schedule.through([*(_level(alphas_cumprod, t) for t in timesteps), last])
+        return replace(walk, trained=tuple(alphas_cumprod))
 
     @staticmethod
     def flow(steps: int) -> Schedule:
         """Rectified flow with even spacing: alpha = 1 - s, sigma = s, s from 1 to 0."""
         return Schedule.through([Level(1000 * (1 - i / steps), i / steps, 1 - i / steps) for i in range(steps + 1)])
+
+
+def _level(alphas_cumprod: Sequence[float], t: int) -> Level:
+    kept = alphas_cumprod[t]
+    return Level(t, kept**0.5, (1 - kept) ** 0.5)
 
 
 def _grid(trained: int, steps: int, offset: int, spacing: str) -> list[int]:

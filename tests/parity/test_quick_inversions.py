@@ -12,10 +12,10 @@ import pytest
 import torch
 from parity.test_exact_inversions import Given, drawn, eps_of, grid, moments, tiny_pipeline, tiny_pipeline_world, walked
 
-from retouch.api import Blend, Mask, NegativePrompt
+from retouch.api import Blend, Mask, NegativePrompt, Schedule
 from retouch.run.executor import run
 from retouch.testing import laws
-from retouch.testing.worlds import tiny_world
+from retouch.testing.worlds import gaussian_world, tiny_world
 from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.guide.proximal import proximal
@@ -153,6 +153,55 @@ class TestProximal:
         world = guided_world("epsilon", torch.float64)
         assert laws.rows_law(proximal, world, **options) == rows
         assert laws.rows_law(proximal, world, pull=0.5, pull_to="inversion") == STEPS
+
+
+class TestFinerGrid:
+    """Plug-and-Play: DDIM inversion through every trained timestep, and a few of its latents for sampling."""
+
+    TRAINED, STEPS = 60, 6
+
+    def world(self):
+        betas = torch.linspace(0.0015**0.5, 0.12**0.5, self.TRAINED, dtype=torch.float64) ** 2
+        walk = Schedule.ddim((1 - betas).cumprod(0).tolist(), self.STEPS)
+        return replace(tiny_world(dtype=torch.float64), schedule=walk), (1 - betas).cumprod(0)
+
+    def naive(self, world, alphas):
+        """The authors' ddim_inversion with as many steps as are trained but one; {timestep: latent} of those saved."""
+        x, saved = world.latents.data, {}
+        for t in range(1, self.TRAINED):
+            now, before = alphas[t], alphas[t - 1] if t > 1 else alphas[0]
+            eps = eps_of(world, "epsilon", x, (0, 0, t), world.edit.source)
+            clean = (x - (1 - before) ** 0.5 * eps) / before**0.5
+            x = now**0.5 * clean + (1 - now) ** 0.5 * eps
+            saved[t] = x
+        return torch.stack([*(saved[t] for t in (51, 41, 31, 21, 11, 1)), world.latents.data])
+
+    def test_the_latents_are_those_that_the_authors_save(self):
+        world, alphas = self.world()
+        (made,) = run(world.call(ddim, parts=10))
+        with torch.no_grad():
+            wanted = self.naive(world, alphas)
+        same(made.states[:, 0], wanted, torch.float64)
+        assert [step.noisy.timestep for step in made.schedule] == [51, 41, 31, 21, 11, 1]
+        assert laws.rows_law(ddim, world, parts=10) == 51
+        assert laws.rows_law(ddim, world, parts=10, strength=0.5) == 21
+
+    def test_more_parts_than_timesteps_are_all_timesteps(self):
+        world, _ = self.world()
+        (all_,), (more,) = run(world.call(ddim, parts=10)), run(world.call(ddim, parts=1000))
+        assert torch.equal(all_.states, more.states)
+
+    def test_the_finer_the_grid_the_nearer_its_end_is_to_where_the_ode_leads(self):
+        world = gaussian_world(steps=10)
+        noisy, *_, clean = world.schedule.levels
+        wanted = world.model.core.flow(world.latents.data, clean, noisy, component=0)
+        made = run(*(world.call(ddim, parts=parts) for parts in (1, 4, 100)))
+        missed = [float((each.states[0, 0] - wanted).abs().max()) for each in made]
+        assert missed[0] > 2 * missed[1] > 4 * missed[2]
+
+    def test_levels_of_no_list_cannot_be_divided(self):
+        with pytest.raises(ValueError, match="no list of trained levels"):
+            run(replace(self.world()[0], schedule=Schedule.flow(4)).call(ddim, parts=2))
 
 
 class TestPnpInversion:
