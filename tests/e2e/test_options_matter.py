@@ -81,6 +81,7 @@ OTHER = {
     "mask attention coarsest": "1",
     "blend local keep": '["meadow"]',
     "blend local side": "4",
+    "mask box right": "80%",
     "mask color name": '"#2040ff"',
     "mask file path": '"pictures/cat_meadow.png"',
     "mask threshold at": "90%",
