@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from retouch.cards import StageCard
 
+PLAIN = ("invert ddim", "invert sdedit")  # one of these stands in for an inversion
 EVERYTHING = "mask box left=0"  # stands in for a mask that is taken away: all is edited
 
 
@@ -19,8 +20,8 @@ def without(recipe: str, card: StageCard, stages: Sequence[StageCard]) -> str | 
     parts = flow.split(" | ")
     match card.family:
         case "invert":
-            other = "sdedit" if card.method == "ddim" else "ddim"
-            parts = [part.replace(card.name, f"invert {other}", 1) if _is(part, card) else part for part in parts]
+            other = PLAIN[card.name == PLAIN[0]]
+            parts = [part.replace(card.name, other, 1) if _is(part, card) else part for part in parts]
         case "guide" if card.default:
             return None
         case "blend":
