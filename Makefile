@@ -6,7 +6,7 @@ WORKERS ?= 2
 # Two processes of one thread each get through more small models than one process of two.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test lint lang laws e2e wheel bench soak gallery clean
+.PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery clean
 
 $(STAMP): pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -44,6 +44,19 @@ bench: $(STAMP)  ## the longer proofs
 
 soak: $(STAMP)  ## the longest: a million texts through the parser
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
+
+GPU_PYTHON ?= $(BIN)/python
+GPU_PARTS ?= tests speed compiled training
+GPU_MINUTES ?= 9
+
+# With GPU_PYTHON=python3 nothing is set up: what that Python lacks beside torch comes from `make gpu-wheels`.
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(STAMP))  ## all that only a GPU can show; without one, a rehearsal
+	$(GPU_PYTHON) tests/gpu/script.py --parts $(GPU_PARTS) --minutes $(GPU_MINUTES)
+
+gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that reaches no registry
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest .gpu \
+		--implementation py --abi none --platform any --constraint .constraints.txt \
+		diffusers lark pluggy importlib_metadata requests charset_normalizer idna urllib3 certifi
 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py

@@ -5,7 +5,7 @@ What evaluates it (`Core`) lives in retouch.run; a test's analytic model is a Co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +54,10 @@ class Core(Protocol):
     @property
     def base(self) -> Mapping[str, Tensor]:
         """The base weights by parameter name; read-only."""
+        ...
+
+    def kernels(self, group: Group) -> Hashable:
+        """Which kernels evaluate this group; groups of different kernels never share a pass."""
         ...
 
     def forward(self, groups: Sequence[Group], bucket: int) -> list[Reply]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from retouch.schedule import Level, Prediction, Schedule, Step
 from retouch.touches import Touch, holds_a_step
+from retouch.transfer import upload
 
 if TYPE_CHECKING:
     from retouch.ops import Asks
@@ -273,4 +274,4 @@ class NoiseSource:
         digest = hashlib.sha256(f"{self.seed}/{self.key}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
         draws = torch.randn(count, *like.shape, generator=generator, dtype=torch.float32)
-        return draws.to(like)
+        return upload(draws.to(like.dtype), like.device)

@@ -14,7 +14,7 @@ from retouch.graph.nodes import FromEngine, Picture
 from retouch.graph.world import World
 from retouch_bench.drawn import Drawn, read
 from retouch_bench.edits import KINDS, held_out_edits
-from retouch_storybook.train.drawings import scenes_of
+from retouch_storybook.train.chunks import scenes_of
 from retouch_storybook.world import FIRST_UNSEEN_SEED
 
 EDITS = held_out_edits(200)

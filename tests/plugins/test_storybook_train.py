@@ -15,8 +15,8 @@ from torch import Tensor
 from retouch_storybook.train import checkpoint
 from retouch_storybook.train.__main__ import main
 from retouch_storybook.train.captions import SYNONYMS, draw_caption, token_ids
+from retouch_storybook.train.chunks import scenes_of
 from retouch_storybook.train.diffusion import LATENTS, draw_timesteps, pixel_scheduler, scheduler, v_loss
-from retouch_storybook.train.drawings import scenes_of
 from retouch_storybook.train.judge import spoilt
 from retouch_storybook.train.loop import Training
 from retouch_storybook.train.muon import orthogonal

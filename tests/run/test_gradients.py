@@ -232,3 +232,12 @@ def test_a_prompt_is_tuned_in_the_same_forwards_as_another_pictures():
     assert {(info.kind, info.rows) for info in executor.calls} == {("gradient", 2), ("backward", 2)}
     for task in tasks:
         assert sum(task.result[-3:]) < sum(task.result[:3])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_adam_in_half_precision_takes_the_steps_of_float32(dtype):
+    start, grads = torch.ones(3), torch.tensor([[1e-4, -3e-5, 2e-3], [2e-4, 5e-5, -1e-3]]).to(dtype)
+    halved, exact, x, y = Adam(1e-2), Adam(1e-2), start.to(dtype), start
+    for grad in grads:
+        x, y = halved.step(x, grad), exact.step(y, grad.float())
+    torch.testing.assert_close(x, y)

@@ -11,12 +11,14 @@ class Acceleration:
     """Choices that change speed, and results by no more than rounding.
 
     channels_last: convolutions see [rows, h, w, C] in memory, as tensor cores want it.
+    fused_norms: group normalisation and the SiLU after it by Triton; for channels_last in half precision.
     compiled: the network is compiled by torch.compile, once for each number of rows; takes a minute each.
     graphs: launches are captured once for each number of rows as a CUDA graph, and replayed.
     attention: the kernels of attention: "auto" is torch's choice, "cudnn" prefers cuDNN's.
     """
 
     channels_last: bool = False
+    fused_norms: bool = False
     compiled: bool = False
     graphs: bool = False
     attention: Literal["auto", "cudnn"] = "auto"

@@ -155,11 +155,10 @@ class SiteProcessor:
         if attn.upcast_attention:  # SD 2.1: half-precision scores overflow
             q, k, v = q.float(), k.float(), v.float()
         now = self.present.now
-        joined = bool(now.joined)
-        if joined:
+        if now is not None:
             now.inputs(self.site, q, k, v)
         out = F.scaled_dot_product_attention(q, k, v)
-        if joined:
+        if now is not None:
             out = out.clone()
             now.outputs(self.site, q, k, v, out)
         flat = out.to(wanted).transpose(1, 2).flatten(2)
@@ -171,16 +170,16 @@ def _heads(attn: Any, rows: Tensor) -> Tensor:
 
 
 class PresentPass:
-    """Which pass is running; set around one forward, empty otherwise, so nothing outlives it."""
+    """The pass that is running, where controls or recordings join any of its rows; None otherwise."""
 
     def __init__(self) -> None:
-        self.now = Pass([])
+        self.now: Pass | None = None
 
     def hook(self, site: Site) -> Any:
         """A forward hook for the last convolution of a residual block."""
 
         def features(_module: torch.nn.Module, _inputs: Any, out: Tensor) -> Tensor | None:
-            if not self.now.joined:
+            if self.now is None:
                 return None
             edited = out.clone()
             self.now.features(site, edited)

@@ -52,7 +52,7 @@ def key_of(part: Part) -> tuple[str, Hashable]:
             row = part.rows[0]
             kind = "gradient" if part.wants_grad else "denoise"
             shapes = (row.x.shape, row.prompt.embeds.shape)
-            return kind, (row.model.identity, *shapes)
+            return kind, (row.model.identity, row.model.core.kernels(part), *shapes)
         case Call():
             return "apply", (part.function, part.item.shape, part.item.dtype, part.item.requires_grad)
         case Backward():

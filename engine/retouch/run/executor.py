@@ -7,9 +7,13 @@ No timers and no threads, so the plan is a function of the inputs.
 from __future__ import annotations
 
 import gc
+import os
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -18,8 +22,11 @@ from retouch.ops import Ask, Backward, Call, Group, Part
 from retouch.requirement import Unmet
 from retouch.run.batching import Batch, Buckets, pack, rows_of
 from retouch.run.network import padded
+from retouch.run.repeatable import backward_repeatable, repeatable
 
 _MISSING = object()
+MOST_ASIDE = 64  # results that may wait to be written, each in memory
+LANES = min(8, max(1, (os.cpu_count() or 2) // 2))  # threads that write
 
 
 class Skipped(Exception):
@@ -48,6 +55,8 @@ class Task:
     ways: instead of `start`, sets of tasks of which the first that all meet what they require gives the result, which
         is its first task's; a later way is begun only when those before it have missed.
     wanted: whether anyone waits for it; what nobody wants is never begun.
+    aside: a lane, where `start` writes a result: it runs in that lane's thread beside the others, so that the device
+        need not wait for files.  What shares a lane is done in a fixed order.
     """
 
     start: Callable[..., Any]
@@ -59,6 +68,8 @@ class Task:
     rows: int = 0  # denoiser rows evaluated for it
     ways: tuple[tuple[Task, ...], ...] = ()
     wanted: bool = True
+    aside: int | None = None
+    _future: Future[Any] | None = None
     _way: int = 0
     _coroutine: Coroutine[Any, Any, Any] | None = None
     _parts: tuple[Part, ...] = ()
@@ -89,17 +100,20 @@ class Executor:
     def __init__(self, buckets: Buckets | None = None, observe: Callable[[BatchInfo], None] | None = None) -> None:
         self.buckets, self.observe = buckets or Buckets(), observe or (lambda _: None)
         self.calls: list[BatchInfo] = []
+        self._aside: deque[Task] = deque()
 
     def run(self, tasks: Sequence[Task], finished: Callable[[Task], None] | None = None) -> None:
         """Drive all tasks that are wanted to their ends.  `finished` is told of each as it ends, in a fixed order."""
         finished = finished or (lambda _: None)
         ended: set[Task] = set()
         pending: list[Task] = []
-        with torch.no_grad(), _quiet_collector():
+        with torch.no_grad(), repeatable(), _quiet_collector(), _lanes() as lanes:
             try:
                 while pending := [task for task in tasks if task.wanted and task not in ended]:
-                    began = self._start(pending)
-                    self._tick([task for task in pending if task.waits])
+                    began = self._start(pending, lanes)
+                    waiting = [task for task in pending if task.waits]
+                    self._tick(waiting)
+                    self._settle(wait=not began and not waiting)
                     done = [task for task in pending if task.done]
                     for task in done:
                         finished(task)
@@ -108,21 +122,38 @@ class Executor:
                         names = ", ".join(f"'{task.name}'" for task in pending)
                         raise RuntimeError(f"tasks wait for one another, or for one that is not run: {names}")
             finally:
+                self._aside.clear()
                 for task in pending:
                     if task._coroutine:
                         task._coroutine.close()
 
-    def _start(self, pending: Sequence[Task]) -> bool:
+    def _start(self, pending: Sequence[Task], lanes: Sequence[ThreadPoolExecutor]) -> bool:
         """Start whatever has its inputs; a plain function may let the next one start at once."""
         began, going = False, True
         while going:
             going = False
             for task in pending:
-                if not task.done and task._coroutine is None and all(before.done for before in task.needs):
-                    _begin(task)
+                begun = task.done or task._coroutine is not None or task._future is not None
+                if not begun and all(before.done for before in task.needs):
+                    _begin(task, lanes)
+                    if task._future:
+                        self._aside.append(task)
                     going = True
             began |= going
         return began
+
+    def _settle(self, *, wait: bool) -> None:
+        """Take what was done aside, in the order in which it began; wait for the first where nothing else goes on."""
+        while self._aside:
+            future = self._aside[0]._future
+            assert future is not None
+            if not (wait or future.done() or len(self._aside) > MOST_ASIDE):
+                return
+            task, wait = self._aside.popleft(), False
+            if error := future.exception():
+                task.done, task.error = True, error
+            else:
+                _started(task, future.result())
 
     def _tick(self, waiting: Sequence[Task]) -> None:
         asked = [(task, i) for task in waiting for i in range(len(task._parts)) if task._replies[i] is _MISSING]
@@ -141,9 +172,12 @@ class Executor:
         try:
             answers = _answer(batch, parts)
         except Exception as error:
+            _release(error)
+            answers = None
             if len(asked) == 1:
                 asked[0][0]._thrown = error
                 return
+        if answers is None:  # outside the handler, which would keep what failed alive
             middle = len(asked) // 2
             for half in (asked[:middle], asked[middle:]):
                 rows = sum(rows_of(task._parts[i]) for task, i in half)
@@ -168,7 +202,7 @@ def run(*coroutines: Coroutine[Any, Any, Any], buckets: Buckets | None = None) -
     return [task.result for task in tasks]
 
 
-def _begin(task: Task) -> None:
+def _begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
     if task.ways and task._way + 1 < len(task.ways) and any(_missed(before) for before in task.needs):
         task._way += 1
         for other in task.needs:
@@ -182,11 +216,20 @@ def _begin(task: Task) -> None:
     if task.ways:
         task.done, task.result = True, task.needs[0].result
         return
+    values = [before.result for before in task.after]
+    if task.aside is not None:
+        task._future = lanes[task.aside % len(lanes)].submit(_without_grad, task.start, values)
+        return
     try:
-        started = task.start(*(before.result for before in task.after))
+        started = task.start(*values)
     except Exception as error:
         task.done, task.error = True, error
         return
+    _started(task, started)
+
+
+def _started(task: Task, started: Any) -> None:
+    """What `start` gave: a coroutine to drive, or the result."""
     if isinstance(started, Coroutine):
         task._coroutine = started
         _resume(task, None)
@@ -230,6 +273,25 @@ def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
         raise RuntimeError(next(what for what, is_held in held.items() if is_held))
 
 
+def _without_grad(function: Callable[..., Any], values: Sequence[Any]) -> Any:
+    """Grad mode belongs to the thread, and another thread begins with it on."""
+    with torch.no_grad():
+        return function(*values)
+
+
+@contextmanager
+def _lanes() -> Iterator[Sequence[ThreadPoolExecutor]]:
+    """Threads for what is done aside; what they have begun, they end, and what they have not is dropped."""
+    lanes = [ThreadPoolExecutor(1, f"retouch-lane-{i}") for i in range(LANES)]  # each begins with its first work
+    try:
+        yield lanes
+    finally:
+        for lane in lanes:
+            lane.shutdown(wait=False, cancel_futures=True)
+        for lane in lanes:
+            lane.shutdown()
+
+
 @contextmanager
 def _quiet_collector() -> Iterator[None]:
     """Coroutines and tensors are freed by reference count; a full collection in each tick only costs."""
@@ -252,6 +314,13 @@ def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
             return _backward(parts)
 
 
+def _release(error: BaseException | None) -> None:
+    """Free what the frames of a failed call hold: the halves need its memory.  Where it failed can still be read."""
+    while error:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
 def _apply(function: Callable[[torch.Tensor], torch.Tensor], parts: Sequence[Call], bucket: int) -> Sequence[Any]:
     with torch.set_grad_enabled(parts[0].item.requires_grad):
         items = padded(torch.stack([part.item for part in parts]), bucket)
@@ -262,6 +331,6 @@ def _backward(parts: Sequence[Backward]) -> Sequence[Any]:
     """One pass for all: the losses of independent images add."""
     leaves = [leaf for part in parts for leaf in part.leaves]
     losses = [part.loss for part in parts]
-    grads = torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True)
+    grads = backward_repeatable(lambda: torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True))
     filled = iter(torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, grads, strict=True))
     return [tuple(next(filled) for _ in part.leaves) for part in parts]

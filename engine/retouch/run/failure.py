@@ -23,8 +23,9 @@ class NotFinite(Exception):
 
 
 def check_finite(value: Any) -> Any:
-    """The value, if all its numbers are finite."""
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(value)):
+    """The value, if all its numbers are finite; a device is waited for once."""
+    finite = [torch.isfinite(tensor).all() for tensor in _tensors(value)]
+    if finite and not bool(torch.stack([each.to(finite[0].device) for each in finite]).all()):
         raise NotFinite
     return value
 

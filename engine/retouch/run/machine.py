@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -14,9 +15,11 @@ from retouch.models.levels import NoiseLevels, noise_levels
 from retouch.models.text import TextEncoder as Encoder
 from retouch.ops import call
 from retouch.run.acceleration import EAGER, Acceleration
+from retouch.run.fusing import fuse_norms
 from retouch.run.network import UNetCore
 from retouch.schedule import Schedule
 from retouch.supplies import Codec
+from retouch.transfer import upload_numbers
 from retouch.values import Prompt
 
 
@@ -30,7 +33,7 @@ class Texts:
     async def prompt(self, text: str) -> Prompt:
         """The text, encoded."""
         tokens = self.encoder.tokenize(text)
-        embeds = await call(self.encoder.encode, torch.tensor(tokens.ids, device=self.device))
+        embeds = await call(self.encoder.encode, upload_numbers(tokens.ids, torch.int64, self.device))
         return Prompt(text, embeds, tokens.spans, tokens.ids)
 
     def dropped(self, text: str) -> str:
@@ -64,7 +67,13 @@ class Machine:
     def _loaded(self):
         from retouch.models.stable_diffusion import load
 
-        return load(self.info, device=str(self.device), dtype=self.dtype)
+        loaded = load(self.info, device=str(self.device), dtype=self.dtype)
+        if self.acceleration.channels_last:
+            vae: Any = loaded.vae
+            if self.acceleration.fused_norms:
+                fuse_norms(vae)
+            vae.to(memory_format=torch.channels_last)
+        return loaded
 
     @cached_property
     def denoiser(self) -> Denoiser:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from retouch import pictures
 from retouch.pictures.atomic import replacing
+from retouch.transfer import upload
 from retouch.values import Image, Latents, Mask
 
 
@@ -31,16 +32,17 @@ class FileIn:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         picture = pictures.read(path, size=size or None)
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
-        data = self._unit(picture.rgb).permute(2, 0, 1).contiguous()
-        return Image(data, None if picture.alpha is None else self._unit(picture.alpha))
+        data = _unit(self._sent(picture.rgb)).permute(2, 0, 1).contiguous()
+        return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
 
     def mask(self, path: str) -> Mask:
         """The picture there as a mask of pixels: white is 1."""
-        grey = pictures.read(path).rgb.mean(axis=2)
-        return Mask(self._unit(grey))
+        colours = self._sent(pictures.read(path).rgb)
+        return Mask(_unit(_over(colours.double().sum(-1), 3)))
 
-    def _unit(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32) / 255).to(self.device)
+    def _sent(self, array: np.ndarray) -> Tensor:
+        """The bytes on the device."""
+        return upload(torch.tensor(array), self.device)  # a copy: what the decoder gave may not be written to
 
 
 @dataclass(slots=True)
@@ -80,6 +82,16 @@ class FileOut:
     def _note(self, path: str, notices: tuple[str, ...]) -> None:
         self.files.append(Path(path))
         self.notices += [f"{Path(path).name}: {notice}" for notice in notices]
+
+
+def _unit(eight_bits: Tensor) -> Tensor:
+    """0 to 255 as [0, 1]; the same bits on every device."""
+    return _over(eight_bits.float(), 255)
+
+
+def _over(x: Tensor, divisor: float) -> Tensor:
+    """x / divisor, correctly rounded: by a plain number, CUDA would multiply by its rounded inverse."""
+    return x / torch.full((), divisor, dtype=x.dtype, device=x.device)
 
 
 def as_bytes(unit: Tensor) -> np.ndarray:

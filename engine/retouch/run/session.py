@@ -20,6 +20,7 @@ from retouch.run.acceleration import EAGER, Acceleration
 from retouch.run.batching import Buckets
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import check_finite, diagnose
+from retouch.run.fusing import can_fuse
 from retouch.run.machine import Machine
 from retouch.run.outbox import FileIn, FileOut
 from retouch.run.provenance import Provenance, Request, software
@@ -57,7 +58,10 @@ class Settings:
         """What the device is good for."""
         if not self.device.startswith("cuda"):
             return EAGER
-        return Acceleration(channels_last=True, compiled=self.compiled, graphs=True)
+        if self.compiled:
+            return Acceleration(channels_last=True, compiled=True, graphs=True)
+        fused = can_fuse() and self.dtype != "float32"
+        return Acceleration(channels_last=fused, fused_norms=fused, graphs=True)
 
 
 @dataclass(slots=True)
@@ -138,7 +142,7 @@ class _Run:
             name: self._machine(model) for name, model in {graph.model.name: graph.model, **graph.models}.items()
         }
         own_machine = machines[graph.model.name]
-        outcome = Outcome(graph.item)
+        outcome, lane = Outcome(graph.item), len(self.outcomes)
         self.outcomes.append(outcome)
         files = FileIn(own_machine.device, outcome.notices)
         out = FileOut(Provenance(graph, self.request, self._how), outcome.files, outcome.notices)
@@ -156,7 +160,9 @@ class _Run:
             else:
                 edges = [edge for _, edge in node.edges()]
                 after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
-                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False)
+                tasks[node.id] = Task(
+                    self._start(node), after, node.id, wanted=False, aside=lane if node.card.family == "save" else None
+                )
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
         for id_ in graph.results:
             tasks[id_].want()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -28,11 +28,15 @@ class GaussianMixture:
 
     def prompt(self, *, component: int | None = None) -> Prompt:
         """One component's prompt, or the unconditional one."""
-        logits = torch.zeros(1, len(self.means), dtype=self.means.dtype)
+        logits = torch.zeros(1, len(self.means), dtype=self.means.dtype, device=self.means.device)
         if component is not None:
             logits[0] = -1e4
             logits[0, component] = 0
         return Prompt("" if component is None else f"component {component}", logits)
+
+    def kernels(self, group: Group) -> Hashable:
+        """All groups are evaluated alike."""
+        return None
 
     def forward(self, groups: Sequence[Group], bucket: int) -> list[Reply]:
         """Exact predictions; every row by itself, so a bucket changes nothing."""

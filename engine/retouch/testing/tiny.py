@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from retouch.denoiser import Denoiser
 from retouch.models.sites import attention_sites
+from retouch.run.acceleration import EAGER, Acceleration
 from retouch.run.network import UNetCore
 from retouch.schedule import PredictionKind, Schedule
 from retouch.values import Canvas, Edit, Latents, NoiseSource, Prompt
@@ -13,8 +16,16 @@ from retouch.values import Canvas, Edit, Latents, NoiseSource, Prompt
 TOKENS, WIDTH, CHANNELS, CELLS = 7, 32, 4, 8
 
 
-def tiny_core(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32) -> UNetCore:
-    """A UNet of the Stable Diffusion shape with two levels, on 8x8 latents."""
+def tiny_core(
+    kind: PredictionKind = "epsilon",
+    seed: int = 1,
+    dtype: torch.dtype = torch.float32,
+    *,
+    device: torch.device | str = "cpu",
+    acceleration: Acceleration = EAGER,
+    **config: Any,
+) -> UNetCore:
+    """A UNet of the Stable Diffusion shape with two levels, on 8x8 latents; `config` adds to its configuration."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     with torch.random.fork_rng():
@@ -30,13 +41,17 @@ def tiny_core(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtyp
             cross_attention_dim=WIDTH,
             attention_head_dim=8,
             norm_num_groups=8,
+            **config,
         )
-    return UNetCore(torch.nn.Module.to(unet, dtype), kind, attention_sites(unet.config))
+    moved = torch.nn.Module.to(unet, device, dtype)
+    return UNetCore(moved, kind, attention_sites(unet.config), acceleration)
 
 
-def tiny_model(kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32) -> Denoiser:
+def tiny_model(
+    kind: PredictionKind = "epsilon", seed: int = 1, dtype: torch.dtype = torch.float32, **more: Any
+) -> Denoiser:
     """The same, as stages see it."""
-    return Denoiser(tiny_core(kind, seed, dtype))
+    return Denoiser(tiny_core(kind, seed, dtype, **more))
 
 
 def schedule(steps: int) -> Schedule:
@@ -46,14 +61,14 @@ def schedule(steps: int) -> Schedule:
 
 
 class Draws:
-    """Seeded latents and prompts for one test."""
+    """Seeded latents and prompts for one test; but for rounding the same in every precision, on every device."""
 
-    def __init__(self, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
-        self.generator, self.dtype = torch.Generator().manual_seed(seed), dtype
+    def __init__(self, seed: int = 0, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
+        self.generator, self.dtype, self.device = torch.Generator().manual_seed(seed), dtype, device
 
     def tensor(self, *shape: int) -> torch.Tensor:
         """N(0, 1)."""
-        return torch.randn(*shape, generator=self.generator, dtype=torch.float64).to(self.dtype)
+        return torch.randn(*shape, generator=self.generator, dtype=torch.float64).to(self.device, self.dtype)
 
     def latents(self) -> Latents:
         """A picture's worth."""
@@ -71,12 +86,12 @@ class Draws:
 class TinyTexts:
     """A text encoder of random numbers: the same for the same text."""
 
-    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
-        self.dtype = dtype
+    def __init__(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
+        self.dtype, self.device = dtype, device
 
     async def prompt(self, text: str) -> Prompt:
         """The text, and an embedding that depends on nothing else."""
-        embeds = NoiseSource(0, text).normal(TOKENS, torch.zeros(WIDTH, dtype=self.dtype))
+        embeds = NoiseSource(0, text).normal(TOKENS, torch.zeros(WIDTH, dtype=self.dtype, device=self.device))
         return Prompt(text, embeds, _spans(text))
 
 

@@ -54,7 +54,7 @@ class World:
 
     def neighbour(self, seed: int) -> World:
         """Another picture beside this one."""
-        draws = Draws(seed, self.latents.data.dtype)
+        draws = Draws(seed, self.latents.data.dtype, self.latents.data.device)
         noise = replace(self.noise, seed=seed)
         return replace(self, latents=draws.latents(), edit=_edit(self.model, draws), noise=noise)
 
@@ -73,7 +73,7 @@ class World:
             "Guidance": self.guidance,
             "NoiseSource": self.noise,
             "Mask": self.mask,
-            "TextEncoder": TinyTexts(self.latents.data.dtype),
+            "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),
         }
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
             raise TypeError(f"a world has no {bare}; give port '{parameter.name}' by name")
@@ -81,25 +81,46 @@ class World:
 
 
 def tiny_world(
-    kind: PredictionKind = "epsilon", *, steps: int = 6, seed: int = 0, dtype: torch.dtype = torch.float32
+    kind: PredictionKind = "epsilon",
+    *,
+    steps: int = 6,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    **more: Any,
 ) -> World:
-    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser."""
-    model, draws = tiny_model(kind, dtype=dtype), Draws(seed, dtype)
+    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.
+
+    Worlds of one seed are the same but for rounding, whatever their precision and device.
+    more: of `tiny_core`: `acceleration`, and changes to the network's configuration.
+    """
+    model, draws = tiny_model(kind, dtype=dtype, device=device, **more), Draws(seed, dtype, device)
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
-    return World(model, draws.latents(), draws.edit(), grid)
+    return World(model, draws.latents(), draws.edit(), grid, mask=_whole(dtype, device))
 
 
-def gaussian_world(*, steps: int = 10, seed: int = 0, dtype: torch.dtype = torch.float64, apart: float = 1.0) -> World:
+def gaussian_world(
+    *,
+    steps: int = 10,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+    apart: float = 1.0,
+    device: torch.device | str = "cpu",
+) -> World:
     """A true denoiser in closed form, without attention: errors are the method's own.
 
     apart: how far the two prompts' pictures are; at 1 no prompt is needed to tell them apart, at 0.1 it is.
     """
-    draws = Draws(seed, dtype)
+    draws = Draws(seed, dtype, device)
     core = GaussianMixture(apart * draws.tensor(2, CHANNELS, CELLS, CELLS))
     model = Denoiser(core)
     picture = core.means[0] + core.spread * draws.tensor(CHANNELS, CELLS, CELLS)
     latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))
-    return World(model, latents, _edit(model, draws), schedule(steps))
+    return World(model, latents, _edit(model, draws), schedule(steps), mask=_whole(dtype, device))
+
+
+def _whole(dtype: torch.dtype, device: torch.device | str) -> Mask:
+    return Mask(torch.ones(CELLS, CELLS, dtype=dtype, device=device), scale=4)
 
 
 def _edit(model: Denoiser, draws: Draws) -> Edit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import torch
@@ -47,21 +48,27 @@ def masactrl(
     was = mask.on(latents) if mask is not None else None
     will = was if destination is None else destination.on(latents)
 
+    @cache
+    def sides(scale: int) -> tuple[Tensor, Tensor] | None:
+        """Which keys lie inside [tokens], and how much each query looks there [tokens, 1]; None where all are alike."""
+        assert was is not None
+        assert will is not None
+        inside = _at(was, scale) > 0.5
+        return None if inside.all() or not inside.any() else (inside, _at(will, scale)[:, None])
+
     def share(attn: SiteCall) -> None:
         for source, target in attn.pairs("source", "target"):
             attn.k[target], attn.v[target] = attn.k[source], attn.v[source]
 
     def keep_apart(attn: SiteCall) -> None:
         """Softmax over the keys of one side alone: the maps, with the other side's keys left out."""
-        assert was is not None
-        assert will is not None
-        inside = _at(was, attn.site.scale) > 0.5
-        if inside.all() or not inside.any():
+        found = sides(attn.site.scale)
+        if found is None:
             return
-        share = _at(will, attn.site.scale)[:, None]
+        inside, looking = found
         for _, target in attn.pairs("source", "target"):
             probs = attn.probs[target]
-            attn.probs[target] = torch.lerp(_among(probs, ~inside), _among(probs, inside), share.to(probs))
+            attn.probs[target] = torch.lerp(_among(probs, ~inside), _among(probs, inside), looking.to(probs))
 
     return share, keep_apart
 

@@ -68,6 +68,9 @@ def p2p(
     for word, bound in zip(words, word_replace or [0.0] * len(words), strict=True):
         named[tokens_of(edit.target, word)], until[tokens_of(edit.target, word)] = 1, bound
 
+    device = edit.target.embeds.device  # once, where every site reads them
+    matrix, aligned, factor, named, until = (t.to(device) for t in (matrix, aligned, factor, named, until))
+
     def shared(windows: Callable[[float], Tensor]):
         """For target tokens in the window, factor · (P @ matrix + P* · new); for the others P*, as it is."""
 

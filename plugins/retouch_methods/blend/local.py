@@ -43,12 +43,12 @@ def local(
 
     def area(maps: AttentionMaps, chosen: dict[str, Tensor], grow: int) -> Tensor:
         """Where either branch attends to its words.  [h, w], bool"""
-        either = torch.zeros(size, dtype=torch.bool)
+        either = torch.zeros(size, dtype=torch.bool, device=latents.data.device)
         for branch, tokens in chosen.items():
             seen = maps.of(branch)
             heat = (seen @ tokens.to(seen)).unflatten(0, (size[0] // scale, size[1] // scale))[None, None]
             heat = F.interpolate(F.max_pool2d(heat, 2 * grow + 1, 1, grow), size=size)[0, 0]
-            either = either.to(heat.device) | (heat > threshold * heat.max())
+            either = either | (heat > threshold * heat.max())
         return either
 
     def apply(state: Tensor, source: Tensor, step: Step, maps: AttentionMaps) -> Tensor:
@@ -87,7 +87,7 @@ def _words(prompt: Prompt) -> list[int]:
 def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
     marked = torch.zeros(len(prompt.spans))
     marked[tokens] = 1
-    return marked
+    return marked.to(prompt.embeds.device)
 
 
 def _scale(model: Denoiser, latents: Latents, side: int) -> int:

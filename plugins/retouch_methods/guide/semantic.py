@@ -67,6 +67,7 @@ async def semantic(
     """
     prompts: list[Prompt] = list(await gather(texts.prompt(text) for text in (*add, *remove)))
     signs = [1.0] * len(add) + [-1.0] * len(remove)
+    kernel = _KERNEL.to(edit.source.embeds.device)
     touch = Touch("cross", "read", "maps", "*", scale=(scale, scale))
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
@@ -99,9 +100,10 @@ async def semantic(
         if not maps.count:
             raise ValueError(f"this model has no cross-attention at scale={scale}; 'retouch models' shows its sites")
         words = [k for k, (a, b) in enumerate(concept.spans) if a < b]
-        seen = next(each for role, each in maps.sums.items() if f"concept{i}" in role)[:, words].sum(-1) / maps.count
+        total = next(each for role, each in maps.sums.items() if f"concept{i}" in role)
+        seen = torch.stack([total[:, k] for k in words], -1).sum(-1) / maps.count
         grid = seen.unflatten(0, (size[0] // scale, size[1] // scale))[None, None]
-        smooth = F.conv2d(F.pad(grid, (1, 1, 1, 1), mode="reflect"), _KERNEL.to(grid))
+        smooth = F.conv2d(F.pad(grid, (1, 1, 1, 1), mode="reflect"), kernel.to(grid))
         chosen = (smooth >= torch.quantile(smooth.flatten().float(), quantile)).to(grid)
         return F.interpolate(chosen, tuple(size))[0, 0]
 

@@ -74,7 +74,7 @@ async def attention(
         for scale, maps in zip(scales, of_scale, strict=True)
     ]
     heat = torch.stack(shares).sum(0)
-    found = torch.stack([_stretched(heat[list(at)].mean(0)) for at in spoken.values()]).amax(0)
+    found = torch.stack([_stretched(torch.stack([heat[i] for i in at]).mean(0)) for at in spoken.values()]).amax(0)
     return Mask((found > threshold).to(found) if threshold else found, latents.canvas.scale)
 
 

@@ -8,6 +8,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -41,6 +42,11 @@ def image_text(folder: Path) -> Any:
 def tokenizer(folder: Path) -> CLIPTokenizer:
     """The tokenizer of a folder of weights."""
     return CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+
+
+def schedule(folder: Path) -> Any:
+    """The noise levels of a folder of weights."""
+    return DDIMScheduler.from_pretrained(folder / "scheduler")
 
 
 def export(model: Any, folder: Path) -> None:

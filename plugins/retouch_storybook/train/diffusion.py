@@ -19,12 +19,12 @@ class Levels:
 LATENTS = Levels(-0.2, 1.15)
 
 
-def scheduler() -> DDIMScheduler:
-    """The noise levels of Stable Diffusion, with v-prediction."""
+def scheduler(beta_end: float = 0.012) -> DDIMScheduler:
+    """The noise levels of Stable Diffusion, with v-prediction; a larger beta_end than its own ends in more noise."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
-        beta_end=0.012,
+        beta_end=beta_end,
         beta_schedule="scaled_linear",
         prediction_type="v_prediction",
         clip_sample=False,
@@ -54,7 +54,9 @@ def pixel_scheduler() -> DDIMScheduler:
 
 def draw_timesteps(count: int, alphas_cumprod: Tensor, draws: torch.Generator, levels: Levels = LATENTS) -> Tensor:
     """Draw [count] timesteps, one from each count-th of the distribution: a batch sees all noise levels."""
-    quantiles = (torch.arange(count) + torch.rand(count, generator=draws)) / count
+    quantiles = (
+        torch.arange(count, device=draws.device) + torch.rand(count, generator=draws, device=draws.device)
+    ) / count
     normal = torch.erfinv(2 * quantiles.clamp(1e-4, 1 - 1e-4) - 1) * 2**0.5
     log_ratio = ((1 - alphas_cumprod) / alphas_cumprod).sqrt().log()
     return torch.searchsorted(log_ratio, normal * levels.spread + levels.center).clamp(max=len(alphas_cumprod) - 1)
@@ -69,10 +71,10 @@ def v_loss(
 ) -> Tensor:
     """Mean square error of v = alpha eps - sigma x0.  Salimans & Ho 2022, arXiv:2202.00512, app. D
 
-    predict: noisy [n, C, h, w], timesteps [n] -> v [n, C, h, w]; alphas_cumprod and draws live on the CPU.
+    predict: noisy [n, C, h, w], timesteps [n] -> v [n, C, h, w]; alphas_cumprod and draws live on one device.
     """
     timesteps = draw_timesteps(len(clean), alphas_cumprod, draws, levels)
-    noise = torch.randn(clean.shape, generator=draws).to(clean.device)
+    noise = torch.randn(clean.shape, generator=draws, device=draws.device).to(clean.device)
     kept = alphas_cumprod[timesteps].to(clean.device)[:, None, None, None]
     alpha, sigma = kept.sqrt(), (1 - kept).sqrt()
     v = predict(alpha * clean + sigma * noise, timesteps.to(clean.device)).float()

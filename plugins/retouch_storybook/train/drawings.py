@@ -1,23 +1,19 @@
 """The training data: drawings rendered by worker processes, and kept in chunks so that a kill loses one at most."""
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from retouch_storybook.world import Scene, render, sample
-
-CHUNK = 500  # drawings in a file
-HELD_OUT = 300  # drawings to measure on
+from retouch_storybook.train.chunks import CHUNK, is_whole, read_scenes, render_chunk
+from retouch_storybook.world import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +50,12 @@ def held_out_drawings(folder: Path, size: int) -> Drawings:
     return _load(folder / str(size), ["held_out"], size)
 
 
-def scenes_of(name: str) -> list[Scene]:
-    """Draw the scenes of a chunk, each a stream of its own."""
-    wanted, count = name == "held_out", HELD_OUT if name == "held_out" else CHUNK
-    rng = Random(f"storybook {name}")
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        scene = sample(rng)
-        if scene.held_out == wanted:
-            scenes.append(scene)
-    return scenes
-
-
 def _load(folder: Path, names: Sequence[str], size: int) -> Drawings:
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in names if not (folder / f"{name}.json").exists()]
+    missing = [name for name in names if not is_whole(folder, name)]
     if missing:
         with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as workers:
-            for _ in workers.map(partial(_render_chunk, folder, size), missing):
+            for _ in workers.map(partial(render_chunk, folder, size), missing):
                 pass
     pixels = [torch.from_numpy(np.load(folder / f"{name}.npy")).permute(0, 3, 1, 2) for name in names]
-    return Drawings(torch.cat(pixels), [scene for name in names for scene in _read(folder / f"{name}.json")])
-
-
-def _render_chunk(folder: Path, size: int, name: str) -> None:
-    scenes = scenes_of(name)
-    unfinished = folder / f"{name}.unfinished.npy"
-    np.save(unfinished, np.stack([np.asarray(render(scene, size)) for scene in scenes]))
-    unfinished.replace(folder / f"{name}.npy")
-    text = folder / f"{name}.unfinished.json"
-    text.write_text(json.dumps([asdict(scene) for scene in scenes]))
-    text.replace(folder / f"{name}.json")  # last: it says that the chunk is whole
-
-
-def _read(path: Path) -> Iterator[Scene]:
-    return (Scene(**attributes) for attributes in json.loads(path.read_text()))
+    return Drawings(torch.cat(pixels), [scene for name in names for scene in read_scenes(folder, name)])

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import retouch
+from retouch.models.info import describe
 from retouch_storybook.train.base import SHIPPED
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.world import FIRST_UNSEEN_SEED, SUBJECTS, Scene, edited_region, held_out_scenes, render
@@ -35,20 +36,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("sheet", type=Path, help="the PNG to write: drawings, results a row, true edits")
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="a folder of weights (default: the shipped ones)")
     options = parser.parse_args(argv)
-    scenes = _held_out(COUNT)
-    edits = [_other_subject(scene) for scene in scenes]
-    sources, truths = _drawn(scenes), _drawn(edits)
-    outside = torch.stack([_outside(*pair) for pair in zip(scenes, edits, strict=True)])
-    rows = [sources]
-    for name, recipe in RECIPES.items():
-        text = f'model "{options.weights}"\n{recipe}'
-        made = [_made(text, *pair) for pair in zip(sources, scenes, edits, strict=True)]
-        answers = truths if "{change}" in recipe else sources
-        rows.append(torch.stack(made))
-        beyond, whole = _psnr(rows[-1], sources, outside), _psnr(rows[-1], answers)
-        print(f"{name}: {beyond:.1f} dB outside the region, {whole:.1f} dB over all", flush=True)
-    sheet([*rows, truths], options.sheet)
+    figures = measure(
+        options.weights, describe(str(options.weights), options.weights).trained_size, COUNT, options.sheet
+    )
+    for name, value in figures.items():
+        print(f"{name}: {value:.1f} dB")
     return 0
+
+
+def measure(weights: Path, size: int, count: int, file: Path | None, steps: int | None = None) -> dict[str, float]:
+    """Edit held-out drawings; peak signal-to-noise ratios in dB of each row, and a sheet of the rows if asked for.
+
+    steps: of inversion and sampling, if not the card's.
+    """
+    scenes = _held_out(count)
+    edits = [_other_subject(scene) for scene in scenes]
+    sources, truths = _drawn(scenes, size), _drawn(edits, size)
+    outside = torch.stack([_outside(*pair, size) for pair in zip(scenes, edits, strict=True)])
+    rows, figures = [sources], {}
+    for name, recipe in RECIPES.items():
+        told = f"defaults steps={steps}\n" if steps and "invert" in recipe else ""
+        text = f'model "{weights.resolve()}"\n{told}{recipe}'
+        made = [_made(text, *pair) for pair in zip(sources, scenes, edits, strict=True)]
+        rows.append(torch.stack(made))
+        figures[f"{name}, outside the region"] = _psnr(rows[-1], sources, outside)
+        figures[f"{name}, over all"] = _psnr(rows[-1], truths if "{change}" in recipe else sources)
+    if file:
+        sheet([*rows, truths], file)
+    return figures
 
 
 def _held_out(count: int) -> list[Scene]:
@@ -63,13 +78,13 @@ def _other_subject(scene: Scene) -> Scene:
     return replace(scene, subject=SUBJECTS[(SUBJECTS.index(scene.subject) + 1) % len(SUBJECTS)])
 
 
-def _drawn(scenes: Sequence[Scene]) -> Tensor:
-    pixels = [torch.from_numpy(np.array(render(scene))) for scene in scenes]
+def _drawn(scenes: Sequence[Scene], size: int) -> Tensor:
+    pixels = [torch.from_numpy(np.array(render(scene, size))) for scene in scenes]
     return torch.stack(pixels).permute(0, 3, 1, 2) / 255
 
 
-def _outside(before: Scene, after: Scene) -> Tensor:
-    region = torch.from_numpy(np.array(edited_region(before, after)))
+def _outside(before: Scene, after: Scene, size: int) -> Tensor:
+    region = torch.from_numpy(np.array(edited_region(before, after, size)))
     return (region == 0).expand(3, *region.shape)
 
 
@@ -80,10 +95,10 @@ def _made(recipe: str, source: Tensor, before: Scene, after: Scene) -> Tensor:
 
 
 def _psnr(made: Tensor, answers: Tensor, where: Tensor | None = None) -> float:
-    """Mean over the pictures, in decibels."""
+    """Mean over the pictures, in decibels; at most 100 of them, where two pictures are equal."""
     where = torch.ones_like(answers, dtype=torch.bool) if where is None else where
     errors = [(a - b)[chosen].square().mean() for a, b, chosen in zip(made, answers, where, strict=True)]
-    return float((-10 * torch.stack(errors).log10()).mean())
+    return float((-10 * torch.stack(errors).clamp(min=1e-10).log10()).mean())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The loop that trains every part: a budget of time, an average of the weights, a state that can be resumed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from retouch_storybook.train import checkpoint
-from retouch_storybook.train.muon import Muon
+from retouch_storybook.train.muon import Muon, foreach
 
 WARM_UP = 100  # steps
 
@@ -51,14 +51,14 @@ class Training:
         self.step, self.spent = 0, 0.0  # spent: seconds
         self.weights = {name: p for name, p in part.network.named_parameters() if p.requires_grad}
         self.average = {name: p.detach().clone() for name, p in self.weights.items()}
-        self.optimizers = _optimizers(part, self.weights)
+        self.optimizers = optimizers_of(part, self.weights)
 
     def run(
         self, folder: Path, stopped: Callable[[], bool] = lambda: False, *, keep_every: float = 240.0
-    ) -> Iterator[tuple[int, float, float]]:
+    ) -> Iterator[tuple[int, float, Tensor]]:
         """Train until the budget is spent or somebody says stop; keep the state every so many seconds and at the end.
 
-        Yields the step, the seconds spent and the loss.
+        Yields the step, the seconds spent and the loss, which stays on its device: only reading it waits for a GPU.
         """
         began, saved = self.clock() - self.spent, self.spent
         while self.spent < self.budget and not stopped():
@@ -70,13 +70,9 @@ class Training:
             yield self.step, self.spent, loss
         self.save(folder)
 
-    def advance(self) -> float:
-        """Take one step."""
-        pace = self.pace()
-        for optimizer, rate in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate * pace
-            optimizer.zero_grad(set_to_none=True)
+    def advance(self) -> Tensor:
+        """Take one step, and give its loss."""
+        self._set_rates()
         device = next(iter(self.weights.values())).device.type
         with torch.autocast(device, torch.bfloat16, enabled=self._in_bfloat16(device)):
             loss = self.part.loss(draws(self.part.settings.seed, self.step))
@@ -86,7 +82,14 @@ class Training:
             optimizer.step()
         self._follow()
         self.step += 1
-        return loss.item()
+        return loss.detach()
+
+    def _set_rates(self) -> None:
+        pace = self.pace()
+        for optimizer, rate in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate * pace
+            optimizer.zero_grad(set_to_none=True)
 
     def _in_bfloat16(self, device: str) -> bool:
         return device == "cuda" or (self.part.settings.bfloat16 and torch.cpu._is_avx512_bf16_supported())
@@ -128,8 +131,7 @@ class Training:
     @torch.no_grad()
     def _follow(self) -> None:
         decay = min(self.part.settings.average, (1 + self.step) / (10 + self.step))
-        for name, weight in self.weights.items():
-            self.average[name].lerp_(weight, 1 - decay)
+        foreach._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
 
     @torch.no_grad()
     def _restore(self, key: list[str], tensor: Tensor) -> None:
@@ -150,7 +152,12 @@ def draws(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
-def _optimizers(part: Part, weights: dict[str, nn.Parameter]) -> dict[str, tuple[torch.optim.Optimizer, float]]:
+def optimizers_of(
+    part: Part,
+    weights: Mapping[str, nn.Parameter],
+    muon: Callable[..., torch.optim.Optimizer] = Muon,
+    adam: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW,
+) -> dict[str, tuple[torch.optim.Optimizer, float]]:
     """Muon for the weight matrices and AdamW for the rest, each with its learning rate."""
     settings = part.settings
     matrices = [
@@ -160,8 +167,8 @@ def _optimizers(part: Part, weights: dict[str, nn.Parameter]) -> dict[str, tuple
     ]
     known = {id(p) for p in matrices}
     rest = [p for p in weights.values() if id(p) not in known]
-    adam = torch.optim.AdamW(rest, settings.adam, betas=(0.9, 0.99), weight_decay=0.001)
-    optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {"adam": (adam, settings.adam)}
+    other = adam(rest, settings.adam, betas=(0.9, 0.99), weight_decay=0.001)
+    optimizers: dict[str, tuple[torch.optim.Optimizer, float]] = {"adam": (other, settings.adam)}
     if matrices:
-        optimizers["muon"] = Muon(matrices, settings.muon), settings.muon
+        optimizers["muon"] = muon(matrices, settings.muon), settings.muon
     return optimizers

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+foreach: Any = torch  # its calls on lists of tensors, which torch's optimizers use, are not in its types
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # drives singular values to about 1, in five steps
 
 
@@ -40,12 +41,72 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Make all singular values about 1, by five Newton-Schulz steps.  [m, n] -> [m, n]"""
+    """Make all singular values about 1, by five Newton-Schulz steps.  [..., m, n] -> [..., m, n]"""
     a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if tall else matrix
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(5):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
+
+
+class BatchedMuon(Muon):
+    """The same steps for all weights at once: few launches, as a GPU wants it.
+
+    Matrices of like shape are padded with zeros to one, which changes none of their singular values.  The group's `lr`
+    may be a tensor without dimensions on the weights' device, so that a CUDA graph can replay the step.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Move every weight that has a gradient."""
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            grads, velocities = [weight.grad for weight in weights], [self._velocity(weight) for weight in weights]
+            foreach._foreach_mul_(velocities, group["momentum"])
+            foreach._foreach_add_(velocities, grads)
+            ahead = foreach._foreach_add(grads, velocities, alpha=group["momentum"])
+            updates = _orthogonal_all([each.flatten(1) for each in ahead])
+            steps = [
+                update.to(weight.dtype).reshape(weight.shape).contiguous()
+                for update, weight in zip(updates, weights, strict=True)
+            ]
+            foreach._foreach_mul_(steps, [-_stretch(weight) for weight in weights])
+            foreach._foreach_mul_(steps, group["lr"])
+            foreach._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            foreach._foreach_add_(weights, steps)
+
+    def _velocity(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        return state["momentum"]
+
+
+def _stretch(weight: Tensor) -> float:
+    return max(1, weight.shape[0] / weight[0].numel()) ** 0.5
+
+
+def _orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
+    """Make each orthogonal, those of like shape together; in bfloat16 on a GPU, which Newton-Schulz bears."""
+    wide = [matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix for matrix in matrices]
+    alike: dict[tuple[int, int], list[int]] = {}
+    for i, matrix in enumerate(wide):
+        alike.setdefault(_padded(*matrix.shape), []).append(i)
+    found = list(wide)
+    for (rows, columns), members in alike.items():
+        dtype = torch.bfloat16 if wide[members[0]].is_cuda else torch.float32
+        stack = torch.zeros(len(members), rows, columns, dtype=dtype, device=wide[members[0]].device)
+        places = [stack[k, : wide[i].shape[0], : wide[i].shape[1]] for k, i in enumerate(members)]
+        foreach._foreach_copy_(places, [wide[i] for i in members])
+        turned = orthogonal(stack)
+        for k, i in enumerate(members):
+            found[i] = turned[k, : wide[i].shape[0], : wide[i].shape[1]]
+    pairs = zip(found, matrices, strict=True)
+    return [turned.mT if matrix.shape[0] > matrix.shape[1] else turned for turned, matrix in pairs]
+
+
+def _padded(rows: int, columns: int) -> tuple[int, int]:
+    return -(-rows // 64) * 64, 1 << (columns - 1).bit_length()

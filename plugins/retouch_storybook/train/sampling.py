@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
 from torch import Tensor
 from transformers import CLIPTokenizer
 
 from retouch_storybook.train import base
 from retouch_storybook.train.captions import token_ids
-from retouch_storybook.train.diffusion import scheduler
 from retouch_storybook.train.latents import decode
 
-STEPS, GUIDANCE, BATCH = 25, 3.0, 25
+STEPS, GUIDANCE = 25, 3.0
+BATCH = {"cuda": 100}  # pictures at once; elsewhere 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,14 @@ class Painter:
     text: Any
     tokenizer: CLIPTokenizer
     vae: Any
+    schedule: DDIMScheduler
 
     @classmethod
     def of(cls, folder: Path, device: str) -> "Painter":
         """Read it from a folder of weights."""
-        unet, text, vae = base.denoiser(folder), base.text_encoder(folder), base.vae(folder)
-        return cls(unet.to(device).eval(), text.to(device).eval(), base.tokenizer(folder), vae.to(device).eval())
+        parts = base.denoiser(folder), base.text_encoder(folder), base.vae(folder)
+        unet, text, vae = (part.to(device).eval() for part in parts)
+        return cls(unet, text, base.tokenizer(folder), vae, base.schedule(folder))
 
     @torch.no_grad()
     def paint(self, captions: Sequence[str], seed: int = 0) -> Tensor:
@@ -39,15 +42,16 @@ class Painter:
         config, draws = self.unet.config, torch.Generator().manual_seed(seed)
         shape = (len(captions), config.in_channels, config.sample_size, config.sample_size)
         noise = torch.randn(shape, generator=draws).to(self.unet.device)
-        return torch.cat([self._paint(*batch) for batch in _batches(captions, noise)])
+        with torch.autocast(noise.device.type, torch.float16, enabled=noise.is_cuda):
+            return torch.cat([self._paint(*batch).float() for batch in _batches(captions, noise)])
 
     def _paint(self, captions: Sequence[str], latents: Tensor) -> Tensor:
-        steps = scheduler()
+        steps = self.schedule
         steps.set_timesteps(STEPS)
         ids = token_ids(self.tokenizer, [*captions, *[""] * len(captions)]).to(latents.device)
         words = self.text(ids).last_hidden_state
         for timestep in steps.timesteps.tolist():
-            told, untold = self.unet(latents.repeat(2, 1, 1, 1), timestep, words).sample.tensor_split(2)
+            told, untold = self.unet(latents.repeat(2, 1, 1, 1), timestep, words).sample.float().tensor_split(2)
             (latents, *_) = steps.step(untold + GUIDANCE * (told - untold), timestep, latents, return_dict=False)
         return decode(self.vae, latents)
 
@@ -60,5 +64,6 @@ def sheet(rows: Sequence[Tensor], file: Path) -> None:
 
 
 def _batches(captions: Sequence[str], noise: Tensor) -> Iterator[tuple[Sequence[str], Tensor]]:
-    for start in range(0, len(captions), BATCH):
-        yield captions[start : start + BATCH], noise[start : start + BATCH]
+    count = BATCH.get(noise.device.type, 25)
+    for start in range(0, len(captions), count):
+        yield captions[start : start + count], noise[start : start + count]

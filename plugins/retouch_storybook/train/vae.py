@@ -106,5 +106,5 @@ class Decoder(Vae):
 
 def reconstruction(again: Tensor, pixels: Tensor) -> Tensor:
     """L1, L2, and L1 of the image gradients, which keeps edges sharp."""
-    slopes = sum(((again - pixels).diff(dim=axis).abs().mean() for axis in (-1, -2)), start=torch.zeros(()))
+    slopes = sum(((again - pixels).diff(dim=axis).abs().mean() for axis in (-1, -2)), start=again.new_zeros(()))
     return (again - pixels).abs().mean() + F.mse_loss(again, pixels) + SLOPE * slopes

@@ -1,0 +1,58 @@
+"""The same bits again: what CUDA's libraries have to be told for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Let cuDNN choose only kernels that give the same bits each time, and take float32 for float32, not for TF32."""
+    if not torch.cuda.is_available():
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = True, False, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = before
+
+
+def backward_repeatable(run: Callable[[], T]) -> T:
+    """Run a backward pass whose sums are added up in a fixed order, which attention's are only on demand.
+
+    Where some operation has no such order, it runs as it can; so `run` may be called twice.
+    """
+    if not torch.cuda.is_available():
+        return run()
+    try:
+        with strict():
+            return run()
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        return run()
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Raise RuntimeError where an operation has no fixed order."""
+    memory: Any = torch.utils.deterministic
+    mode, fill = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
+    memory.fill_uninitialized_memory = False  # it costs a pass over memory, and nobody reads that
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        memory.fill_uninitialized_memory = fill

@@ -1,0 +1,195 @@
+"""Sections `denoiser` and `compiled`: rows a second of one network, evaluated in every way that the engine has."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from retouch.denoiser import Denoiser
+from retouch.models.levels import noise_levels
+from retouch.ops import Group, Row
+from retouch.run.acceleration import Acceleration
+from retouch.run.network import UNetCore
+from retouch.schedule import Schedule
+from retouch.values import Prompt
+from retouch_bench.speed.budget import Budget
+from retouch_bench.speed.report import release
+from retouch_bench.speed.setting import Setting, name_of
+from retouch_bench.speed.shapes import Shape
+from retouch_bench.speed.timing import timing
+
+LOOP = "diffusers loop"
+SCHEDULER = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+}
+BUCKETS = (32, 8, 1, 16, 2, 4)  # the most telling first
+MODES: Mapping[str, Acceleration] = {
+    "eager": Acceleration(),
+    "graphs + fused norms": Acceleration(channels_last=True, fused_norms=True, graphs=True),
+    "graphs": Acceleration(graphs=True),
+    "fused norms": Acceleration(channels_last=True, fused_norms=True),
+    "graphs + channels_last": Acceleration(channels_last=True, graphs=True),
+    "channels_last": Acceleration(channels_last=True),
+    "graphs + fused norms, cudnn attention": Acceleration(
+        channels_last=True, fused_norms=True, graphs=True, attention="cudnn"
+    ),
+}
+HALF_MODES = ("eager", "graphs + fused norms")
+COMPILED: Mapping[str, Acceleration] = {
+    "compiled + graphs + channels_last": Acceleration(channels_last=True, compiled=True, graphs=True),
+    "compiled": Acceleration(compiled=True),
+}
+COMPILING = 40.0  # seconds that a compilation is taken to need
+
+
+class Evaluated(Protocol):
+    """One way to evaluate the network: on a batch of rows, to what it predicts."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """[rows, C, h, w]"""
+        ...
+
+
+class Batch:
+    """Random latents and prompts of so many rows, each row its own, at the levels of a walk."""
+
+    def __init__(self, shape: Shape, rows: int, device: torch.device, dtype: torch.dtype, seed: int) -> None:
+        numbers = torch.Generator().manual_seed(seed)
+        self.x = torch.randn(rows, *shape.latent, generator=numbers).to(device, dtype)
+        self.context = torch.randn(rows, *shape.prompt, generator=numbers).to(device, dtype)
+        self.step = schedule(10).steps[seed % 10]
+
+    def groups(self, model: Denoiser) -> list[Group]:
+        """A group for each row, as plain stages ask."""
+        level = self.step.noisy
+        prompts = [Prompt("", embeds) for embeds in self.context]
+        rows = [Row(model, x, level, level.timestep, prompt) for x, prompt in zip(self.x, prompts, strict=True)]
+        return [Group((row,), (("cond",),)) for row in rows]
+
+
+def schedule(steps: int) -> Schedule:
+    """A walk over Stable Diffusion's levels."""
+    levels = noise_levels(SCHEDULER)
+    return Schedule.ddim(levels.alphas_cumprod, steps, offset=levels.steps_offset, to_one=levels.set_alpha_to_one)
+
+
+class ThroughEngine:
+    """The engine's own path, from groups to replies."""
+
+    def __init__(self, unet: Any, shape: Shape, acceleration: Acceleration) -> None:
+        self.model = Denoiser(UNetCore(unet, "epsilon", shape.sites, acceleration))
+
+    def __call__(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            replies = self.model.core.forward(batch.groups(self.model), len(batch.x))
+            return torch.stack([reply.predictions[0].eps for reply in replies])
+
+
+class ThroughDiffusers:
+    """What a pipeline does at each step: the network with its default processors, then DDIMScheduler.step."""
+
+    def __init__(self, unet: Any, device: torch.device) -> None:
+        from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+        self.unet, self.scheduler = unet, DDIMScheduler(**SCHEDULER)
+        self.scheduler.set_timesteps(10, device=device)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        timestep = self.scheduler.timesteps[batch.step.index]
+        with torch.no_grad():
+            out = self.unet(batch.x, timestep, encoder_hidden_states=batch.context, return_dict=False)[0]
+            self.scheduler.step(out, timestep, batch.x, return_dict=False)  # pyright: ignore[reportArgumentType] 0-d tensor
+        return out
+
+
+class Bench:
+    """Ways to evaluate one set of weights, each on a copy of its own, compared with the first that is eager."""
+
+    def __init__(self, setting: Setting, section: str, dtype: torch.dtype, budget: Budget) -> None:
+        self.setting, self.section, self.dtype, self.budget = setting, section, dtype, budget
+        self.base = setting.shape.denoiser(setting.device, dtype)
+        self.eager: dict[int, Tensor] = {}
+
+    def loop(self, buckets: Sequence[int]) -> None:
+        """Measure the plain loop of diffusers."""
+        self._measure(LOOP, lambda: ThroughDiffusers(copy.deepcopy(self.base), self.setting.device), buckets)
+
+    def mode(self, name: str, acceleration: Acceleration, buckets: Sequence[int]) -> None:
+        """Measure the engine in one mode."""
+        made = self.setting.shape
+        self._measure(name, lambda: ThroughEngine(copy.deepcopy(self.base), made, acceleration), buckets)
+
+    def _measure(self, name: str, make: Callable[[], Evaluated], buckets: Sequence[int]) -> None:
+        made: list[Evaluated] = []
+        for rows in buckets:
+
+            def measure(rows: int = rows) -> Mapping[str, Any]:
+                self.budget.need(COMPILING if self.section == "compiled" and self.setting.device.type == "cuda" else 1)
+                if not made:
+                    made.append(make())
+                return self._timed(name, made[0], rows)
+
+            self.setting.report.attempt(
+                self.section, {"mode": name, "dtype": name_of(self.dtype), "rows": rows}, measure
+            )
+        made.clear()
+        release()
+
+    def _timed(self, name: str, evaluate: Evaluated, rows: int) -> Mapping[str, Any]:
+        setting = self.setting
+        batch, other = (Batch(setting.shape, rows, setting.device, self.dtype, seed) for seed in (0, 1))
+        calls = iter(range(10**9))
+        # A first call on other numbers: what is captured there must not come back here.
+        found = timing(lambda: evaluate(batch if next(calls) else other), setting.device, setting.repeat)
+        floor = setting.floor("denoiser", rows, self.dtype)
+        return {
+            "rows_a_second": rows / found.each,
+            "ms_a_row": found.each / rows * 1e3,
+            "of_floor": setting.of_floor(floor, found.each),
+            "issue_ms": found.issue * 1e3,
+            "first_seconds": found.first,
+            "off_eager": self._off_eager(name, rows, evaluate(batch).float()),
+        }
+
+    def _off_eager(self, name: str, rows: int, out: Tensor) -> float | None:
+        """Root mean square of the difference to the eager prediction, relative to it."""
+        if not bool(torch.isfinite(out).all()):
+            raise ArithmeticError("the prediction is not finite")
+        if name == "eager":
+            self.eager[rows] = out
+        eager = self.eager.get(rows)
+        return None if eager is None else float((out - eager).square().mean().sqrt() / eager.square().mean().sqrt())
+
+
+def denoiser(setting: Setting, budget: Budget) -> None:
+    """Every mode in every bucket, and the plain loop beside them; two modes in the other half precision."""
+    buckets = (2, 1) if setting.toy else BUCKETS
+    bench = Bench(setting, "denoiser", setting.dtype, budget)
+    bench.mode("eager", MODES["eager"], buckets)
+    bench.loop(buckets)
+    for name, acceleration in MODES.items():
+        if name != "eager":
+            bench.mode(name, acceleration, buckets)
+    del bench
+    release()
+    bench = Bench(setting, "denoiser", setting.half, budget)
+    for name in HALF_MODES:
+        bench.mode(name, MODES[name], buckets[:2])
+
+
+def compiled(setting: Setting, budget: Budget) -> None:
+    """Compiled modes in the two largest buckets that matter; each compilation may take a minute."""
+    bench = Bench(setting, "compiled", setting.dtype, budget)
+    for rows in (2,) if setting.toy else (32, 8):
+        bench.mode("eager", MODES["eager"], [rows])
+        for name, acceleration in COMPILED.items():
+            bench.mode(name, acceleration, [rows])

@@ -1,0 +1,73 @@
+"""Every built-in stage gives on the device what it gives in float64 on the CPU, but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from gpu.cases import CONTINUOUS, DECIDING
+from gpu.device import DEVICE, DTYPES, far, world
+from torch import Tensor
+
+from retouch import registry
+from retouch.plugins import Plugin
+
+pytestmark = pytest.mark.gpu
+ON_THE_CPU = {"save", "sheet", "measure", "require"}  # families whose results are files or figures
+ROUNDING = {torch.float32: 1e-4, torch.float16: 0.03, torch.bfloat16: 0.16}
+SENSITIVE = {"mask attention": 3}  # small differences between maps, stretched over the whole range
+AGREED = {torch.float32: 0.99, torch.float16: 0.95, torch.bfloat16: 0.8}
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_stage_gives_what_it_gives_in_float64_but_for_rounding(name, dtype, tmp_path):
+    found, wanted = both(CONTINUOUS, name, dtype, tmp_path)
+    missed = [far(here, there) for here, there in zip(found, wanted, strict=True)]
+    print(f"{name}, {dtype}: {max(missed):.2g}")
+    assert max(missed) <= ROUNDING[dtype] * SENSITIVE.get(name, 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", DECIDING)
+def test_a_stage_that_decides_decides_nearly_everywhere_as_in_float64(name, dtype, tmp_path):
+    found, wanted = both(DECIDING, name, dtype, tmp_path)
+    agreed = [agreement(here, there, ROUNDING[dtype]) for here, there in zip(found, wanted, strict=True)]
+    print(f"{name}, {dtype}: {min(agreed):.1%}")
+    assert min(agreed) >= AGREED[dtype]
+
+
+def test_no_built_in_stage_is_missing_here():
+    cards = registry.load([Plugin("retouch_methods", "retouch_methods")]).cards
+    assert {card.name for card in cards} == CONTINUOUS.keys() | DECIDING.keys()
+
+
+def both(
+    cases: dict[str, Callable[..., Sequence[Tensor]]], name: str, dtype: torch.dtype, folder: Path
+) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """What a case gives on the device in this precision, and in float64 on the CPU."""
+    found = cases[name](world(dtype), folder)
+    for tensor in found:
+        assert torch.isfinite(tensor).all()
+        assert tensor.device.type == (CPU if name.split(maxsplit=1)[0] in ON_THE_CPU else DEVICE).type
+    return found, in_float64(cases, name, folder)
+
+
+_wanted: dict[tuple[int, str], Sequence[Tensor]] = {}
+
+
+def in_float64(cases: dict[str, Callable[..., Sequence[Tensor]]], name: str, folder: Path) -> Sequence[Tensor]:
+    """Once for all precisions."""
+    key = id(cases), name
+    if key not in _wanted:
+        _wanted[key] = cases[name](world(torch.float64, CPU), folder)
+    return _wanted[key]
+
+
+def agreement(found: Tensor, wanted: Tensor, rounding: float) -> float:
+    """The share of values that are no further apart than rounding."""
+    gap = (found.double().cpu() - wanted.double().cpu()).abs()
+    return float((gap <= rounding * wanted.double().cpu().abs().clamp_min(1)).double().mean())
