@@ -94,6 +94,10 @@ EXAMPLES = {
         'open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" «"cat"»->"fox" | save "o.png"',
         'open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" | save "o.png"',
     ),
+    "RT315": (
+        'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
+        'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
+    ),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
         'open "ca*.png" | invert ddim | save "{name}-o.png"',

@@ -19,10 +19,12 @@ from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.masks import check_masks
 from retouch.graph.model import Models
 from retouch.graph.nodes import Graph, Node, Picture
+from retouch.graph.plan import plan
 from retouch.graph.results import check_results
 from retouch.graph.scope import Closure, Names, Scope
 from retouch.graph.statements import Reader, Reading
 from retouch.graph.turns import is_open
+from retouch.graph.windows import check_windows
 from retouch.graph.wiring import wire
 from retouch.graph.world import World
 from retouch.lang import syntax as s
@@ -240,7 +242,9 @@ def _graph(context: Context) -> Graph:
     sinks = builder.sinks()
     nodes = builder.needed(sinks)
     _check_lost(context, nodes)
-    return Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
+    graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
+    check_windows(graph, plan(graph).facts, context.report)
+    return graph
 
 
 def _saved(flow: Flow, context: Context) -> Flow:

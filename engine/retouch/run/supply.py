@@ -57,7 +57,7 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
 
 async def _prompt(machine: Machine, role: type[Prompt], text: str) -> Prompt:
     prompt = await machine.texts.prompt(text)
-    return role(prompt.text, prompt.embeds, prompt.spans)
+    return role(prompt.text, prompt.embeds, prompt.spans, prompt.ids)
 
 
 async def _edit(machine: Machine, source: str, target: str, negative: str, weights: Any) -> Edit:
