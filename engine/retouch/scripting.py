@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from retouch.core.values import Mask, Trajectory
     from retouch.graph.nodes import Graph
+    from retouch.run.files.provenance import Stamp
     from retouch.run.session import Outcome
 
     Source = str | Path | Picture | torch.Tensor
@@ -107,12 +108,14 @@ class Recipe:
         seed: int | None = None,
         device: str | None = None,
         exact: bool = False,
+        stamp: Stamp = "full",
         **settings: Any,
     ) -> Any:
         """Run it.  One picture gives a Result, a list a list of Results; without any, the recipe opens its own.
 
         source: paths, PIL images, or tensors [3, H, W] in [0, 1].
         caption: what the pictures show; without one, the text file beside each says it.
+        stamp: what files that the recipe saves say of themselves: "full", "minimal" (versions alone) or "none".
         settings: lets and defaults by name, as `--set` changes them.
         Raises RecipeError before anything runs, EditFailed if a lone picture fails; in a list, a picture that fails
         is None.
@@ -127,7 +130,7 @@ class Recipe:
         with tempfile.TemporaryDirectory() as kept:
             graphs = self._graphs(sources, Path(kept), caption, _told(settings, seed))
             how = Settings(device or _best_device(), exact=exact)
-            request = Request(self.text, self.folder, _told(settings, seed))
+            request = Request.of(self.text, self.folder, graphs, _told(settings, seed), stamp=stamp)
             installed = registry.load()
             tell = installed.live.observing(None)
             done = execute(graphs, registry=installed, request=request, settings=how, machine=self._machines, tell=tell)
@@ -151,7 +154,7 @@ class Recipe:
         allowed = (kept, *self.allow, *(picture.path.parent for picture in pictures))
         world = Environment(registry.load(), self.folder, pictures, settings, here=out, allowed=allowed)
         checked = check(self.text, world)
-        if found := (*report.sorted(), *checked.errors):
+        if found := (*report.errors(), *checked.errors):
             raise RecipeError(self.text, found)
         return checked.graphs
 

@@ -5,5 +5,5 @@ from retouch import hookimpl
 
 @hookimpl
 def retouch_models():
-    """Register the model that ships with retouch."""
-    return {"storybook": "weights"}
+    """Register the models that ship with retouch: of 64 and of 128 pixels."""
+    return {"storybook": "weights", "storybook128": "weights128"}

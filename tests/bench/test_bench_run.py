@@ -73,11 +73,11 @@ def test_the_bounds_are_what_they_say(measured):
 
 
 def test_rows_are_those_of_the_pair_alone(measured):
-    """Inversion, both branches under guidance; ten pairs for the mask, and a drifting source for the blend."""
+    """Inversion, both branches under guidance; ten pairs for the mask, and a source that the blend replays."""
     _, records = measured
     rows = {record["editor"]: record["rows"] for record in records}
     assert rows[pairs.P2P] == STEPS + 4 * STEPS
-    assert rows[pairs.DIFFEDIT] == STEPS + 20 + 4 * STEPS
+    assert rows[pairs.DIFFEDIT] == STEPS + 20 + 2 * STEPS
     assert rows[pairs.TEXT.editor] == 2 * STEPS
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
+from functools import cached_property
+from types import SimpleNamespace
 
 import pytest
 import torch
 from command import draw
-from sessions import run
+from sessions import INSTALLED, graphs, run
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.values import Canvas, Edit, Latents, Prompt
 from retouch.models import catalog
+from retouch.run import session
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task
+from retouch.run.files.outbox import FileOut
 from retouch.run.loaded_model import Machine
-from retouch.run.session import IN_FLIGHT
+from retouch.run.session import IN_FLIGHT, Settings, execute
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
@@ -127,3 +133,48 @@ def test_more_pictures_than_are_in_flight_all_come_back(tmp_path):
     result = run('invert ddim "red"->"blue"', pictures, tmp_path / "out", steps=1)
     assert len({path for outcome in result.outcomes for path in outcome.files}) == len(scenes)
     assert result.denoiser_calls == (1 + 2) + (1 + 1)  # 32 rows inverted, 64 sampled; then 3 and 6
+
+
+@pytest.fixture
+def alive(monkeypatch):
+    """Prompts that are held at the time of each save, and how many were made by then."""
+    made, counts = [], []
+    encode, write = Machine.texts.func, FileOut.image
+
+    def told(self, path, image):
+        gc.collect()
+        counts.append((sum(each() is not None for each in made), len(made)))
+        write(self, path, image)
+
+    def watched(machine):
+        texts = encode(machine)
+        prompt = texts.prompt
+
+        async def watching(text):
+            found = await prompt(text)
+            made.append(weakref.ref(found.embeds))
+            return found
+
+        return SimpleNamespace(prompt=watching, dropped=texts.dropped)
+
+    watching = cached_property(watched)
+    watching.__set_name__(Machine, "texts")
+    monkeypatch.setattr(Machine, "texts", watching)
+    monkeypatch.setattr(FileOut, "image", told)
+    monkeypatch.setattr(session, "IN_FLIGHT", 2)
+    return counts
+
+
+def test_prompts_belong_to_their_wave(tmp_path, alive):
+    """Those of later pictures are not encoded before the first is saved; those of pictures that are done are gone."""
+    scenes = [Scene(SUBJECTS[i], "red", "at night", seed=i) for i in range(6)]
+    pictures = [draw(tmp_path / f"{i}.png", scene) for i, scene in enumerate(scenes)]
+    execute(
+        graphs('invert ddim "red"->"blue" negative="ugly"', pictures, tmp_path / "out", steps=1),
+        registry=INSTALLED,
+        settings=Settings(),
+        keep=False,
+    )
+    mine = 2 * 2 * 2 + 1  # two pictures' sources and targets, each alone and in an edit, and the shared negative
+    assert [held <= mine for held, _ in alive] == [True] * 6
+    assert alive[0][1] < alive[2][1] < alive[4][1]

@@ -28,6 +28,7 @@ BESIDE = {
     "guide pix2pix_zero after": 'before=["a cat"] after=["a dog"]',
     "guide proximal dilate": "pull=1",
     "guide proximal pull_below": "pull=1",
+    "guide proximal pull_to": "pull=1",
     "guide semantic early": "quantile=50%",
     "attend p2p word_replace": 'words=["dog"]',
     "attend p2p words": 'words=["orange"] word_replace=[10%]',
@@ -36,6 +37,7 @@ BESIDE = {
     "mask attention levels": "threshold=95%",
     "invert sdedit eta": "strength=100%",
     "invert sdedit draws": "strength=100%",
+    "invert sdedit begin": "strength=100%",
     "attend masactrl masked": "start=0",
     "blend local words": "threshold=95% start=0",
     "blend local keep": "threshold=95% start=0",
@@ -64,6 +66,8 @@ OTHER = {
     "invert direct injected": "1",
     "invert edit_friendly strength": "100%",
     "invert sdedit strength": "100%",
+    "invert ddim pinned": '"never"',
+    "invert fixed_point pinned": '"never"',
     "mask attention levels": "1",
     "mask diffedit maps": "1",
     "mask diffedit scale": "1",
@@ -77,8 +81,11 @@ OTHER = {
     "mask attention coarsest": "1",
     "blend local keep": '["meadow"]',
     "blend local side": "4",
+    "mask box right": "80%",
+    "mask box left": "90%",
     "mask color name": '"#2040ff"',
-    "mask file path": '"pictures/cat_meadow.png"',
+    "mask file label": "0",
+    "mask file path": '"pictures/other_mask.png"',
     "mask threshold at": "90%",
 }
 STEPS = 3
@@ -100,6 +107,7 @@ def tiny(here: Path, seed: int) -> Environment:
     picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
     picture.save(here / "pictures" / "cat_meadow.png")
     picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
+    picture.convert("L").point(lambda grey: 255 * (grey < 200)).save(here / "pictures" / "other_mask.png")
     named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
     told = {"steps": str(STEPS)}
     return Environment(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def dog(cat: Path) -> Path:
 
 def again(dog: Path, *args: object) -> Ran:
     return retouch("rerun", "dog.png", *args, folder=dog.parent)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_picture_shows_its_recipe_and_what_it_was_run_with(dog):
@@ -98,7 +104,8 @@ def test_a_source_that_moved_is_named_and_can_be_given(dog, cat):
     cat.rename(cat.with_name("moved.png"))
     gone = again(dog)
     assert gone.code == 1
-    assert "is not there any more" in gone.err
+    assert "error[RT509]" in gone.err
+    assert "'cat.png' is not below" in gone.err
     found = again(dog, "moved.png", "--json")
     assert (found.code, json.loads(found.out)["equal"]) == (0, True)
 
@@ -110,6 +117,20 @@ def test_a_rerun_writes_over_nobodys_file(dog):
     assert (dog.parent / "notes.png").read_bytes() == b"mine"
 
 
+def test_a_rerun_is_kept_in_a_new_file_alone(dog):
+    """What is there already stays, be it retouch's own, the picture itself, or what a link leads to."""
+    (dog.parent / "theirs.png").write_bytes(b"theirs")
+    (dog.parent / "link.png").symlink_to("theirs.png")
+    (dog.parent / "lost.png").symlink_to("nowhere.png")
+    shutil.copy(dog, dog.with_name("older.png"))
+    before = contents(dog.parent)
+    for name in ("link.png", "lost.png", "older.png", "dog.png"):
+        assert again(dog, "-o", name).code == 1, name
+    assert contents(dog.parent) == before
+    assert again(dog, "-o", "link.png", "--force").code == 0
+    assert (dog.parent / "theirs.png").read_bytes() == b"theirs"
+
+
 def test_a_stamp_opens_no_file_outside_of_the_folders_that_are_named(cat):
     """The stamp is a stranger's: what it names beyond the folder is only read where the user allows it."""
     away = cat.parent / "away"
@@ -118,5 +139,17 @@ def test_a_stamp_opens_no_file_outside_of_the_folders_that_are_named(cat):
     assert done.code == 0, done.err
     refused = retouch("rerun", "dog.png", folder=away)
     assert (refused.code, refused.out) == (1, "")
-    assert f"--allow {cat.parent}" in refused.err
+    assert "--allow DIR" in refused.err
     assert retouch("rerun", "dog.png", "--allow", cat.parent, folder=away).code == 0
+
+
+def test_a_source_in_a_folder_below_is_found_by_its_digest(cat):
+    """Two files of one name, and only one of them is the source."""
+    (cat.parent / "a").mkdir()
+    (cat.parent / "b").mkdir()
+    draw(cat.parent / "a" / "cat.png", Scene("dog", "white", "in a meadow", seed=1))
+    cat.rename(cat.parent / "b" / "cat.png")
+    cat.with_suffix(".txt").rename(cat.parent / "b" / "cat.txt")
+    done = retouch("run", "-e", EDIT, "b/cat.png", "-o", "dog.png", "--exact", folder=cat.parent)
+    assert done.code == 0, done.err
+    assert json.loads(again(cat.with_name("dog.png"), "--json").out)["equal"]

@@ -65,7 +65,7 @@ def test_a_result_says_what_it_made_and_cost(cat):
     result = retouch.recipe('invert ddim steps=2 | mask diffedit "cat"->"dog" maps=2 | blend latent')(cat)
     assert result.mask.data.shape == (16, 16)
     assert len(result.trajectory.schedule) == 2
-    assert result.cost == 2 + 4 + 2 * 4
+    assert result.cost == 2 + 4 + 2 * 2
     assert len(result.images) == 1
 
 

@@ -26,7 +26,8 @@ def normal(rows, channels, height, width, dtype):
     norm = torch.nn.GroupNorm(8 if channels == 96 else 32, channels)
     torch.nn.init.normal_(norm.weight, generator=draws)
     torch.nn.init.normal_(norm.bias, generator=draws)
-    return x.to(DEVICE, dtype).contiguous(memory_format=torch.channels_last), norm.to(DEVICE, dtype)
+    frozen = norm.to(DEVICE, dtype).requires_grad_(False)  # as a network is; with gradients torch's own kernel runs
+    return x.to(DEVICE, dtype).contiguous(memory_format=torch.channels_last), frozen
 
 
 @pytest.mark.parametrize("dtype", LIMITS)

@@ -94,6 +94,10 @@ EXAMPLES = {
         'open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" «"cat"»->"fox" | save "o.png"',
         'open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" | save "o.png"',
     ),
+    "RT315": (
+        'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
+        'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
+    ),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
         'open "ca*.png" | invert ddim | save "{name}-o.png"',
@@ -123,6 +127,10 @@ EXAMPLES = {
     "RT411": ('«a» = open "cat.png"', 'a = open "cat.png"\na | invert ddim "cat"->"dog"'),
     "RT412": ('model «"stroybook"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
     "RT416": ('model «"torn"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
+    "RT417": (
+        'open "cat.png" | invert ddim | «mask file "labels.png"» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
+    ),
     "RT413": (
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
@@ -215,7 +223,8 @@ def test_no_image_is_reported_where_one_is_needed(checked):
 
 def test_every_wiring_code_is_shown_here():
     raised = {code for code in CODES if "RT201" <= code < "RT500"}
-    elsewhere = {"RT225", "RT408", "RT409"}  # they are about the command line: test_graph_options, test_graph_files
+    elsewhere = {"RT225", "RT408", "RT409"}  # about the command line: test_graph_options, test_graph_files
+    elsewhere |= {"RT418", "RT419"}  # about files beside pictures: test_case_files
     assert raised - elsewhere <= EXAMPLES.keys()
 
 

@@ -116,7 +116,7 @@ async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Sche
 async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
 
 @stage("mask", "file")
-def mask_file(pictures: Pictures, *, path: str) -> Mask: ...
+def mask_file(pictures: Pictures, *, path: str, label: Annotated[int, Range(0, 65535)] | None = None) -> Mask: ...
 
 @stage("mask", "dilate")
 def dilate(mask: Mask, *, pixels: Count = 1) -> Mask: ...
@@ -163,6 +163,7 @@ def world() -> Environment:
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 64)).save(folder / name)
     Image.new("RGB", (2000, 40)).save(folder / "wide.png")
+    Image.new("L", (64, 64), 3).save(folder / "labels.png")
     (folder / "torn.png").write_bytes(b"not a picture")
     for name, text in LIBRARIES.items():
         (folder / f"{name}.retouch").write_text(text)

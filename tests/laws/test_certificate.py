@@ -107,7 +107,7 @@ def test_equal_pictures_are_infinitely_near():
 def test_the_floor_is_of_the_replay_and_not_of_a_source_row_that_is_put_back():
     world = replace(gaussian_world(steps=10, apart=0.1), guidance=cfg(guidance=7.5))
     with pytest.raises(Unmet):
-        asked(cycle, world, made_by(world, ddim, pinned=True), max_=0.1)
+        asked(cycle, world, made_by(world, ddim, pinned="always"), max_=0.1)
 
 
 def test_values_that_are_no_numbers_meet_no_floor():

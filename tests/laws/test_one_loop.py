@@ -62,7 +62,7 @@ def test_the_fixed_point_is_nearer_with_every_round():
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_pinned_ddim_keeps_the_source_bit_for_bit_under_any_guidance(convention):
     for world in (gaussian_world(), tiny_world(), replace(tiny_world(), guidance=GUIDED)):
-        source_law(ddim, world, pinned=True, convention=convention)
+        source_law(ddim, world, pinned="always", convention=convention)
 
 
 def test_ddim_nears_the_picture_without_guidance_and_not_with_it():
@@ -88,7 +88,7 @@ def test_null_text_leads_guided_sampling_back_to_where_it_goes_without_guidance(
 
 INVERSIONS = {
     "ddim free": ddim,
-    "ddim pinned": partial(ddim, pinned=True),
+    "ddim pinned": partial(ddim, pinned="always"),
     "null_text": partial(null_text, inner_steps=1),
     "edict": edict,
     "edit_friendly": edit_friendly,
@@ -132,6 +132,8 @@ def test_masked_edits_keep_the_source_outside_and_the_edit_inside(name, kind):
     assert torch.equal(nothing, source)
     if made.pinned:
         assert torch.equal(nothing, world.latents.data)
+    alone, _ = edited(world, made, [world.call(latent, mask=Mask(0 * half, scale=4))], attend=())
+    assert torch.equal(alone, world.latents.data), "where only a blend reads the source, it is replayed"
     everything, _ = masked(torch.ones(8, 8, dtype=dtype))
     assert torch.equal(everything, free)
 
@@ -145,10 +147,11 @@ def test_a_control_moves_the_edit_of_every_inversion(name):
 
 def test_the_source_is_not_evaluated_where_nothing_reads_it():
     world = gaussian_world(steps=4)
-    (pinned,) = run(world.call(ddim, pinned=True))
+    (pinned,) = run(world.call(ddim, pinned="always"))
     mask = world.call(latent)
     for trajectory, blends, rows in (
         (pinned, (mask,), 1),
+        (replace(pinned, pinned=None), (mask,), 1),
         (replace(pinned, pinned=False), (mask,), 2),
         (pinned, (), 1),
     ):

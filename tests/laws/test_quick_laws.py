@@ -160,7 +160,7 @@ def test_a_walk_is_as_long_as_its_strength(invert, strength):
 def test_proximal_guidance_keeps_what_both_rows_agree_on(norm):
     """It is not affine, by its nature; where the rows agree there is nothing to threshold."""
     world = guided()
-    guide = proximal(world.latents, norm=norm)
+    (guide,) = run(world.call(proximal, norm=norm))
     x, level = world.latents.data, world.schedule.steps[0].noisy
     (same,) = run(guide(world.model, x, level, world.edit.source, world.edit.source))
     (alone,) = run(world.model(x, level, world.edit.source))

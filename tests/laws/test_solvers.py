@@ -140,4 +140,4 @@ def test_an_edit_of_less_strength_begins_nearer_to_the_picture(strength):
     steps = round(50 * strength)
     assert len(made.schedule) == steps
     assert [step.index for step in made.schedule] == list(range(steps))
-    assert [step.progress for step in made.schedule] == [(50 - steps + i) / 50 for i in range(steps)]
+    assert [step.progress for step in made.schedule] == [i / steps for i in range(steps)]

@@ -30,7 +30,7 @@ EMPTY, FULL = torch.zeros(8, 8), torch.ones(8, 8)
 
 @pytest.fixture(scope="module")
 def walk():
-    return run(WORLD.call(ddim, pinned=True))[0]
+    return run(WORLD.call(ddim, pinned="always"))[0]
 
 
 def edited(trajectory: Trajectory, *blends: Blend, world=WORLD):

@@ -198,7 +198,7 @@ def test_semantic_guidance_equals_the_pipelines_arithmetic(bench, mask, step, ba
     texts = TinyTexts()
     hat, snow = run(texts.prompt("a hat"), texts.prompt("snow"))
     options = {"add": ("a hat",), "remove": ("snow",), "mask": mask, "scale": 1, "quantile": 0.8, "guidance": 4.0}
-    (guide,) = run(semantic(bench.edit, bench.steps, texts, base=base, **options))
+    (guide,) = run(semantic(bench.edit, texts, base=base, **options))
     level, x = bench.steps.steps[step].noisy, bench.x["target"]
     (ours,) = run(guide(bench.model, x, level, bench.edit.target, bench.edit.negative))
     kept = bench.processors()

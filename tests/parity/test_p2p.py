@@ -22,10 +22,18 @@ ROWS = (("source", "uncond"), ("target", "uncond"), ("source", "cond"), ("target
 
 
 def prompt(text: str, embeds: Tensor | None = None) -> Prompt:
-    """Letters in fours, digits and signs alone, as a byte-pair encoder might."""
-    spans = [(0, 0), *(m.span() for m in re.finditer(r"[a-z]{1,4}|\d|[^\w\s]", text, re.IGNORECASE))]
-    spans += [(0, 0)] * (TOKENS - len(spans))
-    return Prompt(text, torch.zeros(TOKENS, 1) if embeds is None else embeds, tuple(spans))
+    """Letters in fours, digits and signs alone, as a byte-pair encoder might: the end of a word is another token."""
+    spans = [m.span() for m in re.finditer(r"[a-z]{1,4}|\d|[^\w\s]", text, re.IGNORECASE)]
+    ids = [0, *(number(text, *span) for span in spans), 1]
+    ids += [1] * (TOKENS - len(ids))
+    spans = [(0, 0), *spans, *[(0, 0)] * (TOKENS - 1 - len(spans))]
+    return Prompt(text, torch.zeros(TOKENS, 1) if embeds is None else embeds, tuple(spans), tuple(ids))
+
+
+def number(text: str, start: int, end: int) -> int:
+    """Of a token; 0 and 1 are the start and the end."""
+    ends_word = not re.match(r"[a-z]", text[end:], re.IGNORECASE) or not text[start].isalpha()
+    return 2 + int.from_bytes(f"{text[start:end].lower()}{'.' * ends_word}".encode())
 
 
 # The mappers, walked token by token over whole sequences: start, words, end, padding.
@@ -54,9 +62,9 @@ def walked_replace(x: Prompt, y: Prompt, official: bool) -> Tensor:
     return matrix
 
 
-def walked_refine(x: Prompt, y: Prompt) -> tuple[list[int], Tensor]:
+def walked_refine(x: Prompt, y: Prompt, official: bool = False) -> tuple[list[int], Tensor]:
     """For each target token the source token, -1 for new ones; and 1 where there is one."""
-    ids_x, ids_y = (["<start>", *(p.text[a:b].lower() for a, b in p.spans if a < b), "<end>"] for p in (x, y))
+    ids_x, ids_y = ([*p.ids[: p.ids.index(1)], 1] for p in (x, y))
     score, trace = torch.zeros(len(ids_x) + 1, len(ids_y) + 1), {}
     for i in range(len(ids_x) + 1):
         for j in range(len(ids_y) + 1):
@@ -74,8 +82,8 @@ def walked_refine(x: Prompt, y: Prompt) -> tuple[list[int], Tensor]:
             mapper[j - 1] = i - 1
         i, j = i - (way != "left"), j - (way != "up")
     alphas = torch.tensor([float(m >= 0) for m in mapper] + [1.0] * (TOKENS - len(mapper)))
-    # upstream takes padding from the same place, even where the longer source has a word there; we never do
-    return mapper + [max(k, len(ids_x)) for k in range(len(mapper), TOKENS)], alphas
+    # upstream takes padding from the same place, even where the longer source has a word there
+    return mapper + [k if official else max(k, len(ids_x)) for k in range(len(mapper), TOKENS)], alphas
 
 
 SWAPS = [
@@ -105,6 +113,8 @@ ADDED = [
     ("a tiger", "a tiger"),
     ("", "a tiger"),
     ("a tiger", ""),
+    ("a cat in rain", "a cat in a rainbow"),  # "rain" ends a word in one, and begins one in the other
+    ("a rainbow", "a rain"),
 ]
 
 
@@ -120,11 +130,21 @@ def test_replace_maps_as_the_walk_over_tokens_does(before, after):
 @pytest.mark.parametrize(("before", "after"), ADDED + SWAPS)
 def test_refine_maps_as_needleman_and_wunsch_over_whole_sequences_do(before, after):
     x, y = prompt(before), prompt(after)
-    mapper, alphas = walked_refine(x, y)
-    matrix, aligned = alignment(x, y, "refine")
-    assert torch.equal(aligned, alphas)
-    maps = torch.rand(5, TOKENS)
-    assert torch.equal(maps @ matrix, maps[:, mapper] * alphas)
+    for how, official in (("refine", False), ("refine_official", True)):
+        mapper, alphas = walked_refine(x, y, official)
+        matrix, aligned = alignment(x, y, how)
+        assert torch.equal(aligned, alphas)
+        maps = torch.rand(5, TOKENS)
+        assert torch.equal(maps @ matrix, maps[:, mapper] * alphas), how
+
+
+def test_the_official_refine_gives_padding_the_last_words_of_a_longer_source_and_ours_does_not():
+    x, y = prompt("a cat on my big mat"), prompt("a cat")
+    ours, official = (alignment(x, y, how).matrix for how in ("refine", "refine_official"))
+    words, padding = slice(4, 7), slice(4, 7)  # "my big mat", and the target after its end
+    assert torch.equal(official[words, padding], torch.eye(3))
+    assert not ours[:8, 4:].any()
+    assert ours[8, 4:9].all()
 
 
 def test_the_official_replace_loses_tokens_after_a_word_that_grew_and_ours_does_not():

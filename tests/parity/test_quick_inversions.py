@@ -12,9 +12,11 @@ import pytest
 import torch
 from parity.test_exact_inversions import Given, drawn, eps_of, grid, moments, tiny_pipeline, tiny_pipeline_world, walked
 
-from retouch.api import NegativePrompt
+from retouch.api import Blend, Mask, NegativePrompt, Schedule
 from retouch.run.executor import run
-from retouch.testing.worlds import tiny_world
+from retouch.testing import laws
+from retouch.testing.worlds import gaussian_world, tiny_world
+from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.guide.proximal import proximal
 from retouch_methods.invert.ddim import ddim
@@ -23,6 +25,7 @@ from retouch_methods.invert.negative_prompt import negative_prompt
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.invert.pnp_inversion import pnp_inversion
 from retouch_methods.invert.sdedit import sdedit
+from retouch_methods.sample.sample import sample
 
 STEPS, SCALE = 4, 3.0
 WORLDS = [("epsilon", torch.float32), ("v_prediction", torch.float64)]
@@ -90,12 +93,12 @@ class TestProximal:
 
     QUANTILE, BELOW = 0.7, 600
 
-    def naive(self, world, kind, norm, over, pull):
+    def naive(self, world, kind, norm, over, pull, to):
         """The authors' step on source and target; the source's row is not guided, as its two prompts are one."""
         edit, x0 = world.edit, world.latents.data
-        start, levels = pivot(world, kind)[0], grid(world)[::-1]
+        (start, *goals), levels = pivot(world, kind), grid(world)[::-1]
         x, path = torch.stack((start, start)), []
-        for high, low in pairwise(levels):
+        for goal, (high, low) in zip(goals, pairwise(levels), strict=True):
             uncond = torch.stack([eps_of(world, kind, row, high, edit.source) for row in x])
             cond = torch.stack(
                 [eps_of(world, kind, row, high, p) for row, p in zip(x, (edit.source, edit.target), strict=True)]
@@ -113,22 +116,27 @@ class TestProximal:
                 edited = delta.abs() > t
             eps = uncond + SCALE * delta
             clean = (x - high[1] * eps) / high[0]
-            if high[2] < self.BELOW:
-                grown = torch.nn.functional.max_pool2d(edited.to(x), 3, 1, 1)
-                clean = clean - pull * (clean - x0) * (1 - grown)
+            rest = 1 - torch.nn.functional.max_pool2d(edited.to(x), 3, 1, 1)
+            if high[2] < self.BELOW and to == "picture":
+                clean = clean - pull * (clean - x0) * rest
             x = low[0] * clean + low[1] * eps
+            if high[2] < self.BELOW and to == "inversion":
+                x = x - pull * (x - goal) * rest
             path.append(x[1])
         return path
 
     @pytest.mark.parametrize("norm", ["l0", "l1", "l1_official"])
-    @pytest.mark.parametrize(("over", "pull"), [("row", 0.0), ("pair", 0.0), ("pair", 0.7)])
-    def test_every_latent_is_that_of_the_authors_step(self, norm, over, pull):
+    @pytest.mark.parametrize(("over", "pull"), [("row", 0.0), ("pair", 0.0), ("pair", 0.7), ("pair", 1.0)])
+    @pytest.mark.parametrize("to", ["picture", "inversion"])
+    def test_every_latent_is_that_of_the_authors_step(self, norm, over, pull, to):
         world = guided_world("epsilon", torch.float64)
         options = {"norm": norm, "over": over, "pull": pull, "quantile": self.QUANTILE, "pull_below": self.BELOW}
-        world = replace(world, guidance=proximal(world.latents, guidance=SCALE, **options))
+        options["pull_to"] = to
+        (guide,) = run(world.call(proximal, guidance=SCALE, **options))
+        world = replace(world, guidance=guide)
         (made,) = run(world.call(negative_prompt))
         with torch.no_grad():
-            wanted = self.naive(world, "epsilon", norm, over, pull)
+            wanted = self.naive(world, "epsilon", norm, over, pull, to)
         for mine, other in zip(walked(world, made), wanted, strict=True):
             same(mine, other, torch.float64)
 
@@ -136,8 +144,64 @@ class TestProximal:
         world = guided_world("epsilon", torch.float64)
         (made,) = run(world.call(ddim))
         plain = walked(world, made)[-1]
-        soft = replace(world, guidance=proximal(world.latents, guidance=SCALE, quantile=0.0, norm="l0"))
+        (guide,) = run(world.call(proximal, guidance=SCALE, quantile=0.0, norm="l0"))
+        soft = replace(world, guidance=guide)
         assert (walked(soft, made)[-1] - plain).norm() <= 1e-3 * plain.norm()  # the least of all values is dropped
+
+    @pytest.mark.parametrize(("options", "rows"), [({}, 0), ({"pull": 0.5}, 0), ({"pull_to": "inversion"}, 0)])
+    def test_it_walks_up_only_where_it_pulls_to_the_inversion(self, options, rows):
+        world = guided_world("epsilon", torch.float64)
+        assert laws.rows_law(proximal, world, **options) == rows
+        assert laws.rows_law(proximal, world, pull=0.5, pull_to="inversion") == STEPS
+
+
+class TestFinerGrid:
+    """Plug-and-Play: DDIM inversion through every trained timestep, and a few of its latents for sampling."""
+
+    TRAINED, STEPS = 60, 6
+
+    def world(self):
+        betas = torch.linspace(0.0015**0.5, 0.12**0.5, self.TRAINED, dtype=torch.float64) ** 2
+        walk = Schedule.ddim((1 - betas).cumprod(0).tolist(), self.STEPS)
+        return replace(tiny_world(dtype=torch.float64), schedule=walk), (1 - betas).cumprod(0)
+
+    def naive(self, world, alphas):
+        """The authors' ddim_inversion with as many steps as are trained but one; {timestep: latent} of those saved."""
+        x, saved = world.latents.data, {}
+        for t in range(1, self.TRAINED):
+            now, before = alphas[t], alphas[t - 1] if t > 1 else alphas[0]
+            eps = eps_of(world, "epsilon", x, (0, 0, t), world.edit.source)
+            clean = (x - (1 - before) ** 0.5 * eps) / before**0.5
+            x = now**0.5 * clean + (1 - now) ** 0.5 * eps
+            saved[t] = x
+        return torch.stack([*(saved[t] for t in (51, 41, 31, 21, 11, 1)), world.latents.data])
+
+    def test_the_latents_are_those_that_the_authors_save(self):
+        world, alphas = self.world()
+        (made,) = run(world.call(ddim, parts=10))
+        with torch.no_grad():
+            wanted = self.naive(world, alphas)
+        same(made.states[:, 0], wanted, torch.float64)
+        assert [step.noisy.timestep for step in made.schedule] == [51, 41, 31, 21, 11, 1]
+        assert laws.rows_law(ddim, world, parts=10) == 51
+        assert laws.rows_law(ddim, world, parts=10, strength=0.5) == 21
+
+    def test_more_parts_than_timesteps_are_all_timesteps(self):
+        world, _ = self.world()
+        (all_,), (more,) = run(world.call(ddim, parts=10)), run(world.call(ddim, parts=1000))
+        assert torch.equal(all_.states, more.states)
+
+    def test_the_finer_the_grid_the_nearer_its_end_is_to_where_the_ode_leads(self):
+        world = gaussian_world(steps=10)
+        noisy, *_, clean = world.schedule.levels
+        wanted = world.model.core.flow(world.latents.data, clean, noisy, component=0)
+        made = run(*(world.call(ddim, parts=parts) for parts in (1, 4, 100)))
+        missed = [float((each.states[0, 0] - wanted).abs().max()) for each in made]
+        assert missed[0] > 2 * missed[1] > 4 * missed[2]
+
+    def test_levels_of_no_list_cannot_be_divided(self):
+        with pytest.raises(ValueError, match="no list of trained levels"):
+            run(replace(self.world()[0], schedule=Schedule.flow(4)).call(ddim, parts=2))
 
 
 class TestPnpInversion:
@@ -262,3 +326,48 @@ class TestNullText:
             ends[growth] = torch.stack([prompt.embeds for prompt in made.rule.negatives])
         assert torch.equal(ends[0.0][0], ends[1.0][0])
         assert not torch.allclose(ends[0.0][1:], ends[1.0][1:], atol=1e-6)
+
+
+class TestBlendedLatentDiffusion:
+    """Avrahami et al. 2023, as their script for Stable Diffusion 2 runs it."""
+
+    SKIPPED, STEPS = 0.25, 8
+
+    def naive(self, world, mask, start, draws):
+        """From noise alone, a quarter of the steps late; after each, the source at the level before under new noise."""
+        edit, x = world.edit, start
+        levels = grid(world, self.STEPS)[::-1][int(self.STEPS * self.SKIPPED) :]
+        for draw, (high, low) in zip(draws, pairwise(levels), strict=True):
+            x = down(x, eps_of(world, "epsilon", x, high, edit.target, SCALE, edit.negative), high, low)
+            noised = high[0] * world.latents.data + high[1] * draw
+            x = x * mask + noised * (1 - mask)
+        return x
+
+    def test_an_edit_from_noise_under_a_mask_is_that_of_the_authors_script(self):
+        world = replace(tiny_world(steps=self.STEPS, dtype=torch.float64), guidance=cfg(guidance=SCALE))
+        kept = self.STEPS - int(self.STEPS * self.SKIPPED)
+        draws = drawn(2 * kept + 1).double()
+        mask = (torch.arange(64).view(8, 8) % 3 == 0).double()
+        blend = world.call(latent, mask=Mask(mask, 4), level="one_late")
+
+        def edited(**options):
+            options = {"strength": kept / self.STEPS, "draws": "each", "begin": "noise", **options}
+            noise = Given(draws if options["begin"] == "noise" else draws[:-1])
+            (made,) = run(world.call(sdedit, noise=noise, **options))
+            return run(world.call(sample, trajectory=made, blend=(blend,)))[0].data
+
+        with torch.no_grad():
+            wanted = self.naive(world, mask, draws[-1], draws[:kept])
+        assert (edited() - wanted).norm() <= 1e-10 * wanted.norm()
+        for other in ({"begin": "noised"}, {"draws": "one"}):
+            assert (edited(**other) - wanted).norm() > 1e-3 * wanted.norm()
+
+    def test_the_source_branch_begins_at_the_noised_source_all_the_same(self):
+        """A control has to see the picture."""
+        world = guided_world("epsilon", torch.float64)
+        made, other = run(*(world.call(sdedit, begin=each) for each in ("noised", "noise")))
+        assert torch.equal(made.states, other.states)
+        seen = []
+        spy = Blend(lambda state, source, step, maps: (seen.append(source[0]), state)[1], late=True)
+        run(world.call(sample, trajectory=other, blend=(spy,)))
+        assert torch.equal(seen[0], made.states[0, 0])

@@ -122,7 +122,7 @@ def test_each_prediction_is_the_live_pipelines(live, monkeypatch, mask, theirs):
     texts = Texts(live)
     source, target, empty = run(*map(texts.prompt, ("a cat", "a dog", "")))
     options = {"guidance": 4.0, "add": ("a hat",), "remove": ("snow",), "quantile": 0.8, "mask": mask}
-    (guide,) = run(semantic(Edit(source, target, empty), schedule, texts, **options))
+    (guide,) = run(semantic(Edit(source, target, empty), texts, **options))
     assert [t for t, _, _ in seen] == [step.noisy.timestep for step in schedule]
     assert seen[0][0] > 800 > seen[-1][0], "the mask of noise begins on the way"
     for step, (_, x, wanted) in zip(schedule, seen, strict=True):

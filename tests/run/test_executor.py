@@ -194,7 +194,7 @@ class TestFailure:
             raise ValueError("bad control")
 
         world = replace(tiny_world(steps=3), guidance=cfg(guidance=3.0))
-        (made,) = run(world.call(ddim, pinned=True))
+        (made,) = run(world.call(ddim, pinned="always"))
         broken = AttentionControl(((Touch("cross", "transform", "probs"), bad),))
 
         def edit(control):

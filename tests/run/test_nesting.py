@@ -140,7 +140,7 @@ def test_outer_controls_act_first():
 
 
 def test_controls_of_different_kinds_fuse_unharmed():
-    (made,) = run(WORLD.call(ddim, pinned=True))
+    (made,) = run(WORLD.call(ddim, pinned="always"))
     works = [(pnp(),), (), P2P]
 
     def edit(attend):
@@ -151,7 +151,7 @@ def test_controls_of_different_kinds_fuse_unharmed():
 
 
 def test_features_replaced_in_the_whole_decoder_move_the_target():
-    (made,) = run(WORLD.call(ddim, pinned=True))
+    (made,) = run(WORLD.call(ddim, pinned="always"))
     plain, moved = run(*(WORLD.call(sample, trajectory=made, attend=attend) for attend in ((), (pnp(),))))
     assert far(plain.data, moved.data) > 0.1
 
@@ -176,7 +176,7 @@ def test_maps_recorded_in_the_loop_are_sums_that_a_blend_reads(invert, each):
 
 
 def test_two_blends_that_read_get_each_its_own_maps():
-    (made,) = run(WORLD.call(ddim, pinned=True))
+    (made,) = run(WORLD.call(ddim, pinned="always"))
     shapes = {}
 
     def reader(name, touch):

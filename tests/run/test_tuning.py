@@ -132,7 +132,7 @@ def test_two_models_in_one_guidance_are_controlled_each_among_its_own_rows():
     """SINE under prompt-to-prompt: base rows [source, target] x [uncond, cond], and tuned rows [source, target]."""
     (tuned,) = run(fine_tuned(WORLD))
     world = replace(WORLD, guidance=two_models(tuned))
-    (made,) = run(world.call(ddim, pinned=True))
+    (made,) = run(world.call(ddim, pinned="always"))
 
     def edit(attend):
         return world.call(sample, trajectory=made, attend=attend)

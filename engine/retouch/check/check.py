@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retouch.check.masks import check_masks
 from retouch.check.reading.calls import CallReader, StageCall
+from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import Files
 from retouch.check.reading.flows import MODEL, Flow, FlowReader
@@ -22,6 +24,8 @@ from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
+from retouch.graph.plan import plan
+from retouch.graph.windows import check_windows
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.parse import parse
@@ -121,6 +125,7 @@ class Elaboration:
         self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
+        check_masks(graphs, self._world, self._report)
         return tuple(graphs)
 
     # ------------------------------------------------------------ results
@@ -175,9 +180,10 @@ class Elaboration:
         place = (self._world.folder / path.value).resolve()
         alone = self._world.pictures[0] if len(self._world.pictures) == 1 else None
         own = [context for context in self._contexts.values() if context.item not in self._world.pictures]
-        caption = opened.given.get("caption") if opened else None
+        given = opened.given.get("caption") if opened else None
+        caption = normal_caption(given.value) if given else None
         known = next((context.item for context in own if context.item and context.item.path == place), None)
-        yield self._context(known or Picture(place, len(own), caption.value if caption else None), alone, model)
+        yield self._context(known or Picture(place, len(own), caption), alone, model)
 
     def _context(self, item: Picture | None, outside: Picture | None, model: ModelInfo) -> Context:
         key = item.path if item else None
@@ -238,7 +244,9 @@ def _graph(context: Context) -> Graph:
     sinks = builder.sinks()
     nodes = builder.needed(sinks)
     _check_overwritten(context, nodes)
-    return Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
+    graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
+    check_windows(graph, plan(graph).facts, context.report)
+    return graph
 
 
 def _saved(flow: Flow, context: Context) -> Flow:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import combinations_with_replacement, product
 
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph
+from retouch.paths import folder
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
 
@@ -18,13 +20,17 @@ EDIT = '"cat"->"dog"'
 MASK = "pictures/cat_meadow_mask.png"
 CLASH = "RT310"
 UNREAD = "RT221"  # a warning to whoever writes a recipe; to a pair it says that the two never meet
+SOFT = "mask box right=70% bottom=70% | mask feather pixels=4"  # a mask on which every change of a mask shows
+OTHERS = {"area": "mask box left=40% bottom=60%", "rest": "mask box left=50% top=50%"}  # for ports of a second mask
+NEEDED = {"mask box": "left=60% top=30%"}  # what a method changes nothing without
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of some stages together.  Without a code they work, and these are the graphs that do.
+    """What became of some stages together.  Without a code they run, and these are the graphs that do.
 
     only_with: the option that keeps two controls apart, where by default they clash
+    idle: the one that changes nothing beside the other, by name
     """
 
     stages: tuple[StageCard, ...]
@@ -33,10 +39,16 @@ class Verdict:
     code: str = ""
     reason: str = ""
     only_with: str = ""
+    idle: str = ""
 
     @property
     def name(self) -> str:
         return " + ".join(card.name for card in self.stages)
+
+    @property
+    def works(self) -> bool:
+        """Whether they run, and each of them changes the result."""
+        return not self.code and not self.idle
 
 
 def pairs(registry: Registry) -> Iterator[tuple[StageCard, StageCard]]:
@@ -58,15 +70,23 @@ def triples(registry: Registry) -> Iterator[tuple[StageCard, ...]]:
     yield from product(invert, [*guide, *attend, *mask], blend)
 
 
-def judged(stages: tuple[StageCard, ...], world: Environment) -> Verdict:
+def judged(stages: tuple[StageCard, ...], world: Environment, added: Mapping[str, str] | None = None) -> Verdict:
     """Check the recipe that joins these stages; controls that clash may have a part that does not."""
-    plain = _judged(stages, world, {})
+    said = added or {}
+    plain = _judged(stages, world, said)
     if plain.code == CLASH:
         for card, option in _windows(stages):
-            apart = _judged(stages, world, {card.name: f"{option}=0"})
+            apart = _judged(stages, world, {**said, card.name: f"{said.get(card.name, '')} {option}=0".lstrip()})
             if not apart.code:
-                return replace(apart, only_with=f"{card.name} {option}=0")
-    return plain
+                return replace(apart, only_with=f"{card.name} {option}=0", idle=idle_pairs().get(apart.name, ""))
+    return plain if plain.code else replace(plain, idle=idle_pairs().get(plain.name, ""))
+
+
+@cache
+def idle_pairs() -> Mapping[str, str]:
+    """Which method changes nothing in which pair: a run has found them, and a test finds them again."""
+    lines = (folder("recipes") / "idle_pairs.txt").read_text("utf-8").splitlines()
+    return dict(line.split(": ") for line in lines)
 
 
 def _judged(stages: tuple[StageCard, ...], world: Environment, added: Mapping[str, str]) -> Verdict:
@@ -92,46 +112,39 @@ def _windows(stages: Iterable[StageCard]) -> Iterator[tuple[StageCard, str]]:
 def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None) -> str:
     """Return the least recipe in which these stages meet: what they need besides is an inversion, a mask or a blend.
 
-    added: what else is written on a stage
+    added: what else is written on a stage, by its name
     """
     chosen = sorted(stages, key=lambda card: FAMILIES.index(card.family))
     by_family = {family: [card for card in chosen if card.family == family] for family in FAMILIES}
     said, lines = added or {}, list[str]()
-    masks = list(_masks(by_family["mask"], lines))
-    blends = [_stage(card) for card in by_family["blend"]]
+    masks = list(_masks(by_family["mask"], lines, said))
+    blends = [_stage(card, said) for card in by_family["blend"]]
     takes_mask = any(card.takes("Mask") for family in ("guide", "attend", "blend") for card in by_family[family])
     if takes_mask and not masks:
         masks = ["mask box right=70%"]
     if masks and not blends:
         blends = ["blend latent"]
-    inversions = [_stage(card) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
-    between = [
-        f"{_stage(card)} {said.get(card.name, '')}".rstrip()
-        for family in ("guide", "attend")
-        for card in by_family[family]
-    ]
+    inversions = [_stage(card, said) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
+    between = [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]
     # A control may take the mask, so masks stand before it.
     flow = " | ".join([*inversions, *masks, *between, *blends])
     return "\n".join([*lines, flow]) + "\n"
 
 
-def _masks(cards: list[StageCard], lines: list[str]) -> Iterator[str]:
+def _masks(cards: list[StageCard], lines: list[str], said: Mapping[str, str]) -> Iterator[str]:
     """Masks one after the other; of two that are made of nothing, the first is joined to the second by name."""
+    names = iter(OTHERS)
+    others = [next(names) if _second_mask(card) else "" for card in cards]
+    lines += [f"{name} = {OTHERS[name]}" for name in others if name]
+    stages = [_stage(card, said, other) for card, other in zip(cards, others, strict=True)]
     if len(cards) > 1 and not cards[-1].takes("Mask"):
-        lines.append(f"first = {_stage(cards[0])}" if not cards[0].takes("Mask") else _first(cards[0]))
-        yield _stage(cards[-1])
+        lines.append(f"first = {SOFT} | {stages[0]}" if cards[0].takes("Mask") else f"first = {stages[0]}")
+        yield stages[-1]
         yield "mask union other=first"
         return
     if cards and cards[0].takes("Mask"):
-        yield "mask box right=70%"
-    if any(_second_mask(card) for card in cards):
-        lines.append("area = mask box left=40%")
-    yield from map(_stage, cards)
-
-
-def _first(card: StageCard) -> str:
-    other = "area = mask box left=40%\n" if _second_mask(card) else ""
-    return f"{other}first = mask box right=70% | {_stage(card)}"
+        yield SOFT
+    yield from stages
 
 
 def _second_mask(card: StageCard) -> str:
@@ -140,13 +153,14 @@ def _second_mask(card: StageCard) -> str:
     return named[0] if named else ""
 
 
-def _stage(card: StageCard) -> str:
-    """Return a stage with what it cannot do without."""
+def _stage(card: StageCard, added: Mapping[str, str], other: str = "") -> str:
+    """A stage with what it cannot do without, and what is added."""
     said = [EDIT] if card.operand == "edit" else []
     said += [f"{option.name}={_value(option)}" for option in card.options if option.required]
-    if other := _second_mask(card):
-        said.append(f"{other}=area")
-    return " ".join([card.name, *said])
+    if other:
+        said.append(f"{_second_mask(card)}={other}")
+    more = [text for text in (NEEDED.get(card.name), added.get(card.name)) if text]
+    return " ".join([card.name, *said, *more])
 
 
 def _value(option: Option) -> str:

@@ -75,7 +75,7 @@ def checked(args: Namespace, source: Source, images: Sequence[str], registry: Re
     surroundings = world(args, source, images, registry, report)
     found = check(source.text, surroundings)
     diagnostics = [*report.items, *found.diagnostics]
-    failed = bool(report.items or found.errors)
+    failed = bool(report.errors() or found.errors)
     if args.json:
         if diagnostics:
             put({"recipe": source.name, "ok": not failed, "diagnostics": as_json(source, diagnostics)})

@@ -10,28 +10,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
+from retouch.cli.plain import plain
+from retouch.cli.talk import talking
 from retouch.version import __version__
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
+# Commands whose whole work is what they print.
+ANSWERS = ("check", "plan", "graph", "json", "stages", "matrix", "explain", "plugins", "models", "doctor", "show")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; whatever happens, the answer is a sentence and an exit code, never a traceback."""
-    args = _parser().parse_args(argv)
+    """Run one command; whatever happens, the answer is a sentence and an exit code, never a traceback.
+
+    The exit code tells what became of the work, whether or not anyone listened to the end.
+    """
+    with talking() as out:
+        args = _parser().parse_args(argv)
+        code = _run(args)
+        out.flush()
+        if code == DONE and args.command in ANSWERS and out.lost and not isinstance(out.lost, BrokenPipeError):
+            print(f"retouch {args.command}: the answer could not be written: {out.lost}", file=sys.stderr)
+            return FAILED
+        return code
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
-        print(f"retouch {args.command}: {err}", file=sys.stderr)
+        print(plain(f"retouch {args.command}: {err}"), file=sys.stderr)
         return WRONG_COMMAND
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        return DONE
     except Exception as err:  # the last resort: a mistake of ours is still no traceback
-        print(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}", file=sys.stderr)
+        print(plain(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}"), file=sys.stderr)
         return FAILED
 
 
@@ -63,6 +78,7 @@ def _add_run(commands: Commands) -> None:
     run = _command(commands, "run", "Run a recipe on images.")
     _add_source(run, "RECIPE or '-', then images; with -e all are images")
     _add_output(run)
+    _add_stamp(run)
     _add_machine(run)
     plan = _command(commands, "plan", "Show the stages that would run, what is put in, and what it costs.")
     _add_source(plan, "RECIPE or '-', then images")
@@ -92,6 +108,16 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help="a file for one result, a folder for many")
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
+
+
+def _add_stamp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stamp",
+        choices=["full", "minimal", "none"],
+        default="full",
+        help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
+        "nothing, and then only --force replaces them",
+    )
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -127,14 +153,14 @@ def _add_results(commands: Commands) -> None:
     rerun = _command(commands, "rerun", "Make a picture again from what it says of itself, and compare.")
     rerun.add_argument("image", type=Path, metavar="IMAGE", help="a picture that retouch made")
     rerun.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="what it was made from, if that moved")
-    rerun.add_argument("-o", dest="output", type=Path, metavar="FILE", help="keep the new picture there")
+    rerun.add_argument("-o", dest="output", type=Path, metavar="FILE", help="keep the new picture there, in a new file")
     rerun.add_argument("--verify", action="store_true", help="exit with 4 unless the new picture is the same")
     rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
     rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
     rerun.add_argument(
-        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder it may read too"
+        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder to look for its files in"
     )
-    rerun.add_argument("--force", action="store_true", help="replace a file that retouch did not make")
+    rerun.add_argument("--force", action="store_true", help="replace the file that -o names")
 
 
 def _add_bench(commands: Commands) -> None:

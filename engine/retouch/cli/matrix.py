@@ -15,13 +15,14 @@ from retouch.graph.nodes import Picture
 from retouch.paths import folder
 from retouch.plugins import registry
 
-WORKS, APART = "✓", "✓*"
+WORKS, APART, IDLE = "✓", "✓*", "–"
 HEAD = """\
 # Which methods go together
 
 Written by `retouch matrix -o recipes/MATRIX.md` from the stages that are installed: for each pair it makes the least
-recipe that joins the two and checks it.  A test runs every pair that is marked ✓, all of them at once, and fails if one
-does not end well.  ✓* clashes as it is, and works with the option below the table, or wherever ranges of steps or sites
+recipe that joins the two and checks it.  A test runs all that pass, all of them at once, and compares each with the
+same recipe without either method: ✓ ends well, and both methods change the result.  – ends well, and one of them
+changes nothing.  ✓* clashes as it is, and works with the option below the table, or wherever ranges of steps or sites
 are kept apart.  Of two methods of one family the row comes first in the recipe.
 """
 
@@ -50,8 +51,8 @@ def all_pairs(world: Environment) -> list[Verdict]:
 
 
 def page(verdicts: Sequence[Verdict]) -> str:
-    """Return the matrix as a page: a table for each two families, and why what is refused is refused."""
-    works = sum(not verdict.code for verdict in verdicts)
+    """The matrix as a page: a table for each two families, and why what is refused is refused."""
+    works = sum(verdict.works for verdict in verdicts)
     parts = [HEAD, f"{works} of {len(verdicts)} pairs work.\n"]
     families = groupby(verdicts, lambda verdict: tuple(card.family for card in verdict.stages))
     for (one, other), group in families:
@@ -73,19 +74,23 @@ def _table(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield ""
     for code, reason in refused:
         yield f"- **{code}** {reason}"
+    if idle := [verdict for verdict in verdicts if verdict.idle]:
+        yield ""
+        yield from (f"- {IDLE} {verdict.name}: '{verdict.idle}' changes nothing there" for verdict in idle)
     if apart := [verdict for verdict in verdicts if verdict.only_with]:
         yield ""
         yield from (f"- {APART} {verdict.name}: with `{verdict.only_with}`" for verdict in apart)
 
 
 def _cell(verdict: Verdict) -> str:
-    return verdict.code or (APART if verdict.only_with else WORKS)
+    return verdict.code or (IDLE if verdict.idle else APART if verdict.only_with else WORKS)
 
 
 def _data(verdict: Verdict) -> dict[str, object]:
     return {
         "stages": [card.name for card in verdict.stages],
-        "works": not verdict.code,
+        "works": verdict.works,
+        "idle": verdict.idle or None,
         "code": verdict.code or None,
         "reason": verdict.reason or None,
         "only_with": verdict.only_with or None,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from retouch.cli.plain import plain
 from retouch.cli.reporting import as_json, put, tell
 from retouch.cli.source import Source
 from retouch.graph.nodes import Graph
@@ -56,7 +57,7 @@ class Screen:
         """Hear what became of one picture."""
         self._bar.clear()
         for notice in outcome.notices:
-            print(notice, file=sys.stderr)
+            print(plain(notice), file=sys.stderr)
         tell(self._source, outcome.failures)
 
     def summary(self, result: Result) -> None:

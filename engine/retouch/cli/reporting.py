@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from retouch.cli.plain import plain
 from retouch.lang.codes import CODES
 from retouch.plugins.signatures import Fault
 
@@ -21,7 +22,7 @@ def tell(source: Source, found: Iterable[Diagnostic]) -> None:
     for item in found:
         text = source.text.decode("utf-8", "replace") if item.source is None else item.source
         name = source.name if item.source is None else "command line"
-        print(item.render(text, name), end="\n\n", file=sys.stderr)
+        print(plain(item.render(text, name)), end="\n\n", file=sys.stderr)
 
 
 def as_json(source: Source, found: Iterable[Diagnostic]) -> list[dict[str, Any]]:
@@ -44,13 +45,30 @@ def warn(faults: Iterable[Fault]) -> None:
 
 def put(data: object) -> None:
     """Write one line of JSON."""
-    print(json.dumps(data, ensure_ascii=False, default=str), flush=True)
+    print(plain(json.dumps(data, ensure_ascii=False, default=str)), flush=True)
 
 
-def refuse(args: Namespace, code: int, why: str) -> int:
+def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str = "") -> int:
     """Say in one sentence why a command ends with this exit code."""
     if args.json:
-        put({"ok": False, "error": why})
+        put({"ok": False, "error": why} | ({"code": code, "help": mend} if code else {}))
     else:
-        print(f"retouch {args.command}: {why}", file=sys.stderr)
-    return code
+        head = f"error[{code}]" if code else f"retouch {args.command}"
+        print(plain(f"{head}: {why}"), file=sys.stderr)
+        if mend:
+            print(plain(f"  = help: {mend}"), file=sys.stderr)
+    return exit_code
+
+
+class Refusal(Exception):
+    """Why a command does nothing, in one sentence; with a code of the table, and what to do."""
+
+    def __init__(self, why: str, code: str = "", mend: str = "") -> None:
+        super().__init__(why)
+        self.code, self.mend = code, mend
+
+    @classmethod
+    def of(cls, code: str, **facts: object) -> Refusal:
+        """The sentence of a code, with these facts."""
+        row = CODES[code]
+        return cls(row.message.format_map(facts), code, row.help.format_map(facts))

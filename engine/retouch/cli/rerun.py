@@ -1,37 +1,39 @@
-"""`retouch rerun`: make a picture again from what it says of itself, and compare."""
+"""`retouch rerun`: make a picture again from what it says of itself, and compare.
+
+Anyone can write what a picture says.  So a rerun reads only files of the folders that it was given, which it knows by
+their digest, and writes one file: in a folder of its own, until it is compared and put where the command line says.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.check import check
-from retouch.check.reading.environment import Environment as World
+from retouch.check.reading.environment import Environment
 from retouch.cli import DONE, FAILED, WRONG_RECIPE
-from retouch.cli.reporting import as_json, put, refuse, tell
-from retouch.cli.show import stamp_of
+from retouch.cli.finding import checked, find, source_name, with_files
+from retouch.cli.plain import plain
+from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
+from retouch.cli.stamped import Stamp, stamp_of
 from retouch.graph.nodes import Graph, Picture
+from retouch.graph.ports import SHARED, WRITERS
 from retouch.plugins import registry
 from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from retouch.lang.diagnostics import Diagnostic
+    from retouch.models.info import ModelInfo
     from retouch.run.files.comparing import Difference
 
-_NEEDED = ("recipe", "result", "inputs", "model_digest", "plugins", "stages", "folder", "source_path", "source_from")
-
-
-class CannotRerun(Exception):
-    """Why a picture cannot be made again, in one sentence that says what to do."""
-
-    def __init__(self, why: str, source: Source | None = None, found: tuple[Diagnostic, ...] = ()) -> None:
-        super().__init__(why)
-        self.source, self.found = source, found
+_NEEDED = ("recipe", "result", "inputs", "model_digest", "plugins", "stages", "source_from")
+_DTYPES = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,169 +45,220 @@ class Again:
     changes: tuple[str, ...]
 
 
+class RefusedRecipe(Exception):
+    """The recipe inside does not pass the check."""
+
+    def __init__(self, source: Source, found: tuple[Diagnostic, ...]) -> None:
+        super().__init__("the recipe inside is refused")
+        self.source, self.found = source, found
+
+
 def main(args: Namespace) -> int:
-    """Rerun one picture.  A stamp chooses no file outside of the folders that the command line names."""
+    """Rerun one picture."""
     try:
-        told = _told(args.image)
-        installed = registry.load()
-        again = _again(args, told, installed)
-    except CannotRerun as why:
-        if why.source:
+        stamp = _stamp(args.image)
+        _check_free(args)
+        with tempfile.TemporaryDirectory() as folder:
+            installed = registry.load()
+            again = _again(args, stamp, installed, Path(folder).resolve())
+            return _run(args, stamp, again, installed, Path(folder).resolve())
+    except RefusedRecipe as why:
+        if args.json:
+            put({"image": str(args.image), "ok": False, "diagnostics": as_json(why.source, why.found)})
+        else:
             tell(why.source, why.found)
-        return refuse(args, WRONG_RECIPE, str(why))
-    return _run(args, told, again, installed)
+        return WRONG_RECIPE
+    except Refusal as why:
+        return refuse(args, WRONG_RECIPE, str(why), why.code, why.mend)
 
 
-def _told(image: Path) -> Mapping[str, Any]:
-    told = stamp_of(image)
-    if isinstance(told, str):
-        raise CannotRerun(told)
-    lacking = [name for name in _NEEDED if name not in told]
-    if lacking or not told["result"]:
-        raise CannotRerun(f"'{image}' does not say enough to be made again ({', '.join(lacking) or 'result'})")
-    return told
+def _stamp(image: Path) -> Stamp:
+    stamp = stamp_of(image)
+    lacking = [name for name in _NEEDED if name not in stamp.told]
+    if lacking or not stamp.text("result"):
+        what = f"it does not say enough ({', '.join(lacking) or 'result'})"
+        raise Refusal.of("RT509", path=image, what=what, mend="run its recipe with 'retouch run'")
+    if stamp.told.get("dtype", "float32") not in _DTYPES:
+        raise Refusal.of("RT508", path=image, what="'dtype' is no type of numbers")
+    return stamp
 
 
-def _again(args: Namespace, told: Mapping[str, Any], installed: Registry) -> Again:
+def _check_free(args: Namespace) -> None:
+    """The new picture takes the place of nothing, links included, that the user did not give away."""
+    if args.output and os.path.lexists(args.output):
+        if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.image)):
+            what = f"'{args.output}' is {'a folder' if args.output.is_dir() else 'the picture itself'}"
+            raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o")
+        if not args.force:
+            what = f"'{args.output}' is there already"
+            raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
+
+
+def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Again:
     from retouch.run.files.provenance import Request
 
-    _check_plugins(told, installed)
-    here = args.image.resolve().parent
-    allowed = tuple(path.resolve() for path in (Path.cwd(), here, *args.allow))
-    folder = _below((here / told["folder"]).resolve(), allowed, "the recipe's folder")
-    source = _source(args, told, here, allowed)
-    _check_inputs(told, here, allowed, source)
-    text = Source(str(args.image), told["recipe"].encode(), folder)
-    settings = {str(name): str(value) for name, value in told.get("settings", {}).items()}
-    model = args.model or told.get("model_option") or None
-    named = told["source_from"] == "command line"
-    world = World(
+    _check_plugins(args, stamp, installed)
+    folders = tuple(dict.fromkeys(path.resolve() for path in (args.image.resolve().parent, Path.cwd(), *args.allow)))
+    found = _inputs(args, stamp, folders)
+    recipe, settings = with_files(stamp, found)
+    text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
+    named = stamp.text("source_from") == "command line"
+    source = found.get(source_name(stamp))
+    if named and source is None:
+        raise Refusal.of("RT509", path=args.image, what="it does not tell its source", mend="name it after the picture")
+    world = Environment(
         installed,
-        folder,
-        (Picture(source, 0, told.get("caption") or None),) if named else (),
+        fresh,
+        (Picture(source, 0, stamp.text("caption") or None),) if named and source else (),
         settings,
-        model,
-        allowed=allowed,
+        args.model or stamp.text("model_option") or None,
+        here=fresh,
+        allowed=tuple({path.parent for path in found.values()}),
         force=True,
+        find_model=_models(args, stamp),
     )
-    found = check(text.text, world)
-    if found.errors:
-        raise CannotRerun("the recipe inside is refused", text, found.errors)
-    graph = _graph(found.graphs, told, source)
-    _check_model(graph, told)
-    return Again(graph.only(told["result"]), Request(told["recipe"], folder, settings, model), tuple(_changes(told)))
+    checked_ = check(text.text, world)
+    if checked_.errors:
+        raise RefusedRecipe(text, checked_.errors)
+    graph = _graph(args.image, checked_.graphs, stamp, source)
+    _check_model(args.image, graph, stamp)
+    request = Request.of(recipe, fresh, checked_.graphs, settings, world.model)
+    return Again(graph, request, tuple(_changes(stamp)))
 
 
-def _check_plugins(told: Mapping[str, Any], installed: Registry) -> None:
+# ---------------------------------------------------------------- what it was made with
+
+
+def _check_plugins(args: Namespace, stamp: Stamp, installed: Registry) -> None:
     known = {card.plugin for card in installed.cards}
-    for name, distribution in told["plugins"].items():
+    for name, distribution in stamp.plugins.items():
         if name not in known:
             what = f"plugin '{name}' ({distribution})" if distribution else f"plugin '{name}'"
-            raise CannotRerun(f"{what} made it, and is not installed or is broken: see 'retouch plugins'")
-    now = {card.name: card.version for card in installed.cards}
-    for stage in told["stages"]:
+            what += " made it, and is not installed or is broken"
+            raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch plugins'")
+    now = {card.name for card in installed.cards}
+    for stage in stamp.stages:
         if stage["stage"] not in now:
-            raise CannotRerun(f"the stage '{stage['stage']}' is not installed: see 'retouch stages'")
+            what = f"the stage '{stage['stage']}' is not installed"
+            raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch stages'")
 
 
-def _source(args: Namespace, told: Mapping[str, Any], here: Path, allowed: tuple[Path, ...]) -> Path:
-    """The picture that it was made from: as named now, or where it lay then, seen from the result."""
+def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[str, Path]:
+    """Where all that it was made from lies; the source is the picture that is named after it, if one is."""
+    wanted, source = dict(stamp.inputs), source_name(stamp)
+    given: dict[str, Path] = {}
     if args.source:
-        return args.source.resolve()
-    if not told["source_path"]:
-        raise CannotRerun(f"'{args.image}' does not say what it was made from; name that picture after it")
-    return _below((here / told["source_path"]).resolve(), allowed, "the source picture")
+        digest = wanted.pop(source, "")
+        given[source] = checked(args.image, stamp.text("source"), args.source, digest)
+    return given | find(args.image, wanted, folders)
 
 
-def _below(path: Path, allowed: tuple[Path, ...], what: str) -> Path:
-    if any(path.is_relative_to(root) for root in allowed):
-        return path
-    folder = path if path.is_dir() else path.parent
-    raise CannotRerun(f"{what} would be {path}, outside of this folder; allow it with --allow {folder}")
+def _models(args: Namespace, stamp: Stamp) -> Callable[[str, str | None], ModelInfo]:
+    """Looks models up; a stamp chooses none of this machine's folders, so the command line names them."""
+    from retouch.models import catalog
+    from retouch.run.files.private import BY_DIGEST
+
+    def look_up(name: str, revision: str | None) -> ModelInfo:
+        if name == args.model or revision is not None or name in catalog.names():
+            return catalog.find(name, revision)
+        digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
+        for known in ([args.model] if args.model else []) + catalog.names():
+            if (info := catalog.find(known)).digest == digest:
+                return info
+        raise catalog.UnknownModel("it lay in a folder; name that with --model")
+
+    return look_up
 
 
-def _check_inputs(told: Mapping[str, Any], here: Path, allowed: tuple[Path, ...], source: Path) -> None:
-    from retouch.run.files.provenance import digest
-
-    for name, was in told["inputs"].items():
-        path = source if name == told["source_path"] else _below((here / name).resolve(), allowed, f"'{name}'")
-        if not path.is_file():
-            raise CannotRerun(f"'{path}' is not there any more; put it back, or name the source after the picture")
-        if was and digest(path) != was:
-            raise CannotRerun(f"'{path}' has changed since: its sha256 was {was[:16]}…; put the old file back")
-
-
-def _graph(graphs: tuple[Graph, ...], told: Mapping[str, Any], source: Path) -> Graph:
-    """The graph of the same picture that has the same result."""
+def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | None) -> Graph:
+    """The part of the graph of the same picture that makes the same result, which is the one file it may write."""
+    result = stamp.text("result")
     for graph in graphs:
-        same = graph.item is None or graph.item.path == source or told["source_from"] == "command line"
-        if same and any(node.id == told["result"] for node in graph.nodes):
-            return graph
-    raise CannotRerun(f"the recipe inside makes no result '{told['result']}' now; another version of retouch made it")
+        same = graph.item is None or graph.item.path == source or stamp.text("source_from") == "command line"
+        if not same or result not in graph.results:
+            continue
+        only = graph.only(result)
+        writing = [node for node in only.nodes if node.card.takes(*WRITERS)]
+        makes = only.node(result)
+        if writing != [makes] or makes.card.takes(*SHARED):
+            what = f"'{makes.card.name}' is no picture of its own"
+            raise Refusal.of("RT509", path=image, what=what, mend="run its recipe with 'retouch run'")
+        return only
+    what = f"the recipe inside makes no result '{result}' now"
+    raise Refusal.of("RT509", path=image, what=what, mend="install the version of retouch that made it")
 
 
-def _check_model(graph: Graph, told: Mapping[str, Any]) -> None:
-    if graph.model.digest != told["model_digest"]:
-        was, now = told["model_digest"][:16], graph.model.digest[:16]
-        raise CannotRerun(
-            f"model '{graph.model.name}' is not the one that made it: its digest was {was}… and is {now}…; "
-            "name the right one with --model"
-        )
+def _check_model(image: Path, graph: Graph, stamp: Stamp) -> None:
+    if graph.model.digest != (digest := stamp.text("model_digest")):
+        what = f"model '{graph.model.name}' is not the one that made it: its digest was {digest[:16]}… "
+        what += f"and is {graph.model.digest[:16]}…"
+        raise Refusal.of("RT509", path=image, what=what, mend="name the right one with --model")
 
 
-def _changes(told: Mapping[str, Any]) -> Iterator[str]:
+def _changes(stamp: Stamp) -> Iterator[str]:
     """What decides the last bits and is not as it was."""
     from retouch.run.files.provenance import software, versions
 
     for name, now in software().items():
-        if (was := told.get(name, "")) != now:
+        if (was := stamp.text(name)) != now:
             yield f"{name} was {was or 'not told'} and is {now}"
-    for name, now in versions(told["plugins"]).items():
-        if (was := told["plugins"][name]) != now:
+    for name, now in versions(stamp.plugins).items():
+        if (was := stamp.plugins[name]) != now:
             yield f"plugin '{name}' was {was} and is {now}"
 
 
-def _run(args: Namespace, told: Mapping[str, Any], again: Again, installed: Registry) -> int:
+# ---------------------------------------------------------------- running it
+
+
+def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh: Path) -> int:
+    from retouch import pictures
     from retouch.run.device import best_device
     from retouch.run.files.comparing import compare
     from retouch.run.session import Settings, execute
 
-    device = args.device or (told.get("device", "cpu") if told.get("device") in ("cpu", best_device()) else "cpu")
-    changes = again.changes
-    if device != told.get("device"):
-        changes += (f"device was {told.get('device')} and is {device}",)
-    settings = Settings(device, told.get("dtype", "float32"), told.get("mode") == "exact")
-    with tempfile.TemporaryDirectory() as folder:
-        path = args.output or Path(folder, f"again{args.image.suffix}")
-        if why := _occupied(args, path):
-            return refuse(args, WRONG_RECIPE, why)
-        graph = _to(again.graph, told["result"], path)
-        (outcome,) = execute([graph], registry=installed, request=again.request, settings=settings, keep=False).outcomes
-        if outcome.failed:
-            source = Source(str(args.image), told["recipe"].encode(), Path())
-            if args.json:
-                put({"image": str(args.image), "ok": False, "diagnostics": as_json(source, outcome.failures)})
-            else:
-                tell(source, outcome.failures)
-            return FAILED
-        return _verdict(args, compare(args.image, path), changes, exact=settings.exact)
+    was = stamp.text("device")
+    device = args.device or (was if was in ("cpu", best_device()) else "cpu")
+    changes = again.changes + ((f"device was {was or 'not told'} and is {device}",) if device != was else ())
+    settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact")
+    path = fresh / (args.output.name if args.output else f"again{args.image.suffix}")
+    graph = _to(again.graph, path)
+    (outcome,) = execute([graph], registry=installed, request=again.request, settings=settings, keep=False).outcomes
+    if outcome.failed:
+        source = Source(str(args.image), again.request.recipe.encode(), fresh)
+        if args.json:
+            put({"image": str(args.image), "ok": False, "diagnostics": as_json(source, outcome.failures)})
+        else:
+            tell(source, outcome.failures)
+        return FAILED
+    try:
+        found = compare(args.image, path)
+    except pictures.Unreadable as err:
+        what = f"what it makes is no picture: {err}"
+        raise Refusal.of("RT509", path=args.image, what=what, mend="run its recipe with 'retouch run'") from None
+    if args.output:
+        _keep(args, path)
+    return _verdict(args, found, changes, exact=settings.exact)
 
 
-def _occupied(args: Namespace, path: Path) -> str | None:
-    from retouch.pictures import made_by_retouch
-
-    if args.output and path.exists() and not args.force and not made_by_retouch(path):
-        return f"'{path}' is there already, and retouch did not make it; save elsewhere, or --force"
-    return None
-
-
-def _to(graph: Graph, result: str, path: Path) -> Graph:
+def _to(graph: Graph, path: Path) -> Graph:
     """The graph with its one result going to this file."""
+    (result,) = graph.results
     moved = [
-        replace(node, options={**node.options, "path": str(path.resolve())}) if node.id == result else node
+        replace(node, options={**node.options, "path": str(path)}) if node.id == result else node
         for node in graph.nodes
     ]
     return replace(graph, nodes=tuple(moved))
+
+
+def _keep(args: Namespace, made: Path) -> None:
+    """Put the new picture where the user wants it; of a link there, the link is replaced and not what it leads to."""
+    from retouch.pictures.atomic import replacing
+
+    try:
+        with replacing(args.output) as file:
+            file.write(made.read_bytes())
+    except OSError as err:
+        raise Refusal.of("RT507", path=args.output, what=err.strerror or str(err)) from None
 
 
 def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, exact: bool) -> int:
@@ -221,7 +274,7 @@ def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, ex
     else:
         print(f"{'same' if same else 'different'}: {found}")
         for change in changes:
-            print(f"  {change}")
+            print(plain(f"  {change}"))
         if args.output:
-            print(f"saved {args.output}")
+            print(plain(f"saved {args.output}"))
     return FAILED if args.verify and not same else DONE

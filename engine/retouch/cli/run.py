@@ -22,7 +22,8 @@ def main(args: Namespace) -> int:
     from retouch.run.session import Settings, execute
 
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact)
-    request = Request(source.text.decode("utf-8"), source.folder, settings_given(args), args.model)
+    text = source.text.decode("utf-8")
+    request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
         tell = installed.live.observing(progress.tell)
         result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)

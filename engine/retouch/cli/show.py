@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.reporting import put, refuse
+from retouch.cli.plain import plain
+from retouch.cli.reporting import Refusal, put, refuse
+from retouch.cli.stamped import Stamp, stamp_of
 
-_NESTED = ("settings", "inputs", "plugins", "stages")  # JSON inside of the stamp, whose entries are texts
 _LINES = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "seed", "caption")
 
 
 def main(args: Namespace) -> int:
     """Print the recipe, and what it was run with."""
-    found = stamp_of(args.image)
-    if isinstance(found, str):
-        return refuse(args, WRONG_RECIPE, found)
+    try:
+        found = stamp_of(args.image)
+    except Refusal as why:
+        return refuse(args, WRONG_RECIPE, str(why), why.code, why.mend)
     if args.json:
-        put({"image": str(args.image), **found})
+        put({"image": str(args.image), **found.as_json()})
     else:
-        print("\n".join(_lines(found)))
+        print(plain("\n".join(_lines(found))))
     return DONE
 
 
-def stamp_of(image: Path) -> dict[str, Any] | str:
-    """Read the picture's record of itself; None, and why, if there is none."""
-    from retouch import pictures
-
-    try:
-        pictures.inspect(image)
-    except pictures.Unreadable as err:
-        return str(err)
-    told = pictures.metadata(image)
-    if told is None:
-        return f"'{image}' does not say how it was made: retouch did not make it, or another program removed it"
-    try:
-        return {name: json.loads(text) if name in _NESTED else text for name, text in told.items()}
-    except ValueError:
-        return f"what '{image}' says of itself is damaged"
-
-
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    yield told.get("recipe", "").rstrip() or "# the recipe was too long to be stored in the picture"
+def _lines(stamp: Stamp) -> Iterator[str]:
+    yield stamp.text("recipe").rstrip() or "# the recipe is not stored in the picture"
     yield ""
-    if source := told.get("source"):
-        digest = told.get("inputs", {}).get(told.get("source_path"), "")
+    yield from (line.replace("\n", "\\n") for line in _facts(stamp))
+
+
+def _facts(stamp: Stamp) -> Iterator[str]:
+    if source := stamp.text("source"):
+        digest = stamp.inputs.get(source, "")
         yield f"source: {source}{f', sha256 {digest}' if digest else ''}"
-    yield f"model: {told.get('model', '')}, {told.get('model_digest', '')} {told.get('model_revision', '')}".rstrip()
-    yield from (f"{name}: {told[name]}" for name in _LINES if told.get(name))
-    yield from (f"--set {name}={text}" for name, text in told.get("settings", {}).items())
-    yield from (f"plugin {name}: {version}" for name, version in told.get("plugins", {}).items())
-    for stage in told.get("stages", ()):
+    model = stamp.text("model")
+    yield f"model: {model}, {stamp.text('model_digest')} {stamp.text('model_revision')}".rstrip()
+    yield from (f"{name}: {stamp.text(name)}" for name in _LINES if stamp.text(name))
+    yield from (f"--set {name}={text}" for name, text in stamp.settings.items())
+    yield from (f"plugin {name}: {version}" for name, version in stamp.plugins.items())
+    for stage in stamp.stages:
         options = " ".join(f"{name}={value}" for name, value in stage["options"].items())
         yield f"  {stage['stage']} {options}".rstrip()

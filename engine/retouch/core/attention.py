@@ -31,7 +31,7 @@ class SiteCall:
     probs: rows of attention maps, read and written by index (touches of probs)
     out: Tensor  # [rows, heads, queries, dim], written in place (touches of out; v may be read)
     features: Tensor  # [rows, C, h, w], written in place (touches of features)
-    progress: how far the walk is, from 0 to 1
+    progress: the share of the walk's steps that were taken before, from 0 to below 1
     Only what the touch names may be used; the rest raises AttributeError.
     """
 
@@ -99,6 +99,10 @@ class AttentionControl:
     """Functions of one attention call, each with the touch that says where and when it is called."""
 
     acts: tuple[tuple[Touch, Act], ...]
+
+    def acts_in(self, steps: int) -> bool:
+        """Whether any of its windows holds a step of a walk of so many."""
+        return any(touch.acts_in(steps) for touch, _ in self.acts)
 
     def active(self, site: Site, progress: float, phase: tuple[str, ...]) -> list[Act]:
         """What is to be called at this site, at this point of the walk, in this phase of the call."""

@@ -46,8 +46,8 @@ class Pictures(Protocol):
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         ...
 
-    def mask(self, path: str) -> Mask:
-        """The picture there as a mask of pixels: white is 1."""
+    def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
+        """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
         ...
 
 

@@ -6,7 +6,7 @@ Here alpha is sqrt(alphas_cumprod) and sigma is sqrt(1 - alphas_cumprod); for fl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -43,11 +43,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One noise level; `timestep` is what the network is told."""
+    """One noise level; `timestep` is what the network is told.
+
+    progress: the share of its walk's steps that lie before it: 0 where the walk begins, 1 at the image.  Every window
+        (of a control, a guidance, a blend) is of this; a walk that begins late has it all the same from 0 to 1.
+    """
 
     timestep: float
     alpha: float
     sigma: float
+    progress: float = field(default=0.0, compare=False)
 
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
         """alpha * x0 + sigma * eps: adds noise, and is the DDIM step, and Euler's on flow."""
@@ -78,10 +83,14 @@ class Step:
     """One step of a walk, from `noisy` to `clean`."""
 
     index: int  # in this walk; what an inversion recorded per step is indexed by it
-    progress: float  # in the full schedule: 0 noisiest, towards 1 at the image
     noisy: Level
     clean: Level
     before: Level | None = None  # where the walk came from; multistep rules read it
+
+    @property
+    def progress(self) -> float:
+        """The share of the walk's steps that were taken before this one: index / steps."""
+        return self.noisy.progress
 
     def fresh(self, eta: float) -> float:
         """Standard deviation of the step's new noise: eta times that of q(clean | noisy, x0)."""
@@ -105,9 +114,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The steps of a walk, noisiest first; immutable, and shared by all images."""
+    """The steps of a walk, noisiest first; immutable, and shared by all images.
+
+    trained: alphas_cumprod by timestep, of all levels that the model was trained at; empty where there is no such list
+    """
 
     steps: tuple[Step, ...]
+    trained: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -125,9 +138,24 @@ class Schedule:
         return [step.noisy for step in self.steps] + [self.steps[-1].clean]
 
     def tail(self, strength: float) -> Schedule:
-        """The last `strength` (0 to 1) of the steps, indexed from 0 again; progress keeps its meaning."""
-        kept = self.steps[len(self) - int(len(self) * strength + 1e-9) :]
-        return Schedule(tuple(replace(s, index=i, before=s.before if i else None) for i, s in enumerate(kept)))
+        """A walk of the last `strength` (0 to 1) of the steps: index and progress count from where it begins."""
+        levels = self.levels[len(self) - int(len(self) * strength + 1e-9) :]
+        return replace(Schedule.through(levels), trained=self.trained)
+
+    def divided(self, parts: int) -> list[Schedule]:
+        """Each step as a walk of so many, even in timesteps, or of fewer where the model was not trained at more.
+
+        Raises ValueError where `parts` is above 1 and nothing is known of the levels between.
+        """
+        if parts > 1 and not self.trained:
+            raise ValueError("this model has no list of trained levels, so its steps cannot be divided")
+        walks: list[Schedule] = []
+        for step in self:
+            high, low = step.noisy.timestep, step.clean.timestep
+            between = {round(high + (low - high) * part / parts) for part in range(1, parts)}
+            inner = [_level(self.trained, t) for t in sorted(between, reverse=True) if low < t < high]
+            walks.append(Schedule.through([step.noisy, *inner, step.clean]))
+        return walks
 
     def at(self, strength: float) -> Level:
         """The level that a walk of this strength (0 to 1) begins at."""
@@ -138,8 +166,8 @@ class Schedule:
     def through(levels: Sequence[Level]) -> Schedule:
         """A walk through these levels, in their order; RePaint's jumps go up on the way."""
         n = len(levels) - 1
-        steps = (Step(i, i / n, levels[i], levels[i + 1], levels[i - 1] if i else None) for i in range(n))
-        return Schedule(tuple(steps))
+        walk = [replace(level, progress=i / max(n, 1)) for i, level in enumerate(levels)]
+        return Schedule(tuple(Step(i, walk[i], walk[i + 1], walk[i - 1] if i else None) for i in range(n)))
 
     @staticmethod
     def ddim(
@@ -155,17 +183,19 @@ class Schedule:
         if timesteps[0] >= trained:
             raise ValueError(f"{steps} steps do not fit a model trained on {trained}; take at most {trained // 2}")
 
-        def level(t: int) -> Level:
-            kept = alphas_cumprod[t]
-            return Level(t, kept**0.5, (1 - kept) ** 0.5)
-
-        last = Level(0, 1.0, 0.0) if to_one else level(0)
-        return Schedule.through([*map(level, timesteps), last])
+        last = Level(0, 1.0, 0.0) if to_one else _level(alphas_cumprod, 0)
+        walk = Schedule.through([*(_level(alphas_cumprod, t) for t in timesteps), last])
+        return replace(walk, trained=tuple(alphas_cumprod))
 
     @staticmethod
     def flow(steps: int) -> Schedule:
         """Rectified flow with even spacing: alpha = 1 - s, sigma = s, s from 1 to 0."""
         return Schedule.through([Level(1000 * (1 - i / steps), i / steps, 1 - i / steps) for i in range(steps + 1)])
+
+
+def _level(alphas_cumprod: Sequence[float], t: int) -> Level:
+    kept = alphas_cumprod[t]
+    return Level(t, kept**0.5, (1 - kept) ** 0.5)
 
 
 def _grid(trained: int, steps: int, offset: int, spacing: str) -> list[int]:

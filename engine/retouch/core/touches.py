@@ -46,8 +46,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Where, when and how a control acts. `start` and `until` are progress, or the name of the option that holds it;
-    of an option that holds several, the greatest counts.
+    """Where, when and how a control acts.
+
+    start, until: fractions of the steps that are taken, or the name of the option that holds one; of an option that
+        holds several, the greatest counts.  After an inversion with a strength below 1 they are of the shorter walk.
 
     access: read leaves everything as it is, transform makes new from old, replace ignores what was there.
     rows: the last label of the rows that change ("cond", "uncond", a guidance's own), "*" for all.
@@ -81,13 +83,22 @@ class Touch:
         )
 
     def during(self, progress: float) -> bool:
-        """Whether it acts at this point of the walk (0 noisiest, 1 image); only a bound touch knows."""
+        """Whether it acts after this share of the walk's steps (0 at the first); only a bound touch knows."""
         return float(self.start) <= progress < float(self.until)
+
+    def acts_in(self, steps: int) -> bool:
+        """Whether its window holds any step of a walk of so many; only a bound touch knows."""
+        return holds_a_step(float(self.start), float(self.until), steps)
 
     @property
     def parts(self) -> frozenset[str]:
         """The tensors that a change of `what` decides."""
         return _MADE_OF.get(self.what, frozenset(self.what))
+
+
+def holds_a_step(start: float, until: float, steps: int) -> bool:
+    """Whether any step of a walk of so many begins within start <= index / steps < until."""
+    return any(start <= index / steps < until for index in range(steps))
 
 
 def _bound(bound: float | str, options: Mapping[str, Any]) -> float:

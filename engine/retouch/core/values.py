@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.schedule import Level, Prediction, Schedule, Step
-from retouch.core.touches import Touch
+from retouch.core.touches import Touch, holds_a_step
 from retouch.core.transfer import upload
 
 if TYPE_CHECKING:
@@ -68,11 +68,17 @@ class Prompt:
 
     embeds: Tensor  # [tokens, dim]
     spans: character range in `text` of each token; empty for special tokens
+    ids: the tokens themselves, as the tokenizer numbers them; empty where an encoder has no such numbers
     """
 
     text: str
     embeds: Tensor
     spans: tuple[tuple[int, int], ...] = ()
+    ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.ids and len(self.ids) != len(self.spans):
+            raise ValueError(f"a prompt has a span for each token, and this has {len(self.spans)} for {len(self.ids)}")
 
     def positions(self, words: str) -> tuple[int, ...]:
         """Indices of the tokens that spell `words`, at every place where they stand as whole words."""
@@ -187,15 +193,18 @@ class Trajectory:
     """States that replay the source, and the rule that walks them.
 
     states: Tensor  # [N + 1, k, C, h, w], noisiest first
-    pinned: whether the source branch reads `states` at every step, or walks by itself and may drift
+    pinned: True where the source branch is put back onto `states` at every step, False where it walks by itself and may
+        drift, None where it walks only if an attention control or a recording sees it, and is replayed for a blend
     certificate: what requirements measured of it, by metric and with its unit
+    start: the state that an edit begins with where that is not the source's, states[0]  # [k, C, h, w]
     """
 
     schedule: Schedule
     states: Tensor
     rule: Rule
-    pinned: bool = False
+    pinned: bool | None = False
     certificate: Mapping[str, str] = field(default_factory=dict)
+    start: Tensor | None = None
 
     def certified(self, metric: str, value: str) -> Trajectory:
         """The same, with one more figure in its certificate."""
@@ -240,11 +249,17 @@ class Blend:
     apply: (state, source state at the same level, step, maps recorded so far) -> state
     reads: the attention maps it wants recorded, at one scale
     late: whether it is given the source as it was before the step, one level noisier than the state
+    start: fraction of the steps that are taken before it is first applied; what it reads is recorded from the first
     """
 
     apply: Callable[[Tensor, Tensor, Step, AttentionMaps], Tensor]
     reads: Touch | None = None
     late: bool = False
+    start: float = 0.0
+
+    def acts_in(self, steps: int) -> bool:
+        """Whether it is applied at all in a walk of so many steps."""
+        return holds_a_step(self.start, 1.0, steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
+from retouch.graph.windows import acting
 from retouch.plugins import cost
 
 Facts = Mapping[str, Any]
@@ -16,10 +17,11 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A graph with the rows of each node as (least, most)."""
+    """A graph with the rows of each node as (least, most), and what is known of each node's value."""
 
     graph: Graph
     rows: Mapping[str, cost.Rows]
+    facts: Mapping[str, Facts]
 
     @property
     def total(self) -> cost.Rows:
@@ -41,18 +43,18 @@ def plan(graph: Graph) -> Plan:
     """Add up what each stage says that it costs."""
     rows: dict[str, cost.Rows] = {}
     facts: dict[str, Facts] = {}
-    sure = _sure(graph)
+    sure, nodes = _sure(graph), {node.id: node for node in graph.nodes}
     for node in graph.nodes:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        scope = _scope(node, facts)
+        scope = _scope(acting(node, nodes, facts), facts)
         least, most = cost.rows(node.card.rows, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
         facts[node.id] = made_with | {name: cost.evaluate(said, scope) for name, said in node.card.facts.items()}
-    return Plan(graph, rows)
+    return Plan(graph, rows, facts)
 
 
 def _sure(graph: Graph) -> set[str]:
@@ -96,5 +98,5 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
         case FromNode(id=id_):
             return dict(facts[id_])
         case edges:
-            names = {name for edge in edges for name in facts[edge.id]}
+            names = {name for edge in edges for name in facts[edge.id]} - {"during"}  # windows do not add up
             return {name: sum(facts[edge.id].get(name, 0) for edge in edges) for name in names}

@@ -1,20 +1,25 @@
 """Picture files: looked at from the header, read as 8-bit sRGB, written whole or not at all."""
 
+from retouch.pictures.masks import MaskPicture, UnfitMask, read_mask
 from retouch.pictures.opening import MAX_PIXELS, PictureInfo, Unreadable, inspect
-from retouch.pictures.reading import DecodedPicture, read
+from retouch.pictures.reading import DecodedPicture, read, scaled_size
 from retouch.pictures.stamp import made_by_retouch, metadata
 from retouch.pictures.writing import Unwritable, write, write_mask
 
 __all__ = [
     "MAX_PIXELS",
     "DecodedPicture",
+    "MaskPicture",
     "PictureInfo",
+    "UnfitMask",
     "Unreadable",
     "Unwritable",
     "inspect",
     "made_by_retouch",
     "metadata",
     "read",
+    "read_mask",
+    "scaled_size",
     "write",
     "write_mask",
 ]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageCms import ImageCmsTransform
 
+ROUNDING = 3  # levels of 255 that makers of sRGB profiles disagree by
 _WORDS = {
     "1": "black and white, read as colour",
     "L": "grey, read as colour",
@@ -66,17 +68,34 @@ def _managed(image: Image, icc: bytes) -> tuple[Image, list[str]]:
     opaque = image.convert(_OPAQUE.get(image.mode, image.mode))
     try:
         profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-        name = ImageCms.getProfileDescription(profile).strip()
-        if "sRGB" in name:
-            return image, []
         srgb = ImageCms.createProfile("sRGB")
-        managed = ImageCms.profileToProfile(opaque, profile, srgb, outputMode="RGB")
+        transform = ImageCms.buildTransform(profile, srgb, opaque.mode, "RGB")
+        if _is_srgb(transform, opaque.mode):
+            return image, []
+        name = ImageCms.getProfileDescription(profile).strip()
+        managed = ImageCms.applyTransform(opaque, transform)
     except (ImageCms.PyCMSError, OSError):
         return image, ["colour profile ignored, because it does not fit the picture"]
-    assert managed is not None  # it is, for a profile applied in place
+    assert managed is not None  # it is None only for a transform applied in place
     if alpha is not None:
         managed.putalpha(alpha)
     return managed, [f"colours converted from '{name}' to sRGB"]
+
+
+def _is_srgb(transform: ImageCmsTransform, mode: str) -> bool:
+    """Whether the profile, whatever its name, leaves colours as they are but for rounding."""
+    import numpy as np
+    from PIL import Image, ImageCms
+
+    if mode not in ("RGB", "L"):
+        return False
+    levels = np.arange(0, 256, 15, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
+    probe = Image.fromarray(cube if mode == "RGB" else levels[None])
+    made = ImageCms.applyTransform(probe, transform)
+    assert made is not None
+    apart = np.asarray(made).astype(int) - np.asarray(probe.convert("RGB"))
+    return bool(np.abs(apart).max() <= ROUNDING)
 
 
 _OPAQUE = {"RGBA": "RGB", "P": "RGB", "PA": "RGB", "LA": "L", "1": "L"}

@@ -32,7 +32,7 @@ def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: i
         turned = orientation(image)
         notices = ["first of several pictures in the file"] if _has_more(image) else []
         converted, changes = to_srgb(image)
-        pixels = np.asarray(_scaled(_upright(converted, turned), size))
+        pixels = np.asarray(_scaled(upright(converted, turned), size))
     alpha = pixels[..., 3].copy() if pixels.shape[2] == 4 else None
     return DecodedPicture(np.ascontiguousarray(pixels[..., :3]), alpha, (*notices, *changes))
 
@@ -49,7 +49,8 @@ def _has_more(image: Image) -> bool:
     return True
 
 
-def _upright(image: Image, orientation: int) -> Image:
+def upright(image: Image, orientation: int) -> Image:
+    """The picture turned as EXIF says."""
     from PIL.Image import Transpose
 
     turns = {
@@ -67,8 +68,14 @@ def _upright(image: Image, orientation: int) -> Image:
 def _scaled(image: Image, size: int | None) -> Image:
     from PIL.Image import Resampling
 
-    longer = max(image.size)
+    wanted = scaled_size(image.size, size)
+    return image if wanted == image.size else image.resize(wanted, Resampling.LANCZOS)
+
+
+def scaled_size(sides: tuple[int, int], size: int | None) -> tuple[int, int]:
+    """Both sides, the longer one no more than `size`."""
+    longer = max(sides)
     if size is None or longer <= size:
-        return image
-    width, height = (max(1, round(side * size / longer)) for side in image.size)
-    return image.resize((width, height), Resampling.LANCZOS)
+        return sides
+    first, second = (max(1, round(side * size / longer)) for side in sides)
+    return first, second

@@ -52,12 +52,22 @@ def exif(text: str) -> Exif:
 
 def metadata(path: str | os.PathLike[str]) -> dict[str, str] | None:
     """What Retouch wrote into a picture; None if it did not, or the picture cannot be read."""
+    text = _written(path)
+    return _parsed(text) if text is not None and len(text) <= _LIMIT else None
+
+
+def damaged(path: str | os.PathLike[str]) -> bool:
+    """Whether something stands where Retouch writes, and is not of its form."""
+    return _written(path) is not None and metadata(path) is None
+
+
+def _written(path: str | os.PathLike[str]) -> str | None:
     try:
         with opened(path, MAX_PIXELS) as image:
             text = image.info.get(KEY) if image.format == "PNG" else _described(image.getexif().get(_DESCRIPTION))
     except Unreadable:
         return None
-    return _parsed(text) if isinstance(text, str) and len(text) <= _LIMIT else None
+    return text if isinstance(text, str) else None
 
 
 def made_by_retouch(path: str | os.PathLike[str]) -> bool:

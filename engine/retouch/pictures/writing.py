@@ -72,10 +72,8 @@ def _save(image: Image, path: Path, metadata: Mapping[str, str]) -> tuple[str, .
     format = _format(path)
     text, notices = stamp.fit(metadata, format)
     options = dict(_OPTIONS[format])
-    if format == "PNG":
-        options["pnginfo"] = stamp.png_chunk(text)
-    else:
-        options["exif"] = stamp.exif(text)
+    if metadata:
+        options |= {"pnginfo": stamp.png_chunk(text)} if format == "PNG" else {"exif": stamp.exif(text)}
     if format == "JPEG":
         notices.append("JPEG loses a little everywhere; PNG keeps what is outside the edit to the bit")
         image = _on_white(image, notices)

@@ -11,7 +11,7 @@ from typing import Any
 from retouch.plugins.signatures import StageCard
 
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
-FACTS = frozenset({"evaluations", "pinned", "guide", "readers"})
+FACTS = frozenset({"evaluations", "pinned", "guide", "readers", "during"})
 ENGINE = frozenset({"steps"})
 
 Number = int | float

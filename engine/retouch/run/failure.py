@@ -14,7 +14,7 @@ from retouch.core.errors import Unmet
 from retouch.graph.nodes import Node
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
-from retouch.pictures import Unreadable, Unwritable
+from retouch.pictures import UnfitMask, Unreadable, Unwritable
 from retouch.plugins.registry import PluginError
 
 
@@ -43,6 +43,8 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
     report, stage = Report(), node.card.name
     path = str(node.options.get("path", ""))
     match error:
+        case UnfitMask():
+            report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
             report.add("RT504", node.span, path=Path(path).name, what=str(error))
         case Unwritable() | OSError():

@@ -34,7 +34,7 @@ class Texts:
         """The text, encoded."""
         tokens = self.encoder.tokenize(text)
         embeds = await call(self.encoder.encode, upload_numbers(tokens.ids, torch.int64, self.device))
-        return Prompt(text, embeds, tokens.spans)
+        return Prompt(text, embeds, tokens.spans, tokens.ids)
 
     def dropped(self, text: str) -> str:
         """The words that fall away because the encoder takes no more."""

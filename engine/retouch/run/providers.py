@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from retouch.core.ops import gather
@@ -33,6 +33,14 @@ class Supply:
             self.made[key] = Task(start, name=edge.type)
         return self.made[key]
 
+    def by_wave(self, waves: Sequence[Sequence[Task]]) -> Iterator[tuple[list[Task], list[Task]]]:
+        """For each wave of tasks the supplied ones that it needs, and of these those that no later one does."""
+        supplied = set(self.made.values())
+        needed = [dict.fromkeys(each for task in wave for each in task.after if each in supplied) for wave in waves]
+        last = {each: i for i, wave in enumerate(needed) for each in wave}
+        for i, wave in enumerate(needed):
+            yield list(wave), [each for each in wave if last[each] == i]
+
 
 def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
     told = edge.settings
@@ -49,7 +57,7 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
 
 async def _prompt(machine: Machine, role: type[Prompt], text: str) -> Prompt:
     prompt = await machine.texts.prompt(text)
-    return role(prompt.text, prompt.embeds, prompt.spans)
+    return role(prompt.text, prompt.embeds, prompt.spans, prompt.ids)
 
 
 async def _edit(machine: Machine, source: str, target: str, negative: str, weights: Any) -> Edit:

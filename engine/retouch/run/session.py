@@ -193,10 +193,13 @@ class _Run:
     def go(self) -> Result:
         """Drive everything to its end."""
         executor = Executor(self.settings.buckets, self._called)
-        for first in range(0, len(self.pictures), IN_FLIGHT):
-            wave = [task for tasks in self.pictures[first : first + IN_FLIGHT] for task in tasks]
-            executor.run([*self.supply.made.values(), *wave], self._ended)
-            for task in wave:
+        waves = [
+            [task for tasks in self.pictures[first : first + IN_FLIGHT] for task in tasks]
+            for first in range(0, len(self.pictures), IN_FLIGHT)
+        ]
+        for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
+            executor.run([*supplied, *wave], self._ended)
+            for task in (*wave, *spent):
                 task.result = None
         self._write_shared()
         for outcome, model, texts in self.prompts:
@@ -238,7 +241,7 @@ class _Run:
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
-        metadata = {**software(), **self._how, "recipe": self.request.recipe}
+        metadata = self.request.told({**software(), **self._how, "recipe": self.request.recipe})
         for path, file in self.shared.made.items():
             if file.empty:
                 continue

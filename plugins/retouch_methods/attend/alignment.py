@@ -1,11 +1,12 @@
 """Which token of the source each token of the target stands for.  Hertz et al. 2022, arXiv:2208.01626, section 3.2.
 
-Prompts are their tokens' spans: the start first, then the words, then the end and padding.
+Prompts are their tokens, with spans and ids: the start first, then the words, then the end and padding.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from retouch.api import Prompt
 
-How = Literal["auto", "replace", "refine", "replace_official"]
+How = Literal["auto", "replace", "refine", "replace_official", "refine_official"]
 
 
 class Alignment(NamedTuple):
@@ -30,8 +31,8 @@ class Alignment(NamedTuple):
 def alignment(source: Prompt, target: Prompt, how: How) -> Alignment:
     """Align the tokens of two prompts, word by word ("replace") or as two sequences ("refine")."""
     before, after = _words(source), _words(target)
-    if how == "refine" or (how == "auto" and len(before) != len(after)):
-        matrix = _refine(source, target)
+    if how.startswith("refine") or (how == "auto" and len(before) != len(after)):
+        matrix = _refine(source, target, official=how == "refine_official")
         return Alignment(matrix, matrix.sum(0))
     if len(before) != len(after):
         raise ValueError(
@@ -73,19 +74,22 @@ def _replace(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     return matrix
 
 
-def _refine(source: Prompt, target: Prompt) -> Tensor:
-    """Tokens that both have, in order; the end to the end, and padding to the padding at its place."""
+def _refine(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
+    """Tokens that both have, in order; the end to the end, and padding to the padding at its place.
+
+    official: padding to whatever stands at its place, where the source is longer to its end and its last words.
+    """
     matrix = torch.zeros(len(source.spans), len(target.spans))
-    before, after = _pieces(source), _pieces(target)
+    before, after = _tokens(source, target)
     matrix[0, 0] = matrix[len(before) + 1, len(after) + 1] = 1
     for j, i in _needleman_wunsch(before, after):
         matrix[i + 1, j + 1] = 1
     padding = torch.arange(len(after) + 2, len(target.spans))
-    matrix[padding.clamp(len(before) + 2, len(source.spans) - 1), padding] = 1
+    matrix[padding.clamp(0 if official else len(before) + 2, len(source.spans) - 1), padding] = 1
     return matrix
 
 
-def _needleman_wunsch(x: list[str], y: list[str]) -> list[tuple[int, int]]:
+def _needleman_wunsch(x: Sequence[object], y: Sequence[object]) -> list[tuple[int, int]]:
     """(place in y, place in x) of what is the same: gap 0, match 1, mismatch -1; ties go left, then up."""
     score = [[0] * (len(y) + 1) for _ in range(len(x) + 1)]
     for i, a in enumerate(x, 1):
@@ -110,6 +114,11 @@ def _words(prompt: Prompt) -> list[tuple[str, int]]:
     return [(word, sum(s < b and a < e for a, b in prompt.spans if a < b)) for word, s, e in found]
 
 
-def _pieces(prompt: Prompt) -> list[str]:
-    """The text of each token that has one."""
-    return [prompt.text[a:b].casefold() for a, b in prompt.spans if a < b]
+def _tokens(*prompts: Prompt) -> list[list[int]] | list[list[str]]:
+    """What the tokens that stand for words are compared by: their ids, or where an encoder gives none, their text.
+
+    The same letters may be two tokens: the word "in" is one, and "in" at the beginning of a longer word another.
+    """
+    if all(prompt.ids for prompt in prompts):
+        return [[id_ for id_, (a, b) in zip(each.ids, each.spans, strict=True) if a < b] for each in prompts]
+    return [[each.text[a:b].casefold() for a, b in each.spans if a < b] for each in prompts]

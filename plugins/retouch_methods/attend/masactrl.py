@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from retouch.api import Latents, Mask, Range, SiteCall, Touch, stage
     "attend",
     "masactrl",
     paper="arXiv:2304.08465",
+    version=2,
     touches=(
         Touch("self", "replace", "kv", rows="*", start="start", place="up", scale=(1, 2)),
         Touch("self", "transform", "probs", rows="*", start="start", until="masked", place="up", scale=(1, 2)),
@@ -23,6 +25,7 @@ from retouch.api import Latents, Mask, Range, SiteCall, Touch, stage
 def masactrl(
     latents: Latents,
     mask: Mask | None = None,
+    destination: Mask | None = None,
     *,
     start: Annotated[float, Range(0, 1)] = 0.08,
     masked: bool = False,
@@ -34,35 +37,49 @@ def masactrl(
     half resolution share, which on Stable Diffusion are the paper's layers 10 to 15; rows with the prompt and rows
     without it alike.
 
-    start: fraction of the steps before sharing begins, in which the target finds its own layout; the paper has 4 of 50.
-    masked: whether the inside of the turn's mask looks up the source's inside alone, and its outside the outside.
+    start: fraction of the steps that are taken before sharing begins, in which the target finds its own layout; the
+        paper has 4 of 50.
+    masked: whether the inside of `destination` looks up the inside of the mask alone, and its outside the outside.  The
+        turn's mask says where the thing was; destination=there, where `there` is a flow that holds a mask, says where
+        it is to be, and without one it stays where it was.
     """
     if masked and mask is None:
         raise ValueError("'masked' wants a mask in this turn: add one, such as mask diffedit, before this stage")
-    area = mask.on(latents) if mask is not None else None
+    was = mask.on(latents) if mask is not None else None
+    will = was if destination is None else destination.on(latents)
 
     @cache
-    def same_side(scale: int) -> Tensor | None:
-        """Which tokens lie on one side of the mask; None where all do.  [tokens, tokens], bool"""
-        assert area is not None
-        inside = F.max_pool2d(area[None, None], scale)[0, 0].flatten() > 0.5
-        return None if inside.all() or not inside.any() else inside[:, None] == inside[None, :]
+    def sides(scale: int) -> tuple[Tensor, Tensor] | None:
+        """Which keys lie inside [tokens], and how much each query looks there [tokens, 1]; None where all are alike."""
+        assert was is not None
+        assert will is not None
+        inside = _at(was, scale) > 0.5
+        return None if inside.all() or not inside.any() else (inside, _at(will, scale)[:, None])
 
     def share(attn: SiteCall) -> None:
         for source, target in attn.pairs("source", "target"):
             attn.k[target], attn.v[target] = attn.k[source], attn.v[source]
 
     def keep_apart(attn: SiteCall) -> None:
-        """Softmax over the keys of one's own side alone: the maps, with the other side's keys left out."""
-        same = same_side(attn.site.scale)
-        if same is None:
+        """Softmax over the keys of one side alone: the maps, with the other side's keys left out."""
+        found = sides(attn.site.scale)
+        if found is None:
             return
+        inside, looking = found
         for _, target in attn.pairs("source", "target"):
-            attn.probs[target] = _kept(attn.probs[target], same)
+            probs = attn.probs[target]
+            attn.probs[target] = torch.lerp(_among(probs, ~inside), _among(probs, inside), looking.to(probs))
 
     return share, keep_apart
 
 
-def _kept(probs: Tensor, same: Tensor) -> Tensor:
-    own = probs * same.to(probs)
-    return own / own.sum(-1, keepdim=True).clamp_min(1e-12)
+def _at(area: Tensor, scale: int) -> Tensor:
+    """A mask [h, w] at the tokens of a site, the nearest cell of each: as the authors have it.  [tokens]"""
+    size = [-(-side // scale) for side in area.shape]
+    return F.interpolate(area[None, None], size)[0, 0].flatten()
+
+
+def _among(probs: Tensor, keys: Tensor) -> Tensor:
+    """Attention [heads, queries, keys] to some of the keys alone."""
+    kept = probs * keys.to(probs)
+    return kept / kept.sum(-1, keepdim=True).clamp_min(torch.finfo(probs.dtype).tiny)

@@ -29,7 +29,7 @@ def p2p(
     self_replace: Annotated[float, Range(0, 1)] = 0.4,
     words: tuple[str, ...] = (),
     word_replace: tuple[Annotated[float, Range(0, 1)], ...] = (),
-    align: Literal["auto", "replace", "refine", "replace_official"] = "auto",
+    align: Literal["auto", "replace", "refine", "replace_official", "refine_official"] = "auto",
     self_tokens: Annotated[int, Range(1, 65536, "tokens")] = 1024,
 ):
     """Keep the source's layout: let the target attend as the source does, for the first part of the walk.
@@ -38,8 +38,10 @@ def p2p(
     painting.  It cannot move or turn what is there, and it keeps no background by itself: that is for an inversion
     that replays the source, or a blend.
 
-    A fraction b of N steps is the first ceil(b N) of them; the authors' code takes int(b (N + 1)) for words and
-    int(b N) for pixels, which is the same where b N is whole and b is below 1, and otherwise may end a step earlier.
+    Fractions are of the N steps that are taken, after `strength` has left out the noisiest: b is the first ceil(b N)
+    of them.  The authors' code takes int(b (N + 1)) for words and int(b N) for pixels, which is the same where b N is
+    whole and b is below 1, and otherwise may end a step earlier.  The code of edit-friendly DDPM counts the steps from
+    the first that is taken too, but takes its fractions of all: 0.6 after skipping 36 of 100 are 60 of 64, here 0.9375.
 
     cross_replace: fraction of the steps in which words attend where the source's words did; 0 leaves the layout of
         words free, 1 holds the new thing to the old one's outline.
@@ -48,9 +50,11 @@ def p2p(
     words: words of the target prompt that share maps for their own fraction of the steps instead of `cross_replace`.
     word_replace: a fraction for each of `words`, in their order; 0 never shares it, so that the new word may take its
         own shape.  Without any all are 0.
-    align: "replace" pairs word n with word n and wants as many in both prompts, "refine" pairs what both have and
-        leaves new words their own maps, "auto" replaces if it can and else refines; "replace_official" pairs by
-        position after a word whose tokens change in number, as the authors' code does, which mixes unrelated words.
+    align: "replace" pairs word n with word n and wants as many in both prompts, "refine" pairs the tokens that both
+        have, by their ids, and leaves new ones their own maps, "auto" replaces if it can and else refines.  Two slips
+        of the authors' code, both of which mix unrelated words: "replace_official" pairs by position after a word whose
+        tokens change in number; "refine_official" gives the target's padding the maps of whatever the source has at
+        that place, and where the source prompt is the longer one, those are its last words.
     self_tokens: the largest self-attention that is shared, in tokens; the first release had 256.
     """
     if word_replace and len(word_replace) != len(words):

@@ -27,12 +27,13 @@ def pnp_features(
 
     Choose it where all shapes are to stay and their looks to change: a photo to a painting, a cat to a cat of bronze.
     It holds the layout harder than Prompt-to-Prompt, so what has another outline suffers.  What is shared is what the
-    paper shares: the features of decoder block 4, and queries and keys of the self-attention of blocks 4 to 11.
+    paper shares: the features of decoder block 4, and queries and keys of the self-attention of blocks 4 to 11.  The
+    paper's source is that of `invert ddim parts=20 pinned="always"` with 50 steps.
 
-    layout: fraction of the steps in which self-attention has the source's queries and keys; of 50 steps 0.5 is 25, as
-        in the authors' code for diffusers, and 0.51 is 26, as in their first.
-    features: fraction of the steps in which the residual block has the source's features; of 50 steps 0.8 is 40, as in
-        the authors' code for diffusers, and 0.81 is 41, as in their first.
+    layout: fraction of the steps that are taken in which self-attention has the source's queries and keys; of 50 steps
+        0.5 is 25, as in the authors' code for diffusers, and 0.51 is 26, as in their first.
+    features: fraction of the steps that are taken in which the residual block has the source's features; of 50 steps
+        0.8 is 40, as in the authors' code for diffusers, and 0.81 is 41, as in their first.
     rows: "own" pairs rows with the prompt and rows without it each with its like; "unconditional" gives all the
         source's row without the prompt, as the authors' code does, and wants guidance other than 1.
     """

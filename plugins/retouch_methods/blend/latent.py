@@ -24,8 +24,8 @@ def latent(
     Choose it for every masked edit: inside and outside are denoised as one picture, so that they fit.  The decoder
     mixes neighbouring cells, so that only `blend pixel` after it keeps the pixels.
 
-    shrink: begins with the mask grown by as many cells and takes one off at a time, in equal parts of the walk, so
-        that an edit finds its way into a thin mask; 0 keeps the mask as it is.
+    shrink: begins with the mask grown by as many cells and takes one off at a time, in equal parts of the steps that
+        are taken, so that an edit finds its way into a thin mask; 0 keeps the mask as it is.
     level: "reached" is the level of the papers; "one_late" blends the source as noisy as it was before the step, as
         the code of both does, which leaves the noise of the last step in the background.
     """

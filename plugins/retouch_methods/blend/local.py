@@ -13,7 +13,7 @@ from retouch.api import AttentionMaps, Blend, Denoiser, Edit, Latents, Prompt, R
 from retouch_methods.attend.alignment import alignment
 
 
-@stage("blend", "local", paper="arXiv:2208.01626", facts={"readers": 1})
+@stage("blend", "local", paper="arXiv:2208.01626", facts={"readers": 1, "during": "(start, 1)"})
 def local(
     edit: Edit,
     latents: Latents,
@@ -34,7 +34,7 @@ def local(
     words: words of either prompt that are edited; none means those that the edit changes.
     keep: words of either prompt that are not edited even where the others are.
     threshold: fraction of a map's maximum above which a cell is edited; 0 edits all, 1 nothing.
-    start: fraction of the steps before the first blend, while maps say little; 0 blends from the first step.
+    start: fraction of the steps that are taken before the first blend, while maps say little; 0 blends from the first.
     side: tokens on a side of the attention maps that are read, of those that the network has the nearest.
     """
     changing, kept = _named(words, edit) if words else _changed(edit), _named(keep, edit)
@@ -52,12 +52,10 @@ def local(
         return either
 
     def apply(state: Tensor, source: Tensor, step: Step, maps: AttentionMaps) -> Tensor:
-        if step.progress < start:
-            return state
         edited = area(maps, changing, grow=1) & ~area(maps, kept, grow=0)
         return torch.where(edited, state, source.to(state))
 
-    return Blend(apply, Touch("cross", "read", "maps", scale=(scale, scale)))
+    return Blend(apply, Touch("cross", "read", "maps", scale=(scale, scale)), start=start)
 
 
 def _named(words: tuple[str, ...], edit: Edit) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,7 +35,21 @@ from retouch_methods.invert.ddim import ddim
 Maps = dict[str, Tensor]  # site -> [heads, queries, keys]
 
 
-@stage("guide", "pix2pix_zero", paper="arXiv:2302.03027", rows="2 * steps", facts={"guide": 3})
+class Seen(NamedTuple):
+    """The source's maps at one level: of the row with its prompt, and of the row that guidance leads away from."""
+
+    cond: Maps
+    uncond: Maps
+
+
+@stage(
+    "guide",
+    "pix2pix_zero",
+    paper="arXiv:2302.03027",
+    version=2,
+    rows="steps * (3 if (moves == 'rows' or reference == 'sampled') and not away_from_source else 2)",
+    facts={"guide": "4 if moves == 'rows' else 3"},
+)
 async def pix2pix_zero(
     latents: Latents,
     source: SourcePrompt,
@@ -47,6 +61,8 @@ async def pix2pix_zero(
     *,
     guidance: Annotated[float, Range(0, 100)] = 5.0,
     lr: Annotated[float, Range(0, 10)] = 0.1,
+    moves: Literal["latents", "rows"] = "latents",
+    reference: Literal["inverted", "sampled"] = "inverted",
     before: tuple[str, ...] = (),
     after: tuple[str, ...] = (),
     away_from_source: bool = True,
@@ -54,10 +70,15 @@ async def pix2pix_zero(
     """Move the latents, before each prediction, so that words attend where they did in the source.
 
     Choose it where the structure has to stay and no control may write into the network: it asks for the source's maps
-    by a gradient, so it bends where the edit needs it.  The source's maps are those of its DDIM inversion.
+    by a gradient, so it bends where the edit needs it.
 
     guidance: scale of classifier-free guidance.
-    lr: length of the gradient step on the latents; 0 is plain guidance.
+    lr: length of the gradient step; 0 is plain guidance.
+    moves: "latents" moves them by the gradient at the edit's prompt before both predictions, as the paper has it;
+        "rows" moves the input of each prediction by half of its own gradient and goes on from that of the prediction
+        that guidance leads away from, as the authors' code does, which averages over the heads of both.
+    reference: "inverted" takes the source's maps from its DDIM inversion, "sampled" from latents that are sampled back
+        from where that ended, as the authors' code does.
     before, after: sentences with the old and with the new thing; the mean difference of their embeddings is the edit
         direction, added to the source prompt.  Without them the turn's target prompt is used as it is.
     away_from_source: whether the source prompt is the negative one, as in the paper, instead of the turn's own.
@@ -66,26 +87,67 @@ async def pix2pix_zero(
         raise ValueError("an edit direction wants sentences on both sides: give 'before' and 'after'")
     direction = await _mean(texts, after) - await _mean(texts, before) if after else None
     pivot = await ddim(latents, source, empty, model, schedule)
-    levels = [step.noisy for step in schedule]
-    seen = await gather(_looked_at(model, x[0], at, source) for x, at in zip(pivot.states, levels, strict=False))
-    known = {level.timestep: maps for level, (maps, _) in zip(levels, seen, strict=True)}
+    other = empty if not away_from_source and (moves == "rows" or reference == "sampled") else source
+    states = None if reference == "sampled" else pivot.states[:, 0]
+    known = await _of_source(model, schedule, pivot.states[0, 0], states, (source, other), guidance)
 
     async def guide(asked: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         if direction is not None and prompt.text == edit.target.text:
             prompt = replace(prompt, embeds=source.embeds + direction.to(source.embeds))
-        if (wanted := known.get(level.timestep)) is not None:
-
-            async def miss(x: Tensor) -> Tensor:
-                maps, _ = await _looked_at(asked, x, level, prompt)
-                return torch.stack([(maps[site] - wanted[site]).square().sum((1, 2)).mean() for site in wanted]).sum()
-
-            _, (grad,), _ = await value_and_grad(miss, x)
-            x = x - lr * grad
-        away = source if away_from_source and prompt.text != source.text else negative
-        pred = await together(uncond=asked(x, level, away, role="uncond"), cond=asked(x, level, prompt))
+        wanted = known.get(level.timestep)
+        if moves == "rows":
+            away = source if away_from_source else negative
+            inputs = x, x
+            if wanted:
+                rows = ((prompt, wanted.cond), (away, wanted.uncond))
+                inputs = await gather(_nearer(asked, x, level, each, maps, lr / 2) for each, maps in rows)
+            toward_x, away_x = inputs
+        else:
+            away = source if away_from_source and prompt.text != source.text else negative
+            toward_x = away_x = await _nearer(asked, x, level, prompt, wanted.cond, lr) if wanted else x
+        pred = await together(uncond=asked(away_x, level, away, role="uncond"), cond=asked(toward_x, level, prompt))
+        if moves == "rows":
+            return level.seen_as(away_x, torch.lerp(pred["uncond"].eps, pred["cond"].eps, guidance))
         return pred["uncond"].toward(pred["cond"], guidance)
 
     return guide
+
+
+async def _of_source(
+    model: Denoiser,
+    schedule: Schedule,
+    x: Tensor,
+    states: Tensor | None,
+    prompts: tuple[Prompt, Prompt],
+    guidance: float,
+) -> dict[float, Seen]:
+    """The source's maps by timestep: at states that are there, or at those that sampling from x leads through."""
+
+    async def seen(x: Tensor, level: Level) -> tuple[Seen, Prediction]:
+        alone = prompts[0] is prompts[1]
+        found = await gather(_looked_at(model, x, level, each) for each in prompts[: 1 if alone else 2])
+        (cond, toward), (uncond, away) = found[0], found[-1]
+        return Seen(cond, uncond), toward if alone else away.toward(toward, guidance)
+
+    if states is not None:
+        looked = await gather(seen(each, step.noisy) for each, step in zip(states, schedule, strict=False))
+        return {step.noisy.timestep: maps for step, (maps, _) in zip(schedule, looked, strict=True)}
+    known: dict[float, Seen] = {}
+    for step in schedule:
+        known[step.noisy.timestep], pred = await seen(x, step.noisy)
+        x = step.clean.mix(pred.x0, pred.eps)
+    return known
+
+
+async def _nearer(model: Asking, x: Tensor, level: Level, prompt: Prompt, wanted: Maps, lr: float) -> Tensor:
+    """x, a gradient step nearer to these maps."""
+
+    async def miss(x: Tensor) -> Tensor:
+        maps, _ = await _looked_at(model, x, level, prompt)
+        return torch.stack([(maps[site] - wanted[site]).square().sum((1, 2)).mean() for site in wanted]).sum()
+
+    _, (grad,), _ = await value_and_grad(miss, x)
+    return x - lr * grad
 
 
 async def _looked_at(model: Asking, x: Tensor, level: Level, prompt: Prompt) -> tuple[Maps, Prediction]:

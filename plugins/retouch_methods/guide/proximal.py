@@ -8,18 +8,46 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Asking, Guidance, Latents, Level, Prediction, Prompt, Range, stage, together
+from retouch.api import (
+    Asking,
+    Denoiser,
+    Guidance,
+    Latents,
+    Level,
+    NegativePrompt,
+    Prediction,
+    Prompt,
+    Range,
+    Schedule,
+    SourcePrompt,
+    Step,
+    stage,
+    together,
+)
+from retouch_methods.invert.ddim import ddim
 
 
-@stage("guide", "proximal", paper="arXiv:2306.05414", facts={"guide": 2})
-def proximal(
+@stage(
+    "guide",
+    "proximal",
+    paper="arXiv:2306.05414",
+    version=2,
+    rows="steps if pull and pull_to == 'inversion' else 0",
+    facts={"guide": 2},
+)
+async def proximal(
     latents: Latents,
+    source: SourcePrompt,
+    empty: NegativePrompt,
+    model: Denoiser,
+    schedule: Schedule,
     *,
     guidance: Annotated[float, Range(0, 100)] = 7.5,
     norm: Literal["l0", "l1", "l1_official"] = "l0",
     quantile: Annotated[float, Range(0, 1)] = 0.7,
     over: Literal["row", "pair"] = "row",
     pull: Annotated[float, Range(0, 1)] = 0.0,
+    pull_to: Literal["picture", "inversion"] = "picture",
     pull_below: Annotated[int, Range(0, 1000, "timesteps")] = 400,
     dilate: Annotated[int, Range(0, 64, "cells")] = 1,
 ) -> Guidance:
@@ -34,10 +62,17 @@ def proximal(
     quantile: share of a prediction's values that lies below the threshold.
     over: "row" takes the quantile of this prediction; "pair" counts an unedited row of zeros beside it, as the
         authors' batch of source and target does.
-    pull: how far the predicted picture is drawn to the source where nothing is guided: reconstruction guidance.
+    pull: how far the edit is drawn to the source where nothing is guided; 0 not at all.
+    pull_to: "picture" draws the predicted picture to the source, which is reconstruction guidance; "inversion" draws
+        the latents to those of the DDIM inversion, after each step, which is inversion guidance and costs a walk more.
     pull_below: timestep below which it is drawn there.
     dilate: cells by which the guided area grows before the rest is drawn there.
     """
+    inverted: dict[float, Prediction] = {}
+    if pull and pull_to == "inversion":
+        states = (await ddim(latents, source, empty, model, schedule)).states[:, 0]
+        for step, x, reached in zip(schedule, states[:-1], states[1:], strict=True):
+            inverted[step.noisy.timestep] = leading(step, x, reached)
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         pred = await together(uncond=model(x, level, negative, role="uncond"), cond=model(x, level, prompt))
@@ -50,10 +85,21 @@ def proximal(
         if not pull or level.timestep >= pull_below:
             return guided
         edited = kept != 0 if norm == "l0" else kept.abs() > threshold
-        rest = 1 - F.max_pool2d(edited.to(x), 2 * dilate + 1, 1, dilate)
-        return Prediction(torch.stack((torch.lerp(guided.x0, latents.data.to(x), pull * rest), guided.eps)))
+        rest = pull * (1 - F.max_pool2d(edited.to(x), 2 * dilate + 1, 1, dilate))
+        if pull_to == "picture":
+            return Prediction(torch.stack((torch.lerp(guided.x0, latents.data.to(x), rest), guided.eps)))
+        if level.timestep not in inverted:
+            return guided
+        # A step is linear in its prediction, so that mixing predictions mixes the latents that it reaches.
+        return Prediction(torch.lerp(guided.pair, inverted[level.timestep].pair.to(x), rest))
 
     return guide
+
+
+def leading(step: Step, x: Tensor, reached: Tensor) -> Prediction:
+    """The prediction by which DDIM's step leads from one latent to another.  [C, h, w]"""
+    kept = step.clean.alpha / step.noisy.alpha
+    return step.noisy.seen_as(x, (reached - kept * x) / (step.clean.sigma - kept * step.noisy.sigma))
 
 
 def shrunk(delta: Tensor, threshold: Tensor, norm: str) -> Tensor:

@@ -18,7 +18,6 @@ from retouch.api import (
     Prediction,
     Prompt,
     Range,
-    Schedule,
     TextEncoder,
     Touch,
     gather,
@@ -31,11 +30,10 @@ from retouch.api import (
     "guide",
     "semantic",
     paper="arXiv:2311.16711",
-    facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))"},
+    facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))", "during": "(start, until)"},
 )
 async def semantic(
     edit: Edit,
-    schedule: Schedule,
     texts: TextEncoder,
     *,
     guidance: Annotated[float, Range(0, 100)] = 5.0,
@@ -65,11 +63,10 @@ async def semantic(
     mask: "both" guides where both masks do, "attention" and "noise" where one does, "none" everywhere.
     scale: latent cells per token side of the maps that are read; the paper's are 4, a quarter of the resolution.
     early: timestep above which "both" trusts attention alone, since the guidance of noise has no place yet.
-    start, until: fractions of the steps between which the concepts guide.
+    start, until: fractions of the steps that are taken, between which the concepts guide.
     """
     prompts: list[Prompt] = list(await gather(texts.prompt(text) for text in (*add, *remove)))
     signs = [1.0] * len(add) + [-1.0] * len(remove)
-    inside = {step.noisy.timestep for step in schedule if start <= step.progress < until}
     kernel = _KERNEL.to(edit.source.embeds.device)
     touch = Touch("cross", "read", "maps", "*", scale=(scale, scale))
 
@@ -81,7 +78,7 @@ async def semantic(
             asked["base"] = model(x, level, edit.source, role="base")
         pred = await together(attention=(), record=[touch], step=None, **asked)
         unedited, uncond = pred["base" if base == "source" else "uncond"], pred["uncond"].eps
-        if prompt.text == edit.source.text or level.timestep not in inside:
+        if prompt.text == edit.source.text or not start <= level.progress < until:
             return unedited
         eps = unedited.eps
         for i, (concept, sign) in enumerate(zip(concepts, signs or [1.0], strict=True)):

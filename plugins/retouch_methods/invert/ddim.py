@@ -22,14 +22,18 @@ from retouch.api import (
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.solving import picard, solve
 
+PINNED = {"auto": None, "always": True, "never": False}
+
 
 @stage(
     "invert",
     "ddim",
     paper="arXiv:2010.02502",
-    rows="int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
-    "(1 if source_guidance == 1 else 2)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned"},
+    rows="(int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
+    "(1 if source_guidance == 1 else 2), "
+    "int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
+    "(1 if source_guidance == 1 else 2) * parts)",
+    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned != 'never'"},
 )
 async def ddim(
     latents: Latents,
@@ -42,7 +46,8 @@ async def ddim(
     iterations: Annotated[int, Range(1, 50, "rounds")] = 5,
     source_guidance: Annotated[float, Range(0, 100)] = 1.0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
-    pinned: bool = False,
+    parts: Annotated[int, Range(1, 1000, "steps")] = 1,
+    pinned: Literal["auto", "always", "never"] = "auto",
 ) -> Trajectory:
     """Walk the sampling ODE backwards, from the picture to noise.
 
@@ -57,14 +62,20 @@ async def ddim(
     source_guidance: guidance on the way up.  1 is none, and what nearly all papers take; above, each guess misses by as
         much more, the noise is further from what the model draws, and the edit drifts worse unless guided as strongly.
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
-    pinned: whether the source is replayed from these latents at every step, or sampled again and may drift.
+    parts: steps on the way up for each step of the edit, at most all timesteps that the model was trained at; the more,
+        the nearer the noise is to where the ODE leads, and the source's latents on the way.  Sampling again does not
+        gain by it, since it has few steps still.  Plug-and-Play walks all of them up and 50 down: 20.
+    pinned: whether the source is replayed from these latents, or sampled again and may drift.  "auto" replays it where
+        only a blend reads it, as DiffEdit does, which costs no rows, and samples it where a control sees it, as
+        Prompt-to-Prompt does; "always" puts it back at every step, "never" lets it drift under a blend as well.
     """
     walk, predict = schedule.tail(strength), predictor(cfg(guidance=source_guidance), model, prompt, negative)
     x, path = latents.data, [latents.data]
-    for step in walk.ascending():
-        mixed = replace(step.clean, timestep=step.noisy.timestep)
-        pred = await predict(x, {"source": step.clean, "target_diffusers": mixed}.get(convention, step.noisy))
-        rounds = iterations if convention == "fixed_point" else 0
-        *_, x = await solve(step, x, predict, step.uncarry(x, pred.eps), rounds, picard)
+    for fine in reversed(walk.divided(parts)):
+        for step in fine.ascending():
+            mixed = replace(step.clean, timestep=step.noisy.timestep)
+            pred = await predict(x, {"source": step.clean, "target_diffusers": mixed}.get(convention, step.noisy))
+            rounds = iterations if convention == "fixed_point" else 0
+            *_, x = await solve(step, x, predict, step.uncarry(x, pred.eps), rounds, picard)
         path.append(x)
-    return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), pinned)
+    return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), PINNED[pinned])

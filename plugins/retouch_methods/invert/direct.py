@@ -20,7 +20,7 @@ from retouch.api import (
 )
 
 
-@stage("invert", "direct", paper="arXiv:2211.07825", rows="steps", facts={"evaluations": 1, "pinned": False})
+@stage("invert", "direct", paper="arXiv:2211.07825", rows="steps", facts={"evaluations": 1, "pinned": True})
 async def direct(
     latents: Latents,
     prompt: SourcePrompt,
@@ -40,7 +40,7 @@ async def direct(
     the edit with it.  It is asked at (x_s, s), so it misses more than DDIM's usual convention at few steps.
 
     share: how far the predicted noise is pulled; 0 is plain sampling, 1 replaces it.
-    injected: the first steps of the edit that are pulled.
+    injected: how many of the steps that are taken, from the first, are pulled.
     noise: "end" pulls towards the latent where the walk ended, taken for noise, as the authors' code does by default;
         "step" towards what was seen at the same step on the way up, as it does on demand.
     words: what the walk up is told: "none" the negative prompt, which is empty unless given, "source" the caption.
@@ -57,4 +57,4 @@ async def direct(
         seen.append(pred.eps)
         x = moved
     pull = torch.stack(seen[::-1]) if noise == "step" else x.expand(len(schedule), *x.shape)
-    return Trajectory(schedule, torch.stack(path[::-1])[:, None], Injected(Ddim(), pull, share, injected))
+    return Trajectory(schedule, torch.stack(path[::-1])[:, None], Injected(Ddim(), pull, share, injected), None)

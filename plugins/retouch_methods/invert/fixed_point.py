@@ -25,6 +25,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.guide.cfg import cfg
+from retouch_methods.invert.ddim import PINNED
 from retouch_methods.invert.solving import anderson, empirical, picard, solve
 
 
@@ -42,7 +43,7 @@ async def renoise(step: Step, x: Tensor, predict: Predict, rounds: int) -> Tenso
     rows="(int(steps * strength + 1e-9) * (1 if source_guidance == 1 else 2) * "
     "(min(iterations, 5) if solver == 'renoise' else iterations), "
     "int(steps * strength + 1e-9) * (1 if source_guidance == 1 else 2) * iterations)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned"},
+    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned != 'never'"},
 )
 async def fixed_point(
     latents: Latents,
@@ -55,7 +56,7 @@ async def fixed_point(
     iterations: Annotated[int, Range(1, 100, "rounds")] = 5,
     source_guidance: Annotated[float, Range(0, 100)] = 1.0,
     strength: Annotated[float, Range(0, 1)] = 1.0,
-    pinned: bool = False,
+    pinned: Literal["auto", "always", "never"] = "auto",
 ) -> Trajectory:
     """Find, at each step, the noisier latent from which DDIM's own step leads back to the one that is there.
 
@@ -68,7 +69,9 @@ async def fixed_point(
     iterations: rounds for each step; one is DDIM inversion as it is.
     source_guidance: guidance while inverting; where it is the edit's own, the source comes back as nearly as solved.
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
-    pinned: whether the source is replayed from these latents at every step, or sampled again and may drift.
+    pinned: whether the source is replayed from these latents, or sampled again and may drift.  "auto" replays it where
+        only a blend reads it, as DiffEdit does, which costs no rows, and samples it where a control sees it, as
+        Prompt-to-Prompt does; "always" puts it back at every step, "never" lets it drift under a blend as well.
     """
     walk, predict = schedule.tail(strength), predictor(cfg(guidance=source_guidance), model, prompt, negative)
     mix = {"anderson": anderson, "empirical": empirical, "picard": picard}.get(solver)
@@ -79,4 +82,4 @@ async def fixed_point(
         else:
             x = await renoise(step, x, predict, iterations)
         path.append(x)
-    return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), pinned)
+    return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), PINNED[pinned])

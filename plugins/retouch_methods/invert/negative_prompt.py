@@ -28,7 +28,7 @@ from retouch_methods.invert.ddim import ddim
     "negative_prompt",
     paper="arXiv:2305.16807",
     rows="int(steps * strength + 1e-9)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": False},
+    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": True},
 )
 async def negative_prompt(
     latents: Latents,
@@ -44,7 +44,7 @@ async def negative_prompt(
 
     Choose it in place of null-text where minutes matter: it costs what DDIM costs and keeps nearly as much.  Where the
     target shares most of its words with the source, guidance has little left to push against.  Under `guide proximal`
-    it is ProxEdit (Han et al. 2023, arXiv:2306.05414).
+    it is ProxEdit (Han et al. 2023, arXiv:2306.05414), and with pull_to="inversion" there its inversion guidance.
 
     interpolation: how far the prompt is turned back towards the empty one, on the sphere of embeddings, as ProxEdit's
         code can; 1 is plain guidance.

@@ -45,8 +45,8 @@ async def pnp_inversion(
 ) -> Trajectory:
     """Put the source row back onto DDIM's latents after every step, and leave the edited row alone.
 
-    Choose it under an attention control or a blend, which then read a source that is exactly the picture, at DDIM's
-    own price.  Without one it is plain DDIM: nothing carries the source over to the edit.
+    Choose it under an attention control, which then reads a source that is exactly the picture, at DDIM's own price.
+    Without one it is plain DDIM: nothing carries the source over to the edit, and a blend alone replays DDIM's as well.
 
     scale: the share of the offset by which the source row is put back; 1 is all, lower is the paper's ablation.
     every: put it back at each such step only; 1 is at all of them.

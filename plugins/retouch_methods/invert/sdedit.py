@@ -23,6 +23,7 @@ async def sdedit(
     strength: Annotated[float, Range(0, 1)] = 0.6,
     eta: Annotated[float, Range(0, 1)] = 0.0,
     draws: Literal["one", "each"] = "one",
+    begin: Literal["noised", "noise"] = "noised",
 ) -> Trajectory:
     """Add noise to the picture, and let the edit take it away again; no network is asked before that.
 
@@ -33,11 +34,15 @@ async def sdedit(
     eta: how much new noise each step of the edit adds; 1 is the paper's stochastic sampler, 0 that of most code.
     draws: "one" noises the source at all levels by one draw, so that a blend keeps one background; "each" draws anew
         for every level, as the code of Blended Latent Diffusion does.
+    begin: "noised" begins the edit at the noised source; "noise" at noise alone, whatever the strength, so that under a
+        mask nothing of the old thing is left, as that code begins (with strength=76% and `blend latent
+        level="one_late"` it is that code).
     """
     walk, x0 = schedule.tail(strength), latents.data
-    drawn = noise.normal(2 * len(walk), like=x0)
+    drawn = noise.normal(2 * len(walk) + (begin == "noise"), like=x0)
     levels = drawn[: len(walk)] if draws == "each" else drawn[:1].expand(len(walk), *x0.shape)
     noised = [step.noisy.mix(x0, draw) for step, draw in zip(walk, levels, strict=True)]
-    added = [step.fresh(eta) * draw for step, draw in zip(walk, drawn[len(walk) :, None], strict=True)]
+    added = [step.fresh(eta) * draw for step, draw in zip(walk, drawn[len(walk) : 2 * len(walk), None], strict=True)]
     rule = Offset(Ddim(eta), torch.stack(added)) if eta and added else Ddim()
-    return Trajectory(walk, torch.stack([*noised, x0])[:, None], rule, pinned=True)
+    start = drawn[-1:] if begin == "noise" and added else None
+    return Trajectory(walk, torch.stack([*noised, x0])[:, None], rule, pinned=True, start=start)

@@ -11,17 +11,21 @@ from retouch.api import Latents, Mask, Pictures, Range, SourceImage, stage
 
 
 @stage("mask", "file")
-def file(latents: Latents, pictures: Pictures, *, path: str) -> Mask:
+def file(
+    latents: Latents,
+    pictures: Pictures,
+    *,
+    path: str,
+    label: Annotated[int, Range(0, 65535, "the file's numbers")] | None = None,
+) -> Mask:
     """Read a mask from a picture of the source's size: white is edited, black is kept, grey is mixed.
 
-    path: the file.
+    On a transparent layer, what was painted is edited; of a picture with a hole, the hole.
+
+    path: the file; fields such as {name} stand for the source's name.
+    label: the number of the area that is edited, in a file with a number for each; without it, the file is the mask.
     """
-    mask = pictures.mask(path)
-    height, width = latents.canvas.height, latents.canvas.width
-    if mask.data.shape != (height, width):
-        tall, wide = mask.data.shape
-        raise ValueError(f"the mask is {wide}×{tall} pixels and the picture {width}×{height}; save it at that size")
-    return mask
+    return pictures.area(path, label, latents.canvas.height, latents.canvas.width)
 
 
 @stage("mask", "box")

@@ -22,6 +22,7 @@ from retouch.api import (
 @stage(
     "sample",
     "walk",
+    version=2,
     default=True,
     rows="steps * evaluations * guide * (2 if attend or readers or (blend and not pinned) else 1)",
 )
@@ -36,27 +37,33 @@ async def sample(
 ) -> Latents:
     """Walk from the noisy end of a trajectory with the target prompt, beside its source.
 
-    The source branch is evaluated only if something reads it: an attention control, a recording, or a blend with
-    a trajectory that is not pinned.
+    Controls and blends whose window holds none of the steps are left out.  The source branch is evaluated only if
+    something reads it: an attention control, a recording, or a blend where the trajectory is not to be replayed.
     """
-    walk, state = trajectory.rule, trajectory.states[0]
-    source, reads = state, [each.reads for each in blend if each.reads]
+    walk, source, steps = trajectory.rule, trajectory.states[0], len(trajectory.schedule)
+    state = source if trajectory.start is None else trajectory.start
+    attend = tuple(control for control in attend if control.acts_in(steps))
+    blend = tuple(each for each in blend if each.acts_in(steps))
+    reads = [each.reads for each in blend if each.reads]
     towards_target = predictor(guidance, model, edit.target, edit.negative)
     towards_source = predictor(guidance, model, edit.source, edit.negative)
-    both = bool(attend or reads or (blend and not trajectory.pinned))
+    seen = bool(attend or reads)
+    replayed = not seen if trajectory.pinned is None else trajectory.pinned
+    evaluated = seen or bool(blend and not replayed)
     maps = [AttentionMaps() for _ in reads]
     for step in trajectory.schedule:
-        branches = {"source": walk(source, step, towards_source)} if both else {}
+        branches = {"source": walk(source, step, towards_source)} if evaluated else {}
         moved = await together(
             attention=attend, record=reads, step=step, **branches, target=walk(state, step, towards_target)
         )
         before, source = (
             source,
-            moved["source"] if both and not trajectory.pinned else trajectory.states[step.index + 1],
+            moved["source"] if evaluated and not replayed else trajectory.states[step.index + 1],
         )
-        maps = [seen + new for seen, new in zip(maps, moved.maps, strict=True)]
+        maps = [recorded + new for recorded, new in zip(maps, moved.maps, strict=True)]
         state, recorded = moved["target"], iter(maps)
         for each in blend:
-            seen = next(recorded) if each.reads else AttentionMaps()
-            state = each.apply(state, before if each.late else source, step, seen)
+            read = next(recorded) if each.reads else AttentionMaps()
+            if step.progress >= each.start:
+                state = each.apply(state, before if each.late else source, step, read)
     return replace(latents, data=state[0].to(latents.data))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.names import NameScope, near, one_of
 from retouch.check.reading.option_values import described
 from retouch.lang import syntax as s
@@ -53,7 +54,7 @@ def _changes(value: s.Value, scope: NameScope, report: Report) -> Iterator[Chang
             for change in changes:
                 yield from _changes(change, scope, report)
         case s.Text(value=text):
-            yield Change("prompt", new=text, span=value.span, word=value.span)
+            yield Change("prompt", new=normal_caption(text), span=value.span, word=value.span)
         case s.Replace(source=old, target=new, weight=weight):
             words, factor = (_text(old, scope, report), _text(new, scope, report)), _factor(weight, scope, report)
             yield Change("replace", *words, factor, value.span, old.span)
@@ -74,7 +75,7 @@ def _text(value: s.Value, scope: NameScope, report: Report) -> str:
     written = scope.written(value)
     match scope.one(written, "edit").value if written else None:
         case s.Text(value=text):
-            return text
+            return normal_caption(text)
         case None:
             pass
         case other:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retouch.check.reading.captions import caption_beside, normal_caption
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -15,7 +16,7 @@ from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
-    from retouch.pictures import PictureInfo
+    from retouch.pictures import MaskPicture, PictureInfo
 
 SOMETHING = Picture(Path("IMAGE"), known=False)
 
@@ -34,6 +35,13 @@ def inspect(path: Path) -> PictureInfo:
     return pictures.inspect(path)
 
 
+def mask(path: Path, label: int | None) -> MaskPicture:
+    """A mask, decoded: what it means stands in its pixels."""
+    from retouch import pictures
+
+    return pictures.read_mask(path, label)
+
+
 def made_here(path: Path) -> bool:
     """Return whether retouch wrote this file."""
     from retouch import pictures
@@ -41,18 +49,13 @@ def made_here(path: Path) -> bool:
     return pictures.made_by_retouch(path)
 
 
-def caption_beside(picture: Path) -> str | None:
-    """What the text file beside a picture says that it shows: `cat.txt` beside `cat.png`."""
-    beside = picture.with_suffix(".txt")
-    return beside.read_text("utf-8", errors="replace").strip() if beside.is_file() else None
-
-
 def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
     """Return a picture that somebody named; its caption, unless one is given, is the text beside it."""
     file = Path(path).resolve()
     if not file.is_file():
         report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
-    return Picture(file, index, caption_beside(file) if caption is None else caption)
+    said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
+    return Picture(file, index, said)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Environment:
     force: bool = False
     find_model: Callable[[str, str | None], ModelInfo] = installed_model
     inspect: Callable[[Path], PictureInfo] = inspect
+    mask: Callable[[Path, int | None], MaskPicture] = mask
     made_here: Callable[[Path], bool] = made_here
     caption: str | None = None  # what --caption said, which is also in the pictures
 

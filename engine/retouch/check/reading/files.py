@@ -56,10 +56,13 @@ class Files:
             return []
         return [str(path) for path in found]
 
-    def to_read(self, given: Written | Given, text: str) -> Path | None:
-        """Return the file that a path names, if it is there and the recipe may read it."""
+    def to_read(self, given: Written | Given, text: str, *, sure: bool = True) -> Path | None:
+        """The file that a path names, if it is there and the recipe may read it.
+
+        sure: whether it has to be there; what is one picture's among many may be missing for that one alone.
+        """
         path = self._allowed(text, given, self._world.folder)
-        if path is None or path.is_file():
+        if path is None or path.is_file() or not sure:
             return path
         there = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         self._add("RT402", given, path=text, mend=near(path.name, there) or f"it would be {path}")
@@ -82,14 +85,21 @@ class Files:
             return None
         return path
 
-    def to_write(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> Path | None:
-        """Return the file that a result goes to, its fields filled in."""
+    def filled(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> str | None:
+        """A path with what its fields stand for; None, and a diagnostic, if one is not known here."""
         for name in fields_of(text):
             if name not in fields:
-                mend = near(name, fields) or f"fields: {', '.join(fields)}"
-                self._add("RT406", given, name=name, mend=mend)
+                known = (
+                    f"fields: {', '.join(fields)}" if fields else "nothing is known here that a field could stand for"
+                )
+                self._add("RT406", given, name=name, mend=near(name, fields) or known)
                 return None
-        filled = _FIELD.sub(lambda found: found[0][0] if found[1] is None else str(fields[found[1]]), text)
+        return _FIELD.sub(lambda found: found[0][0] if found[1] is None else str(fields[found[1]]), text)
+
+    def to_write(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> Path | None:
+        """The file that a result goes to, its fields filled in."""
+        if (filled := self.filled(given, text, fields)) is None:
+            return None
         start = self._world.output if self._world.output and self._world.to_folder else self._world.folder
         return self._allowed(filled, given, start)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.files import Files
@@ -78,7 +78,19 @@ class FlowReader:
         if None in found:
             self.broken = True
             return None
-        return tuple(part for part in found if part)
+        flow = tuple(self._named_by_fields(part, closure.scope) for part in found if part)
+        if None in flow:
+            self.broken = True
+            return None
+        return tuple(part for part in flow if part)
+
+    def _named_by_fields(self, part: StageCall | Alternatives, scope: NameScope) -> StageCall | Alternatives | None:
+        """An `open` whose path has fields, with the file that it names in this variant."""
+        given = part.given.get("path") if isinstance(part, StageCall) and part.card.family == "open" else None
+        if not isinstance(part, StageCall) or given is None or not isinstance(given.value, str):
+            return part
+        text = self.files.filled(given, given.value, scope.choices.fields())
+        return None if text is None else replace(part, given={**part.given, "path": replace(given, value=text)})
 
     def _flow(self, closure: Closure, first: bool) -> Iterator[StageCall | Alternatives | None]:
         self.read_flows.add(closure.flow.span)

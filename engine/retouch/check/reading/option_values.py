@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import Written
 from retouch.check.reading.names import one_of
 from retouch.check.reading.variants import Choices
@@ -15,6 +16,7 @@ from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import Kind, Option
 
 WHOLE = re.compile(r"-?\d+")
+NAMES = ("path", "name", "revision")  # of files and models, to the letter; other texts are words of captions
 REFUSED = object()  # reported already
 
 
@@ -44,7 +46,9 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
             found = value.value
         case "float", s.Number():
             found = float(value.value)
-        case ("text", s.Text(value=found)) | ("bool", s.Bool(value=found)):
+        case "text", s.Text(value=text):
+            found = text if name in NAMES or kind.choices else normal_caption(text)
+        case "bool", s.Bool(value=found):
             pass
         case _:
             _wrong(name, kind, value, written, report)

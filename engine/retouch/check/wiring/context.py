@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from retouch.check.reading.calls import Other, StageCall
-from retouch.check.reading.environment import Environment, caption_beside
+from retouch.check.reading.captions import caption_beside, normal_caption
+from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import Files
 from retouch.check.reading.flows import Flow, FlowReader
 from retouch.check.reading.models import Models
@@ -123,10 +124,10 @@ class Context:
         if (given := first.given.get("caption")) is not None:
             if self.world.caption is not None:
                 self.precedence.beats(given, "caption", f"--caption {json.dumps(self.world.caption)}")
-            return given.value
+            return (normal_caption(given.value) or None) if isinstance(given.value, str) else None
         if (given := first.given.get("path")) is None:
             return self.outside.caption if self.outside else None
-        return caption_beside(self.world.folder / given.value)
+        return caption_beside(self.world.folder / given.value, self.report, given.span)
 
     def caption_may_come(self, calls: Iterable[StageCall]) -> bool:
         """Return whether the command line may still give a picture, and a caption with it."""

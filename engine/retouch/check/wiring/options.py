@@ -29,7 +29,7 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             continue
         given = _given(option, call, setting)
         if option.name == "path" and call.card.takes("Pictures"):
-            given = _read(given, call, context, model)
+            given = _read(given, call, context, setting, model, turn)
         elif option.name == "path" and call.card.takes(*WRITERS):
             given = _write(given, call, context, setting, turn)
         elif option.required and given.value is None:
@@ -51,12 +51,9 @@ def _given(option: Option, call: StageCall, setting: TurnSettings) -> Given:
     return setting.precedence.of(option, setting.model, (call.card.name,), own)
 
 
-def _read(given: Given, call: StageCall, context: Context, model: ModelInfo) -> Given:
+def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings, model: ModelInfo, turn: int) -> Given:
     if call.card.family != "open":
-        path = context.files.to_read(given, given.value) if given.value else None
-        if not given.value:
-            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
-        return Given(str(path), given.span, given.origin)
+        return Given(str(_beside(given, call, context, setting, turn)), given.span, given.origin, given.source)
     picture = context.picture(call)
     if picture is None:
         return given
@@ -65,6 +62,19 @@ def _read(given: Given, call: StageCall, context: Context, model: ModelInfo) -> 
     where = given if given.value else Given(picture.path.name, call.span, "command line")
     context.files.check_picture(picture, size_value, model, where, alone=not context.many)
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
+
+
+def _beside(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Path | None:
+    """A file that a stage reads besides its picture; its path may name that picture."""
+    if not given.value or given.value is REFUSED:
+        if not given.value:
+            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
+        return None
+    known = fields(context, setting, turn)
+    text = context.files.filled(given, given.value, known)
+    named = {"name", "index"}.intersection(fields_of(given.value))
+    sure = not named or not (context.many or (context.item and not context.item.known))
+    return context.files.to_read(given, text, sure=sure) if text else None
 
 
 def _write(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:

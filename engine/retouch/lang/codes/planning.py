@@ -132,4 +132,28 @@ PLANNING = {
         example='model "torn"\ninvert ddim',
         mend='model "storybook"\ninvert ddim',
     ),
+    "RT418": Code(
+        "unreadable-caption",
+        "the caption '{path}' cannot be read: {what}",
+        "save it as UTF-8, or give the words with --caption or caption=…",
+        why="The text beside a picture says what it shows, and edits replace words of it. What cannot be read as text "
+        "would change prompts without a word.",
+    ),
+    "RT419": Code(
+        "linked-caption",
+        "the caption '{path}' is a link out of its folder, so it is not read",
+        "put the text itself there, or give the words with --caption or caption=…",
+        why="Folders of pictures come from anyone, and a link in one may lead to any file of this machine, whose words "
+        "would then stand in prompts and in the pictures that are made.",
+        severity="warning",
+    ),
+    "RT417": Code(
+        "unfit-mask",
+        "'{path}' cannot be the mask: {what}",
+        "{mend}",
+        why="A mask says of each pixel how much of it is edited: white on black, or opaque on a transparent layer. A "
+        "file of numbers has one for each area, and label=… says which is meant. It is as large as its picture.",
+        example='open "cat.png" | invert ddim | mask file "labels.png" | blend latent | save "o.png"',
+        mend='open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
+    ),
 }

@@ -42,4 +42,18 @@ RUNNING = {
         "free some room, or choose another folder",
         why="The result was made, but the system refused the file. Nothing that stood there before was touched.",
     ),
+    "RT508": Code(
+        "damaged-stamp",
+        "what '{path}' says of itself is damaged: {what}",
+        "make the picture anew with 'retouch run'",
+        why="A picture that retouch made says how, in a form that programs can read. Anyone can write there, so what "
+        "has another form is not believed.",
+    ),
+    "RT509": Code(
+        "not-again",
+        "'{path}' cannot be made again: {what}",
+        "{mend}",
+        why="Making a picture again takes what it was made from, bit for bit, and the plugins and the model that made "
+        "it. What is not here, or not the same, is named before anything runs; nothing is written but one new file.",
+    ),
 }

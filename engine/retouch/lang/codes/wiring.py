@@ -97,4 +97,14 @@ WIRING = {
         example='open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" "cat"->"fox"',
         mend='open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog"',
     ),
+    "RT315": Code(
+        "acts-nowhere",
+        "'{stage}' acts at none of the {steps} that are taken",
+        "{mend}",
+        why="Windows are fractions of the steps that are taken, and step n of N begins at (n - 1) / N. A window "
+        "between two steps, or one that ends where it begins, holds none: the result is as without it.",
+        example='invert ddim steps=5 | attend masactrl "cat"->"dog" start=90%',
+        mend='invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
+        severity="warning",
+    ),
 }

@@ -28,17 +28,19 @@ class FileIn:
         """What a port is given."""
         return self
 
+    def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
+        """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
+        picture = pictures.read_mask(path, label)
+        picture.check_size(height, width)
+        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
+        return Mask(_unit(self._sent(picture.data)))
+
     def image(self, path: str, size: int) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         picture = pictures.read(path, size=size or None)
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
         data = _unit(self._sent(picture.rgb)).permute(2, 0, 1).contiguous()
         return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
-
-    def mask(self, path: str) -> Mask:
-        """The picture there as a mask of pixels: white is 1."""
-        colours = self._sent(pictures.read(path).rgb)
-        return Mask(_unit(_over(colours.double().sum(-1), 3)))
 
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device."""

@@ -4,32 +4,67 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.pictures import Unwritable
 from retouch.plugins import discovery
+from retouch.run.files.private import Names, is_place, libraries, model_names, private, rewritten, rewritten_value
 from retouch.version import __version__
+
+Stamp = Literal["full", "minimal", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for: the recipe's text, and what the command line said beside it.
+    """What was asked for: the recipe's text, and what the command line said beside it, as results may say it.
 
-    folder: where relative paths of the recipe start.
     settings: as of `--set` and `--seed`.  model: as of `--model`.
+    stamp: what results say of themselves: all that it takes to make them again, the programs alone, or nothing.
     """
 
     recipe: str = ""
-    folder: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     model: str | None = None
+    stamp: Stamp = "full"
+    names: Names = field(default_factory=lambda: Names(Path.cwd()))
+    models: Mapping[str, str] = field(default_factory=dict[str, str])
+    libraries: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        recipe: str,
+        folder: Path,
+        graphs: Iterable[Graph],
+        settings: Mapping[str, str] | None = None,
+        model: str | None = None,
+        stamp: Stamp = "full",
+    ) -> Request:
+        """The same without the places of this machine.  folder: where relative paths of the recipe start."""
+        models = model_names(recipe, [each for graph in graphs for each in (graph.model, *graph.models.values())])
+        names = Names(folder)
+        change = private(names, models)
+        told = rewritten(recipe, change)
+        changed = {name: rewritten_value(text, change) for name, text in (settings or {}).items()}
+        used = tuple(libraries(recipe, folder))
+        return cls(told, changed, model and models.get(model, model), stamp, names, models, used)
+
+    def told(self, everything: Mapping[str, str]) -> Mapping[str, str]:
+        """As much of it as results are to say."""
+        if self.stamp == "full":
+            return everything
+        return {name: everything[name] for name in _MINIMAL if name in everything} if self.stamp == "minimal" else {}
+
+
+_MINIMAL = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "model_digest")  # no word of the user's
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,32 +75,34 @@ class Provenance:
     request: Request
     how: Mapping[str, str]
 
-    def __call__(self, path: str) -> dict[str, str]:
-        """What the file at this path says of itself.  Paths in it are relative to the file's own folder."""
-        request, here = self.request, Path(path).resolve().parent
+    def __call__(self, path: str) -> Mapping[str, str]:
+        """What the file at this path says of itself.  Files are told by name and digest, never by where they lie."""
+        request, names = self.request, self.request.names.copy()
         result = next((node.id for node in self.graph.nodes if _writes(node, path)), "")
+        if path and not result:
+            raise Unwritable(f"'{path}' is not the file that a stage of this recipe was given")
         graph = self.graph.only(result) if result else self.graph
-        item = graph.item
-        return {
+        item, model = graph.item, graph.model
+        inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
+        everything = {
             **software(),
             **self.how,
             "recipe": request.recipe,
-            "folder": _relative(request.folder, here) if request.folder else "",
             "settings": json.dumps(dict(request.settings)),
-            "source": item.path.name if item else "",
-            "source_path": _relative(item.path, here) if item else "",
+            "source": names.of(item.path) if item else "",
             "source_from": _source_from(graph),
             "caption": (item.caption or "") if item else "",
-            "inputs": json.dumps({_relative(file, here): digest(file) for file in _inputs(graph)}),
-            "model": graph.model.name,
+            "inputs": json.dumps(inputs),
+            "model": request.models.get(model.name, model.name),
             "model_option": request.model or "",
-            "model_digest": graph.model.digest,
-            "model_revision": graph.model.revision or "",
+            "model_digest": model.digest,
+            "model_revision": model.revision or "",
             "plugins": json.dumps(versions(node.card.plugin for node in graph.nodes)),
-            "stages": json.dumps(list(map(_stage, graph.nodes)), default=str),
+            "stages": json.dumps([_stage(node, names) for node in graph.nodes], default=str),
             "result": result,
             "seed": next(_seeds(graph), ""),
         }
+        return request.told(everything)
 
 
 def software() -> dict[str, str]:
@@ -98,13 +135,6 @@ def digest(file: Path) -> str:
         return ""
 
 
-def _relative(path: Path, start: Path) -> str:
-    try:
-        return Path(os.path.relpath(path.resolve(), start)).as_posix()
-    except ValueError:  # another drive
-        return path.name
-
-
 def _source_from(graph: Graph) -> str:
     """Who named the picture: the recipe, or the command line."""
     opened = [node.origin.get("path", "") for node in graph.nodes if node.card.family == "open"]
@@ -116,10 +146,18 @@ def _inputs(graph: Graph) -> list[Path]:
     return [Path(path) for path in dict.fromkeys(paths) if path]
 
 
-def _stage(node: Node) -> dict[str, object]:
+def _stage(node: Node, names: Names) -> dict[str, object]:
     """A stage with its options; of files only the names, since the rest is the machine's."""
-    named = {name: Path(value).name if name == "path" and value else value for name, value in node.options.items()}
-    return {"id": node.id, "stage": node.card.name, "version": node.card.version, "options": named}
+
+    def told(name: str, value: object) -> object:
+        if not isinstance(value, str) or not value:
+            return value
+        if name == "path":
+            return Path(value).name
+        return names.of(value) if is_place(value, names.folder) else value
+
+    options = {name: told(name, value) for name, value in node.options.items()}
+    return {"id": node.id, "stage": node.card.name, "version": node.card.version, "options": options}
 
 
 def _writes(node: Node, path: str) -> bool:

@@ -1,0 +1,58 @@
+"""Captions as people and editors write them, made alike once, before anything is compared with their words."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from pathlib import Path
+
+from retouch.lang.diagnostics import Report
+from retouch.lang.syntax import NOWHERE, Span
+
+MOST_BYTES = 64 * 1024  # of a caption's file
+_MARKS = (  # the longer first, since UTF-32's begins as UTF-16's does
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4", "'") | dict.fromkeys("“”„‟″", '"'))
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\u200b]+")  # line breaks, tabs, and signs that nobody sees
+
+
+def normal_caption(text: str) -> str:
+    """Words with one blank between them, accents composed (NFC), quotation marks and apostrophes straight."""
+    return _BLANK.sub(" ", unicodedata.normalize("NFC", text).translate(_QUOTES)).strip()
+
+
+def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str | None:
+    """What the text file beside a picture says that it shows: `cat.txt` beside `cat.png`; None for an empty one.
+
+    A file that is no text is reported; a link that leads out of the picture's folder is not followed, which is told.
+    """
+    beside = picture.with_suffix(".txt")
+    if not beside.is_file():
+        return None
+    source = str(beside) if span == NOWHERE else None
+    if not beside.resolve().is_relative_to(beside.parent.resolve()):
+        report.add("RT419", span, source=source, path=beside.name)
+        return None
+    try:
+        with beside.open("rb") as file:
+            return normal_caption(_decoded(file.read(MOST_BYTES + 1))) or None
+    except (OSError, ValueError) as err:
+        what = str(err) if type(err) is ValueError else getattr(err, "strerror", None) or "it is not UTF-8"
+        report.add("RT418", span, source=source, path=beside.name, what=what)
+        return None
+
+
+def _decoded(text: bytes) -> str:
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"it is longer than {MOST_BYTES // 1024} KB")
+    mark, encoding = next(((mark, name) for mark, name in _MARKS if text.startswith(mark)), (b"", "utf-8"))
+    decoded = text.removeprefix(mark).decode(encoding)
+    if "\0" in decoded:
+        raise ValueError("it holds bytes that are no text")
+    return decoded

@@ -1,0 +1,128 @@
+"""A recipe's text without the places of the machine: files by their own names, models of a folder by digest."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.lang import syntax as s
+from retouch.lang.parse import parse
+from retouch.lang.snippet import normal
+
+if TYPE_CHECKING:
+    from retouch.models.info import ModelInfo
+
+BY_DIGEST = "digest:"  # what a model of a folder is called, its fingerprint behind
+_FIELD = re.compile(r"\{\w+\}")
+_FILE = re.compile(r"\.\w{1,11}$")
+_ROOTED = re.compile(r"[~.]|[a-zA-Z]:[\\/]|\\\\|/[^\s/]+/")
+_SEPARATOR = re.compile(r"[\\/]")
+
+
+@dataclass(slots=True)
+class Names:
+    """What files are called in a stamp: by their own names, numbered where two of one recipe are called the same."""
+
+    folder: Path  # where relative paths start
+    taken: dict[str, str] = field(default_factory=dict[str, str])  # path -> name
+
+    def of(self, path: str | Path) -> str:
+        """The name of a file, and only the fields of the folders that lead there."""
+        place = str((self.folder / Path(path).expanduser()).resolve())
+        if place not in self.taken:
+            name, number = bare(str(path)), 2
+            stem, suffix = Path(name).stem, Path(name).suffix
+            while name in self.taken.values():
+                name, number = f"{stem}-{number}{suffix}", number + 1
+            self.taken[place] = name
+        return self.taken[place]
+
+    def copy(self) -> Names:
+        """The same names, to go on with apart from these."""
+        return Names(self.folder, dict(self.taken))
+
+
+def bare(path: str) -> str:
+    """`"/home/ann/{style}/{name}.png"` -> `"{style}/{name}.png"`."""
+    *folders, name = _SEPARATOR.split(path)
+    fields = ["".join(_FIELD.findall(folder)) for folder in folders]
+    return "/".join([*filter(None, fields), name])
+
+
+def is_place(text: str, folder: Path) -> bool:
+    """Whether a text names a file or folder by more than its name; words of a prompt do not."""
+    if not _SEPARATOR.search(text) and not text.startswith("~"):
+        return False
+    if _ROOTED.match(text) or _FILE.search(text) or "*" in text:
+        return True
+    try:
+        return (folder / text).exists()
+    except (OSError, ValueError):  # too long for a path, or not one at all
+        return False
+
+
+_RESULTS = ("save", "sheet", "measure")  # families whose texts are files to write
+
+
+def rewritten(text: str, change: Callable[[str], str], result: Callable[[str], str] | None = None) -> str:
+    """The recipe with another text in each pair of quotes that `change` gives one for; the rest to the letter.
+
+    result: the change of what names a file to write; `change` too by default.
+    """
+    text = normal(text)
+    recipe, _ = parse(text)
+    stages = [node for node in s.walk(recipe.statements) if isinstance(node, s.Stage) and node.family.name in _RESULTS]
+    results = {node.span for stage in stages for node in s.walk(stage) if isinstance(node, s.Text)}
+    quoted = [node for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
+    for node in sorted(quoted, key=lambda node: node.span.start, reverse=True):
+        new = (result if result and node.span in results else change)(node.value)
+        if new != node.value:
+            text = text[: node.span.start] + json.dumps(new, ensure_ascii=False) + text[node.span.end :]
+    return text
+
+
+def rewritten_value(text: str, change: Callable[[str], str]) -> str:
+    """The same for the value of a setting, which may stand without quotes."""
+    lead = "let value = "
+    recipe, found = parse(lead + text)
+    if found or len(recipe.statements) != 1 or isinstance(getattr(recipe.statements[0], "value", None), s.Ref):
+        return change(text)
+    return rewritten(lead + text, change).removeprefix(lead)
+
+
+def private(names: Names, models: Mapping[str, str]) -> Callable[[str], str]:
+    """The change that takes places out.  models: what each model of a folder is called instead, by how it was given."""
+
+    def change(text: str) -> str:
+        if text in models:
+            return models[text]
+        return names.of(text) if is_place(text, names.folder) else text
+
+    return change
+
+
+def model_names(text: str, models: Iterable[ModelInfo]) -> dict[str, str]:
+    """By how it was given, what each model is called in a stamp; one of the hub or of a package keeps its name."""
+    from retouch.models import catalog
+
+    shipped, recipe = catalog.names(), parse(text)[0]
+    told = {
+        model.name: model.name if model.revision or model.name in shipped else BY_DIGEST + model.digest
+        for model in models
+    }
+    for stage in s.walk(recipe.statements):
+        if isinstance(stage, s.Stage) and stage.family.name == "model":
+            for name in stage.operand:
+                if isinstance(name, s.Text) and is_place(name.value, Path()):
+                    told.setdefault(name.value, f"{BY_DIGEST}unused")
+    return told
+
+
+def libraries(text: str, folder: Path) -> list[Path]:
+    """The files that a recipe uses."""
+    recipe, _ = parse(text)
+    return [(folder / line.path.value).resolve() for line in recipe.statements if isinstance(line, s.Use)]
