@@ -13,7 +13,7 @@ from PIL import Image
 
 from retouch.models import catalog
 from retouch.pictures import metadata
-from retouch.run.files.private import Names, is_place, private, rewritten, rewritten_value
+from retouch.run.files.private import PrivateNames, is_place, private, rewritten, rewritten_value
 
 SECRET = ("ann-smith", "divorce", "sd-leaked")  # a user's name, a folder's, and a model's
 
@@ -133,7 +133,7 @@ def test_a_stamp_is_as_short_as_is_asked_for(home):
 
 
 def test_two_files_of_one_name_stay_two(tmp_path):
-    names = Names(tmp_path)
+    names = PrivateNames(tmp_path)
     change = private(names, {})
     assert [change(f"{folder}/x.png") for folder in "aba"] == ["x.png", "x-2.png", "x.png"]
     text = rewritten('open "a/x.png" | mask file "b/x.png" | save "/y/{style}/{name}.png"', change)
@@ -161,4 +161,4 @@ def test_words_are_not_taken_for_places(tmp_path, text, place):
     ],
 )  # fmt: skip
 def test_a_setting_is_changed_as_it_was_written(tmp_path, text, told):
-    assert rewritten_value(text, private(Names(tmp_path), {})) == told
+    assert rewritten_value(text, private(PrivateNames(tmp_path), {})) == told

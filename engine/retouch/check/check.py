@@ -20,6 +20,7 @@ from retouch.check.reading.variants import Choices
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.outputs import check_results
 from retouch.check.wiring.precedence import Precedence
+from retouch.check.wiring.state import MISSING
 from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
 from retouch.graph.limits import MOST_VARIANTS
@@ -245,7 +246,8 @@ def _graph(context: Context) -> Graph:
     nodes = builder.needed(sinks)
     _check_overwritten(context, nodes)
     graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
-    check_windows(graph, plan(graph).facts, context.report)
+    if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
+        check_windows(graph, plan(graph).facts, context.report)
     return graph
 
 

@@ -24,7 +24,7 @@ _SEPARATOR = re.compile(r"[\\/]")
 
 
 @dataclass(slots=True)
-class Names:
+class PrivateNames:
     """What files are called in a stamp: by their own names, numbered where two of one recipe are called the same."""
 
     folder: Path  # where relative paths start
@@ -41,9 +41,9 @@ class Names:
             self.taken[place] = name
         return self.taken[place]
 
-    def copy(self) -> Names:
+    def copy(self) -> PrivateNames:
         """The same names, to go on with apart from these."""
-        return Names(self.folder, dict(self.taken))
+        return PrivateNames(self.folder, dict(self.taken))
 
 
 def bare(path: str) -> str:
@@ -94,7 +94,7 @@ def rewritten_value(text: str, change: Callable[[str], str]) -> str:
     return rewritten(lead + text, change).removeprefix(lead)
 
 
-def private(names: Names, models: Mapping[str, str]) -> Callable[[str], str]:
+def private(names: PrivateNames, models: Mapping[str, str]) -> Callable[[str], str]:
     """The change that takes places out.  models: what each model of a folder is called instead, by how it was given."""
 
     def change(text: str) -> str:

@@ -16,7 +16,15 @@ import torch
 from retouch.graph.nodes import FromEngine, Graph, Node
 from retouch.pictures import Unwritable
 from retouch.plugins import discovery
-from retouch.run.files.private import Names, is_place, libraries, model_names, private, rewritten, rewritten_value
+from retouch.run.files.private import (
+    PrivateNames,
+    is_place,
+    libraries,
+    model_names,
+    private,
+    rewritten,
+    rewritten_value,
+)
 from retouch.version import __version__
 
 Stamp = Literal["full", "minimal", "none"]
@@ -34,7 +42,7 @@ class Request:
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     model: str | None = None
     stamp: Stamp = "full"
-    names: Names = field(default_factory=lambda: Names(Path.cwd()))
+    names: PrivateNames = field(default_factory=lambda: PrivateNames(Path.cwd()))
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     libraries: tuple[Path, ...] = ()
 
@@ -50,7 +58,7 @@ class Request:
     ) -> Request:
         """The same without the places of this machine.  folder: where relative paths of the recipe start."""
         models = model_names(recipe, [each for graph in graphs for each in (graph.model, *graph.models.values())])
-        names = Names(folder)
+        names = PrivateNames(folder)
         change = private(names, models)
         told = rewritten(recipe, change)
         changed = {name: rewritten_value(text, change) for name, text in (settings or {}).items()}
@@ -146,7 +154,7 @@ def _inputs(graph: Graph) -> list[Path]:
     return [Path(path) for path in dict.fromkeys(paths) if path]
 
 
-def _stage(node: Node, names: Names) -> dict[str, object]:
+def _stage(node: Node, names: PrivateNames) -> dict[str, object]:
     """A stage with its options; of files only the names, since the rest is the machine's."""
 
     def told(name: str, value: object) -> object:
