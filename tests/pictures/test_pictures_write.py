@@ -36,6 +36,8 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, pixels: np.ndarray, n
     assert write(path, rgb, alpha, metadata=STAMP) == ()
     picture = read(path)
     assert np.array_equal(picture.rgb, rgb)
+    if name.endswith(".webp") and alpha is not None and (alpha == 255).all():
+        alpha = None  # a WebP that is opaque everywhere has no alpha, which shows the same
     assert (picture.alpha is None) if alpha is None else np.array_equal(picture.alpha, alpha)
     assert picture.notices == ()
 

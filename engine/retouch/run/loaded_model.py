@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 
@@ -17,7 +16,7 @@ from retouch.core.values import Prompt
 from retouch.models.info import ModelInfo
 from retouch.models.layout import CONFIGS, read_json
 from retouch.models.unet.acceleration import EAGER, Acceleration
-from retouch.models.unet.fusing import fuse_norms
+from retouch.models.unet.fusing import prepare
 from retouch.models.unet.levels import NoiseLevels, noise_levels
 from retouch.models.unet.network import UNetCore
 from retouch.models.unet.text import ClipTextEncoder as Encoder
@@ -68,11 +67,7 @@ class Machine:
         from retouch.models.unet.load import load
 
         loaded = load(self.info, device=str(self.device), dtype=self.dtype)
-        if self.acceleration.channels_last:
-            vae: Any = loaded.vae
-            if self.acceleration.fused_norms:
-                fuse_norms(vae)
-            vae.to(memory_format=torch.channels_last)
+        prepare(loaded.vae, self.acceleration)
         return loaded
 
     @cached_property

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from retouch.models.unet.fusing import prepare
+from retouch.run.session import Settings
 from retouch_bench.speed.budget import Budget
-from retouch_bench.speed.setting import Setting
+from retouch_bench.speed.setting import Setting, name_of
 from retouch_bench.speed.timing import timing
 
 BATCHES = (4, 1, 8)
@@ -19,6 +21,7 @@ def codec(setting: Setting, budget: Budget) -> None:
     """Pictures a second through the engine's codec, encoded and decoded."""
     device, shape = setting.device, setting.shape
     made = shape.codec(device, setting.dtype)
+    prepare(made.vae, Settings(device.type, name_of(setting.dtype)).acceleration)  # as a run does
     ways: dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
         "encode": (made.encode, (3, shape.side, shape.side)),
         "decode": (made.decode, shape.latent),

@@ -133,7 +133,8 @@ class Bench:
         for rows in buckets:
 
             def measure(rows: int = rows) -> Mapping[str, Any]:
-                self.budget.need(COMPILING if self.section == "compiled" and self.setting.device.type == "cuda" else 1)
+                compiles = name in COMPILED and self.setting.device.type == "cuda"
+                self.budget.need(COMPILING if compiles else 1)
                 if not made:
                     made.append(make())
                 return self._timed(name, made[0], rows)

@@ -26,7 +26,7 @@ from retouch_bench.speed.setting import Setting, name_of
 from retouch_bench.speed.timing import clocked
 
 STEPS, TOY_STEPS = 50, 4
-PROBE = 2  # steps of the runs that warm up and foretell the time
+PROBE, FURTHER = 2, 4  # steps of the runs that warm up, and how many more those have that foretell the time
 PACKED, TOY_PACKED = 16, 2
 GRADIENT = 2  # evaluations that a row with a gradient counts as: forward, and back to its input
 
@@ -98,15 +98,15 @@ def edits(setting: Setting, budget: Budget) -> None:
     if not report.attempt("edits", {"edit": "a model folder and pictures are written"}, open_):
         return
     packed = TOY_PACKED if setting.toy else PACKED
-    alone = report.attempt("edits", {"edit": "files and VAE alone"}, lambda: _files_alone(opened[0], packed))
-    files, left = (alone["seconds"] / packed if alone else 0.0), list(jobs(packed))
+    report.attempt("edits", {"edit": "files and VAE alone"}, lambda: _files_alone(opened[0], packed))
+    left = list(jobs(packed))
     while left:
         allowed = budget.left * left[0].weight / sum(job.weight for job in left)
         job = left.pop(0)
 
         def measure(job: Job = job, allowed: float = allowed) -> Mapping[str, Any]:
             budget.need(3 if setting.device.type == "cuda" else 0.5)
-            return _measured(opened[0], job, steps, Budget(allowed), files)
+            return _measured(opened[0], job, steps, Budget(allowed))
 
         report.attempt("edits", {"edit": job.name}, measure)
         release()
@@ -117,14 +117,14 @@ def _pictures(seconds: float) -> int:
     return min(THOUSAND, max(20, 20 * math.ceil(seconds / 20)))
 
 
-def _measured(studio: Studio, job: Job, steps: int, budget: Budget, files: float) -> Mapping[str, Any]:
-    """Warm up, foretell, run as much as there is time for.  files: seconds that a picture takes besides its steps."""
+def _measured(studio: Studio, job: Job, steps: int, budget: Budget) -> Mapping[str, Any]:
+    """Warm up, foretell, run as much as there is time for."""
     probe = min(PROBE, steps)
-    _, first = studio.run(job, probe)
-    a_step = _step(first, job, files, probe)  # at most: it has loaded and captured, too
-    if job.whole or a_step * steps > budget.left:
-        a_step = _step(studio.run(job, probe)[1], job, files, probe)
-    besides = files * len(job.recipes)
+    further = max(1, min(FURTHER, steps - probe))
+    _, first = studio.run(job, probe)  # loads, captures, compiles
+    short, longer = (studio.run(job, some)[1] for some in (probe, probe + further))
+    a_step = max((longer - short) / further, 1e-4)  # what does not grow with the steps is in neither
+    besides = max(short - a_step * probe, 0.0)
     chosen = max(probe, min(steps, int((budget.left - besides) / a_step)))
     if job.whole:
         fit = int(budget.left / (besides + a_step * chosen))
@@ -139,18 +139,14 @@ def _measured(studio: Studio, job: Job, steps: int, budget: Budget, files: float
         row["peak_gb"] = torch.cuda.max_memory_allocated(device) / GIGA
     notes: list[str] = []
     if chosen < steps:
-        row["pictures_a_second"] *= chosen / steps
+        walked = max(seconds - besides, 0.0) * steps / chosen
+        row["pictures_a_second"] = len(job.recipes) / (besides + walked)
         notes.append(f"{chosen} of {steps} steps for want of time, pictures/s scaled to {steps}")
     if job.whole and len(job.recipes) < job.whole:
         notes.append(
             f"{len(job.recipes):,} of {job.whole:,} edits; all would take {job.whole / row['pictures_a_second']:,.0f} s"
         )
     return row | ({"note": "; ".join(notes)} if notes else {})
-
-
-def _step(seconds: float, job: Job, files: float, steps: int) -> float:
-    """Seconds of one step, of a run of so many; at least a tenth of them is taken to be work of the denoiser."""
-    return max(seconds - files * len(job.recipes), 0.1 * seconds) / steps
 
 
 def _files_alone(studio: Studio, packed: int) -> Mapping[str, Any]:

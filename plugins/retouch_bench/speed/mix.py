@@ -10,7 +10,7 @@ CAPTION, CHANGE = "a cat in a meadow", '"cat"->"dog"'
 DDIM = f"invert ddim {CHANGE}"
 P2P = f"invert ddim {CHANGE} | attend p2p"
 EDICT = f"invert edict {CHANGE}"
-DIFFEDIT = f"invert ddim {CHANGE} strength=80% pinned=true | mask diffedit | blend latent"
+DIFFEDIT = f"invert ddim {CHANGE} strength=80% | mask diffedit | blend latent"
 NULL_TEXT = f"invert null_text {CHANGE} inner_steps=10 stop=0 stop_growth=0"
 SDEDIT = f"invert sdedit {CHANGE} strength=60%"
 FILES = "encode | decode"

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from retouch.models.unet.acceleration import Acceleration
+
 _HALVES = (torch.float16, torch.bfloat16)
 
 
@@ -36,6 +38,14 @@ class FusedGroupNorm(nn.GroupNorm):
 
 def _fits(x: Tensor) -> bool:
     return x.is_cuda and x.ndim == 4 and x.dtype in _HALVES and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def prepare(network: nn.Module, acceleration: Acceleration) -> None:
+    """Fuse a network's norms and lay its weights out as its acceleration says."""
+    if acceleration.fused_norms:
+        fuse_norms(network)
+    if acceleration.channels_last:
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
 
 
 def fuse_norms(network: nn.Module) -> None:

@@ -20,7 +20,7 @@ from retouch.core.transfer import upload_numbers
 from retouch.models.unet.acceleration import EAGER, Acceleration
 from retouch.models.unet.attention_processor import Pass, PresentPass, SiteProcessor
 from retouch.models.unet.captured import CapturedNetwork, Network
-from retouch.models.unet.fusing import fuse_norms
+from retouch.models.unet.fusing import prepare
 
 _CUDNN_FIRST = [
     SDPBackend.CUDNN_ATTENTION,
@@ -41,10 +41,7 @@ class UNetCore:
     ) -> None:
         self.acceleration = acceleration
         self.unet, self._sites = unet.requires_grad_(False).eval(), tuple(sites)
-        if acceleration.fused_norms:
-            fuse_norms(self.unet)
-        if acceleration.channels_last:
-            self.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        prepare(self.unet, acceleration)
         self.kind: PredictionKind = kind
         self._base = dict(unet.named_parameters())
         first = next(unet.parameters())
