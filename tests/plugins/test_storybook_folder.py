@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL, DDIMPipeline, UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
+import retouch
 import retouch_storybook
 from retouch.check.reading.option_values import fits
 from retouch.graph.ports import GUIDANCE, options
@@ -22,6 +23,7 @@ from retouch_storybook.world import Scene, render
 
 FOLDER = Path(retouch_storybook.__file__).parent
 WEIGHTS = FOLDER / "weights"
+MODELS = {"storybook": (WEIGHTS, 64, 26.0), "storybook128": (FOLDER / "weights128", 128, 34.0)}  # pixels, dB of the VAE
 PICTURES = {
     "cat_meadow": Scene("cat", "orange", "in a meadow", seed=4),
     "dog_beach": Scene("dog", "brown", "on a beach", seed=11),
@@ -37,21 +39,43 @@ def test_a_sample_picture_is_the_scene_of_its_caption(name, scene):
     assert np.array_equal(np.asarray(Image.open(picture)), np.asarray(render(scene, 64)))
 
 
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(
     ("model", "part"),
     [(AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"), (CLIPTextModel, "text_encoder")],
 )
-def test_weights_fit_their_model_exactly(model, part):
-    _, info = model.from_pretrained(WEIGHTS / part, torch_dtype=torch.float32, output_loading_info=True)
+def test_weights_fit_their_model_exactly(model, part, name):
+    _, info = model.from_pretrained(MODELS[name][0] / part, torch_dtype=torch.float32, output_loading_info=True)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"))
 
 
-def test_the_vae_gives_back_a_held_out_picture():
-    vae = AutoencoderKL.from_pretrained(WEIGHTS / "vae", torch_dtype=torch.float32).eval()
-    pixels = torch.from_numpy(np.array(render(PICTURES["cat_meadow"]))).permute(2, 0, 1)[None] / 127.5 - 1
+@pytest.mark.parametrize("name", MODELS)
+def test_the_vae_gives_back_a_held_out_picture(name):
+    weights, side, floor = MODELS[name]
+    vae = AutoencoderKL.from_pretrained(weights / "vae", torch_dtype=torch.float32).eval()
+    pixels = torch.from_numpy(np.array(render(PICTURES["cat_meadow"], side))).permute(2, 0, 1)[None] / 127.5 - 1
     with torch.no_grad():
         again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
-    assert 10 * torch.log10(4 / (again - pixels).square().mean()) > 26  # dB
+    assert 10 * torch.log10(4 / (again - pixels).square().mean()) > floor
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_says_its_licence_and_its_files_can_be_carried(name):
+    weights = MODELS[name][0]
+    card = json.loads((weights / "card.json").read_text())
+    assert (card["license"], card["name"], card["trained_size"]) == ("Apache-2.0", name, MODELS[name][1])
+    assert all(file.stat().st_size < 16_000_000 for file in weights.rglob("*"))
+
+
+def test_at_128_pixels_a_subject_becomes_another_and_the_background_stays():
+    source = Scene("cat", "white", "on a beach", seed=9001)
+    picture, target = render(source, 128), Scene("dog", "white", "on a beach", seed=9001)
+    edit = retouch.recipe('model "storybook128"\ninvert edit_friendly "cat"->"dog" steps=12')
+    made = edit(picture, caption=source.caption()).image
+    pixels = torch.from_numpy(np.array(made)).permute(2, 0, 1)[None] / 255
+    assert load_judge()(pixels)[0].subject == target.subject
+    apart = np.abs(np.asarray(made).astype(float) - np.asarray(picture))[:40].mean()  # the sky above it
+    assert apart < 6
 
 
 def test_the_pixel_space_model_takes_most_noise_out_of_a_held_out_picture():
