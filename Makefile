@@ -15,8 +15,8 @@ $(STAMP): pyproject.toml .constraints.txt
 	touch $@
 
 demo: $(STAMP)  ## a drawn cat becomes a dog, with the embedded model
-	$(BIN)/retouch run recipes/cat_to_dog.retouch recipes/pictures/cat_meadow.png -o out/dog.png
-	@echo "before: recipes/pictures/cat_meadow.png"
+	$(BIN)/retouch run recipes/cat_to_dog_128.retouch recipes/pictures/cat_meadow_128.png -o out/dog.png
+	@echo "before: recipes/pictures/cat_meadow_128.png"
 	@echo "after:  $(CURDIR)/out/dog.png"
 
 test: lint lang laws e2e wheel  ## all that has to hold, in under ten minutes on two cores

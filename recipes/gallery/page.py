@@ -17,9 +17,15 @@ from retouch.run.files.provenance import Provenance, Request
 
 RECIPES = Path(__file__).parents[1]
 CAT = RECIPES / "pictures" / "cat_meadow.png"
+OTHER_SOURCES = {"cat_to_dog_128": RECIPES / "pictures" / "cat_meadow_128.png"}  # by the recipe's name
 GAP = 8  # pixels
 TOLD = ("retouch", "torch", "recipe", "caption", "seed", "model", "model_digest", "stages")
 DECIDES = ("seed", "model_digest", "stages", "supplied")  # another of these makes another picture
+
+
+def source_of(name: str) -> Path:
+    """The picture that a recipe of the gallery edits: the shipped cat, unless it wants another."""
+    return OTHER_SOURCES.get(name, CAT)
 
 
 def save(shown: list[Path | Image.Image], side: int, path: Path, how: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from page import CAT, RECIPES, made_with, save
+from page import RECIPES, made_with, save, source_of
 
 import retouch
 
@@ -18,9 +18,9 @@ SIDE = 256  # pixels
 
 def main(names: list[str]) -> None:
     for name in names or sorted(path.stem for path in HERE.glob("*.png")):
-        recipe = shipped(name)
-        result = recipe(CAT)
-        save([CAT, result.image], SIDE, HERE / f"{name}.png", made_with(recipe, CAT))
+        recipe, source = shipped(name), source_of(name)
+        result = recipe(source)
+        save([source, result.image], SIDE, HERE / f"{name}.png", made_with(recipe, source))
         print(f"{name}: {result.cost} rows", flush=True)
 
 

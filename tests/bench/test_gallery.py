@@ -19,7 +19,7 @@ GALLERY = folder("recipes") / "gallery"
 
 @pytest.mark.parametrize("shown", sorted(GALLERY.glob("*.png")), ids=lambda path: path.stem)
 def test_a_picture_is_of_the_recipe_and_the_card_that_ship(shown):
-    assert told(shown) == decisive(page.made_with(remake.shipped(shown.stem), page.CAT))
+    assert told(shown) == decisive(page.made_with(remake.shipped(shown.stem), page.source_of(shown.stem)))
 
 
 @pytest.mark.parametrize("edit", held_out_edits(len(KINDS)), ids=lambda edit: edit.kind)

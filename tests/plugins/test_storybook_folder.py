@@ -26,6 +26,7 @@ WEIGHTS = FOLDER / "weights"
 MODELS = {"storybook": (WEIGHTS, 64, 26.0), "storybook128": (FOLDER / "weights128", 128, 34.0)}  # pixels, dB of the VAE
 PICTURES = {
     "cat_meadow": Scene("cat", "orange", "in a meadow", seed=4),
+    "cat_meadow_128": Scene("cat", "orange", "in a meadow", seed=4),
     "dog_beach": Scene("dog", "brown", "on a beach", seed=11),
     "bear_snow_hat": Scene("bear", "green", "in the snow", "hat", seed=11),
     "car_desert": Scene("car", "yellow", "in a desert", seed=7),
@@ -36,7 +37,7 @@ PICTURES = {
 def test_a_sample_picture_is_the_scene_of_its_caption(name, scene):
     picture = folder("recipes") / "pictures" / f"{name}.png"
     assert picture.with_suffix(".txt").read_text().strip() == scene.caption()
-    assert np.array_equal(np.asarray(Image.open(picture)), np.asarray(render(scene, 64)))
+    assert np.array_equal(np.asarray(Image.open(picture)), np.asarray(render(scene, 128 if "128" in name else 64)))
 
 
 @pytest.mark.parametrize("name", MODELS)
