@@ -154,3 +154,9 @@ def test_an_unreadable_model_is_refused_with_a_sentence(break_, model, cat):
 def test_a_wrong_command_line_is_exit_code_two(tmp_path):
     assert retouch("run", folder=tmp_path).code == 2
     assert retouch("rnu", folder=tmp_path).code == 2
+
+
+def test_compiling_for_a_device_that_does_not_is_refused_before_anything_is_read():
+    done = retouch("run", "-e", "invert ddim", "nothere.png", "--compile", "--device", "cpu")
+    assert done.returncode == 2
+    assert "--compile is for cuda" in done.stderr

@@ -386,3 +386,28 @@ class TestWhatIsDoneAside:
         with pytest.raises(KeyboardInterrupt):
             Executor().run(tasks)
         assert written == [0]
+
+
+def test_what_ran_out_of_memory_once_is_not_tried_at_that_size_again():
+    class Scarce:
+        """A core with memory for two rows."""
+
+        def __init__(self, core):
+            self.core, self.sites, self.base, self.tried = core, core.sites, core.base, []
+
+        def kernels(self, group):
+            return self.core.kernels(group)
+
+        def forward(self, groups, bucket):
+            self.tried.append(len(groups))
+            if len(groups) > 2:
+                raise torch.OutOfMemoryError("out of memory")
+            return self.core.forward(groups, bucket)
+
+    here = tiny_world(steps=5)
+    core = Scarce(here.model.core)
+    scarce = replace(here, model=replace(here.model, core=core))
+    tasks = [Task(lambda i=i: scarce.neighbour(i).call(ddim)) for i in range(8)]
+    Executor().run(tasks)
+    assert [task.error for task in tasks] == [None] * 8
+    assert core.tried == [8, 4, 2, 2, 4, 2, 2, *[2] * 16]  # halved in the first tick, packed by two in the other four

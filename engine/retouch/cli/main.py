@@ -124,6 +124,11 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; the best there is by default")
     parser.add_argument("--dtype", default=None, choices=["float32", "float16", "bfloat16"], help="of the network")
     parser.add_argument("--exact", action="store_true", help="the same bits whatever else runs beside it")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="on cuda: compile the network first, which takes minutes and then saves some",
+    )
 
 
 def _add_readers(commands: Commands) -> None:

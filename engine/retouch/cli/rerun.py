@@ -219,7 +219,10 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     was = stamp.text("device")
     device = args.device or (was if was in ("cpu", best_device()) else "cpu")
     changes = again.changes + ((f"device was {was or 'not told'} and is {device}",) if device != was else ())
-    settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact")
+    compiled = stamp.text("compiled") == "yes"
+    if compiled and not device.startswith("cuda"):
+        compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
+    settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact", compiled)
     path = fresh / (args.output.name if args.output else f"again{args.image.suffix}")
     graph = _to(again.graph, path)
     (outcome,) = execute([graph], registry=installed, request=again.request, settings=settings, keep=False).outcomes

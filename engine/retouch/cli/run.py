@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from retouch.cli import DONE, FAILED, SOME_FAILED, WRONG_RECIPE
+from retouch.cli import DONE, FAILED, SOME_FAILED, WRONG_RECIPE, WrongCommand
 from retouch.cli.loading import checked, given, settings_given
 from retouch.cli.progress import Lines, Screen
 from retouch.plugins import registry
@@ -12,6 +12,7 @@ from retouch.plugins import registry
 
 def main(args: Namespace) -> int:
     """Run a recipe; nothing that takes long is loaded before all of it is known to be right."""
+    _check_compile(args)
     source, images = given(args)
     installed = registry.load()
     graphs = checked(args, source, images, installed)
@@ -21,7 +22,7 @@ def main(args: Namespace) -> int:
     from retouch.run.files.provenance import Request
     from retouch.run.session import Settings, execute
 
-    settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact)
+    settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
@@ -34,3 +35,13 @@ def main(args: Namespace) -> int:
     if not failed:
         return DONE
     return SOME_FAILED if len(failed) < len(result.outcomes) or any(o.files for o in failed) else FAILED
+
+
+def _check_compile(args: Namespace) -> None:
+    if not args.compile:
+        return
+    from retouch.run.device import best_device
+
+    device = args.device or best_device()
+    if not device.startswith("cuda"):
+        raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from retouch.core.ops import Backward, Call, Group, Part
@@ -24,6 +25,10 @@ class Buckets:
 
     ladder: tuple[int, ...] = LADDER
     fixed: int | None = None
+
+    def below(self, rows: int) -> Buckets:
+        """The buckets of fewer rows than these, which were too many for the memory; at least that of one row."""
+        return replace(self, ladder=tuple(size for size in self.ladder if size < rows) or (1,))
 
     def size(self, waiting: int) -> int:
         """The next call's rows: the bucket that holds all if that is full enough, else the largest that they fill."""
@@ -64,13 +69,21 @@ def rows_of(part: Part) -> int:
     return len(part.rows) if isinstance(part, Group) else 1
 
 
-def pack(parts: Sequence[Part], buckets: Buckets) -> list[Batch]:
-    """Batches in the order in which their first part waits.  Groups are never split."""
-    kinds: dict[Hashable, tuple[str, list[int]]] = {}
+Key = tuple[str, Hashable]
+_NONE: Mapping[Key, Buckets] = MappingProxyType({})
+
+
+def pack(parts: Sequence[Part], buckets: Buckets, narrower: Mapping[Key, Buckets] = _NONE) -> list[Batch]:
+    """Batches in the order in which their first part waits.  Groups are never split.
+
+    narrower: the buckets of those kinds of call of which not as many rows fit into memory.
+    """
+    kinds: dict[Key, list[int]] = {}
     for place, part in enumerate(parts):
-        kind, key = key_of(part)
-        kinds.setdefault((kind, key), (kind, []))[1].append(place)
-    return [batch for kind, places in kinds.values() for batch in _fill(kind, places, parts, buckets)]
+        kinds.setdefault(key_of(part), []).append(place)
+    return [
+        batch for key, places in kinds.items() for batch in _fill(key[0], places, parts, narrower.get(key, buckets))
+    ]
 
 
 def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets) -> list[Batch]:

@@ -22,7 +22,7 @@ from retouch.core.errors import Unmet
 from retouch.core.ops import Ask, Backward, Call, Group, Part
 from retouch.core.repeatable import backward_repeatable, repeatable
 from retouch.models.unet.network import padded
-from retouch.run.batching import Batch, Buckets, pack, rows_of
+from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 
 _MISSING = object()
 MOST_ASIDE = 64  # results that may wait to be written, each in memory
@@ -101,6 +101,7 @@ class Executor:
         self.buckets, self.observe = buckets or Buckets(), observe or (lambda _: None)
         self.calls: list[BatchInfo] = []
         self._aside: deque[Task] = deque()
+        self._narrower: dict[Key, Buckets] = {}  # of kinds of call that ran out of memory
 
     def run(self, tasks: Sequence[Task], finished: Callable[[Task], None] | None = None) -> None:
         """Drive all tasks that are wanted to their ends.  `finished` is told of each as it ends, in a fixed order."""
@@ -160,7 +161,7 @@ class Executor:
         # gradients wait for each other: one backward pass for all images
         ready = [(t, i) for t, i in asked if not isinstance(t._parts[i], Backward)] or asked
         parts = [task._parts[i] for task, i in ready]
-        for batch in pack(parts, self.buckets):
+        for batch in pack(parts, self.buckets, self._narrower):
             self._evaluate(batch, [ready[place] for place in batch.places])
         for task in waiting:
             if task._thrown or not any(reply is _MISSING for reply in task._replies):
@@ -174,6 +175,8 @@ class Executor:
         except Exception as error:
             _release(error)
             answers = None
+            if isinstance(error, torch.OutOfMemoryError | MemoryError) and not self.buckets.fixed:
+                self._narrower[key_of(parts[0])] = self.buckets.below(batch.rows)  # from the next tick on
             if len(asked) == 1:
                 asked[0][0]._thrown = error
                 return

@@ -261,7 +261,8 @@ class _Run:
     def _how(self) -> dict[str, str]:
         """What the run adds to what its results say of themselves."""
         settings = self.settings
-        return {"device": settings.device, "dtype": settings.dtype, "mode": "exact" if settings.exact else "fast"}
+        how = {"device": settings.device, "dtype": settings.dtype, "mode": "exact" if settings.exact else "fast"}
+        return how | ({"compiled": "yes"} if settings.compiled else {})
 
 
 def _measured(requirement: str, value: object) -> list[str]:
