@@ -156,7 +156,7 @@ def test_a_wrong_command_line_is_exit_code_two(tmp_path):
     assert retouch("rnu", folder=tmp_path).code == 2
 
 
-def test_compiling_for_a_device_that_does_not_is_refused_before_anything_is_read():
-    done = retouch("run", "-e", "invert ddim", "nothere.png", "--compile", "--device", "cpu")
-    assert done.returncode == 2
-    assert "--compile is for cuda" in done.stderr
+def test_compiling_for_a_device_that_does_not_is_refused_before_anything_is_read(tmp_path):
+    ran = retouch("run", "-e", "invert ddim", "nothere.png", "--compile", "--device", "cpu", folder=tmp_path)
+    assert ran.code == 2
+    assert "--compile is for cuda, and this would run on cpu" in ran.err
