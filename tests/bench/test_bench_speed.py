@@ -44,7 +44,7 @@ def test_every_line_runs_on_a_cpu_and_is_written_down(tmp_path, capsys):
     for row in sections["denoiser"]:
         assert row["rows_a_second"] > 0
         assert row["of_floor"] > 0
-        assert row["off_eager"] < 1e-2
+        assert row["off_eager"] < (1e-4 if row["dtype"] == "float32" else 3e-2)  # rounding, which half precision shows
     whole = {row["edit"]: row for row in sections["edits"] if "rows" in row}
     assert whole["DDIM, one alone"]["rows"] == 4 + 2 * 4  # up without guidance, down with it
     assert whole["null-text 10 inner steps, packed"]["gradient_rows"] == 2 * 10 * 4
