@@ -94,6 +94,10 @@ EXAMPLES = {
         'open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" «"cat"»->"fox" | save "o.png"',
         'open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" | save "o.png"',
     ),
+    "RT312": (
+        '«invert ddim "cat"->"dog" steps=10 strength=5%»',
+        'invert ddim "cat"->"dog" steps=10 strength=10%',
+    ),
     "RT315": (
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',

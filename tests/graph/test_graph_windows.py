@@ -93,3 +93,15 @@ def test_where_only_a_blend_reads_the_source_it_is_replayed(invert, rows):
     assert told(f"{begun} | mask box | blend latent")[1] == rows
     assert told(f"{begun} | mask box | attend p2p | blend latent")[1] == 40
     assert told(f"{begun} | blend local")[1] == 40
+
+
+@pytest.mark.parametrize("method", ["ddim", "sdedit", "fixed_point", "edict", "edit_friendly", "negative_prompt"])
+def test_a_walk_of_no_step_is_an_error_that_names_the_least_that_makes_one(method):
+    def errors(options: str):
+        flow = f'invert {method} "cat"->"dog" {options} | save "out.png"'
+        return check(flow, Environment(INSTALLED, folder("recipes"), (CAT,))).errors
+
+    (found,) = errors("steps=8 strength=5%")
+    assert (found.code, found.help) == ("RT312", "give at least strength=13% or steps=20")
+    assert not errors("steps=8 strength=13%")
+    assert not errors("steps=20 strength=5%")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from retouch.core.touches import holds_a_step
-from retouch.graph.nodes import FromNode, Graph, Input, Node, NodeId
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node, NodeId
 from retouch.lang.diagnostics import Report
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -40,6 +41,8 @@ def check_windows(graph: Graph, facts: Facts, report: Report) -> None:
     """Report what a walk is given and has no step for."""
     nodes = {node.id: node for node in graph.nodes}
     for node in graph.nodes:
+        if node.card.output == "Trajectory" and facts[node.id].get("steps") == 0:
+            _report_no_step(node, report)
         if steps := _walk(node, facts):
             for id_ in node.feeds():
                 if missed := _missed(windows(nodes[id_], facts[id_]), steps):
@@ -72,6 +75,18 @@ def _report(node: Node, missed: list[Window], steps: int, report: Report) -> Non
         label, mend = "its windows end where they begin", f"give {' or '.join(_ends(node))} a part of the steps"
     taken = f"{steps} step{'s' * (steps > 1)}"
     report.add("RT315", node.span, label=label, stage=node.card.name, steps=taken, mend=mend)
+
+
+def _report_no_step(node: Node, report: Report) -> None:
+    """Report a walk whose part of the schedule is shorter than one step, with the least that makes one."""
+    settings = (given.settings for given in node.inputs.values() if isinstance(given, FromEngine))
+    steps = next((found["steps"] for found in settings if "steps" in found), 0)
+    strength = node.options.get("strength") or 0
+    ways = [f"strength={math.ceil(100 / steps)}%"] if steps else []
+    ways += [f"steps={math.ceil(1 / strength - 1e-9)}"] if strength * 1000 >= 1 else []
+    label = f"{strength:.4g} of {steps} step{'s' * (steps != 1)} is less than one"
+    mend = f"give at least {' or '.join(ways) or 'one step'}"
+    report.add("RT312", node.span, label=label, stage=node.card.name, mend=mend)
 
 
 def _ends(node: Node) -> Iterator[str]:

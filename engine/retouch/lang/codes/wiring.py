@@ -97,6 +97,15 @@ WIRING = {
         example='open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog" "cat"->"fox"',
         mend='open "cat.png" caption="a white cat" | invert ddim "white cat"->"dog"',
     ),
+    "RT312": Code(
+        "no-step",
+        "'{stage}' takes no step, so nothing would be edited",
+        "{mend}",
+        why="The strength is the part of the schedule that is walked, in whole steps. Less than one step is no walk, "
+        "and the result would be the picture as it was.",
+        example='invert ddim "cat"->"dog" steps=10 strength=5%',
+        mend='invert ddim "cat"->"dog" steps=10 strength=10%',
+    ),
     "RT315": Code(
         "acts-nowhere",
         "'{stage}' acts at none of the {steps} that are taken",
