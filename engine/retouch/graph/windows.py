@@ -81,10 +81,10 @@ def _report_no_step(node: Node, report: Report) -> None:
     """Report a walk whose part of the schedule is shorter than one step, with the least that makes one."""
     settings = (given.settings for given in node.inputs.values() if isinstance(given, FromEngine))
     steps = next((found["steps"] for found in settings if "steps" in found), 0)
-    strength = node.options.get("strength") or 0
-    ways = [f"strength={math.ceil(100 / steps)}%"] if steps else []
+    shortens, strength = "strength" in node.options, node.options.get("strength") or 0
+    ways = [f"strength={math.ceil(100 / steps)}%"] if steps and shortens else []
     ways += [f"steps={math.ceil(1 / strength - 1e-9)}"] if strength * 1000 >= 1 else []
-    label = f"{strength:.4g} of {steps} step{'s' * (steps != 1)} is less than one"
+    label = f"{strength:.4g} of {steps} step{'s' * (steps != 1)} is less than one" if shortens else "it has no steps"
     mend = f"give at least {' or '.join(ways) or 'one step'}"
     report.add("RT312", node.span, label=label, stage=node.card.name, mend=mend)
 
