@@ -131,9 +131,7 @@ class Recipe:
             graphs = self._graphs(sources, Path(kept), caption, _told(settings, seed))
             how = Settings(device or _best_device(), exact=exact)
             request = Request.of(self.text, self.folder, graphs, _told(settings, seed), stamp=stamp)
-            installed = registry.load()
-            tell = installed.live.observing(None)
-            done = execute(graphs, registry=installed, request=request, settings=how, machine=self._machines, tell=tell)
+            done = execute(graphs, registry=registry.load(), request=request, settings=how, machine=self._machines)
             pairs = list(zip(graphs, done.outcomes, strict=False))
             if not many and len(pairs) == 1 and pairs[0][1].failed:
                 raise EditFailed(self.text, pairs[0][1].failures)

@@ -137,3 +137,13 @@ def test_the_example_of_the_readme_runs(cat, monkeypatch):
     monkeypatch.chdir(cat.parent)
     exec(compile(example, "README.md", "exec"), {})
     assert Image.open("dog.png").size == (64, 64)
+
+
+def test_observers_hear_a_run_whoever_starts_it(tmp_path, monkeypatch):
+    from retouch.plugins import registry
+
+    heard, loaded = [], registry.load()
+    watching = lambda tell: lambda event, facts: heard.append(event)  # noqa: E731 (stands for a plugin that observes)
+    monkeypatch.setattr(type(loaded.live), "observing", lambda _self, tell: watching(tell))
+    retouch.recipe('invert sdedit "cat"->"dog" steps=2 strength=100%')(draw(tmp_path / "cat.png"))
+    assert "call" in heard

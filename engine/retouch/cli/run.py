@@ -26,8 +26,7 @@ def main(args: Namespace) -> int:
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
-        tell = installed.live.observing(progress.tell)
-        result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)
+        result = execute(graphs, registry=installed, request=request, settings=settings, tell=progress.tell, keep=False)
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)
@@ -40,8 +39,10 @@ def main(args: Namespace) -> int:
 def _check_compile(args: Namespace) -> None:
     if not args.compile:
         return
-    from retouch.run.device import best_device
+    device = args.device
+    if not device:
+        from retouch.run.device import best_device
 
-    device = args.device or best_device()
+        device = best_device()
     if not device.startswith("cuda"):
         raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")

@@ -176,7 +176,8 @@ class Executor:
             _release(error)
             answers = None
             if isinstance(error, torch.OutOfMemoryError | MemoryError) and not self.buckets.fixed:
-                self._narrower[key_of(parts[0])] = self.buckets.below(batch.rows)  # from the next tick on
+                key = key_of(parts[0])  # from the next tick on
+                self._narrower[key] = self._narrower.get(key, self.buckets).below(batch.rows)
             if len(asked) == 1:
                 asked[0][0]._thrown = error
                 return

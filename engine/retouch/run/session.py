@@ -112,7 +112,7 @@ def execute(
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     settings = settings or Settings()
-    say = tell or (lambda _event, _facts: None)
+    say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
     run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs))
     for graph in graphs:
         run.add(graph)
