@@ -110,7 +110,7 @@ def _through_executor(latents, texts, schedule, model: Denoiser):
 @torch.no_grad()
 def _bare_loop(latents, texts, schedule, model: Denoiser):
     source, target, negative = (text.embeds.expand(PICTURES, -1, -1) for text in texts)
-    unet, x = model.core.unet, torch.stack(latents)
+    unet, x = model.core.module, torch.stack(latents)
 
     def split(x, level, timestep, context):
         v = unet(x, torch.full((len(x),), timestep), encoder_hidden_states=context, return_dict=False)[0]

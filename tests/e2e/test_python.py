@@ -13,11 +13,11 @@ import pytest
 import torch
 from command import draw
 from PIL import Image
+from retouch.models.unet import load
 
 import retouch
 from retouch import paths
 from retouch.graph.keys import node_keys
-from retouch.models.unet import load
 from retouch.run import model_cache
 from retouch_storybook.world import Scene
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from retouch import pictures
 from retouch.api import AttentionMaps, Canvas, Image, Mask, Trajectory
-from retouch.models.unet.codec import VaeCodec as Codec
+from retouch.models.kit.codecs import VaeCodec as Codec
 from retouch.run.executor import run
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.testing.tiny import Draws

@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 
-from retouch.models.unet.acceleration import EAGER, Acceleration
+from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 

@@ -14,7 +14,7 @@ from gpu.device import far, world
 from laws.by_hand import by_words, masactrl, p2p, pag, pnp
 from torch import Tensor
 
-from retouch.models.unet.acceleration import EAGER, Acceleration
+from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.run.batching import Buckets
 from retouch.run.executor import run
 from retouch.testing.worlds import World

@@ -7,8 +7,8 @@ import torch
 from gpu.device import DEVICE, REHEARSED, far, world
 from torch.nn import functional as F
 
-from retouch.models.unet.acceleration import Acceleration
-from retouch.models.unet.fusing import FusedGroupNorm, fuse_norms
+from retouch.models.network.acceleration import Acceleration
+from retouch.models.network.fusing import FusedGroupNorm, fuse_norms
 from retouch.run.batching import Buckets
 from retouch.run.executor import run
 from retouch_methods.invert.ddim import ddim
@@ -67,7 +67,7 @@ def test_every_silu_behind_a_norm_is_fused_and_none_is_lost():
     """In float32 the modules take torch's own kernels: only where a SiLU went missing would the network differ."""
     from retouch.testing.tiny import Draws, tiny_core
 
-    plain, fused = tiny_core(device=DEVICE).unet, tiny_core(device=DEVICE).unet
+    plain, fused = tiny_core(device=DEVICE).module, tiny_core(device=DEVICE).module
     fuse_norms(fused)
     draws = Draws(4, device=DEVICE)
     given = torch.stack([draws.latents().data]), torch.tensor([500.0], device=DEVICE), draws.prompt().embeds[None]

@@ -24,7 +24,7 @@ LOUDER = 1000.0  # queries and keys of about 2 become some thousands: still floa
 def loud(dtype: torch.dtype, upcast: bool) -> World:
     """A world whose queries and keys are so large that their products overflow float16."""
     made = tiny_world(steps=3, dtype=dtype, device=DEVICE, upcast_attention=upcast)
-    for name, module in made.model.core.unet.named_modules():
+    for name, module in made.model.core.module.named_modules():
         if name.endswith(("to_q", "to_k")):
             module.weight.mul_(LOUDER)
     return replace(made, guidance=cfg(guidance=3.0))

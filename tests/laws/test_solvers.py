@@ -50,7 +50,7 @@ def test_dpm_solver_plus_plus_is_that_of_diffusers(kind, steps):
     with torch.no_grad():
         for t in theirs.timesteps:
             asked = {"encoder_hidden_states": world.edit.target.embeds[None]}
-            x = theirs.step(world.model.core.unet(x, torch.tensor([float(t)]), **asked).sample, t, x).prev_sample
+            x = theirs.step(world.model.core.module(x, torch.tensor([float(t)]), **asked).sample, t, x).prev_sample
     mine = walked(world, schedule, DpmPlusPlus2M())
     assert (mine - x[0]).norm() <= 2e-6 * x.norm()
 
@@ -73,7 +73,7 @@ def test_ddim_without_noise_is_euler_on_flow():
     with torch.no_grad():
         for step in world.schedule:
             asked = {"encoder_hidden_states": world.edit.target.embeds[None]}
-            velocity = world.model.core.unet(x, torch.tensor([step.noisy.timestep]), **asked).sample
+            velocity = world.model.core.module(x, torch.tensor([step.noisy.timestep]), **asked).sample
             x = x + (step.clean.sigma - step.noisy.sigma) * velocity
     assert (walked(world, world.schedule, Ddim()) - x[0]).norm() <= 1e-6 * x.norm()
 

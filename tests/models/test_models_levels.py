@@ -10,7 +10,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from retouch.models.errors import BrokenModel
-from retouch.models.unet.levels import noise_levels
+from retouch.models.kit.levels import noise_levels
 
 STABLE_DIFFUSION = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 

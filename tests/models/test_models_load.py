@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from parts import Parts, load
 from safetensors.torch import load_file, save_file
 from tiny_folder import config, pipeline, tensors
 
 from retouch.models.catalog import BrokenModel, ModelInfo, find
-from retouch.models.unet.load import LoadedModel, load
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"
 TEXT = "text_encoder/model.safetensors"
 
 
-def load_folder(folder: Path) -> LoadedModel:
+def load_folder(folder: Path) -> Parts:
     return load(find(str(folder)))
 
 
-def noise_pred(model: LoadedModel) -> torch.Tensor:
+def noise_pred(model: Parts) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     width = model.unet.config["cross_attention_dim"]
     x = torch.randn(2, model.info.channels, 8, 8, generator=generator)
@@ -68,7 +68,7 @@ def test_models_of_other_sizes_load(tmp_path: Path, channels: int, length: int, 
     model = load(info)
     assert noise_pred(model).shape == (2, channels, 8, 8)
     assert model.codec.encode(torch.zeros(1, 3, 32, 32)).shape == (1, channels, 8, 8)
-    assert len(model.text.tokenize("a cat").ids) == length
+    assert len(model.text.words.tokenize("a cat").ids) == length
 
 
 def test_the_storybook_loads_in_less_than_a_second(storybook: ModelInfo) -> None:

@@ -7,29 +7,27 @@ import torch
 from diffusers import StableDiffusionPipeline
 from hypothesis import given
 from hypothesis import strategies as st
+from parts import Parts, load
 from tiny_folder import tokenizer
 
 from retouch.models.catalog import ModelInfo, find
-from retouch.models.unet.load import LoadedModel, load
-from retouch.models.unet.text import ClipTextEncoder
+from retouch.models.kit.encoders import Encoder, PromptTokenizer
 
 PROMPTS = ["", "a cat", "A  Red\tCat, in the snow!", "a café ☕", "word " * 40, "x" * 40]
 
 
 @pytest.fixture(scope="module")
-def loaded(saved) -> LoadedModel:
+def loaded(saved) -> Parts:
     return load(find(str(saved)))
 
 
-def embeds(text: ClipTextEncoder, prompt: str) -> torch.Tensor:
+def embeds(text: Encoder, prompt: str) -> torch.Tensor:
     with torch.no_grad():
-        return text.encode(torch.tensor([text.tokenize(prompt).ids]))
+        return text.batch(torch.tensor([[text.words.tokenize(prompt).ids, [1] * text.words.length]]))
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-def test_embeddings_are_those_of_the_pipeline(
-    loaded: LoadedModel, oracle: StableDiffusionPipeline, prompt: str
-) -> None:
+def test_embeddings_are_those_of_the_pipeline(loaded: Parts, oracle: StableDiffusionPipeline, prompt: str) -> None:
     with torch.no_grad():
         theirs, _ = oracle.encode_prompt(prompt, "cpu", 1, False)
     assert torch.equal(embeds(loaded.text, prompt), theirs)
@@ -47,26 +45,24 @@ def test_embeddings_of_the_storybook_are_those_of_the_pipeline(storybook: ModelI
 @given(prompt=st.text(max_size=120))
 def test_tokens_are_those_of_the_tokenizer(length: int, prompt: str) -> None:
     words = tokenizer(length)
-    tokens = ClipTextEncoder(None, words, length).tokenize(prompt)  # pyright: ignore[reportArgumentType]
+    tokens = PromptTokenizer(words, length).tokenize(prompt)
     assert list(tokens.ids) == words(prompt, padding="max_length", max_length=length, truncation=True)["input_ids"]
     assert len(tokens.ids) == len(tokens.spans) == len(tokens.pieces) == length
 
 
 @given(prompt=st.text("abc ,!", max_size=60))
 def test_pieces_and_what_is_dropped_make_up_the_prompt(prompt: str) -> None:
-    tokens = ClipTextEncoder(None, tokenizer(24), 24).tokenize(prompt)  # pyright: ignore[reportArgumentType]
+    tokens = PromptTokenizer(tokenizer(24), 24).tokenize(prompt)
     assert "".join((*tokens.pieces, *tokens.dropped.split())) == "".join(prompt.split())
     assert bool(tokens.dropped) == (len("".join(prompt.split())) > 22)
 
 
-def test_what_does_not_fit_is_said(loaded: LoadedModel) -> None:
-    assert loaded.text.tokenize("a big cat on a green hill in the snow").dropped == "he snow"
-    assert loaded.text.tokenize("a big cat").dropped == ""
+def test_what_does_not_fit_is_said(loaded: Parts) -> None:
+    assert loaded.text.words.tokenize("a big cat on a green hill in the snow").dropped == "he snow"
+    assert loaded.text.words.tokenize("a big cat").dropped == ""
 
 
-def test_pictures_and_latents_are_scaled_as_diffusers_does(
-    loaded: LoadedModel, oracle: StableDiffusionPipeline
-) -> None:
+def test_pictures_and_latents_are_scaled_as_diffusers_does(loaded: Parts, oracle: StableDiffusionPipeline) -> None:
     pictures = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         latents = loaded.codec.encode(pictures)
@@ -81,13 +77,13 @@ def test_pictures_and_latents_are_scaled_as_diffusers_does(
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300))
-def test_padding_goes_up_to_the_next_multiple(loaded: LoadedModel, height: int, width: int) -> None:
+def test_padding_goes_up_to_the_next_multiple(loaded: Parts, height: int, width: int) -> None:
     for side, padded in zip((height, width), loaded.codec.padded(height, width), strict=True):
         assert padded % 8 == 0
         assert 0 <= padded - side < 8
 
 
-def test_gradients_go_through_the_codec(loaded: LoadedModel) -> None:
+def test_gradients_go_through_the_codec(loaded: Parts) -> None:
     latents = torch.zeros(1, 4, 4, 4, requires_grad=True)
     (gradient,) = torch.autograd.grad(loaded.codec.decode(latents).sum(), latents)
     assert gradient.abs().sum() > 0

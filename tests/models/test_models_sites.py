@@ -13,7 +13,7 @@ from tiny_folder import unet
 
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
-from retouch.models.unet.sites import attention_sites
+from retouch.models.kit.unet_sites import attention_sites
 
 SD1 = {
     "block_out_channels": (32, 64, 64, 64),

@@ -41,7 +41,7 @@ def guided(world, x, level, prompt):
     """Classifier-free guidance of one latent by the bare network."""
     with torch.no_grad():
         out = [
-            world.model.core.unet(x[None], torch.tensor([float(level.timestep)]), p.embeds[None]).sample[0]
+            world.model.core.module(x[None], torch.tensor([float(level.timestep)]), p.embeds[None]).sample[0]
             for p in (world.edit.negative, prompt)
         ]
     return out[0] + 3.0 * (out[1] - out[0])

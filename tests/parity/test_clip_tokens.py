@@ -15,7 +15,7 @@ from transformers import CLIPTokenizer
 
 from retouch.core.values import Edit, Prompt
 from retouch.models.catalog import find
-from retouch.models.unet.text import ClipTextEncoder
+from retouch.models.kit.encoders import PromptTokenizer
 from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
 from retouch_methods.attend.alignment import alignment
@@ -48,7 +48,7 @@ def tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=[(a, b) for _, a, b in ranked], model_max_length=LENGTH)
 
 
-WORDS = ClipTextEncoder(None, tokenizer(), LENGTH)  # pyright: ignore[reportArgumentType]  # no text is embedded here
+WORDS = PromptTokenizer(tokenizer(), LENGTH)
 
 
 def prompt(text: str, *, ids: bool = True) -> Prompt:
@@ -112,7 +112,7 @@ def test_local_blending_edits_the_beginning_of_a_new_word_too():
 def test_the_embedded_models_prompts_carry_their_ids_to_the_stages():
     machine = Machine(find("storybook"), "cpu", torch.float32)
     source, target = run(*(machine.texts.prompt(f"a cat in the {where}") for where in ("rain", "rainbow")))
-    assert source.ids == machine.texts.encoder.tokenize(source.text).ids
+    assert source.ids == machine.texts.encoders[0].words.tokenize(source.text).ids
     aligned = alignment(source, target, "refine").aligned
     pieces = {target.text[slice(*target.spans[i])]: i for i in target.positions("rainbow")}
     assert aligned[pieces["ra"]], "which begins both words"

@@ -66,8 +66,8 @@ class Bench:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
         core = tiny_core()
-        self.plain = UNet2DConditionModel.from_config(core.unet.config)
-        self.plain.load_state_dict(core.unet.state_dict())
+        self.plain = UNet2DConditionModel.from_config(core.module.config)
+        self.plain.load_state_dict(core.module.state_dict())
         self.model = Denoiser(core)
         draws = Draws(3)
         self.edit, self.latents, self.steps = draws.edit(), draws.latents(), schedule(STEPS)
@@ -290,8 +290,8 @@ def test_controls_on_disjoint_steps_compose_to_each_in_its_own(bench):
 
 
 def test_the_network_is_the_same_bits_after_every_run_even_one_that_raised(bench):
-    before = {name: weight.clone() for name, weight in bench.model.core.unet.state_dict().items()}
-    hooks = sum(len(module._forward_hooks) for module in bench.model.core.unet.modules())
+    before = {name: weight.clone() for name, weight in bench.model.core.module.state_dict().items()}
+    hooks = sum(len(module._forward_hooks) for module in bench.model.core.module.modules())
 
     def fails(attn):
         raise RuntimeError("a control that fails")
@@ -302,7 +302,7 @@ def test_the_network_is_the_same_bits_after_every_run_even_one_that_raised(bench
         bench.ours(2, control)
     with pytest.raises(RuntimeError, match="a control that fails"):
         bench.ours(2, broken)
-    after = bench.model.core.unet.state_dict()
+    after = bench.model.core.module.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert sum(len(module._forward_hooks) for module in bench.model.core.unet.modules()) == hooks
+    assert sum(len(module._forward_hooks) for module in bench.model.core.module.modules()) == hooks
     assert all(torch.equal(bench.ours(2)[row], plain[row]) for row in ROWS)

@@ -35,7 +35,7 @@ def naive(world, noise, strength, clamp, threshold, ceiling=0.0):
             x = (step.noisy.alpha * world.latents.data + step.noisy.sigma * eps)[None]
             t = torch.tensor([float(step.noisy.timestep)])
             source, target = (
-                world.model.core.unet(x, t, encoder_hidden_states=prompt.embeds[None]).sample[0]
+                world.model.core.module(x, t, encoder_hidden_states=prompt.embeds[None]).sample[0]
                 for prompt in (world.edit.source, world.edit.target)
             )
             heat += (target - source).abs().mean(0) / len(noise)
@@ -81,7 +81,7 @@ def test_the_mask_is_that_of_diffusers_under_any_guidance(seed, scale):
         steps_offset=1,
     )
     vae = AutoencoderKL(block_out_channels=(8, 8), norm_num_groups=1, latent_channels=4)
-    unet = world.model.core.unet
+    unet = world.model.core.module
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pipeline is deprecated, and says so
         pipeline = StableDiffusionDiffEditPipeline(

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.values import Canvas, Edit, Latents, Prompt
-from retouch.models.unet.network import UNetCore
-from retouch.models.unet.sites import attention_sites
+from retouch.models.kit.unet import UNet
+from retouch.models.kit.unet_sites import attention_sites
+from retouch.models.network.core import NetworkCore
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws, schedule
 from retouch.testing.worlds import World, tiny_world
@@ -53,7 +54,7 @@ def eps_of(world: World, kind, x, level, prompt, scale=1.0, negative=None):
     alpha, sigma, t = level
 
     def one(embeds):
-        out = world.model.core.unet(x[None], torch.tensor([float(t)]), encoder_hidden_states=embeds[None]).sample[0]
+        out = world.model.core.module(x[None], torch.tensor([float(t)]), encoder_hidden_states=embeds[None]).sample[0]
         return out if kind == "epsilon" else alpha * out + sigma * x
 
     if negative is None:
@@ -136,7 +137,7 @@ class TestEdict:
 
 def tiny_pipeline_world(pipe, steps, source, target) -> World:
     """The ports of a stage, made of a pipeline's own parts."""
-    core = UNetCore(pipe.unet, pipe.scheduler.config.prediction_type, attention_sites(pipe.unet.config))
+    core = NetworkCore(UNet(pipe.unet), pipe.scheduler.config.prediction_type, attention_sites(pipe.unet.config))
 
     def prompt(text):
         ids = pipe.tokenizer(text, padding="max_length", max_length=24, truncation=True, return_tensors="pt").input_ids
@@ -343,7 +344,7 @@ class TestFixedPoint:
     def tame(kind="epsilon") -> World:
         """A network whose answer moves little between guesses, as a trained one's does."""
         world = tiny_world(kind, steps=STEPS, dtype=torch.float64)
-        world.model.core.unet.conv_out.weight.data.mul_(0.2)
+        world.model.core.module.conv_out.weight.data.mul_(0.2)
         return world
 
     def naive(self, world, kind, solve, scale=1.0):

@@ -20,7 +20,7 @@ STEPS, SCALE = 6, 7.5
 
 def ask(world: World, x, timestep, embeds):
     """The raw network, one row."""
-    unet = world.model.core.unet
+    unet = world.model.core.module
     return unet(x[None], torch.tensor([float(timestep)]), encoder_hidden_states=embeds[None]).sample[0]
 
 
@@ -93,7 +93,7 @@ def test_diffusers_reading_differs_where_the_network_predicts_velocity():
 def test_the_fixed_point_is_a_naive_iteration_and_solves_its_equation():
     """With a network whose answer moves little, as a trained one's does between neighbouring levels."""
     world = tiny_world(steps=STEPS, dtype=torch.float64)
-    unet = world.model.core.unet
+    unet = world.model.core.module
     unet.conv_out.weight.data.mul_(0.05)
     embeds, rounds = world.edit.source.embeds, 4
     x, path = world.latents.data, [world.latents.data]
@@ -120,7 +120,7 @@ def test_the_fixed_point_is_a_naive_iteration_and_solves_its_equation():
 def naive_null_text(world: World, *, outer, inner, lr_of, stop):
     """Mokady et al. 2022, alg. 1, as the authors' code has it, with torch's own Adam."""
     null, embeds, levels = world.edit.negative.embeds[None], world.edit.source.embeds, grid(world)
-    unet = world.model.core.unet
+    unet = world.model.core.module
     x, path = world.latents.data, [world.latents.data]
     with torch.no_grad():
         for (alpha, sigma, _), (to_alpha, to_sigma, to_t) in pairwise(levels):
@@ -174,7 +174,7 @@ def test_null_text_embeddings_are_those_of_a_transcription(decay, dtype):
 
 def test_null_text_stops_early_where_the_authors_code_does():
     world = replace(tiny_world(steps=STEPS, dtype=torch.float64), guidance=cfg(guidance=SCALE))
-    world.model.core.unet.conv_out.weight.data.mul_(0.1)  # guidance then leads astray by little
+    world.model.core.module.conv_out.weight.data.mul_(0.1)  # guidance then leads astray by little
     options = {"inner": 8, "lr_of": lambda i: 50 * DECAYS["steps"](i), "stop": 0.03}
     wanted, rounds = naive_null_text(world, outer=STEPS, **options)
     executor, task = Executor(), Task(lambda: world.call(null_text, inner_steps=8, lr=0.5, stop=0.03))

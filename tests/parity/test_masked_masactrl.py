@@ -13,8 +13,9 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.ops import together
 from retouch.core.values import Mask
 from retouch.graph.nodes import Picture
-from retouch.models.unet.network import UNetCore
-from retouch.models.unet.sites import attention_sites
+from retouch.models.kit.unet import UNet
+from retouch.models.kit.unet_sites import attention_sites
+from retouch.models.network.core import NetworkCore
 from retouch.paths import folder
 from retouch.plugins import registry
 from retouch.run.executor import run
@@ -77,7 +78,7 @@ class Bench:
 
     def __init__(self) -> None:
         unet, self.plain = network(), network()
-        self.model = Denoiser(UNetCore(unet, "epsilon", attention_sites(unet.config)))
+        self.model = Denoiser(NetworkCore(UNet(unet), "epsilon", attention_sites(unet.config)))
         draws = Draws(3, torch.float64)
         self.edit, self.latents, self.step = draws.edit(), draws.latents(), schedule(10).steps[3]
         self.x = {branch: draws.tensor(CHANNELS, CELLS, CELLS) for branch in ("source", "target")}

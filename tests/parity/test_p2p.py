@@ -218,8 +218,8 @@ def networks():
     from diffusers import UNet2DConditionModel
 
     core = tiny_core()
-    plain = UNet2DConditionModel.from_config(core.unet.config)
-    plain.load_state_dict(core.unet.state_dict())
+    plain = UNet2DConditionModel.from_config(core.module.config)
+    plain.load_state_dict(core.module.state_dict())
     return Denoiser(core), plain.eval()
 
 

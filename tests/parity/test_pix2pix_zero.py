@@ -39,7 +39,7 @@ class Keeping:
 
 def naive(world, x_t: Tensor, negative, *, sampled: bool = True, states=None):
     """(the reconstruction, the edit): the first pass keeps the maps of both rows, the second moves both rows."""
-    unet, kept = tiny_core(dtype=torch.float64).unet, {}
+    unet, kept = tiny_core(dtype=torch.float64).module, {}
     unet.set_attn_processor({name: Keeping(name, kept) for name in unet.attn_processors})
     unet.requires_grad_(False)
 

@@ -319,7 +319,7 @@ class TestNullText:
 
     def test_without_the_growing_threshold_every_inner_step_is_taken(self):
         world = guided_world("epsilon", torch.float64)
-        world.model.core.unet.conv_out.weight.data.mul_(0.01)  # so that a threshold is soon met
+        world.model.core.module.conv_out.weight.data.mul_(0.01)  # so that a threshold is soon met
         ends = {}
         for growth in (0.0, 1.0):
             (made,) = run(world.call(null_text, inner_steps=3, stop=0.0, stop_growth=growth))

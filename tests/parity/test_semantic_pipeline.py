@@ -12,8 +12,9 @@ from models.tiny_folder import pipeline, unet
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import Schedule
 from retouch.core.values import Edit, Prompt
-from retouch.models.unet.network import UNetCore
-from retouch.models.unet.sites import attention_sites
+from retouch.models.kit.unet import UNet
+from retouch.models.kit.unet_sites import attention_sites
+from retouch.models.network.core import NetworkCore
 from retouch.run.executor import run
 from retouch_methods.guide.semantic import semantic
 
@@ -117,7 +118,7 @@ def test_each_prediction_is_the_live_pipelines(live, monkeypatch, mask, theirs):
     config = dict(live.unet.config)
     network = unet(**SHAPE)
     network.load_state_dict(live.unet.state_dict())
-    model = Denoiser(UNetCore(network, "epsilon", attention_sites(config)))
+    model = Denoiser(NetworkCore(UNet(network), "epsilon", attention_sites(config)))
     schedule = Schedule.ddim(live.scheduler.alphas_cumprod.double().tolist(), STEPS, to_one=True)
     texts = Texts(live)
     source, target, empty = run(*map(texts.prompt, ("a cat", "a dog", "")))

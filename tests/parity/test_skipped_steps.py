@@ -73,7 +73,7 @@ class Given:
 @torch.no_grad()
 def naive(world: World, draws: Tensor) -> Tensor:
     """Forward process over the levels that are kept, then both rows back with the controller in the network."""
-    plain = tiny_core(dtype=torch.float64).unet
+    plain = tiny_core(dtype=torch.float64).module
     edit, x0 = world.edit, world.latents.data
     levels = [(level.alpha, level.sigma, level.timestep) for level in world.schedule.levels[SKIPPED:]]
 

@@ -48,7 +48,7 @@ def test_gradients_by_latents_and_prompt_at_once_are_those_of_autograd():
     (got,) = run(value_and_grad(far_from_wish, X, EDIT.target.embeds))
     x, embeds = X.clone().requires_grad_(), EDIT.target.embeds.clone().requires_grad_()
     timestep = torch.tensor([STEP.noisy.timestep])
-    out = MODEL.core.unet(x[None], timestep, encoder_hidden_states=embeds[None]).sample[0]
+    out = MODEL.core.module(x[None], timestep, encoder_hidden_states=embeds[None]).sample[0]
     x0 = (x - STEP.noisy.sigma * out) / STEP.noisy.alpha
     loss = 1 - embed(decode(x0[None]))[0] @ WISH
     wanted = torch.autograd.grad(loss, (x, embeds))

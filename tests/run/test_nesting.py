@@ -112,7 +112,9 @@ def test_nothing_of_a_control_outlives_its_forward_pass():
     def plainly():
         context = torch.stack((EDIT.source.embeds, EDIT.target.embeds))
         with torch.no_grad():
-            return MODEL.core.unet(X.expand(2, -1, -1, -1), torch.tensor([500.0]), encoder_hidden_states=context).sample
+            return MODEL.core.module(
+                X.expand(2, -1, -1, -1), torch.tensor([500.0]), encoder_hidden_states=context
+            ).sample
 
     def broken(attn: SiteCall) -> None:
         raise ValueError

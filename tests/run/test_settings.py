@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from retouch.models.unet.acceleration import EAGER
-from retouch.models.unet.fusing import can_fuse
+from retouch.models.network.acceleration import EAGER
+from retouch.models.network.fusing import can_fuse
 from retouch.run.session import Settings
 
 

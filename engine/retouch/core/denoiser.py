@@ -87,13 +87,21 @@ class Denoiser:
         return self.delta is not NOTHING and self.delta.wants_grad
 
     async def __call__(
-        self, x: Tensor, level: Level, prompt: Prompt, *, timestep: float | None = None, role: str = "cond"
+        self,
+        x: Tensor,
+        level: Level,
+        prompt: Prompt,
+        *,
+        timestep: float | None = None,
+        role: str = "cond",
+        told: Mapping[str, float] | None = None,
     ) -> Prediction:
         """What the network says of x [C, h, w] at this level under this prompt.
 
         timestep: what to tell the network, where that is not the level's own (DDIM inversion).
         role: the label by which attention controls find this row.
+        told: numbers that some families' networks read besides, such as {"guidance": 3.5}; see `Described.told`.
         """
-        row = Row(self, x, level, level.timestep if timestep is None else timestep, prompt)
+        row = Row(self, x, level, level.timestep if timestep is None else timestep, prompt, told or {})
         (reply,) = await Ask((Group((row,), ((role,),)),))
         return reply.predictions[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from retouch.core.schedule import Level, Prediction
@@ -28,10 +30,16 @@ def remembering(model: Asking, remembered: Prompt, known: Prediction) -> Asking:
     """A model that answers from memory where it is asked for this prompt's conditional row, and asks otherwise."""
 
     async def answer(
-        x: Tensor, level: Level, prompt: Prompt, *, timestep: float | None = None, role: str = "cond"
+        x: Tensor,
+        level: Level,
+        prompt: Prompt,
+        *,
+        timestep: float | None = None,
+        role: str = "cond",
+        told: Mapping[str, float] | None = None,
     ) -> Prediction:
         if role == "cond" and prompt is remembered:
             return known
-        return await model(x, level, prompt, timestep=timestep, role=role)
+        return await model(x, level, prompt, timestep=timestep, role=role, told=told)
 
     return answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
@@ -33,6 +34,7 @@ class Row(NamedTuple):
     level: Level
     timestep: float
     prompt: Prompt
+    told: Mapping[str, float] = MappingProxyType({})  # numbers that the network reads besides
 
     @property
     def wants_grad(self) -> bool:
@@ -97,7 +99,7 @@ class Backward:
 class Call:
     """One item for a batched function that is not the denoiser: encode, decode, embed."""
 
-    function: Callable[[Tensor], Tensor]  # [B, ...] -> [B, ...]
+    function: Callable[[Tensor], Any]  # [B, ...] -> [B, ...], or several such
     item: Tensor
 
     def labelled(self, name: str) -> Call:
@@ -120,8 +122,11 @@ class Ask:
         return (yield self)
 
 
-async def call(function: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:
-    """Apply a batched function to one item; what waits for the same function is done in one batch."""
+async def call(function: Callable[[Tensor], Any], item: Tensor) -> Any:
+    """Apply a batched function to one item; what waits for the same function is done in one batch.
+
+    function: [B, ...] -> [B, ...], or a tuple of such tensors, of which the item's rows are the answer.
+    """
     return (await Ask((Call(function, item),)))[0]
 
 

@@ -52,6 +52,7 @@ class Level:
     timestep: float
     alpha: float
     sigma: float
+    flow: bool = False  # whether alpha = 1 - sigma, a straight line on which the network predicts the velocity
     progress: float = field(default=0.0, compare=False)
 
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:

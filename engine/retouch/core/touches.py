@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -42,6 +43,14 @@ class Site:
     place: Literal["down", "mid", "up"]
     index: int  # among the sites of its kind, in forward order
     scale: int  # latent cells per side of one token: 1 at full resolution, then 2, 4, 8
+    joint: bool = False  # whether picture and text attend together there, and this is one block of that attention
+    depth: float = 0.0  # the share of the sites of its kind that lie before it
+
+
+def with_depth(sites: Sequence[Site]) -> tuple[Site, ...]:
+    """Give each site, in forward order, its depth in the network."""
+    count = Counter(site.kind for site in sites)
+    return tuple(replace(site, depth=site.index / count[site.kind]) for site in sites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class Touch:
     access: read leaves everything as it is, transform makes new from old, replace ignores what was there.
     rows: the last label of the rows that change ("cond", "uncond", a guidance's own), "*" for all.
     scale: least and most latent cells per token side; first: the lowest site index.
+    depth: from which to which share of the sites of its kind, in forward order: (0.5, 1) is the later half.  The same
+        touch then acts in every family, whatever its modules are called.
     sites: module paths as diffusers has them, with * ? [ ] as in file names, and | between several; "" for all.
     """
 
@@ -66,6 +77,7 @@ class Touch:
     place: Literal["*", "down", "mid", "up"] = "*"
     scale: tuple[int, int] = (1, 64)
     first: int = 0
+    depth: tuple[float, float] = (0.0, 1.0)
     sites: str = ""
 
     def bound(self, options: Mapping[str, Any]) -> Touch:
@@ -79,6 +91,7 @@ class Touch:
             and self.place in ("*", site.place)
             and self.scale[0] <= site.scale <= self.scale[1]
             and site.index >= self.first
+            and self.depth[0] <= site.depth < self.depth[1]
             and (not self.sites or any(fnmatchcase(site.name, each) for each in self.sites.split("|")))
         )
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -62,6 +62,9 @@ class Latents:
     canvas: Canvas
 
 
+P = TypeVar("P", bound="Prompt")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
     """A text and what the text encoder made of it.
@@ -69,16 +72,35 @@ class Prompt:
     embeds: Tensor  # [tokens, dim]
     spans: character range in `text` of each token; empty for special tokens
     ids: the tokens themselves, as the tokenizer numbers them; empty where an encoder has no such numbers
+    segments: of encoders that stand one after the other, how many tokens each has; empty for one encoder
+    extra: what else the family's network is told of the text, by name, such as "pooled" [dim]; "mask" [tokens] is False
+        at padding
     """
 
     text: str
     embeds: Tensor
     spans: tuple[tuple[int, int], ...] = ()
     ids: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
+    extra: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def __post_init__(self) -> None:
         if self.ids and len(self.ids) != len(self.spans):
             raise ValueError(f"a prompt has a span for each token, and this has {len(self.spans)} for {len(self.ids)}")
+
+    def saying(self, embeds: Tensor) -> Prompt:
+        """The same for the network but for these embeddings, which no text stands for: what tuning a prompt makes."""
+        return replace(self.of(Prompt), text="", embeds=embeds)
+
+    def of(self, role: type[P]) -> P:
+        """The same in a role: source, target or negative."""
+        return role(self.text, self.embeds, self.spans, self.ids, self.segments, self.extra)
+
+    @property
+    def shapes(self) -> tuple[object, ...]:
+        """What rows must have in common, beside the number of tokens, to share a pass."""
+        more = ((name, each.shape) for name, each in self.extra.items() if name != "mask")  # a mask has its tokens
+        return (self.embeds.shape[-1], *more)
 
     def positions(self, words: str) -> tuple[int, ...]:
         """Indices of the tokens that spell `words`, at every place where they stand as whole words."""
@@ -166,9 +188,16 @@ class Asking(Protocol):
     """Whatever answers like a denoiser: the model itself, a tuned one, or one that remembers."""
 
     def __call__(
-        self, x: Tensor, level: Level, prompt: Prompt, *, timestep: float | None = None, role: str = "cond"
+        self,
+        x: Tensor,
+        level: Level,
+        prompt: Prompt,
+        *,
+        timestep: float | None = None,
+        role: str = "cond",
+        told: Mapping[str, float] | None = None,
     ) -> Asks[Prediction]:
-        """What the network says of x at this level under this prompt."""
+        """What the network says of x at this level under this prompt, told these numbers besides."""
         ...
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from retouch.models import families
 from retouch.models.errors import BrokenModel, NotFetched
-from retouch.models.layout import CARD, CONFIGS, TOKENIZER, VARIANTS, WEIGHTS, weights_file
+from retouch.models.layout import CARD, INDEX, TOKENIZER, VARIANTS, WEIGHTS, weights_file
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -40,7 +41,8 @@ def _download(name: str, revision: str) -> Path:
 
     folder = Path()
     for variant in VARIANTS:
-        wanted = [CARD, *CONFIGS.values(), *TOKENIZER, *(f"{path}{variant}" for path in WEIGHTS.values())]
+        wanted = [CARD, INDEX, "*/config.json", "*/scheduler_config.json", *(f"*/{name}" for name in TOKENIZER)]
+        wanted += [f"*/{stem}{variant}" for stem in WEIGHTS]
         try:
             folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
         except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -57,6 +59,7 @@ def _download(name: str, revision: str) -> Path:
 
 def _complete(folder: Path) -> bool:
     try:
-        return all(weights_file(folder, part) for part in WEIGHTS)
-    except BrokenModel:
+        known = families.named(families.pipeline_of(folder)).describe(families.reader(folder))
+        return all(weights_file(folder, part) for part in known.parts)
+    except (BrokenModel, KeyError, TypeError):
         return False

@@ -9,35 +9,67 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from retouch.core.touches import Site
+from retouch.models import families
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import CARD, CONFIGS, WEIGHTS, check_tokenizer, read_json, weights_file
-from retouch.models.unet.sites import attention_sites, levels_of
+from retouch.models.family import Described
+from retouch.models.layout import CARD, check_tokenizer, read_json, weights_file
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A Stable Diffusion model on this machine, read from its configs; no weights, no torch."""
+    """A model on this machine, read from its configs; no weights, no torch."""
 
     name: str
     folder: Path
     revision: str | None  # commit hash, for a model from the hub
-    channels: int  # of a latent
-    scale: int  # pixels per latent cell, along one side
-    multiple: int  # sides of a picture, in pixels, must be multiples of this
-    trained_size: int  # pixels
+    pipeline: str  # the class in model_index.json, which decides the family
+    family: str  # its name
+    known: Described = field(repr=False)  # what the family says of it
     largest_side: int  # pixels; what the card promises, else twice the trained size
-    tokens: int  # of a prompt, with its two ends
-    prediction: Literal["epsilon", "v_prediction"]
-    space: str  # fingerprint of the VAE: models that share it can exchange latents
+    space: str  # fingerprint of the parts that decide what a latent means: models that share it can exchange latents
     digest: str  # fingerprint of all weights
-    sites: tuple[Site, ...] = field(repr=False)
     card: Mapping[str, Any] = field(repr=False)  # what card.json says, if there is one
 
     @property
+    def channels(self) -> int:
+        """Of a latent."""
+        return self.known.channels
+
+    @property
+    def scale(self) -> int:
+        """Pixels per latent cell, along one side."""
+        return self.known.scale
+
+    @property
+    def multiple(self) -> int:
+        """Sides of a picture, in pixels, are padded to multiples of this."""
+        return self.known.multiple
+
+    @property
+    def trained_size(self) -> int:
+        """The side of the pictures that it was trained on, in pixels."""
+        return self.known.trained_size
+
+    @property
+    def tokens(self) -> int:
+        """Of a prompt, with its two ends."""
+        return self.known.tokens
+
+    @property
+    def prediction(self) -> Literal["epsilon", "v_prediction", "flow"]:
+        """What its network predicts."""
+        return self.known.prediction
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where controls may act."""
+        return self.known.sites
+
+    @property
     def defaults(self) -> Mapping[str, Any]:
-        """Options that suit this model, from its card."""
-        return self.card.get("defaults", {})
+        """Options that suit this model: its card's, then its family's."""
+        return {**self.known.defaults, **self.card.get("defaults", {})}
 
     @property
     def stages(self) -> Mapping[str, Mapping[str, Any]]:
@@ -46,58 +78,28 @@ class ModelInfo:
 
 
 def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
-    """Read the configs of a model folder and check that they belong together."""
-    unet, vae, text, scheduler = (read_json(folder, config) for config in CONFIGS.values())
-    check_tokenizer(folder)
-    weights = [weights_file(folder, part) for part in WEIGHTS]
-    card = read_json(folder, CARD) if (folder / CARD).exists() else {}
+    """Read the configs of a model folder with the family that reads its pipeline, and look for its files."""
+    pipeline = families.pipeline_of(folder)
     try:
-        _check(unet, vae, text)
-        scale = 2 ** (levels_of(vae) - 1)
-        trained = unet["sample_size"] * scale
-        return ModelInfo(
-            name=name,
-            folder=folder,
-            revision=revision,
-            channels=unet["in_channels"],
-            scale=scale,
-            multiple=scale * 2 ** (levels_of(unet) - 1),
-            trained_size=trained,
-            largest_side=card.get("largest_side", 2 * trained),
-            tokens=text["max_position_embeddings"],
-            prediction=_prediction(scheduler),
-            space=fingerprint([weights_file(folder, "vae")]),
-            digest=fingerprint(weights),
-            sites=attention_sites(unet),
-            card=MappingProxyType(card),
-        )
+        family = families.named(pipeline)
+        known = family.describe(families.reader(folder))
     except (KeyError, TypeError) as why:
         raise BrokenModel(f"a config of '{folder}' lacks or misstates {why}") from None
     except BrokenModel as why:
         raise BrokenModel(f"'{folder}' cannot be used: {why}") from None
-
-
-def _prediction(scheduler: Mapping[str, Any]) -> Literal["epsilon", "v_prediction"]:
-    match scheduler.get("prediction_type", "epsilon"):
-        case "epsilon" | "v_prediction" as kind:
-            return kind
-        case other:
-            raise BrokenModel(f"it predicts '{other}', and only epsilon and v_prediction are known")
-
-
-def _check(unet: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    """A text-to-image model takes and gives latents, is told a time and a text, and nothing else."""
-    takes, gives, cells = unet["in_channels"], unet["out_channels"], vae["latent_channels"]
-    if not takes == gives == cells:
-        raise BrokenModel(
-            f"the network takes {takes} channels and gives {gives}, a latent has {cells}; "
-            "inpainting and instruction models are not text-to-image models"
-        )
-    for option in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim"):
-        if unet.get(option) is not None:
-            raise BrokenModel(f"the network wants more than a text ({option} is {unet[option]!r})")
-    if unet["cross_attention_dim"] != text["hidden_size"]:
-        raise BrokenModel(
-            f"the network reads text of width {unet['cross_attention_dim']}, "
-            f"the text encoder writes width {text['hidden_size']}"
-        )
+    for tokenizer in known.tokenizers:
+        check_tokenizer(folder, tokenizer)
+    weights = {part: weights_file(folder, part) for part in known.parts}
+    card = read_json(folder, CARD) if (folder / CARD).exists() else {}
+    return ModelInfo(
+        name=name,
+        folder=folder,
+        revision=revision,
+        pipeline=pipeline,
+        family=family.name,
+        known=known,
+        largest_side=card.get("largest_side", 2 * known.trained_size),
+        space=fingerprint([weights[part] for part in known.space]),
+        digest=fingerprint(weights.values()),
+        card=MappingProxyType(card),
+    )

@@ -1,4 +1,4 @@
-"""The diffusers folder layout of a Stable Diffusion: which file is where."""
+"""The diffusers folder layout of a model: which file is where."""
 
 from __future__ import annotations
 
@@ -8,26 +8,12 @@ from typing import Any
 
 from retouch.models.errors import BrokenModel
 
-CONFIGS = {
-    "unet": "unet/config.json",
-    "vae": "vae/config.json",
-    "text_encoder": "text_encoder/config.json",
-    "scheduler": "scheduler/scheduler_config.json",
-}
-WEIGHTS = {
-    "unet": "unet/diffusion_pytorch_model",
-    "vae": "vae/diffusion_pytorch_model",
-    "text_encoder": "text_encoder/model",
-}
-VARIANTS = (".safetensors", ".fp16.safetensors")
-TOKENIZER = (
-    "tokenizer/tokenizer.json",
-    "tokenizer/vocab.json",
-    "tokenizer/merges.txt",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/special_tokens_map.json",
-)
+INDEX = "model_index.json"
 CARD = "card.json"
+WEIGHTS = ("diffusion_pytorch_model", "model")  # of diffusers' parts, and of transformers'
+VARIANTS = (".safetensors", ".fp16.safetensors")
+TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -46,16 +32,17 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
 def weights_file(folder: Path, part: str) -> Path:
     """The safetensors of one part; the full-precision file if there are two."""
     for variant in VARIANTS:
-        path = folder / f"{WEIGHTS[part]}{variant}"
-        if path.is_file():
-            return path
-    others = sorted(p.name for p in (folder / part).glob("*.*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        for stem in WEIGHTS:
+            path = folder / part / f"{stem}{variant}"
+            if path.is_file():
+                return path
+    others = sorted(p.name for p in (folder / part).glob("*.*") if p.suffix in _PICKLES)
     why = f"; '{others[0]}' is not read, because it is a pickle, which can run code" if others else ""
-    raise BrokenModel(f"'{folder}' has no {WEIGHTS[part]}.safetensors{why}")
+    raise BrokenModel(f"'{folder}' has no safetensors in {part}/{why}")
 
 
-def check_tokenizer(folder: Path) -> None:
+def check_tokenizer(folder: Path, part: str) -> None:
     """Insist on a vocabulary: without one, the tokenizer class would quietly make an empty one."""
-    have = [(folder / name).is_file() for name in TOKENIZER[:3]]
+    have = [(folder / part / name).is_file() for name in TOKENIZER[:3]]
     if not (have[0] or (have[1] and have[2])):
-        raise BrokenModel(f"'{folder}' has neither tokenizer/tokenizer.json nor tokenizer/vocab.json and merges.txt")
+        raise BrokenModel(f"'{folder}' has neither {part}/tokenizer.json nor {part}/vocab.json and merges.txt")

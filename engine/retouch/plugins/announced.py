@@ -14,7 +14,7 @@ from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 
-LITERAL = ("retouch_models", "retouch_benches")
+LITERAL = ("retouch_models", "retouch_families", "retouch_benches")
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
 
@@ -31,6 +31,10 @@ class Announced:
     def models(self) -> dict[str, Path]:
         """Return the folder of each model that the plugin ships."""
         return {name: self.home / folder for name, folder in self.literals.get("retouch_models", {}).items()}
+
+    def families(self) -> Mapping[str, str]:
+        """Return "module:name" of the family for each class of pipeline that it reads."""
+        return self.literals.get("retouch_families", {})
 
     def benches(self) -> Mapping[str, str]:
         """Return "module:function" of each benchmark that it brings."""

@@ -28,6 +28,11 @@ def retouch_models() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
 
 
 @hookspec
+def retouch_families() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register families of models, as a literal: class of pipeline to "module:name" of what reads its models."""
+
+
+@hookspec
 def retouch_benches() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
     """Register benchmarks, as a literal: name to "module:function", which takes the rest of the command line."""
 

@@ -56,8 +56,9 @@ def key_of(part: Part) -> tuple[str, Hashable]:
         case Group():
             row = part.rows[0]
             kind = "gradient" if part.wants_grad else "denoise"
-            shapes = (row.x.shape, row.prompt.embeds.shape)
-            return kind, (row.model.identity, row.model.core.kernels(part), *shapes)
+            # A group fills its prompts up to the longest of its own, never of its company's: a result is the same in any.
+            tokens = max(len(each.prompt.embeds) for each in part.rows)
+            return kind, (row.model.identity, row.model.core.kernels(part), row.x.shape, tokens, *row.prompt.shapes)
         case Call():
             return "apply", (part.function, part.item.shape, part.item.dtype, part.item.requires_grad)
         case Backward():

@@ -21,7 +21,7 @@ import torch
 from retouch.core.errors import Unmet
 from retouch.core.ops import Ask, Backward, Call, Group, Part
 from retouch.core.repeatable import backward_repeatable, repeatable
-from retouch.models.unet.network import padded
+from retouch.models.network.core import padded
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 
 _MISSING = object()
@@ -325,10 +325,13 @@ def _release(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _apply(function: Callable[[torch.Tensor], torch.Tensor], parts: Sequence[Call], bucket: int) -> Sequence[Any]:
+def _apply(function: Callable[[torch.Tensor], Any], parts: Sequence[Call], bucket: int) -> Sequence[Any]:
     with torch.set_grad_enabled(parts[0].item.requires_grad):
         items = padded(torch.stack([part.item for part in parts]), bucket)
-        return function(items)[: len(parts)].unbind(0)
+        made = function(items)
+        if isinstance(made, torch.Tensor):
+            return made[: len(parts)].unbind(0)
+        return list(zip(*(each[: len(parts)].unbind(0) for each in made), strict=True))  # several tensors an item
 
 
 def _backward(parts: Sequence[Backward]) -> Sequence[Any]:

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.ops import call
-from retouch.core.resources import Codec
+from retouch.core.resources import Codec, TextEncoder
 from retouch.core.schedule import Schedule
-from retouch.core.transfer import upload_numbers
-from retouch.core.values import Prompt
+from retouch.models import families
+from retouch.models.errors import BrokenModel
+from retouch.models.family import Loaded, ModelFamily
 from retouch.models.info import ModelInfo
-from retouch.models.layout import CONFIGS, read_json
-from retouch.models.unet.acceleration import EAGER, Acceleration
-from retouch.models.unet.fusing import prepare
-from retouch.models.unet.levels import NoiseLevels, noise_levels
-from retouch.models.unet.network import UNetCore
-from retouch.models.unet.text import ClipTextEncoder as Encoder
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The model's text encoder, as stages await it; remembers what it said of a prompt that was too long."""
-
-    encoder: Encoder
-    device: torch.device
-
-    async def prompt(self, text: str) -> Prompt:
-        """The text, encoded."""
-        tokens = self.encoder.tokenize(text)
-        embeds = await call(self.encoder.encode, upload_numbers(tokens.ids, torch.int64, self.device))
-        return Prompt(text, embeds, tokens.spans, tokens.ids)
-
-    def dropped(self, text: str) -> str:
-        """The words that fall away because the encoder takes no more."""
-        return self.encoder.tokenize(text).dropped
+from retouch.models.network.acceleration import EAGER, Acceleration
 
 
 class Machine:
@@ -47,40 +23,39 @@ class Machine:
         self.info, self.device, self.dtype, self.acceleration = info, torch.device(device), dtype, acceleration
 
     @cached_property
-    def levels(self) -> NoiseLevels:
-        """What it was trained on; read without weights."""
-        return noise_levels(read_json(self.info.folder, CONFIGS["scheduler"]))
+    def family(self) -> ModelFamily:
+        """What reads models of its kind."""
+        return families.named(self.info.pipeline)
 
-    def schedule(self, steps: int) -> Schedule:
-        """A walk of so many steps.  Raises ValueError where the model has not that many."""
-        levels = self.levels
-        return Schedule.ddim(
-            levels.alphas_cumprod,
-            steps,
-            offset=levels.steps_offset,
-            to_one=levels.set_alpha_to_one,
-            spacing=levels.timestep_spacing,
-        )
+    def schedule(self, steps: int, size: tuple[int, int]) -> Schedule:
+        """A walk of so many steps for latents of this size [h, w].  Raises ValueError where the model has not that many."""
+        return self.family.schedule(families.reader(self.info.folder), steps, size)
 
     @cached_property
-    def _loaded(self):
-        from retouch.models.unet.load import load
+    def loaded(self) -> Loaded:
+        """All parts, in evaluation mode and without gradients."""
+        from retouch.models.kit.loading import FolderLoading
 
-        loaded = load(self.info, device=str(self.device), dtype=self.dtype)
-        prepare(loaded.vae, self.acceleration)
-        return loaded
+        parts = FolderLoading(self.info.folder, self.device, self.dtype, self.acceleration)
+        try:
+            return self.family.load(self.info.known, parts)
+        except BrokenModel as why:
+            raise BrokenModel(f"'{self.info.folder}' cannot be used: {why}") from None
 
     @cached_property
     def denoiser(self) -> Denoiser:
         """The network."""
-        return Denoiser(UNetCore(self._loaded.unet, self.info.prediction, self.info.sites, self.acceleration))
+        from retouch.models.network.core import NetworkCore
 
-    @cached_property
+        known = self.info.known
+        return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
+
+    @property
     def codec(self) -> Codec:
         """Pictures to latents and back."""
-        return self._loaded.codec
+        return self.loaded.codec
 
-    @cached_property
-    def texts(self) -> Texts:
+    @property
+    def texts(self) -> TextEncoder:
         """Prompts."""
-        return Texts(self._loaded.text, self.device)
+        return self.loaded.texts

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
 
     from retouch.models.info import ModelInfo
-    from retouch.models.unet.acceleration import Acceleration
+    from retouch.models.network.acceleration import Acceleration
     from retouch.run.loaded_model import Machine
 
     Key = tuple[str, str, torch.dtype, Acceleration]

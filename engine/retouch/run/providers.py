@@ -48,7 +48,7 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
         "Denoiser": lambda: machine.denoiser,
         "Codec": lambda: machine.codec,
         "TextEncoder": lambda: machine.texts,
-        "Schedule": lambda: machine.schedule(told["steps"]),
+        "Schedule": lambda: machine.schedule(told["steps"], (0, 0)),
         "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
         "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),
     }
@@ -57,7 +57,7 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
 
 async def _prompt(machine: Machine, role: type[Prompt], text: str) -> Prompt:
     prompt = await machine.texts.prompt(text)
-    return role(prompt.text, prompt.embeds, prompt.spans, prompt.ids)
+    return prompt.of(role)
 
 
 async def _edit(machine: Machine, source: str, target: str, negative: str, weights: Any) -> Edit:

@@ -15,8 +15,8 @@ from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Pictu
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE
 from retouch.models.info import ModelInfo
-from retouch.models.unet.acceleration import EAGER, Acceleration
-from retouch.models.unet.fusing import can_fuse
+from retouch.models.network.acceleration import EAGER, Acceleration
+from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets

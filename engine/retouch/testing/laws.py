@@ -145,7 +145,15 @@ def guidance_law(guidance: Guidance, *, neutral: Guidance | None = None, toleran
     """
 
     def guided(by: Guidance, answers: Callable[[str, str], Prediction]) -> Tensor:
-        async def model(x: Tensor, level: Level, prompt: Prompt, *, timestep: float | None = None, role: str = "cond"):
+        async def model(
+            x: Tensor,
+            level: Level,
+            prompt: Prompt,
+            *,
+            timestep: float | None = None,
+            role: str = "cond",
+            told: Mapping[str, float] | None = None,
+        ) -> Prediction:
             return answers(prompt.text, role)
 
         x, level = torch.zeros(2, 3, 3, dtype=torch.float64), Level(500, 0.6, 0.8)

@@ -9,9 +9,10 @@ import torch
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import Canvas, Edit, Latents, NoiseSource, Prompt
-from retouch.models.unet.acceleration import EAGER, Acceleration
-from retouch.models.unet.network import UNetCore
-from retouch.models.unet.sites import attention_sites
+from retouch.models.kit.unet import UNet
+from retouch.models.kit.unet_sites import attention_sites
+from retouch.models.network.acceleration import EAGER, Acceleration
+from retouch.models.network.core import NetworkCore
 
 TOKENS, WIDTH, CHANNELS, CELLS = 7, 32, 4, 8
 
@@ -24,7 +25,7 @@ def tiny_core(
     device: torch.device | str = "cpu",
     acceleration: Acceleration = EAGER,
     **config: Any,
-) -> UNetCore:
+) -> NetworkCore:
     """A UNet of the Stable Diffusion shape with two levels, on 8x8 latents; `config` adds to its configuration."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
@@ -44,7 +45,7 @@ def tiny_core(
             **config,
         )
     moved = torch.nn.Module.to(unet, device, dtype)
-    return UNetCore(moved, kind, attention_sites(unet.config), acceleration)
+    return NetworkCore(UNet(moved), kind, attention_sites(unet.config), acceleration=acceleration)
 
 
 def tiny_model(
@@ -93,6 +94,10 @@ class TinyTexts:
         """The text, and an embedding that depends on nothing else."""
         embeds = NoiseSource(0, text).normal(TOKENS, torch.zeros(WIDTH, dtype=self.dtype, device=self.device))
         return Prompt(text, embeds, _spans(text))
+
+    def dropped(self, text: str) -> str:
+        """What is more than its tokens."""
+        return " ".join(text.split()[TOKENS - 1 :])
 
 
 def _spans(text: str) -> tuple[tuple[int, int], ...]:

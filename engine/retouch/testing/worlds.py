@@ -135,4 +135,4 @@ def _name(annotation: Any) -> str:
 
 
 def _as(kind: type[Prompt], prompt: Prompt) -> Prompt:
-    return kind(prompt.text, prompt.embeds, prompt.spans, prompt.ids)
+    return prompt.of(kind)

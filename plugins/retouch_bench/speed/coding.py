@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.models.unet.fusing import prepare
+from retouch.models.network.fusing import prepare
 from retouch.run.session import Settings
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.setting import Setting, name_of

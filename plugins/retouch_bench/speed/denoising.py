@@ -13,9 +13,10 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.ops import Group, Row
 from retouch.core.schedule import Schedule
 from retouch.core.values import Prompt
-from retouch.models.unet.acceleration import Acceleration
-from retouch.models.unet.levels import noise_levels
-from retouch.models.unet.network import UNetCore
+from retouch.models.kit.levels import noise_levels
+from retouch.models.kit.unet import UNet
+from retouch.models.network.acceleration import Acceleration
+from retouch.models.network.core import NetworkCore
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.report import release
 from retouch_bench.speed.setting import Setting, name_of
@@ -86,7 +87,7 @@ class ThroughEngine:
     """The engine's own path, from groups to replies."""
 
     def __init__(self, unet: Any, shape: Shape, acceleration: Acceleration) -> None:
-        self.model = Denoiser(UNetCore(unet, "epsilon", shape.sites, acceleration))
+        self.model = Denoiser(NetworkCore(UNet(unet), "epsilon", shape.sites, acceleration=acceleration))
 
     def __call__(self, batch: Batch) -> Tensor:
         with torch.no_grad():

@@ -16,8 +16,9 @@ from retouch.core.ops import Group, Reply
 from retouch.core.schedule import Prediction
 from retouch.core.touches import Site
 from retouch.core.values import Canvas, Edit, Latents, NegativePrompt, Prompt, SourcePrompt
-from retouch.models.unet.acceleration import Acceleration
-from retouch.models.unet.network import UNetCore
+from retouch.models.kit.unet import UNet
+from retouch.models.network.acceleration import Acceleration
+from retouch.models.network.core import NetworkCore
 from retouch.run.executor import Executor, Task
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.denoising import MODES, schedule
@@ -109,7 +110,7 @@ def _synchronisations(
         return {"synchronisations": "n/a on this device"}
     budget.need(4)
     unet = setting.shape.denoiser(setting.device, setting.dtype)
-    walks = Walks(setting, UNetCore(unet, "epsilon", setting.shape.sites, acceleration), 4, 3)
+    walks = Walks(setting, NetworkCore(UNet(unet), "epsilon", setting.shape.sites, acceleration=acceleration), 4, 3)
     walks.run()
     with _noticed() as seen:
         rows, ticks = walks.run()

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from retouch.core.touches import Site
-from retouch.models.unet.codec import VaeCodec as Codec
-from retouch.models.unet.sites import attention_sites, levels_of
+from retouch.models.kit.codecs import VaeCodec as Codec
+from retouch.models.kit.unet_sites import attention_sites, levels_of
 from retouch_bench.speed.counting import Work, work_of
 
 QUIET = 0.1  # factor on a denoiser's last layer: random predictions would else grow over 50 guided steps

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from retouch.models.unet.acceleration import Acceleration
+from retouch.models.network.acceleration import Acceleration
 
 _HALVES = (torch.float16, torch.bfloat16)
 
@@ -29,7 +29,7 @@ class FusedGroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         """[rows, C, h, w], in any dtype and memory format, with or without gradients."""
         if _fits(input) and not (torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad)):
-            from retouch.models.unet.fused_norm import group_norm
+            from retouch.models.network.fused_norm import group_norm
 
             return group_norm(input, self.num_groups, self.weight, self.bias, self.eps, silu=self.silu)
         normal = super().forward(input)

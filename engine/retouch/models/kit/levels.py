@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retouch.models.errors import BrokenModel
+
+if TYPE_CHECKING:
+    from retouch.core.schedule import Schedule
 
 _SPACINGS = ("leading", "trailing", "linspace")
 
@@ -31,6 +34,20 @@ class NoiseLevels:
     def num_train_timesteps(self) -> int:
         """How many levels the model was trained on."""
         return len(self.alphas_cumprod)
+
+
+def ddim_schedule(config: Mapping[str, Any], steps: int) -> Schedule:
+    """Return the grid of diffusers' DDIMScheduler with this config.  Raises ValueError for too many steps."""
+    from retouch.core.schedule import Schedule
+
+    levels = noise_levels(config)
+    return Schedule.ddim(
+        levels.alphas_cumprod,
+        steps,
+        offset=levels.steps_offset,
+        to_one=levels.set_alpha_to_one,
+        spacing=levels.timestep_spacing,
+    )
 
 
 def noise_levels(config: Mapping[str, Any]) -> NoiseLevels:

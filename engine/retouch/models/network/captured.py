@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from retouch.core.repeatable import backward_repeatable, strict
+from retouch.models.family import Rows
 
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(x [rows, C, h, w], timesteps [rows], context [rows, tokens, dim]) -> prediction [rows, C, h, w]"""
+Network = Callable[[Rows], Tensor]
+"""What one pass asks, to the prediction [rows, C, h, w]"""
 
 
 class CapturedNetwork:
@@ -32,31 +33,30 @@ class CapturedNetwork:
         self._seen: set[Hashable] = set()
         self._pool: Any = None
 
-    def __call__(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-        """Evaluate the network; gradients flow to x and context where they ask for them."""
-        wants = x.requires_grad, context.requires_grad
-        key = x.shape, x.dtype, context.shape, wants
+    def __call__(self, rows: Rows) -> Tensor:
+        """Evaluate the network; gradients flow to those of the tensors that ask for them."""
+        key = tuple((each.shape, each.dtype, each.requires_grad) for each in rows.tensors)
         if key not in self._seen:
             self._seen.add(key)
-            return self.network(x, timesteps, context)
+            return self.network(rows)
         if key not in self.graphs:
-            self.graphs[key] = self._capture(x, timesteps, context)
+            self.graphs[key] = self._capture(rows)
         graph = self.graphs[key]
         if graph is None or graph.busy:
-            return self.network(x, timesteps, context)
-        return graph(x, timesteps, context)
+            return self.network(rows)
+        return graph(*rows.tensors)
 
-    def _capture(self, x: Tensor, timesteps: Tensor, context: Tensor) -> _Forward | _ForwardBackward | None:
+    def _capture(self, rows: Rows) -> _Forward | _ForwardBackward | None:
         torch.cuda.empty_cache()  # a graph's memory is its own; what was cached for others may be in its way
         try:
-            if x.requires_grad or context.requires_grad:
-                return _ForwardBackward(self.network, x, timesteps, context)
-            graph = _Forward(self.network, x, timesteps, context, self._pool)
+            if any(each.requires_grad for each in rows.tensors):
+                return _ForwardBackward(self.network, rows)
+            graph = _Forward(self.network, rows, self._pool)
             self._pool = graph.pool
         except RuntimeError as error:  # too little memory, or an operation that cannot be captured
             torch.cuda.empty_cache()
             said = str(error).partition("\n")[0]
-            warnings.warn(f"calls of {len(x)} rows cannot be captured as a CUDA graph: {said}", stacklevel=2)
+            warnings.warn(f"calls of {len(rows.x)} rows cannot be captured as a CUDA graph: {said}", stacklevel=2)
             return None
         return graph
 
@@ -66,12 +66,13 @@ class _Forward:
 
     busy = False
 
-    def __init__(self, network: Network, x: Tensor, timesteps: Tensor, context: Tensor, pool: Any) -> None:
-        self.inputs = x.clone(), timesteps.clone(), context.clone()
-        _warm_up(lambda: network(*self.inputs))
+    def __init__(self, network: Network, rows: Rows, pool: Any) -> None:
+        self.inputs = tuple(each.clone() for each in rows.tensors)
+        mine = rows.of(self.inputs)
+        _warm_up(lambda: network(mine))
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, pool=pool):
-            self.out = network(*self.inputs)
+            self.out = network(mine)
         self.pool = self.graph.pool()
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -84,22 +85,21 @@ class _Forward:
 class _ForwardBackward:
     """A pass and the one back through it.  It is busy from the one until the other can no longer be asked for."""
 
-    def __init__(self, network: Network, x: Tensor, timesteps: Tensor, context: Tensor) -> None:
-        self.inputs = tuple(
-            given.detach().clone().requires_grad_(given.requires_grad) for given in (x, timesteps, context)
-        )
+    def __init__(self, network: Network, rows: Rows) -> None:
+        self.inputs = tuple(given.detach().clone().requires_grad_(given.requires_grad) for given in rows.tensors)
+        mine = rows.of(self.inputs)
         self.leaves = [place for place in self.inputs if place.requires_grad]
         self._user: Callable[[], object | None] = lambda: None
 
         def both() -> None:
-            out = network(*self.inputs)
+            out = network(mine)
             torch.autograd.grad(out, self.leaves, torch.ones_like(out))
 
         with torch.enable_grad():
             _warm_up(lambda: backward_repeatable(both))
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.forward):
-                out = network(*self.inputs)
+                out = network(mine)
             self.grad_out = torch.zeros_like(out)
             with strict(), torch.cuda.graph(self.backward, pool=self.forward.pool()):
                 self.grads = torch.autograd.grad(out, self.leaves, self.grad_out)

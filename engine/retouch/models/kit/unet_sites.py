@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from retouch.core.touches import Kind, Site
+from retouch.core.touches import Kind, Site, with_depth
 from retouch.models.errors import BrokenModel
 
 _ATTENDS = {
@@ -36,7 +36,7 @@ def attention_sites(config: Mapping[str, Any]) -> tuple[Site, ...]:
     for kind, name, scale in _walk(config):
         sites.append(Site(name, kind, _place(name), count[kind], scale))
         count[kind] += 1
-    return tuple(sites)
+    return with_depth(sites)
 
 
 def levels_of(config: Mapping[str, Any]) -> int:

@@ -1,0 +1,163 @@
+"""A family of models, such as FLUX: what a plugin says so that the engine can check recipes for it and run them.
+
+A family is one object in one module that imports no torch at its top: it describes models while recipes are checked.
+The hook `retouch_families` names the module for each class of pipeline that model_index.json may state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from retouch.core.touches import Site
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from retouch.core.resources import Codec, TextEncoder
+    from retouch.core.schedule import Schedule
+
+Read = Callable[[str], Mapping[str, Any]]
+"""Reads one JSON file of a model, by its name in the folder.  Raises BrokenModel where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of a model before its weights are loaded.
+
+    parts: folders that hold a network: config.json and weights.
+    tokenizers: folders that hold a vocabulary.
+    told: numbers that the network reads besides, such as a distilled guidance, and their neutral values.
+    space: the parts that decide what a latent means; models that share their weights can exchange latents.
+    sized: whether the schedule depends on the size of the picture.
+    noted: one sentence that a user of this model should know.
+    """
+
+    channels: int  # of a latent, as stages see it
+    scale: int  # pixels per latent cell, along one side
+    multiple: int  # sides of a picture, in pixels, must be multiples of this
+    trained_size: int  # pixels
+    tokens: int  # of a prompt, at most
+    prediction: Literal["epsilon", "v_prediction", "flow"]
+    parts: tuple[str, ...]
+    tokenizers: tuple[str, ...]
+    sites: tuple[Site, ...] = field(default=(), repr=False)
+    told: Mapping[str, float] = field(default_factory=dict[str, float])
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])  # options that suit it: steps, guidance
+    space: tuple[str, ...] = ("vae",)
+    sized: bool = False
+    noted: str = ""
+
+
+class Rows(NamedTuple):
+    """What one pass asks of a network, padded to its bucket of B rows."""
+
+    x: Tensor  # [B, C, h, w]
+    timesteps: Tensor  # [B], float32, from 0 to the number of trained timesteps
+    embeds: Tensor  # [B, tokens, dim]
+    extra: Mapping[str, Tensor]  # what else prompts hold, by name: [B, ...]
+    told: Mapping[str, Tensor]  # numbers, by name: [B]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Everything, in a fixed order."""
+        return (self.x, self.timesteps, self.embeds, *self.extra.values(), *self.told.values())
+
+    def of(self, tensors: Sequence[Tensor]) -> Rows:
+        """The same names with other tensors, in the order of `tensors`."""
+        x, timesteps, embeds, *rest = tensors
+        named = len(self.extra)
+        extra = dict(zip(self.extra, rest[:named], strict=True))
+        return Rows(x, timesteps, embeds, extra, dict(zip(self.told, rest[named:], strict=True)))
+
+
+class Spans(NamedTuple):
+    """Which tokens of a joint attention are the picture's, row by row from the top, and which are the text's."""
+
+    image: slice
+    text: slice
+
+
+Ask = Callable[..., Any]
+"""The network, under the weights that this pass has; called as the module itself is."""
+
+
+class Net:
+    """The denoiser of a family: a module, and how it is asked."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def forward(self, ask: Ask, rows: Rows) -> Tensor:
+        """Return the network's answer, in the family's kind of prediction.  [B, C, h, w]"""
+        raise NotImplementedError
+
+    def spans(self, rows: Rows) -> Spans | None:
+        """Return where the tokens stand at sites of joint attention; None if the network has none."""
+        return None
+
+    def features(self, block: nn.Module) -> nn.Module:
+        """Return the module whose output is the features of a "resnet" site."""
+        return block
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The parts of a model, ready to evaluate."""
+
+    net: Net
+    codec: Codec
+    texts: TextEncoder
+
+
+class Loading(Protocol):
+    """How parts come to memory: the one place that knows files, devices and precisions."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where parts go."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision that they take."""
+        ...
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        """Read a JSON file of the model."""
+        ...
+
+    def diffusers(self, kind: Any, part: str) -> Any:
+        """Build a class of diffusers from the part's config and fill it with its weights."""
+        ...
+
+    def transformers(self, kind: Any, config: Any, part: str) -> Any:
+        """Build a class of transformers from the part's config and fill it with its weights."""
+        ...
+
+    def tokenizer(self, part: str, kind: Any = None) -> Any:
+        """Read a tokenizer; kind: its class, by default whatever tokenizer.json describes."""
+        ...
+
+
+class ModelFamily(Protocol):
+    """What a plugin adds."""
+
+    @property
+    def name(self) -> str:
+        """As `retouch models` shows it."""
+        ...
+
+    def describe(self, read: Read) -> Described:
+        """Read configs alone.  Raises BrokenModel where they do not belong together."""
+        ...
+
+    def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
+        """Return a walk of so many steps for latents of this size [h, w].  Raises ValueError for too many steps."""
+        ...
+
+    def load(self, known: Described, parts: Loading) -> Loaded:
+        """Load every part."""
+        ...

@@ -1,0 +1,1 @@
+"""What families are made of: loading, text encoders, codecs, networks, sites and noise levels."""

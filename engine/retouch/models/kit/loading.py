@@ -1,0 +1,113 @@
+"""How parts of a model come to memory: the one place that knows files, devices and precisions.
+
+A family asks for a part by its class, configs choose no code, and weights are safetensors alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import nn
+
+from retouch.models import weights
+from retouch.models.errors import BrokenModel
+from retouch.models.layout import read_json
+from retouch.models.network.acceleration import EAGER, Acceleration
+from retouch.models.network.fusing import prepare
+
+# Of a text encoder's config, what is bookkeeping, and older spellings that its class still reads.
+_BOOKKEEPING = {
+    "self",
+    "transformers_version",
+    "architectures",
+    "dtype",
+    "output_hidden_states",
+    "return_dict",
+    "id2label",
+}
+_OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
+
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLoading:
+    """Parts of a folder in the diffusers layout."""
+
+    folder: Path
+    device: torch.device = _CPU
+    dtype: torch.dtype = torch.float32
+    acceleration: Acceleration = EAGER
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        """Read a JSON file of the folder."""
+        return read_json(self.folder, name)
+
+    def diffusers(self, kind: Any, part: str) -> Any:
+        """Build a class of diffusers from the part's config and fill it with its weights."""
+        config = self.config(f"{part}/config.json")
+        if config.get("_class_name") != kind.__name__:
+            raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{config.get('_class_name')}'")
+        options = {key: value for key, value in config.items() if not key.startswith("_")}
+        module = self._filled(part, kind.__name__, lambda: kind(**options))
+        prepare(module, self.acceleration)
+        return module
+
+    def transformers(self, kind: Any, config: Any, part: str) -> Any:
+        """Build a class of transformers from the part's config and fill it with its weights."""
+        stated = self.config(f"{part}/config.json")
+        if stated.get("model_type") != config.model_type:
+            raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{stated.get('model_type')}'")
+        return self._filled(part, kind.__name__, lambda: kind(_configured(config, stated)))
+
+    def tokenizer(self, part: str, kind: Any = None) -> Any:
+        """Read a tokenizer; kind: its class, by default whatever tokenizer.json describes."""
+        from transformers import PreTrainedTokenizerFast
+
+        return (kind or PreTrainedTokenizerFast).from_pretrained(self.folder / part, local_files_only=True)
+
+    def _filled(self, part: str, kind: str, build: Callable[[], nn.Module]) -> nn.Module:
+        try:
+            with without_memory():
+                module = build()
+        except (TypeError, ValueError, NotImplementedError, AttributeError) as why:
+            raise BrokenModel(f"{part}/config.json of '{self.folder}' does not fit {kind}: {why}") from None
+        return weights.fill(module, weights.read(self.folder, part), self.device, self.dtype, f"{self.folder}/{part}")
+
+
+def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:
+    """A config with the options that its class names: the rest of such files is bookkeeping, or asks for other code."""
+    known = (inspect.signature(kind.__init__).parameters.keys() | _OLD_OPTIONS) - _BOOKKEEPING
+    inner: Mapping[str, Any] = kind.sub_configs
+    options = {key: value for key, value in stated.items() if key in known and key not in inner}
+    parts = {key: _configured(inner[key], stated[key]) for key in inner if isinstance(stated.get(key), Mapping)}
+    return kind(**options, **parts)
+
+
+_building = Lock()
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build modules whose parameters have no memory until they are given some; buffers do, since many are not stored."""
+    register = nn.Module.register_parameter
+
+    def bare(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        register(self, name, param)
+        if param is not None and param.device.type != "meta":
+            self._parameters[name] = nn.Parameter(param.to("meta"), requires_grad=False)
+
+    with _building:
+        nn.Module.register_parameter = bare  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            yield
+        finally:
+            nn.Module.register_parameter = register

@@ -1,0 +1,175 @@
+"""The network behind `await model(...)`: packs groups into one forward pass, whatever the family."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from threading import Lock
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from retouch.core.denoiser import ModelDelta
+from retouch.core.ops import Group, Reply, Row
+from retouch.core.schedule import Prediction, PredictionKind, split
+from retouch.core.touches import Site
+from retouch.core.transfer import upload_numbers
+from retouch.models.family import Ask, Net, Rows
+from retouch.models.network.acceleration import EAGER, Acceleration
+from retouch.models.network.beside import beside
+from retouch.models.network.captured import CapturedNetwork, Network
+from retouch.models.network.fusing import prepare
+from retouch.models.network.seam import Pass, Seam
+
+_CUDNN_FIRST = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+_NO_NUMBERS: Mapping[str, float] = MappingProxyType({})
+
+
+class NetworkCore:
+    """One network of any family, whose weights are never written to.
+
+    A pass that no control joins is the module's own forward, bit for bit; see `Seam` for the others.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        kind: PredictionKind,
+        sites: Sequence[Site],
+        told: Mapping[str, float] = _NO_NUMBERS,
+        acceleration: Acceleration = EAGER,
+    ) -> None:
+        """told: the numbers that the network reads beside x, time and prompt, and their neutral values."""
+        self.net, self._sites = net, tuple(sites)
+        self.kind: PredictionKind = kind
+        self.told, self.acceleration = dict(told), acceleration
+        self.module = net.module.requires_grad_(False).eval()
+        prepare(self.module, acceleration)
+        self._base = dict(self.module.named_parameters())
+        first = next(weight for weight in self.module.parameters() if weight.is_floating_point())
+        self.device, self.dtype = first.device, first.dtype
+        self._seam, self._passing = Seam(net, sites), Lock()
+        self._plain = self._accelerated()
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where controls may act."""
+        return self._sites
+
+    @property
+    def base(self) -> Mapping[str, Tensor]:
+        """The base weights by parameter name; read-only."""
+        return self._base
+
+    def _accelerated(self) -> Network:
+        """The network as rows that no control joins are evaluated."""
+        module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
+
+        def plain(rows: Rows) -> Tensor:
+            return self.net.forward(module, rows)
+
+        return CapturedNetwork(plain) if self.acceleration.graphs and self.device.type == "cuda" else plain
+
+    def kernels(self, group: Group) -> Hashable:
+        """Compiled kernels round differently, and controls cannot enter them: such groups never share a pass."""
+        return self.acceleration.compiled and bool(group.scopes)
+
+    def forward(self, groups: Sequence[Group], bucket: int) -> list[Reply]:
+        """Evaluate these groups, of one model and shape, in one pass padded to `bucket` rows."""
+        rows = [row for group in groups for row in group.rows]
+        now = Pass.of(groups)
+        with self._passing:  # runs of several threads may share this network
+            with torch.set_grad_enabled(groups[0].wants_grad), self._attention():
+                packed = self._packed(rows, bucket)
+                with self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext():
+                    out = self._evaluate(rows[0].model.delta, packed, scoped=bool(now.joined))[: len(rows)]
+                predictions = iter(self._split(rows, out))
+            recorded = now.recorded()
+        return [
+            Reply(tuple(islice(predictions, len(group.rows))), maps)
+            for group, maps in zip(groups, recorded, strict=True)
+        ]
+
+    def _attention(self) -> Any:
+        if self.acceleration.attention == "cudnn":
+            return sdpa_kernel(_CUDNN_FIRST, set_priority=True)
+        return nullcontext()
+
+    def _evaluate(self, delta: ModelDelta, packed: Rows, *, scoped: bool) -> Tensor:
+        if not scoped and not delta.weights and not delta.low_rank:
+            return self._plain(packed)
+        if delta.weights or delta.wants_grad:
+            return self.net.forward(self._under(delta.over(self._base)), packed)
+        with beside(self.module, delta.low_rank):
+            return self.net.forward(self.module, packed)
+
+    def _under(self, weights: Mapping[str, Tensor]) -> Ask:
+        """The module with these in place of some of its weights."""
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            return functional_call(self.module, dict(weights), args, kwargs)
+
+        return ask
+
+    def _packed(self, rows: Sequence[Row], bucket: int) -> Rows:
+        if strange := {name for row in rows for name in row.told} - self.told.keys():
+            raise ValueError(f"this model is not told '{min(strange)}'")
+        tokens = max(len(row.prompt.embeds) for row in rows)
+        x = self._stacked([row.x for row in rows], bucket)
+        if self.acceleration.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        numbers = {name: [row.told.get(name, neutral) for row in rows] for name, neutral in self.told.items()}
+        return Rows(
+            x,
+            self._numbers([row.timestep for row in rows], bucket),
+            self._stacked([longer(row.prompt.embeds, tokens) for row in rows], bucket),
+            {name: self._extra(name, rows, tokens, bucket) for name in rows[0].prompt.extra},
+            {name: self._numbers(values, bucket) for name, values in numbers.items()},
+        )
+
+    def _extra(self, name: str, rows: Sequence[Row], tokens: int, bucket: int) -> Tensor:
+        given = [row.prompt.extra[name] for row in rows]
+        return self._stacked([longer(each, tokens) for each in given] if name == "mask" else given, bucket)
+
+    def _stacked(self, tensors: Sequence[Tensor], bucket: int) -> Tensor:
+        dtype = self.dtype if tensors[0].is_floating_point() else tensors[0].dtype
+        return padded(torch.stack([each.to(self.device, dtype) for each in tensors]), bucket)
+
+    def _numbers(self, numbers: Sequence[float], bucket: int) -> Tensor:
+        return padded(upload_numbers(numbers, torch.float32, self.device), bucket)
+
+    def _split(self, rows: Sequence[Row], out: Tensor) -> list[Prediction]:
+        """Once per precision: EDICT's float64 rows share the network with the others, not the arithmetic after it."""
+        answers: dict[int, Prediction] = {}
+        for dtype in dict.fromkeys(row.x.dtype for row in rows):
+            which = [i for i, row in enumerate(rows) if row.x.dtype == dtype]
+            x = torch.stack([rows[i].x for i in which])
+            raw = (out if len(which) == len(rows) else torch.stack([out[i] for i in which])).to(dtype)
+            levels = [(rows[i].level.alpha, rows[i].level.sigma) for i in which]
+            scales = upload_numbers(levels, dtype, x.device)[:, :, None, None, None]
+            pairs = split(self.kind, x, raw, scales[:, 0], scales[:, 1])
+            answers.update(zip(which, map(Prediction, pairs.unbind(0)), strict=True))
+        return [answers[i] for i in range(len(rows))]
+
+
+def longer(tokens: Tensor, length: int) -> Tensor:
+    """So many tokens: what a group's longest prompt has more is zeros, which its mask leaves out."""
+    short = length - len(tokens)
+    return F.pad(tokens, (0, 0) * (tokens.ndim - 1) + (0, short)) if short else tokens
+
+
+def padded(batch: Tensor, bucket: int) -> Tensor:
+    """The batch made `bucket` rows long by repeating its last row."""
+    extra = bucket - len(batch)
+    return batch if extra <= 0 else torch.cat((batch, batch[-1:].expand(extra, *batch.shape[1:])))

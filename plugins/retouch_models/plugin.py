@@ -1,0 +1,11 @@
+"""Register the families of models that ship with retouch."""
+
+from retouch import hookimpl
+
+
+@hookimpl
+def retouch_families():
+    """Register a family for each class of pipeline that model_index.json may state."""
+    return {
+        "StableDiffusionPipeline": "retouch_models.stable_diffusion:FAMILY",
+    }

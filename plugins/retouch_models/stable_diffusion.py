@@ -1,0 +1,102 @@
+"""Stable Diffusion 1 and 2: a UNet that reads one text, and denoises the latents of a VAE.  Rombach et al. 2022."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from retouch.models.errors import BrokenModel
+from retouch.models.family import Described, Loaded, Loading, Read
+from retouch.models.kit.unet_sites import attention_sites as unet_sites
+from retouch.models.kit.unet_sites import levels_of as unet_levels
+
+if TYPE_CHECKING:
+    from retouch.api import Schedule
+
+# What some networks of this class want to be told, and these are not.
+_MORE = ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim")
+
+
+class StableDiffusion:
+    """Versions 1 and 2, in epsilon and v-prediction, and whatever has their parts, such as the embedded model."""
+
+    name = "Stable Diffusion 1/2"
+
+    def describe(self, read: Read) -> Described:
+        """Read the configs, and insist that they belong together."""
+        unet, vae, text = (read(f"{part}/config.json") for part in ("unet", "vae", "text_encoder"))
+        _check(unet, vae, text)
+        scale = 2 ** (unet_levels(vae) - 1)
+        return Described(
+            channels=unet["in_channels"],
+            scale=scale,
+            multiple=scale * 2 ** (unet_levels(unet) - 1),
+            trained_size=unet["sample_size"] * scale,
+            tokens=text["max_position_embeddings"],
+            prediction=prediction(read),
+            parts=("unet", "vae", "text_encoder"),
+            tokenizers=("tokenizer",),
+            sites=unet_sites(unet),
+        )
+
+    def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
+        """The grid of diffusers' DDIMScheduler over the trained noise levels."""
+        from retouch.models.kit.levels import ddim_schedule
+
+        return ddim_schedule(read("scheduler/scheduler_config.json"), steps)
+
+    def load(self, known: Described, parts: Loading) -> Loaded:
+        """Load the UNet, the VAE and CLIP's text model."""
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+        from retouch.models.kit.codecs import VaeCodec
+        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, alone, clip_last
+        from retouch.models.kit.unet import UNet
+
+        clip = Encoder(
+            parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"),
+            PromptTokenizer(parts.tokenizer("tokenizer", CLIPTokenizer), known.tokens),
+            clip_last,
+        )
+        return Loaded(
+            UNet(parts.diffusers(UNet2DConditionModel, "unet")),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            Texts([clip], alone),
+        )
+
+
+def prediction(read: Read) -> Literal["epsilon", "v_prediction"]:
+    """Return what the network predicts, as its scheduler says."""
+    match read("scheduler/scheduler_config.json").get("prediction_type", "epsilon"):
+        case "epsilon" | "v_prediction" as kind:
+            return kind
+        case other:
+            raise BrokenModel(f"it predicts '{other}', and only epsilon and v_prediction are known")
+
+
+def _check(unet: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    """A text-to-image model takes and gives latents, is told a time and a text, and nothing else."""
+    takes_latents(unet, vae)
+    for option in _MORE:
+        if unet.get(option) is not None:
+            raise BrokenModel(f"the network wants more than a text ({option} is {unet[option]!r})")
+    if unet["cross_attention_dim"] != text["hidden_size"]:
+        raise BrokenModel(
+            f"the network reads text of width {unet['cross_attention_dim']}, "
+            f"the text encoder writes width {text['hidden_size']}"
+        )
+
+
+def takes_latents(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
+    """Insist that the network takes latents and gives them.  Raises BrokenModel."""
+    takes, gives, cells = unet["in_channels"], unet["out_channels"], vae["latent_channels"]
+    if not takes == gives == cells:
+        raise BrokenModel(
+            f"the network takes {takes} channels and gives {gives}, a latent has {cells}; "
+            "inpainting and instruction models are not text-to-image models"
+        )
+
+
+FAMILY = StableDiffusion()
