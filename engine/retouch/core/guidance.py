@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from retouch.core.schedule import Level, Prediction
-from retouch.core.values import Asking, Guidance, Predict, Prompt
+from retouch.core.values import Prompt
+from retouch.core.walk import Asking, Guidance, Predict
 
 
 async def unguided(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import torch
 
+from retouch.core.combinators import call
 from retouch.core.denoiser import Denoiser
-from retouch.core.ops import call
 from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.core.transfer import upload_numbers

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.attention import Act, SiteCall
-from retouch.core.ops import Group, Scope
+from retouch.core.requests import Group, Scope
 from retouch.core.touches import Site
 from retouch.core.values import AttentionMaps, Role
 

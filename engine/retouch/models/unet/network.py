@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from retouch.core.ops import Group, Reply, Row
+from retouch.core.requests import Group, Reply, Row
 from retouch.core.schedule import Prediction, PredictionKind, split
 from retouch.core.touches import Site
 from retouch.core.transfer import upload_numbers
