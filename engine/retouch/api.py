@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
-from retouch.core.denoiser import Denoiser, ModelDelta
+from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
+from retouch.core.denoiser import Denoiser
 from retouch.core.errors import Unmet
 from retouch.core.guidance import predictor, remembering, unguided
-from retouch.core.ops import Asks, Gradient, call, gather, together, value_and_grad
 from retouch.core.optim import Adam
+from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold
+from retouch.core.requests import Asks
 from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
-from retouch.core.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
 from retouch.core.schedule import Level, Prediction, Schedule, Step
+from retouch.core.solvers import Ddim, DpmPlusPlus2M, Heun
 from retouch.core.touches import Range, Site, Touch
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import (
-    Asking,
     AttentionMaps,
-    Blend,
     Canvas,
     Edit,
-    Guidance,
     Image,
     Latents,
     Mask,
     NegativePrompt,
     NoiseSource,
-    Predict,
     Prompt,
-    Rule,
     SourceImage,
     SourcePrompt,
     TargetPrompt,
-    Trajectory,
 )
+from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
+
+if TYPE_CHECKING:
+    from retouch_methods.invert.edict import Edict
 
 VERSION = 1
 
@@ -100,3 +103,12 @@ __all__ = [
     "unguided",
     "value_and_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what has moved into a plugin only where it is asked for; its name stays here until 1.0."""
+    if name == "Edict":
+        from retouch_methods.invert.edict import Edict
+
+        return Edict
+    raise AttributeError(f"module 'retouch.api' has no attribute '{name}'")

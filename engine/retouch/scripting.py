@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image as Picture
 
-    from retouch.core.values import Mask, Trajectory
+    from retouch.core.values import Mask
+    from retouch.core.walk import Trajectory
     from retouch.graph.nodes import Graph
     from retouch.run.files.provenance import Stamp
     from retouch.run.session import Outcome

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from retouch.core.attention import AttentionControl, SiteCall
+from retouch.core.combinators import together
 from retouch.core.guidance import predictor
-from retouch.core.ops import together
-from retouch.core.rules import Edict
 from retouch.core.touches import Touch, clashes
 from retouch.core.values import Edit
 from retouch.plugins import registry
@@ -19,6 +18,7 @@ from retouch.run.executor import Executor, Task, run
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, schedule, tiny_model
 from retouch_methods.attend.p2p import p2p
 from retouch_methods.guide.cfg import cfg
+from retouch_methods.invert.edict import Edict
 
 STEPS = schedule(10).steps
 NOTHING = {"cross_replace": 0.0, "self_replace": 0.0}

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from retouch.api import AttentionMaps, Blend, Image, Mask, SourceImage, Trajectory
-from retouch.core.ops import together
+from retouch.core.combinators import together
 from retouch.core.touches import Touch
 from retouch.run.executor import run
 from retouch.testing import laws

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.attention import AttentionControl
+from retouch.core.combinators import together
 from retouch.core.denoiser import Denoiser
-from retouch.core.ops import together
 from retouch.core.touches import Touch
 from retouch.core.values import Mask
 from retouch.run.executor import run

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from retouch.core.combinators import together
 from retouch.core.denoiser import Denoiser
-from retouch.core.ops import together
 from retouch.core.values import Edit, Prompt
 from retouch.run.executor import run
 from retouch.testing.tiny import CELLS, CHANNELS, WIDTH, Draws, schedule, tiny_core

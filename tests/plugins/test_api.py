@@ -12,13 +12,15 @@ LISTED = Path(__file__).parents[1] / "api.txt"
 
 
 def surface() -> list[str]:
-    """Every public name with its signature, and the members of its classes."""
+    """Every public name with its signature, and the members of its classes, those of our own bases too."""
     lines: list[str] = []
     for name in sorted(api.__all__):
         value = getattr(api, name)
         lines.append(f"{name}{signature(value)}")
         if inspect.isclass(value):
-            for member, what in sorted(vars(value).items()):
+            ours = [base for base in reversed(value.__mro__) if base.__module__.startswith("retouch")]
+            members = {member: what for base in ours for member, what in vars(base).items()}
+            for member, what in sorted(members.items()):
                 if not member.startswith("_") and (callable(what) or isinstance(what, property | staticmethod)):
                     plain = what.__func__ if isinstance(what, staticmethod) else what
                     lines.append(f"    .{member}{'' if isinstance(what, property) else signature(plain)}")

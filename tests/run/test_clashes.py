@@ -8,6 +8,7 @@ import sys
 import pytest
 from laws.by_hand import MAPS, PERTURBED, masactrl, p2p, pnp
 
+from retouch.api import AttentionControl
 from retouch.core.touches import Touch, clashes
 from retouch.testing.tiny import tiny_core
 
@@ -83,3 +84,13 @@ def test_declarations_are_checked_without_torch():
 def test_bounds_that_name_options_are_read_from_them():
     touch = Touch("self", "replace", "q", start="begin", until="end").bound({"begin": 0.25, "end": 0.5})
     assert [touch.during(progress) for progress in (0.0, 0.25, 0.49, 0.5)] == [False, True, True, False]
+
+
+def test_a_control_prints_its_touches():
+    everywhere = Touch("self", "replace", "qk", until="self_replace")
+    somewhere = Touch("cross", "read", "maps", "*", 0.25, 0.8, "up", (1, 2), 3, "up_blocks.*")
+    control = AttentionControl(((everywhere, print), (somewhere, print)))
+    assert repr(control) == (
+        "AttentionControl(replace qk of self, steps 0%-self_replace; "
+        "read maps of up cross, all rows, scale 1-2, from site 3, sites up_blocks.*, steps 25%-80%)"
+    )

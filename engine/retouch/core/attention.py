@@ -94,11 +94,15 @@ class SiteCall:
 Act = Callable[[SiteCall], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AttentionControl:
     """Functions of one attention call, each with the touch that says where and when it is called."""
 
     acts: tuple[tuple[Touch, Act], ...]
+
+    def __repr__(self) -> str:
+        """The touches alone: the functions have no names that say more."""
+        return f"AttentionControl({'; '.join(str(touch) for touch, _ in self.acts)})"
 
     def acts_in(self, steps: int) -> bool:
         """Whether any of its windows holds a step of a walk of so many."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from retouch.core.schedule import Level, Prediction
-from retouch.core.values import Asking, Guidance, Predict, Prompt
+from retouch.core.values import Prompt
+from retouch.core.walk import Asking, Guidance, Predict
 
 
 async def unguided(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:

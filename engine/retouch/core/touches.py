@@ -108,6 +108,20 @@ class Touch:
         """The tensors that a change of `what` decides."""
         return _MADE_OF.get(self.what, frozenset(self.what))
 
+    def __str__(self) -> str:
+        """The touch in words, without what was left as it comes: "replace probs of cross, steps 0%-80%"."""
+        where = [self.kind if self.place == "*" else f"{self.place} {self.kind}"]
+        if self.rows != "cond":
+            where.append("all rows" if self.rows == "*" else f"rows {self.rows}")
+        if self.scale != (1, 64):
+            where.append(f"scale {self.scale[0]}-{self.scale[1]}")
+        if self.first:
+            where.append(f"from site {self.first}")
+        if self.sites:
+            where.append(f"sites {self.sites}")
+        start, until = (each if isinstance(each, str) else f"{each:.0%}" for each in (self.start, self.until))
+        return f"{self.access} {self.what} of {', '.join(where)}, steps {start}-{until}"
+
 
 def holds_a_step(start: float, until: float, steps: int) -> bool:
     """Whether any step of a walk of so many begins within start <= index / steps < until."""

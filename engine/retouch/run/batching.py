@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from retouch.core.ops import Backward, Call, Group, Part
+from retouch.core.requests import Backward, Call, Group, Part
 
 T = TypeVar("T")
 LADDER = (1, 2, 4, 8, 16, 32)
@@ -56,7 +56,7 @@ def key_of(part: Part) -> tuple[str, Hashable]:
         case Group():
             row = part.rows[0]
             kind = "gradient" if part.wants_grad else "denoise"
-            # A group fills its prompts up to the longest of its own, never of its company's: a result is the same in any.
+            # A group fills its prompts up to the longest of its own, never of its company's.
             tokens = max(len(each.prompt.embeds) for each in part.rows)
             return kind, (row.model.identity, row.model.core.kernels(part), row.x.shape, tokens, *row.prompt.shapes)
         case Call():

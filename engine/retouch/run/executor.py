@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from retouch.core.errors import Unmet
-from retouch.core.ops import Ask, Backward, Call, Group, Part
 from retouch.core.repeatable import backward_repeatable, repeatable
+from retouch.core.requests import Ask, Backward, Call, Group, Part
 from retouch.models.network.core import padded
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 

@@ -28,7 +28,7 @@ class Machine:
         return families.named(self.info.pipeline)
 
     def schedule(self, steps: int, size: tuple[int, int]) -> Schedule:
-        """A walk of so many steps for latents of this size [h, w].  Raises ValueError where the model has not that many."""
+        """A walk of so many steps for latents of this size [h, w].  Raises ValueError where there are not that many."""
         return self.family.schedule(families.reader(self.info.folder), steps, size)
 
     @cached_property

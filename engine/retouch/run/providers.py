@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from retouch.core.ops import gather
+from retouch.core.combinators import gather
 from retouch.core.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt
 from retouch.graph.nodes import FromEngine
 from retouch.run.executor import Task

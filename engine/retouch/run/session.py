@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from retouch.core.errors import Unmet
-from retouch.core.values import Trajectory
+from retouch.core.walk import Trajectory
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE

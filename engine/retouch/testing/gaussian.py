@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from retouch.core.ops import Group, Reply, Row
+from retouch.core.requests import Group, Reply, Row
 from retouch.core.schedule import Level, Prediction
 from retouch.core.touches import Site
 from retouch.core.values import AttentionMaps, Prompt

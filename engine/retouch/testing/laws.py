@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
+from retouch.core.combinators import gather, together
 from retouch.core.guidance import predictor
-from retouch.core.ops import gather, together
-from retouch.core.rules import hold
+from retouch.core.recorded import hold
 from retouch.core.schedule import Level, Prediction, Step
-from retouch.core.values import AttentionMaps, Blend, Guidance, Latents, Mask, NoiseSource, Prompt, Rule, Trajectory
+from retouch.core.values import AttentionMaps, Latents, Mask, NoiseSource, Prompt
+from retouch.core.walk import Blend, Guidance, Rule, Trajectory
 from retouch.plugins import cost, discovery, registry
 from retouch.plugins.signatures.agreement import differences
 from retouch.run.batching import Buckets

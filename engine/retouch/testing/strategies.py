@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.ops import Call, Group, Part, Row
+from retouch.core.requests import Call, Group, Part, Row
 from retouch.core.schedule import Level
 from retouch.core.values import Canvas, Image, Mask, Prompt
 from retouch.run.batching import LADDER, Buckets

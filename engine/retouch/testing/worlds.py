@@ -15,7 +15,6 @@ from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import (
     Canvas,
     Edit,
-    Guidance,
     Latents,
     Mask,
     NegativePrompt,
@@ -24,6 +23,7 @@ from retouch.core.values import (
     SourcePrompt,
     TargetPrompt,
 )
+from retouch.core.walk import Guidance
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_model
 

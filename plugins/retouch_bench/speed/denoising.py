@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.ops import Group, Row
+from retouch.core.requests import Group, Row
 from retouch.core.schedule import Schedule
 from retouch.core.values import Prompt
 from retouch.models.kit.levels import noise_levels

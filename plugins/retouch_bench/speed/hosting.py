@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.core.denoiser import Core, Denoiser
-from retouch.core.ops import Group, Reply
+from retouch.core.denoiser import Denoiser
+from retouch.core.requests import Core, Group, Reply
 from retouch.core.schedule import Prediction
 from retouch.core.touches import Site
 from retouch.core.values import Canvas, Edit, Latents, NegativePrompt, Prompt, SourcePrompt

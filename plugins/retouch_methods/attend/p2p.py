@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from retouch.api import Edit, Range, SiteCall, Touch, stage
-from retouch_methods.attend.alignment import alignment, tokens_of
+from retouch_methods.attend.alignment import Alignment, alignment, tokens_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The fraction of the steps until which each target token attends as the source does; below 0, never.
+
+    until: Tensor  # [target tokens]
+    """
+
+    until: Tensor
+
+    def at(self, progress: float) -> Tensor:
+        """1 for the tokens that share at this point of the walk, 0 for the others.  [target tokens]"""
+        return (progress < self.until).to(self.until)
 
 
 @stage(
@@ -60,29 +75,21 @@ def p2p(
     if word_replace and len(word_replace) != len(words):
         wanted, given = len(words), len(word_replace)
         raise ValueError(f"'word_replace' has a fraction for each of 'words': {wanted}, and not {given}")
-    matrix, aligned = alignment(edit.source, edit.target, align)
-    factor, named = torch.ones_like(aligned), torch.zeros_like(aligned)
-    until = torch.full_like(aligned, -1.0)  # of the named words, each its own
+    matrix, aligned = alignment(edit.source, edit.target, align)  # [source tokens, target tokens], [target tokens]
+    factor = torch.ones_like(aligned)  # [target tokens]
     for weighed, weight in edit.weights:
         factor[tokens_of(edit.target, weighed)] = weight
-    for word, bound in zip(words, word_replace or [0.0] * len(words), strict=True):
-        named[tokens_of(edit.target, word)], until[tokens_of(edit.target, word)] = 1, bound
 
-    device = edit.target.embeds.device  # once, where every site reads them
-    matrix, aligned, factor, named, until = (t.to(device) for t in (matrix, aligned, factor, named, until))
+    # The touch of `cross_replace` ends the sharing of all words but the named ones, each of which has its own end.
+    others = torch.full_like(aligned, torch.inf)  # [target tokens]
+    named = torch.full_like(aligned, -1.0)  # [target tokens]
+    for word, until in zip(words, word_replace or [0.0] * len(words), strict=True):
+        tokens = tokens_of(edit.target, word)
+        others[tokens], named[tokens] = -1.0, until
 
-    def shared(windows: Callable[[float], Tensor]):
-        """For target tokens in the window, factor · (P @ matrix + P* · new); for the others P*, as it is."""
-
-        def share(attn: SiteCall) -> None:
-            window = windows(attn.progress)
-            theirs = (matrix * factor * window).to(edit.target.embeds)
-            own = ((1 - aligned) * factor * window + (1 - window)).to(edit.target.embeds)
-            for source, target in attn.pairs("source", "target", role="cond"):
-                p, p_target = attn.probs[source], attn.probs[target]
-                attn.probs[target] = p @ theirs.to(p) + p_target * own.to(p)
-
-        return share
+    device, dtype = edit.target.embeds.device, edit.target.embeds.dtype
+    aligning = Alignment(matrix.to(device), aligned.to(device))  # once, where every site reads them
+    words_share = partial(share, aligning, factor.to(device), dtype)
 
     def layout(attn: SiteCall) -> None:
         """The source's maps over the target's values: softmax(q k) of the source, without making it."""
@@ -90,4 +97,20 @@ def p2p(
             for source, target in attn.pairs("source", "target", role="cond"):
                 attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
 
-    return shared(lambda _: 1 - named), shared(lambda progress: (progress < until).to(named)), layout
+    return partial(words_share, Window(others.to(device))), partial(words_share, Window(named.to(device))), layout
+
+
+def share(aligning: Alignment, factor: Tensor, dtype: torch.dtype, window: Window, attn: SiteCall) -> None:
+    """Let target tokens in the window attend as the source's do; the others' maps stay as they are.
+
+    In the window p_target becomes factor * (p @ matrix + (1 - aligned) * p_target), where p are the source's maps.
+
+    factor: weights of words  # [target tokens]
+    dtype: the network's precision, which maps are mixed with even where it makes them in a higher one
+    """
+    shared = window.at(attn.progress)  # [target tokens]
+    theirs = (aligning.matrix * factor * shared).to(dtype)  # [source tokens, target tokens]
+    own = ((1 - aligning.aligned) * factor * shared + (1 - shared)).to(dtype)  # [target tokens]
+    for source, target in attn.pairs("source", "target", role="cond"):
+        p, p_target = attn.probs[source], attn.probs[target]  # [heads, queries, tokens]
+        attn.probs[target] = p @ theirs.to(p) + p_target * own.to(p)

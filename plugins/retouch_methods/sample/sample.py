@@ -40,30 +40,33 @@ async def sample(
     Controls and blends whose window holds none of the steps are left out.  The source branch is evaluated only if
     something reads it: an attention control, a recording, or a blend where the trajectory is not to be replayed.
     """
-    walk, source, steps = trajectory.rule, trajectory.states[0], len(trajectory.schedule)
-    state = source if trajectory.start is None else trajectory.start
+    steps = len(trajectory.schedule)
     attend = tuple(control for control in attend if control.acts_in(steps))
     blend = tuple(each for each in blend if each.acts_in(steps))
-    reads = [each.reads for each in blend if each.reads]
-    towards_target = predictor(guidance, model, edit.target, edit.negative)
-    towards_source = predictor(guidance, model, edit.source, edit.negative)
-    seen = bool(attend or reads)
+    readers = [i for i, each in enumerate(blend) if each.reads]
+    record = [each.reads for each in blend if each.reads]
+
+    # The source branch runs if anything reads it; then it walks freely or is put back onto the recorded states.
+    seen = bool(attend or record)
     replayed = not seen if trajectory.pinned is None else trajectory.pinned
     evaluated = seen or bool(blend and not replayed)
-    maps = [AttentionMaps() for _ in reads]
+
+    rule = trajectory.rule
+    towards_source = predictor(guidance, model, edit.source, edit.negative)
+    towards_target = predictor(guidance, model, edit.target, edit.negative)
+    source = trajectory.states[0]  # [k, C, h, w]
+    state = source if trajectory.start is None else trajectory.start  # [k, C, h, w]
+    maps = [AttentionMaps() for _ in blend]  # recorded so far, for each blend
     for step in trajectory.schedule:
-        branches = {"source": walk(source, step, towards_source)} if evaluated else {}
-        moved = await together(
-            attention=attend, record=reads, step=step, **branches, target=walk(state, step, towards_target)
-        )
-        before, source = (
-            source,
-            moved["source"] if evaluated and not replayed else trajectory.states[step.index + 1],
-        )
-        maps = [recorded + new for recorded, new in zip(maps, moved.maps, strict=True)]
-        state, recorded = moved["target"], iter(maps)
-        for each in blend:
-            read = next(recorded) if each.reads else AttentionMaps()
+        branches = {"source": rule(source, step, towards_source)} if evaluated else {}
+        branches["target"] = rule(state, step, towards_target)
+        moved = await together(attention=attend, record=record, step=step, **branches)
+        state = moved["target"]
+        previous = source
+        source = moved["source"] if evaluated and not replayed else trajectory.states[step.index + 1]
+        for i, new in zip(readers, moved.maps, strict=True):
+            maps[i] += new
+        for each, recorded in zip(blend, maps, strict=True):
             if step.progress >= each.start:
-                state = each.apply(state, before if each.late else source, step, read)
+                state = each.apply(state, previous if each.late else source, step, recorded)
     return replace(latents, data=state[0].to(latents.data))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.ops import call
+from retouch.core.combinators import call
 from retouch.core.transfer import upload_numbers
 from retouch.core.values import Prompt
 from retouch.models.errors import BrokenModel

@@ -97,7 +97,7 @@ _building = Lock()
 
 @contextmanager
 def without_memory() -> Iterator[None]:
-    """Build modules whose parameters have no memory until they are given some; buffers do, since many are not stored."""
+    """Build modules whose parameters have no memory until they are given some; buffers do: many are not stored."""
     register = nn.Module.register_parameter
 
     def bare(self: nn.Module, name: str, param: nn.Parameter | None) -> None:

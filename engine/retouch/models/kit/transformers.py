@@ -1,4 +1,4 @@
-"""What diffusion transformers share: sites of joint attention, and the schedules of rectified flow.  Imports no torch."""
+"""What diffusion transformers share: sites of joint attention, and the schedules of rectified flow.  No torch."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from retouch.core.denoiser import ModelDelta
-from retouch.core.ops import Group, Reply, Row
+from retouch.core.requests import Group, Reply, Row
 from retouch.core.schedule import Prediction, PredictionKind, split
 from retouch.core.touches import Site
 from retouch.core.transfer import upload_numbers
+from retouch.core.tuning import ModelDelta
 from retouch.models.family import Ask, Net, Rows
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside

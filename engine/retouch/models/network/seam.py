@@ -6,7 +6,7 @@ positions, fused projections.  Only modules at whose sites something acts or rec
 Order at a site: edits of q, k, v in place, the fused kernel, edits of maps, edits of the output, recordings.  Outer
 scopes act first.  Rows that nobody writes stay as the fused kernel gave them, bit for bit.
 
-A joint attention, where text and picture attend together, is seen as two sites: the picture's queries over the picture's
+A joint attention, where text and picture attend together, is seen as two sites: the picture's queries over its own
 keys ("self") and over the text's ("cross").  The maps of such a block are scaled to sum to one over its own keys, as
 stages expect of maps; what is written keeps the share of all attention that the block had.
 """
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from retouch.core.attention import Act, SiteCall
-from retouch.core.ops import Group, Scope
+from retouch.core.requests import Group, Scope
 from retouch.core.touches import Site
 from retouch.core.values import AttentionMaps, Role
 from retouch.models.family import Net, Spans

@@ -1,125 +1,25 @@
-"""What a stage may await.  Everything awaited yields one thing, an Ask: parts that the executor may do in any order.
+"""How stages await: side by side, through a batched function, and with a gradient.
 
-Combinators only relabel and regroup parts, so they nest in any order.
+Everything awaited yields one thing, an Ask.  Combinators only relabel and regroup its parts, so they nest in any order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from retouch.core.schedule import Level, Prediction, Step
+from retouch.core.attention import AttentionControl
+from retouch.core.requests import Ask, Backward, Call, Group, Part, Reply, Scope
+from retouch.core.schedule import Step
 from retouch.core.touches import Touch
-from retouch.core.values import AttentionMaps, Prompt, Role
-
-if TYPE_CHECKING:
-    from retouch.core.attention import AttentionControl
-    from retouch.core.denoiser import Denoiser
+from retouch.core.values import AttentionMaps
 
 T = TypeVar("T")
-Asks = Coroutine[Any, Any, T]
-
-
-class Row(NamedTuple):
-    """One evaluation of the denoiser that someone waits for."""
-
-    model: Denoiser
-    x: Tensor  # [C, h, w]
-    level: Level
-    timestep: float
-    prompt: Prompt
-    told: Mapping[str, float] = MappingProxyType({})  # numbers that the network reads besides
-
-    @property
-    def wants_grad(self) -> bool:
-        """Whether a gradient will be asked through this row."""
-        return self.x.requires_grad or self.prompt.embeds.requires_grad or self.model.wants_grad
-
-
-class Scope(NamedTuple):
-    """What one `together` asks of attention, for its own rows of a group."""
-
-    controls: tuple[AttentionControl, ...]
-    record: tuple[Touch, ...]
-    step: Step | None
-    start: int
-    stop: int
-    depth: int = 0  # labels that outer scopes put in front
-
-    @property
-    def progress(self) -> float:
-        """How far the walk is; controls outside a walk see its beginning."""
-        return self.step.progress if self.step else 0.0
-
-
-class Group(NamedTuple):
-    """Rows that must meet in one forward pass, because a scope lets attention flow between them."""
-
-    rows: tuple[Row, ...]
-    roles: tuple[Role, ...]  # path of each row, outermost label first
-    scopes: tuple[Scope, ...] = ()  # outermost first
-
-    @property
-    def wants_grad(self) -> bool:
-        """Whether a gradient will be asked through any of its rows."""
-        return any(row.wants_grad for row in self.rows)
-
-    def labelled(self, name: str) -> Group:
-        """The same group, one level further in."""
-        roles = tuple([(name, *role) for role in self.roles])
-        return Group(self.rows, roles, tuple([s._replace(depth=s.depth + 1) for s in self.scopes]))
-
-
-class Reply(NamedTuple):
-    """What became of a group: a prediction for each row, and for each scope a map for each of its recordings."""
-
-    predictions: tuple[Prediction, ...]
-    maps: tuple[tuple[AttentionMaps, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Backward:
-    """d loss / d leaves.  All that wait are done at once; images do not mix, so their losses add."""
-
-    loss: Tensor
-    leaves: tuple[Tensor, ...]
-
-    def labelled(self, name: str) -> Backward:
-        """Gradients have no roles."""
-        return self
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """One item for a batched function that is not the denoiser: encode, decode, embed."""
-
-    function: Callable[[Tensor], Any]  # [B, ...] -> [B, ...], or several such
-    item: Tensor
-
-    def labelled(self, name: str) -> Call:
-        """Calls have no roles."""
-        return self
-
-
-Part = Group | Backward | Call
-
-
-class Ask:
-    """The one thing that suspends a stage."""
-
-    __slots__ = ("parts",)
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = parts
-
-    def __await__(self) -> Generator[Ask, list[Any], list[Any]]:
-        return (yield self)
 
 
 async def call(function: Callable[[Tensor], Any], item: Tensor) -> Any:

@@ -1,0 +1,97 @@
+"""Rules that wrap a rule with what an inversion recorded; they nest freely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retouch.core.combinators import gather
+from retouch.core.schedule import Level, Prediction, Schedule, Step
+from retouch.core.values import Prompt
+from retouch.core.walk import Predict, Rule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """The base of rules around a rule: a state is one of the rule within, a step adds what was recorded."""
+
+    rule: Rule
+
+    def begin(self, x: Tensor) -> Tensor:
+        """As the rule within."""
+        return self.rule.begin(x)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offset(Recorded):
+    """A rule that is pushed back onto a recorded walk: recorded noises, DPM-Encoder codes, FlowEdit.
+
+    offsets: Tensor  # [N, k, C, h, w]
+    """
+
+    offsets: Tensor
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        return await self.rule(state, step, predict) + self.offsets[step.index]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Negatives(Recorded):
+    """A negative prompt for each step (null-text), or one for all (negative-prompt inversion)."""
+
+    negatives: tuple[Prompt, ...]
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        async def instead(
+            x: Tensor, level: Level, *, prompt: Prompt | None = None, negative: Prompt | None = None
+        ) -> Prediction:
+            return await predict(x, level, prompt=prompt, negative=negative or self.negatives[step.index])
+
+        return await self.rule(state, step, instead)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Injected(Recorded):
+    """For the first steps, pull the predicted noise towards the inverted one.  Elarabawy et al. 2022.
+
+    noise: Tensor  # [N, C, h, w]
+    share: 0 leaves the prediction, 1 replaces it.
+    """
+
+    noise: Tensor
+    share: float
+    steps: int
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        async def pulled(
+            x: Tensor, level: Level, *, prompt: Prompt | None = None, negative: Prompt | None = None
+        ) -> Prediction:
+            eps = (await predict(x, level, prompt=prompt, negative=negative)).eps
+            return level.seen_as(x, torch.lerp(eps, self.noise[step.index].to(eps), self.share))
+
+        return await self.rule(state, step, pulled if step.index < self.steps else predict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Renoise(Recorded):
+    """On a step that goes up, add noise by the exact transition; else as the rule.  RePaint, Lugmayr et al. 2022.
+
+    noises: Tensor  # [N, C, h, w]
+    """
+
+    noises: Tensor
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        kept = step.clean.alpha / step.noisy.alpha
+        if kept > 1:
+            return await self.rule(state, step, predict)
+        added = (step.clean.sigma**2 - (kept * step.noisy.sigma) ** 2) ** 0.5
+        return kept * state + added * self.noises[step.index]
+
+
+async def hold(rule: Rule, states: Tensor, schedule: Schedule, predict: Predict) -> Offset:
+    """The offsets that make `rule` pass through any `states` [N + 1, k, C, h, w]; all steps share one forward pass."""
+    reached = await gather(rule(state, step, predict) for state, step in zip(states[:-1], schedule, strict=True))
+    return Offset(rule, states[1:] - torch.stack(reached) if reached else states[1:])

@@ -1,0 +1,68 @@
+"""Solvers: how one step is taken along what the model predicts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retouch.core.schedule import Level, Step
+from retouch.core.walk import Predict
+
+
+@dataclass(frozen=True, slots=True)
+class Ddim:
+    """The mean of a step, without its new noise.  Song et al. 2021, eq. 12.
+
+    eta=1 is DDPM; on flow, eta=0 is Euler.
+    """
+
+    eta: float = 0.0
+
+    def begin(self, x: Tensor) -> Tensor:
+        """One latent."""
+        return x[None]
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        pred = await predict(state[0], step.noisy)
+        return step.mean(pred.x0, pred.eps, self.eta)[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Heun:
+    """Second order by two predictions a step.  Karras et al. 2022, arXiv:2206.00364, alg. 1, on this ODE."""
+
+    def begin(self, x: Tensor) -> Tensor:
+        """One latent."""
+        return x[None]
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        here = await predict(state[0], step.noisy)
+        there = await predict(step.clean.mix(here.x0, here.eps), step.clean)
+        return step.carry(state[0], (here.eps + there.eps) / 2)[None]
+
+
+@dataclass(frozen=True, slots=True)
+class DpmPlusPlus2M:
+    """Second-order multistep solver.  Lu et al. 2022, arXiv:2211.01095, alg. 2.  Its history is part of the state."""
+
+    def begin(self, x: Tensor) -> Tensor:
+        """The latent, and the x0 of the step before (unused until there is one)."""
+        return torch.stack((x, x))
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        x, past = state  # [C, h, w] each
+        x0 = (await predict(x, step.noisy)).x0  # [C, h, w]
+        h = _log_snr(step.clean) - _log_snr(step.noisy)
+        ahead = x0  # [C, h, w], extrapolated to the middle of the step where there is a past to do it from
+        if step.before is not None and math.isfinite(h):  # no past at first; to sigma = 0, x0 is reached
+            ratio = (_log_snr(step.noisy) - _log_snr(step.before)) / h
+            ahead = x0 + (x0 - past) / (2 * ratio)
+        moved = step.clean.sigma / step.noisy.sigma * x - step.clean.alpha * math.expm1(-h) * ahead
+        return torch.stack((moved, x0))
+
+
+def _log_snr(level: Level) -> float:
+    return math.log(level.alpha / level.sigma) if level.sigma else math.inf
