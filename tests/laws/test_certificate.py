@@ -75,7 +75,7 @@ async def a_step_late(latents: Latents, prompt: SourcePrompt, model: Denoiser, s
     x, path = latents.data, [latents.data]
     for step in schedule.ascending():
         pred = await model(x, step.before or step.noisy, prompt)
-        x = step.uncarry(x, pred.eps)
+        x = step.uncarry(x, pred)
         path.append(x)
     return Trajectory(schedule, torch.stack(path[::-1])[:, None], Ddim())
 

@@ -51,7 +51,7 @@ def naive(world, states, mask_of_step, *, late=False):
     """DiffEdit's decoding: y <- M y + (1 - M) x_t, with x_t of the level reached, or of the level before."""
     x = states[0]
     for i, step in enumerate(world.schedule):
-        x = step.carry(x, guided(world, x, step.noisy, world.edit.target))
+        x = step.carry(x, step.noisy.seen_as(x, guided(world, x, step.noisy, world.edit.target)))
         kept, mask = states[i if late else i + 1], mask_of_step(i)
         x = mask * x + (1 - mask) * kept
     return x

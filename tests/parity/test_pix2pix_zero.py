@@ -54,7 +54,7 @@ def naive(world, x_t: Tensor, negative, *, sampled: bool = True, states=None):
         at = x if sampled else states[i]
         uncond, cond = eps(torch.stack((at, at)), (negative, world.edit.source), step)
         known.append({name: maps.detach() for name, maps in kept.items()})
-        x = step.carry(x, uncond + SCALE * (cond - uncond))
+        x = step.carry(x, step.noisy.seen_as(x, uncond + SCALE * (cond - uncond)))
     rebuilt, x = x, x_t
     for i, step in enumerate(world.schedule):
         x_in = torch.stack((x, x)).detach().requires_grad_()
@@ -63,7 +63,7 @@ def naive(world, x_t: Tensor, negative, *, sampled: bool = True, states=None):
         loss.backward()
         x_in = (x_in - LR * x_in.grad).detach()
         uncond, cond = eps(x_in, (negative, world.edit.target), step)
-        x = step.carry(x_in[0], uncond + SCALE * (cond - uncond))
+        x = step.carry(x_in[0], step.noisy.seen_as(x_in[0], uncond + SCALE * (cond - uncond)))
     return rebuilt, x
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from retouch.api import Level, Schedule
+from retouch.api import Level, Prediction, Schedule
 from retouch.core.schedule import split
 
 STEPS = (1, 4, 5, 10, 25, 50)
@@ -101,5 +101,10 @@ def test_predictions_are_the_two_halves_of_the_latent(kind):
 def test_a_step_and_its_undoing_are_inverse():
     generator = torch.Generator().manual_seed(0)
     x, eps = torch.randn(2, 4, 8, 8, generator=generator, dtype=torch.float64)
-    for step in ours(theirs(), 10):
-        assert (step.uncarry(step.carry(x, eps), eps) - x).abs().max() <= 1e-12
+    zero_snr = Schedule.through([Level(999, 0.0, 1.0), Level(500, 0.6, 0.8), Level(0, 1.0, 0.0)])
+    for step in (*ours(theirs(), 10), *Schedule.flow(10), zero_snr.steps[0]):
+        pred = Prediction(torch.stack((x.flip(0), eps)))
+        moved = step.carry(x, pred)
+        assert (step.uncarry(moved, pred) - x).abs().max() <= 1e-12
+        assert not torch.allclose(moved, x)
+        assert not torch.allclose(step.uncarry(x, pred), x), "each step moves, that to pure noise too"

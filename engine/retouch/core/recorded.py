@@ -54,22 +54,29 @@ class Negatives(Recorded):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Injected(Recorded):
-    """For the first steps, pull the predicted noise towards the inverted one.  Elarabawy et al. 2022.
+    """For the first steps, pull the predicted noise (on flow, the velocity) towards the inverted one.
 
-    noise: Tensor  # [N, C, h, w]
+    Elarabawy et al. 2022.
+
+    noise: Tensor  # [N, C, h, w], as `Level.said` tells it, or if `of_noise` noise itself, on flow too
     share: 0 leaves the prediction, 1 replaces it.
     """
 
     noise: Tensor
     share: float
     steps: int
+    of_noise: bool = False
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         async def pulled(
             x: Tensor, level: Level, *, prompt: Prompt | None = None, negative: Prompt | None = None
         ) -> Prediction:
-            eps = (await predict(x, level, prompt=prompt, negative=negative)).eps
-            return level.seen_as(x, torch.lerp(eps, self.noise[step.index].to(eps), self.share))
+            pred, wanted = await predict(x, level, prompt=prompt, negative=negative), self.noise[step.index].to(x)
+            if self.of_noise:
+                if not level.alpha:
+                    return pred  # at pure noise x is the noise, whatever the prediction
+                wanted = level.said(level.seen_as(x, wanted))
+            return level.heard(x, torch.lerp(level.said(pred), wanted, self.share))
 
         return await self.rule(state, step, pulled if step.index < self.steps else predict)
 

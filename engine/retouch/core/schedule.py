@@ -36,6 +36,11 @@ class Prediction:
         """The noise that is predicted.  [C, h, w]"""
         return self.pair[1]
 
+    @property
+    def velocity(self) -> Tensor:
+        """eps - x0: on flow, what the network says.  [C, h, w]"""
+        return self.pair[1] - self.pair[0]
+
     def toward(self, other: Prediction, scale: float) -> Prediction:
         """self + scale * (other - self): the affine step that guidance is made of."""
         return Prediction(torch.lerp(self.pair, other.pair, scale))
@@ -64,8 +69,32 @@ class Level:
         return torch.sub(x, eps, alpha=self.sigma) / self.alpha
 
     def seen_as(self, x: Tensor, eps: Tensor) -> Prediction:
-        """The prediction that x, at this level, hides this eps."""
+        """The prediction that x, at this level, hides this eps.  Raises ValueError at pure noise, which hides any."""
+        if not self.alpha:
+            raise ValueError(
+                "at pure noise a prediction of the noise says nothing of the picture; begin lower, with strength=0.95"
+            )
         return Prediction(torch.stack((self.denoised(x, eps), eps)))
+
+    def along(self, x: Tensor, velocity: Tensor) -> Prediction:
+        """The prediction that x, at this level of a flow, moves with this velocity."""
+        return Prediction(torch.stack((x - self.sigma * velocity, x + self.alpha * velocity)))
+
+    def said(self, pred: Prediction) -> Tensor:
+        """What the network says at this level: the space in which guidance adds up and inversions pull.  [C, h, w]
+
+        It is the noise, or on flow the velocity.  At pure noise that is no flow (zero terminal SNR) the noise is x
+        itself, and all that is said is -x0.
+        """
+        if self.flow:
+            return pred.velocity
+        return pred.eps if self.alpha else -pred.x0
+
+    def heard(self, x: Tensor, said: Tensor) -> Prediction:
+        """The prediction for x that says so: the inverse of `said`."""
+        if self.flow:
+            return self.along(x, said)
+        return self.seen_as(x, said) if self.alpha else Prediction(torch.stack((-said, x)))
 
 
 def split(kind: PredictionKind, x: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -104,13 +133,21 @@ class Step:
         kept = max(self.clean.sigma**2 - self.fresh(eta) ** 2, 0.0) ** 0.5
         return replace(self.clean, sigma=kept).mix(x0, eps)
 
-    def carry(self, x: Tensor, eps: Tensor) -> Tensor:
-        """x moved from noisy to clean along an eps that may have been seen elsewhere."""
-        return self.clean.mix(self.noisy.denoised(x, eps), eps)
+    def carry(self, x: Tensor, pred: Prediction) -> Tensor:
+        """x moved from noisy to clean along what may have been seen elsewhere, as `Level.said` tells it."""
+        if self.noisy.flow:
+            return torch.add(x, pred.velocity, alpha=self.clean.sigma - self.noisy.sigma)
+        if not self.noisy.alpha:
+            return self.clean.mix(pred.x0, x)
+        return self.clean.mix(self.noisy.denoised(x, pred.eps), pred.eps)
 
-    def uncarry(self, x: Tensor, eps: Tensor) -> Tensor:
+    def uncarry(self, x: Tensor, pred: Prediction) -> Tensor:
         """x moved from clean to noisy: the inverse of `carry`."""
-        return self.noisy.mix(self.clean.denoised(x, eps), eps)
+        if self.noisy.flow:
+            return torch.add(x, pred.velocity, alpha=self.noisy.sigma - self.clean.sigma)
+        if not self.noisy.alpha:
+            return torch.sub(x, pred.x0, alpha=self.clean.alpha) / self.clean.sigma
+        return self.noisy.mix(self.clean.denoised(x, pred.eps), pred.eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +228,8 @@ class Schedule:
     @staticmethod
     def flow(steps: int) -> Schedule:
         """Rectified flow with even spacing: alpha = 1 - s, sigma = s, s from 1 to 0."""
-        return Schedule.through([Level(1000 * (1 - i / steps), i / steps, 1 - i / steps) for i in range(steps + 1)])
+        levels = [Level(1000 * (1 - i / steps), i / steps, 1 - i / steps, flow=True) for i in range(steps + 1)]
+        return Schedule.through(levels)
 
 
 def _level(alphas_cumprod: Sequence[float], t: int) -> Level:

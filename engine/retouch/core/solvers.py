@@ -41,7 +41,7 @@ class Heun:
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         here = await predict(state[0], step.noisy)
         there = await predict(step.clean.mix(here.x0, here.eps), step.clean)
-        return step.carry(state[0], (here.eps + there.eps) / 2)[None]
+        return step.carry(state[0], here.toward(there, 0.5))[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +65,6 @@ class DpmPlusPlus2M:
 
 
 def _log_snr(level: Level) -> float:
+    if not level.alpha:
+        return -math.inf
     return math.log(level.alpha / level.sigma) if level.sigma else math.inf

@@ -26,7 +26,10 @@ def node_keys(graph: Graph) -> Mapping[str, str]:
 
 def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
     def edge(given: Edge) -> Any:
-        return maker(given) if isinstance(given, FromNode) else [given.type, dict(given.settings)]
+        if isinstance(given, FromNode):
+            return maker(given)
+        sized_by = [maker(given.sized_by)] if given.sized_by else []
+        return [given.type, dict(given.settings), *sized_by]
 
     card = node.card
     inputs = {

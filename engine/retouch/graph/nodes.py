@@ -26,10 +26,14 @@ class FromNode:
 
 @dataclass(frozen=True, slots=True)
 class FromEngine:
-    """A value that the engine supplies, such as a prompt or a schedule, and what it is made from."""
+    """A value that the engine supplies, such as a prompt or a schedule, and what it is made from.
+
+    sized_by: the latents whose size it depends on, as the schedules of some models do.
+    """
 
     type: str
     settings: Settings = field(default_factory=dict[str, Any])
+    sized_by: FromNode | None = None
 
 
 Edge = FromNode | FromEngine
@@ -65,7 +69,10 @@ class Node:
 
     def feeds(self) -> Iterator[NodeId]:
         """Return the nodes whose values this one takes."""
-        return (edge.id for _, edge in self.edges() if isinstance(edge, FromNode))
+        for _, edge in self.edges():
+            maker = edge if isinstance(edge, FromNode) else edge.sized_by
+            if maker is not None:
+                yield maker.id
 
 
 @dataclass(frozen=True, slots=True)

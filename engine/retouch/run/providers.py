@@ -24,11 +24,16 @@ class Supply:
     def __init__(self) -> None:
         self.made: dict[Any, Task] = {}
 
-    def task(self, edge: FromEngine, machine: Machine, own: Mapping[str, Any]) -> Task:
+    def task(self, edge: FromEngine, machine: Machine, own: Mapping[str, Any], sized_by: Task | None = None) -> Task:
         """The task whose result goes to the port that this edge feeds; what is one picture's own is there already."""
         mine = own.get(edge.type)
-        key = (edge.type, machine.info.digest, id(mine) if mine else None, _frozen(edge.settings))
-        if key not in self.made:
+        key = (edge.type, machine.info.digest, id(mine) if mine else None, _frozen(edge.settings), sized_by)
+        if key not in self.made and sized_by:
+            steps = edge.settings["steps"]
+            self.made[key] = Task(
+                lambda latents: machine.schedule(steps, latents.data.shape[-2:]), (sized_by,), edge.type
+            )
+        elif key not in self.made:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
             self.made[key] = Task(start, name=edge.type)
         return self.made[key]

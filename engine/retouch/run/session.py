@@ -151,7 +151,7 @@ class _Run:
 
         def supplied(edge: FromEngine) -> Task:
             machine = machines.get(edge.settings.get("model", ""), own_machine)
-            return self.supply.task(edge, machine, own)
+            return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
 
         for node in graph.nodes:
             if node.card.family == "first":

@@ -1,12 +1,15 @@
 """Which token of the source each token of the target stands for.  Hertz et al. 2022, arXiv:2208.01626, section 3.2.
 
-Prompts are their tokens, with spans and ids: the start first, then the words, then the end and padding.
+Prompts are their tokens, with spans and ids: what precedes the words (a start, a template, nothing), the words, then
+the end and padding.  Where encoders stand one after the other, each reads the whole text, and is aligned with itself.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -30,6 +33,19 @@ class Alignment(NamedTuple):
 
 def alignment(source: Prompt, target: Prompt, how: How) -> Alignment:
     """Align the tokens of two prompts, word by word ("replace") or as two sequences ("refine")."""
+    parts = [_aligned(*pair, how) for pair in zip(_as_read(source), _as_read(target), strict=True)]
+    if len(parts) == 1:
+        return parts[0]
+    return Alignment(torch.block_diag(*(part.matrix for part in parts)), torch.cat([part.aligned for part in parts]))
+
+
+def _as_read(prompt: Prompt) -> list[Prompt]:
+    """The prompt as each of the encoders reads it."""
+    ends = accumulate(prompt.segments or (len(prompt.spans),), initial=0)
+    return [replace(prompt, spans=prompt.spans[a:b], ids=prompt.ids[a:b], segments=()) for a, b in pairwise(ends)]
+
+
+def _aligned(source: Prompt, target: Prompt, how: How) -> Alignment:
     before, after = _words(source), _words(target)
     if how.startswith("refine") or (how == "auto" and len(before) != len(after)):
         matrix = _refine(source, target, official=how == "refine_official")
@@ -60,11 +76,16 @@ def _replace(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     pairs = list(zip(_words(source), _words(target), strict=True))
     while pairs and pairs[-1][0][0] == pairs[-1][1][0]:
         pairs.pop()  # what follows the last word that differs is the tail
-    matrix[0, 0] = 1
-    i = j = 1
-    for (_, n), (_, m) in pairs:
-        matrix[i : i + n, j : j + m] = torch.eye(n) if n == m else torch.ones(n, m) / m
-        i, j = i + n, j + m
+    i, j = _head(matrix, source, target)
+    for (_, old), (_, new) in pairs:
+        if not (old and new):
+            continue  # beyond what the model reads
+        n, m = len(old), len(new)
+        matrix[torch.tensor(old)[:, None], torch.tensor(new)] = torch.eye(n) if n == m else torch.ones(n, m) / m
+        i, j = old[-1] + 1, new[-1] + 1
+    for between in range(j):  # a token of no word, such as a lone blank
+        if not matrix[:, between].any():
+            matrix[min(between, len(source.spans) - 1), between] = 1
     tail = torch.arange(j, len(target.spans))
     if official:
         tail = tail[: len(source.spans) - i]
@@ -74,18 +95,30 @@ def _replace(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     return matrix
 
 
+def _head(matrix: Tensor, source: Prompt, target: Prompt) -> tuple[int, int]:
+    """Align what precedes the words, the last of it with the last, and return where the words begin in both."""
+    i, j = (min(_places(prompt), default=1) for prompt in (source, target))
+    for back in range(1, j + 1 if i else 1):
+        matrix[max(i - back, 0), j - back] = 1
+    return i, j
+
+
 def _refine(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     """Tokens that both have, in order; the end to the end, and padding to the padding at its place.
 
     official: padding to whatever stands at its place, where the source is longer to its end and its last words.
     """
     matrix = torch.zeros(len(source.spans), len(target.spans))
-    before, after = _tokens(source, target)
-    matrix[0, 0] = matrix[len(before) + 1, len(after) + 1] = 1
-    for j, i in _needleman_wunsch(before, after):
-        matrix[i + 1, j + 1] = 1
-    padding = torch.arange(len(after) + 2, len(target.spans))
-    matrix[padding.clamp(0 if official else len(before) + 2, len(source.spans) - 1), padding] = 1
+    before, after = _places(source), _places(target)
+    _head(matrix, source, target)
+    for j, i in _needleman_wunsch(*_tokens(source, target)):
+        matrix[before[i], after[j]] = 1
+    end_before, end_after = max(before, default=0) + 1, max(after, default=0) + 1
+    if end_before < len(source.spans) and end_after < len(target.spans):  # else the text fills all that is read
+        matrix[end_before, end_after] = 1
+        padding = torch.arange(end_after + 1, len(target.spans))
+        least = 0 if official else min(end_before + 1, len(source.spans) - 1)
+        matrix[padding.clamp(least, len(source.spans) - 1), padding] = 1
     return matrix
 
 
@@ -108,10 +141,16 @@ def _needleman_wunsch(x: Sequence[object], y: Sequence[object]) -> list[tuple[in
     return same
 
 
-def _words(prompt: Prompt) -> list[tuple[str, int]]:
-    """What stands between spaces, and how many tokens each has."""
+def _words(prompt: Prompt) -> list[tuple[str, list[int]]]:
+    """What stands between blanks, and which tokens each has."""
     found = [(m[0].casefold(), *m.span()) for m in re.finditer(r"\S+", prompt.text)]
-    return [(word, sum(s < b and a < e for a, b in prompt.spans if a < b)) for word, s, e in found]
+    places = _places(prompt)
+    return [(word, [i for i in places if prompt.spans[i][0] < e and s < prompt.spans[i][1]]) for word, s, e in found]
+
+
+def _places(prompt: Prompt) -> list[int]:
+    """The tokens that spell something."""
+    return [i for i, (start, end) in enumerate(prompt.spans) if start < end]
 
 
 def _tokens(*prompts: Prompt) -> list[list[int]] | list[list[str]]:

@@ -107,7 +107,7 @@ async def pix2pix_zero(
             toward_x = away_x = await _nearer(asked, x, level, prompt, wanted.cond, lr) if wanted else x
         pred = await together(uncond=asked(away_x, level, away, role="uncond"), cond=asked(toward_x, level, prompt))
         if moves == "rows":
-            return level.seen_as(away_x, torch.lerp(pred["uncond"].eps, pred["cond"].eps, guidance))
+            return level.heard(away_x, torch.lerp(level.said(pred["uncond"]), level.said(pred["cond"]), guidance))
         return pred["uncond"].toward(pred["cond"], guidance)
 
     return guide

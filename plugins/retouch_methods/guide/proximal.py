@@ -76,12 +76,12 @@ async def proximal(
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         pred = await together(uncond=model(x, level, negative, role="uncond"), cond=model(x, level, prompt))
-        delta = pred["cond"].eps - pred["uncond"].eps
+        delta = level.said(pred["cond"]) - level.said(pred["uncond"])
         beside = torch.zeros_like(delta) if over == "pair" else delta[:0]
         sizes = torch.cat((delta, beside)).abs().flatten().to(torch.promote_types(delta.dtype, torch.float32))
         threshold = torch.quantile(sizes, quantile).to(delta)
         kept = shrunk(delta, threshold, norm)
-        guided = level.seen_as(x, pred["uncond"].eps + guidance * kept)
+        guided = level.heard(x, level.said(pred["uncond"]) + guidance * kept)
         if not pull or level.timestep >= pull_below:
             return guided
         edited = kept != 0 if norm == "l0" else kept.abs() > threshold
@@ -98,6 +98,10 @@ async def proximal(
 
 def leading(step: Step, x: Tensor, reached: Tensor) -> Prediction:
     """The prediction by which DDIM's step leads from one latent to another.  [C, h, w]"""
+    if step.noisy.flow:
+        return step.noisy.along(x, (reached - x) / (step.clean.sigma - step.noisy.sigma))
+    if not step.noisy.alpha:
+        return step.noisy.heard(x, (step.clean.sigma * x - reached) / step.clean.alpha)
     kept = step.clean.alpha / step.noisy.alpha
     return step.noisy.seen_as(x, (reached - kept * x) / (step.clean.sigma - kept * step.noisy.sigma))
 

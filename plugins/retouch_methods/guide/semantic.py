@@ -77,16 +77,16 @@ async def semantic(
         if base == "source":
             asked["base"] = model(x, level, edit.source, role="base")
         pred = await together(attention=(), record=[touch], step=None, **asked)
-        unedited, uncond = pred["base" if base == "source" else "uncond"], pred["uncond"].eps
+        unedited, uncond = pred["base" if base == "source" else "uncond"], level.said(pred["uncond"])
         if prompt.text == edit.source.text or not start <= level.progress < until:
             return unedited
-        eps = unedited.eps
+        said = level.said(unedited)
         for i, (concept, sign) in enumerate(zip(concepts, signs or [1.0], strict=True)):
-            delta = sign * guidance * (pred[f"concept{i}"].eps - uncond)
+            delta = sign * guidance * (level.said(pred[f"concept{i}"]) - uncond)
             for where in masks(pred.maps[0], i, concept, delta, level):
                 delta = delta * where
-            eps = eps + delta
-        return level.seen_as(x, eps)
+            said = said + delta
+        return level.heard(x, said)
 
     def masks(maps: AttentionMaps, i: int, concept: Prompt, delta: Tensor, level: Level) -> Iterator[Tensor]:
         if mask in ("both", "attention"):

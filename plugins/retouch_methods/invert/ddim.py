@@ -76,6 +76,6 @@ async def ddim(
             mixed = replace(step.clean, timestep=step.noisy.timestep)
             pred = await predict(x, {"source": step.clean, "target_diffusers": mixed}.get(convention, step.noisy))
             rounds = iterations if convention == "fixed_point" else 0
-            *_, x = await solve(step, x, predict, step.uncarry(x, pred.eps), rounds, picard)
+            *_, x = await solve(step, x, predict, step.uncarry(x, pred), rounds, picard)
         path.append(x)
     return Trajectory(walk, torch.stack(path[::-1])[:, None], Ddim(), PINNED[pinned])

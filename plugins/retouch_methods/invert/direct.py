@@ -54,7 +54,9 @@ async def direct(
         pred = await model(x, here, told)
         moved = there.mix(pred.x0, pred.eps)
         path.append(moved if grid == "even" else x)
-        seen.append(pred.eps)
+        seen.append(here.said(pred))
         x = moved
     pull = torch.stack(seen[::-1]) if noise == "step" else x.expand(len(schedule), *x.shape)
-    return Trajectory(schedule, torch.stack(path[::-1])[:, None], Injected(Ddim(), pull, share, injected), None)
+    return Trajectory(
+        schedule, torch.stack(path[::-1])[:, None], Injected(Ddim(), pull, share, injected, noise == "end"), None
+    )

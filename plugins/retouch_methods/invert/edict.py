@@ -44,7 +44,7 @@ class Edict:
         pair = list(state)
         for moved, seen in self._turns(step):
             pred = await predict(pair[seen], step.noisy)
-            pair[moved] = step.carry(pair[moved], pred.eps)
+            pair[moved] = step.carry(pair[moved], pred)
         x = self.mix * pair[0] + (1 - self.mix) * pair[1]
         return torch.stack((x, (1 - self.mix) * x + self.mix * pair[1]))
 
@@ -54,7 +54,7 @@ class Edict:
         pair = [(state[0] - (1 - self.mix) * y) / self.mix, y]
         for moved, seen in reversed(self._turns(step)):
             pred = await predict(pair[seen], step.noisy)
-            pair[moved] = step.uncarry(pair[moved], pred.eps)
+            pair[moved] = step.uncarry(pair[moved], pred)
         return torch.stack(pair)
 
     @staticmethod

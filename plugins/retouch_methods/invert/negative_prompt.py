@@ -13,7 +13,6 @@ from retouch.api import (
     Latents,
     NegativePrompt,
     Negatives,
-    Prompt,
     Range,
     Schedule,
     SourcePrompt,
@@ -52,7 +51,7 @@ async def negative_prompt(
     """
     pivot = await ddim(latents, prompt, negative, model, schedule, strength=strength)
     away = slerp(prompt.embeds, negative.embeds, interpolation) if interpolation else prompt.embeds
-    return replace(pivot, rule=Negatives(pivot.rule, (Prompt("", away),) * len(pivot.schedule)))
+    return replace(pivot, rule=Negatives(pivot.rule, (prompt.saying(away),) * len(pivot.schedule)))
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:

@@ -67,7 +67,7 @@ async def null_text(
         goal = pivot.states[i + 1, 0]
 
         async def reach(embeds: Tensor, x: Tensor = x, step=step, known=known) -> Tensor:
-            pred = await guidance(known, x, step.noisy, prompt, Prompt("", embeds))
+            pred = await guidance(known, x, step.noisy, prompt, negative.saying(embeds))
             return step.clean.mix(pred.x0, pred.eps)
 
         async def miss(embeds: Tensor, reach=reach, goal: Tensor = goal) -> Tensor:
@@ -80,5 +80,5 @@ async def null_text(
             if loss < stop + stop_growth * i:
                 break
         x = await reach(null)
-        nulls.append(Prompt("", null))
+        nulls.append(negative.saying(null))
     return replace(pivot, rule=Negatives(pivot.rule, tuple(nulls)))

@@ -20,7 +20,7 @@ async def solve(step: Step, x: Tensor, predict: Predict, guess: Tensor, rounds: 
     guesses, reached = [guess], list[Tensor]()
     for _ in range(rounds):
         pred = await predict(guesses[-1], step.noisy)
-        reached.append(step.uncarry(x, pred.eps))
+        reached.append(step.uncarry(x, pred))
         guesses.append(mix(guesses, reached))
     return guesses
 

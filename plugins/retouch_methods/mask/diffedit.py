@@ -76,7 +76,7 @@ async def diffedit(
     async def disagreement(eps: Tensor) -> Tensor:
         x = level.mix(latents.data, eps)
         pred = await together(source=said(x, edit.source, away), target=said(x, edit.target, edit.negative))
-        return (pred["target"].eps - pred["source"].eps).abs().mean(dim=0)
+        return (level.said(pred["target"]) - level.said(pred["source"])).abs().mean(dim=0)
 
     draws = noise.normal(maps, like=latents.data)
     heat = torch.stack(await gather(disagreement(eps) for eps in draws)).mean(dim=0)
