@@ -9,10 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from retouch.core.denoiser import Denoiser
-from retouch.core.requests import Group, Row
-from retouch.core.schedule import Schedule
-from retouch.core.values import Prompt
+from retouch.api import Denoiser, Prompt, Schedule
+from retouch.api.models import Group, Row
 from retouch.models.unet.acceleration import Acceleration
 from retouch.models.unet.levels import noise_levels
 from retouch.models.unet.network import UNetCore

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from retouch.core.touches import Site
+from retouch.api import Site
 from retouch.models.unet.codec import VaeCodec as Codec
 from retouch.models.unet.sites import attention_sites, levels_of
 from retouch_bench.speed.counting import Work, work_of

@@ -1,4 +1,7 @@
-"""Everything a plugin may import.  Nothing else of retouch is promised to stay."""
+"""Everything a plugin may import: here what stages are made of, in submodules what tools around recipes need.
+
+Nothing else of retouch is promised to stay.
+"""
 
 from __future__ import annotations
 
