@@ -1,0 +1,31 @@
+"""What a family of models is, for plugins that add one.  Loads no torch: recipes are checked with it.
+
+`retouch.api.kit` has what their `load` is made of.
+"""
+
+from __future__ import annotations
+
+from retouch.core.touches import Site, with_depth
+from retouch.models.errors import BrokenModel
+from retouch.models.family import Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
+from retouch.models.kit.transformers import flow_schedule, joint_sites
+from retouch.models.kit.unet_sites import attention_sites as unet_sites
+from retouch.models.kit.unet_sites import levels_of as unet_levels
+
+__all__ = [
+    "BrokenModel",
+    "Described",
+    "Loaded",
+    "Loading",
+    "ModelFamily",
+    "Net",
+    "Read",
+    "Rows",
+    "Site",
+    "Spans",
+    "flow_schedule",
+    "joint_sites",
+    "unet_levels",
+    "unet_sites",
+    "with_depth",
+]
