@@ -102,6 +102,8 @@ EXAMPLES = {
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
     ),
+    "RT320": ('«invert rf_solver "cat"->"dog"»', 'invert fixed_point "cat"->"dog"'),
+    "RT321": ('invert ddim "cat"->"dog" | «guide distilled»', 'invert ddim "cat"->"dog" | guide cfg'),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
         'open "ca*.png" | invert ddim | save "{name}-o.png"',

@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any, Literal, TypeVar
 
 from retouch.core.attention import AttentionControl
+from retouch.core.schedule import PredictionKind
 from retouch.core.touches import Touch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +30,9 @@ class StageMark:
     touches: tuple[Touch, ...] = ()
     rows: int | str = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    predicts: tuple[PredictionKind, ...] = ()
+    told: tuple[str, ...] = ()
+    instead: str = ""
 
 
 def stage(
@@ -43,6 +47,9 @@ def stage(
     touches: tuple[Touch, ...] = (),
     rows: int | str = 0,
     facts: Mapping[str, Any] | None = None,
+    predicts: tuple[PredictionKind, ...] = (),
+    told: tuple[str, ...] = (),
+    instead: str = "",
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -55,8 +62,13 @@ def stage(
     touches: for attention controls, where each of the functions that the stage returns acts, in their order.
     rows: denoiser rows that one image costs: a number, or an expression over options and facts.
     facts: what later stages need to know to tell their cost, such as {"pinned": True}.
+    predicts: the kinds of prediction that it can work with, such as ("flow",); all if empty.
+    told: numbers that the network has to read besides, such as ("guidance",).
+    instead: the stage to use where the model is not of these.
     """
-    mark = StageMark(family, method, paper, version, api, stability, default, touches, rows, facts or {})
+    mark = StageMark(
+        family, method, paper, version, api, stability, default, touches, rows, facts or {}, predicts, told, instead
+    )
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

@@ -80,6 +80,9 @@ class StageCard:
     rows: int | str = 0
     facts: Mapping[str, int | float | bool | str] = field(default_factory=dict[str, int | float | bool | str])
     plugin: str = ""
+    predicts: tuple[str, ...] = ()  # kinds of prediction that it works with; all if empty
+    told: tuple[str, ...] = ()  # numbers that the network has to read besides
+    instead: str = ""  # the stage to use on a model that is not of these
 
     @property
     def name(self) -> str:
