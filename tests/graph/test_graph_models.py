@@ -33,7 +33,8 @@ def test_on_a_flow_it_is_not(checked):
 def test_a_number_that_the_model_does_not_read_is_refused(checked, told):
     (found,) = checked(TOLD, find_model=only(FakeModel(known=Known(told=told)))).diagnostics
     assert (found.code, found.help) == ("RT321", "use 'guide cfg', or another model")
-    assert found.label == ("it reads 'shift' alone" if told else "it reads no number but the time")
+    reads = "'shift'" if told else "no number"
+    assert found.label == f"'storybook' reads {reads} beside the time"
 
 
 def test_one_that_it_reads_is_told(checked):

@@ -260,3 +260,39 @@ def test_an_inversion_gives_the_same_bits_in_any_company(invert):
 
 async def edited(world, invert):
     return await world.call(sample, trajectory=await world.call(invert))
+
+
+OTHER = [
+    (rf_solver, {"ahead": 0.9}),
+    (rf_solver, {"source_guidance": 2.0}),
+    (rf_solver, {"strength": 0.5}),
+    (rf_solver, {"pinned": "never"}),
+    (fireflow, {"source_guidance": 2.0}),
+    (fireflow, {"strength": 0.5}),
+    (fireflow, {"pinned": "never"}),
+    (rf_inversion, {"gamma": 0.7}),
+    (rf_inversion, {"eta": 0.5}),
+    (rf_inversion, {"start": 0.25}),
+    (rf_inversion, {"until": 0.75}),
+    (rf_inversion, {"words": "source"}),
+    (rf_inversion, {"pinned": "never"}),
+]
+
+
+@pytest.mark.parametrize(("invert", "option"), OTHER)
+def test_every_option_of_a_method_of_flows_changes_the_result(invert, option):
+    """Under half a mask, whose outside shows what becomes of the source.  tests/e2e has the other methods' options."""
+    world = half(replace(tiny_world("flow", steps=4), guidance=cfg(guidance=2.0)))
+    blend = (world.call(latent),)
+
+    async def edited(**options):
+        made = await world.call(invert, **options)
+        return (await world.call(sample, trajectory=made, blend=blend)).data
+
+    plain, changed = run(edited(), edited(**option))
+    assert not torch.equal(plain, changed)
+
+
+def test_the_options_above_are_all_there_are():
+    tried = {(invert, name) for invert, option in OTHER for name in option}
+    assert tried == {(invert, name) for invert, _ in tried for name in invert.__kwdefaults__}

@@ -23,5 +23,5 @@ def check_model(call: StageCall, model: ModelInfo, report: Report) -> None:
         report.add("RT320", call.span, stage=card.name, wanted=wanted, model=model.name, has=has, mend=mend)
     if missing := [name for name in card.told if name not in model.known.told]:
         reads = ", ".join(f"'{name}'" for name in model.known.told)
-        label = f"it reads {reads} alone" if reads else "it reads no number but the time"
+        label = f"'{model.name}' reads {reads or 'no number'} beside the time"
         report.add("RT321", call.span, label=label, stage=card.name, model=model.name, name=missing[0], mend=mend)
