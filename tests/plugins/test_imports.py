@@ -16,7 +16,9 @@ import retouch_models
 import retouch_storybook
 
 ENGINE, METHODS = Path(retouch.__file__).parent, Path(retouch_methods.__file__).parent
-PLUGINS = [Path(package.__file__).parent for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench)]
+PLUGINS = [
+    Path(package.__file__).parent for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench)
+]
 
 # What plugins may import of the engine.
 PUBLIC = ("retouch.api", "retouch.testing")
