@@ -13,7 +13,14 @@ class FakeModel:
     """As much of a model as a check looks at."""
 
     name: str = "storybook"
-    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
+    family: str = "Stable Diffusion 1/2"
+    sized: bool = False
+    sites: tuple[Site, ...] = (
+        Site("up.0", "self", "up", 0, 1),
+        Site("up.1", "cross", "up", 0, 1),
+        Site("up.2", "cross", "up", 1, 2),
+        Site("up.3", "resnet", "up", 0, 1),
+    )
     defaults: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     space: str = "vae"
@@ -84,6 +91,9 @@ def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 1)] = 0.1): ...
 
 @stage("guide", "cfg", default=True, facts={"guide": "1 if guidance == 1 else 2"})
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
+
+@stage("guide", "semantic", reads=(Touch("cross", "read", "maps", scale=("scale", "scale")),))
+def semantic(*, scale: Annotated[int, Range(1, 64)] = 2) -> Guidance: ...
 
 @stage("guide", "pag", facts={"guide": "guide + 1"})
 def pag(guidance: Guidance, *, scale: float = 3.0) -> Guidance: ...

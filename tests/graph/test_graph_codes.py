@@ -102,6 +102,10 @@ EXAMPLES = {
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
     ),
+    "RT325": (
+        'invert ddim "cat"->"dog" | «guide semantic scale=64»',
+        'invert ddim "cat"->"dog" | guide semantic scale=2',
+    ),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
         'open "ca*.png" | invert ddim | save "{name}-o.png"',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -62,7 +62,9 @@ class Touch:
 
     access: read leaves everything as it is, transform makes new from old, replace ignores what was there.
     rows: the last label of the rows that change ("cond", "uncond", a guidance's own), "*" for all.
-    scale: least and most latent cells per token side; first: the lowest site index.
+    scale: least and most latent cells per token side, or the names of options that hold them; first: the lowest site
+        index.
+    when: an option's name, then those of its values with which it acts at all; empty for all.
     depth: from which to which share of the sites of its kind, in forward order: (0.5, 1) is the later half.  The same
         touch then acts in every family, whatever its modules are called.
     sites: module paths as diffusers has them, with * ? [ ] as in file names, and | between several; "" for all.
@@ -75,21 +77,26 @@ class Touch:
     start: float | str = 0.0
     until: float | str = 1.0
     place: Literal["*", "down", "mid", "up"] = "*"
-    scale: tuple[int, int] = (1, 64)
+    scale: tuple[int | str, int | str] = (1, 64)
     first: int = 0
     depth: tuple[float, float] = (0.0, 1.0)
     sites: str = ""
+    when: tuple[str, ...] = ()
 
     def bound(self, options: Mapping[str, Any]) -> Touch:
         """The same touch with its bounds read from the stage's options."""
-        return replace(self, start=_bound(self.start, options), until=_bound(self.until, options))
+        start, until = _bound(self.start, options), _bound(self.until, options)
+        if self.when and options[self.when[0]] not in self.when[1:]:
+            until = start
+        least, most = (int(_bound(scale, options)) for scale in self.scale)
+        return replace(self, start=start, until=until, scale=(least, most))
 
     def at(self, site: Site) -> bool:
         """Whether it acts at this site."""
         return (
             site.kind == self.kind
             and self.place in ("*", site.place)
-            and self.scale[0] <= site.scale <= self.scale[1]
+            and int(self.scale[0]) <= site.scale <= int(self.scale[1])
             and site.index >= self.first
             and self.depth[0] <= site.depth < self.depth[1]
             and (not self.sites or any(fnmatchcase(site.name, each) for each in self.sites.split("|")))
@@ -98,6 +105,10 @@ class Touch:
     def during(self, progress: float) -> bool:
         """Whether it acts after this share of the walk's steps (0 at the first); only a bound touch knows."""
         return float(self.start) <= progress < float(self.until)
+
+    def meets(self, sites: Iterable[Site]) -> bool:
+        """Whether it acts at any of these sites, or at no time anyway; only a bound touch knows."""
+        return float(self.start) >= float(self.until) or any(map(self.at, sites))
 
     def acts_in(self, steps: int) -> bool:
         """Whether its window holds any step of a walk of so many; only a bound touch knows."""

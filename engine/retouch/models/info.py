@@ -62,6 +62,11 @@ class ModelInfo:
         return self.known.prediction
 
     @property
+    def sized(self) -> bool:
+        """Whether its schedule depends on the size of the picture."""
+        return self.known.sized
+
+    @property
     def sites(self) -> tuple[Site, ...]:
         """Where controls may act."""
         return self.known.sites

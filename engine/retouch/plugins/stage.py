@@ -27,6 +27,7 @@ class StageMark:
     stability: Stability = "stable"
     default: bool = False
     touches: tuple[Touch, ...] = ()
+    reads: tuple[Touch, ...] = ()
     rows: int | str = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -41,6 +42,7 @@ def stage(
     stability: Stability = "stable",
     default: bool = False,
     touches: tuple[Touch, ...] = (),
+    reads: tuple[Touch, ...] = (),
     rows: int | str = 0,
     facts: Mapping[str, Any] | None = None,
 ) -> Callable[[F], F]:
@@ -53,10 +55,11 @@ def stage(
     version: raise it when results change; it is part of the cache key.
     default: whether this is what the family means without a method.
     touches: for attention controls, where each of the functions that the stage returns acts, in their order.
+    reads: for other stages, the attention maps that they record; a model that has none of a touch is refused.
     rows: denoiser rows that one image costs: a number, or an expression over options and facts.
     facts: what later stages need to know to tell their cost, such as {"pinned": True}.
     """
-    mark = StageMark(family, method, paper, version, api, stability, default, touches, rows, facts or {})
+    mark = StageMark(family, method, paper, version, api, stability, default, touches, reads, rows, facts or {})
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

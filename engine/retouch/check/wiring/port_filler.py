@@ -95,6 +95,6 @@ class PortFiller:
             edge = state.now.prompt(type_, own)
         else:
             edge = state.now.schedule if type_ == "Schedule" else FromEngine(type_)
-            if type_ == "Schedule" and state.model.known.sized:
+            if type_ == "Schedule" and state.model.sized:
                 edge = replace(edge, sized_by=self.insert.latents(call.card.name, call.span))
         return replace(edge, settings={**edge.settings, "model": state.model.name})

@@ -13,6 +13,7 @@ from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.options import cell, fields, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
+from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
@@ -131,6 +132,7 @@ class _Wiring:
         options = resolve(call, state.context, state.now, state.model, state.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
+        check_sites(call, values, state.model, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

@@ -116,4 +116,13 @@ WIRING = {
         mend='invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
         severity="warning",
     ),
+    "RT325": Code(
+        "no-site",
+        "'{stage}' would act nowhere in '{model}'",
+        "{mend}",
+        why="A control acts at sites of a network: attention at certain scales, residual blocks. Networks differ, and "
+        "where a model has none of the sites that a stage is for, the result would be as without it.",
+        example='invert ddim "cat"->"dog" | guide semantic scale=64',
+        mend='invert ddim "cat"->"dog" | guide semantic scale=2',
+    ),
 }

@@ -77,6 +77,7 @@ class StageCard:
     stability: Literal["stable", "experimental"] = "stable"
     default: bool = False
     touches: tuple[Touch, ...] = ()
+    reads: tuple[Touch, ...] = ()
     rows: int | str = 0
     facts: Mapping[str, int | float | bool | str] = field(default_factory=dict[str, int | float | bool | str])
     plugin: str = ""
