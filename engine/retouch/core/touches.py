@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, Literal
 
 Kind = Literal["self", "cross", "resnet"]
@@ -167,18 +167,16 @@ class Clash:
 
 def clashes(controls: Sequence[tuple[str, Sequence[Touch]]], sites: Sequence[Site]) -> list[Clash]:
     """The first clash of each pair of controls; a transform after anything is fine, and so is a read."""
-    found = (_clash(a, b, sites) for a, b in combinations(controls, 2))
-    return [clash for clash in found if clash]
-
-
-def _clash(a: tuple[str, Sequence[Touch]], b: tuple[str, Sequence[Touch]], sites: Sequence[Site]) -> Clash | None:
-    for first in a[1]:
-        for then in b[1]:
-            if shared := _undone(first, then, sites):
+    found: list[Clash] = []
+    for (one, before), (two, after) in combinations(controls, 2):
+        for first, then in product(before, after):
+            undone = _undone(first, then, sites)
+            if undone:
                 start = max(float(first.start), float(then.start))
                 until = min(float(first.until), float(then.until))
-                return Clash(a[0], b[0], then.what, then.kind, shared, start, until)
-    return None
+                found.append(Clash(one, two, then.what, then.kind, undone, start, until))
+                break
+    return found
 
 
 def _undone(first: Touch, then: Touch, sites: Sequence[Site]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
@@ -52,8 +51,19 @@ def _given(option: Option, call: StageCall, setting: TurnSettings) -> Given:
 
 
 def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings, model: ModelInfo, turn: int) -> Given:
+    """The file that a stage reads: the picture that it opens, or one besides, whose path may name the picture."""
     if call.card.family != "open":
-        return Given(str(_beside(given, call, context, setting, turn)), given.span, given.origin, given.source)
+        path = None
+        if not given.value:
+            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
+        elif given.value is not REFUSED and (
+            text := context.files.filled(given, given.value, fields(context, setting, turn))
+        ):
+            # A path that names a picture which is not known yet, or one of many, may name a file that comes with it.
+            named = {"name", "index"}.intersection(fields_of(given.value))
+            sure = not named or not (context.many or (context.item and not context.item.known))
+            path = context.files.to_read(given, text, sure=sure)
+        return Given(str(path), given.span, given.origin, given.source)
     picture = context.picture(call)
     if picture is None:
         return given
@@ -64,31 +74,27 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 
-def _beside(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Path | None:
-    """A file that a stage reads besides its picture; its path may name that picture."""
-    if not given.value or given.value is REFUSED:
-        if not given.value:
-            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
-        return None
-    known = fields(context, setting, turn)
-    text = context.files.filled(given, given.value, known)
-    named = {"name", "index"}.intersection(fields_of(given.value))
-    sure = not named or not (context.many or (context.item and not context.item.known))
-    return context.files.to_read(given, text, sure=sure) if text else None
-
-
 def _write(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
-    world, saves = context.world, call.card.family == "save"
-    whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
-    if given.value and not whole:
+    """The file that a stage writes: as the recipe names it, as the command line does, or by what the result is of."""
+    world, item = context.world, context.item
+    file = None if world.to_folder else world.output
+    if given.value and not (file and call.card == world.registry.default("save")):
         path = context.files.to_write(given, given.value, fields(context, setting, turn))
         return Given(str(path or given.value), given.span, given.origin)
-    if not saves:
+    if call.card.family != "save":
         mend = f'write {call.card.family} "out.png"'
         context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
         return given
+    if file:
+        path = file.resolve()
+    else:
+        parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
+        kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
+        number = context.number(call.span)
+        name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
+        path = ((world.output or world.here) / name).resolve()
     place = given.span if given.value else call.span
-    return Given(str(_unnamed(context, call)), place, "command line" if world.output else "engine")
+    return Given(str(path), place, "command line" if world.output else "engine")
 
 
 def fields(context: Context, setting: TurnSettings, turn: int) -> dict[str, object]:
@@ -110,15 +116,3 @@ def cell(call: StageCall, context: Context) -> dict[str, Any]:
         if not named & (pictures if is_picture else axis.labels.keys()):
             told["picture" if is_picture else ", ".join(axis.labels)] = axis.label
     return {"axes": tuple(told.items())}
-
-
-def _unnamed(context: Context, call: StageCall) -> Path:
-    """Return the file of a result that the recipe does not name."""
-    world, item = context.world, context.item
-    if world.output and not world.to_folder:
-        return world.output.resolve()
-    parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
-    mask = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
-    number = context.number(call.span)
-    name = f"{'-'.join(parts)}{mask}{f'-{number}' if number > 1 else ''}.png"
-    return ((world.output or world.here) / name).resolve()
