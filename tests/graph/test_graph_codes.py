@@ -98,6 +98,10 @@ EXAMPLES = {
         '«invert ddim "cat"->"dog" steps=10 strength=5%»',
         'invert ddim "cat"->"dog" steps=10 strength=10%',
     ),
+    "RT314": (
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"a «(dog:1.3)»" | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"a dog"*1.3 | save "o.png"',
+    ),
     "RT315": (
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
@@ -228,7 +232,7 @@ def test_no_image_is_reported_where_one_is_needed(checked):
 def test_every_wiring_code_is_shown_here():
     raised = {code for code in CODES if "RT201" <= code < "RT500"}
     elsewhere = {"RT225", "RT408", "RT409"}  # about the command line: test_graph_options, test_graph_files
-    elsewhere |= {"RT418", "RT419"}  # about files beside pictures: test_case_files
+    elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()
 
 

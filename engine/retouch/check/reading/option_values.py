@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from retouch.check.reading.captions import normal_caption
+from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.environment import Written
 from retouch.check.reading.names import one_of
 from retouch.check.reading.variants import Choices
@@ -47,7 +47,11 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         case "float", s.Number():
             found = float(value.value)
         case "text", s.Text(value=text):
-            found = text if name in NAMES or kind.choices else normal_caption(text)
+            words = name not in NAMES and not kind.choices
+            found = normal_caption(text) if words else text
+            if words:
+                place = "prompt" if name == "caption" else "option"
+                check_words(text, value.span if written.source is None else written.span, place, report, written.source)
         case "bool", s.Bool(value=found):
             pass
         case _:

@@ -106,6 +106,15 @@ WIRING = {
         example='invert ddim "cat"->"dog" steps=10 strength=5%',
         mend='invert ddim "cat"->"dog" steps=10 strength=10%',
     ),
+    "RT314": Code(
+        "foreign-prompt",
+        "'{what}' would be read as words",
+        "{mend}",
+        why="Other programs write weights, switches and networks inside the prompt. Here a text is words and nothing "
+        "else, and the network would be told those signs as if they were seen in the picture.",
+        example='open "cat.png" caption="a cat" | invert ddim "cat"->"(dog:1.3)" | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog"*1.3 | save "o.png"',
+    ),
     "RT315": Code(
         "acts-nowhere",
         "'{stage}' acts at none of the {steps} that are taken",
