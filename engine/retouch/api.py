@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
+from retouch.core.demands import Moot, Need
 from retouch.core.denoiser import Denoiser, ModelDelta
 from retouch.core.errors import Unmet
 from retouch.core.guidance import predictor, remembering, unguided
@@ -11,7 +12,7 @@ from retouch.core.optim import Adam
 from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
 from retouch.core.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
 from retouch.core.schedule import Level, Prediction, Schedule, Step
-from retouch.core.touches import Range, Site, Touch
+from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.values import (
     Asking,
     AttentionMaps,
@@ -64,11 +65,14 @@ __all__ = [
     "MapRows",
     "Mask",
     "ModelDelta",
+    "Moot",
+    "Need",
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
     "Offset",
     "Outbox",
+    "Pattern",
     "Pictures",
     "Predict",
     "Prediction",

@@ -56,6 +56,18 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | «open» "cat.png"',
         'open "cat.png" | invert ddim "cat"->"dog"',
     ),
+    "RT226": (
+        'open "cat.png" | invert ddim "x"->"y" | «mask box left=80% right=20%» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim "x"->"y" | mask box left=20% right=80% | blend latent | save "o.png"',
+    ),
+    "RT227": (
+        'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',
+    ),
+    "RT228": (
+        'open "cat.png" | invert ddim "x"->"y" | mask color «"orange"» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim "x"->"y" | mask color "#ff8000" | blend latent | save "o.png"',
+    ),
     "RT301": ("invert ddim | «blend latent»", 'invert ddim | mask diffedit "cat"->"dog" | blend latent'),
     "RT302": (
         'invert ddim | «mask diffedit "cat"->"dog"» | mask attention | blend latent',
@@ -106,6 +118,7 @@ EXAMPLES = {
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
     ),
+    "RT317": ('«invert ddim "cat"->"dog" steps=1000»', 'invert ddim "cat"->"dog" steps=999'),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
         'open "ca*.png" | invert ddim | save "{name}-o.png"',

@@ -23,6 +23,7 @@ from retouch.check.wiring.precedence import Precedence
 from retouch.check.wiring.state import MISSING
 from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
+from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.plan import plan
@@ -247,7 +248,9 @@ def _graph(context: Context) -> Graph:
     _check_overwritten(context, nodes)
     graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
     if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
-        check_windows(graph, plan(graph).facts, context.report)
+        facts = plan(graph).facts
+        check_windows(graph, facts, context.report)
+        check_demands(graph, facts, context.report)
     return graph
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel
 from retouch.models.layout import CARD, CONFIGS, WEIGHTS, check_tokenizer, read_json, weights_file
+from retouch.models.unet.levels import noise_levels
 from retouch.models.unet.sites import attention_sites, levels_of
 
 
@@ -27,6 +29,7 @@ class ModelInfo:
     multiple: int  # sides of a picture, in pixels, must be multiples of this
     trained_size: int  # pixels
     largest_side: int  # pixels; what the card promises, else twice the trained size
+    grid: Grid  # the levels that a walk may visit
     tokens: int  # of a prompt, with its two ends
     prediction: Literal["epsilon", "v_prediction"]
     space: str  # fingerprint of the VAE: models that share it can exchange latents
@@ -64,6 +67,7 @@ def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
             multiple=scale * 2 ** (levels_of(unet) - 1),
             trained_size=trained,
             largest_side=card.get("largest_side", 2 * trained),
+            grid=noise_levels(scheduler).grid,
             tokens=text["max_position_embeddings"],
             prediction=_prediction(scheduler),
             space=fingerprint([weights_file(folder, "vae")]),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Edit, Range, SiteCall, Touch, stage
+from retouch.api import Edit, Need, Range, SiteCall, Touch, stage
 from retouch_methods.attend.alignment import alignment, tokens_of
 
 
@@ -20,6 +20,13 @@ from retouch_methods.attend.alignment import alignment, tokens_of
         Touch("cross", "replace", "probs", until="cross_replace"),
         Touch("cross", "replace", "probs", until="word_replace"),
         Touch("self", "replace", "qk", until="self_replace"),
+    ),
+    needs=(
+        Need(
+            "not word_replace or len(word_replace) == len(words)",
+            "has a fraction in 'word_replace' for each of 'words': {len(words)}, and not {len(word_replace)}",
+            "write as many of both",
+        ),
     ),
 )
 def p2p(
@@ -57,9 +64,6 @@ def p2p(
         that place, and where the source prompt is the longer one, those are its last words.
     self_tokens: the largest self-attention that is shared, in tokens; the first release had 256.
     """
-    if word_replace and len(word_replace) != len(words):
-        wanted, given = len(words), len(word_replace)
-        raise ValueError(f"'word_replace' has a fraction for each of 'words': {wanted}, and not {given}")
     matrix, aligned = alignment(edit.source, edit.target, align)
     factor, named = torch.ones_like(aligned), torch.zeros_like(aligned)
     until = torch.full_like(aligned, -1.0)  # of the named words, each its own

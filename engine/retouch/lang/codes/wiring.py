@@ -125,4 +125,12 @@ WIRING = {
         mend='invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
         severity="warning",
     ),
+    "RT317": Code(
+        "steps-beyond",
+        "{steps} steps do not fit '{model}'",
+        "write steps={most}",
+        why="A model was trained at so many noise levels, and each step visits one of its own.",
+        example='invert ddim "cat"->"dog" steps=1000',
+        mend='invert ddim "cat"->"dog" steps=999',
+    ),
 }

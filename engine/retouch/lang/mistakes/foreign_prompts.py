@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 _NUMBER = r"\d*\.?\d+"
-Place = Literal[
-    "side", "prompt", "option"
-]  # a side of a change; a whole prompt; an option, whose words have no weights
+# New words of a change; old ones; a whole prompt; an option, whose words have no weights.
+Place = Literal["new", "old", "prompt", "option"]
 
 
 @dataclass(frozen=True, slots=True)
