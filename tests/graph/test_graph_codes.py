@@ -110,6 +110,11 @@ EXAMPLES = {
         '«invert ddim "cat"->"dog" steps=10 strength=5%»',
         'invert ddim "cat"->"dog" steps=10 strength=10%',
     ),
+    "RT313": ('invert ddim «"cat"->"cat"»', 'invert ddim "cat"->"dog"'),
+    "RT318": (
+        'open "cat.png" caption="a cat" | invert ddim «"a cat"» | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "a dog" | save "o.png"',
+    ),
     "RT314": (
         'open "cat.png" caption="a cat" | invert ddim "cat"->"a «(dog:1.3)»" | save "o.png"',
         'open "cat.png" caption="a cat" | invert ddim "cat"->"a dog"*1.3 | save "o.png"',

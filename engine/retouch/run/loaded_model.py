@@ -20,6 +20,7 @@ from retouch.models.unet.fusing import prepare
 from retouch.models.unet.levels import NoiseLevels, noise_levels
 from retouch.models.unet.network import UNetCore
 from retouch.models.unet.text import ClipTextEncoder as Encoder
+from retouch.models.unet.text import Tokens
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Texts:
         embeds = await call(self.encoder.encode, upload_numbers(tokens.ids, torch.int64, self.device))
         return Prompt(text, embeds, tokens.spans, tokens.ids)
 
-    def dropped(self, text: str) -> str:
-        """The words that fall away because the encoder takes no more."""
-        return self.encoder.tokenize(text).dropped
+    def heard(self, text: str) -> Tokens:
+        """What the encoder reads of a text, without encoding it."""
+        return self.encoder.tokenize(text)
 
 
 class Machine:

@@ -60,6 +60,8 @@ def _changes(value: s.Value, scope: NameScope, report: Report) -> Iterator[Chang
         case s.Replace(source=old, target=new, weight=weight):
             words = _text(old, scope, report, "old"), _text(new, scope, report, "new")
             factor = _factor(weight, scope, report)
+            if words[0] == words[1] != "" and factor is None:
+                report.add("RT313", value.span, words=words[0])
             yield Change("replace", *words, factor, value.span, old.span)
         case s.Add(word=word, weight=weight):
             text, factor = _text(word, scope, report, "new"), _factor(weight, scope, report)
@@ -113,6 +115,8 @@ def prompts(caption: str | None, changes: tuple[Change, ...], report: Report) ->
     for change in changes:
         if change.kind == "weigh" and not places(change.old, target):
             _absent(change, target, report)
+    if prompt is not None and prompt == caption and not any(change.weight for change in changes):
+        report.add("RT318", changes[0].span, caption=caption)
     pairs = tuple((c.old, c.new) for c in changes if c.kind in ("replace", "add", "remove"))
     return Prompts(caption, target, pairs, _weights(changes))
 

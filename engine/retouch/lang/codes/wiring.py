@@ -106,6 +106,14 @@ WIRING = {
         example='invert ddim "cat"->"dog" steps=10 strength=5%',
         mend='invert ddim "cat"->"dog" steps=10 strength=10%',
     ),
+    "RT313": Code(
+        "changes-nothing",
+        "'{words}' is to become '{words}', which changes nothing",
+        "write what it is to become, or delete the change",
+        why='Both prompts would be the same, so nothing would be edited. To give words weight, write "cat"*1.5.',
+        example='invert ddim "cat"->"cat"',
+        mend='invert ddim "cat"->"dog"',
+    ),
     "RT314": Code(
         "foreign-prompt",
         "'{what}' would be read as words",
@@ -123,6 +131,15 @@ WIRING = {
         "between two steps, or one that ends where it begins, holds none: the result is as without it.",
         example='invert ddim steps=5 | attend masactrl "cat"->"dog" start=90%',
         mend='invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
+        severity="warning",
+    ),
+    "RT318": Code(
+        "prompt-is-caption",
+        "the target prompt is the caption, so nothing is edited",
+        "write what is to be different",
+        why="What a picture is to show is told from what it shows by these two texts, and here they are the same.",
+        example='open "cat.png" caption="a cat" | invert ddim "a cat" | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "a dog" | save "o.png"',
         severity="warning",
     ),
     "RT317": Code(
