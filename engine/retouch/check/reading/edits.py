@@ -60,8 +60,6 @@ def _changes(value: s.Value, scope: NameScope, report: Report) -> Iterator[Chang
         case s.Replace(source=old, target=new, weight=weight):
             words = _text(old, scope, report, "old"), _text(new, scope, report, "new")
             factor = _factor(weight, scope, report)
-            if words[0] == words[1] != "" and factor is None:
-                report.add("RT313", value.span, words=words[0])
             yield Change("replace", *words, factor, value.span, old.span)
         case s.Add(word=word, weight=weight):
             text, factor = _text(word, scope, report, "new"), _factor(weight, scope, report)
@@ -115,10 +113,21 @@ def prompts(caption: str | None, changes: tuple[Change, ...], report: Report) ->
     for change in changes:
         if change.kind == "weigh" and not places(change.old, target):
             _absent(change, target, report)
-    if prompt is not None and prompt == caption and not any(change.weight for change in changes):
-        report.add("RT318", changes[0].span, caption=caption)
     pairs = tuple((c.old, c.new) for c in changes if c.kind in ("replace", "add", "remove"))
     return Prompts(caption, target, pairs, _weights(changes))
+
+
+def check_change(changes: tuple[Change, ...], made: Prompts, report: Report) -> None:
+    """Report an edit that leaves the words as they are and gives none of them weight.
+
+    One part of an edit may do so, such as one row of a table of many; all of it may not.
+    """
+    if not changes or made.weights or made.source != made.target:
+        return
+    if changes[0].kind == "prompt":
+        report.add("RT318", changes[0].span)
+    elif all(change.old == change.new for change in changes):
+        report.add("RT313", changes[0].span.to(changes[-1].span))
 
 
 def _weights(changes: Iterable[Change]) -> tuple[tuple[str, float], ...]:
@@ -163,7 +172,7 @@ def _changed(caption: str, changes: tuple[Change, ...], report: Report) -> str:
     made += caption[at:]
     if any(change.kind == "remove" for change in changes):
         made = re.sub(r"\s+", " ", re.sub(r"\s*,(\s*,)+", ",", made)).strip(" ,")
-    return ", ".join([*([made] if made else []), *(c.new for c in changes if c.kind == "add")])
+    return ", ".join([*([made] if made else []), *(c.new for c in changes if c.kind == "add" and c.new)])
 
 
 def _absent(change: Change, caption: str, report: Report) -> None:

@@ -108,7 +108,7 @@ WIRING = {
     ),
     "RT313": Code(
         "changes-nothing",
-        "'{words}' is to become '{words}', which changes nothing",
+        "this edit changes no word of the prompt",
         "write what it is to become, or delete the change",
         why='Both prompts would be the same, so nothing would be edited. To give words weight, write "cat"*1.5.',
         example='invert ddim "cat"->"cat"',
