@@ -11,7 +11,7 @@ from retouch.check.masks import check_masks
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import Environment
-from retouch.check.reading.files import Files
+from retouch.check.reading.files import Files, fields_of
 from retouch.check.reading.flows import MODEL, Flow, FlowReader
 from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
@@ -128,6 +128,10 @@ class Elaboration:
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
+        if whole:
+            texts = [node.value for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
+            fields = {name for text in texts for name in fields_of(text)}
+            self._precedence.check_read([node for graph in graphs for node in graph.nodes], fields)
         return tuple(graphs)
 
     # ------------------------------------------------------------ results
