@@ -110,12 +110,9 @@ class TreeBuilder:
     def apart(self, before, added):
         """How two texts are written as one, and how words are added."""
         text = before.target if isinstance(before, s.Replace) else before.word if isinstance(before, s.Add) else before
-        both = isinstance(text, s.Text) and isinstance(added.word, s.Text)
-        one = (
-            f"write {json.dumps(text.value + added.word.value, ensure_ascii=False)}"
-            if both
-            else "write both in one text"
-        )
+        one = "write both in one text"
+        if isinstance(text, s.Text) and isinstance(added.word, s.Text):
+            one = f"write {json.dumps(text.value + added.word.value, ensure_ascii=False)}"
         if before is text:
             return one
         word = self.text[added.word.span.start : added.word.span.end]
