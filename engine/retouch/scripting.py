@@ -195,7 +195,8 @@ def _result(graph: Graph, outcome: Outcome) -> Result:
     shown = [outcome.values[id_] for id_ in saved if id_ in outcome.values]
     pictures = tuple(Image.fromarray(as_bytes(each.data.permute(1, 2, 0))) for each in shown)
     rows = sum(outcome.rows.values())
-    return Result(pictures, last("Mask"), last("Trajectory"), rows, tuple(outcome.notices))
+    told = [f"{each.message}; {each.help}" for each in outcome.warnings]
+    return Result(pictures, last("Mask"), last("Trajectory"), rows, (*outcome.notices, *told))
 
 
 def _best_device() -> str:

@@ -155,7 +155,7 @@ def alive(monkeypatch):
             made.append(weakref.ref(found.embeds))
             return found
 
-        return SimpleNamespace(prompt=watching, dropped=texts.dropped)
+        return SimpleNamespace(prompt=watching, heard=texts.heard)
 
     watching = cached_property(watched)
     watching.__set_name__(Machine, "texts")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 
 
@@ -26,14 +27,15 @@ class FakeModel:
     space: str = "vae"
     largest_side: int = 128
     trained_size: int = 64
+    grid: Grid = field(default_factory=lambda: Grid(1000))
 
 
 STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
+    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
+    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
 )
 
 
@@ -98,9 +100,10 @@ def semantic(*, scale: Annotated[int, Range(1, 64)] = 2) -> Guidance: ...
 @stage("guide", "pag", facts={"guide": "guide + 1"})
 def pag(guidance: Guidance, *, scale: float = 3.0) -> Guidance: ...
 
-@stage("mask", "diffedit", rows="2 * maps")
+@stage("mask", "diffedit", rows="2 * maps", moot=(Moot("clamp", "ceiling", "'ceiling' says what counts as whole"),))
 async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Schedule, noise: NoiseSource,
-                   *, strength: Annotated[float, Range(0, 1)] = 0.5, maps: int = 10) -> Mask: ...
+                   *, strength: Annotated[float, Range(0, 1)] = 0.5, maps: int = 10,
+                   clamp: float = 3.0, ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
 async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
@@ -116,6 +119,15 @@ def union(mask: Mask, other: Mask) -> Mask: ...
 
 @stage("blend", "latent", default=True)
 def blend_latent(mask: Mask) -> Blend: ...
+
+@stage("mask", "box",
+       needs=(Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),))
+def box(latents: Latents, *, left: Annotated[float, Range(0, 1)] = 0.0, right: Annotated[float, Range(0, 1)] = 1.0
+        ) -> Mask: ...
+
+@stage("mask", "color")
+def color(latents: Latents, *, name: Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
+          ) -> Mask: ...
 
 @stage("blend", "local", stability="experimental", facts={"readers": 1})
 def blend_local(edit: Edit) -> Blend: ...

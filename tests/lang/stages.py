@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from retouch.check.reading.environment import Environment
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
@@ -39,14 +40,16 @@ class Model:
     space: tuple[str, ...] = ("storybook",)
     largest_side: int = 1024
     trained_size: int = 64
+    grid: Grid = field(default_factory=lambda: Grid(1000))
 
 
 STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory, stage,
+    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
+    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory,
+    stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -108,9 +111,10 @@ def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
 @stage("guide", "pag")
 def pag(guidance: Guidance, *, scale: Annotated[float, Range(0, 100)] = 3.0) -> Guidance: ...
 
-@stage("mask", "diffedit")
+@stage("mask", "diffedit", moot=(Moot("clamp", "ceiling", "'ceiling' says what counts as whole"),))
 async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Schedule, noise: NoiseSource, *,
-                   strength: Fraction = 0.5, threshold: Fraction = 0.5, maps: Count = 10) -> Mask: ...
+                   strength: Fraction = 0.5, threshold: Fraction = 0.5, maps: Count = 10, clamp: float = 3.0,
+                   ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
 async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
@@ -132,6 +136,15 @@ def subtract(mask: Mask, other: Mask) -> Mask: ...
 
 @stage("blend", "latent", default=True)
 def blend_latent(mask: Mask) -> Blend: ...
+
+@stage("mask", "box",
+       needs=(Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),))
+def box(latents: Latents, *, left: Annotated[float, Range(0, 1)] = 0.0, right: Annotated[float, Range(0, 1)] = 1.0
+        ) -> Mask: ...
+
+@stage("mask", "color")
+def color(latents: Latents, *, name: Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
+          ) -> Mask: ...
 
 @stage("blend", "local")
 def blend_local(edit: Edit) -> Blend: ...

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
+from retouch.core.demands import Moot, Need
 from retouch.core.denoiser import Denoiser
 from retouch.core.errors import Unmet
 from retouch.core.guidance import predictor, remembering, unguided
@@ -15,7 +16,7 @@ from retouch.core.requests import Asks
 from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Heun
-from retouch.core.touches import Range, Site, Touch
+from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import (
     AttentionMaps,
@@ -67,11 +68,14 @@ __all__ = [
     "MapRows",
     "Mask",
     "ModelDelta",
+    "Moot",
+    "Need",
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
     "Offset",
     "Outbox",
+    "Pattern",
     "Pictures",
     "Predict",
     "Prediction",

@@ -11,7 +11,7 @@ from retouch.check.masks import check_masks
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import Environment
-from retouch.check.reading.files import Files
+from retouch.check.reading.files import Files, fields_of
 from retouch.check.reading.flows import MODEL, Flow, FlowReader
 from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
@@ -23,6 +23,7 @@ from retouch.check.wiring.precedence import Precedence
 from retouch.check.wiring.state import MISSING
 from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
+from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.plan import plan
@@ -127,6 +128,10 @@ class Elaboration:
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
+        if whole:
+            texts = [node.value for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
+            fields = {name for text in texts for name in fields_of(text)}
+            self._precedence.check_read([node for graph in graphs for node in graph.nodes], fields)
         return tuple(graphs)
 
     # ------------------------------------------------------------ results
@@ -247,7 +252,9 @@ def _graph(context: Context) -> Graph:
     _check_overwritten(context, nodes)
     graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
     if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
-        check_windows(graph, plan(graph).facts, context.report)
+        facts = plan(graph).facts
+        check_windows(graph, facts, context.report)
+        check_demands(graph, facts, context.report)
     return graph
 
 

@@ -58,7 +58,7 @@ class Screen:
         self._bar.clear()
         for notice in outcome.notices:
             print(plain(notice), file=sys.stderr)
-        tell(self._source, outcome.failures)
+        tell(self._source, [*outcome.failures, *outcome.warnings])
 
     def summary(self, result: Result) -> None:
         """Hear that all is done."""
@@ -99,7 +99,7 @@ class Lines:
                 "ok": not outcome.failed,
                 "files": [str(path) for path in outcome.files],
                 "notices": outcome.notices,
-                "diagnostics": as_json(self._source, outcome.failures),
+                "diagnostics": as_json(self._source, [*outcome.failures, *outcome.warnings]),
             }
         )
 

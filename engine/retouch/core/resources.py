@@ -38,10 +38,6 @@ class TextEncoder(Protocol):
         """The text, encoded."""
         ...
 
-    def dropped(self, text: str) -> str:
-        """The words of the text that the model does not read, because it takes no more."""
-        ...
-
 
 class Pictures(Protocol):
     """The files that a recipe may read; each was looked at before anything ran."""

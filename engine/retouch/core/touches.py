@@ -35,6 +35,19 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """The form of an option's text: `Annotated[str, Pattern("#[0-9a-f]{6}", "a colour", "#ff8000")]`.
+
+    form: a regular expression that the whole of it matches.
+    noun: what such a text is; example: one.
+    """
+
+    form: str
+    noun: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One place in a network where a control may act; a model family ships the table of them."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 from retouch.models import families
 from retouch.models.digest import fingerprint
@@ -60,6 +61,11 @@ class ModelInfo:
     def prediction(self) -> Literal["epsilon", "v_prediction", "flow"]:
         """What its network predicts."""
         return self.known.prediction
+
+    @property
+    def grid(self) -> Grid | None:
+        """The levels that a walk may visit; None where it may visit any, as on flow."""
+        return self.known.grid
 
     @property
     def sized(self) -> bool:

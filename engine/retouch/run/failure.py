@@ -16,6 +16,7 @@ from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
 from retouch.plugins.registry import PluginError
+from retouch.run.unheard import SameToTheModel
 
 
 class NotFinite(Exception):
@@ -54,6 +55,8 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
+        case SameToTheModel():
+            report.add("RT511", node.span, stage=stage, why=error.why, mend=error.mend)
         case NotFinite():
             report.add("RT505", node.span, stage=stage)
         case torch.OutOfMemoryError() | MemoryError():

@@ -7,11 +7,11 @@ from functools import cached_property
 import torch
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.resources import Codec, TextEncoder
+from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.models import families
 from retouch.models.errors import BrokenModel
-from retouch.models.family import Loaded, ModelFamily
+from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import EAGER, Acceleration
 
@@ -56,6 +56,6 @@ class Machine:
         return self.loaded.codec
 
     @property
-    def texts(self) -> TextEncoder:
+    def texts(self) -> ModelTexts:
         """Prompts."""
         return self.loaded.texts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,19 @@ from typing import Any
 import torch
 
 from retouch.core.errors import Unmet
+from retouch.core.values import Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.syntax import NOWHERE
+from retouch.lang.syntax import NOWHERE, Span
+from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
+from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import check_finite, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
@@ -27,6 +31,7 @@ from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
+from retouch.run.unheard import cut, difference_lost, edits, texts_of
 
 EXACT_ROWS = 8
 IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory
@@ -72,6 +77,7 @@ class Outcome:
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
     failures: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])  # of results that are there
     rows: dict[NodeId, int] = field(default_factory=dict[NodeId, int])  # denoiser rows, counted
     values: dict[NodeId, Any] = field(default_factory=dict[NodeId, Any])  # of the stages that ended well
 
@@ -134,7 +140,10 @@ class _Run:
     stages: dict[Task, tuple[Outcome, Node, str]] = field(default_factory=dict)
     causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
-    prompts: list[tuple[Outcome, Machine, list[str]]] = field(default_factory=list[tuple[Outcome, Machine, list[str]]])
+    masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
+    prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
+        default_factory=list[tuple[Outcome, Machine, Mapping[str, Span]]]
+    )
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -154,7 +163,10 @@ class _Run:
             return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
 
         for node in graph.nodes:
-            if node.card.family == "first":
+            if (lost := self._lost(node, machines, own_machine)) is not None:
+                # What it would be given is not begun either, unless something else wants it: no row is paid for.
+                tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
+            elif node.card.family == "first":
                 ways = tuple(tuple(tasks[id_] for id_ in each) for each in node.ways())
                 tasks[node.id] = Task(_nothing, name=node.id, ways=ways, wanted=False)
             else:
@@ -164,10 +176,19 @@ class _Run:
                     self._start(node), after, node.id, wanted=False, aside=lane if node.card.family == "save" else None
                 )
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
+        self.masks[id(outcome)] = deciding_masks(graph)
         for id_ in graph.results:
             tasks[id_].want()
         self.pictures.append(list(tasks.values()))
-        self.prompts += [(outcome, machines[name], texts) for name, texts in _texts(graph).items()]
+        self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
+        """Why a stage would edit nothing, as far as prompts tell."""
+        for edit in edits(node):
+            with suppress(BrokenModel):  # whatever needs the model says so
+                if lost := difference_lost(machines.get(edit.settings.get("model", ""), own).texts, edit):
+                    return lost
+        return None
 
     def _machine(self, model: ModelInfo) -> Machine:
         if model.digest not in self.machines:
@@ -204,8 +225,7 @@ class _Run:
         self._write_shared()
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()):
-                cut = filter(None, map(model.texts.dropped, texts))
-                outcome.notices += [f"the prompt is longer than the model reads; left out: '{words}'" for words in cut]
+                outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
         return Result(self.outcomes, executor.calls)
 
     def _called(self, info: BatchInfo) -> None:
@@ -219,6 +239,8 @@ class _Run:
         if task.error is None:
             try:
                 value = check_finite(task.result)
+                if isinstance(value, Mask) and node.id in self.masks[id(outcome)]:
+                    outcome.warnings += covers_too_much_or_little(node, value)
                 if self.keep:
                     outcome.values[node.id] = value
             except Exception as error:
@@ -271,17 +293,12 @@ def _measured(requirement: str, value: object) -> list[str]:
     return [f"{requirement}: {told[-1]}"] if told else []
 
 
+def _raising(error: Exception) -> Callable[[], Any]:
+    def start() -> Any:
+        raise error
+
+    return start
+
+
 def _nothing() -> None:
     """What a choice between ways does by itself."""
-
-
-def _texts(graph: Graph) -> dict[str, list[str]]:
-    """Every prompt of a graph, once for each model that reads it."""
-    roles = ("text", "source", "target", "negative")
-    found: dict[str, dict[str, None]] = {}
-    for node in graph.nodes:
-        for _, edge in node.edges():
-            if isinstance(edge, FromEngine):
-                texts = {edge.settings[role]: None for role in roles if role in edge.settings}
-                found.setdefault(edge.settings.get("model", graph.model.name), {}).update(texts)
-    return {model: list(texts) for model, texts in found.items() if texts}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import torch
 
-from retouch.api import Latents, Mask, Pictures, Range, SourceImage, stage
+from retouch.api import Latents, Mask, Need, Pattern, Pictures, Range, SourceImage, stage
+
+Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 
 
 @stage("mask", "file")
@@ -28,7 +29,16 @@ def file(
     return pictures.area(path, label, latents.canvas.height, latents.canvas.width)
 
 
-@stage("mask", "box")
+@stage(
+    "mask",
+    "box",
+    needs=(
+        Need("left != right", "is as wide as nothing: left and right are {left}", "write two numbers"),
+        Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),
+        Need("top != bottom", "is as high as nothing: top and bottom are {top}", "write two numbers"),
+        Need("top < bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
+    ),
+)
 def box(
     latents: Latents,
     *,
@@ -42,8 +52,6 @@ def box(
     left, right: its sides, as fractions of the picture's width from the left.
     top, bottom: its sides, as fractions of the picture's height from the top.
     """
-    if left >= right or top >= bottom:
-        raise ValueError("a box has its left side left of its right one, and its top above its bottom")
     height, width = latents.canvas.height, latents.canvas.width
     # [H, W]
     data = torch.zeros(height, width, dtype=latents.data.dtype, device=latents.data.device)
@@ -52,7 +60,7 @@ def box(
 
 
 @stage("mask", "color")
-def color(source: SourceImage, *, name: str, tolerance: Annotated[float, Range(0, 1)] = 0.15) -> Mask:
+def color(source: SourceImage, *, name: Color, tolerance: Annotated[float, Range(0, 1)] = 0.15) -> Mask:
     """Edit wherever the picture has this colour, in one place or many.
 
     Choose it for flat colours: a sky, a wall, a drawing.  Light and shade spread the colours of photographs, and then a
@@ -70,6 +78,4 @@ _ROUNDING = 1e-6  # of colours that a file holds in 8 bits
 
 
 def _channels(name: str) -> list[float]:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", name):
-        raise ValueError(f"'{name}' is not a colour; write it as #rrggbb, such as #ff8000 for orange")
     return [value / 255 for value in bytes.fromhex(name[1:])]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.captions import caption_beside, normal_caption
+from retouch.check.reading.captions import caption_beside, check_words, normal_caption
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -55,6 +56,8 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
     if not file.is_file():
         report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
     said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
+    if caption is not None:
+        check_words(caption, s.NOWHERE, "prompt", report, f"--caption {json.dumps(caption, ensure_ascii=False)}")
     return Picture(file, index, said)
 
 

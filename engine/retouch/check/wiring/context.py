@@ -127,6 +127,9 @@ class Context:
             return (normal_caption(given.value) or None) if isinstance(given.value, str) else None
         if (given := first.given.get("path")) is None:
             return self.outside.caption if self.outside else None
+        if self.world.caption is not None:
+            why = "the flow opens its own picture, whose words stand on its 'open' as caption=…"
+            self.report.add("RT227", given.span, name="--caption", why=why)
         return caption_beside(self.world.folder / given.value, self.report, given.span)
 
     def caption_may_come(self, calls: Iterable[StageCall]) -> bool:

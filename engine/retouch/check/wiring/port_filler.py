@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
-from retouch.check.reading.edits import prompts
+from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.state import MISSING, FlowState
 from retouch.graph.nodes import FromEngine, FromNode, Input
@@ -92,6 +92,8 @@ class PortFiller:
             return None
         if type_ in PROMPTS:
             own = prompts(state.caption, call.own_edit, state.context.report) if call.own_edit else None
+            if own:
+                check_change(call.own_edit, own, state.context.report)
             edge = state.now.prompt(type_, own)
         else:
             edge = state.now.schedule if type_ == "Schedule" else FromEngine(type_)

@@ -156,4 +156,12 @@ PLANNING = {
         example='open "cat.png" | invert ddim | mask file "labels.png" | blend latent | save "o.png"',
         mend='open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
     ),
+    "RT422": Code(
+        "foreign-caption",
+        "'{what}' in the caption '{path}' is read as words",
+        "{mend}",
+        why="Captions of training sets and of other programs hold weights, switches and names of networks. Here a "
+        "caption is words and nothing else, so the prompt is told those signs as if they were seen in the picture.",
+        severity="warning",
+    ),
 }

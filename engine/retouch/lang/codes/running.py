@@ -36,6 +36,36 @@ RUNNING = {
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
         "the usual cause.",
     ),
+    "RT511": Code(
+        "same-to-the-model",
+        "'{stage}' would edit nothing: to the model both prompts are the same{why}",
+        "{mend}",
+        why="A model reads a prompt as tokens, at most so many, and not every difference of texts is one of tokens. "
+        "This is found out before the network is asked, so that nothing is paid for.",
+    ),
+    "RT512": Code(
+        "prompt-cut",
+        "the model stops reading the prompt at '{word}', after {tokens} tokens; not read: '{rest}'",
+        "shorten it, or put what matters first",
+        why="A text encoder takes so many tokens and no more. What lies beyond is not seen, and of a word that is "
+        "cut only the first pieces are.",
+        severity="warning",
+    ),
+    "RT513": Code(
+        "empty-mask",
+        "the mask of '{stage}' covers 0% of the picture, so nothing is edited",
+        "{mend}",
+        why="What lies outside a mask stays as it is, and here everything does. The picture is written all the same, "
+        "so that a folder comes out whole.",
+        severity="warning",
+    ),
+    "RT514": Code(
+        "full-mask",
+        "the mask of '{stage}' covers 100% of the picture, so nothing is kept",
+        "{mend}",
+        why="A mask that covers everything keeps nothing as it was: the result is as without a mask.",
+        severity="warning",
+    ),
     "RT507": Code(
         "not-written",
         "'{path}' could not be written: {what}",

@@ -214,4 +214,13 @@ TEXT = {
         why="Recipes are UTF-8 everywhere, so that a caption reads the same on every machine. This is another "
         "encoding, or no text at all.",
     ),
+    "RT124": Code(
+        "joined-texts",
+        "'+' joins no texts",
+        "{mend}",
+        why='+"a hat" adds words at the end of the caption. Between two texts, with a blank on both sides or none, it '
+        "looks like a sum of texts, and what follows would be moved to the end without a word.",
+        example='invert ddim "cat"->"a big " + "dog"',
+        mend='invert ddim "cat"->"a big dog"',
+    ),
 }

@@ -69,7 +69,10 @@ class TolerantBuilder(TreeBuilder):
             elif isinstance(item, s.Number | s.Bool):
                 self.report.add("RT113", item.span, what=self.text[item.span.start : item.span.end])
             else:
-                if options:
+                if options and isinstance(item, s.Add) and isinstance(options[-1].value, s.Text | s.Replace | s.Add):
+                    place = s.Span(item.span.start, item.span.start + 1)
+                    self.report.add("RT124", place, mend=self.apart(options[-1].value, item))
+                elif options:
                     self.report.add("RT120", item.span, what="what the stage works on", before="its options")
                 operand.append(item)
         return self.stage(meta, family, methods, operand, options)

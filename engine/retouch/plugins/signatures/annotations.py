@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import cast
 
-from retouch.core.touches import Range
+from retouch.core.touches import Pattern, Range
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Kind, Port
 
@@ -79,6 +79,8 @@ def _scalar(node: ast.expr, names: ModuleNames) -> Kind:
                 type_ = _scalar(plain(base, names), names).type
                 share = "fraction" if (type_, span.low, span.high) == ("float", 0, 1) else ""
                 return Kind(type_, span.low, span.high, unit=span.unit or share)
+            if isinstance(span, Pattern):
+                return replace(_scalar(plain(base, names), names), form=span)
         case _:
             pass
     raise NotStatic(node, f"'{ast.unparse(node)}' is not a type of option: int, float, bool, str, Literal, Annotated")
