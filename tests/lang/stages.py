@@ -38,6 +38,8 @@ class Model:
     defaults: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, Any] = field(default_factory=dict)
     space: tuple[str, ...] = ("storybook",)
+    family: str = "Stable Diffusion 1/2"
+    sized: bool = False
     largest_side: int = 1024
     trained_size: int = 64
     grid: Grid = field(default_factory=lambda: Grid(1000))
