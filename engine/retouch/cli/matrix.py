@@ -10,7 +10,7 @@ from itertools import groupby
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
-from retouch.cli.reporting import put, warn
+from retouch.cli.reporting import keep, put, warn
 from retouch.graph.nodes import Picture
 from retouch.paths import folder
 from retouch.plugins import registry
@@ -37,7 +37,7 @@ def main(args: Namespace) -> int:
     warn(installed.faults)
     text = page(verdicts)
     if args.file:
-        args.file.write_text(text, encoding="utf-8")
+        keep(args.file, text)
     else:
         print(text, end="")
     return DONE

@@ -52,9 +52,10 @@ def made_here(path: Path) -> bool:
 def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
     """Return a picture that somebody named; its caption, unless one is given, is the text beside it."""
     file = Path(path).resolve()
-    if not file.is_file():
-        report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
-    said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
+    with report.looking_at(str(file)):
+        if not file.is_file():
+            report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
+        said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
     return Picture(file, index, said)
 
 

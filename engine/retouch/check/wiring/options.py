@@ -60,7 +60,7 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
     size = call.given.get("size")
     size_value = size.value if size and size.value is not REFUSED else 0
     where = given if given.value else Given(picture.path.name, call.span, "command line")
-    context.files.check_picture(picture, size_value, model, where, alone=not context.many)
+    context.files.check_picture(picture, size_value, model, where)
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 

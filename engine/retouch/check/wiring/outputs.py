@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retouch.check.reading.environment import Environment
 from retouch.check.reading.variants import PICTURES
-from retouch.graph.nodes import Graph
+from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 
@@ -21,6 +21,7 @@ class Writer:
     work: what is written there; equal work is one result, however many variants come to it.
     fields: what tells this result from others of its stage, as a path may name it.
     shared: whether many results go into it, as into a contact sheet.
+    item: the picture that the result is of.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Writer:
     work: str
     fields: Mapping[str, object]
     shared: bool = False
+    item: Picture | None = None
 
 
 def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
@@ -41,10 +43,13 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         span = same[-1].span
         if len(same) > 1 and not (all(each.shared for each in same) and len({each.span for each in same}) == 1):
             report.add("RT405", span, count=len(same), mend=_apart(file, same))
-        elif path in sources:
-            report.add("RT407", span, path=file.name)
-        elif file.is_file() and not world.force and not world.made_here(file):
-            report.add("RT415", span, path=file.name)
+            continue
+        item = same[-1].item
+        with report.looking_at(str(item.path) if item and item.known else None):
+            if path in sources:
+                report.add("RT407", span, path=file.name)
+            elif file.is_file() and not world.force and not world.made_here(file):
+                report.add("RT415", span, path=file.name)
 
 
 def _apart(file: Path, writers: list[Writer]) -> str:

@@ -143,7 +143,7 @@ class _Wiring:
             item, path = state.context.item, options["path"]
             work = f"{item.path if item else ''}/{edge.id}"
             names = fields(state.context, state.now, state.turn)
-            state.context.writers.append(Writer(path.value, path.span, work, names, call.card.takes(*SHARED)))
+            state.context.writers.append(Writer(path.value, path.span, work, names, call.card.takes(*SHARED), item))
         return edge
 
     def _put(self, output: str, call: StageCall, edge: FromNode) -> None:
