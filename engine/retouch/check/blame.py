@@ -14,9 +14,7 @@ def settle(report: Report, groups: Iterable[Collection[str]]) -> None:
 
     groups: paths of pictures that go through the same flows; one that stands alone is no exception to anything.
     """
-    known = [set(group) for group in groups if group]
-    alone = {path for found in report.own for path in found.about}.difference(*known)
-    for group in (*known, *({path} for path in alone)):
+    for group in map(set, groups):
         told: defaultdict[Hashable, set[str]] = defaultdict(set)
         for found in report.own:
             told[_what(found)].update(group.intersection(found.about))

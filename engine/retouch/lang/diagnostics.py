@@ -42,7 +42,7 @@ class Diagnostic:
             lines.append(f"{edge} = note: {message}")
             if span:
                 lines += page.frame(span)[1:]
-        if self.about and self.about != (self.source,):
+        if self.about and not (self.source and self.about[0].endswith(self.source)):  # else the place says it
             lines.append(f"{edge} = note: {self._concerned()}")
         return "\n".join(lines)
 

@@ -79,8 +79,7 @@ def _beside(given: Given, call: StageCall, context: Context, setting: TurnSettin
 
 def _write(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
     world, saves = context.world, call.card.family == "save"
-    whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
-    if given.value and not whole:
+    if given.value and not is_whole(call, context):
         path = context.files.to_write(given, given.value, fields(context, setting, turn))
         return Given(str(path or given.value), given.span, given.origin)
     if not saves:
@@ -88,7 +87,19 @@ def _write(given: Given, call: StageCall, context: Context, setting: TurnSetting
         context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
         return given
     place = given.span if given.value else call.span
+    if world.output and not world.to_folder:
+        named = str(world.output)
+        option = Given(named, s.Span(len("-o "), len(f"-o {named}")), "command line", f"-o {named}")
+        path = context.files.filled(option, named, fields(context, setting, turn)) or named
+        return Given(str(Path(path).resolve()), place, "command line")
     return Given(str(_unnamed(context, call)), place, "command line" if world.output else "engine")
+
+
+def is_whole(call: StageCall, context: Context) -> bool:
+    """Whether the file that -o names takes the place of the one that a stage would write."""
+    world, unnamed = context.world, "path" not in call.given
+    saves = call.card == world.registry.default("save") or (unnamed and call.card.family == "save")
+    return saves and world.output is not None and not world.to_folder
 
 
 def fields(context: Context, setting: TurnSettings, turn: int) -> dict[str, object]:
@@ -115,8 +126,6 @@ def cell(call: StageCall, context: Context) -> dict[str, Any]:
 def _unnamed(context: Context, call: StageCall) -> Path:
     """Return the file of a result that the recipe does not name."""
     world, item = context.world, context.item
-    if world.output and not world.to_folder:
-        return world.output.resolve()
     parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
     mask = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
     number = context.number(call.span)
