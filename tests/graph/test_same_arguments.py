@@ -17,6 +17,9 @@ OF_ITS_OWN = {"graph": {"format", "picture"}}  # how a drawing looks, and where 
 # arguments, the exit code, and what is said
 WRONG = [
     (["-e", GOOD, "none.png"], 1, "RT402"),
+    (["-e", "# nothing", "cat.png"], 1, "RT411"),
+    (["-e", GOOD, "."], 1, "it is a folder; name its pictures"),
+    (["-e", GOOD, "cta.png"], 1, "did you mean 'cat.png'?"),
     (["-e", GOOD, "torn.png"], 1, "RT504"),
     (["-e", GOOD, "cat.png", "-o", "cat.png"], 1, "RT407"),
     (["-e", GOOD, "cat.png", "-o", "mine.png"], 1, "RT415"),
@@ -30,7 +33,7 @@ WRONG = [
     (["-e", f'{GOOD} | save "../x.png"', "cat.png"], 1, "RT403"),
     (["-e", "invert nulltext", "cat.png"], 1, "RT202"),
     (["none.retouch", "cat.png"], 2, "there is no recipe"),
-    (["cat.png"], 1, "RT123"),
+    (["cat.png"], 2, "'cat.png' is a picture; name the recipe before it"),
     ([], 2, "name a recipe"),
     (["-e", GOOD, "cat.png", "--device", "quantum"], 2, "no device is called 'quantum'"),
     (["-e", GOOD, "cat.png", "--device", "cpu", "--compile"], 2, "--compile is for cuda"),

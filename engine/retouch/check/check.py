@@ -12,7 +12,7 @@ from retouch.check.blame import of_pictures, refused, settle
 from retouch.check.masks import check_masks
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
-from retouch.check.reading.environment import Environment
+from retouch.check.reading.environment import SOMETHING, Environment
 from retouch.check.reading.files import Files
 from retouch.check.reading.flows import MODEL, Flow, FlowReader
 from retouch.check.reading.models import Models
@@ -281,9 +281,13 @@ class Elaboration:
     def _nothing(self, recipe: s.RecipeSyntax) -> None:
         """Report a recipe of names only, which makes nothing."""
         bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
-        if bindings and not self._reading.results:
+        if self._reading.results:
+            return
+        if bindings:
             last = bindings[-1].name
             self._report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
+        elif self._world.pictures != (SOMETHING,):  # a library is right as it is, as long as nobody runs it
+            self._report.add("RT411", s.NOWHERE, mend='invert ddim "cat"->"dog"')
 
     def _check_unused(self) -> None:
         used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}

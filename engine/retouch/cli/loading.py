@@ -17,6 +17,8 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
 from retouch.plugins.registry import Registry
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".avif")
+
 
 def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
     """Return a recipe file, or standard input for '-'; of one that never ends, as much as shows that it is too long."""
@@ -43,6 +45,9 @@ def given(args: Namespace) -> tuple[list[Source], list[str]]:
     for i, path in enumerate(args.paths):
         is_recipe = path == "-" or path.endswith(".retouch") or (i == 0 and args.text is None)
         (recipes if is_recipe else images).append(path)
+    for path in recipes:
+        if Path(path).suffix.lower() in _PICTURES:
+            raise WrongCommand(f"'{path}' is a picture; name the recipe before it, or write one with -e")
     sources = [read(path) for path in recipes]
     if args.text is not None:
         sources.append(Source("-e", args.text.encode("utf-8", "surrogateescape"), Path.cwd()))
