@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,7 +33,8 @@ def main(args: Namespace) -> int:
     installed = registry.load()
     verdicts = all_pairs(Environment(installed, folder("recipes")))
     if args.json:
-        put([_data(verdict) for verdict in verdicts])
+        data = [_data(verdict) for verdict in verdicts]
+        keep(args.file, json.dumps(data, ensure_ascii=False) + "\n") if args.file else put(data)
         return DONE
     warn(installed.faults)
     text = page(verdicts)

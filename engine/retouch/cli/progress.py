@@ -34,7 +34,7 @@ def about(outcome: Outcome) -> list[Diagnostic]:
     return [replace(failure, about=path) for failure in outcome.failures]
 
 
-class Words:
+class Sentences:
     """One line on standard output for each result, notices and errors on the other, and a bar where one can be seen."""
 
     def __init__(self, source: Source, graphs: Sequence[Graph]) -> None:
@@ -43,7 +43,7 @@ class Words:
         self._source = source
         self._bar = tqdm(total=most_rows(graphs), unit=" rows", leave=False, dynamic_ncols=True, disable=None)
 
-    def __enter__(self) -> Words:
+    def __enter__(self) -> Sentences:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, one_given, settings_given, verdict
 from retouch.cli.machine import check_machine
-from retouch.cli.progress import Lines, Words
+from retouch.cli.progress import Lines, Sentences
 from retouch.plugins import registry
 
 
@@ -27,7 +27,7 @@ def main(args: Namespace) -> int:
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
-    with (Lines if args.json else Words)(source, graphs) as progress:
+    with (Lines if args.json else Sentences)(source, graphs) as progress:
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
         result = execute(graphs, registry=installed, request=request, settings=settings, tell=progress.tell, keep=False)
