@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image as Picture
 
+    from retouch.check.check import Checked
     from retouch.core.values import Mask
     from retouch.core.walk import Trajectory
     from retouch.graph.nodes import Graph
+    from retouch.graph.nodes import Picture as Item
     from retouch.run.files.provenance import Stamp
     from retouch.run.session import Outcome
 
@@ -99,7 +101,10 @@ class Recipe:
     def graphs(self, *sources: Source, caption: str | None = None, seed: int | None = None, **settings: Any):
         """The graphs that the recipe comes to for these pictures; RecipeError if anything is wrong."""
         with tempfile.TemporaryDirectory() as kept:
-            return self._graphs(sources, Path(kept), caption, _told(settings, seed))
+            checked = self._checked(sources, Path(kept), caption, _told(settings, seed))
+            if checked.errors:
+                raise RecipeError(self.text, checked.errors)
+            return checked.graphs
 
     def __call__(
         self,
@@ -119,7 +124,7 @@ class Recipe:
         stamp: what files that the recipe saves say of themselves: "full", "minimal" (versions alone) or "none".
         settings: lets and defaults by name, as `--set` changes them.
         Raises RecipeError before anything runs, EditFailed if a lone picture fails; in a list, a picture that fails
-        is None.
+        or is refused is None.
         """
         from retouch.plugins import registry
         from retouch.run.files.provenance import Request
@@ -129,19 +134,23 @@ class Recipe:
         given = source if isinstance(source, list | tuple) else () if source is None else (source,)
         sources = cast("tuple[Source, ...]", tuple(given))
         with tempfile.TemporaryDirectory() as kept:
-            graphs = self._graphs(sources, Path(kept), caption, _told(settings, seed))
+            checked = self._checked(sources, Path(kept), caption, _told(settings, seed))
+            if checked.errors and not (many and checked.graphs):
+                raise RecipeError(self.text, checked.errors)
+            graphs = checked.graphs
             how = Settings(device or _best_device(), exact=exact)
             request = Request.of(self.text, self.folder, graphs, _told(settings, seed), stamp=stamp)
             done = execute(graphs, registry=registry.load(), request=request, settings=how, machine=self._machines)
             pairs = list(zip(graphs, done.outcomes, strict=False))
             if not many and len(pairs) == 1 and pairs[0][1].failed:
                 raise EditFailed(self.text, pairs[0][1].failures)
-            results = [None if outcome.failed else _result(graph, outcome) for graph, outcome in pairs]
+            made = [(graph.item, None if outcome.failed else _result(graph, outcome)) for graph, outcome in pairs]
+            results = _in_order([*made, *((picture, None) for picture in checked.refused)], sources)
         return results if many or len(results) != 1 else results[0]
 
-    def _graphs(
+    def _checked(
         self, sources: Sequence[Source], kept: Path, caption: str | None, settings: Mapping[str, str]
-    ) -> tuple[Graph, ...]:
+    ) -> Checked:
         from retouch.check.check import check
         from retouch.check.reading.environment import Environment, named
         from retouch.lang.diagnostics import Report
@@ -152,10 +161,18 @@ class Recipe:
         out = kept / "out"
         allowed = (kept, *self.allow, *(picture.path.parent for picture in pictures))
         world = Environment(registry.load(), self.folder, pictures, settings, here=out, allowed=allowed)
-        checked = check(self.text, world)
-        if found := (*report.errors(), *checked.errors):
-            raise RecipeError(self.text, found)
-        return checked.graphs
+        return check(self.text, world, report)
+
+
+def _in_order(made: list[tuple[Item | None, Result | None]], sources: Sequence[Source]) -> list[Result | None]:
+    """The results, each where its source was given; those of pictures that the recipe opens itself come after."""
+    places = {Path(each).resolve(): i for i, each in enumerate(sources) if isinstance(each, str | Path)}
+
+    def place(one: tuple[Item | None, Result | None]) -> int:
+        item = one[0]
+        return len(sources) if item is None else places.get(item.path, item.index)
+
+    return [result for _, result in sorted(made, key=place)]
 
 
 def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,28 +9,20 @@ from typing import Any
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import FromNode, Graph, Node
 from retouch.lang.diagnostics import Report
-from retouch.lang.syntax import Span
 
 Found = tuple[str, Mapping[str, Any]]  # a code, and its facts
 _SAME_SIZE = ("encode", "decode", "invert", "sample", "blend")  # families that keep the size of their picture
 
 
 def check_masks(graphs: Sequence[Graph], world: Environment, report: Report) -> None:
-    """Report every mask that cannot be one.
-
-    What is wrong for some of many pictures is left to them, so that the others are still done.
-    """
-    by_place: defaultdict[Span, list[Found | None]] = defaultdict(list)
+    """Report every mask that cannot be one, each for its own picture."""
     sizes = _Sizes(world)
     for graph in graphs:
         for node in graph.nodes:
-            if node.card.output == "Mask" and node.card.takes("Pictures"):
-                by_place[node.span].append(sizes.fault(graph, node))
-    for span, found in by_place.items():
-        if faults := [fault for fault in found if fault is not None]:
-            code, facts = faults[0]
-            if len(faults) == len(found):
-                report.add(code, span, **facts)
+            if node.card.output == "Mask" and node.card.takes("Pictures") and (fault := sizes.fault(graph, node)):
+                code, facts = fault
+                with report.looking_at(str(graph.item.path) if graph.item and graph.item.known else None):
+                    report.add(code, node.span, **facts)
 
 
 class _Sizes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
-from retouch.cli.plain import plain
+from retouch.cli.reporting import refuse
 from retouch.cli.talk import talking
 from retouch.version import __version__
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 # Commands whose whole work is what they print.
 ANSWERS = ("check", "plan", "graph", "json", "stages", "matrix", "explain", "plugins", "models", "doctor", "show")
+
+
+WHERE = (
+    "Each result is a file: the one that 'save' names in the recipe, from the recipe's folder on; otherwise "
+    "NAME-edited.png in this folder.  -o FILE takes its place, and -o FOLDER holds all of them."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,22 +46,21 @@ def _run(args: argparse.Namespace) -> int:
     try:
         return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
-        print(plain(f"retouch {args.command}: {err}"), file=sys.stderr)
-        return WRONG_COMMAND
+        return refuse(args, WRONG_COMMAND, str(err))
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except Exception as err:  # the last resort: a mistake of ours is still no traceback
-        print(plain(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}"), file=sys.stderr)
-        return FAILED
+        return refuse(args, FAILED, f"'{args.command}' failed: {type(err).__name__}: {err}", "RT501")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="retouch",
         description="Edit images with diffusion models, by recipe.",
-        epilog="exit codes: 0 done; 1 the recipe or an input is wrong, nothing ran; 2 wrong command line; "
-        "3 some items failed, the rest is delivered; 4 the run failed; 130 interrupted",
+        epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "
+        "JSON on standard output.  Exit codes: 0 done; 1 the recipe or every picture is wrong, nothing ran; 2 wrong "
+        "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"retouch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -75,22 +80,25 @@ def _command(commands: Commands, name: str, help_: str) -> argparse.ArgumentPars
 
 
 def _add_run(commands: Commands) -> None:
-    run = _command(commands, "run", "Run a recipe on images.")
-    _add_source(run, "RECIPE or '-', then images; with -e all are images")
-    _add_output(run)
-    _add_stamp(run)
-    _add_machine(run)
-    plan = _command(commands, "plan", "Show the stages that would run, what is put in, and what it costs.")
-    _add_source(plan, "RECIPE or '-', then images")
-    _add_output(plan)
+    one, many = "RECIPE or '-', then images; with -e all are images", "recipes (.retouch or '-'), then images"
+    _of_a_run(_command(commands, "run", "Run a recipe on images."), one)
+    _of_a_run(_command(commands, "plan", "Show the stages that would run, what is put in, and what it costs."), one)
+    _of_a_run(_command(commands, "check", "Report everything that is wrong with what 'run' would be given."), many)
     graph = _command(commands, "graph", "Draw the stages that would run, and what goes from one to another.")
-    _add_source(graph, "recipes (.retouch or '-'), then images")
+    _of_a_run(graph, many)
     graph.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
-    graph.add_argument("-o", dest="picture", type=Path, metavar="FILE", help="write it there instead of printing it")
-    graph.set_defaults(output=None, force=True)
-    check = _command(commands, "check", "Report everything that is wrong with recipes.")
-    check.add_argument("paths", nargs="*", metavar="RECIPE", help="recipe files, or '-'")
-    check.add_argument("-e", dest="text", metavar="TEXT", help="the recipe itself")
+    graph.add_argument(
+        "--to", dest="picture", type=Path, metavar="FILE", help="write the drawing there instead of printing it"
+    )
+
+
+def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
+    """What a run is told; the commands that only look at one are told the same, so that any can stand for another."""
+    parser.epilog = WHERE
+    _add_source(parser, paths)
+    _add_output(parser)
+    _add_stamp(parser)
+    _add_machine(parser)
 
 
 def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
@@ -106,7 +114,8 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help="a file for one result, a folder for many")
+    help_ = "a file for one result (dog.png), a folder for many (out)"
+    parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
-from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.loading import checked, given
+from retouch.cli import WRONG_RECIPE
+from retouch.cli.loading import checked, one_given, verdict
+from retouch.cli.machine import check_machine
 from retouch.cli.reporting import put
 from retouch.graph.document import document
 from retouch.graph.limits import limits
@@ -17,16 +18,17 @@ from retouch.plugins import registry
 
 def main(args: Namespace) -> int:
     """Show the plan of each picture, and what all of them come to."""
-    source, images = given(args)
-    graphs = checked(args, source, images, registry.load())
-    if graphs is None:
+    check_machine(args)
+    source, images = one_given(args)
+    found = checked(args, source, images, registry.load())
+    if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
-    plans = [plan(graph) for graph in graphs]
+    plans = [plan(graph) for graph in found.graphs]
     if args.json:
         put(document(source.name, plans, limits()))
     else:
         print("\n".join([*map(as_text, plans), *_in_all(plans)]))
-    return DONE
+    return verdict(found)
 
 
 def _in_all(plans: Sequence[Plan]) -> Iterator[str]:

@@ -8,11 +8,14 @@ from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from retouch.cli import WrongCommand
 from retouch.cli.plain import plain
 from retouch.lang.codes import CODES
 from retouch.plugins.signatures import Fault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retouch.cli.source import Source
     from retouch.lang.diagnostics import Diagnostic
 
@@ -46,6 +49,14 @@ def warn(faults: Iterable[Fault]) -> None:
 def put(data: object) -> None:
     """Write one line of JSON."""
     print(plain(json.dumps(data, ensure_ascii=False, default=str)), flush=True)
+
+
+def keep(path: Path, text: str) -> None:
+    """Write an answer to a file instead.  Raises WrongCommand."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as err:
+        raise WrongCommand(f"'{path}' cannot be written: {getattr(err, 'strerror', None) or err}") from err
 
 
 def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str = "") -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
-from retouch.cli import DONE, WRONG_COMMAND
+from retouch.cli import DONE, WrongCommand
 from retouch.cli.reporting import put
 from retouch.graph.ports import turn_options
 from retouch.plugins import registry
@@ -23,8 +22,7 @@ def main(args: Namespace) -> int:
 
         name = " ".join(word for word in (args.family, args.method) if word)
         known = {card.name for card in cards} | {card.family for card in cards}
-        print(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}", file=sys.stderr)
-        return WRONG_COMMAND
+        raise WrongCommand(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}")
     if args.json:
         put([_data(card) for card in chosen])
     elif args.method or len(chosen) == 1:

@@ -49,7 +49,7 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
         case Unreadable():
             report.add("RT504", node.span, path=Path(path).name, what=str(error))
         case Unwritable() | OSError():
-            what = getattr(error, "strerror", None) or str(error)
+            what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)

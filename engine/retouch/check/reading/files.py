@@ -114,11 +114,8 @@ class Files:
         self._add("RT403", given, path=text)
         return None
 
-    def check_picture(self, picture: Picture, size: int, model: ModelInfo, given: Written | Given, alone: bool) -> None:
-        """Refuse a picture that cannot be read, or is larger than the model takes, before any weights load.
-
-        alone: among many, one that cannot be read is left to fail by itself, so that the others are still done.
-        """
+    def check_picture(self, picture: Picture, size: int, model: ModelInfo, given: Written | Given) -> None:
+        """Refuse a picture that cannot be read, or is larger than the model takes, before any weights load."""
         if not picture.known or not picture.path.is_file():
             return
         from retouch.pictures import Unreadable
@@ -126,8 +123,7 @@ class Files:
         try:
             info = self._world.inspect(picture.path)
         except Unreadable as err:
-            if alone:
-                self._add("RT504", given, path=picture.path.name, what=str(err))
+            self._add("RT504", given, path=picture.path.name, what=str(err))
             return
         longer = max(info.width, info.height)
         if (min(size, longer) if size else longer) > model.largest_side:

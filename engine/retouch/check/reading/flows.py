@@ -67,6 +67,10 @@ class FlowReader:
 
     def read(self, closure: Closure) -> Flow | None:
         """Return all stages of a flow in this variant; None if one of them could not be read."""
+        with self.report.looking_at(None):  # it says the same to every picture
+            return self._read(closure)
+
+    def _read(self, closure: Closure) -> Flow | None:
         self._left = MOST_STAGES
         try:
             found = list(self._flow(closure, first=True))

@@ -46,7 +46,8 @@ class Models:
 
     def _find(self, name: str, revision: str | None, span: s.Span, source: str | None) -> ModelInfo | None:
         if (name, revision) not in self._found:
-            self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
+            with self._report.looking_at(None):
+                self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
         return self._found[name, revision]
 
 

@@ -71,6 +71,12 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
     return found
 
 
+def example(option: Option) -> str:
+    """A value that the option takes, as a recipe writes it: its default, or the least."""
+    value = option.default if option.default is not None else option.kind.low or 0
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, int | float) else "…"
+
+
 def fits(kind: Kind, value: Any) -> bool:
     """Whether a value that nobody wrote in the language, such as a model card's, is one that the option takes."""
     if kind.many:
@@ -99,7 +105,7 @@ def _within(number: float, kind: Kind) -> bool:
 
 def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
     raw = value.raw if isinstance(value, s.Number) else ""
-    low, high = f"{kind.low:g}", f"{kind.high:g}"
+    low, high = (f"{end:.10g}" for end in (kind.low or 0, kind.high or 0))
     meant_percent = kind.high == 1 and isinstance(value, s.Number) and 1 < value.value <= 100
     mend = f"write {name}={raw}%" if meant_percent else f"write a number from {low} to {high}"
     report.add("RT208", written.span, source=written.source, name=name, low=low, high=high, got=raw, mend=mend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,6 +67,10 @@ class Context:
     variant: int = -1
     others: dict[tuple[s.Span, int], TakenFlow | None] = field(default_factory=dict)  # flows that others take from
     unnamed: list[s.Span] = field(default_factory=list[s.Span])  # results whose file the recipe does not name
+
+    def looked_at(self) -> AbstractContextManager[None]:
+        """While this lasts, what is found is about this picture, as far as others do without it."""
+        return self.report.looking_at(str(self.item.path) if self.item and self.item.known else None)
 
     @property
     def files(self) -> Files:

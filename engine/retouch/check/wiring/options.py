@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
@@ -70,31 +71,39 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
     size = call.given.get("size")
     size_value = size.value if size and size.value is not REFUSED else 0
     where = given if given.value else Given(picture.path.name, call.span, "command line")
-    context.files.check_picture(picture, size_value, model, where, alone=not context.many)
+    context.files.check_picture(picture, size_value, model, where)
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 
 def _write(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
     """The file that a stage writes: as the recipe names it, as the command line does, or by what the result is of."""
     world, item = context.world, context.item
-    file = None if world.to_folder else world.output
-    if given.value and not (file and call.card == world.registry.default("save")):
+    if given.value and not is_whole(call, context):
         path = context.files.to_write(given, given.value, fields(context, setting, turn))
         return Given(str(path or given.value), given.span, given.origin)
     if call.card.family != "save":
         mend = f'write {call.card.family} "out.png"'
         context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
         return given
-    if file:
-        path = file.resolve()
-    else:
-        parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
-        kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
-        number = context.number(call.span)
-        name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
-        path = ((world.output or world.here) / name).resolve()
     place = given.span if given.value else call.span
+    if world.output and not world.to_folder:
+        named = str(world.output)
+        option = Given(named, s.Span(len("-o "), len(f"-o {named}")), "command line", f"-o {named}")
+        path = Path(context.files.filled(option, named, fields(context, setting, turn)) or named).resolve()
+        return Given(str(path), place, "command line")
+    parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
+    kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
+    number = context.number(call.span)
+    name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
+    path = ((world.output or world.here) / name).resolve()
     return Given(str(path), place, "command line" if world.output else "engine")
+
+
+def is_whole(call: StageCall, context: Context) -> bool:
+    """Whether the file that -o names takes the place of the one that a stage would write."""
+    world, unnamed = context.world, "path" not in call.given
+    saves = call.card == world.registry.default("save") or (unnamed and call.card.family == "save")
+    return saves and world.output is not None and not world.to_folder
 
 
 def fields(context: Context, setting: TurnSettings, turn: int) -> dict[str, object]:

@@ -10,7 +10,7 @@ from retouch.check.reading.flows import Alternatives
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.insertions import Insertions
-from retouch.check.wiring.options import cell, fields, origins, resolve
+from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
 from retouch.check.wiring.sites import check_sites
@@ -145,7 +145,9 @@ class _Wiring:
             item, path = state.context.item, options["path"]
             work = f"{item.path if item else ''}/{edge.id}"
             names = fields(state.context, state.now, state.turn)
-            state.context.writers.append(Writer(path.value, path.span, work, names, call.card.takes(*SHARED)))
+            text = call.given["path"].value if "path" in call.given else None
+            shared, by_output = call.card.takes(*SHARED), is_whole(call, state.context)
+            state.context.writers.append(Writer(path.value, path.span, work, names, shared, item, text, by_output))
         return edge
 
     def _put(self, output: str, call: StageCall, edge: FromNode) -> None:

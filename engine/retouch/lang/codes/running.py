@@ -18,13 +18,13 @@ RUNNING = {
     "RT503": Code(
         "out-of-memory",
         "{what} does not fit in memory",
-        "a smaller size, or --max-rows",
+        "open the picture smaller (open size=…), or run in half precision: --dtype bfloat16",
         why="Even one row of this pass is larger than the memory that the device has free.",
     ),
     "RT504": Code(
         "unreadable-image",
         "'{path}' is not an image that can be read: {what}",
-        "convert it to PNG",
+        "open it in another program and save it anew, as PNG",
         why="The file exists, but it is damaged or of a kind that the image library does not know.",
         example='open "torn.png" | invert ddim | save "o.png"',
         mend='open "cat.png" | invert ddim | save "o.png"',
@@ -32,7 +32,7 @@ RUNNING = {
     "RT505": Code(
         "not-finite",
         "'{stage}' made values that are not finite",
-        "use float32",
+        "run with --dtype float32; if it was, with a lower guidance or more steps",
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
         "the usual cause.",
     ),

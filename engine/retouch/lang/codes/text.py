@@ -96,7 +96,7 @@ TEXT = {
     "RT110": Code(
         "unquoted-text",
         "{what} is not expected here",
-        "if it is text, put it in quotes: {mend}",
+        "{mend}",
         why="A bare word is the name of a stage, of an option, or of something the recipe made. Texts, paths "
         "and choices stand in quotes.",
         example="open images/cat.png",
