@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.denoiser import Denoiser, ModelDelta
+from retouch.core.endings import Ending
 from retouch.core.errors import Unmet
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.ops import Asks, Gradient, call, gather, together, value_and_grad
@@ -53,6 +54,7 @@ __all__ = [
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
+    "Ending",
     "Figures",
     "Gradient",
     "Guidance",

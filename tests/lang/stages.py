@@ -45,8 +45,8 @@ STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory, stage,
+    AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, NegativePrompt,
+    NoiseSource, Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -64,14 +64,15 @@ async def encode(image: Image, codec: Codec) -> Latents: ...
 async def decode(latents: Latents, codec: Codec) -> Image: ...
 
 @stage("save", "image", default=True)
-def save_image(image: Image, outbox: Outbox, *, path: str = "", quality: Annotated[int, Range(1, 100)] = 95
-               ) -> None: ...
+def save_image(image: Image, outbox: Outbox, *, path: Annotated[str, Ending("picture")] = "",
+               quality: Annotated[int, Range(1, 100), Ending("picture:quality")] | None = None) -> None: ...
 
 @stage("save", "mask")
-def save_mask(mask: Mask, outbox: Outbox, *, path: str = "") -> None: ...
+def save_mask(mask: Mask, outbox: Outbox, *, path: Annotated[str, Ending("picture")] = "") -> None: ...
 
 @stage("sheet", "contact", default=True)
-def contact(image: Image, sheet: Sheet, *, path: str = "", columns: Annotated[int, Range(0, 100)] = 0) -> None: ...
+def contact(image: Image, sheet: Sheet, *, path: Annotated[str, Ending("picture")] = "",
+            columns: Annotated[int, Range(0, 100)] = 0) -> None: ...
 
 @stage("measure", "psnr")
 def measure(image: Image, against: Image) -> None: ...

@@ -29,7 +29,7 @@ LAW = {
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
     "api": {"core", "plugins"},
-    "scripting": {"core", "lang", "plugins", "graph", "check", "run"},
+    "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
     "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
@@ -44,10 +44,19 @@ MAY = {
     "graph": set(),
     "check": set(),
     "cli": set(),
-    "run": {"torch", "numpy"},
+    "run": {"torch", "numpy", "PIL"},
+    "scripting": set(),
     "testing": {"torch", "hypothesis"},
 }
-LIGHT = ("core/touches", "core/errors", "models/catalog", "models/info", "paths", "scripting", "version")
+LIGHT = (
+    "core/endings",
+    "core/touches",
+    "core/errors",
+    "models/catalog",
+    "models/info",
+    "paths",
+    "version",
+)
 PLAIN = {
     "retouch",
     "retouch_methods",
@@ -60,6 +69,7 @@ PLAIN = {
     "itertools",
     "math",
     "re",
+    "safetensors",
 }
 
 

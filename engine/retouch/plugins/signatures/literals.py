@@ -7,9 +7,10 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
+from retouch.core.endings import Ending
 from retouch.core.touches import Range, Touch
 
-_BUILT = {"retouch.api.Touch": Touch, "retouch.api.Range": Range}
+_BUILT = {"retouch.api.Touch": Touch, "retouch.api.Range": Range, "retouch.api.Ending": Ending}
 _BUILT |= {"retouch.core.touches.Touch": Touch, "retouch.core.touches.Range": Range}
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
@@ -63,7 +64,7 @@ class ModuleNames:
         return self._constants.get(name)
 
     def literal(self, node: ast.expr) -> Any:
-        """Return the value of a literal, a named constant, plain arithmetic, `Touch(…)` or `Range(…)`."""
+        """Return the value of a literal, a named constant, plain arithmetic, `Touch(…)`, `Range(…)`, `Ending(…)`."""
         match node:
             case ast.Constant(value=value):
                 found = value

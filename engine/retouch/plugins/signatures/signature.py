@@ -37,6 +37,7 @@ class Kind:
     many: bool = False  # takes a list, never a single value
     optional: bool = False
     unit: str = ""
+    endings: tuple[str, ...] = ()  # of the stage's file, as `Ending` has them: those it may have, or that this is for
 
     def __str__(self) -> str:
         noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "a text"}[self.type]
