@@ -77,7 +77,7 @@ def test_many_pictures_share_their_calls_and_one_that_fails_says_why(tmp_path):
     results = retouch.recipe(EDIT)([good[0], torn, good[1]])
     assert [result.ok for result in results] == [True, False, True]
     assert [found.code for found in results[1].diagnostics] == ["RT504"]
-    with pytest.raises(retouch.EditFailed, match="'torn.png' is not an image that can be read"):
+    with pytest.raises(retouch.EditFailed, match=r"'torn\.png' is not an image that can be read"):
         _ = results[1].image
 
 

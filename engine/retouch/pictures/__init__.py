@@ -1,5 +1,6 @@
 """Picture files: looked at from the header, read as 8-bit sRGB, written whole or not at all."""
 
+from retouch.pictures import formats
 from retouch.pictures.about import PARTS, About, read_about
 from retouch.pictures.masks import MaskPicture, UnfitMask, read_mask
 from retouch.pictures.opening import MAX_PIXELS, PictureInfo, Unreadable, inspect
@@ -18,6 +19,7 @@ __all__ = [
     "UnfitMask",
     "Unreadable",
     "Unwritable",
+    "formats",
     "inspect",
     "made_by_retouch",
     "metadata",

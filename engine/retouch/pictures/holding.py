@@ -11,8 +11,8 @@ from retouch.pictures.about import about
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16", "I;16B"}
-_TIFF = {"CMYK", "F", "YCbCr"}
+_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B"}
+_TIFF = {"CMYK", "F", "I", "YCbCr"}
 _NEAREST = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA", "RGBX": "RGB", "HSV": "RGB", "I;16L": "I", "I;16N": "I"}
 
 

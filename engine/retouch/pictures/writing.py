@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from retouch.pictures import formats, stamp
-from retouch.pictures.about import DESCRIPTION, XMP_TAG, About, exif_of, from_srgb, upright_xmp
+from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, About, exif_of, from_srgb, upright_xmp
 from retouch.pictures.atomic import replacing
 from retouch.pictures.formats import Format
 from retouch.pictures.reading import scaled
@@ -153,6 +153,8 @@ def _described(
         exif[DESCRIPTION] = f"{stamp.KEY} {recipe}"
     if chunks and (recipe or texts or kept.xmp):
         said["pnginfo"] = stamp.png_chunks(recipe, texts, upright_xmp(kept.xmp) if kept.xmp else None)
+    if format.key == "TIFF" and (EXIF_IFD in exif or GPS_IFD in exif):
+        said["compression"] = "raw"  # libtiff, which compresses, writes no directory below the first
     if len(exif):
         said["exif"] = exif.tobytes()  # as bytes, since Pillow's TIFF writer reads directories from nothing else
     return image, said

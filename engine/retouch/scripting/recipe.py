@@ -125,7 +125,13 @@ class _Checked:
         pictures = made._enter(sources, kept, captions(caption, sources))
         allowed = (kept, *recipe.allow, *(picture.path.parent for picture in pictures.values()))
         world = Environment(
-            registry.load(), recipe.folder, tuple(pictures.values()), settings, here=kept / "out", allowed=allowed
+            registry.load(),
+            recipe.folder,
+            tuple(pictures.values()),
+            settings,
+            here=kept / "out",
+            apart=True,
+            allowed=allowed,
         )
         if sources and not pictures:
             if found := check(recipe.text, replace(world, pictures=(SOMETHING,))).errors:

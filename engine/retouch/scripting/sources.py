@@ -42,7 +42,7 @@ def enter(source: Source, folder: Path, index: int) -> Entered:
         return Entered(Path(source), os.fspath(source))
     given: Any = source
     if (torch := sys.modules.get("torch")) and isinstance(given, torch.Tensor):
-        array, notices = _of_tensor(given), ()
+        array, notices = _of_tensor(given.detach()), ()
     elif (numpy := sys.modules.get("numpy")) and isinstance(given, numpy.ndarray):
         array, notices = _of_array(given)
     else:
@@ -123,7 +123,7 @@ def _of_tensor(x: torch.Tensor) -> Any:
         mend = "write x.float()" if kind == "bool" else "write x / 255"
         raise Unholdable(f"its numbers are {kind}, and a tensor is in [0, 1]", mend)
     _check_values(x.numel(), lambda: (float(x.min()), float(x.max())), "x.clamp(0, 1)")
-    data = (x.detach().float().clamp(0, 1) * 255).round().byte().cpu().numpy()
+    data = (x.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
     return data if data.ndim == 2 else _plain(data.transpose(1, 2, 0))
 
 

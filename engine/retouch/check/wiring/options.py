@@ -122,4 +122,5 @@ def _unnamed(context: Context, call: StageCall) -> Path:
     mask = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
     number = context.number(call.span)
     name = f"{'-'.join(parts)}{mask}{f'-{number}' if number > 1 else ''}.png"
-    return ((world.output or world.here) / name).resolve()
+    here = world.here / str(item.index) if world.apart and item else world.here
+    return ((world.output or here) / name).resolve()
