@@ -227,7 +227,7 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact", compiled)
     name = args.output.name if args.output else "again"
     path = fresh / (name if Path(name).suffix else name + args.image.suffix)
-    _check_ending(again.graph, path)
+    _check_ending(args.image, again.graph, path, named=bool(args.output and args.output.suffix))
     graph = _to(again.graph, path)
     (outcome,) = execute([graph], registry=installed, request=again.request, settings=settings, keep=False).outcomes
     if outcome.failed:
@@ -247,10 +247,13 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     return _verdict(args, found, changes, exact=settings.exact)
 
 
-def _check_ending(graph: Graph, path: Path) -> None:
-    """Refuse a file that the stage does not write, before it runs."""
+def _check_ending(image: Path, graph: Graph, path: Path, *, named: bool) -> None:
+    """Refuse a file that the stage does not write, before it runs.  named: whether -o chose the ending."""
     (result,) = graph.results
     if not may_end(card := graph.node(result).card, str(path)):
+        if not named:
+            what = f"its stamp says that '{card.name}' made it, which writes no {path.suffix} file"
+            raise Refusal.of("RT509", path=image, what=what, mend="run its recipe with 'retouch run'")
         known = formats.listed(possible(card))
         raise Refusal.of("RT425", stage=card.name, what=f"writes no {path.suffix} file", mend=f"end it in {known}")
 
