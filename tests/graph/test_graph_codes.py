@@ -157,6 +157,18 @@ EXAMPLES = {
     "RT411": ('«a» = open "cat.png"', 'a = open "cat.png"\na | invert ddim "cat"->"dog"'),
     "RT412": ('model «"stroybook"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
     "RT416": ('model «"torn"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
+    "RT425": (
+        'open "cat.png" | invert ddim | save «"new.gif"»',
+        'open "cat.png" | invert ddim | save "new.webp"',
+    ),
+    "RT426": (
+        'open "cat.png" | invert ddim | save "new.png" «quality=80»',
+        'open "cat.png" | invert ddim | save "new.jpg" quality=80',
+    ),
+    "RT427": (
+        'open "cat.png" | invert ddim | save «"m.png/new.png"»',
+        'open "cat.png" | invert ddim | save "m/new.png"',
+    ),
     "RT417": (
         'open "cat.png" | invert ddim | «mask file "labels.png"» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
@@ -254,6 +266,7 @@ def test_no_image_is_reported_where_one_is_needed(checked):
 def test_every_wiring_code_is_shown_here():
     raised = {code for code in CODES if "RT201" <= code < "RT500"}
     elsewhere = {"RT225", "RT408", "RT409"}  # about the command line: test_graph_options, test_graph_files
+    elsewhere |= {"RT428"}  # about what Python gives: test_python_door
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()
 

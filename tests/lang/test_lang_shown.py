@@ -26,6 +26,7 @@ USUAL = {
     "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
     "RT419": {"path": "cat.txt"},
     "RT422": {"path": "cat.txt", "what": "BREAK", "mend": 'write "a cat, a hat"; a prompt is read as one text'},
+    "RT428": {"what": "its values go from 0 to 255, and a picture's from 0 to 1", "mend": "write x / 255"},
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},

@@ -8,6 +8,7 @@ from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
 from retouch.core.demands import Moot, Need
 from retouch.core.denoiser import Denoiser
+from retouch.core.endings import Ending
 from retouch.core.errors import Unmet
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.optim import Adam
@@ -57,6 +58,7 @@ __all__ = [
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
+    "Ending",
     "Figures",
     "Gradient",
     "Guidance",

@@ -59,6 +59,12 @@ class Settings:
         return Buckets(fixed=EXACT_ROWS) if self.exact else Buckets()
 
     @property
+    def told(self) -> dict[str, str]:
+        """What a run so set adds to what its results say of themselves."""
+        how = {"device": self.device, "dtype": self.dtype, "mode": "exact" if self.exact else "fast"}
+        return how | ({"compiled": "yes"} if self.compiled else {})
+
+    @property
     def acceleration(self) -> Acceleration:
         """What the device is good for."""
         if not self.device.startswith("cuda"):
@@ -139,6 +145,7 @@ class _Run:
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stages: dict[Task, tuple[Outcome, Node, str]] = field(default_factory=dict)
     causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
+    missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
     masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
@@ -154,7 +161,9 @@ class _Run:
         outcome, lane = Outcome(graph.item), len(self.outcomes)
         self.outcomes.append(outcome)
         files = FileIn(own_machine.device, outcome.notices)
-        out = FileOut(Provenance(graph, self.request, self._how), outcome.files, outcome.notices)
+        told = Provenance(graph, self.request, self.settings.told)
+        out = FileOut(told, told.about, outcome.files, outcome.notices)
+        self.missed.append((outcome, out.missed))
         own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
         tasks: dict[NodeId, Task] = {}
 
@@ -226,7 +235,19 @@ class _Run:
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()):
                 outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
+        self._tell_missed()
         return Result(self.outcomes, executor.calls)
+
+    def _tell_missed(self) -> None:
+        """Say once what sources told of themselves and their results do not."""
+        losing = [(outcome, missed) for outcome, missed in self.missed if missed]
+        if not losing:
+            return
+        first, others = losing[0][0], len(losing) - 1
+        told = {part: words for _, missed in reversed(losing) for part, words in missed.items()}
+        what, parts = ", ".join(told.values()), ", ".join(f'"{part}"' for part in told)
+        name = f"{first.item.name if first.item else 'the source'}{f' and {others} more' if others else ''}"
+        first.notices.append(f"{name}: not kept: {what}; save … keep=[{parts}] keeps it, keep=[] says nothing of it")
 
     def _called(self, info: BatchInfo) -> None:
         self.tell("call", {"kind": info.kind, "rows": info.rows, "bucket": info.bucket})
@@ -263,7 +284,7 @@ class _Run:
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
-        metadata = self.request.told({**software(), **self._how, "recipe": self.request.recipe})
+        metadata = self.request.told({**software(), **self.settings.told, "recipe": self.request.recipe})
         for path, file in self.shared.made.items():
             if file.empty:
                 continue
@@ -278,13 +299,6 @@ class _Run:
                 outcome.failures += report.items
             if outcome not in self.outcomes:
                 self.outcomes.append(outcome)
-
-    @property
-    def _how(self) -> dict[str, str]:
-        """What the run adds to what its results say of themselves."""
-        settings = self.settings
-        how = {"device": settings.device, "dtype": settings.dtype, "mode": "exact" if settings.exact else "fast"}
-        return how | ({"compiled": "yes"} if settings.compiled else {})
 
 
 def _measured(requirement: str, value: object) -> list[str]:

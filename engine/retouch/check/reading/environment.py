@@ -85,6 +85,7 @@ class Environment:
     model: str | None = None
     output: Path | None = None
     here: Path = field(default_factory=Path.cwd)
+    apart: bool = False  # whether results that nobody names lie in a folder for each picture
     allowed: tuple[Path, ...] = ()
     force: bool = False
     find_model: Callable[[str, str | None], ModelInfo] = installed_model

@@ -10,6 +10,7 @@ from retouch.check.reading.files import fields_of
 from retouch.check.reading.given import Given
 from retouch.check.reading.option_values import REFUSED
 from retouch.check.reading.variants import PICTURES
+from retouch.check.wiring.endings import check_endings
 from retouch.graph.ports import SEED, WRITERS, turn_options
 from retouch.lang import syntax as s
 from retouch.plugins.signatures import Option, StageCard
@@ -36,7 +37,7 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             what, mend = f"needs '{option.name}'", f"write {option.name}=…"
             context.report.add("RT223", call.span, stage=call.card.name, what=what, mend=mend)
         found[option.name] = given
-    return found
+    return found | check_endings(call, found, context) if call.card.takes(*WRITERS) else found
 
 
 def origins(card: StageCard, setting: TurnSettings) -> dict[str, str]:
@@ -95,7 +96,8 @@ def _write(given: Given, call: StageCall, context: Context, setting: TurnSetting
     kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
     number = context.number(call.span)
     name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
-    path = ((world.output or world.here) / name).resolve()
+    here = world.here / str(item.index) if world.apart and item else world.here
+    path = ((world.output or here) / name).resolve()
     return Given(str(path), place, "command line" if world.output else "engine")
 
 

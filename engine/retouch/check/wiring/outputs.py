@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
+
+LONGEST_NAME = 255  # bytes, of the usual file systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Writer:
 
 
 def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
-    """Report results that share a file, or would overwrite a source or a file that retouch did not make."""
+    """Report results that share a file, cannot be written, or would overwrite what retouch did not make."""
     sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)
     for writer in writers:
@@ -54,8 +57,25 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         with report.looking_at(str(item.path) if item and item.known else None):
             if path in sources:
                 report.add("RT407", span, path=file.name)
+            elif what := unwritable(file):
+                report.add("RT427", span, path=file.name, what=what)
             elif file.is_file() and not world.force and not world.made_here(file):
                 report.add("RT415", span, path=file.name)
+
+
+def unwritable(file: Path) -> str:
+    """Why no file can be put at a place, as far as the system tells beforehand; empty if one can."""
+    if len(os.fsencode(file.name)) > LONGEST_NAME:
+        return f"its name is longer than {LONGEST_NAME} bytes"
+    try:
+        if file.is_dir():
+            return "there is a folder of that name"
+        there = next(folder for folder in file.parents if folder.exists())
+        if not there.is_dir():
+            return f"'{there.name}' is a file, not a folder"
+        return "" if os.access(there, os.W_OK | os.X_OK) else f"nothing may be written in '{there}'"
+    except OSError as why:
+        return why.strerror or str(why)
 
 
 def _apart(writers: list[Writer], world: Environment) -> str:

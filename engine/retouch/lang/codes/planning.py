@@ -164,4 +164,37 @@ PLANNING = {
         "caption is words and nothing else, so the prompt is told those signs as if they were seen in the picture.",
         severity="warning",
     ),
+    "RT425": Code(
+        "unfit-ending",
+        "'{stage}' {what}",
+        "{mend}",
+        why="The ending of a file says what is in it, to other programs and to retouch. Each stage that writes files "
+        "declares the endings that it has.",
+        example='open "cat.png" | invert ddim | save "new.gif"',
+        mend='open "cat.png" | invert ddim | save "new.webp"',
+    ),
+    "RT426": Code(
+        "option-of-another-ending",
+        "'{name}' means nothing for a {ending} file",
+        "leave it out, or end the file in {wanted}",
+        why="Some options are for some formats alone: only what loses something has a quality.",
+        example='open "cat.png" | invert ddim | save "new.png" quality=80',
+        mend='open "cat.png" | invert ddim | save "new.jpg" quality=80',
+    ),
+    "RT427": Code(
+        "unwritable-place",
+        "'{path}' cannot be written: {what}",
+        "save it elsewhere",
+        why="Where a result goes is looked at before any work is done: a folder in its place, a file where a folder "
+        "would have to be, a folder that nothing may be written in.",
+        example='open "cat.png" | invert ddim | save "m.png/new.png"',
+        mend='open "cat.png" | invert ddim | save "m/new.png"',
+    ),
+    "RT428": Code(
+        "no-picture",
+        "this cannot be a picture: {what}",
+        "{mend}",
+        why="Arrays and tensors have no form of their own: what is in [0, 1] for one program goes to 255 in another. "
+        "What could be read in two ways is not guessed.",
+    ),
 }
