@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.denoiser import Denoiser, ModelDelta
-from retouch.core.errors import Unmet
+from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.ops import Asks, Gradient, call, gather, together, value_and_grad
 from retouch.core.optim import Adam
-from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.resampling import resized
+from retouch.core.resources import Codec, Figures, Frame, Outbox, Pictures, Sheet, TextEncoder
 from retouch.core.rules import Ddim, DpmPlusPlus2M, Edict, Heun, Injected, Negatives, Offset, Renoise, hold
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.touches import Range, Site, Touch
@@ -32,6 +33,7 @@ from retouch.core.values import (
     TargetPrompt,
     Trajectory,
 )
+from retouch.core.window import Box, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -46,6 +48,7 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
+    "Box",
     "Canvas",
     "Codec",
     "Ddim",
@@ -54,6 +57,7 @@ __all__ = [
     "Edict",
     "Edit",
     "Figures",
+    "Frame",
     "Gradient",
     "Guidance",
     "Heun",
@@ -67,6 +71,7 @@ __all__ = [
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingMasked",
     "Offset",
     "Outbox",
     "Pictures",
@@ -88,12 +93,14 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "Window",
     "call",
     "gather",
     "hold",
     "hookimpl",
     "predictor",
     "remembering",
+    "resized",
     "stage",
     "stages_in",
     "together",

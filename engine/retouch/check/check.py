@@ -17,6 +17,7 @@ from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
+from retouch.check.sizes import check_sizes
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.outputs import check_results
 from retouch.check.wiring.precedence import Precedence
@@ -127,6 +128,8 @@ class Elaboration:
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
+        for graph, context in zip(graphs, contexts, strict=True):
+            check_sizes(graph, context, self._report)
         return tuple(graphs)
 
     # ------------------------------------------------------------ results

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Latents, Mask, Pictures, Range, SourceImage, stage
+from retouch.api import Frame, Mask, Pictures, Range, SourceImage, Window, stage
 
 
 @stage("mask", "file")
 def file(
-    latents: Latents,
+    frame: Frame,
     pictures: Pictures,
+    window: Window | None = None,
     *,
     path: str,
     label: Annotated[int, Range(0, 65535, "the file's numbers")] | None = None,
@@ -21,16 +22,19 @@ def file(
     """Read a mask from a picture of the source's size: white is edited, black is kept, grey is mixed.
 
     On a transparent layer, what was painted is edited; of a picture with a hole, the hole.
+    Behind `crop` it is the whole picture's, of which the window's part counts.
 
     path: the file; fields such as {name} stand for the source's name.
     label: the number of the area that is edited, in a file with a number for each; without it, the file is the mask.
     """
-    return pictures.area(path, label, latents.canvas.height, latents.canvas.width)
+    if window is None:
+        return pictures.area(path, label, *frame.size)
+    return window.seen(pictures.area(path, label, *window.original))
 
 
 @stage("mask", "box")
 def box(
-    latents: Latents,
+    frame: Frame,
     *,
     left: Annotated[float, Range(0, 1)] = 0.0,
     top: Annotated[float, Range(0, 1)] = 0.0,
@@ -39,13 +43,13 @@ def box(
 ) -> Mask:
     """Edit inside a rectangle.
 
-    left, right: its sides, as fractions of the picture's width from the left.
-    top, bottom: its sides, as fractions of the picture's height from the top.
+    left, right: its sides, as fractions of the picture's width from the left; behind `crop`, of the window's.
+    top, bottom: its sides, as fractions of the picture's height from the top; behind `crop`, of the window's.
     """
     if left >= right or top >= bottom:
         raise ValueError("a box has its left side left of its right one, and its top above its bottom")
-    height, width = latents.canvas.height, latents.canvas.width
-    data = torch.zeros(height, width, dtype=latents.data.dtype, device=latents.data.device)
+    height, width = frame.size
+    data = torch.zeros(height, width, dtype=frame.data.dtype, device=frame.data.device)
     data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
     return Mask(data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Image, Latents, Mask, Outbox, Pictures, Range, Sheet, stage
+from retouch.api import Frame, Image, Latents, Mask, Outbox, Pictures, Range, Sheet, stage
 
 
 @stage("open", "image", default=True)
@@ -30,12 +30,12 @@ def save_image(image: Image, outbox: Outbox, *, path: str = "") -> None:
 
 
 @stage("save", "mask")
-def save_mask(mask: Mask, latents: Latents, outbox: Outbox, *, path: str) -> None:
+def save_mask(mask: Mask, frame: Frame, outbox: Outbox, *, path: str) -> None:
     """Write the mask as a grey picture of the source's size: white where the picture is edited.
 
     path: the file, whose ending decides the format.
     """
-    outbox.mask(path, mask.pixels(latents.canvas.height, latents.canvas.width))
+    outbox.mask(path, mask.pixels(*frame.size))
 
 
 @stage("save", "latents")

@@ -20,6 +20,7 @@ class VaeCodec:
     vae: AutoencoderKL
     scale: int  # pixels per latent cell
     multiple: int  # sides in pixels must be multiples of this
+    side: int  # pixels of a side of the pictures that the model was trained on
     factor: float = 1.0
     shift: float = 0.0
 

@@ -56,7 +56,7 @@ class LoadedModel:
     def codec(self) -> VaeCodec:
         """Pictures to latents and back."""
         factor, shift = self.vae.config["scaling_factor"], self.vae.config["shift_factor"] or 0.0
-        return VaeCodec(self.vae, self.info.scale, self.info.multiple, factor, shift)
+        return VaeCodec(self.vae, self.info.scale, self.info.multiple, self.info.trained_size, factor, shift)
 
     @property
     def text(self) -> ClipTextEncoder:
