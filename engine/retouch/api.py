@@ -33,7 +33,7 @@ from retouch.core.values import (
     TargetPrompt,
     Trajectory,
 )
-from retouch.core.window import Box, Window
+from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -48,7 +48,6 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
-    "Box",
     "Canvas",
     "Codec",
     "Ddim",
@@ -79,6 +78,7 @@ __all__ = [
     "Prediction",
     "Prompt",
     "Range",
+    "Rectangle",
     "Renoise",
     "Rule",
     "Schedule",

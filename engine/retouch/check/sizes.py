@@ -59,10 +59,8 @@ def size_of(opened: Node, world: Environment) -> tuple[int, int] | None:
     """Height and width of the picture that an `open` gives, as its header tells."""
     from retouch.pictures import Unreadable, scaled_size
 
-    if not (path := Path(str(opened.options.get("path")))).is_file():
-        return None
     try:
-        info = world.inspect(path)
+        info = world.inspect(Path(str(opened.options.get("path"))))
     except Unreadable:
         return None
     width, height = scaled_size((info.width, info.height), opened.options.get("size") or None)

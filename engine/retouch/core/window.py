@@ -10,7 +10,7 @@ from torch import Tensor
 from retouch.core.values import Image, Mask
 
 
-class Box(NamedTuple):
+class Rectangle(NamedTuple):
     """A rectangle of whole pixels: the first column and row inside, and the first ones beyond."""
 
     left: int
@@ -39,7 +39,7 @@ class Window:
     """
 
     whole: Image
-    box: Box
+    box: Rectangle
     image: Image
     mask: Mask
     outer: Window | None = None

@@ -24,9 +24,22 @@ from torch import Tensor
 from retouch.core.attention import AttentionControl
 from retouch.core.guidance import predictor
 from retouch.core.ops import gather, together
+from retouch.core.resources import Codec
 from retouch.core.rules import hold
 from retouch.core.schedule import Level, Prediction, Step
-from retouch.core.values import AttentionMaps, Blend, Guidance, Latents, Mask, NoiseSource, Prompt, Rule, Trajectory
+from retouch.core.values import (
+    AttentionMaps,
+    Blend,
+    Guidance,
+    Image,
+    Latents,
+    Mask,
+    NoiseSource,
+    Prompt,
+    Rule,
+    Trajectory,
+)
+from retouch.core.window import Window
 from retouch.plugins import cost, discovery, registry
 from retouch.plugins.signatures.agreement import differences
 from retouch.run.batching import Buckets
@@ -114,6 +127,23 @@ def mask_law(mask: Stage, world: World | None = None, **options: Any) -> Mask:
         empty: Mask = _made(world.null_edit(), mask, options)
         assert not empty.data.any(), f"nothing is to change, and {empty.data.mean():.1%} is masked"
     return made
+
+
+def paste_law(crop: Stage, paste: Stage, image: Image, mask: Mask, codec: Codec, **options: Any) -> Window:
+    """A window put back as it was changes no bit; put back wholly changed, it changes the mask and nothing else.
+
+    options: of `crop`.
+    """
+    window = _ended(crop(image, mask, codec, **options))
+    again = _ended(paste(window.image, window))
+    assert torch.equal(again.data, image.data), "a window that was not edited came back changed"
+    edited = replace(window.image, data=1 - window.image.data.round())
+    made, area = _ended(paste(edited, window)), mask.pixels(*image.size)
+    moved = (made.data != image.data).any(0)
+    assert not moved[area == 0].any(), "something changed outside of the mask"
+    assert moved[area == 1].double().mean() > 0.5, "the edit did not come back"
+    assert made.alpha is image.alpha, "alpha is never edited"
+    return window
 
 
 def batch_law(
@@ -232,7 +262,11 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _made(world: World, stage: Stage, options: Mapping[str, Any]) -> Any:
-    made = world.call(stage, **options)
+    return _ended(world.call(stage, **options))
+
+
+def _ended(made: Any) -> Any:
+    """What a stage gave, whether it is a plain function or an async one."""
     return _run(made) if isinstance(made, Coroutine) else made
 
 

@@ -37,8 +37,7 @@ def paste(
     share = area * _faded(area, window, feather) if feather else area
     share = (share * _enlarged(_changed(image, window), window)).to(whole.data)
     data = whole.data.clone()
-    below, part = box.of(whole.data), box.of(data)
-    part.copy_(torch.where(share == 0, below, below.lerp(resized(image.data, *box.size), share)))
+    box.of(data).lerp_(resized(image.data, *box.size), share)  # a share of 0 keeps every bit
     return Image(data, whole.alpha)
 
 
@@ -61,6 +60,4 @@ def _faded(area: Tensor, window: Window, feather: int) -> Tensor:
 
 def _enlarged(cells: Tensor, window: Window) -> Tensor:
     """Numbers for pixels that were edited, as numbers for those of the box.  [h, w] -> [height, width]"""
-    if cells.shape == window.box.size:
-        return cells
-    return F.interpolate(cells[None, None], size=window.box.size, mode="bilinear", antialias=True)[0, 0]
+    return resized(cells, *window.box.size, linear=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from retouch.api import Box, Codec, Image, Mask, NothingMasked, Range, Window, resized, stage
+from retouch.api import Codec, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
 
 
 @stage("crop", "window", default=True)
@@ -56,23 +56,24 @@ def view_mask(window: Window) -> Mask:
     return window.mask.resized(*window.image.size)
 
 
-def _masked(area: Tensor) -> Box:
+def _masked(area: Tensor) -> Rectangle:
     """The least box that holds all of a mask [H, W]."""
     rows, columns = ((area > 0).any(axis).nonzero() for axis in (1, 0))
     if not len(rows):
         raise NothingMasked
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def _grown(box: Box, picture: tuple[int, int], context: float, least: int, *, square: bool) -> Box:
+def _grown(box: Rectangle, picture: tuple[int, int], context: float, least: int, *, square: bool) -> Rectangle:
     """The box with its context, as far as the picture [height, width] goes."""
     height, width = (max(least, math.ceil(side * (1 + 2 * context))) for side in box.size)
     if square:
-        height = width = max(height, width)
+        # A square of less context, where the picture has no more; no square, where the mask alone is longer.
+        height = width = min(max(height, width), max(min(picture), *box.size))
     return _around(box, height, width, picture)
 
 
-def _filled(box: Box, picture: tuple[int, int], longer: int, codec: Codec) -> Box:
+def _filled(box: Rectangle, picture: tuple[int, int], longer: int, codec: Codec) -> Rectangle:
     """The box with its shorter side as long as the model's next multiple, so that pixels fill it and no padding."""
     each = max(box.size) / longer  # pixels of the picture for one that is edited
     whole = codec.padded(*(max(1, round(side / each)) for side in box.size))
@@ -80,11 +81,11 @@ def _filled(box: Box, picture: tuple[int, int], longer: int, codec: Codec) -> Bo
     return _around(box, height, width, picture)
 
 
-def _around(box: Box, height: int, width: int, picture: tuple[int, int]) -> Box:
+def _around(box: Rectangle, height: int, width: int, picture: tuple[int, int]) -> Rectangle:
     """A box of this size with another in its middle, moved and cut so that it lies in the picture."""
     top, bottom = _along(box.top, box.bottom, height, picture[0])
     left, right = _along(box.left, box.right, width, picture[1])
-    return Box(left, top, right, bottom)
+    return Rectangle(left, top, right, bottom)
 
 
 def _along(start: int, stop: int, length: int, end: int) -> tuple[int, int]:
