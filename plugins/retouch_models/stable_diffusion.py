@@ -58,7 +58,7 @@ class StableDiffusion:
         )
         return Loaded(
             UNet(parts.diffusers(UNet2DConditionModel, "unet")),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([clip], alone),
         )
 

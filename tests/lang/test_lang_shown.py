@@ -38,6 +38,7 @@ USUAL = {
     "RT514": {"stage": "mask diffedit", "mend": "try a higher threshold"},
     "RT508": {"path": "dog.png", "what": "'inputs' is not JSON"},
     "RT509": {"path": "dog.png", "what": "'cat.png' is not below out", "mend": "allow its folder with --allow DIR"},
+    "RT510": {"stage": "crop window"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},

@@ -9,12 +9,13 @@ from retouch.core.combinators import Gradient, call, gather, together, value_and
 from retouch.core.demands import Moot, Need
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
-from retouch.core.errors import Unmet
+from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold
 from retouch.core.requests import Asks
-from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.resampling import resized
+from retouch.core.resources import Codec, Figures, Frame, Outbox, Pictures, Sheet, TextEncoder
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
@@ -34,6 +35,7 @@ from retouch.core.values import (
     TargetPrompt,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
+from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -60,6 +62,7 @@ __all__ = [
     "Edit",
     "Ending",
     "Figures",
+    "Frame",
     "Gradient",
     "Guidance",
     "Heun",
@@ -75,6 +78,7 @@ __all__ = [
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingMasked",
     "Offset",
     "Outbox",
     "Pattern",
@@ -83,6 +87,7 @@ __all__ = [
     "Prediction",
     "Prompt",
     "Range",
+    "Rectangle",
     "Renoise",
     "Rule",
     "Schedule",
@@ -97,12 +102,14 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "Window",
     "call",
     "gather",
     "hold",
     "hookimpl",
     "predictor",
     "remembering",
+    "resized",
     "stage",
     "stages_in",
     "together",

@@ -19,6 +19,7 @@ from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
+from retouch.check.sizes import check_sizes
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.outputs import check_results
 from retouch.check.wiring.precedence import Precedence
@@ -151,6 +152,9 @@ class Elaboration:
             texts = [node.value for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
             fields = {name for text in texts for name in fields_of(text)}
             self._precedence.check_read([node for graph in graphs for node in graph.nodes], fields)
+        for graph, context in zip(graphs, contexts, strict=True):
+            with context.looked_at():
+                check_sizes(graph, context, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from retouch.check.reading.environment import Environment
-from retouch.graph.nodes import FromNode, Graph, Node
+from retouch.check.sizes import opened_by, outermost, size_of
+from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
 
 Found = tuple[str, Mapping[str, Any]]  # a code, and its facts
-_SAME_SIZE = ("encode", "decode", "invert", "sample", "blend")  # families that keep the size of their picture
 
 
 def check_masks(graphs: Sequence[Graph], world: Environment, report: Report) -> None:
@@ -70,33 +70,6 @@ class _Sizes:
         return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
 
     def _source(self, graph: Graph, node: Node) -> tuple[int, int] | None:
-        """Height and width of the picture that a stage works on, as far as headers tell."""
-        from retouch.pictures import Unreadable, scaled_size
-
-        opened = next(_opened(graph, node), None)
-        if opened is None or not (path := Path(str(opened.options.get("path")))).is_file():
-            return None
-        try:
-            info = self._world.inspect(path)
-        except Unreadable:
-            return None
-        width, height = scaled_size((info.width, info.height), opened.options.get("size") or None)
-        return height, width
-
-
-def _opened(graph: Graph, node: Node) -> Iterator[Node]:
-    """The stage that opened the picture of a stage's latents, if nothing on the way changes its size."""
-    while (edge := next((e for port, e in _pictures(node)), None)) is not None:
-        node = graph.node(edge.id)
-        if node.card.family == "open":
-            yield node
-            return
-        if node.card.family not in _SAME_SIZE:
-            return
-
-
-def _pictures(node: Node) -> Iterator[tuple[str, FromNode]]:
-    types = {port.name: port.type for port in node.card.ports}
-    for port, edge in node.edges():
-        if isinstance(edge, FromNode) and types.get(port) in ("Image", "Latents", "Trajectory"):
-            yield port, edge
+        """Height and width of the picture that a mask is of: that which its windows were cut from."""
+        opened = opened_by(graph, outermost(graph, node))
+        return size_of(opened, self._world) if opened else None

@@ -11,12 +11,31 @@ from torch import Tensor
 from retouch.core.values import Image, Mask, Prompt
 
 
+class Frame(Protocol):
+    """The picture as it is now, as an image or as latents, whichever is there: for stages that want its size alone."""
+
+    @property
+    def data(self) -> Tensor:
+        """Its numbers, for their precision and device."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
+
 class Codec(Protocol):
     """The model's picture codec: batched functions, to be awaited through `call`."""
 
     @property
     def scale(self) -> int:
         """Pixels per latent cell."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side of the pictures that the model was trained on."""
         ...
 
     def padded(self, height: int, width: int) -> tuple[int, int]:

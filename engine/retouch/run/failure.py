@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import Unmet
+from retouch.core.errors import NothingMasked, Unmet
 from retouch.graph.nodes import Node
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
@@ -53,6 +53,8 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
             report.add("RT507", node.span, path=path, what=what)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
+        case NothingMasked():
+            report.add("RT510", node.span, stage=stage)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
         case SameToTheModel():

@@ -32,9 +32,9 @@ from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
+from retouch.run.waves import waves_of
 
 EXACT_ROWS = 8
-IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -116,7 +116,7 @@ def execute(
     tell: Tell | None = None,
     keep: bool = True,
 ) -> Result:
-    """Run the graphs of all pictures together, `IN_FLIGHT` at a time.
+    """Run the graphs of all pictures together, a wave of them at a time.
 
     request: what was asked for, which every result says of itself.
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
@@ -125,7 +125,7 @@ def execute(
     """
     settings = settings or Settings()
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs))
+    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs))
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -140,6 +140,7 @@ class _Run:
     tell: Tell
     keep: bool
     shared: SharedFiles
+    waves: list[list[int]]  # places of the graphs that run together
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -223,10 +224,7 @@ class _Run:
     def go(self) -> Result:
         """Drive everything to its end."""
         executor = Executor(self.settings.buckets, self._called)
-        waves = [
-            [task for tasks in self.pictures[first : first + IN_FLIGHT] for task in tasks]
-            for first in range(0, len(self.pictures), IN_FLIGHT)
-        ]
+        waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
         for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
             executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):

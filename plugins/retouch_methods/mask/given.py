@@ -6,15 +6,16 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Latents, Mask, Need, Pattern, Pictures, Range, SourceImage, stage
+from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, SourceImage, Window, stage
 
 Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 
 
 @stage("mask", "file")
 def file(
-    latents: Latents,
+    frame: Frame,
     pictures: Pictures,
+    window: Window | None = None,
     *,
     path: str,
     label: Annotated[int, Range(0, 65535, "the file's numbers")] | None = None,
@@ -22,11 +23,14 @@ def file(
     """Read a mask from a picture of the source's size: white is edited, black is kept, grey is mixed.
 
     On a transparent layer, what was painted is edited; of a picture with a hole, the hole.
+    Behind `crop` it is the whole picture's, of which the window's part counts.
 
     path: the file; fields such as {name} stand for the source's name.
     label: the number of the area that is edited, in a file with a number for each; without it, the file is the mask.
     """
-    return pictures.area(path, label, latents.canvas.height, latents.canvas.width)
+    if window is None:
+        return pictures.area(path, label, *frame.size)
+    return window.seen(pictures.area(path, label, *window.original))
 
 
 @stage(
@@ -40,7 +44,7 @@ def file(
     ),
 )
 def box(
-    latents: Latents,
+    frame: Frame,
     *,
     left: Annotated[float, Range(0, 1)] = 0.0,
     top: Annotated[float, Range(0, 1)] = 0.0,
@@ -49,12 +53,11 @@ def box(
 ) -> Mask:
     """Edit inside a rectangle.
 
-    left, right: its sides, as fractions of the picture's width from the left.
-    top, bottom: its sides, as fractions of the picture's height from the top.
+    left, right: its sides, as fractions of the picture's width from the left; behind `crop`, of the window's.
+    top, bottom: its sides, as fractions of the picture's height from the top; behind `crop`, of the window's.
     """
-    height, width = latents.canvas.height, latents.canvas.width
-    # [H, W]
-    data = torch.zeros(height, width, dtype=latents.data.dtype, device=latents.data.device)
+    height, width = frame.size
+    data = torch.zeros(height, width, dtype=frame.data.dtype, device=frame.data.device)  # [H, W]
     data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
     return Mask(data)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from safetensors.torch import save as safetensors
 
-from retouch.api import Ending, Image, Latents, Mask, Outbox, Pictures, Range, Sheet, stage
+from retouch.api import Ending, Frame, Image, Latents, Mask, Outbox, Pictures, Range, Sheet, stage
 
 
 @stage("open", "image", default=True)
@@ -44,12 +44,12 @@ def save_image(
 
 
 @stage("save", "mask")
-def save_mask(mask: Mask, latents: Latents, outbox: Outbox, *, path: Annotated[str, Ending("picture")]) -> None:
+def save_mask(mask: Mask, frame: Frame, outbox: Outbox, *, path: Annotated[str, Ending("picture")]) -> None:
     """Write the mask as a grey picture of the source's size: white where the picture is edited.
 
     path: the file, whose ending decides the format.
     """
-    outbox.mask(path, mask.pixels(latents.canvas.height, latents.canvas.width))
+    outbox.mask(path, mask.pixels(*frame.size))
 
 
 @stage("save", "latents")

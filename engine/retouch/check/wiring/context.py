@@ -25,6 +25,7 @@ from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import StageCard
 
 if TYPE_CHECKING:
+    from retouch.check.reading.given import Given
     from retouch.models.catalog import ModelInfo
 
 
@@ -66,6 +67,7 @@ class Context:
     writers: list[Writer] = field(default_factory=list[Writer])
     variant: int = -1
     others: dict[tuple[s.Span, int], TakenFlow | None] = field(default_factory=dict)  # flows that others take from
+    opened: dict[str, Given] = field(default_factory=dict[str, "Given"])  # where each picture is named, by its path
     unnamed: list[s.Span] = field(default_factory=list[s.Span])  # results whose file the recipe does not name
 
     def looked_at(self) -> AbstractContextManager[None]:

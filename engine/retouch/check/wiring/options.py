@@ -30,7 +30,7 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             continue
         given = _given(option, call, setting)
         if option.name == "path" and call.card.takes("Pictures"):
-            given = _read(given, call, context, setting, model, turn)
+            given = _read(given, call, context, setting, turn)
         elif option.name == "path" and call.card.takes(*WRITERS):
             given = _write(given, call, context, setting, turn)
         elif option.required and given.value is None:
@@ -52,7 +52,7 @@ def _given(option: Option, call: StageCall, setting: TurnSettings) -> Given:
     return setting.precedence.of(option, setting.model, (call.card.name,), own)
 
 
-def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings, model: ModelInfo, turn: int) -> Given:
+def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
     """The file that a stage reads: the picture that it opens, or one besides, whose path may name the picture."""
     if call.card.family != "open":
         path = None
@@ -69,10 +69,9 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
     picture = context.picture(call)
     if picture is None:
         return given
-    size = call.given.get("size")
-    size_value = size.value if size and size.value is not REFUSED else 0
     where = given if given.value else Given(picture.path.name, call.span, "command line")
-    context.files.check_picture(picture, size_value, model, where)
+    context.opened[str(picture.path)] = where
+    context.files.check_picture(picture, where)
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 

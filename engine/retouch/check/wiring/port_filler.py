@@ -10,7 +10,7 @@ from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.state import MISSING, FlowState
 from retouch.graph.nodes import FromEngine, FromNode, Input
-from retouch.graph.ports import FILES, PICTURE, PROMPTS, SEED, SUPPLIED
+from retouch.graph.ports import FILES, FRAME, PICTURE, PROMPTS, SEED, SUPPLIED
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
@@ -61,6 +61,7 @@ class PortFiller:
             "Guidance": self.insert.guidance,
             "Image": self.insert.image,
             "Latents": self.insert.latents,
+            FRAME: self.insert.frame,
         }
         if type_ in on_demand:
             return on_demand[type_](call.card.name, call.span)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from retouch.core.endings import Ending
-from retouch.core.touches import Range
+from retouch.core.touches import Pattern, Range
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Kind, Port
 
