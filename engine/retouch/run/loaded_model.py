@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +15,7 @@ from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.core.transfer import upload_numbers
 from retouch.core.values import Prompt
+from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.layout import CONFIGS, read_json
 from retouch.models.unet.acceleration import EAGER, Acceleration
@@ -40,6 +43,18 @@ class Texts:
         return self.encoder.tokenize(text).dropped
 
 
+@contextmanager
+def blamed_on(info: ModelInfo) -> Iterator[None]:
+    """Whatever a library trips over while it reads a model is the model's fault, not that of a stage that waits."""
+    try:
+        yield
+    except (BrokenModel, MemoryError, torch.OutOfMemoryError, ImportError):
+        raise
+    except Exception as why:
+        said = (str(why).strip().splitlines() or [""])[0]
+        raise BrokenModel(f"'{info.folder}' cannot be loaded: {type(why).__name__} {said}".strip()) from why
+
+
 class Machine:
     """One model on one device; its weights load when they are first asked for."""
 
@@ -49,7 +64,8 @@ class Machine:
     @cached_property
     def levels(self) -> NoiseLevels:
         """What it was trained on; read without weights."""
-        return noise_levels(read_json(self.info.folder, CONFIGS["scheduler"]))
+        with blamed_on(self.info):
+            return noise_levels(read_json(self.info.folder, CONFIGS["scheduler"]))
 
     def schedule(self, steps: int) -> Schedule:
         """A walk of so many steps.  Raises ValueError where the model has not that many."""
@@ -66,7 +82,8 @@ class Machine:
     def _loaded(self):
         from retouch.models.unet.load import load
 
-        loaded = load(self.info, device=str(self.device), dtype=self.dtype)
+        with blamed_on(self.info):
+            loaded = load(self.info, device=str(self.device), dtype=self.dtype)
         prepare(loaded.vae, self.acceleration)
         return loaded
 
