@@ -11,7 +11,7 @@ from typing import Any, Literal
 from retouch.core.touches import Site
 from retouch.models.configs import Config
 from retouch.models.digest import fingerprint
-from retouch.models.errors import BrokenModel
+from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.layout import CARD, CONFIGS, WEIGHTS, weights_file, weights_files
 from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet_shapes, vae_shapes
 from retouch.models.tokens import vocabulary_size
@@ -82,6 +82,8 @@ def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
         raise BrokenModel(f"a config of '{folder}' lacks or misstates {why}") from None
     except OSError as why:
         raise BrokenModel(f"'{folder}' cannot be read: {why.strerror or why}") from None
+    except MissingFile:
+        raise
     except BrokenModel as why:
         raise BrokenModel(f"'{folder}' cannot be used: {why}") from None
 

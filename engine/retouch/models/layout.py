@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from retouch.models.errors import BrokenModel
+from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.headers import Stored, read_header
 from retouch.models.pickles import is_pickle, refusal
 
@@ -47,7 +47,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     except BrokenModel:
         raise
     except FileNotFoundError:
-        raise BrokenModel(f"'{folder}' has no {name}; it is not a model in the diffusers layout") from None
+        raise MissingFile(f"'{folder}' has no {name}; it is not a model in the diffusers layout") from None
     except (OSError, ValueError, RecursionError) as why:
         raise BrokenModel(f"{name} of '{folder}' cannot be read: {getattr(why, 'strerror', None) or why}") from None
     if not isinstance(config, dict):
@@ -64,7 +64,7 @@ def weights_file(folder: Path, part: str) -> Path:
                 return path
     others = sorted(path for path in (folder / part).glob("*.*") if is_pickle(path))
     why = f"; {refusal(others[0])}" if others else ""
-    raise BrokenModel(f"'{folder}' has no {WEIGHTS[part]}.safetensors{why}")
+    raise (BrokenModel if others else MissingFile)(f"'{folder}' has no {WEIGHTS[part]}.safetensors{why}")
 
 
 def weights_names(stem: Path, variant: str) -> tuple[Path, Path]:
@@ -92,7 +92,7 @@ def shards(index: Path) -> dict[str, Path]:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise BrokenModel(f"'{index}' names the shard '{name}', which is no safetensors file beside it")
         if not (index.parent / name).is_file():
-            raise BrokenModel(f"'{index}' names the shard '{name}', which is not there")
+            raise MissingFile(f"'{index}' names the shard '{name}', which is not there")
     return {tensor: index.parent / name for tensor, name in said.items()}
 
 

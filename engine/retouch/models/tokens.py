@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from retouch.models.errors import BrokenModel
+from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.layout import TOKENIZER, read_json
 
 
@@ -24,7 +24,7 @@ def vocabulary_size(folder: Path) -> int:
     if (folder / words).is_file() and (folder / merges).is_file():
         _check_merges(folder, merges)
         return _largest(folder, words, read_json(folder, words))
-    raise BrokenModel(f"'{folder}' has neither {whole} nor {words} and merges.txt")
+    raise MissingFile(f"'{folder}' has neither {whole} nor {words} and merges.txt")
 
 
 def _whole(folder: Path, name: str) -> Mapping[str, Any]:
