@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand, models_get
-from retouch.cli.reporting import put, refuse
+from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
 from retouch.models.hub import cache
 from retouch.models.recognise import Recognised, look_into
@@ -119,11 +119,3 @@ def _remove(args: Namespace, ids: list[str]) -> int:
         else:
             print(f"removed {text}: {sized(freed)} became free")
     return code
-
-
-def sized(count: int) -> str:
-    """Bytes in the unit that people read."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.2f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
-    return f"{count} bytes"

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
-from retouch.cli.reporting import put, refuse
+from retouch.cli.reporting import put, refuse, sized
 from retouch.lang.codes import CODES
 
 
@@ -57,8 +57,6 @@ def _offered(args: Namespace, offer: Any) -> None:
     if args.json:
         put({"event": "offer", **facts})
         return
-    from retouch.cli.models import sized
-
     here = "all of it here" if not offer.missing else f"{sized(offer.missing)} to come"
     print(f"{offer.name} at {offer.commit}")
     print(f"licence: {offer.licence}{', with terms that were accepted' if offer.gated else ''}")
