@@ -38,7 +38,7 @@ def rate(per_second: float = 10.0, when: float = 1.0, **other) -> Rate:
 
 @pytest.mark.parametrize(
     ("config", "cells", "megabytes"),
-    # Peak of resident memory over that before, one row in float32: torch 2.13 on CPU, 27 November 2026.
+    # Peak of resident memory over that before, less 20 MB that any pass takes: engine/README.md says of which runs.
     [(SD15, (64, 64), 212.9), ({"block_out_channels": [64, 96, 128], "layers_per_block": 1}, (16, 16), 2.71),
      ({"block_out_channels": [64, 96, 128], "layers_per_block": 1}, (32, 32), 10.5)],
 )  # fmt: skip
