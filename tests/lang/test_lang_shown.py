@@ -27,6 +27,12 @@ USUAL = {
     "RT419": {"path": "cat.txt"},
     "RT422": {"path": "cat.txt", "what": "BREAK", "mend": 'write "a cat, a hat"; a prompt is read as one text'},
     "RT428": {"what": "its values go from 0 to 255, and a picture's from 0 to 1", "mend": "write x / 255"},
+    "RT430": {"what": "model 'owner/name' is not on this machine", "mend": "retouch models get owner/name"},
+    "RT431": {
+        "name": "owner/name",
+        "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
+        "mend": "give the same command again; it goes on from there",
+    },
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},

@@ -33,13 +33,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
     with talking() as out:
-        args = _parser().parse_args(argv)
+        args = _parsed(argv)
         code = _run(args)
         out.flush()
         if code == DONE and args.command in ANSWERS and out.lost and not isinstance(out.lost, BrokenPipeError):
             print(f"retouch {args.command}: the answer could not be written: {out.lost}", file=sys.stderr)
             return FAILED
         return code
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the line; words of `models` may stand before and after its options, which argparse alone refuses."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and (args.command != "models" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.words += rest
+    return args
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -157,8 +168,20 @@ def _add_listings(commands: Commands) -> None:
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
-    _command(commands, "models", "List models that are installed.")
+    _add_models(commands)
     _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+
+
+def _add_models(commands: Commands) -> None:
+    models = _command(commands, "models", "List models; say what files are; fetch models of the hub, or remove them.")
+    models.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="files, folders or names to look into; or 'get owner/name[@commit]'; or 'remove owner/name[@commit]'",
+    )
+    models.add_argument("--variant", metavar="V", help="with get: which weights, such as fp16; the fullest by default")
+    models.add_argument("--dry-run", action="store_true", help="with get: only say size, licence and place")
 
 
 def _add_results(commands: Commands) -> None:

@@ -71,6 +71,14 @@ def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str 
     return exit_code
 
 
+def sized(count: int) -> str:
+    """Bytes in the unit that people read."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
+    return f"{count} bytes"
+
+
 class Refusal(Exception):
     """Why a command does nothing, in one sentence; with a code of the table, and what to do."""
 

@@ -158,11 +158,14 @@ def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[st
 def _models(args: Namespace, stamp: Stamp) -> Callable[[str, str | None], ModelInfo]:
     """Looks models up; a stamp chooses none of this machine's folders, so the command line names them."""
     from retouch.models import catalog
+    from retouch.models.hub.cache import split
     from retouch.run.files.private import BY_DIGEST
 
     def look_up(name: str, revision: str | None) -> ModelInfo:
         if name == args.model or revision is not None or name in catalog.names():
             return catalog.find(name, revision)
+        if (known := split(name)) and (commit := stamp.text("model_revision")):
+            return catalog.find(known[0], commit)
         digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
         for known in ([args.model] if args.model else []) + catalog.names():
             if (info := catalog.find(known)).digest == digest:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, one_given, settings_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.progress import Lines, Sentences
+from retouch.graph.estimate import cells_of
+from retouch.graph.nodes import Graph
+from retouch.models.rates import Pace
 from retouch.plugins import registry
 
 
@@ -28,13 +33,30 @@ def main(args: Namespace) -> int:
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     with (Lines if args.json else Sentences)(source, graphs) as progress:
+        pace = Pace()
+
+        def tell(event: str, facts: Mapping[str, Any]) -> None:
+            pace.heard(event, facts)
+            progress.tell(event, facts)
+
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
-        result = execute(graphs, registry=installed, request=request, settings=settings, tell=progress.tell, keep=False)
+        result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)
+    _keep_pace(pace, graphs, settings.device, settings.dtype)
     failed = [outcome for outcome in result.outcomes if outcome.failed]
     if not failed:
         return verdict(found)
     return SOME_FAILED if len(failed) < len(result.outcomes) or any(o.files for o in failed) else FAILED
+
+
+def _keep_pace(pace: Pace, graphs: Sequence[Graph], device: str, dtype: str) -> None:
+    """Remember how fast it went, where it was one model at one size."""
+    import torch
+
+    models = {model.digest for graph in graphs for model in (graph.model, *graph.models.values())}
+    sizes = {cells_of(graph) for graph in graphs}
+    if len(models) == 1 and len(sizes) == 1 and (cells := sizes.pop()):
+        pace.keep(models.pop(), device, dtype, cells, torch.get_num_threads())

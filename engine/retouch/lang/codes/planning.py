@@ -102,7 +102,7 @@ PLANNING = {
         "unknown-model",
         "no model is called '{name}'",
         "{mend}",
-        why="A model is an alias, a folder on this machine, or an id of the hub with a revision.",
+        why="A model is an alias, a folder on this machine, or an id of the hub, with its commit if that matters.",
         example='model "stroybook"',
         mend='model "storybook"',
     ),
@@ -128,9 +128,23 @@ PLANNING = {
         "the model '{name}' cannot be used: {what}",
         "see 'retouch models'",
         why="A model is a folder in the layout of diffusers, with safetensors weights that fit their configs to the "
-        "last key. One from the hub is fetched once, at a pinned revision.",
+        "last key. 'retouch models FOLDER' says what is wrong with one.",
         example='model "torn"\ninvert ddim',
         mend='model "storybook"\ninvert ddim',
+    ),
+    "RT430": Code(
+        "not-fetched",
+        "{what}",
+        "{mend}",
+        why="Checks and runs never touch the network. A model of the hub is fetched once, by a command of its own that "
+        "tells its size and licence first.",
+    ),
+    "RT431": Code(
+        "not-got",
+        "the model '{name}' was not fetched: {what}",
+        "{mend}",
+        why="A model comes from the hub in safetensors, in the layout of diffusers, and is checked against the hub's "
+        "digests. What has come stays, and the same command goes on from there.",
     ),
     "RT418": Code(
         "unreadable-caption",
