@@ -13,12 +13,12 @@ import pytest
 import torch
 from command import draw
 from PIL import Image
-from retouch.models.unet import load
 
 import retouch
 from retouch import paths
 from retouch.graph.keys import node_keys
 from retouch.run import model_cache
+from retouch_models.stable_diffusion import StableDiffusion
 from retouch_storybook.world import Scene
 
 EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
@@ -94,8 +94,8 @@ def test_lets_are_changed_by_name(cat):
 def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
     monkeypatch.setattr(model_cache, "_alive", WeakValueDictionary())  # without what other tests have left
     loads = []
-    real = load.load
-    monkeypatch.setattr(load, "load", lambda *args, **how: loads.append(1) or real(*args, **how))
+    real = StableDiffusion.load
+    monkeypatch.setattr(StableDiffusion, "load", lambda *args: loads.append(1) or real(*args))
     edit = retouch.recipe('invert null_text steps=2 | attend p2p "cat"->"dog"')
     first, again = edit(cat).image, edit(cat).image
     assert first.tobytes() == again.tobytes()

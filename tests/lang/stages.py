@@ -34,7 +34,7 @@ class Model:
     """As much of a model as a check looks at."""
 
     name: str = "storybook"
-    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
+    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1), Site("up.1", "cross", "up", 0, 2))
     defaults: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, Any] = field(default_factory=dict)
     space: tuple[str, ...] = ("storybook",)
@@ -110,6 +110,9 @@ def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 50)] = 0.1) -> Atte
 
 @stage("guide", "cfg", default=True)
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
+
+@stage("guide", "semantic", reads=(Touch("cross", "read", "maps", scale=("scale", "scale")),))
+def semantic(*, scale: Annotated[int, Range(1, 64)] = 2) -> Guidance: ...
 
 @stage("guide", "pag")
 def pag(guidance: Guidance, *, scale: Annotated[float, Range(0, 100)] = 3.0) -> Guidance: ...
