@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from retouch.api.families import BrokenModel, Described, Loaded, Loading, Read, unet_levels, unet_sites
+from retouch.api.families import BrokenModel, Described, Loaded, Loading, Read, noise_levels, unet_levels, unet_sites
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -34,6 +34,7 @@ class StableDiffusion:
             parts=("unet", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
             sites=unet_sites(unet),
+            grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
@@ -57,7 +58,7 @@ class StableDiffusion:
         )
         return Loaded(
             UNet(parts.diffusers(UNet2DConditionModel, "unet")),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([clip], alone),
         )
 

@@ -16,7 +16,9 @@ import retouch_models
 import retouch_storybook
 
 ENGINE, METHODS = Path(retouch.__file__).parent, Path(retouch_methods.__file__).parent
-PLUGINS = [Path(package.__file__).parent for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench)]
+PLUGINS = [
+    Path(package.__file__).parent for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench)
+]
 
 # What plugins may import of the engine.
 PUBLIC = ("retouch.api", "retouch.testing")
@@ -36,7 +38,7 @@ LAW = {
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
     "api": {"core", "lang", "plugins", "models", "graph", "check", "run"},  # `retouch.api` itself less, see below
-    "scripting": {"core", "lang", "plugins", "graph", "check", "run"},
+    "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
     "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
@@ -51,12 +53,13 @@ MAY = {
     "graph": set(),
     "check": set(),
     "cli": set(),
-    "run": {"torch", "numpy"},
+    "run": {"torch", "numpy", "PIL"},
+    "scripting": set(),
     "testing": {"torch", "hypothesis"},
 }
-LIGHT = ("core/touches", "core/errors", "models/catalog", "models/info", "models/family", "models/families")
-LIGHT += ("models/kit/transformers", "models/kit/unet_sites", "paths", "scripting", "version", "api/__init__")
-LIGHT += ("api/families",)
+LIGHT = ("core/demands", "core/endings", "core/errors", "core/grid", "core/touches", "models/catalog", "models/info")
+LIGHT += ("models/family", "models/families", "models/kit/levels", "models/kit/transformers", "models/kit/unet_sites")
+LIGHT += ("models/tokens", "paths", "version", "api/__init__", "api/families")
 PLAIN = {
     "retouch",
     "retouch_methods",
@@ -69,6 +72,7 @@ PLAIN = {
     "itertools",
     "math",
     "re",
+    "safetensors",
 }
 
 

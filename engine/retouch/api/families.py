@@ -8,6 +8,7 @@ from __future__ import annotations
 from retouch.core.touches import Site, with_depth
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
+from retouch.models.kit.levels import NoiseLevels, noise_levels
 from retouch.models.kit.transformers import flow_schedule, joint_sites
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
@@ -19,12 +20,14 @@ __all__ = [
     "Loading",
     "ModelFamily",
     "Net",
+    "NoiseLevels",
     "Read",
     "Rows",
     "Site",
     "Spans",
     "flow_schedule",
     "joint_sites",
+    "noise_levels",
     "unet_levels",
     "unet_sites",
     "with_depth",

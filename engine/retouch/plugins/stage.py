@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any, Literal, TypeVar
 
 from retouch.core.attention import AttentionControl
+from retouch.core.demands import Moot, Need
 from retouch.core.schedule import PredictionKind
 from retouch.core.touches import Touch
 
@@ -28,8 +29,11 @@ class StageMark:
     stability: Stability = "stable"
     default: bool = False
     touches: tuple[Touch, ...] = ()
+    reads: tuple[Touch, ...] = ()
     rows: int | str = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
+    moot: tuple[Moot, ...] = ()
     predicts: tuple[PredictionKind, ...] = ()
     told: tuple[str, ...] = ()
     instead: str = ""
@@ -45,8 +49,11 @@ def stage(
     stability: Stability = "stable",
     default: bool = False,
     touches: tuple[Touch, ...] = (),
+    reads: tuple[Touch, ...] = (),
     rows: int | str = 0,
     facts: Mapping[str, Any] | None = None,
+    needs: tuple[Need, ...] = (),
+    moot: tuple[Moot, ...] = (),
     predicts: tuple[PredictionKind, ...] = (),
     told: tuple[str, ...] = (),
     instead: str = "",
@@ -60,15 +67,17 @@ def stage(
     version: raise it when results change; it is part of the cache key.
     default: whether this is what the family means without a method.
     touches: for attention controls, where each of the functions that the stage returns acts, in their order.
+    reads: for other stages, the attention maps that they record; a model that has none of a touch is refused.
     rows: denoiser rows that one image costs: a number, or an expression over options and facts.
     facts: what later stages need to know to tell their cost, such as {"pinned": True}.
+    needs: what has to hold of the options together; checked before anything runs.
+    moot: options that nothing reads under some values of others; to give one then is told.
     predicts: the kinds of prediction that it can work with, such as ("flow",); all if empty.
     told: numbers that the network has to read besides, such as ("guidance",).
     instead: the stage to use where the model is not of these.
     """
-    mark = StageMark(
-        family, method, paper, version, api, stability, default, touches, rows, facts or {}, predicts, told, instead
-    )
+    settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function
