@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, Loaded, Loading, Read
+from retouch.models.kit.agreement import same_channels, same_width, wants_no_more
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
 
@@ -78,25 +79,9 @@ def prediction(read: Read) -> Literal["epsilon", "v_prediction"]:
 
 def _check(unet: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """A text-to-image model takes and gives latents, is told a time and a text, and nothing else."""
-    takes_latents(unet, vae)
-    for option in _MORE:
-        if unet.get(option) is not None:
-            raise BrokenModel(f"the network wants more than a text ({option} is {unet[option]!r})")
-    if unet["cross_attention_dim"] != text["hidden_size"]:
-        raise BrokenModel(
-            f"the network reads text of width {unet['cross_attention_dim']}, "
-            f"the text encoder writes width {text['hidden_size']}"
-        )
-
-
-def takes_latents(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
-    """Insist that the network takes latents and gives them.  Raises BrokenModel."""
-    takes, gives, cells = unet["in_channels"], unet["out_channels"], vae["latent_channels"]
-    if not takes == gives == cells:
-        raise BrokenModel(
-            f"the network takes {takes} channels and gives {gives}, a latent has {cells}; "
-            "inpainting and instruction models are not text-to-image models"
-        )
+    same_channels(unet["in_channels"], unet["out_channels"], vae["latent_channels"])
+    wants_no_more(unet, _MORE)
+    same_width(unet["cross_attention_dim"], text["hidden_size"])
 
 
 FAMILY = StableDiffusion()
