@@ -8,4 +8,5 @@ def retouch_families():
     """Register a family for each class of pipeline that model_index.json may state."""
     return {
         "StableDiffusionPipeline": "retouch_models.stable_diffusion:FAMILY",
+        "StableDiffusionXLPipeline": "retouch_models.sdxl:FAMILY",
     }
