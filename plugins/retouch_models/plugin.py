@@ -9,4 +9,5 @@ def retouch_families():
     return {
         "StableDiffusionPipeline": "retouch_models.stable_diffusion:FAMILY",
         "StableDiffusionXLPipeline": "retouch_models.sdxl:FAMILY",
+        "StableDiffusion3Pipeline": "retouch_models.sd3:FAMILY",
     }
