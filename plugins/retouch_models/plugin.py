@@ -10,4 +10,5 @@ def retouch_families():
         "StableDiffusionPipeline": "retouch_models.stable_diffusion:FAMILY",
         "StableDiffusionXLPipeline": "retouch_models.sdxl:FAMILY",
         "StableDiffusion3Pipeline": "retouch_models.sd3:FAMILY",
+        "FluxPipeline": "retouch_models.flux:FAMILY",
     }
