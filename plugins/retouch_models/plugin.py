@@ -11,4 +11,5 @@ def retouch_families():
         "StableDiffusionXLPipeline": "retouch_models.sdxl:FAMILY",
         "StableDiffusion3Pipeline": "retouch_models.sd3:FAMILY",
         "FluxPipeline": "retouch_models.flux:FAMILY",
+        "Flux2KleinPipeline": "retouch_models.flux2:FAMILY",
     }
