@@ -12,4 +12,5 @@ def retouch_families():
         "StableDiffusion3Pipeline": "retouch_models.sd3:FAMILY",
         "FluxPipeline": "retouch_models.flux:FAMILY",
         "Flux2KleinPipeline": "retouch_models.flux2:FAMILY",
+        "QwenImagePipeline": "retouch_models.qwen_image:FAMILY",
     }
