@@ -13,4 +13,5 @@ def retouch_families():
         "FluxPipeline": "retouch_models.flux:FAMILY",
         "Flux2KleinPipeline": "retouch_models.flux2:FAMILY",
         "QwenImagePipeline": "retouch_models.qwen_image:FAMILY",
+        "ZImagePipeline": "retouch_models.z_image:FAMILY",
     }
