@@ -35,16 +35,16 @@ def main(argv: Sequence[str]) -> int:
 def _counted(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     import time
 
-    from retouch.cli import WrongCommand
-    from retouch.models import catalog
-    from retouch.plugins import registry
-    from retouch.run.session import Result, Settings, execute
+    from retouch.api.checking import load_registry
+    from retouch.api.commands import WrongCommand
+    from retouch.api.models import find_model
+    from retouch.api.running import Result, Settings, execute
     from retouch_bench.drawn import Drawn
     from retouch_bench.edits import held_out_edits
     from retouch_bench.pairs import Entry
     from retouch_bench.work import Surroundings, read
 
-    installed, model = registry.load(), catalog.find(args.model)
+    installed, model = load_registry(), find_model(args.model)
     surroundings = Surroundings(installed, args.model, args.steps, 0, args.out / "pictures")
     entry = Entry("packing", "alone and together", args.text)
     graphs = []

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
 
-from retouch.plugins.registry import Registry
-from retouch.plugins.signatures import StageCard
+from retouch.api.checking import Registry, StageCard
 from retouch_bench.edits import HeldOutEdit
 
 P2P, DIFFEDIT = "attend p2p", "mask diffedit"

@@ -28,8 +28,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
-    from retouch.models import catalog
-    from retouch.plugins import registry
+    from retouch.api.checking import load_registry
+    from retouch.api.models import find_model
     from retouch_bench import pairs
     from retouch_bench.drawn import Drawn
     from retouch_bench.edits import held_out_edits
@@ -39,7 +39,7 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     from retouch_bench.table import best_inversions, summaries
     from retouch_bench.work import Surroundings, told
 
-    installed, model = registry.load(), catalog.find(args.model)
+    installed, model = load_registry(), find_model(args.model)
     chosen = held_out_edits(edits, args.seed)
     drawn = [Drawn(edit, args.out / "drawings", model.trained_size) for edit in chosen]
     surroundings = Surroundings(installed, args.model, steps, args.seed, args.out / "pictures")

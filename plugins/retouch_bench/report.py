@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from retouch.models.info import ModelInfo
-from retouch.run.files.provenance import software
+from retouch.api.models import ModelInfo
+from retouch.api.running import software
 from retouch_bench.drawn import Drawn
 from retouch_bench.journal import Record
 from retouch_bench.page import page

@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from retouch.lang.diagnostics import Diagnostic
-from retouch.run.model_cache import KeptMachines
-from retouch.run.session import Outcome, Settings, execute
+from retouch.api.checking import Diagnostic
+from retouch.api.running import KeptMachines, Outcome, Settings, execute
 from retouch_bench.drawn import Drawn
 from retouch_bench.drawn import read as picture_of
 from retouch_bench.journal import Place, Record, find, place_of

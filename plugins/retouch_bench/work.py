@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from retouch.check.check import Checked, check
-from retouch.check.reading.environment import Environment
-from retouch.graph.nodes import FromEngine, Graph, NodeId, Picture
-from retouch.lang.diagnostics import Diagnostic
-from retouch.plugins.registry import Registry
+from retouch.api.checking import (
+    Checked,
+    Diagnostic,
+    Environment,
+    FromEngine,
+    Graph,
+    NodeId,
+    Picture,
+    Registry,
+    check,
+)
 from retouch_bench.drawn import Drawn
 from retouch_bench.pairs import Entry
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import known_flow, same_channels, same_width
-from retouch.models.kit.transformers import flow_schedule, joint_sites
-from retouch.models.kit.unet_sites import levels_of
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    unet_levels,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -32,7 +40,7 @@ class Flux:
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
         known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"), read("text_encoder_2/config.json"))
-        scale = 2 ** (levels_of(vae) - 1)
+        scale = 2 ** (unet_levels(vae) - 1)
         return Described(
             channels=vae["latent_channels"],
             scale=scale,
@@ -57,8 +65,7 @@ class Flux:
         from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel
 
-        from retouch.models.kit.codecs import VaeCodec
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, clip_last_and_pooled, t5
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_last_and_pooled, t5
         from retouch_models.networks.flux import Transformer, joined
 
         clip = Encoder(

@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import known_flow, same_channels, same_width
-from retouch.models.kit.transformers import flow_schedule, joint_sites
-from retouch.models.kit.unet_sites import levels_of
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    unet_levels,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -34,7 +42,7 @@ class Flux2Klein:
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
         known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"))
-        scale = FOLD * 2 ** (levels_of(vae) - 1)
+        scale = FOLD * 2 ** (unet_levels(vae) - 1)
         double = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
         single = [f"single_transformer_blocks.{i}" for i in range(net["num_single_layers"])]
         distilled = read("model_index.json").get("is_distilled", False)
@@ -66,7 +74,7 @@ class Flux2Klein:
         from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
         from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, alone, layers
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, alone, layers
         from retouch_models.networks.flux2 import FoldedCodec, Transformer
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)

@@ -8,10 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
-from retouch.models.kit.transformers import flow_schedule, joint_sites
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    wants_no_more,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -64,7 +73,7 @@ class QwenImage:
         from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
         from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, layers
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, layers
         from retouch_models.networks.qwen_image import FrameCodec, Transformer, masked
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)

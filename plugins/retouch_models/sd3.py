@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import known_flow, same_channels, same_width
-from retouch.models.kit.transformers import flow_schedule, joint_sites
-from retouch.models.kit.unet_sites import levels_of
+from retouch.api.families import (
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    unet_levels,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -27,7 +35,7 @@ class StableDiffusion3:
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
         known_flow(scheduler)
         _check(net, vae, *(read(f"text_encoder{number}/config.json") for number in ("", "_2", "_3")))
-        scale, side = 2 ** (levels_of(vae) - 1), net["patch_size"]
+        scale, side = 2 ** (unet_levels(vae) - 1), net["patch_size"]
         blocks = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
         dual = net.get("dual_attention_layers", ())
         return Described(
@@ -55,8 +63,7 @@ class StableDiffusion3:
         from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
         from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel
 
-        from retouch.models.kit.codecs import VaeCodec
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, clip_inner, t5
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner, t5
         from retouch_models.networks.sd3 import Transformer, joined
 
         clips = [

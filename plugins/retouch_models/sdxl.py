@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import same_channels, same_width, wants_no_more
-from retouch.models.kit.unet_sites import attention_sites, levels_of
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    same_channels,
+    same_width,
+    unet_levels,
+    unet_sites,
+    wants_no_more,
+)
 from retouch_models.stable_diffusion import prediction
 
 if TYPE_CHECKING:
@@ -28,23 +36,23 @@ class StableDiffusionXL:
         unet, vae = read("unet/config.json"), read("vae/config.json")
         small, large = read("text_encoder/config.json"), read("text_encoder_2/config.json")
         _check(unet, vae, small, large)
-        scale = 2 ** (levels_of(vae) - 1)
+        scale = 2 ** (unet_levels(vae) - 1)
         return Described(
             channels=unet["in_channels"],
             scale=scale,
-            multiple=scale * 2 ** (levels_of(unet) - 1),
+            multiple=scale * 2 ** (unet_levels(unet) - 1),
             trained_size=unet["sample_size"] * scale,
             tokens=small["max_position_embeddings"],
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
-            sites=attention_sites(unet),
+            sites=unet_sites(unet),
             defaults={"guidance": 5.0},
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
         """The grid of diffusers' DDIMScheduler over the trained noise levels."""
-        from retouch.models.kit.levels import ddim_schedule
+        from retouch.api.kit import ddim_schedule
 
         return ddim_schedule(read("scheduler/scheduler_config.json"), steps)
 
@@ -54,8 +62,7 @@ class StableDiffusionXL:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-        from retouch.models.kit.codecs import VaeCodec
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, clip_inner
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner
         from retouch_models.networks.sdxl import UNetXL, joined
 
         zeroed = parts.config("model_index.json").get("force_zeros_for_empty_prompt", True)

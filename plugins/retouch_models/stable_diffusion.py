@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import same_channels, same_width, wants_no_more
-from retouch.models.kit.unet_sites import attention_sites as unet_sites
-from retouch.models.kit.unet_sites import levels_of as unet_levels
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    same_channels,
+    same_width,
+    unet_levels,
+    unet_sites,
+    wants_no_more,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -42,7 +49,7 @@ class StableDiffusion:
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
         """The grid of diffusers' DDIMScheduler over the trained noise levels."""
-        from retouch.models.kit.levels import ddim_schedule
+        from retouch.api.kit import ddim_schedule
 
         return ddim_schedule(read("scheduler/scheduler_config.json"), steps)
 
@@ -52,9 +59,7 @@ class StableDiffusion:
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-        from retouch.models.kit.codecs import VaeCodec
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, alone, clip_last
-        from retouch.models.kit.unet import UNet
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, UNet, VaeCodec, alone, clip_last
 
         clip = Encoder(
             parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"),

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, Read
-from retouch.models.kit.agreement import known_flow, same_channels, same_width
-from retouch.models.kit.transformers import flow_schedule, joint_sites
-from retouch.models.kit.unet_sites import levels_of
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    unet_levels,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -29,7 +37,7 @@ class ZImage:
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
         known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"))
-        scale, side = 2 ** (levels_of(vae) - 1), net["all_patch_size"][0]
+        scale, side = 2 ** (unet_levels(vae) - 1), net["all_patch_size"][0]
         alone = [f"noise_refiner.{i}" for i in range(net["n_refiner_layers"])]
         together = [f"layers.{i}" for i in range(net["n_layers"])]
         return Described(
@@ -59,8 +67,7 @@ class ZImage:
         from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
         from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
-        from retouch.models.kit.codecs import VaeCodec
-        from retouch.models.kit.encoders import Encoder, PromptTokenizer, Texts, layers
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, layers
         from retouch_models.networks.z_image import Transformer, counted
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)

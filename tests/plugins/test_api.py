@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from retouch import api
 
@@ -12,10 +15,16 @@ LISTED = Path(__file__).parents[1] / "api.txt"
 
 
 def surface() -> list[str]:
-    """Every public name with its signature, and the members of its classes, those of our own bases too."""
+    """Every public name by module, with its signature and the members of its classes, those of our own bases too."""
+    submodules = sorted(found.name for found in pkgutil.iter_modules(api.__path__, f"{api.__name__}."))
+    modules = [api, *map(import_module, submodules)]
+    return [line for module in modules for line in (f"# {module.__name__}", *names(module))]
+
+
+def names(module: ModuleType) -> list[str]:
     lines: list[str] = []
-    for name in sorted(api.__all__):
-        value = getattr(api, name)
+    for name in sorted(module.__all__):
+        value = getattr(module, name)
         lines.append(f"{name}{signature(value)}")
         if inspect.isclass(value):
             ours = [base for base in reversed(value.__mro__) if base.__module__.startswith("retouch")]
@@ -31,9 +40,12 @@ def signature(value: object) -> str:
     if not callable(value):
         return ""
     try:
-        return re.sub(r"ForwardRef\(('[^']*')[^)]*\)", r"\1", str(inspect.signature(value)))
+        whole = inspect.signature(value)
     except (TypeError, ValueError):
         return ""
+    public = whole.replace(parameters=[each for each in whole.parameters.values() if not each.name.startswith("_")])
+    text = re.sub(r"ForwardRef\(('[^']*')[^)]*\)", r"\1", str(public))
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", text)
 
 
 def test_the_api_is_as_listed():

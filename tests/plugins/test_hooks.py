@@ -108,6 +108,45 @@ def test_a_model_is_found_by_its_hook_and_not_by_an_import(plugin, tmp_path):
         catalog.find("mine")
 
 
+FAMILY = """
+    @hookimpl
+    def retouch_families():
+        return {"MinePipeline": "HERE:FAMILY"}
+    class Family:
+        name = "mine"
+        def describe(self, read):
+            from retouch.api.families import Described
+            side = read("net/config.json")["side"]
+            return Described(4, 8, 8, side, 77, "epsilon", parts=("net",), tokenizers=(), space=("net",))
+    FAMILY = Family()
+"""
+
+
+def model_of(folder: Path, pipeline: str) -> Path:
+    for name, text in {
+        "model_index.json": f'{{"_class_name": "{pipeline}"}}',
+        "net/config.json": '{"side": 96}',
+        "net/model.safetensors": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_model_is_described_by_the_family_that_reads_its_pipeline(plugin, tmp_path):
+    with pytest.raises(BrokenModel, match="'MinePipeline', and no installed family reads that"):
+        catalog.find(str(model_of(tmp_path / "model", "MinePipeline")))
+    plugin(FAMILY)
+    info = catalog.find(str(tmp_path / "model"))
+    assert (info.family, info.trained_size, info.largest_side) == ("mine", 96, 192)
+
+
+def test_a_family_that_cannot_be_imported_is_named(plugin, tmp_path):
+    plugin("raise OSError('no')\n@hookimpl\ndef retouch_families():\n    return {'MinePipeline': 'HERE:FAMILY'}")
+    with pytest.raises(BrokenModel, match=r"the family of 'MinePipeline', hooked_.* cannot be imported: OSError: no"):
+        catalog.find(str(model_of(tmp_path / "model", "MinePipeline")))
+
+
 def test_a_benchmark_is_listed_without_an_import_and_called_with_the_rest_of_the_line(plugin, capsys):
     mine = plugin("""
         @hookimpl
@@ -203,10 +242,10 @@ def test_a_run_without_observers_tells_as_before(plugin):
     assert LivePlugins([plugin("")]).observing(tell) is tell
 
 
-def test_listing_models_and_benchmarks_imports_no_plugin():
+def test_listing_models_and_benchmarks_imports_no_plugin_but_the_family_that_reads_a_model():
     code = (
         "import sys; from retouch.cli.main import main; main(['models']); main(['bench'])\n"
-        "print(any(name.startswith(('torch', 'retouch_')) for name in sys.modules))"
+        "print(*(name for name in sys.modules if name.startswith(('torch', 'retouch_'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[-1] == "False"
+    assert done.stdout.splitlines()[-1].split() == ["retouch_models", "retouch_models.stable_diffusion"]

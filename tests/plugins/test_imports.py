@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import retouch
+import retouch_bench
 import retouch_methods
+import retouch_models
+import retouch_storybook
 
 ENGINE, METHODS = Path(retouch.__file__).parent, Path(retouch_methods.__file__).parent
+PLUGINS = [
+    Path(package.__file__).parent for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench)
+]
+
+# What plugins may import of the engine.
+PUBLIC = ("retouch.api", "retouch.testing")
 HEAVY = {"torch", "diffusers", "transformers", "numpy", "PIL", "safetensors", "huggingface_hub"}
 
 # The import law: each room of the engine, and the rooms whose modules it may import, now, late or for types alone.
@@ -28,7 +37,7 @@ LAW = {
     "check": {"paths", "core", "pictures", "lang", "models", "plugins", "graph"},
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
-    "api": {"core", "plugins"},
+    "api": {"core", "lang", "plugins", "models", "graph", "check", "run"},  # `retouch.api` itself less, see below
     "scripting": {"core", "lang", "plugins", "graph", "check", "run"},
     "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
     "__init__": {"version", "lang", "plugins", "scripting"},
@@ -47,7 +56,17 @@ MAY = {
     "run": {"torch", "numpy"},
     "testing": {"torch", "hypothesis"},
 }
-LIGHT = ("core/touches", "core/errors", "models/catalog", "models/info", "paths", "scripting", "version")
+LIGHT = ("core/touches", "core/errors", "models/catalog", "models/info", "models/family", "models/families")
+LIGHT += (
+    "models/kit/agreement",
+    "models/kit/transformers",
+    "models/kit/unet_sites",
+    "paths",
+    "scripting",
+    "version",
+    "api/__init__",
+)
+LIGHT += ("api/families",)
 PLAIN = {
     "retouch",
     "retouch_methods",
@@ -164,10 +183,44 @@ def test_diffusers_and_transformers_live_in_models_alone():
         assert not loaded(path) & {"diffusers", "transformers"}, path
 
 
-def test_our_methods_use_the_door_that_everybody_uses():
+def test_what_stages_are_made_of_loads_no_more_than_the_domain_and_the_mark():
+    assert {room_of(name) for name in ours(MODULES["retouch.api._stages"])} == {"core", "plugins"}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_our_plugins_use_the_door_that_everybody_uses(plugin):
+    for path in plugin.rglob("*.py"):
+        assert {name for name in from_engine(path) if not within(name, PUBLIC)} == set(), path
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("import retouch", set()),
+        ("from retouch import hookimpl, recipe", set()),
+        ("from retouch import api, cli", {"retouch.api", "retouch.cli"}),
+        ("import retouch.lang.words as words", {"retouch.lang.words"}),
+        ("def late():\n    from retouch.run.session import execute", {"retouch.run.session"}),
+    ],
+)
+def test_names_of_the_package_itself_are_public_and_its_modules_are_not(line, found, tmp_path):
+    file = tmp_path / "plugin.py"
+    file.write_text(line)
+    assert from_engine(file) == found
+
+
+def from_engine(path: Path) -> set[str]:
+    """The modules of the engine that a file imports; what `retouch` itself gives, such as `hookimpl`, is public."""
+    return ours(path) - {"retouch"}
+
+
+def within(module: str, packages: Iterable[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def test_our_methods_need_nothing_but_torch():
     for path in METHODS.rglob("*.py"):
-        from_engine = {name.module for name in imports(path) if name.module.split(".")[0] == "retouch"}
-        assert all(f"{name}.".startswith("retouch.api.") for name in from_engine), path
+        assert not [name for name in from_engine(path) if not within(name, ["retouch.api"])], path
         assert loaded(path) <= PLAIN, path
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 import retouch
 import retouch_bench
 import retouch_methods
+import retouch_models
 import retouch_storybook
 
-ROOTS = [Path(package.__file__).parent for package in (retouch, retouch_bench, retouch_methods, retouch_storybook)]
+ROOTS = [
+    Path(package.__file__).parent
+    for package in (retouch, retouch_bench, retouch_methods, retouch_models, retouch_storybook)
+]
 
 # Still there twice, until what is outside of the engine, and a run's own result and settings, have names of their own.
 LEFT = {"Batch", "Bench", "EditFailed", "Given", "Report", "Result", "Settings", "Work"}

@@ -1,7 +1,7 @@
 """The commands of `retouch`, one module each; each has `main(args) -> exit code`."""
 
+from retouch.plugins.commands import WrongCommand
+
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "SOME_FAILED", "WRONG_COMMAND", "WRONG_RECIPE", "WrongCommand"]
+
 DONE, WRONG_RECIPE, WRONG_COMMAND, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
-
-class WrongCommand(Exception):
-    """The command line cannot be meant as it is written."""

@@ -20,7 +20,7 @@ class MapRows(Protocol):
         ...
 
     def __setitem__(self, row: int, value: Tensor) -> None:
-        """Let this row attend so instead."""
+        """Let this row attend so instead.  [heads, queries, keys]"""
         ...
 
 
@@ -47,27 +47,27 @@ class SiteCall:
 
     @property
     def q(self) -> Tensor:
-        """Queries."""
+        """Queries.  [rows, heads, queries, dim]"""
         return self._get("q")
 
     @property
     def k(self) -> Tensor:
-        """Keys."""
+        """Keys.  [rows, heads, keys, dim]"""
         return self._get("k")
 
     @property
     def v(self) -> Tensor:
-        """Values."""
+        """Values.  [rows, heads, keys, dim]"""
         return self._get("v")
 
     @property
     def out(self) -> Tensor:
-        """What attention gives, before the output projection."""
+        """What attention gives, before the output projection.  [rows, heads, queries, dim]"""
         return self._get("out")
 
     @property
     def features(self) -> Tensor:
-        """What the last convolution of a residual block gives, before the skip is added."""
+        """What the last convolution of a residual block gives, before the skip is added.  [rows, C, h, w]"""
         return self._get("features")
 
     @property

@@ -26,6 +26,7 @@ async def call(function: Callable[[Tensor], Any], item: Tensor) -> Any:
     """Apply a batched function to one item; what waits for the same function is done in one batch.
 
     function: [B, ...] -> [B, ...], or a tuple of such tensors, of which the item's rows are the answer.
+    item: Tensor  # [...], without the batch axis, as the result
     """
     return (await Ask((Call(function, item),)))[0]
 
@@ -170,8 +171,8 @@ async def gather(ops: Iterable[Awaitable[T]]) -> list[T]:
 class Gradient(NamedTuple):
     """A loss, its gradient by each leaf (zeros where the loss does not depend on it), and what else came back."""
 
-    loss: Tensor
-    grads: tuple[Tensor, ...]
+    loss: Tensor  # []
+    grads: tuple[Tensor, ...]  # each of its leaf's shape
     extra: Any = None
 
 

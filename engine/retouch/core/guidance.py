@@ -12,12 +12,15 @@ from retouch.core.walk import Asking, Guidance, Predict
 
 
 async def unguided(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
-    """The conditional prediction alone."""
+    """The conditional prediction alone.  x: [C, h, w]"""
     return await model(x, level, prompt)
 
 
 def predictor(guidance: Guidance, model: Asking, toward: Prompt, away: Prompt) -> Predict:
-    """What a rule asks: the guided model towards `toward` and away from `away`, unless it brings its own prompts."""
+    """What a rule asks: the guided model towards `toward` and away from `away`, unless it brings its own prompts.
+
+    Called with x [C, h, w].
+    """
 
     async def predict(
         x: Tensor, level: Level, *, prompt: Prompt | None = None, negative: Prompt | None = None
@@ -28,7 +31,10 @@ def predictor(guidance: Guidance, model: Asking, toward: Prompt, away: Prompt) -
 
 
 def remembering(model: Asking, remembered: Prompt, known: Prediction) -> Asking:
-    """A model that answers from memory where it is asked for this prompt's conditional row, and asks otherwise."""
+    """A model that answers from memory where it is asked for this prompt's conditional row, and asks otherwise.
+
+    Called with x [C, h, w].
+    """
 
     async def answer(
         x: Tensor,

@@ -16,12 +16,12 @@ class Adam:
 
     def __init__(self, lr: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8) -> None:
         self.lr, self.betas, self.epsilon = lr, betas, epsilon
-        self.mean: Tensor | None = None
-        self.square: Tensor | None = None
+        self.mean: Tensor | None = None  # [...], as the parameter
+        self.square: Tensor | None = None  # [...]
         self.count = 0
 
     def step(self, parameter: Tensor, grad: Tensor) -> Tensor:
-        """The parameter after one step down this gradient, at least in float32."""
+        """The parameter after one step down this gradient, at least in float32.  All of one shape [...]"""
         grad = at_least_float32(grad)
         if self.mean is None or self.square is None:
             self.mean, self.square = torch.zeros_like(grad), torch.zeros_like(grad)

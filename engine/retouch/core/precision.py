@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """The tensor in float32, unless it is more precise."""
+    """The tensor [...] in float32, unless it is more precise."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,4 +1,7 @@
-"""Rules that wrap a rule with what an inversion recorded; they nest freely."""
+"""Rules that wrap a rule with what an inversion recorded; they nest freely.
+
+States are [k, C, h, w], as of every Rule; what predicts is called with one latent [C, h, w].
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class Recorded:
     rule: Rule
 
     def begin(self, x: Tensor) -> Tensor:
-        """As the rule within."""
+        """As the rule within.  [C, h, w] -> [k, C, h, w]"""
         return self.rule.begin(x)
 
 
@@ -100,5 +103,6 @@ class Renoise(Recorded):
 
 async def hold(rule: Rule, states: Tensor, schedule: Schedule, predict: Predict) -> Offset:
     """The offsets that make `rule` pass through any `states` [N + 1, k, C, h, w]; all steps share one forward pass."""
+    # As long a list as there are steps, each [k, C, h, w].
     reached = await gather(rule(state, step, predict) for state, step in zip(states[:-1], schedule, strict=True))
     return Offset(rule, states[1:] - torch.stack(reached) if reached else states[1:])

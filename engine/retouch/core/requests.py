@@ -29,7 +29,7 @@ class Core(Protocol):
 
     @property
     def base(self) -> Mapping[str, Tensor]:
-        """The base weights by parameter name; read-only."""
+        """The base weights by parameter name, each of its parameter's shape; read-only."""
         ...
 
     def kernels(self, group: Group) -> Hashable:
@@ -120,8 +120,8 @@ class Reply(NamedTuple):
 class Backward:
     """d loss / d leaves.  All that wait are done at once; images do not mix, so their losses add."""
 
-    loss: Tensor
-    leaves: tuple[Tensor, ...]
+    loss: Tensor  # []
+    leaves: tuple[Tensor, ...]  # of any shapes
 
     def labelled(self, name: str) -> Backward:
         """Gradients have no roles."""
@@ -133,7 +133,7 @@ class Call:
     """One item for a batched function that is not the denoiser: encode, decode, embed."""
 
     function: Callable[[Tensor], Any]  # [B, ...] -> [B, ...], or several such
-    item: Tensor
+    item: Tensor  # [...]
 
     def labelled(self, name: str) -> Call:
         """Calls have no roles."""

@@ -61,11 +61,11 @@ class Level:
     progress: float = field(default=0.0, compare=False)
 
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
-        """alpha * x0 + sigma * eps: adds noise, and is the DDIM step, and Euler's on flow."""
+        """alpha * x0 + sigma * eps: adds noise, and is the DDIM step, and Euler's on flow.  All [C, h, w]"""
         return torch.add(self.alpha * x0, eps, alpha=self.sigma)
 
     def denoised(self, x: Tensor, eps: Tensor) -> Tensor:
-        """The x0 that x hides, if eps is its noise.  Needs alpha > 0."""
+        """The x0 that x hides, if eps is its noise.  Needs alpha > 0.  All [C, h, w]"""
         return torch.sub(x, eps, alpha=self.sigma) / self.alpha
 
     def seen_as(self, x: Tensor, eps: Tensor) -> Prediction:
@@ -98,7 +98,10 @@ class Level:
 
 
 def split(kind: PredictionKind, x: Tensor, out: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """Raw network outputs to (x0, eps), once for a whole batch.  [B, C, h, w] twice -> [B, 2, C, h, w]"""
+    """Raw network outputs to (x0, eps), once for a whole batch.  [B, C, h, w] twice -> [B, 2, C, h, w]
+
+    alpha, sigma: Tensor  # [B, 1, 1, 1]
+    """
     match kind:
         case "epsilon":
             return torch.stack(((x - sigma * out) / alpha, out), 1)
@@ -129,12 +132,12 @@ class Step:
         return eta * self.clean.sigma / self.noisy.sigma * missing
 
     def mean(self, x0: Tensor, eps: Tensor, eta: float = 0.0) -> Tensor:
-        """The step without its new noise (Song et al. 2021, eq. 12)."""
+        """The step without its new noise (Song et al. 2021, eq. 12).  All [C, h, w]"""
         kept = max(self.clean.sigma**2 - self.fresh(eta) ** 2, 0.0) ** 0.5
         return replace(self.clean, sigma=kept).mix(x0, eps)
 
     def carry(self, x: Tensor, pred: Prediction) -> Tensor:
-        """x moved from noisy to clean along what may have been seen elsewhere, as `Level.said` tells it."""
+        """x moved from noisy to clean along what may have been seen elsewhere (`Level.said`).  All [C, h, w]"""
         if self.noisy.flow:
             return torch.add(x, pred.velocity, alpha=self.clean.sigma - self.noisy.sigma)
         if not self.noisy.alpha:
@@ -142,7 +145,7 @@ class Step:
         return self.clean.mix(self.noisy.denoised(x, pred.eps), pred.eps)
 
     def uncarry(self, x: Tensor, pred: Prediction) -> Tensor:
-        """x moved from clean to noisy: the inverse of `carry`."""
+        """x moved from clean to noisy: the inverse of `carry`.  All [C, h, w]"""
         if self.noisy.flow:
             return torch.add(x, pred.velocity, alpha=self.noisy.sigma - self.clean.sigma)
         if not self.noisy.alpha:

@@ -1,4 +1,4 @@
-"""Solvers: how one step is taken along what the model predicts."""
+"""Solvers: how one step is taken along what the model predicts.  States are [k, C, h, w], as of every Rule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Ddim:
     eta: float = 0.0
 
     def begin(self, x: Tensor) -> Tensor:
-        """One latent."""
+        """One latent.  [C, h, w] -> [1, C, h, w]"""
         return x[None]
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
@@ -35,7 +35,7 @@ class Heun:
     """Second order by two predictions a step.  Karras et al. 2022, arXiv:2206.00364, alg. 1, on this ODE."""
 
     def begin(self, x: Tensor) -> Tensor:
-        """One latent."""
+        """One latent.  [C, h, w] -> [1, C, h, w]"""
         return x[None]
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
@@ -49,7 +49,7 @@ class DpmPlusPlus2M:
     """Second-order multistep solver.  Lu et al. 2022, arXiv:2211.01095, alg. 2.  Its history is part of the state."""
 
     def begin(self, x: Tensor) -> Tensor:
-        """The latent, and the x0 of the step before (unused until there is one)."""
+        """The latent, and the x0 of the step before (unused until there is one).  [C, h, w] -> [2, C, h, w]"""
         return torch.stack((x, x))
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:

@@ -20,7 +20,7 @@ class ModelDelta:
     low_rank: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def over(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors that replace those of `base`, which is only read."""
+        """The tensors that replace those of `base`, which is only read; each of its parameter's shape."""
         added = {name: base[name] + (up @ down).reshape(base[name].shape) for name, (up, down) in self.low_rank.items()}
         return {**self.weights, **added}
 

@@ -43,7 +43,7 @@ class Canvas:
     height: int
     width: int
     scale: int
-    alpha: Tensor | None = None
+    alpha: Tensor | None = None  # [height, width] in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ class Predict(Protocol):
     def __call__(
         self, x: Tensor, level: Level, *, prompt: Prompt | None = None, negative: Prompt | None = None
     ) -> Asks[Prediction]:
-        """What the guided model says of x at this level."""
+        """What the guided model says of x [C, h, w] at this level."""
         ...
 
 
@@ -42,7 +42,7 @@ class Asking(Protocol):
 
 
 Guidance = Callable[[Asking, Tensor, Level, Prompt, Prompt], Asks[Prediction]]
-"""async (model, x, level, prompt, negative) -> Prediction"""
+"""async (model, x [C, h, w], level, prompt, negative) -> Prediction"""
 
 
 class Rule(Protocol):
@@ -53,7 +53,7 @@ class Rule(Protocol):
         ...
 
     def __call__(self, state: Tensor, step: Step, predict: Predict) -> Awaitable[Tensor]:
-        """The state one step cleaner."""
+        """The state one step cleaner.  [k, C, h, w] -> [k, C, h, w]"""
         ...
 
 
@@ -91,7 +91,7 @@ class Trajectory:
 class Blend:
     """What is kept of the source after each step.
 
-    apply: (state, source state at the same level, step, maps recorded so far) -> state
+    apply: (state, source state at the same level, step, maps recorded so far) -> state; states are [k, C, h, w]
     reads: the attention maps it wants recorded, at one scale
     late: whether it is given the source as it was before the step, one level noisier than the state
     start: fraction of the steps that are taken before it is first applied; what it reads is recorded from the first

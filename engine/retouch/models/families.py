@@ -38,7 +38,9 @@ def named(pipeline: str) -> ModelFamily:
 
 
 def pipeline_of(folder: Path) -> str:
-    """Return the class that model_index.json states."""
+    """Return the class that model_index.json states; folders of a Stable Diffusion may do without that file."""
+    if not (folder / INDEX).exists() and (folder / "unet" / "config.json").exists():
+        return "StableDiffusionPipeline"
     stated = read_json(folder, INDEX).get("_class_name")
     if not isinstance(stated, str):
         raise BrokenModel(f"{INDEX} of '{folder}' does not state its _class_name")

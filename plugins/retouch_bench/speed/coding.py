@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.models.network.fusing import prepare
-from retouch.run.session import Settings
+from retouch.api.kit import prepare
+from retouch.api.running import Settings
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.setting import Setting, name_of
 from retouch_bench.speed.timing import timing

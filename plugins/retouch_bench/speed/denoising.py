@@ -9,14 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from retouch.core.denoiser import Denoiser
-from retouch.core.requests import Group, Row
-from retouch.core.schedule import Schedule
-from retouch.core.values import Prompt
-from retouch.models.kit.levels import noise_levels
-from retouch.models.kit.unet import UNet
-from retouch.models.network.acceleration import Acceleration
-from retouch.models.network.core import NetworkCore
+from retouch.api import Denoiser, Prompt, Schedule
+from retouch.api.kit import Acceleration, NetworkCore, UNet, noise_levels
+from retouch.api.models import Group, Row
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.report import release
 from retouch_bench.speed.setting import Setting, name_of

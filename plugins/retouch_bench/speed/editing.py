@@ -10,13 +10,8 @@ from typing import Any
 
 import torch
 
-from retouch.check.check import check
-from retouch.check.reading.environment import Environment as World
-from retouch.graph.nodes import Graph, Picture
-from retouch.plugins import registry
-from retouch.plugins.registry import Registry
-from retouch.run.model_cache import KeptMachines
-from retouch.run.session import Result, Settings, execute
+from retouch.api.checking import Environment, Graph, Picture, Registry, check, load_registry
+from retouch.api.running import KeptMachines, Result, Settings, execute
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.ceilings import GIGA
 from retouch_bench.speed.folder import draw_pictures, write_model
@@ -49,7 +44,7 @@ class Studio:
         """Write the model and the pictures."""
         write_model(setting.shape, setting.scratch / "model", setting.device, setting.dtype)
         drawn = draw_pictures(setting.scratch / "pictures", setting.shape.side, pictures)
-        return Studio(setting, drawn, registry.load())
+        return Studio(setting, drawn, load_registry())
 
     def run(self, job: Job, steps: int) -> tuple[Result, float]:
         """Edit pictures with the job's recipes, all together.  Returns the result and its wall seconds."""
@@ -73,8 +68,8 @@ class Studio:
             out.mkdir(parents=True, exist_ok=True)
             items = tuple(Picture(self.pictures[i], n, CAPTION) for n, i in enumerate(places))
             model, told = str(self.setting.scratch / "model"), {"steps": str(steps)} if steps else {}
-            world = World(self.installed, out, items, told, model, out, allowed=(out,), force=True)
-            checked = check(recipe, world)
+            environment = Environment(self.installed, out, items, told, model, out, allowed=(out,), force=True)
+            checked = check(recipe, environment)
             if checked.errors:
                 raise EditFailed(f"{checked.errors[0].code}: {checked.errors[0].message}")
             graphs.update(zip(places, checked.graphs, strict=True))

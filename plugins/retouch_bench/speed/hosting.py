@@ -11,15 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.core.denoiser import Denoiser
-from retouch.core.requests import Core, Group, Reply
-from retouch.core.schedule import Prediction
-from retouch.core.touches import Site
-from retouch.core.values import Canvas, Edit, Latents, NegativePrompt, Prompt, SourcePrompt
-from retouch.models.kit.unet import UNet
-from retouch.models.network.acceleration import Acceleration
-from retouch.models.network.core import NetworkCore
-from retouch.run.executor import Executor, Task
+from retouch.api import Canvas, Denoiser, Edit, Latents, NegativePrompt, Prediction, Prompt, Site, SourcePrompt
+from retouch.api.kit import Acceleration, NetworkCore, UNet
+from retouch.api.models import Core, Group, Reply
+from retouch.api.running import Executor, Task
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.denoising import MODES, schedule
 from retouch_bench.speed.setting import Setting

@@ -30,7 +30,7 @@ def _measure(args: argparse.Namespace) -> Any:
 
     import torch
 
-    from retouch.cli import WrongCommand
+    from retouch.api.commands import WrongCommand
     from retouch_bench.speed.budget import Budget
     from retouch_bench.speed.limits import ceilings, floors
     from retouch_bench.speed.report import Report
@@ -81,7 +81,7 @@ def _section(setting: Any, name: str, share: float) -> None:
 def _device(name: str | None) -> Any:
     import torch
 
-    from retouch.cli import WrongCommand
+    from retouch.api.commands import WrongCommand
 
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from retouch.core.touches import Site
-from retouch.models.kit.codecs import VaeCodec as Codec
-from retouch.models.kit.unet_sites import attention_sites, levels_of
+from retouch.api import Site
+from retouch.api.families import unet_levels, unet_sites
+from retouch.api.kit import VaeCodec as Codec
 from retouch_bench.speed.counting import Work, work_of
 
 QUIET = 0.1  # factor on a denoiser's last layer: random predictions would else grow over 50 guided steps
@@ -38,7 +38,7 @@ class Shape:
     @property
     def scale(self) -> int:
         """Pixels per latent cell."""
-        return 2 ** (levels_of(self.vae) - 1)
+        return 2 ** (unet_levels(self.vae) - 1)
 
     @property
     def prompt(self) -> tuple[int, int]:
@@ -48,7 +48,7 @@ class Shape:
     @property
     def sites(self) -> tuple[Site, ...]:
         """Where controls may act on the denoiser."""
-        return attention_sites(self.unet)
+        return unet_sites(self.unet)
 
     def denoiser(self, device: torch.device | str, dtype: torch.dtype) -> Any:
         """A UNet with random weights, its output scaled down."""
@@ -76,7 +76,7 @@ class Shape:
 
     def codec(self, device: torch.device | str, dtype: torch.dtype) -> Codec:
         """The VAE as the engine calls it."""
-        multiple = self.scale * 2 ** (levels_of(self.unet) - 1)
+        multiple = self.scale * 2 ** (unet_levels(self.unet) - 1)
         return Codec(self.autoencoder(device, dtype), self.scale, multiple, self.vae["scaling_factor"])
 
     def work(self, dtype: torch.dtype) -> Mapping[str, Work]:

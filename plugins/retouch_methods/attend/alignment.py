@@ -70,6 +70,8 @@ def tokens_of(prompt: Prompt, words: str) -> list[int]:
 def _replace(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     """Word n for word n: token for token where they have as many, else each spread evenly over all of the other's.
 
+    Returns [source tokens, target tokens].
+
     official: after the last word that differs, the authors' code aligns by position, whatever the lengths before.
     """
     matrix = torch.zeros(len(source.spans), len(target.spans))
@@ -105,6 +107,8 @@ def _head(matrix: Tensor, source: Prompt, target: Prompt) -> tuple[int, int]:
 
 def _refine(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     """Tokens that both have, in order; the end to the end, and padding to the padding at its place.
+
+    Returns [source tokens, target tokens].
 
     official: padding to whatever stands at its place, where the source is longer to its end and its last words.
     """

@@ -45,8 +45,8 @@ def masactrl(
     """
     if masked and mask is None:
         raise ValueError("'masked' wants a mask in this turn: add one, such as mask diffedit, before this stage")
-    was = mask.on(latents) if mask is not None else None
-    will = was if destination is None else destination.on(latents)
+    was = mask.on(latents) if mask is not None else None  # [h, w]
+    will = was if destination is None else destination.on(latents)  # [h, w]
 
     @cache
     def sides(scale: int) -> tuple[Tensor, Tensor] | None:
@@ -67,7 +67,7 @@ def masactrl(
             return
         inside, looking = found
         for _, target in attn.pairs("source", "target"):
-            probs = attn.probs[target]
+            probs = attn.probs[target]  # [heads, queries, keys]
             attn.probs[target] = torch.lerp(_among(probs, ~inside), _among(probs, inside), looking.to(probs))
 
     return share, keep_apart

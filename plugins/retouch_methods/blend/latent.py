@@ -29,11 +29,11 @@ def latent(
     level: "reached" is the level of the papers; "one_late" blends the source as noisy as it was before the step, as
         the code of both does, which leaves the noise of the last step in the background.
     """
-    area = mask.on(latents)
-    stages = torch.stack([grown(area, cells) if cells else area for cells in range(shrink + 1)])
+    area = mask.on(latents)  # [h, w]
+    stages = torch.stack([grown(area, cells) if cells else area for cells in range(shrink + 1)])  # [stages, h, w]
 
     def apply(state: Tensor, source: Tensor, step: Step, maps: AttentionMaps) -> Tensor:
-        share = stages[shrink - int(step.progress * (shrink + 1))].to(state)
+        share = stages[shrink - int(step.progress * (shrink + 1))].to(state)  # [h, w], against states [k, C, h, w]
         return torch.where(share == 0, source.to(state), torch.lerp(source.to(state), state, share))
 
     return Blend(apply, late=level == "one_late")

@@ -45,13 +45,15 @@ def local(
         """Where either branch attends to its words.  [h, w], bool"""
         either = torch.zeros(size, dtype=torch.bool, device=latents.data.device)
         for branch, tokens in chosen.items():
-            seen = maps.of(branch)
+            seen = maps.of(branch)  # [queries, keys]
+            # The words' share of each query, laid out as the picture: [1, 1, h / scale, w / scale], then [h, w].
             heat = (seen @ tokens.to(seen)).unflatten(0, (size[0] // scale, size[1] // scale))[None, None]
             heat = F.interpolate(F.max_pool2d(heat, 2 * grow + 1, 1, grow), size=size)[0, 0]
             either = either | (heat > threshold * heat.max())
         return either
 
     def apply(state: Tensor, source: Tensor, step: Step, maps: AttentionMaps) -> Tensor:
+        # [h, w], against states [k, C, h, w]
         edited = area(maps, changing, grow=1) & ~area(maps, kept, grow=0)
         return torch.where(edited, state, source.to(state))
 
@@ -59,7 +61,7 @@ def local(
 
 
 def _named(words: tuple[str, ...], edit: Edit) -> dict[str, Tensor]:
-    """Which tokens of each branch's prompt spell these words."""
+    """Which tokens of each branch's prompt spell these words.  Each [tokens], 1 or 0"""
     prompts = {"source": edit.source, "target": edit.target}
     for word in words:
         if not any(prompt.positions(word) for prompt in prompts.values()):
@@ -72,7 +74,7 @@ def _named(words: tuple[str, ...], edit: Edit) -> dict[str, Tensor]:
 
 
 def _changed(edit: Edit) -> dict[str, Tensor]:
-    """The tokens that only one of the prompts has, and those whose weight changes."""
+    """The tokens that only one of the prompts has, and those whose weight changes.  Each [tokens], 1 or 0"""
     matrix, aligned = alignment(edit.source, edit.target, "refine")
     gone = [i for i in _words(edit.source) if not matrix[i].any()]
     new = [i for i in _words(edit.target) if not aligned[i]]
@@ -85,7 +87,7 @@ def _words(prompt: Prompt) -> list[int]:
 
 
 def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
-    marked = torch.zeros(len(prompt.spans))
+    marked = torch.zeros(len(prompt.spans))  # [tokens]
     marked[tokens] = 1
     return marked.to(prompt.embeds.device)
 

@@ -33,9 +33,9 @@ def pixel(
     seam: "paste" takes the edit's colours as they are, "poisson" its contrasts: it is shifted by whatever makes its
         edge meet the source, as smoothly as can be.
     """
-    area = mask.pixels(*source.data.shape[-2:]).to(source.data)
+    area = mask.pixels(*source.data.shape[-2:]).to(source.data)  # [H, W]
     edited = image.data + membrane(source.data - image.data, area > 0) if seam == "poisson" else image.data
-    share = area * depth(area, feather) if feather else area
+    share = area * depth(area, feather) if feather else area  # [H, W], against pictures [3, H, W]
     return Image(torch.where(area == 0, source.data, torch.lerp(source.data, edited, share)), source.alpha)
 
 
@@ -44,19 +44,19 @@ def membrane(gap: Tensor, inside: Tensor) -> Tensor:
 
     inside: Tensor  # [H, W], bool; the picture's own edge is free
     """
-    free = inside.to(torch.float64)
-    degree = free * _beside(torch.ones_like(free))
+    free = inside.to(torch.float64)  # [H, W]
+    degree = free * _beside(torch.ones_like(free))  # [H, W], neighbours in the picture
 
     def laplacian(x: Tensor) -> Tensor:
         return degree * x - free * _beside(x)
 
-    residual = free * _beside((1 - free) * gap.double())
-    x, wanted = torch.zeros_like(residual), 1e-6 * residual.square().sum() ** 0.5
-    direction, size = residual, residual.square().sum()
+    residual = free * _beside((1 - free) * gap.double())  # [C, H, W]
+    x, wanted = torch.zeros_like(residual), 1e-6 * residual.square().sum() ** 0.5  # [C, H, W], []
+    direction, size = residual, residual.square().sum()  # [C, H, W], []
     for _ in range(4 * sum(gap.shape[-2:])):
         if size**0.5 <= wanted:
             break
-        ahead = laplacian(direction)
+        ahead = laplacian(direction)  # [C, H, W]
         stride = size / (direction * ahead).sum()
         x, residual = x + stride * direction, residual - stride * ahead
         before, size = size, residual.square().sum()

@@ -85,10 +85,10 @@ async def pix2pix_zero(
     """
     if bool(before) != bool(after):
         raise ValueError("an edit direction wants sentences on both sides: give 'before' and 'after'")
-    direction = await _mean(texts, after) - await _mean(texts, before) if after else None
+    direction = await _mean(texts, after) - await _mean(texts, before) if after else None  # [tokens, dim]
     pivot = await ddim(latents, source, empty, model, schedule)
     other = empty if not away_from_source and (moves == "rows" or reference == "sampled") else source
-    states = None if reference == "sampled" else pivot.states[:, 0]
+    states = None if reference == "sampled" else pivot.states[:, 0]  # [N + 1, C, h, w]
     known = await _of_source(model, schedule, pivot.states[0, 0], states, (source, other), guidance)
 
     async def guide(asked: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
@@ -97,7 +97,7 @@ async def pix2pix_zero(
         wanted = known.get(level.timestep)
         if moves == "rows":
             away = source if away_from_source else negative
-            inputs = x, x
+            inputs = x, x  # [C, h, w] each
             if wanted:
                 rows = ((prompt, wanted.cond), (away, wanted.uncond))
                 inputs = await gather(_nearer(asked, x, level, each, maps, lr / 2) for each, maps in rows)
@@ -121,7 +121,11 @@ async def _of_source(
     prompts: tuple[Prompt, Prompt],
     guidance: float,
 ) -> dict[float, Seen]:
-    """The source's maps by timestep: at states that are there, or at those that sampling from x leads through."""
+    """The source's maps by timestep: at states that are there, or at those that sampling from x leads through.
+
+    x: Tensor  # [C, h, w]
+    states: Tensor  # [N + 1, C, h, w]
+    """
 
     async def seen(x: Tensor, level: Level) -> tuple[Seen, Prediction]:
         alone = prompts[0] is prompts[1]
@@ -140,11 +144,12 @@ async def _of_source(
 
 
 async def _nearer(model: Asking, x: Tensor, level: Level, prompt: Prompt, wanted: Maps, lr: float) -> Tensor:
-    """x, a gradient step nearer to these maps."""
+    """x [C, h, w], a gradient step nearer to these maps."""
 
     async def miss(x: Tensor) -> Tensor:
         maps, _ = await _looked_at(model, x, level, prompt)
-        return torch.stack([(maps[site] - wanted[site]).square().sum((1, 2)).mean() for site in wanted]).sum()
+        missed = [(maps[site] - wanted[site]).square().sum((1, 2)).mean() for site in wanted]  # [] each
+        return torch.stack(missed).sum()
 
     _, (grad,), _ = await value_and_grad(miss, x)
     return x - lr * grad
@@ -155,7 +160,7 @@ async def _looked_at(model: Asking, x: Tensor, level: Level, prompt: Prompt) -> 
     maps: Maps = {}
 
     def look(attn: SiteCall) -> None:
-        maps[attn.site.name] = attn.probs[0]
+        maps[attn.site.name] = attn.probs[0]  # [heads, queries, keys]
 
     control = AttentionControl(((Touch("cross", "read", "probs", "*"), look),))
     pred = await together(attention=(control,), look=model(x, level, prompt, role="look"))
@@ -163,4 +168,5 @@ async def _looked_at(model: Asking, x: Tensor, level: Level, prompt: Prompt) -> 
 
 
 async def _mean(texts: TextEncoder, sentences: tuple[str, ...]) -> Tensor:
+    """The mean of their embeddings.  [tokens, dim]"""
     return torch.stack([each.embeds for each in await gather(texts.prompt(text) for text in sentences)]).mean(0)

@@ -70,7 +70,7 @@ async def proximal(
     """
     inverted: dict[float, Prediction] = {}
     if pull and pull_to == "inversion":
-        states = (await ddim(latents, source, empty, model, schedule)).states[:, 0]
+        states = (await ddim(latents, source, empty, model, schedule)).states[:, 0]  # [N + 1, C, h, w]
         for step, x, reached in zip(schedule, states[:-1], states[1:], strict=True):
             inverted[step.noisy.timestep] = leading(step, x, reached)
 
@@ -84,8 +84,8 @@ async def proximal(
         guided = level.heard(x, level.said(pred["uncond"]) + guidance * kept)
         if not pull or level.timestep >= pull_below:
             return guided
-        edited = kept != 0 if norm == "l0" else kept.abs() > threshold
-        rest = pull * (1 - F.max_pool2d(edited.to(x), 2 * dilate + 1, 1, dilate))
+        edited = kept != 0 if norm == "l0" else kept.abs() > threshold  # [C, h, w], bool
+        rest = pull * (1 - F.max_pool2d(edited.to(x), 2 * dilate + 1, 1, dilate))  # [C, h, w]
         if pull_to == "picture":
             return Prediction(torch.stack((torch.lerp(guided.x0, latents.data.to(x), rest), guided.eps)))
         if level.timestep not in inverted:
@@ -107,7 +107,7 @@ def leading(step: Step, x: Tensor, reached: Tensor) -> Prediction:
 
 
 def shrunk(delta: Tensor, threshold: Tensor, norm: str) -> Tensor:
-    """The proximal operator of a norm; eq. 6 of the paper."""
+    """The proximal operator of a norm; eq. 6 of the paper.  [C, h, w] and a threshold [] -> [C, h, w]"""
     if norm == "l0":
         return torch.where(delta.abs() > threshold, delta, torch.zeros_like(delta))
     once = delta - delta.clamp(-threshold, threshold)

@@ -67,7 +67,7 @@ async def semantic(
     """
     prompts: list[Prompt] = list(await gather(texts.prompt(text) for text in (*add, *remove)))
     signs = [1.0] * len(add) + [-1.0] * len(remove)
-    kernel = _KERNEL.to(edit.source.embeds.device)
+    kernel = _KERNEL.to(edit.source.embeds.device)  # [1, 1, 3, 3]
     touch = Touch("cross", "read", "maps", "*", scale=(scale, scale))
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
@@ -89,10 +89,11 @@ async def semantic(
         return level.heard(x, said)
 
     def masks(maps: AttentionMaps, i: int, concept: Prompt, delta: Tensor, level: Level) -> Iterator[Tensor]:
+        """Where a concept guides by delta [C, h, w].  Each [h, w], 1 or 0"""
         if mask in ("both", "attention"):
             yield attended(maps, i, concept, delta.shape[-2:])
         if mask == "noise" or (mask == "both" and level.timestep <= early):
-            strength = delta.abs().sum(0)
+            strength = delta.abs().sum(0)  # [h, w]
             yield (strength >= torch.quantile(strength.flatten().float(), quantile)).to(delta)
 
     def attended(maps: AttentionMaps, i: int, concept: Prompt, size: Sequence[int]) -> Tensor:
@@ -100,9 +101,9 @@ async def semantic(
         if not maps.count:
             raise ValueError(f"this model has no cross-attention at scale={scale}; 'retouch models' shows its sites")
         words = [k for k, (a, b) in enumerate(concept.spans) if a < b]
-        total = next(each for role, each in maps.sums.items() if f"concept{i}" in role)
-        seen = torch.stack([total[:, k] for k in words], -1).sum(-1) / maps.count
-        grid = seen.unflatten(0, (size[0] // scale, size[1] // scale))[None, None]
+        total = next(each for role, each in maps.sums.items() if f"concept{i}" in role)  # [queries, keys]
+        seen = torch.stack([total[:, k] for k in words], -1).sum(-1) / maps.count  # [queries]
+        grid = seen.unflatten(0, (size[0] // scale, size[1] // scale))[None, None]  # [1, 1, h / scale, w / scale]
         smooth = F.conv2d(F.pad(grid, (1, 1, 1, 1), mode="reflect"), kernel.to(grid))
         chosen = (smooth >= torch.quantile(smooth.flatten().float(), quantile)).to(grid)
         return F.interpolate(chosen, tuple(size))[0, 0]
@@ -115,5 +116,5 @@ def _role(i: int) -> str:
     return "cond" if i == 0 else f"cond{i}"
 
 
-_TAPS = torch.exp(-torch.tensor([-1.0, 0.0, 1.0]).square())  # a Gaussian as the authors' code has it
-_KERNEL = (_TAPS[:, None] * _TAPS / _TAPS.sum().square())[None, None]
+_TAPS = torch.exp(-torch.tensor([-1.0, 0.0, 1.0]).square())  # [3], a Gaussian as the authors' code has it
+_KERNEL = (_TAPS[:, None] * _TAPS / _TAPS.sum().square())[None, None]  # [1, 1, 3, 3]

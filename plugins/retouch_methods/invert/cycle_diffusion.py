@@ -51,12 +51,12 @@ async def cycle_diffusion(
     source_guidance: guidance while recording; where it is the edit's own, the source comes back exactly.
     strength: how far up the noisy versions go, as a fraction of the schedule; the edit begins there.
     """
-    walk, x0 = schedule.tail(strength), latents.data
+    walk, x0 = schedule.tail(strength), latents.data  # [C, h, w], as each draw and each place of the path
     first, *draws = noise.normal(len(walk) + 1, like=x0)
     path = [schedule.at(strength).mix(x0, first)]
     for step, draw in zip(walk, draws, strict=True):
         eps = (path[-1] - step.noisy.alpha * x0) / step.noisy.sigma
         path.append(step.mean(x0, eps, eta) + step.fresh(eta) * draw)
-    states = torch.stack([*path[:-1], x0])[:, None]
+    states = torch.stack([*path[:-1], x0])[:, None]  # [N + 1, 1, C, h, w]
     predict = predictor(cfg(guidance=source_guidance), model, prompt, negative)
     return Trajectory(walk, states, await hold(Ddim(eta), states, walk, predict), pinned=True)

@@ -70,7 +70,7 @@ async def ddim(
         Prompt-to-Prompt does; "always" puts it back at every step, "never" lets it drift under a blend as well.
     """
     walk, predict = schedule.tail(strength), predictor(cfg(guidance=source_guidance), model, prompt, negative)
-    x, path = latents.data, [latents.data]
+    x, path = latents.data, [latents.data]  # [C, h, w], and as many more as there are steps
     for fine in reversed(walk.divided(parts)):
         for step in fine.ascending():
             mixed = replace(step.clean, timestep=step.noisy.timestep)

@@ -48,11 +48,11 @@ async def direct(
         leaves out the last step up, as the authors' code does.
     """
     told = prompt if words == "source" else negative
-    x, path, seen = latents.data, [latents.data], []
+    x, path, seen = latents.data, [latents.data], []  # [C, h, w], also of the latents and noises in the lists
     for step in schedule.ascending():
         here, there = (step.clean, step.noisy) if grid == "even" else (step.noisy, step.before or step.noisy)
         pred = await model(x, here, told)
-        moved = there.mix(pred.x0, pred.eps)
+        moved = there.mix(pred.x0, pred.eps)  # [C, h, w]
         path.append(moved if grid == "even" else x)
         seen.append(here.said(pred))
         x = moved

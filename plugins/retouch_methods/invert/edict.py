@@ -31,17 +31,18 @@ FLOAT64_HOLDS = 15.0  # in steps * -log(mix): e**15 of rounding error leaves nin
 class Edict:
     """Two latents, each moved along the noise seen at the other, then mixed.  Wallace et al. 2022, eq. 12-15.
 
-    Un-mixing multiplies rounding errors by mix**-steps: above about 15 in steps * -log(mix) float64 is used up.
+    Its state is [2, C, h, w].  Un-mixing multiplies rounding errors by mix**-steps: above about 15 in
+    steps * -log(mix) float64 is used up.
     """
 
     mix: float = 0.93
 
     def begin(self, x: Tensor) -> Tensor:
-        """Two equal latents, in float64."""
+        """Two equal latents, in float64.  [C, h, w] -> [2, C, h, w]"""
         return torch.stack((x, x)).double()
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
-        pair = list(state)
+        pair = list(state)  # [C, h, w] each
         for moved, seen in self._turns(step):
             pred = await predict(pair[seen], step.noisy)
             pair[moved] = step.carry(pair[moved], pred)
@@ -49,8 +50,8 @@ class Edict:
         return torch.stack((x, (1 - self.mix) * x + self.mix * pair[1]))
 
     async def undo(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
-        """The state that this rule would have moved here: the exact inverse of a step."""
-        y = (state[1] - (1 - self.mix) * state[0]) / self.mix
+        """The state that this rule would have moved here: the exact inverse of a step.  [2, C, h, w]"""
+        y = (state[1] - (1 - self.mix) * state[0]) / self.mix  # [C, h, w]
         pair = [(state[0] - (1 - self.mix) * y) / self.mix, y]
         for moved, seen in reversed(self._turns(step)):
             pred = await predict(pair[seen], step.noisy)
@@ -95,7 +96,7 @@ async def edict(
         most = int(FLOAT64_HOLDS / -math.log(mix))
         raise ValueError(f"{len(walk)} steps at mix {mix:g} use up float64; take at most {most} steps, or a higher mix")
     predict = predictor(guidance, model, prompt, negative)
-    states = [rule.begin(latents.data)]
+    states = [rule.begin(latents.data)]  # [2, C, h, w] each, cleanest first
     for step in walk.ascending():
         states.append(await rule.undo(states[-1], step, predict))
     return Trajectory(walk, torch.stack(states[::-1]), rule, pinned=True)

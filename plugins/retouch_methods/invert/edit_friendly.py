@@ -53,10 +53,10 @@ async def edit_friendly(
     last_noise: "recorded" keeps what the last step misses; "zero" drops it, as the authors' code does, and then not
         even the source comes back exactly.
     """
-    walk, x0 = schedule.tail(strength), latents.data
-    draws = noise.normal(len(walk), like=x0)
+    walk, x0 = schedule.tail(strength), latents.data  # [C, h, w]
+    draws = noise.normal(len(walk), like=x0)  # [N, C, h, w]
     noised = [step.noisy.mix(x0, draw) for step, draw in zip(walk, draws, strict=True)]
-    states = torch.stack([*noised, x0])[:, None]
+    states = torch.stack([*noised, x0])[:, None]  # [N + 1, 1, C, h, w]
     predict = predictor(cfg(guidance=source_guidance), model, prompt, negative)
     rule = await hold(Ddim(eta=1), states, walk, predict)
     if last_noise == "zero":

@@ -30,7 +30,10 @@ from retouch_methods.invert.solving import anderson, empirical, picard, solve
 
 
 async def renoise(step: Step, x: Tensor, predict: Predict, rounds: int) -> Tensor:
-    """Average what the last two guesses led to; where there is little noise, the first five, as the authors do."""
+    """Average what the last two guesses led to; where there is little noise, the first five, as the authors do.
+
+    Returns x one level noisier, [C, h, w] as it.
+    """
     early = step.noisy.timestep < 250
     _, *reached = await solve(step, x, predict, x, min(rounds, 5) if early else rounds, picard)
     return torch.stack(reached if early else reached[-2:]).mean(0)
@@ -75,7 +78,7 @@ async def fixed_point(
     """
     walk, predict = schedule.tail(strength), predictor(cfg(guidance=source_guidance), model, prompt, negative)
     mix = {"anderson": anderson, "empirical": empirical, "picard": picard}.get(solver)
-    x, path = latents.data, [latents.data]
+    x, path = latents.data, [latents.data]  # [C, h, w], and as many more as there are steps
     for step in walk.ascending():
         if mix:
             *_, x = await solve(step, x, predict, x, iterations, mix)

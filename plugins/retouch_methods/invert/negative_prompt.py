@@ -50,12 +50,13 @@ async def negative_prompt(
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
     """
     pivot = await ddim(latents, prompt, negative, model, schedule, strength=strength)
+    # [tokens, dim]
     away = slerp(prompt.embeds, negative.embeds, interpolation) if interpolation else prompt.embeds
     return replace(pivot, rule=Negatives(pivot.rule, (prompt.saying(away),) * len(pivot.schedule)))
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """Part of the way along the arc between two tensors, which are each one vector."""
+    """Part of the way along the arc between two tensors of one shape [...], which are each one vector."""
     cosine = (start * end).sum() / (start.norm() * end.norm())
     angle = torch.acos(cosine.clamp(-1, 1))
     if angle == 0:

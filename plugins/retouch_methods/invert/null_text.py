@@ -60,17 +60,18 @@ async def null_text(
         as the authors' code does, and reaches zero at 100 steps.
     """
     pivot = await ddim(latents, prompt, negative, model, schedule)
-    x, null = pivot.states[0, 0], negative.embeds
+    x, null = pivot.states[0, 0], negative.embeds  # [C, h, w], [tokens, dim]
     nulls: list[Prompt] = []
     for i, step in enumerate(schedule):
         known = remembering(model, prompt, await model(x, step.noisy, prompt))
-        goal = pivot.states[i + 1, 0]
+        goal = pivot.states[i + 1, 0]  # [C, h, w]
 
         async def reach(embeds: Tensor, x: Tensor = x, step=step, known=known) -> Tensor:
             pred = await guidance(known, x, step.noisy, prompt, negative.saying(embeds))
             return step.clean.mix(pred.x0, pred.eps)
 
         async def miss(embeds: Tensor, reach=reach, goal: Tensor = goal) -> Tensor:
+            """How far from the pivot that leads.  [tokens, dim] -> []"""
             return (await reach(embeds) - goal).square().mean()
 
         adam = Adam(lr * max(0.0, 1 - i / (100 if decay == "official" else 2 * len(schedule))))

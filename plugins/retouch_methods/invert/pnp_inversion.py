@@ -57,7 +57,7 @@ async def pnp_inversion(
     if scale == 1 and every == 1 and edited == "free":
         return replace(pivot, pinned=True)
     rule, predict = Ddim(), predictor(guidance, model, prompt, negative)
-    states, offsets = [pivot.states[0]], []
+    states, offsets = [pivot.states[0]], []  # [1, C, h, w] each
     for step, goal in zip(schedule, pivot.states[1:], strict=True):
         reached = await rule(states[-1], step, predict)
         offsets.append((scale if step.index % every == 0 else 0) * (goal - reached))

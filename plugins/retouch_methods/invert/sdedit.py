@@ -38,11 +38,12 @@ async def sdedit(
         mask nothing of the old thing is left, as that code begins (with strength=76% and `blend latent
         level="one_late"` it is that code).
     """
-    walk, x0 = schedule.tail(strength), latents.data
+    walk, x0 = schedule.tail(strength), latents.data  # [C, h, w]
+    # N draws that noise the source, N for the edit's steps, and one to begin with: [2 N + 1, C, h, w].
     drawn = noise.normal(2 * len(walk) + (begin == "noise"), like=x0)
     levels = drawn[: len(walk)] if draws == "each" else drawn[:1].expand(len(walk), *x0.shape)
     noised = [step.noisy.mix(x0, draw) for step, draw in zip(walk, levels, strict=True)]
     added = [step.fresh(eta) * draw for step, draw in zip(walk, drawn[len(walk) : 2 * len(walk), None], strict=True)]
     rule = Offset(Ddim(eta), torch.stack(added)) if eta and added else Ddim()
-    start = drawn[-1:] if begin == "noise" and added else None
+    start = drawn[-1:] if begin == "noise" and added else None  # [1, C, h, w]
     return Trajectory(walk, torch.stack([*noised, x0])[:, None], rule, pinned=True, start=start)

@@ -16,7 +16,10 @@ Mix = Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]
 
 
 async def solve(step: Step, x: Tensor, predict: Predict, guess: Tensor, rounds: int, mix: Mix) -> list[Tensor]:
-    """Solve x_t = f(x_t) for the noisy end of a step whose clean end is x.  Returns the guesses, the first first."""
+    """Solve x_t = f(x_t) for the noisy end of a step whose clean end is x.  Returns the guesses, the first first.
+
+    x, guess: Tensor  # [C, h, w], as all guesses and all that they led to
+    """
     guesses, reached = [guess], list[Tensor]()
     for _ in range(rounds):
         pred = await predict(guesses[-1], step.noisy)
@@ -26,19 +29,22 @@ async def solve(step: Step, x: Tensor, predict: Predict, guess: Tensor, rounds: 
 
 
 def picard(guesses: Sequence[Tensor], reached: Sequence[Tensor]) -> Tensor:
-    """What the last guess led to."""
+    """What the last guess led to.  [C, h, w]"""
     return reached[-1]
 
 
 def empirical(guesses: Sequence[Tensor], reached: Sequence[Tensor]) -> Tensor:
-    """The mean of what the last two guesses led to: AIDI_E."""
+    """The mean of what the last two guesses led to: AIDI_E.  [C, h, w]"""
     return torch.stack(tuple(reached[-2:])).mean(0)
 
 
 def anderson(guesses: Sequence[Tensor], reached: Sequence[Tensor]) -> Tensor:
-    """The mixture of the last rounds, with weights that add up to 1, whose residuals cancel best: AIDI_A."""
-    ends = torch.stack(tuple(reached[-MEMORY:])).double()
-    missed = (ends - torch.stack(tuple(guesses[-MEMORY:]))).flatten(1)
-    share = -torch.linalg.pinv((missed[:-1] - missed[-1]).T) @ missed[-1]
-    weights = torch.cat((share, 1 - share.sum(0, keepdim=True)))
+    """The mixture of the last rounds, with weights that add up to 1, whose residuals cancel best: AIDI_A.
+
+    Returns [C, h, w]; m is the number of rounds that are remembered.
+    """
+    ends = torch.stack(tuple(reached[-MEMORY:])).double()  # [m, C, h, w]
+    missed = (ends - torch.stack(tuple(guesses[-MEMORY:]))).flatten(1)  # [m, C h w]
+    share = -torch.linalg.pinv((missed[:-1] - missed[-1]).T) @ missed[-1]  # [m - 1]
+    weights = torch.cat((share, 1 - share.sum(0, keepdim=True)))  # [m]
     return torch.tensordot(weights, ends, 1).to(reached[-1])

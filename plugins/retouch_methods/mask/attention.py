@@ -61,19 +61,20 @@ async def attention(
     chosen = _spread(schedule, levels)
 
     async def looked(step: Step, eps: Tensor) -> tuple[AttentionMaps, ...]:
-        noised = step.noisy.mix(latents.data, eps)
+        noised = step.noisy.mix(latents.data, eps)  # [C, h, w]
         return (await together(record=record, picture=model(noised, step.noisy, prompt))).maps
 
-    draws = noise.normal(len(chosen), like=latents.data)
+    draws = noise.normal(len(chosen), like=latents.data)  # [levels, C, h, w]
     seen = await gather(looked(step, eps) for step, eps in zip(chosen, draws, strict=True))
     of_scale = [sum(each, AttentionMaps()) for each in zip(*seen, strict=True)]
     sites = sum(maps.count for maps in of_scale)
     size = latents.data.shape[-2:]
-    shares = [
+    shares = [  # of each scale, [keys, h, w]
         _enlarged(maps.of("picture"), scale, size) * (maps.count / sites)
         for scale, maps in zip(scales, of_scale, strict=True)
     ]
-    heat = torch.stack(shares).sum(0)
+    heat = torch.stack(shares).sum(0)  # [keys, h, w]
+    # Each word between its own least and most, and of several the greatest: [h, w].
     found = torch.stack([_stretched(torch.stack([heat[i] for i in at]).mean(0)) for at in spoken.values()]).amax(0)
     return Mask((found > threshold).to(found) if threshold else found, latents.canvas.scale)
 
@@ -92,6 +93,6 @@ def _enlarged(maps: Tensor, scale: int, size: torch.Size) -> Tensor:
 
 
 def _stretched(heat: Tensor) -> Tensor:
-    """From 0 at the least to 1 at the most; 0 where all is alike."""
+    """From 0 at the least to 1 at the most; 0 where all is alike.  [h, w]"""
     above = heat - heat.min()
     return above / above.max().clamp(min=torch.finfo(heat.dtype).tiny)

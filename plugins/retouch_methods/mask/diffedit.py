@@ -74,11 +74,12 @@ async def diffedit(
         return await guide(model, x, level, toward, frm)
 
     async def disagreement(eps: Tensor) -> Tensor:
-        x = level.mix(latents.data, eps)
+        """Of the two predictions in the picture under this noise.  [C, h, w] -> [h, w]"""
+        x = level.mix(latents.data, eps)  # [C, h, w]
         pred = await together(source=said(x, edit.source, away), target=said(x, edit.target, edit.negative))
         return (level.said(pred["target"]) - level.said(pred["source"])).abs().mean(dim=0)
 
-    draws = noise.normal(maps, like=latents.data)
-    heat = torch.stack(await gather(disagreement(eps) for eps in draws)).mean(dim=0)
-    whole = ceiling or clamp * heat.mean()
+    draws = noise.normal(maps, like=latents.data)  # [maps, C, h, w]
+    heat = torch.stack(await gather(disagreement(eps) for eps in draws)).mean(dim=0)  # [h, w]
+    whole = ceiling or clamp * heat.mean()  # []
     return Mask((heat.clamp(max=whole) > threshold * whole).to(heat), latents.canvas.scale)

@@ -45,6 +45,7 @@ def box(
     if left >= right or top >= bottom:
         raise ValueError("a box has its left side left of its right one, and its top above its bottom")
     height, width = latents.canvas.height, latents.canvas.width
+    # [H, W]
     data = torch.zeros(height, width, dtype=latents.data.dtype, device=latents.data.device)
     data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
     return Mask(data)
@@ -61,7 +62,7 @@ def color(source: SourceImage, *, name: str, tolerance: Annotated[float, Range(0
     tolerance: the most that red, green or blue may differ from it, as a fraction of their range; 0 wants that very
         colour, 1 takes all.
     """
-    wanted = source.data.new_tensor(_channels(name))[:, None, None]
+    wanted = source.data.new_tensor(_channels(name))[:, None, None]  # [3, 1, 1]
     return Mask(((source.data - wanted).abs().amax(0) <= tolerance + _ROUNDING).to(source.data))
 
 

@@ -58,8 +58,8 @@ def grown(data: Tensor, cells: int) -> Tensor:
 
 def depth(data: Tensor, cells: int) -> Tensor:
     """How deep inside the mask a cell lies: up to 1 at `cells` from its edge.  [h, w]"""
-    inside = (data > 0).to(data)
-    layers = torch.zeros_like(inside)
+    inside = (data > 0).to(data)  # [h, w]
+    layers = torch.zeros_like(inside)  # [h, w]
     for _ in range(cells):
         layers = layers + inside
         inside = 1 - grown(1 - inside, 1)

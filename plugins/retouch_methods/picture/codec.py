@@ -12,14 +12,14 @@ async def encode(image: Image, codec: Codec) -> Latents:
     """Encode a picture to the mean of its latents, padded by its edge to the size that the model takes."""
     height, width = image.data.shape[-2:]
     tall, wide = codec.padded(height, width)
-    picture = F.pad(image.data[None], (0, wide - width, 0, tall - height), mode="replicate")[0]
-    latents = await call(codec.encode, picture)
+    picture = F.pad(image.data[None], (0, wide - width, 0, tall - height), mode="replicate")[0]  # [3, H, W]
+    latents = await call(codec.encode, picture)  # [C, h, w]
     return Latents(latents, Canvas(height, width, codec.scale, image.alpha))
 
 
 @stage("decode", "vae", default=True)
 async def decode(latents: Latents, codec: Codec) -> Image:
     """Decode latents to a picture of the source's own size, with the source's alpha."""
-    picture = await call(codec.decode, latents.data)
+    picture = await call(codec.decode, latents.data)  # [3, H, W], padded
     canvas = latents.canvas
     return Image(picture[:, : canvas.height, : canvas.width], canvas.alpha)

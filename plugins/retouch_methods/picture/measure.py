@@ -17,16 +17,17 @@ def change(image: Image, source: SourceImage, figures: Figures, mask: Mask | Non
 
     path: a table, ending in .csv, with a line for each result.
     """
-    gap = (_bytes(image.data) - _bytes(source.data)).square().mean(0)
+    gap = (_bytes(image.data) - _bytes(source.data)).square().mean(0)  # [H, W]
     found = {"psnr": _psnr(gap)}
     if mask is not None:
-        area = mask.pixels(*gap.shape) > 0
+        area = mask.pixels(*gap.shape) > 0  # [H, W], bool
         found |= {"psnr_inside": _psnr(gap[area]), "psnr_outside": _psnr(gap[~area])}
         found["area"] = float(area.double().mean())
     figures.put(found)
 
 
 def _bytes(picture: Tensor) -> Tensor:
+    """The colours [3, H, W] that a file holds, in [0, 1]."""
     return (picture.clamp(0, 1) * 255).round().double() / 255
 
 

@@ -103,7 +103,7 @@ async def replayed(
 def pixel_psnr(one: Tensor, two: Tensor, latents: Latents) -> float:
     """Of two pictures [3, H, W] in [0, 1], over the canvas alone; infinite if they are equal."""
     canvas = latents.canvas
-    missed = (one.clamp(0, 1) - two.clamp(0, 1))[:, : canvas.height, : canvas.width].double()
+    missed = (one.clamp(0, 1) - two.clamp(0, 1))[:, : canvas.height, : canvas.width].double()  # [3, H, W]
     return float(-10 * missed.square().mean().log10())
 
 
@@ -126,6 +126,7 @@ def whiteness_error(noise: Tensor) -> float:
     Of the values, the squared Wasserstein-2 distance to N(0, 1), which sees mean, variance and tails; of neighbours,
     the squared correlations at one cell down and across, which see a picture's shapes.
     """
+    # [C h w] each: what sorted draws are expected to be, and how far these are from that.
     ranks = (torch.arange(noise.numel(), device=noise.device, dtype=torch.float64) + 0.5) / noise.numel()
     values = noise.double().flatten().sort().values - torch.special.ndtri(ranks)
     shifts = (noise.double().roll(1, axis) for axis in (-2, -1))

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from retouch.api import Prompt
-from retouch.models.family import Ask, Net, Rows, Spans
-from retouch.models.kit.codecs import cells, patches
-from retouch.models.kit.encoders import Read
+from retouch.api.families import Ask, Net, Rows, Spans
+from retouch.api.kit import Encoded, cells, patches
 
 
 class Transformer(Net):
@@ -41,7 +40,7 @@ def places(x: Tensor, counts: tuple[int, ...]) -> Tensor:
     return torch.cartesian_prod(*axes)
 
 
-def joined(text: str, clip: Read, long: Read) -> Prompt:
+def joined(text: str, clip: Encoded, long: Encoded) -> Prompt:
     """T5's tokens, and what CLIP pools."""
     assert clip.pooled is not None
     return Prompt(text, long.embeds, long.tokens.spans, long.tokens.ids, extra={"pooled": clip.pooled})

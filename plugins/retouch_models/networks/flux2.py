@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from retouch.models.family import Ask, Net, Rows, Spans
-from retouch.models.kit.codecs import VaeCodec, cells, patches
+from retouch.api.families import Ask, Net, Rows, Spans
+from retouch.api.kit import VaeCodec, cells, patches
 from retouch_models.networks.flux import places
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from retouch.api import Prompt
-from retouch.models.family import Ask, Net, Rows, Spans
-from retouch.models.kit.codecs import VaeCodec, cells, patches
-from retouch.models.kit.encoders import Read
+from retouch.api.families import Ask, Net, Rows, Spans
+from retouch.api.kit import Encoded, VaeCodec, cells, patches
 
 
 class Transformer(Net):
@@ -60,6 +59,6 @@ class FrameCodec(VaeCodec):
         return mean, spread
 
 
-def masked(text: str, read: Read) -> Prompt:
+def masked(text: str, read: Encoded) -> Prompt:
     """Make a prompt of what Qwen says, whose padding the network does not attend to."""
     return Prompt(text, read.embeds, read.tokens.spans, read.tokens.ids, extra={"mask": read.mask})

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from retouch.api import Prompt
-from retouch.models.family import Ask, Net, Rows, Spans
-from retouch.models.kit.encoders import Read, wide
+from retouch.api.families import Ask, Net, Rows, Spans
+from retouch.api.kit import Encoded, wide
 
 
 class Transformer(Net):
@@ -27,7 +27,7 @@ class Transformer(Net):
         return Spans(slice(0, tokens), slice(tokens, tokens + rows.embeds.shape[1]))
 
 
-def joined(text: str, small: Read, large: Read, long: Read) -> Prompt:
+def joined(text: str, small: Encoded, large: Encoded, long: Encoded) -> Prompt:
     """Put the CLIPs side by side, filled with zeros to T5's width, and T5's tokens behind them."""
     assert small.pooled is not None
     assert large.pooled is not None

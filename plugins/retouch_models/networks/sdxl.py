@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from retouch.api import Prompt
-from retouch.models.family import Rows
-from retouch.models.kit.encoders import Read
-from retouch.models.kit.unet import UNet
+from retouch.api.families import Rows
+from retouch.api.kit import Encoded, UNet
 
 
 class UNetXL(UNet):
@@ -29,13 +28,13 @@ class UNetXL(UNet):
         return {"added_cond_kwargs": {"text_embeds": rows.extra["pooled"], "time_ids": sizes}}
 
 
-def joined(*, zeroed: bool) -> Callable[[str, Read, Read], Prompt]:
+def joined(*, zeroed: bool) -> Callable[[str, Encoded, Encoded], Prompt]:
     """Return what makes a prompt of two readings, which have a token for each place.
 
     zeroed: whether the empty text is all zeros, as the network was trained to know it.
     """
 
-    def join(text: str, small: Read, large: Read) -> Prompt:
+    def join(text: str, small: Encoded, large: Encoded) -> Prompt:
         embeds, pooled = torch.cat((small.embeds, large.embeds), -1), large.pooled
         assert pooled is not None
         if zeroed and not text:

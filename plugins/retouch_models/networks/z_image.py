@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from retouch.api import Prompt
-from retouch.models.family import Ask, Net, Rows, Spans
-from retouch.models.kit.encoders import Read
+from retouch.api.families import Ask, Net, Rows, Spans
+from retouch.api.kit import Encoded
 
 _MULTIPLE = 32  # tokens, to which the network fills up the picture and the text with what it has learned for that
 
@@ -37,6 +37,6 @@ class Transformer(Net):
         return Spans(slice(0, tokens), slice(filled, filled + rows.embeds.shape[1]))
 
 
-def counted(text: str, read: Read) -> Prompt:
+def counted(text: str, read: Encoded) -> Prompt:
     """Make a prompt of what Qwen says, with the number of tokens before its padding."""
     return Prompt(text, read.embeds, read.tokens.spans, read.tokens.ids, extra={"count": read.mask.sum()})

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import retouch
-from retouch.models.info import describe
+from retouch.api.models import describe_model
 from retouch_storybook.train.base import SHIPPED
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.world import FIRST_UNSEEN_SEED, SUBJECTS, Scene, edited_region, held_out_scenes, render
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, default=SHIPPED, help="a folder of weights (default: the shipped ones)")
     options = parser.parse_args(argv)
     figures = measure(
-        options.weights, describe(str(options.weights), options.weights).trained_size, COUNT, options.sheet
+        options.weights, describe_model(str(options.weights), options.weights).trained_size, COUNT, options.sheet
     )
     for name, value in figures.items():
         print(f"{name}: {value:.1f} dB")

@@ -1,4 +1,4 @@
-"""Everything a plugin may import.  Nothing else of retouch is promised to stay."""
+"""What stages are made of: the names of `retouch.api`, which loads them when the first is asked for."""
 
 from __future__ import annotations
 

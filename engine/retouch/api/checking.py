@@ -1,0 +1,27 @@
+"""Recipes checked: from a text and its environment to graphs, or to all that is wrong with it."""
+
+from __future__ import annotations
+
+from retouch.check.check import Checked, check
+from retouch.check.reading.environment import Environment
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
+from retouch.lang.diagnostics import Diagnostic
+from retouch.plugins.registry import Registry
+from retouch.plugins.registry import load as load_registry
+from retouch.plugins.signatures import StageCard
+
+__all__ = [
+    "Checked",
+    "Diagnostic",
+    "Environment",
+    "FromEngine",
+    "FromNode",
+    "Graph",
+    "Node",
+    "NodeId",
+    "Picture",
+    "Registry",
+    "StageCard",
+    "check",
+    "load_registry",
+]

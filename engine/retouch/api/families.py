@@ -1,0 +1,37 @@
+"""What a family of models is, for plugins that add one.  Loads no torch: recipes are checked with it.
+
+`retouch.api.kit` has what their `load` is made of.
+"""
+
+from __future__ import annotations
+
+from retouch.core.touches import Site, with_depth
+from retouch.models.errors import BrokenModel
+from retouch.models.family import Ask, Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
+from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
+from retouch.models.kit.transformers import flow_schedule, joint_sites
+from retouch.models.kit.unet_sites import attention_sites as unet_sites
+from retouch.models.kit.unet_sites import levels_of as unet_levels
+
+__all__ = [
+    "Ask",
+    "BrokenModel",
+    "Described",
+    "Loaded",
+    "Loading",
+    "ModelFamily",
+    "Net",
+    "Read",
+    "Rows",
+    "Site",
+    "Spans",
+    "flow_schedule",
+    "joint_sites",
+    "known_flow",
+    "same_channels",
+    "same_width",
+    "unet_levels",
+    "unet_sites",
+    "wants_no_more",
+    "with_depth",
+]

@@ -1,0 +1,51 @@
+"""What families load: networks, codecs and text encoders, and the core that evaluates a network for stages."""
+
+from __future__ import annotations
+
+from retouch.models.kit.codecs import VaeCodec, cells, patches
+from retouch.models.kit.encoders import (
+    Encoded,
+    Encoder,
+    PromptTokenizer,
+    Texts,
+    Tokens,
+    alone,
+    clip_inner,
+    clip_last,
+    clip_last_and_pooled,
+    layers,
+    t5,
+    wide,
+)
+from retouch.models.kit.levels import NoiseLevels, ddim_schedule, noise_levels
+from retouch.models.kit.loading import FolderLoading
+from retouch.models.kit.unet import UNet
+from retouch.models.network.acceleration import Acceleration
+from retouch.models.network.core import NetworkCore
+from retouch.models.network.fusing import prepare
+
+__all__ = [
+    "Acceleration",
+    "Encoded",
+    "Encoder",
+    "FolderLoading",
+    "NetworkCore",
+    "NoiseLevels",
+    "PromptTokenizer",
+    "Texts",
+    "Tokens",
+    "UNet",
+    "VaeCodec",
+    "alone",
+    "cells",
+    "clip_inner",
+    "clip_last",
+    "clip_last_and_pooled",
+    "ddim_schedule",
+    "layers",
+    "noise_levels",
+    "patches",
+    "prepare",
+    "t5",
+    "wide",
+]

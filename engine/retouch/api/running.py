@@ -1,0 +1,20 @@
+"""Graphs run: many at once, their calls shared, on models that may stay loaded."""
+
+from __future__ import annotations
+
+from retouch.run.executor import BatchInfo, Executor, Task
+from retouch.run.files.provenance import software
+from retouch.run.model_cache import KeptMachines
+from retouch.run.session import Outcome, Result, Settings, execute
+
+__all__ = [
+    "BatchInfo",
+    "Executor",
+    "KeptMachines",
+    "Outcome",
+    "Result",
+    "Settings",
+    "Task",
+    "execute",
+    "software",
+]
