@@ -88,7 +88,7 @@ class ModelInfo:
     @property
     def stages(self) -> Mapping[str, Mapping[str, Any]]:
         """Options that suit it in a turn with one stage, such as {"invert null_text": {"guidance": 1.5}}."""
-        return self.card.get("stages", {})
+        return {**self.known.stages, **self.card.get("stages", {})}
 
 
 def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
