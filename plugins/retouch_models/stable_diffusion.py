@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from retouch.api.families import BrokenModel, Described, Loaded, Loading, Read, noise_levels, unet_levels, unet_sites
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    noise_levels,
+    same_channels,
+    same_width,
+    unet_levels,
+    unet_sites,
+    wants_no_more,
+)
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -74,25 +86,9 @@ def prediction(read: Read) -> Literal["epsilon", "v_prediction"]:
 
 def _check(unet: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """A text-to-image model takes and gives latents, is told a time and a text, and nothing else."""
-    takes_latents(unet, vae)
-    for option in _MORE:
-        if unet.get(option) is not None:
-            raise BrokenModel(f"the network wants more than a text ({option} is {unet[option]!r})")
-    if unet["cross_attention_dim"] != text["hidden_size"]:
-        raise BrokenModel(
-            f"the network reads text of width {unet['cross_attention_dim']}, "
-            f"the text encoder writes width {text['hidden_size']}"
-        )
-
-
-def takes_latents(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> None:
-    """Insist that the network takes latents and gives them.  Raises BrokenModel."""
-    takes, gives, cells = unet["in_channels"], unet["out_channels"], vae["latent_channels"]
-    if not takes == gives == cells:
-        raise BrokenModel(
-            f"the network takes {takes} channels and gives {gives}, a latent has {cells}; "
-            "inpainting and instruction models are not text-to-image models"
-        )
+    same_channels(unet["in_channels"], unet["out_channels"], vae["latent_channels"])
+    wants_no_more(unet, _MORE)
+    same_width(unet["cross_attention_dim"], text["hidden_size"])
 
 
 FAMILY = StableDiffusion()

@@ -10,6 +10,14 @@ from retouch.core.touches import Site
 
 
 @dataclass(frozen=True)
+class Known:
+    """As much of what a family says as a check looks at."""
+
+    sized: bool = False
+    told: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FakeModel:
     """As much of a model as a check looks at."""
 
@@ -27,9 +35,9 @@ class FakeModel:
     space: str = "vae"
     largest_side: int = 128
     trained_size: int = 64
-    prediction: str = "epsilon"
-    told: dict[str, float] = field(default_factory=dict)
     grid: Grid = field(default_factory=lambda: Grid(1000))
+    prediction: str = "epsilon"
+    known: Known = Known()
 
 
 STAGES = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from plugin_text import FakeModel
+from plugin_text import FakeModel, Known
 
 FLOW = 'invert rf_solver "cat"->"dog"'
 TOLD = 'invert ddim "cat"->"dog" | guide distilled'
@@ -31,14 +31,14 @@ def test_on_a_flow_it_is_not(checked):
 
 @pytest.mark.parametrize("told", [{}, {"shift": 1.0}])
 def test_a_number_that_the_model_does_not_read_is_refused(checked, told):
-    (found,) = checked(TOLD, find_model=only(FakeModel(told=told))).diagnostics
+    (found,) = checked(TOLD, find_model=only(FakeModel(known=Known(told=told)))).diagnostics
     assert (found.code, found.help) == ("RT321", "use 'guide cfg', or another model")
     reads = "'shift'" if told else "no number"
     assert found.label == f"'storybook' reads {reads} beside the time"
 
 
 def test_one_that_it_reads_is_told(checked):
-    assert not checked(TOLD, find_model=only(FakeModel(told={"guidance": 1.0}))).diagnostics
+    assert not checked(TOLD, find_model=only(FakeModel(known=Known(told={"guidance": 1.0})))).diagnostics
 
 
 def test_both_are_reported_at_once(checked):

@@ -30,6 +30,14 @@ LIBRARIES = {
 
 
 @dataclass(frozen=True)
+class Known:
+    """As much of what a family says as a check looks at."""
+
+    sized: bool = False
+    told: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Model:
     """As much of a model as a check looks at."""
 
@@ -42,9 +50,9 @@ class Model:
     sized: bool = False
     largest_side: int = 1024
     trained_size: int = 64
-    prediction: str = "epsilon"
-    told: dict[str, float] = field(default_factory=dict)
     grid: Grid = field(default_factory=lambda: Grid(1000))
+    prediction: str = "epsilon"
+    known: Known = Known()
 
 
 STAGES = """

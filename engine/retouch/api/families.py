@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from retouch.core.touches import Site, with_depth
 from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
+from retouch.models.family import Ask, Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
+from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
 from retouch.models.kit.levels import NoiseLevels, noise_levels
 from retouch.models.kit.transformers import flow_schedule, joint_sites
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
 
 __all__ = [
+    "Ask",
     "BrokenModel",
     "Described",
     "Loaded",
@@ -27,8 +29,12 @@ __all__ = [
     "Spans",
     "flow_schedule",
     "joint_sites",
+    "known_flow",
     "noise_levels",
+    "same_channels",
+    "same_width",
     "unet_levels",
     "unet_sites",
+    "wants_no_more",
     "with_depth",
 ]

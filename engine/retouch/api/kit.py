@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retouch.models.kit.codecs import VaeCodec, cells, patches
 from retouch.models.kit.encoders import (
+    Encoded,
     Encoder,
     PromptTokenizer,
     Texts,
@@ -25,6 +26,7 @@ from retouch.models.tokens import Tokens
 
 __all__ = [
     "Acceleration",
+    "Encoded",
     "Encoder",
     "FolderLoading",
     "NetworkCore",

@@ -94,7 +94,7 @@ def _distilled(node: Node, graph: Graph) -> int:
     """Return whether the node's model is told its guidance, so that guidance costs it no row."""
     given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
     names = [name for name in given if isinstance(name, str)]
-    return int(any("guidance" in graph.models.get(name, graph.model).told for name in names))
+    return int(any("guidance" in graph.models.get(name, graph.model).known.told for name in names))
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Described:
 
     parts: folders that hold a network: config.json and weights.
     tokenizers: folders that hold a vocabulary.
-    told: numbers that the network reads besides, such as a distilled guidance, and their neutral values.
+    told: numbers that the network reads besides, such as a distilled guidance, and what it reads where no stage says.
+    defaults: options that suit it: `steps`, `guidance`; stages: the same for a turn with one stage, by its name.
     space: the parts that decide what a latent means; models that share their weights can exchange latents.
     grid: the trained timesteps that a walk may visit; None where there is no such list, as on flow.
     sized: whether the schedule depends on the size of the picture.
@@ -49,7 +50,8 @@ class Described:
     tokenizers: tuple[str, ...]
     sites: tuple[Site, ...] = field(default=(), repr=False)
     told: Mapping[str, float] = field(default_factory=dict[str, float])
-    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])  # options that suit it: steps, guidance
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     space: tuple[str, ...] = ("vae",)
     grid: Grid | None = None
     sized: bool = False
@@ -90,7 +92,12 @@ Ask = Callable[..., Any]
 
 
 class Net:
-    """The denoiser of a family: a module, and how it is asked."""
+    """The denoiser of a family: a module, and how it is asked.
+
+    capturable: whether a pass asks nothing of the device on its way, so that it may become a CUDA graph.
+    """
+
+    capturable = True
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module

@@ -76,11 +76,6 @@ class ModelInfo:
         return self.known.sized
 
     @property
-    def told(self) -> Mapping[str, float]:
-        """Numbers that its network reads besides, such as a distilled guidance, and their neutral values."""
-        return self.known.told
-
-    @property
     def sites(self) -> tuple[Site, ...]:
         """Where controls may act."""
         return self.known.sites
@@ -93,7 +88,7 @@ class ModelInfo:
     @property
     def stages(self) -> Mapping[str, Mapping[str, Any]]:
         """Options that suit it in a turn with one stage, such as {"invert null_text": {"guidance": 1.5}}."""
-        return self.card.get("stages", {})
+        return {**self.known.stages, **self.card.get("stages", {})}
 
 
 def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:

@@ -21,7 +21,7 @@ def check_model(call: StageCall, model: ModelInfo, report: Report) -> None:
         wanted = " or ".join(SAID[kind] for kind in card.predicts)
         has = SAID[model.prediction]
         report.add("RT320", call.span, stage=card.name, wanted=wanted, model=model.name, has=has, mend=mend)
-    if missing := [name for name in card.told if name not in model.told]:
-        reads = ", ".join(f"'{name}'" for name in model.told)
+    if missing := [name for name in card.told if name not in model.known.told]:
+        reads = ", ".join(f"'{name}'" for name in model.known.told)
         label = f"'{model.name}' reads {reads or 'no number'} beside the time"
         report.add("RT321", call.span, label=label, stage=card.name, model=model.name, name=missing[0], mend=mend)

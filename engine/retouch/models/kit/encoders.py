@@ -19,7 +19,7 @@ from retouch.models.errors import BrokenModel
 from retouch.models.tokens import Tokens
 
 
-class Read(NamedTuple):
+class Encoded(NamedTuple):
     """What one encoder makes of a prompt."""
 
     embeds: Tensor  # [tokens, dim]
@@ -82,14 +82,14 @@ class Encoder:
         if words > known:
             raise BrokenModel(f"the tokenizer has {words} words, the text encoder {known}")
 
-    async def __call__(self, text: str) -> Read:
+    async def __call__(self, text: str) -> Encoded:
         """Encode a prompt."""
         tokens, cut = self.words.tokenize(text), self.words.cut
         mask = [int(i < tokens.real) for i in range(len(tokens.ids))]
         item = upload_numbers([tokens.ids, mask], torch.int64, next(self.model.parameters()).device)
         made: Any = await call(self.batch, item)
         embeds, pooled = made if isinstance(made, tuple) else (made, None)
-        return Read(embeds[cut:], pooled, tokens.without(cut), item[1, cut:].bool())
+        return Encoded(embeds[cut:], pooled, tokens.without(cut), item[1, cut:].bool())
 
     def batch(self, items: Tensor) -> Any:
         """Encode a batch of ids and masks.  [B, 2, n] -> [B, n, d], with [B, p] where something is pooled"""
@@ -135,7 +135,7 @@ class Texts:
         return replace(farthest, ids=tuple(id_ for tokens in each for id_ in tokens.ids))
 
 
-def alone(text: str, read: Read) -> Prompt:
+def alone(text: str, read: Encoded) -> Prompt:
     """Make a prompt of what a single encoder says."""
     return Prompt(text, read.embeds, read.tokens.spans, read.tokens.ids)
 

@@ -33,6 +33,8 @@ _BOOKKEEPING = {
     "id2label",
 }
 _OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
+# Of a network's config, what published files state and its class never read.
+_NEVER_READ = {"QwenImageTransformer2DModel": {"pooled_projection_dim"}}
 
 
 _CPU = torch.device("cpu")
@@ -56,7 +58,8 @@ class FolderLoading:
         config = self.config(f"{part}/config.json")
         if config.get("_class_name") != kind.__name__:
             raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{config.get('_class_name')}'")
-        options = {key: value for key, value in config.items() if not key.startswith("_")}
+        idle = _NEVER_READ.get(kind.__name__, set[str]())
+        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in idle}
         module = self._filled(part, kind.__name__, lambda: kind(**options))
         prepare(module, self.acceleration)
         return module

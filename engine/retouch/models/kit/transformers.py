@@ -20,7 +20,7 @@ def joint_sites(
     blocks: module paths, in forward order; the first half of them counts as "down", the other as "up".
     scale: latent cells along one side of a token.
     attention: the module in a block whose attention is joint.
-    apart: module paths where the picture attends to itself alone.
+    apart: module paths where the picture attends to itself alone, beside a joint attention or in its place.
     """
     apart, found = list(apart), list[Site]()
     count: dict[Kind, int] = {"self": 0, "cross": 0}
@@ -31,8 +31,9 @@ def joint_sites(
         count[kind] += 1
 
     for i, block in enumerate(blocks):
-        add(f"{block}.{attention}", "self", i, joint=True)
-        add(f"{block}.{attention}", "cross", i, joint=True)
+        if f"{block}.{attention}" not in apart:
+            add(f"{block}.{attention}", "self", i, joint=True)
+            add(f"{block}.{attention}", "cross", i, joint=True)
         for name in apart:
             if name.startswith(f"{block}."):
                 add(name, "self", i, joint=False)

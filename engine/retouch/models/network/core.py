@@ -50,7 +50,7 @@ class NetworkCore:
         told: Mapping[str, float] = _NO_NUMBERS,
         acceleration: Acceleration = EAGER,
     ) -> None:
-        """told: the numbers that the network reads beside x, time and prompt, and their neutral values."""
+        """told: the numbers that the network reads beside x, time and prompt, and what they are where no row says."""
         self.net, self._sites = net, tuple(sites)
         self.kind: PredictionKind = kind
         self.told, self.acceleration = dict(told), acceleration
@@ -79,7 +79,8 @@ class NetworkCore:
         def plain(rows: Rows) -> Tensor:
             return self.net.forward(module, rows)
 
-        return CapturedNetwork(plain) if self.acceleration.graphs and self.device.type == "cuda" else plain
+        graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
+        return CapturedNetwork(plain) if graphs else plain
 
     def kernels(self, group: Group) -> Hashable:
         """Compiled kernels round differently, and controls cannot enter them: such groups never share a pass."""
@@ -129,7 +130,7 @@ class NetworkCore:
         x = self._stacked([row.x for row in rows], bucket)
         if self.acceleration.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        numbers = {name: [row.told.get(name, neutral) for row in rows] for name, neutral in self.told.items()}
+        numbers = {name: [row.told.get(name, usual) for row in rows] for name, usual in self.told.items()}
         return Rows(
             x,
             self._numbers([row.timestep for row in rows], bucket),

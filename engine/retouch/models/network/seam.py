@@ -173,9 +173,10 @@ class _Interception(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _attend(
-        self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, *more: Any, **how: Any
+        self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *more: Any, **how: Any
     ) -> Tensor:
-        """q, k, v: [rows, heads, tokens, dim]"""
+        """Attend as torch's own would, by its names of arguments.  [rows, heads, tokens, dim]"""
+        q, k, v = query, key, value
         sites, now = self._sites, self.now
         edits = [(view, act, site) for site in sites for view, act in now.acts(site, _INPUTS)]
         if edits:

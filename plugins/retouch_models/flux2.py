@@ -1,0 +1,115 @@
+"""FLUX.2 [klein]: as FLUX.1, with Qwen3's inner layers for text, and latents that its VAE normalises by itself.
+
+Black Forest Labs 2025.  [dev] has another text encoder and is no model of this family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from retouch.api.families import (
+    BrokenModel,
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    unet_levels,
+)
+
+if TYPE_CHECKING:
+    from retouch.api import Schedule
+
+SCHEDULER = "scheduler/scheduler_config.json"
+TOKENS = 512
+FOLD = 2  # cells of the VAE along one side of a latent cell
+BEFORE, AFTER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
+NO_THOUGHT = "<think>\n\n</think>\n\n"
+
+
+class Flux2Klein:
+    """4B and 9B, distilled and base."""
+
+    name = "FLUX.2 klein"
+
+    def describe(self, read: Read) -> Described:
+        """Read the configs, and insist that they belong together."""
+        net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
+        known_flow(scheduler)
+        _check(net, vae, read("text_encoder/config.json"))
+        scale = FOLD * 2 ** (unet_levels(vae) - 1)
+        double = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
+        single = [f"single_transformer_blocks.{i}" for i in range(net["num_single_layers"])]
+        distilled = read("model_index.json").get("is_distilled", False)
+        return Described(
+            channels=net["in_channels"],
+            scale=scale,
+            multiple=scale,
+            trained_size=1024,
+            tokens=TOKENS,
+            prediction="flow",
+            parts=("transformer", "vae", "text_encoder"),
+            tokenizers=("tokenizer",),
+            sites=joint_sites([*double, *single], 1),
+            sized=scheduler.get("use_dynamic_shifting", False),
+            defaults={"guidance": 1.0, "steps": 4} if distilled else {"guidance": 4.0, "steps": 50},
+            noted="it is distilled to four steps: inversions that walk its path up miss the picture by much"
+            if distilled
+            else "",
+        )
+
+    def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
+        """The grid of its pipeline, which depends on the number of tokens and of steps."""
+        tokens = size[0] * size[1]
+        return flow_schedule(read(SCHEDULER), steps, tokens, mu=shift(tokens, steps))
+
+    def load(self, known: Described, parts: Loading) -> Loaded:
+        """Load the transformer, the VAE and Qwen3."""
+        from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+        from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+        from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
+
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, alone, layers
+        from retouch_models.networks.flux2 import FoldedCodec, Transformer
+
+        words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
+        after = AFTER + (NO_THOUGHT if "<think>" in words.get_vocab() else "")  # as its chat template has it
+        text: Any = parts.transformers(Qwen3ForCausalLM, Qwen3Config, "text_encoder")
+        qwen = Encoder(
+            text,
+            PromptTokenizer(words, known.tokens, before=BEFORE, after=after),
+            layers(*_read_layers(text.config.num_hidden_layers)),
+        )
+        return Loaded(
+            Transformer(parts.diffusers(Flux2Transformer2DModel, "transformer")),
+            FoldedCodec(parts.diffusers(AutoencoderKLFlux2, "vae"), known.scale, known.multiple, known.trained_size),
+            Texts([qwen], alone),
+        )
+
+
+def shift(tokens: int, steps: int) -> float:
+    """Return Black Forest Labs' fit of the schedule's shift, between those for 10 and for 200 steps."""
+    many, few = 0.00016927 * tokens + 0.45666666, 8.73809524e-05 * tokens + 1.89833333
+    return many if tokens > 4300 else few + (many - few) * (steps - 10) / 190
+
+
+def _read_layers(count: int) -> tuple[int, int, int]:
+    """The 9th, 18th and 27th of 36."""
+    return count // 4, count // 2, count * 3 // 4
+
+
+def _check(net: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
+    """Three layers of the language model lie side by side; [klein] is told no guidance."""
+    if net.get("guidance_embeds"):
+        raise BrokenModel("the network is told a guidance, and [klein] is not")
+    takes, gives = net["in_channels"], net.get("out_channels") or net["in_channels"]
+    same_channels(takes // FOLD**2, gives // FOLD**2, vae["latent_channels"])
+    same_width(net["joint_attention_dim"], 3 * text["hidden_size"])
+
+
+FAMILY = Flux2Klein()

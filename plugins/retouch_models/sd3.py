@@ -1,0 +1,112 @@
+"""Stable Diffusion 3 and 3.5: joint attention, picture first; two CLIPs side by side, then T5.  Esser et al. 2024."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from retouch.api.families import (
+    Described,
+    Loaded,
+    Loading,
+    Read,
+    flow_schedule,
+    joint_sites,
+    known_flow,
+    same_channels,
+    same_width,
+    unet_levels,
+)
+
+if TYPE_CHECKING:
+    from retouch.api import Schedule
+
+SCHEDULER = "scheduler/scheduler_config.json"
+CLIP_TOKENS, T5_TOKENS = 77, 256  # as the pipeline gives them, whatever the prompt
+
+
+class StableDiffusion3:
+    """Versions 3 and 3.5, medium and large."""
+
+    name = "Stable Diffusion 3/3.5"
+
+    def describe(self, read: Read) -> Described:
+        """Read the configs, and insist that they belong together."""
+        net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
+        known_flow(scheduler)
+        _check(net, vae, *(read(f"text_encoder{number}/config.json") for number in ("", "_2", "_3")))
+        scale, side = 2 ** (unet_levels(vae) - 1), net["patch_size"]
+        blocks = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
+        dual = net.get("dual_attention_layers", ())
+        return Described(
+            channels=net["in_channels"],
+            scale=scale,
+            multiple=scale * side,
+            trained_size=net["sample_size"] * scale,
+            tokens=CLIP_TOKENS + t5_tokens(read),
+            prediction="flow",
+            parts=("transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"),
+            tokenizers=("tokenizer", "tokenizer_2", "tokenizer_3"),
+            sites=joint_sites(blocks, side, apart=[f"transformer_blocks.{i}.attn2" for i in dual]),
+            sized=scheduler.get("use_dynamic_shifting", False),
+            **_version(net),
+        )
+
+    def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
+        """The grid of its pipeline: down to the least level that was trained."""
+        tokens = size[0] * size[1] // read("transformer/config.json")["patch_size"] ** 2
+        return flow_schedule(read(SCHEDULER), steps, tokens, last="trained")
+
+    def load(self, known: Described, parts: Loading) -> Loaded:
+        """Load the transformer, the VAE, both of CLIP's text models and T5's encoder."""
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+        from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+        from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel
+
+        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner, t5
+        from retouch_models.networks.sd3 import Transformer, joined
+
+        clips = [
+            Encoder(
+                parts.transformers(CLIPTextModelWithProjection, CLIPTextConfig, f"text_encoder{number}"),
+                PromptTokenizer(parts.tokenizer(f"tokenizer{number}", CLIPTokenizer), CLIP_TOKENS),
+                clip_inner,
+            )
+            for number in ("", "_2")
+        ]
+        long = Encoder(
+            parts.transformers(T5EncoderModel, T5Config, "text_encoder_3"),
+            PromptTokenizer(parts.tokenizer("tokenizer_3"), known.tokens - CLIP_TOKENS),
+            t5,
+        )
+        return Loaded(
+            Transformer(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
+            Texts([*clips, long], joined),
+        )
+
+
+def t5_tokens(read: Read) -> int:
+    """Return how many tokens of T5 a prompt has."""
+    return min(T5_TOKENS, read("tokenizer_3/tokenizer_config.json").get("model_max_length", T5_TOKENS))
+
+
+def _version(net: Mapping[str, Any]) -> dict[str, Any]:
+    """What the pages of the published models recommend, told apart by what the networks have."""
+    if net.get("dual_attention_layers"):  # 3.5 medium
+        return {"defaults": {"guidance": 4.5, "steps": 40}}
+    if net.get("qk_norm"):  # 3.5 large, and its turbo
+        said = "a turbo has the configs of the model that it was distilled from: give it steps=4 guidance=1"
+        return {"defaults": {"guidance": 3.5, "steps": 28}, "noted": said}
+    return {"defaults": {"guidance": 7.0, "steps": 28}}
+
+
+def _check(net: Mapping[str, Any], vae: Mapping[str, Any], *texts: Mapping[str, Any]) -> None:
+    """Two CLIPs side by side fit into the width of T5, and what they pool lies end to end."""
+    small, large, long = texts
+    same_channels(net["in_channels"], net["out_channels"], vae["latent_channels"])
+    same_width(net["joint_attention_dim"], long["d_model"])
+    same_width(net["pooled_projection_dim"], small["projection_dim"] + large["projection_dim"], "a pooled text")
+
+
+FAMILY = StableDiffusion3()

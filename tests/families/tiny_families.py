@@ -1,0 +1,376 @@
+"""Tiny random models of every family, as folders in the diffusers layout: every part that a published one has.
+
+They prove structure and arithmetic, not pictures.  Layers that are trained from zero are random here, or every network
+would be a constant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as tr
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
+    DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2Transformer2DModel,
+    FluxTransformer2DModel,
+    QwenImageTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+    ZImageTransformer2DModel,
+)
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from torch import nn
+
+from retouch.models.catalog import find
+
+TEXT = "a white black cat dog red hat on the beach photo of and with blue car watercolor painting sitting"
+TIMES = 4  # blocks of a transformer
+
+
+def build(name: str, folder: Path) -> Path:
+    """Make one of `FAMILIES` in this folder."""
+    pipeline, parts = FAMILIES[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = parts()
+    index = {"_class_name": pipeline, **made.pop("index", {})}
+    for part, value in made.items():
+        if isinstance(value, nn.Module):
+            randomised(value).save_pretrained(folder / part)
+        else:
+            value.save_pretrained(folder / part)
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def randomised(module: nn.Module) -> Any:
+    """What training begins from zero, made random."""
+    for parameter in module.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.02)
+    return module.eval()
+
+
+def clip_words() -> Any:
+    """CLIP's byte pairs, with the merges of the embedded model."""
+    return tr.CLIPTokenizer.from_pretrained(find("storybook").folder / "tokenizer", model_max_length=77)
+
+
+def t5_words(length: int = 64) -> Any:
+    """Pieces as T5 has them: a blank before a word, no start, an end."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -3.0)]
+    pieces += [("▁" + word, -2.0) for word in TEXT.split()] + [
+        (letter, -6.0) for letter in "abcdefghijklmnopqrstuvwxyz.,"
+    ]
+    words = Tokenizer(models.Unigram(pieces, unk_id=2))
+    words.pre_tokenizer, words.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    words.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return tr.PreTrainedTokenizerFast(tokenizer_object=words, model_max_length=length, **special)
+
+
+def qwen_words(*, thinks: bool = False) -> Any:
+    """Qwen's byte pairs and its chat template; thinks: whether the template can put an empty thought."""
+    vocabulary = {letter: i for i, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    merges: list[tuple[str, str]] = []
+    for word in TEXT.split()[:12]:
+        made = "Ġ"
+        for letter in word:
+            if (made, letter) not in merges:
+                merges.append((made, letter))
+                vocabulary.setdefault(made + letter, len(vocabulary))
+            made += letter
+    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *(["<think>", "</think>"] if thinks else [])]
+    words = tr.Qwen2Tokenizer(vocabulary | {mark: len(vocabulary) + i for i, mark in enumerate(marks)}, merges)
+    words.add_tokens([tr.AddedToken(mark, special=True) for mark in marks])
+    thought = "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}" if thinks else ""
+    words.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n" + thought + "{% endif %}"
+    )
+    return words
+
+
+def clip_text(*, projects: bool = False) -> Any:
+    """Three layers; the published ones that project have another activation, too."""
+    words = len(clip_words())
+    config = tr.CLIPTextConfig(
+        vocab_size=words,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        projection_dim=32,
+        hidden_act="gelu" if projects else "quick_gelu",
+        bos_token_id=words - 2,
+        eos_token_id=words - 1,
+        pad_token_id=words - 1,
+    )
+    return (tr.CLIPTextModelWithProjection if projects else tr.CLIPTextModel)(config)
+
+
+def t5_text(width: int) -> Any:
+    """Two layers of the encoder."""
+    shape = {"d_ff": 64, "d_kv": 8, "num_layers": 2, "num_heads": 4, "feed_forward_proj": "gated-gelu"}
+    return tr.T5EncoderModel(tr.T5Config(vocab_size=len(t5_words()), d_model=width, dropout_rate=0.0, **shape))
+
+
+def qwen3_text() -> Any:
+    """Four layers, with fewer keys than queries."""
+    shape = {"num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    words = len(qwen_words(thinks=True))
+    return tr.Qwen3ForCausalLM(tr.Qwen3Config(vocab_size=words, hidden_size=32, intermediate_size=64, **shape))
+
+
+def qwen_vl_text() -> Any:
+    """Two layers that read, and one that sees."""
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
+    return tr.Qwen2_5_VLForConditionalGeneration(
+        tr.Qwen2_5_VLConfig(
+            text_config={
+                "vocab_size": len(qwen_words()),
+                "hidden_size": 32,
+                "intermediate_size": 64,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "rope_parameters": rope,
+            },
+            vision_config={
+                "depth": 1,
+                "hidden_size": 32,
+                "intermediate_size": 32,
+                "num_heads": 2,
+                "out_hidden_size": 32,
+                "fullatt_block_indexes": [0],
+            },
+        )
+    )
+
+
+def vae(factor: float, shift: float | None = None) -> Any:
+    """Two levels, so two pixels a cell; a newer VAE is shifted, and has no convolutions about its latents."""
+    return AutoencoderKL(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        scaling_factor=factor,
+        shift_factor=shift,
+        use_quant_conv=shift is None,
+        use_post_quant_conv=shift is None,
+        sample_size=32,
+    )
+
+
+def ddim(**more: Any) -> Any:
+    """Stable Diffusion's noise levels."""
+    levels = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    return DDIMScheduler(steps_offset=1, set_alpha_to_one=False, clip_sample=False, **levels, **more)
+
+
+def unet(**more: Any) -> Any:
+    """Two levels, of which one attends."""
+    return UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, norm_num_groups=8, **more
+    )
+
+
+def stable_diffusion() -> dict[str, Any]:
+    """Version 1."""
+    return {
+        "scheduler": ddim(),
+        "tokenizer": clip_words(),
+        "text_encoder": clip_text(),
+        "vae": vae(0.18215),
+        "unet": unet(
+            block_out_channels=(32, 64),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=32,
+            attention_head_dim=8,
+        ),
+    }
+
+
+def sdxl() -> dict[str, Any]:
+    """No attention where cells are finest, two transformer blocks where they are not."""
+    return {
+        "index": {"force_zeros_for_empty_prompt": True},
+        "scheduler": ddim(),
+        "tokenizer": clip_words(),
+        "tokenizer_2": clip_words(),
+        "text_encoder": clip_text(),
+        "text_encoder_2": clip_text(projects=True),
+        "vae": vae(0.13025),
+        "unet": unet(
+            block_out_channels=(32, 64),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2),
+            attention_head_dim=(2, 4),
+            use_linear_projection=True,
+            cross_attention_dim=64,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=8 * 6 + 32,
+        ),
+    }
+
+
+def sd3() -> dict[str, Any]:
+    """As 3.5 medium, whose first blocks attend twice."""
+    return {
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0),
+        "tokenizer": clip_words(),
+        "tokenizer_2": clip_words(),
+        "tokenizer_3": t5_words(),
+        "text_encoder": clip_text(projects=True),
+        "text_encoder_2": clip_text(projects=True),
+        "text_encoder_3": t5_text(96),
+        "vae": vae(1.5305, 0.0609),
+        "transformer": SD3Transformer2DModel(
+            sample_size=16,
+            pos_embed_max_size=16,
+            patch_size=2,
+            in_channels=4,
+            out_channels=4,
+            num_layers=TIMES,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=96,
+            caption_projection_dim=32,
+            pooled_projection_dim=64,
+            qk_norm="rms_norm",
+            dual_attention_layers=(0,),
+        ),
+    }
+
+
+def flux(*, dev: bool) -> dict[str, Any]:
+    """[dev] is told its guidance, and its schedule depends on the size; [schnell] neither."""
+    dynamic = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, **dynamic) if dev else FlowMatchEulerDiscreteScheduler()
+    return {
+        "scheduler": scheduler,
+        "tokenizer": clip_words(),
+        "tokenizer_2": t5_words(),
+        "text_encoder": clip_text(),
+        "text_encoder_2": t5_text(64),
+        "vae": vae(0.3611, 0.1159),
+        "transformer": FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=TIMES // 2,
+            num_single_layers=TIMES // 2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=64,
+            pooled_projection_dim=32,
+            axes_dims_rope=(4, 4, 8),
+            guidance_embeds=dev,
+        ),
+    }
+
+
+def flux2() -> dict[str, Any]:
+    """[klein] as it is before it is distilled, so that guidance has something to do."""
+    folded = AutoencoderKLFlux2(
+        block_out_channels=(16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+    )
+    nn.init.normal_(folded.bn.running_mean)
+    nn.init.uniform_(folded.bn.running_var, 0.5, 2.0)
+    return {
+        "index": {"is_distilled": False},
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        "tokenizer": qwen_words(thinks=True),
+        "text_encoder": qwen3_text(),
+        "vae": folded,
+        "transformer": Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=TIMES // 2,
+            num_single_layers=TIMES // 2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=96,
+            timestep_guidance_channels=16,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+    }
+
+
+def qwen_image() -> dict[str, Any]:
+    """With a VAE of videos whose channels have means and spreads of their own."""
+    shift = {"base_shift": 0.5, "max_shift": 0.9, "max_image_seq_len": 8192, "shift_terminal": 0.02}
+    return {
+        "scheduler": FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, **shift),
+        "tokenizer": qwen_words(),
+        "text_encoder": qwen_vl_text(),
+        "vae": AutoencoderKLQwenImage(
+            base_dim=16,
+            z_dim=4,
+            dim_mult=[1, 2],
+            num_res_blocks=1,
+            attn_scales=[],
+            temperal_downsample=[False],
+            latents_mean=[0.1, -0.2, 0.0, 0.3],
+            latents_std=[1.2, 0.9, 1.1, 1.0],
+        ),
+        "transformer": QwenImageTransformer2DModel(
+            in_channels=16,
+            out_channels=4,
+            num_layers=TIMES,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=32,
+            axes_dims_rope=(8, 4, 4),
+        ),
+    }
+
+
+def z_image() -> dict[str, Any]:
+    """One refiner of the picture, one of the text, then one stream."""
+    return {
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0),
+        "tokenizer": qwen_words(thinks=True),
+        "text_encoder": qwen3_text(),
+        "vae": vae(0.3611, 0.1159),
+        "transformer": ZImageTransformer2DModel(
+            in_channels=4,
+            dim=32,
+            n_layers=TIMES,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=32,
+            axes_dims=[4, 6, 6],
+            axes_lens=[256, 64, 64],
+        ),
+    }
+
+
+FAMILIES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "stable_diffusion": ("StableDiffusionPipeline", stable_diffusion),
+    "sdxl": ("StableDiffusionXLPipeline", sdxl),
+    "sd3": ("StableDiffusion3Pipeline", sd3),
+    "flux_dev": ("FluxPipeline", lambda: flux(dev=True)),
+    "flux_schnell": ("FluxPipeline", lambda: flux(dev=False)),
+    "flux2_klein": ("Flux2KleinPipeline", flux2),
+    "qwen_image": ("QwenImagePipeline", qwen_image),
+    "z_image": ("ZImagePipeline", z_image),
+}
