@@ -11,6 +11,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from retouch.cli.main import main
 from retouch.models import catalog
@@ -126,10 +128,10 @@ def model_of(folder: Path, pipeline: str) -> Path:
     for name, text in {
         "model_index.json": f'{{"_class_name": "{pipeline}"}}',
         "net/config.json": '{"side": 96}',
-        "net/model.safetensors": "",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+    save_file({"weight": torch.zeros(2)}, folder / "net" / "model.safetensors")
     return folder
 
 
