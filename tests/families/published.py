@@ -22,7 +22,7 @@ _T5_LENGTH = {"model_max_length": 512}
 
 
 class Published(NamedTuple):
-    """One model: the class of its network, configs by file, and the numbers that the network's file holds, in billions."""
+    """One model: the class of its network, configs by file, and the numbers that its file holds, in billions."""
 
     pipeline: str
     network: str
