@@ -80,7 +80,7 @@ class Flux:
         )
         return Loaded(
             Transformer(parts.diffusers(FluxTransformer2DModel, "transformer")),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([clip, long], joined),
         )
 

@@ -87,7 +87,7 @@ class Flux2Klein:
         )
         return Loaded(
             Transformer(parts.diffusers(Flux2Transformer2DModel, "transformer")),
-            FoldedCodec(parts.diffusers(AutoencoderKLFlux2, "vae"), known.scale, known.multiple),
+            FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
             Texts([qwen], alone),
         )
 

@@ -84,7 +84,7 @@ class QwenImage:
         )
         return Loaded(
             Transformer(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
-            FrameCodec(parts.diffusers(AutoencoderKLQwenImage, "vae"), known.scale, known.multiple),
+            FrameCodec.of(parts.diffusers(AutoencoderKLQwenImage, "vae"), known),
             Texts([qwen], masked),
         )
 

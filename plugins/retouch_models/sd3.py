@@ -81,7 +81,7 @@ class StableDiffusion3:
         )
         return Loaded(
             Transformer(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([*clips, long], joined),
         )
 

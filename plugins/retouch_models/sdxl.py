@@ -11,6 +11,7 @@ from retouch.api.families import (
     Loaded,
     Loading,
     Read,
+    noise_levels,
     same_channels,
     same_width,
     unet_levels,
@@ -47,6 +48,7 @@ class StableDiffusionXL:
             parts=("unet", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
             sites=unet_sites(unet),
+            grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             defaults={"guidance": 5.0},
         )
 
@@ -76,7 +78,7 @@ class StableDiffusionXL:
         ]
         return Loaded(
             UNetXL(parts.diffusers(UNet2DConditionModel, "unet"), known.scale),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts(encoders, joined(zeroed=zeroed)),
         )
 

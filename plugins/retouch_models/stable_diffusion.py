@@ -11,6 +11,7 @@ from retouch.api.families import (
     Loaded,
     Loading,
     Read,
+    noise_levels,
     same_channels,
     same_width,
     unet_levels,
@@ -45,6 +46,7 @@ class StableDiffusion:
             parts=("unet", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
             sites=unet_sites(unet),
+            grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
@@ -68,7 +70,7 @@ class StableDiffusion:
         )
         return Loaded(
             UNet(parts.diffusers(UNet2DConditionModel, "unet")),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([clip], alone),
         )
 

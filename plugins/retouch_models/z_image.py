@@ -78,7 +78,7 @@ class ZImage:
         )
         return Loaded(
             Transformer(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
-            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple),
+            VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([qwen], counted),
         )
 

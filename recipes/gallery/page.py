@@ -17,7 +17,10 @@ from retouch.run.files.provenance import Provenance, Request
 
 RECIPES = Path(__file__).parents[1]
 CAT = RECIPES / "pictures" / "cat_meadow.png"
-OTHER_SOURCES = {"cat_to_dog_128": RECIPES / "pictures" / "cat_meadow_128.png"}  # by the recipe's name
+OTHER_SOURCES = {  # by the recipe's name
+    "cat_to_dog_128": RECIPES / "pictures" / "cat_meadow_128.png",
+    "crop": RECIPES / "pictures" / "cat_between.png",
+}
 GAP = 8  # pixels
 TOLD = ("retouch", "torch", "recipe", "caption", "seed", "model", "model_digest", "stages")
 DECIDES = ("seed", "model_digest", "stages", "supplied")  # another of these makes another picture
@@ -29,11 +32,14 @@ def source_of(name: str) -> Path:
 
 
 def save(shown: list[Path | Image.Image], side: int, path: Path, how: Mapping[str, str]) -> None:
-    """Write the pictures in a row, each `side` pixels high and wide."""
-    page = Image.new("RGB", (len(shown) * (side + GAP) - GAP, side), "white")
-    for i, each in enumerate(shown):
-        picture = Image.open(each) if isinstance(each, Path) else each
-        page.paste(picture.convert("RGB").resize((side, side), Image.Resampling.NEAREST), (i * (side + GAP), 0))
+    """Write the pictures in a row, each `side` pixels high."""
+    opened = [(Image.open(each) if isinstance(each, Path) else each).convert("RGB") for each in shown]
+    fitted = [one.resize((one.width * side // one.height, side), Image.Resampling.NEAREST) for one in opened]
+    page = Image.new("RGB", (sum(one.width + GAP for one in fitted) - GAP, side), "white")
+    left = 0
+    for one in fitted:
+        page.paste(one, (left, 0))
+        left += one.width + GAP
     pictures.write(path, np.asarray(page), metadata=how)
 
 

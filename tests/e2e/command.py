@@ -33,7 +33,7 @@ class Ran:
         return [json.loads(line) for line in self.out.splitlines() if line.startswith("{")]
 
     def event(self, name: str) -> dict[str, Any]:
-        return next(event for event in self.events if event["event"] == name)
+        return next(event for event in self.events if event.get("event") == name)
 
 
 def in_process(*args: object, folder: Path, env: dict[str, str]) -> Ran:

@@ -16,12 +16,13 @@ from sessions import INSTALLED, graphs, run
 from retouch.core.denoiser import Denoiser
 from retouch.core.values import Canvas, Edit, Latents, Prompt
 from retouch.models import catalog
-from retouch.run import session
+from retouch.run import waves
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task
 from retouch.run.files.outbox import FileOut
 from retouch.run.loaded_model import Machine
-from retouch.run.session import IN_FLIGHT, Settings, execute
+from retouch.run.session import Settings, execute
+from retouch.run.waves import IN_FLIGHT
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
@@ -155,13 +156,13 @@ def alive(monkeypatch):
             made.append(weakref.ref(found.embeds))
             return found
 
-        return SimpleNamespace(prompt=watching, dropped=texts.dropped)
+        return SimpleNamespace(prompt=watching, heard=texts.heard)
 
     watching = cached_property(watched)
     watching.__set_name__(Machine, "texts")
     monkeypatch.setattr(Machine, "texts", watching)
     monkeypatch.setattr(FileOut, "image", told)
-    monkeypatch.setattr(session, "IN_FLIGHT", 2)
+    monkeypatch.setattr(waves, "IN_FLIGHT", 2)
     return counts
 
 

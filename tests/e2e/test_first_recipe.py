@@ -23,7 +23,7 @@ def psnr(a, b):
 
 
 def test_the_cards_recipe_makes_a_picture_of_the_same_size_that_says_how(cat):
-    ran = in_process("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=3", folder=cat.parent, env={})
+    ran = in_process("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=3", "--json", folder=cat.parent, env={})
     assert ran.code == 0, ran.err
     assert ran.event("saved")["path"].endswith("dog.png")
     made = Image.open(cat.with_name("dog.png"))
@@ -85,7 +85,7 @@ def test_words_that_the_model_cannot_read_are_named(cat):
         "run", "-e", 'invert ddim "cat"->"dog" steps=1', "cat.png", "-o", "d.png", "--caption", long, folder=cat.parent
     )
     assert ran.code == 0, ran.err
-    assert any("and glasses'" in notice for notice in ran.event("result")["notices"])
+    assert "and glasses'" in ran.err
 
 
 def test_results_of_several_pictures_go_to_a_folder(tmp_path):

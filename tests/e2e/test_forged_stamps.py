@@ -100,8 +100,6 @@ PATHS = [
     "{home}/x.png",
     "cat.png",
     "sent.png",
-    "accounts.csv",
-    "{home}/notes.txt",
 ]
 
 
@@ -111,6 +109,14 @@ def test_a_picture_is_made_again_without_its_stamp_choosing_where(home, path):
     forged(home, recipe=recipe, result="save.image#1")
     done = harmless(home)
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("path", ["accounts.csv", "{home}/notes.txt"])
+def test_a_stamp_that_saves_a_picture_as_something_else_is_refused(home, path):
+    forged(home, recipe=EDITED + f'x | save "{path.replace("{home}", str(home))}"', result="save.image#1")
+    done = harmless(home)
+    assert done.code == 1
+    assert "error[RT425]" in done.err
 
 
 @pytest.mark.parametrize("line", ['measure "accounts.csv"', 'sheet "x.png"', 'save mask "x.png"'])

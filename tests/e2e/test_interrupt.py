@@ -19,7 +19,7 @@ HEEDING = (
 
 def test_ctrl_c_leaves_no_half_written_file(cat):
     long = 'invert null_text "cat"->"dog" steps=500'
-    command = [sys.executable, "-c", HEEDING, "run", "-e", long, "cat.png", "-o", "out"]
+    command = [sys.executable, "-c", HEEDING, "run", "-e", long, "cat.png", "-o", "out", "--json"]
     with subprocess.Popen(
         command, cwd=cat.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as process:

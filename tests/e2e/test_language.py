@@ -84,7 +84,7 @@ def files(folder: Path, pattern: str) -> set[str]:
 
 def run(folder: Path, recipe: str, *arguments: object):
     (folder / "recipe.retouch").write_text(recipe)
-    ran = retouch("run", "recipe.retouch", *arguments, "--set", f"steps={STEPS}", folder=folder)
+    ran = retouch("run", "recipe.retouch", *arguments, "--set", f"steps={STEPS}", "--json", folder=folder)
     assert ran.code == 0, ran.err + ran.out
     return ran
 
@@ -102,7 +102,7 @@ def test_everything_said(folder):
 
 def test_a_chain_of_edits_stays_in_latents(folder):
     ran = run(folder, CHAIN)
-    done = [event["stage"] for event in ran.events if event["event"] == "stage"]
+    done = [event["stage"] for event in ran.events if event.get("event") == "stage"]
     assert done.count("encode vae") == done.count("decode vae") == 1
     assert done.count("sample walk") == 2
 
@@ -121,8 +121,8 @@ def test_rows_go_together_and_alternatives_are_tried_in_turn(folder):
     ran = run(folder, ROWS)
     assert files(folder, "out/*") == {"out/cat.png", "out/dog.png"}
     assert (folder / "compare.png").exists()
-    done = [event["stage"] for event in ran.events if event["event"] == "stage"]
-    notices = [notice for event in ran.events if event["event"] == "result" for notice in event["notices"]]
+    done = [event["stage"] for event in ran.events if event.get("event") == "stage"]
+    notices = [notice for event in ran.events if event.get("event") == "result" for notice in event["notices"]]
     missed = any("require" in notice for notice in notices)
     assert ("invert null_text" in done) == missed, "the slow way is gone only where the fast one misses its floor"
 
@@ -133,7 +133,7 @@ def test_a_requirement_that_holds_leaves_the_other_way_undone(folder):
     stages = {}
     for floor in ("0", "100"):
         ran = run(folder, (ways + flow).replace("MIN", floor))
-        stages[floor] = [event["stage"] for event in ran.events if event["event"] == "stage"]
+        stages[floor] = [event["stage"] for event in ran.events if event.get("event") == "stage"]
     assert "invert sdedit" not in stages["0"]
     assert "invert sdedit" in stages["100"]
 
@@ -141,7 +141,7 @@ def test_a_requirement_that_holds_leaves_the_other_way_undone(folder):
 def test_a_requirement_that_is_missed_without_another_way_fails_the_picture(folder):
     flow = 'invert ddim | require psnr min=100 | attend p2p "cat"->"dog" | save "o.png"'
     recipe = f'open "cat.png" caption="a cat" | {flow}'
-    ran = retouch("run", "-e", recipe, "--set", f"steps={STEPS}", folder=folder)
+    ran = retouch("run", "-e", recipe, "--set", f"steps={STEPS}", "--json", folder=folder)
     assert ran.code == 4
     assert [found["code"] for found in ran.event("result")["diagnostics"]] == ["RT502"]
     assert not (folder / "o.png").exists()
@@ -161,13 +161,13 @@ done | save "out/{name}-{mask}-{guidance}.png"
 done | sheet "sheet.png"
 """
     (folder / "sweep.retouch").write_text(recipe)
-    ran = retouch("run", "sweep.retouch", "--set", f"steps={STEPS}", folder=folder)
+    ran = retouch("run", "sweep.retouch", "--set", f"steps={STEPS}", "--json", folder=folder)
     assert ran.code == 3, ran.err
     assert len(files(folder, "out/*.png")) == 18
-    results = [event for event in ran.events if event["event"] == "result" and event["item"]]
+    results = [event for event in ran.events if event.get("event") == "result" and event["item"]]
     failed = [event for event in results if not event["ok"]]
     assert [[found["code"] for found in event["diagnostics"]] for event in failed] == [["RT504"]]
-    inverted = [event for event in ran.events if event["event"] == "stage" and event["stage"] == "invert ddim"]
+    inverted = [event for event in ran.events if event.get("event") == "stage" and event["stage"] == "invert ddim"]
     assert [event["rows"] for event in inverted] == [2, 2, 2], "each picture is inverted once for all its variants"
 
 
@@ -191,6 +191,6 @@ def test_latents_are_saved_and_may_be_made_again(folder):
 
 def test_json_tells_all_files_of_a_run(folder):
     ran = run(folder, 'open "photos/*.png" | invert ddim "cat"->"dog" | sample guidance=[1, 2] | sheet "s.png"')
-    told = [Path(path).name for event in ran.events if event["event"] == "result" for path in event["files"]]
+    told = [Path(path).name for event in ran.events if event.get("event") == "result" for path in event["files"]]
     assert told == ["s.png"]
     assert json.dumps(ran.events)

@@ -13,12 +13,12 @@ import pytest
 import torch
 from command import draw
 from PIL import Image
-from retouch.models.unet import load
 
 import retouch
 from retouch import paths
 from retouch.graph.keys import node_keys
 from retouch.run import model_cache
+from retouch_models.stable_diffusion import StableDiffusion
 from retouch_storybook.world import Scene
 
 EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
@@ -69,13 +69,16 @@ def test_a_result_says_what_it_made_and_cost(cat):
     assert len(result.images) == 1
 
 
-def test_many_pictures_share_their_calls_and_one_that_fails_is_none(tmp_path):
+def test_many_pictures_share_their_calls_and_one_that_fails_says_why(tmp_path):
     good = [draw(tmp_path / f"{i}.png", Scene("cat", "gray", "in a room", seed=i)) for i in range(2)]
     torn = tmp_path / "torn.png"
     torn.write_bytes(good[0].read_bytes()[:400])
     torn.with_suffix(".txt").write_text("a gray cat")
     results = retouch.recipe(EDIT)([good[0], torn, good[1]])
-    assert [result is None for result in results] == [False, True, False]
+    assert [result.ok for result in results] == [True, False, True]
+    assert [found.code for found in results[1].diagnostics] == ["RT504"]
+    with pytest.raises(retouch.EditFailed, match=r"'torn\.png' is not an image that can be read"):
+        _ = results[1].image
 
 
 def test_lists_make_several_pictures(cat):
@@ -91,8 +94,8 @@ def test_lets_are_changed_by_name(cat):
 def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
     monkeypatch.setattr(model_cache, "_alive", WeakValueDictionary())  # without what other tests have left
     loads = []
-    real = load.load
-    monkeypatch.setattr(load, "load", lambda *args, **how: loads.append(1) or real(*args, **how))
+    real = StableDiffusion.load
+    monkeypatch.setattr(StableDiffusion, "load", lambda *args: loads.append(1) or real(*args))
     edit = retouch.recipe('invert null_text steps=2 | attend p2p "cat"->"dog"')
     first, again = edit(cat).image, edit(cat).image
     assert first.tobytes() == again.tobytes()
@@ -115,7 +118,7 @@ def test_errors_carry_diagnostics(cat):
         retouch.recipe(EDIT + " strenght=1")(cat)
     assert [found.code for found in wrong.value.diagnostics] == ["RT205"]
     with pytest.raises(retouch.RecipeError, match=r"RT402.*\n --> what was given:1:1\n.*\n1 \| nowhere.png"):
-        retouch.recipe(EDIT)([cat, "nowhere.png"])
+        retouch.recipe(EDIT)("nowhere.png")
     with pytest.raises(retouch.RecipeError, match=r"RT222.*\n --> what was given:1:1\n.*\n1 \| strenght=1"):
         retouch.recipe(EDIT)(cat, strenght=1)
     with pytest.raises(retouch.EditFailed, match="RT502"):

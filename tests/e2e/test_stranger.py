@@ -50,7 +50,7 @@ def test_it_is_listed_with_its_plugin(installed, tmp_path):
 def test_it_edits_with_a_control_and_two_blends_of_ours(installed, tmp_path):
     draw(tmp_path / "cat.png")
     recipe = 'invert independent steps=3 | attend p2p "cat"->"dog" | mask diffedit | blend latent | blend pixel'
-    ran = in_process("run", "-e", recipe, "cat.png", "-o", "dog.png", folder=tmp_path, env=installed)
+    ran = in_process("run", "-e", recipe, "cat.png", "-o", "dog.png", "--json", folder=tmp_path, env=installed)
     assert ran.code == 0, ran.out + ran.err
     assert Image.open(tmp_path / "dog.png").size == (64, 64)
     assert ran.event("done")["rows"] == 2 * 3 + 20 + 4 * 3

@@ -162,7 +162,7 @@ def codec(dtype: torch.dtype, device: torch.device) -> Codec:
             norm_num_groups=8,
             sample_size=16,
         )
-    return Codec(torch.nn.Module.to(vae, device, dtype).eval().requires_grad_(False), 2, 8, factor=0.5)
+    return Codec(torch.nn.Module.to(vae, device, dtype).eval().requires_grad_(False), 2, 8, 16, factor=0.5)
 
 
 def codec_of(world: World) -> Codec:

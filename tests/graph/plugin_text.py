@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 
 
@@ -13,20 +14,28 @@ class FakeModel:
     """As much of a model as a check looks at."""
 
     name: str = "storybook"
-    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
+    family: str = "Stable Diffusion 1/2"
+    sized: bool = False
+    sites: tuple[Site, ...] = (
+        Site("up.0", "self", "up", 0, 1),
+        Site("up.1", "cross", "up", 0, 1),
+        Site("up.2", "cross", "up", 1, 2),
+        Site("up.3", "resnet", "up", 0, 1),
+    )
     defaults: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     space: str = "vae"
     largest_side: int = 128
     trained_size: int = 64
+    grid: Grid = field(default_factory=lambda: Grid(1000))
 
 
 STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
+    AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
+    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
 )
 
 
@@ -41,16 +50,17 @@ async def encode(image: Image, codec: Codec) -> Latents: ...
 async def decode(latents: Latents, codec: Codec) -> Image: ...
 
 @stage("save", "image", default=True)
-def save_image(image: Image, outbox: Outbox, *, path: str = "") -> None: ...
+def save_image(image: Image, outbox: Outbox, *, path: Annotated[str, Ending("picture")] = "",
+               quality: Annotated[int, Range(1, 100), Ending("picture:quality")] | None = None) -> None: ...
 
 @stage("save", "mask")
-def save_mask(mask: Mask, outbox: Outbox, *, path: str = "") -> None: ...
+def save_mask(mask: Mask, outbox: Outbox, *, path: Annotated[str, Ending("picture")] = "") -> None: ...
 
 @stage("save", "latents")
-def save_latents(latents: Latents, outbox: Outbox, *, path: str) -> None: ...
+def save_latents(latents: Latents, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None: ...
 
 @stage("sheet", "contact", default=True)
-def contact(image: Image, sheet: Sheet, *, path: str) -> None: ...
+def contact(image: Image, sheet: Sheet, *, path: Annotated[str, Ending("picture")]) -> None: ...
 
 @stage("require", "psnr")
 def require(trajectory: Trajectory, latents: Latents, *, min: Annotated[float, Range(0, 100)]) -> Trajectory: ...
@@ -85,12 +95,16 @@ def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 1)] = 0.1): ...
 @stage("guide", "cfg", default=True, facts={"guide": "1 if guidance == 1 else 2"})
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
 
+@stage("guide", "semantic", reads=(Touch("cross", "read", "maps", scale=("scale", "scale")),))
+def semantic(*, scale: Annotated[int, Range(1, 64)] = 2) -> Guidance: ...
+
 @stage("guide", "pag", facts={"guide": "guide + 1"})
 def pag(guidance: Guidance, *, scale: float = 3.0) -> Guidance: ...
 
-@stage("mask", "diffedit", rows="2 * maps")
+@stage("mask", "diffedit", rows="2 * maps", moot=(Moot("clamp", "ceiling", "'ceiling' says what counts as whole"),))
 async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Schedule, noise: NoiseSource,
-                   *, strength: Annotated[float, Range(0, 1)] = 0.5, maps: int = 10) -> Mask: ...
+                   *, strength: Annotated[float, Range(0, 1)] = 0.5, maps: int = 10,
+                   clamp: float = 3.0, ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
 async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
@@ -106,6 +120,15 @@ def union(mask: Mask, other: Mask) -> Mask: ...
 
 @stage("blend", "latent", default=True)
 def blend_latent(mask: Mask) -> Blend: ...
+
+@stage("mask", "box",
+       needs=(Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),))
+def box(latents: Latents, *, left: Annotated[float, Range(0, 1)] = 0.0, right: Annotated[float, Range(0, 1)] = 1.0
+        ) -> Mask: ...
+
+@stage("mask", "color")
+def color(latents: Latents, *, name: Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
+          ) -> Mask: ...
 
 @stage("blend", "local", stability="experimental", facts={"readers": 1})
 def blend_local(edit: Edit) -> Blend: ...

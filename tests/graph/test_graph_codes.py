@@ -56,6 +56,18 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | «open» "cat.png"',
         'open "cat.png" | invert ddim "cat"->"dog"',
     ),
+    "RT226": (
+        'open "cat.png" | invert ddim "x"->"y" | «mask box left=80% right=20%» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim "x"->"y" | mask box left=20% right=80% | blend latent | save "o.png"',
+    ),
+    "RT227": (
+        'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',
+    ),
+    "RT228": (
+        'open "cat.png" | invert ddim "x"->"y" | mask color «"orange"» | blend latent | save "o.png"',
+        'open "cat.png" | invert ddim "x"->"y" | mask color "#ff8000" | blend latent | save "o.png"',
+    ),
     "RT301": ("invert ddim | «blend latent»", 'invert ddim | mask diffedit "cat"->"dog" | blend latent'),
     "RT302": (
         'invert ddim | «mask diffedit "cat"->"dog"» | mask attention | blend latent',
@@ -98,9 +110,23 @@ EXAMPLES = {
         '«invert ddim "cat"->"dog" steps=10 strength=5%»',
         'invert ddim "cat"->"dog" steps=10 strength=10%',
     ),
+    "RT313": ('invert ddim «"cat"->"cat"»', 'invert ddim "cat"->"dog"'),
+    "RT318": (
+        'open "cat.png" caption="a cat" | invert ddim «"a cat"» | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "a dog" | save "o.png"',
+    ),
+    "RT314": (
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"a «(dog:1.3)»" | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"a dog"*1.3 | save "o.png"',
+    ),
     "RT315": (
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
+    ),
+    "RT317": ('«invert ddim "cat"->"dog" steps=1000»', 'invert ddim "cat"->"dog" steps=999'),
+    "RT325": (
+        'invert ddim "cat"->"dog" | «guide semantic scale=64»',
+        'invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
@@ -131,6 +157,18 @@ EXAMPLES = {
     "RT411": ('«a» = open "cat.png"', 'a = open "cat.png"\na | invert ddim "cat"->"dog"'),
     "RT412": ('model «"stroybook"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
     "RT416": ('model «"torn"»\ninvert ddim', 'model "storybook"\ninvert ddim'),
+    "RT425": (
+        'open "cat.png" | invert ddim | save «"new.gif"»',
+        'open "cat.png" | invert ddim | save "new.webp"',
+    ),
+    "RT426": (
+        'open "cat.png" | invert ddim | save "new.png" «quality=80»',
+        'open "cat.png" | invert ddim | save "new.jpg" quality=80',
+    ),
+    "RT427": (
+        'open "cat.png" | invert ddim | save «"m.png/new.png"»',
+        'open "cat.png" | invert ddim | save "m/new.png"',
+    ),
     "RT417": (
         'open "cat.png" | invert ddim | «mask file "labels.png"» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
@@ -228,7 +266,8 @@ def test_no_image_is_reported_where_one_is_needed(checked):
 def test_every_wiring_code_is_shown_here():
     raised = {code for code in CODES if "RT201" <= code < "RT500"}
     elsewhere = {"RT225", "RT408", "RT409"}  # about the command line: test_graph_options, test_graph_files
-    elsewhere |= {"RT418", "RT419"}  # about files beside pictures: test_case_files
+    elsewhere |= {"RT428"}  # about what Python gives: test_python_door
+    elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()
 
 

@@ -61,7 +61,7 @@ def test_patterns_of_files_sort_as_people_count(checked):
 
 def test_an_axis_that_no_field_names_is_named_by_the_error(checked):
     (error,) = checked('open "photos/*.png" | invert ddim "a"->"b" | sample guidance=[1, 2] | save "out/x.png"').errors
-    assert (error.code, error.help) == ("RT405", 'write "x-{name}-{guidance}.png"')
+    assert (error.code, error.help) == ("RT405", 'write "out/x-{name}-{guidance}.png"')
     (error,) = checked('open "c.png" | invert ddim ["a"->"b", "a"->"d"] | sample guidance=[1, 2] | save "x.png"').errors
     assert error.help == 'write "x-{edit}-{guidance}.png"'
 

@@ -147,3 +147,49 @@ def test_the_order_is_one_table_in_the_code_in_the_language_page_and_in_a_plan()
     rows = [f"| {origin.name} | {origin.place} |" for origin in PRECEDENCE]
     assert "\n".join(rows) in page
     assert order().endswith(", ".join(origin.name for origin in PRECEDENCE))
+
+
+IDLE = [
+    ('seed 7\nopen "cat.png" | invert ddim "x"->"y" | save "o.png"', {}, "no stage draws noise"),
+    ('open "cat.png" | invert ddim "x"->"y" | save "o.png"', {"seed": "7"}, "no stage draws noise"),
+    ('defaults seed=[1, 2]\nopen "cat.png" | invert ddim "x"->"y" | save "o.png"', {}, "no stage draws noise"),
+    (
+        'defaults guidance=3\nopen "cat.png" | mask diffedit "x"->"y" | save mask "o.png"',
+        {},
+        "no stage that runs has it",
+    ),
+    ('open "cat.png" | mask diffedit "x"->"y" | save mask "o.png"', {"guidance": "3"}, "no stage that runs"),
+    ('defaults steps=9\nopen "cat.png" | invert ddim "x"->"y" steps=5 | save "o.png"', {}, "each stage that has it"),
+]
+
+
+@pytest.mark.parametrize(("text", "settings", "why"), IDLE)
+def test_a_setting_that_nothing_reads_is_told(checked, text, settings, why):
+    found = checked(text, settings=settings)
+    assert not found.errors
+    (told,) = [item for item in found.diagnostics if item.code == "RT227"]
+    assert why in told.message
+
+
+READ = [
+    ('seed 7\nopen "cat.png" | invert ddim | mask diffedit "x"->"y" | blend latent | save "o.png"', {}),
+    ('seed [1, 2]\nopen "cat.png" | invert ddim "x"->"y" | save "o-{seed}.png"', {}),
+    ('defaults steps=9\nopen "cat.png" | invert ddim "x"->"y" | save "o.png"', {}),
+    ('defaults steps=9\nopen "cat.png" | invert ddim "x"->"y" | save "o.png"', {"steps": "5"}),
+    ('defaults guidance=3\nopen "cat.png" | invert ddim "x"->"y" | save "o.png"', {}),
+    (
+        'defaults steps=9\nopen "cat.png" | invert ddim "x"->"y" steps=5 | sample | invert ddim "y"->"z"',
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "settings"), READ)
+def test_a_setting_that_something_reads_is_not_told(checked, text, settings):
+    assert not [item for item in checked(text, settings=settings).diagnostics if item.code == "RT227"]
+
+
+def test_a_caption_of_the_command_line_that_no_flow_takes_is_told(checked):
+    found = checked('open "cat.png" | invert ddim "x"->"y" | save "o.png"', caption="a cat")
+    (told,) = found.diagnostics
+    assert (told.code, told.message[:11]) == ("RT227", "'--caption'")

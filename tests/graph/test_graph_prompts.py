@@ -99,3 +99,29 @@ def test_a_check_without_an_image_does_not_miss_its_caption(graph):
 @pytest.mark.parametrize(("words", "found"), [("cat", [(2, 5)]), ("at", []), ("a cat", [(0, 5)]), ("", []), (" ", [])])
 def test_words_are_found_whole(words, found):
     assert places(words, "a cat sat") == found
+
+
+NOTHING = [
+    ('"cat"->"cat"', "RT313"), ('"cat"->"cat" "meadow"->"meadow"', "RT313"), ('+""', "RT313"),
+    ('"cat"->" cat "', "RT313"),
+    ('"a cat in a meadow"', "RT318"), ('"cat"->"cat"*2', ""), ('"cat"*2', ""), ('"cat"->"cat" "meadow"->"beach"', ""),
+    ('"cat"->"cat" +"a hat"', ""), ('"cat"->"Cat"', ""), ("", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "code"), NOTHING)
+def test_an_edit_that_leaves_the_words_as_they_are_is_told(checked, change, code):
+    """A part of it may, and capitals are the model's to tell apart; nothing written is no edit at all."""
+    found = checked(f'open "cat.png" caption="a cat in a meadow" | invert ddim {change} | save "o.png"')
+    assert [item.code for item in found.diagnostics] == ([code] if code else [])
+
+
+def test_an_edit_of_one_stage_alone_is_told_too(checked):
+    begun = 'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | '
+    found = checked(f'{begun}attend p2p edit="cat"->"cat" | save "o.png"')
+    assert [item.code for item in found.diagnostics] == ["RT313"]
+    assert not checked(f'{begun}attend p2p edit="cat"->"fox" | save "o.png"').diagnostics
+
+
+def test_without_a_caption_the_two_prompts_are_compared(checked):
+    assert [item.code for item in checked('invert ddim "a cat"->"a cat"').diagnostics] == ["RT313"]

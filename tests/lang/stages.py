@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from retouch.check.reading.environment import Environment
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
@@ -33,20 +34,24 @@ class Model:
     """As much of a model as a check looks at."""
 
     name: str = "storybook"
-    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1),)
+    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1), Site("up.1", "cross", "up", 0, 2))
     defaults: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, Any] = field(default_factory=dict)
     space: tuple[str, ...] = ("storybook",)
+    family: str = "Stable Diffusion 1/2"
+    sized: bool = False
     largest_side: int = 1024
     trained_size: int = 64
+    grid: Grid = field(default_factory=lambda: Grid(1000))
 
 
 STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Guidance, Image, Latents, Mask, NegativePrompt, NoiseSource,
-    Outbox, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory, stage,
+    AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
+    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory,
+    stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -64,14 +69,15 @@ async def encode(image: Image, codec: Codec) -> Latents: ...
 async def decode(latents: Latents, codec: Codec) -> Image: ...
 
 @stage("save", "image", default=True)
-def save_image(image: Image, outbox: Outbox, *, path: str = "", quality: Annotated[int, Range(1, 100)] = 95
-               ) -> None: ...
+def save_image(image: Image, outbox: Outbox, *, path: Annotated[str, Ending("picture")] = "",
+               quality: Annotated[int, Range(1, 100), Ending("picture:quality")] | None = None) -> None: ...
 
 @stage("save", "mask")
-def save_mask(mask: Mask, outbox: Outbox, *, path: str = "") -> None: ...
+def save_mask(mask: Mask, outbox: Outbox, *, path: Annotated[str, Ending("picture")] = "") -> None: ...
 
 @stage("sheet", "contact", default=True)
-def contact(image: Image, sheet: Sheet, *, path: str = "", columns: Annotated[int, Range(0, 100)] = 0) -> None: ...
+def contact(image: Image, sheet: Sheet, *, path: Annotated[str, Ending("picture")] = "",
+            columns: Annotated[int, Range(0, 100)] = 0) -> None: ...
 
 @stage("measure", "psnr")
 def measure(image: Image, against: Image) -> None: ...
@@ -105,12 +111,16 @@ def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 50)] = 0.1) -> Atte
 @stage("guide", "cfg", default=True)
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...
 
+@stage("guide", "semantic", reads=(Touch("cross", "read", "maps", scale=("scale", "scale")),))
+def semantic(*, scale: Annotated[int, Range(1, 64)] = 2) -> Guidance: ...
+
 @stage("guide", "pag")
 def pag(guidance: Guidance, *, scale: Annotated[float, Range(0, 100)] = 3.0) -> Guidance: ...
 
-@stage("mask", "diffedit")
+@stage("mask", "diffedit", moot=(Moot("clamp", "ceiling", "'ceiling' says what counts as whole"),))
 async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Schedule, noise: NoiseSource, *,
-                   strength: Fraction = 0.5, threshold: Fraction = 0.5, maps: Count = 10) -> Mask: ...
+                   strength: Fraction = 0.5, threshold: Fraction = 0.5, maps: Count = 10, clamp: float = 3.0,
+                   ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
 async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
@@ -132,6 +142,15 @@ def subtract(mask: Mask, other: Mask) -> Mask: ...
 
 @stage("blend", "latent", default=True)
 def blend_latent(mask: Mask) -> Blend: ...
+
+@stage("mask", "box",
+       needs=(Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),))
+def box(latents: Latents, *, left: Annotated[float, Range(0, 1)] = 0.0, right: Annotated[float, Range(0, 1)] = 1.0
+        ) -> Mask: ...
+
+@stage("mask", "color")
+def color(latents: Latents, *, name: Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
+          ) -> Mask: ...
 
 @stage("blend", "local")
 def blend_local(edit: Edit) -> Blend: ...

@@ -133,3 +133,35 @@ def test_a_report_keeps_each_finding_once_in_the_order_of_the_text():
     assert [found.span.start for found in report.sorted()] == [4, 9, 0]
     assert [found.code for found in report.errors()] == ["RT206", "RT206"]
     assert report.sorted()[2].render("x").split("\n")[1] == " --> swaps.retouch:1:1"
+
+
+JOINED = [
+    ('let x = "dog"\nphoto | invert ddim "cat"->"a " {} x', True),
+    ('let x = "dog"\nphoto | invert ddim "cat"->"a " {} x +"a hat"', True),
+    ('photo | invert ddim "cat"->"a " {} "dog"', True),
+    ('photo | invert ddim edit=("cat"->"a " {} "dog")', True),
+    ('photo | invert ddim "a " {} "dog"', False),
+    ('photo | invert ddim edit="cat"->"a " {} "dog"', False),
+    ('let y = "a " {} x', False),
+    ('open caption="a " {} x', False),
+    ('open caption=("a " {} "b")', False),
+]
+
+
+@pytest.mark.parametrize(("text", "adds"), JOINED)
+def test_a_plus_between_two_texts_is_no_sum_and_moves_nothing_to_the_end(text, adds):
+    """A blank on both sides, or on none; with one before alone it adds words, where a change may stand."""
+    for sign in (" + ", "+", "+ "):
+        wrong = text.replace(" {} ", sign)
+        (found,) = [item for item in parse(wrong)[1] if item.code.startswith("RT")]
+        assert (found.code, wrong[found.span.start]) == ("RT124", "+"), wrong
+    assert not adds or not parse(text.replace(" {} ", " +"))[1]
+
+
+def test_the_mend_of_two_texts_is_one_text():
+    """With what both say, in their order."""
+    wrong = 'photo | invert ddim "cat"->"a big " + "dog"'
+    (found,) = parse(wrong)[1]
+    one = found.help.removeprefix("write ").partition(";")[0]
+    mended = wrong.replace('"a big " + "dog"', one)
+    assert parse(mended) == parse('photo | invert ddim "cat"->"a big dog"')

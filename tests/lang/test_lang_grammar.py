@@ -1,5 +1,6 @@
 """The grammar has no conflicts, its tables are up to date, and starting is cheap."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 from lark import Lark
 
 from retouch.lang import tables
+from retouch.pictures import formats
+from retouch.plugins import registry
 
 
 @pytest.mark.parametrize("module", tables.MODULES)
@@ -24,6 +27,19 @@ def test_the_tables_are_those_of_the_grammar(module):
     """Run `python -m retouch.lang.tables` after a change of the grammar."""
     written = Path(tables.__file__).with_name(f"{module}.py").read_text("utf-8")
     assert written == tables.source(tables.MODULES[module])
+
+
+def test_a_file_without_quotes_is_known_by_every_ending_that_is_read_or_written():
+    """The pattern of the grammar against the table of picture formats and the signatures of stages."""
+    text = (tables.GRAMMAR / "mistakes.lark").read_text("utf-8")
+    known = set(re.search(r"\\.\(\?:((?:[a-z?]+\|)+[a-z?]+)\)", text)[1].split("|"))
+    cards = registry.load().cards
+    kinds = [option.kind for card in cards for option in card.options if option.name == "path"]
+    wanted = {ending for kind in kinds for ending in formats.endings(kind.endings)} | {".retouch"}
+    wanted |= {ending for format in formats.FORMATS for ending in format.endings}
+    matching = {ending for ending in wanted if any(re.fullmatch(each, ending[1:]) for each in known)}
+    assert matching == wanted
+    assert all(any(re.fullmatch(each, ending[1:]) for ending in wanted) for each in known)
 
 
 def test_importing_the_language_imports_no_torch_and_reading_codes_no_lark():

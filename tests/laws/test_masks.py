@@ -74,8 +74,6 @@ def test_a_colour_is_found_to_the_bit_and_within_its_tolerance():
     assert color(source, name="#ff8000", tolerance=0.0).data.tolist() == [[1, 0, 0, 0]]
     assert color(source, name="#FF8000", tolerance=10 / 255).data.tolist() == [[1, 1, 0, 0]]
     assert color(source, name="#ff8000", tolerance=1.0).data.all()
-    with pytest.raises(ValueError, match="write it as #rrggbb"):
-        color(source, name="orange")
 
 
 # ------------------------------------------------------------ attention

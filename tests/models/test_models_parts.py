@@ -53,12 +53,14 @@ def test_tokens_are_those_of_the_tokenizer(length: int, prompt: str) -> None:
 @given(prompt=st.text("abc ,!", max_size=60))
 def test_pieces_and_what_is_dropped_make_up_the_prompt(prompt: str) -> None:
     tokens = PromptTokenizer(tokenizer(24), 24).tokenize(prompt)
-    assert "".join((*tokens.pieces, *tokens.dropped.split())) == "".join(prompt.split())
+    read, left = "".join(tokens.pieces), "".join(tokens.dropped.split())
+    assert "".join(prompt.split()) == read[: len("".join(prompt.split())) - len(left)] + left  # a cut word is in both
+    assert not left or prompt.split()[-len(tokens.dropped.split()) :] == tokens.dropped.split() or not left[0].isalnum()
     assert bool(tokens.dropped) == (len("".join(prompt.split())) > 22)
 
 
 def test_what_does_not_fit_is_said(loaded: Parts) -> None:
-    assert loaded.text.words.tokenize("a big cat on a green hill in the snow").dropped == "he snow"
+    assert loaded.text.words.tokenize("a big cat on a green hill in the snow").dropped == "the snow"
     assert loaded.text.words.tokenize("a big cat").dropped == ""
 
 

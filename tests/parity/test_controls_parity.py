@@ -264,12 +264,6 @@ def test_pix2pix_zero_edits_along_the_mean_of_sentences(bench):
     torch.testing.assert_close(ours.eps, away + 5.0 * (toward - away), rtol=0, atol=5e-5)
 
 
-def test_an_edit_direction_wants_both_sides(bench):
-    given = (bench.latents, *prompts(bench), bench.model, bench.steps, TinyTexts())
-    with pytest.raises(ValueError, match="both sides"):
-        run(pix2pix_zero(*given, before=("a cat",)))
-
-
 @pytest.mark.parametrize("control", ["masactrl", "pnp_features"])
 def test_equal_rows_stay_equal(bench, control):
     made = masactrl(bench.latents, start=0.0) if control == "masactrl" else pnp_features()

@@ -16,7 +16,8 @@ LISTED = Path(__file__).parents[1] / "api.txt"
 
 def surface() -> list[str]:
     """Every public name by module, with its signature and the members of its classes, those of our own bases too."""
-    submodules = sorted(found.name for found in pkgutil.iter_modules(api.__path__, f"{api.__name__}."))
+    found = pkgutil.iter_modules(api.__path__, f"{api.__name__}.")
+    submodules = sorted(each.name for each in found if not each.name.rpartition(".")[2].startswith("_"))
     modules = [api, *map(import_module, submodules)]
     return [line for module in modules for line in (f"# {module.__name__}", *names(module))]
 

@@ -38,7 +38,7 @@ LAW = {
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
     "api": {"core", "lang", "plugins", "models", "graph", "check", "run"},  # `retouch.api` itself less, see below
-    "scripting": {"core", "lang", "plugins", "graph", "check", "run"},
+    "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
     "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
@@ -53,20 +53,14 @@ MAY = {
     "graph": set(),
     "check": set(),
     "cli": set(),
-    "run": {"torch", "numpy"},
+    "run": {"torch", "numpy", "PIL"},
+    "scripting": set(),
     "testing": {"torch", "hypothesis"},
 }
-LIGHT = ("core/touches", "core/errors", "models/catalog", "models/info", "models/family", "models/families")
-LIGHT += (
-    "models/kit/agreement",
-    "models/kit/transformers",
-    "models/kit/unet_sites",
-    "paths",
-    "scripting",
-    "version",
-    "api/__init__",
-)
-LIGHT += ("api/families",)
+LIGHT = ("core/demands", "core/endings", "core/errors", "core/grid", "core/touches", "models/catalog", "models/info")
+LIGHT += ("models/family", "models/families", "models/kit/agreement", "models/kit/levels", "models/kit/transformers")
+LIGHT += ("models/kit/unet_sites",)
+LIGHT += ("models/tokens", "paths", "version", "api/__init__", "api/families")
 PLAIN = {
     "retouch",
     "retouch_methods",
@@ -79,6 +73,7 @@ PLAIN = {
     "itertools",
     "math",
     "re",
+    "safetensors",
 }
 
 

@@ -12,7 +12,7 @@ from retouch.cli.main import main
 
 KEYS = {"family", "method", "summary", "paper", "plugin", "version", "stability", "operand", "default"}
 KEYS |= {"ports", "output", "options"}
-OPTION_KEYS = {"name", "type", "default", "required", "low", "high", "unit", "choices", "list", "doc"}
+OPTION_KEYS = {"name", "type", "default", "required", "low", "high", "unit", "choices", "list", "endings", "doc"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_every_stage_says_all_there_is_to_say(stages):
         assert stage["stability"] in ("stable", "experimental")
         for option in stage["options"]:
             assert set(option) == OPTION_KEYS
-            may_be_left_out = option["name"] == "label"  # there is no number that means none
+            may_be_left_out = option["name"] in ("label", "quality", "keep")  # no value means none
             assert option["required"] == (option["default"] is None and not may_be_left_out)
             assert option["doc"] or option["name"] in ("steps", "guidance", "negative"), (
                 stage["method"],

@@ -11,8 +11,17 @@ from retouch.plugins import registry
 
 CARDS = [card for card in registry.load().cards if card.plugin in ("methods", "storybook")]
 # What the engine puts in by itself, and so stands in every recipe unwritten.
-UNWRITTEN = {"open image", "encode vae", "decode vae", "save image", "guide cfg", "mask erode"}
-PLUMBING = ("open", "save", "encode", "decode", "sample", "require", "sheet", "measure")
+UNWRITTEN = {
+    "open image",
+    "encode vae",
+    "decode vae",
+    "save image",
+    "guide cfg",
+    "mask erode",
+    "view image",
+    "view mask",
+}
+PLUMBING = ("open", "save", "encode", "decode", "sample", "require", "sheet", "measure", "crop", "paste", "view")
 
 
 def written() -> set[str]:

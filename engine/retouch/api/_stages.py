@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
+from retouch.core.demands import Moot, Need
 from retouch.core.denoiser import Denoiser
-from retouch.core.errors import Unmet
+from retouch.core.endings import Ending
+from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold
 from retouch.core.requests import Asks
-from retouch.core.resources import Codec, Figures, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.resampling import resized
+from retouch.core.resources import Codec, Figures, Frame, Outbox, Pictures, Sheet, TextEncoder
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Heun
-from retouch.core.touches import Range, Site, Touch
+from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import (
     AttentionMaps,
@@ -32,6 +35,7 @@ from retouch.core.values import (
     TargetPrompt,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
+from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -56,7 +60,9 @@ __all__ = [
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
+    "Ending",
     "Figures",
+    "Frame",
     "Gradient",
     "Guidance",
     "Heun",
@@ -67,16 +73,21 @@ __all__ = [
     "MapRows",
     "Mask",
     "ModelDelta",
+    "Moot",
+    "Need",
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingMasked",
     "Offset",
     "Outbox",
+    "Pattern",
     "Pictures",
     "Predict",
     "Prediction",
     "Prompt",
     "Range",
+    "Rectangle",
     "Renoise",
     "Rule",
     "Schedule",
@@ -91,12 +102,14 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "Window",
     "call",
     "gather",
     "hold",
     "hookimpl",
     "predictor",
     "remembering",
+    "resized",
     "stage",
     "stages_in",
     "together",

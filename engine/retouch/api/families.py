@@ -9,6 +9,7 @@ from retouch.core.touches import Site, with_depth
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Ask, Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
 from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
+from retouch.models.kit.levels import NoiseLevels, noise_levels
 from retouch.models.kit.transformers import flow_schedule, joint_sites
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
@@ -21,6 +22,7 @@ __all__ = [
     "Loading",
     "ModelFamily",
     "Net",
+    "NoiseLevels",
     "Read",
     "Rows",
     "Site",
@@ -28,6 +30,7 @@ __all__ = [
     "flow_schedule",
     "joint_sites",
     "known_flow",
+    "noise_levels",
     "same_channels",
     "same_width",
     "unet_levels",

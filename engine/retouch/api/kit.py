@@ -8,7 +8,6 @@ from retouch.models.kit.encoders import (
     Encoder,
     PromptTokenizer,
     Texts,
-    Tokens,
     alone,
     clip_inner,
     clip_last,
@@ -17,12 +16,13 @@ from retouch.models.kit.encoders import (
     t5,
     wide,
 )
-from retouch.models.kit.levels import NoiseLevels, ddim_schedule, noise_levels
+from retouch.models.kit.levels import ddim_schedule
 from retouch.models.kit.loading import FolderLoading
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
 from retouch.models.network.fusing import prepare
+from retouch.models.tokens import Tokens
 
 __all__ = [
     "Acceleration",
@@ -30,7 +30,6 @@ __all__ = [
     "Encoder",
     "FolderLoading",
     "NetworkCore",
-    "NoiseLevels",
     "PromptTokenizer",
     "Texts",
     "Tokens",
@@ -43,7 +42,6 @@ __all__ = [
     "clip_last_and_pooled",
     "ddim_schedule",
     "layers",
-    "noise_levels",
     "patches",
     "prepare",
     "t5",

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retouch.check.blame import of_pictures, refused, settle
 from retouch.check.masks import check_masks
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
-from retouch.check.reading.environment import Environment
-from retouch.check.reading.files import Files
+from retouch.check.reading.environment import SOMETHING, Environment
+from retouch.check.reading.files import Files, fields_of
 from retouch.check.reading.flows import MODEL, Flow, FlowReader
 from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
+from retouch.check.sizes import check_sizes
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.outputs import check_results
 from retouch.check.wiring.precedence import Precedence
 from retouch.check.wiring.state import MISSING
 from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
+from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.plan import plan
@@ -42,21 +46,32 @@ PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a recipe comes to: graphs if it has no errors, and all diagnostics."""
+    """What a recipe comes to: graphs if it has no errors, and all diagnostics.
+
+    Errors that are about one picture among many leave the graphs of the others; `refused` has those pictures.
+    """
 
     graphs: tuple[Graph, ...]
     diagnostics: tuple[Diagnostic, ...]
+    refused: tuple[Picture, ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
         return tuple(found for found in self.diagnostics if found.severity == "error")
 
+    def errors_of(self, picture: Picture) -> tuple[Diagnostic, ...]:
+        """Why a picture is refused."""
+        return tuple(found for found in self.errors if str(picture.path) in found.about)
 
-def check(source: str | bytes, world: Environment) -> Checked:
-    """Read a recipe and everything that it names, and make its graphs if all is well."""
+
+def check(source: str | bytes, world: Environment, report: Report | None = None) -> Checked:
+    """Read a recipe and everything that it names, and make its graphs if all is well.
+
+    report: what was found before, while the pictures of the command line were named.
+    """
     recipe, found = parse(source)
     text = normal(source if isinstance(source, str) else source.decode("utf-8", "replace"))
-    report, choices = Report(), Choices()
+    report, choices = report or Report(), Choices()
     names = Names(recipe, SourceText(text, "recipe"), world.settings, report)
     files = Files(world, report)
     reading = Reader(names, files, choices, report).read(recipe)
@@ -65,7 +80,8 @@ def check(source: str | bytes, world: Environment) -> Checked:
     graphs = made.run(recipe)
     diagnostics = tuple(sorted([*found, *reading.found, *_apart(report, recipe, found)], key=_place))
     failed = any(item.severity == "error" for item in diagnostics)
-    return Checked(() if failed else graphs, diagnostics)
+    alone = tuple(of_pictures(report))
+    return Checked(() if failed else graphs, (*diagnostics, *alone), made.refused)
 
 
 def _place(found: Diagnostic) -> tuple[str, int, str]:
@@ -101,7 +117,9 @@ class Elaboration:
         settings = {name: text for name, text in world.settings.items() if name not in names.all}
         self._precedence = Precedence(reading.defaults, settings, choices, report)
         self._contexts: dict[Path | None, Context] = {}
-        self._seen: set[Path] = set()  # pictures of the command line that a flow takes
+        self._taken: defaultdict[Path, set[s.Span]] = defaultdict(set)  # by picture, the results that it goes into
+        self._named = list(report.own)  # what was found before
+        self._unnamed = refused(report)  # pictures that were told to be unusable as they were named
 
     def run(self, recipe: s.RecipeSyntax) -> tuple[Graph, ...]:
         """Return all graphs, those of the command line's pictures first."""
@@ -109,6 +127,8 @@ class Elaboration:
             self._result(result)
         if not self._reading.results:
             self._model()
+        self._settle()
+        self._settle_the_rest()
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
         if whole:  # a part that could not be read may use the name or have the option
@@ -122,12 +142,50 @@ class Elaboration:
         contexts = sorted(
             self._contexts.values(), key=lambda c: order.get(c.item.path if c.item else Path(), len(order))
         )
-        graphs = [_graph(context) for context in contexts]
+        contexts = [context for context in contexts if not self._is_refused(context.item)]
+        graphs = [self._graph(context) for context in contexts]
         self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
-        return tuple(graphs)
+        if whole:
+            texts = [node.value for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
+            fields = {name for text in texts for name in fields_of(text)}
+            self._precedence.check_read([node for graph in graphs for node in graph.nodes], fields)
+        for graph, context in zip(graphs, contexts, strict=True):
+            with context.looked_at():
+                check_sizes(graph, context, self._report)
+        self._settle(graph.item for graph in graphs)
+        return tuple(graph for graph in graphs if not self._is_refused(graph.item))
+
+    @property
+    def refused(self) -> tuple[Picture, ...]:
+        """The pictures that have mistakes of their own, in the order in which they would run."""
+        pictures = dict.fromkeys((*self._world.pictures, *(context.item for context in self._contexts.values())))
+        return tuple(picture for picture in pictures if picture and self._is_refused(picture))
+
+    def _is_refused(self, picture: Picture | None) -> bool:
+        return picture is not None and str(picture.path) in refused(self._report)
+
+    def _graph(self, context: Context) -> Graph:
+        with context.looked_at():
+            return _graph(context)
+
+    def _settle(self, pictures: Iterable[Picture | None] | None = None) -> None:
+        """Tell mistakes of the recipe from those of single pictures.  pictures: those that are left, or all."""
+        items = [context.item for context in self._contexts.values()] if pictures is None else list(pictures)
+        usable = [item for item in items if item and str(item.path) not in self._unnamed]
+        if usable:  # what follows from a picture that is not there is no news
+            self._report.own = [f for f in self._report.own if f in self._named or not self._unnamed & {*f.about}]
+        groups: defaultdict[frozenset[s.Span], set[str]] = defaultdict(set)
+        for item in usable or filter(None, items):
+            groups[frozenset(self._taken[item.path])].add(str(item.path))
+        settle(self._report, groups.values())
+
+    def _settle_the_rest(self) -> None:
+        """A picture that no flow takes is no exception to anything."""
+        taken = {str(context.item.path) for context in self._contexts.values() if context.item}
+        settle(self._report, [{path} for found in self._report.own for path in found.about if path not in taken])
 
     # ------------------------------------------------------------ results
 
@@ -143,7 +201,10 @@ class Elaboration:
             if flow is None or model is None or not self._makes_something(flow, result):
                 continue
             for context in self._pictures(flow, model):
-                wire(context, _saved(flow, context))
+                with context.looked_at():
+                    wire(context, _saved(flow, context))
+                if context.item:
+                    self._taken[context.item.path].add(result.flow.span)
             if count == 0 and self._choices.product > MOST_VARIANTS:
                 what, mend = "variants of this result", "try fewer values at once"
                 total = self._choices.product
@@ -229,9 +290,13 @@ class Elaboration:
     def _nothing(self, recipe: s.RecipeSyntax) -> None:
         """Report a recipe of names only, which makes nothing."""
         bindings = [statement for statement in recipe.statements if isinstance(statement, s.Binding)]
-        if bindings and not self._reading.results:
+        if self._reading.results:
+            return
+        if bindings:
             last = bindings[-1].name
             self._report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
+        elif self._world.pictures != (SOMETHING,):  # a library is right as it is, as long as nobody runs it
+            self._report.add("RT411", s.NOWHERE, mend='invert ddim "cat"->"dog"')
 
     def _check_unused(self) -> None:
         used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
@@ -247,7 +312,9 @@ def _graph(context: Context) -> Graph:
     _check_overwritten(context, nodes)
     graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
     if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
-        check_windows(graph, plan(graph).facts, context.report)
+        facts = plan(graph).facts
+        check_windows(graph, facts, context.report)
+        check_demands(graph, facts, context.report)
     return graph
 
 

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from retouch.check.reading.environment import Environment
-from retouch.graph.nodes import FromNode, Graph, Node
+from retouch.check.sizes import opened_by, outermost, size_of
+from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
-from retouch.lang.syntax import Span
 
 Found = tuple[str, Mapping[str, Any]]  # a code, and its facts
-_SAME_SIZE = ("encode", "decode", "invert", "sample", "blend")  # families that keep the size of their picture
 
 
 def check_masks(graphs: Sequence[Graph], world: Environment, report: Report) -> None:
-    """Report every mask that cannot be one.
-
-    What is wrong for some of many pictures is left to them, so that the others are still done.
-    """
-    by_place: defaultdict[Span, list[Found | None]] = defaultdict(list)
+    """Report every mask that cannot be one, each for its own picture."""
     sizes = _Sizes(world)
     for graph in graphs:
         for node in graph.nodes:
-            if node.card.output == "Mask" and node.card.takes("Pictures"):
-                by_place[node.span].append(sizes.fault(graph, node))
-    for span, found in by_place.items():
-        if faults := [fault for fault in found if fault is not None]:
-            code, facts = faults[0]
-            if len(faults) == len(found):
-                report.add(code, span, **facts)
+            if node.card.output == "Mask" and node.card.takes("Pictures") and (fault := sizes.fault(graph, node)):
+                code, facts = fault
+                with report.looking_at(str(graph.item.path) if graph.item and graph.item.known else None):
+                    report.add(code, node.span, **facts)
 
 
 class _Sizes:
@@ -79,33 +70,6 @@ class _Sizes:
         return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
 
     def _source(self, graph: Graph, node: Node) -> tuple[int, int] | None:
-        """Height and width of the picture that a stage works on, as far as headers tell."""
-        from retouch.pictures import Unreadable, scaled_size
-
-        opened = next(_opened(graph, node), None)
-        if opened is None or not (path := Path(str(opened.options.get("path")))).is_file():
-            return None
-        try:
-            info = self._world.inspect(path)
-        except Unreadable:
-            return None
-        width, height = scaled_size((info.width, info.height), opened.options.get("size") or None)
-        return height, width
-
-
-def _opened(graph: Graph, node: Node) -> Iterator[Node]:
-    """The stage that opened the picture of a stage's latents, if nothing on the way changes its size."""
-    while (edge := next((e for port, e in _pictures(node)), None)) is not None:
-        node = graph.node(edge.id)
-        if node.card.family == "open":
-            yield node
-            return
-        if node.card.family not in _SAME_SIZE:
-            return
-
-
-def _pictures(node: Node) -> Iterator[tuple[str, FromNode]]:
-    types = {port.name: port.type for port in node.card.ports}
-    for port, edge in node.edges():
-        if isinstance(edge, FromNode) and types.get(port) in ("Image", "Latents", "Trajectory"):
-            yield port, edge
+        """Height and width of the picture that a mask is of: that which its windows were cut from."""
+        opened = opened_by(graph, outermost(graph, node))
+        return size_of(opened, self._world) if opened else None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from dataclasses import asdict
 
-from retouch.cli import DONE, WRONG_COMMAND
+from retouch.cli import DONE, WrongCommand
 from retouch.cli.reporting import put
 from retouch.lang.codes import CODES
 from retouch.lang.explain import explain
@@ -16,8 +15,7 @@ def main(args: Namespace) -> int:
     """Print the page of a code."""
     code = args.code.upper()
     if code not in CODES:
-        print(f"there is no code '{args.code}'; codes run from {min(CODES)} to {max(CODES)}", file=sys.stderr)
-        return WRONG_COMMAND
+        raise WrongCommand(f"there is no code '{args.code}'; codes run from {min(CODES)} to {max(CODES)}")
     if args.json:
         put({"code": code, **asdict(CODES[code])})
     else:

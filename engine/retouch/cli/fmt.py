@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.loading import read
-from retouch.cli.reporting import as_json, put, tell
+from retouch.cli.reporting import as_json, keep, put, tell
 from retouch.lang.format import format_recipe
 from retouch.lang.parse import parse
 
@@ -37,5 +37,5 @@ def main(args: Namespace) -> int:
         elif changes:
             print(f"{path}: {'would change' if args.check else 'laid out'}")
         if changes and path != "-" and not args.check:
-            Path(path).write_text(laid, encoding="utf-8", newline="\n")
+            keep(Path(path), laid)
     return WRONG_RECIPE if wrong else DONE

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.loading import read
-from retouch.cli.reporting import tell
+from retouch.cli.reporting import as_json, put, refuse, tell
 from retouch.cli.source import Source
 from retouch.lang.jsonform import from_json, to_json
 from retouch.lang.parse import parse
@@ -21,19 +21,21 @@ def main(args: Namespace) -> int:
     """Print the other form of what is given."""
     source = read(args.path, LIMIT_JSON)
     if source.text.lstrip().startswith(b"{"):
-        return _to_text(source)
+        return _to_text(args, source)
     recipe, found = parse(source.text)
     if found:
-        tell(source, found)
+        if args.json:
+            put({"recipe": source.name, "ok": False, "diagnostics": as_json(source, found)})
+        else:
+            tell(source, found)
         return WRONG_RECIPE
     print(json.dumps(to_json(recipe, source.text.decode("utf-8")), ensure_ascii=False, indent=1))
     return DONE
 
 
-def _to_text(source: Source) -> int:
+def _to_text(args: Namespace, source: Source) -> int:
     try:
         sys.stdout.write(from_json(json.loads(source.text)))
     except ValueError as err:
-        print(f"{source.name}: {err}", file=sys.stderr)
-        return WRONG_RECIPE
+        return refuse(args, WRONG_RECIPE, f"{source.name}: {err}")
     return DONE

@@ -6,16 +6,18 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from retouch.check.check import check
+from retouch.check.check import Checked, check
 from retouch.check.reading.environment import SOMETHING, Environment, named
-from retouch.cli import WrongCommand
+from retouch.cli import DONE, SOME_FAILED, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import as_json, put, tell, warn
 from retouch.cli.source import Source
-from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
 from retouch.plugins.registry import Registry
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".avif")
 
 
 def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
@@ -33,13 +35,34 @@ def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
         raise WrongCommand(f"the recipe '{path}' cannot be read: {err}") from err
 
 
-def given(args: Namespace) -> tuple[Source, list[str]]:
-    """Return the recipe, and the images named beside it."""
+def given(args: Namespace) -> tuple[list[Source], list[str]]:
+    """The recipes, and the images named beside them.
+
+    The first file is a recipe, unless -e writes one; so are '-' and files that end in .retouch.  The others are images.
+    """
+    recipes: list[str] = []
+    images: list[str] = []
+    for i, path in enumerate(args.paths):
+        is_recipe = path == "-" or path.endswith(".retouch") or (i == 0 and args.text is None)
+        (recipes if is_recipe else images).append(path)
+    for path in recipes:
+        if Path(path).suffix.lower() in _PICTURES:
+            raise WrongCommand(f"'{path}' is a picture; name the recipe before it, or write one with -e")
+    sources = [read(path) for path in recipes]
     if args.text is not None:
-        return Source("-e", args.text.encode(), Path.cwd()), args.paths
-    if not args.paths:
+        sources.append(Source("-e", args.text.encode("utf-8", "surrogateescape"), Path.cwd()))
+    if not sources:
         raise WrongCommand("name a recipe, or write one with -e")
-    return read(args.paths[0]), args.paths[1:]
+    return sources, images
+
+
+def one_given(args: Namespace) -> tuple[Source, list[str]]:
+    """The recipe, of which there is one, and the images."""
+    sources, images = given(args)
+    if len(sources) > 1:
+        names = ", ".join(source.name for source in sources)
+        raise WrongCommand(f"it takes one recipe, and these are {len(sources)}: {names}")
+    return sources[0], images
 
 
 def world(args: Namespace, source: Source, images: Sequence[str], registry: Registry, report: Report) -> Environment:
@@ -69,17 +92,30 @@ def settings_given(args: Namespace) -> dict[str, str]:
     return settings | ({"seed": args.seed} if args.seed is not None else {})
 
 
-def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> tuple[Graph, ...] | None:
-    """Return the graphs of a recipe; None, and all its errors told, if it has any."""
+def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> Checked:
+    """What a recipe comes to, with everything told that is wrong."""
     report = Report()
     surroundings = world(args, source, images, registry, report)
-    found = check(source.text, surroundings)
-    diagnostics = [*report.items, *found.diagnostics]
-    failed = bool(report.errors() or found.errors)
+    found = check(source.text, surroundings, report)
     if args.json:
-        if diagnostics:
-            put({"recipe": source.name, "ok": not failed, "diagnostics": as_json(source, diagnostics)})
+        if found.diagnostics or args.command == "check":
+            put(_as_data(source, found))
     else:
         warn(registry.faults)
-        tell(source, diagnostics)
-    return None if failed else found.graphs
+        tell(source, found.diagnostics)
+        if found.refused and found.graphs:
+            count = len(found.graphs) + len(found.refused)
+            print(f"{len(found.refused)} of {count} pictures cannot be edited; the others can", file=sys.stderr)
+    return found
+
+
+def _as_data(source: Source, found: Checked) -> dict[str, Any]:
+    told = {"recipe": source.name, "ok": not found.errors, "diagnostics": as_json(source, found.diagnostics)}
+    return told | ({"refused": [str(picture.path) for picture in found.refused]} if found.refused else {})
+
+
+def verdict(found: Checked) -> int:
+    """The exit code of a check: whether all can run, some pictures can, or nothing."""
+    if not found.errors:
+        return DONE
+    return SOME_FAILED if found.graphs else WRONG_RECIPE

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
-from retouch.cli.plain import plain
+from retouch.cli.reporting import refuse
 from retouch.cli.talk import talking
 from retouch.version import __version__
 
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 ANSWERS = ("check", "plan", "graph", "json", "stages", "matrix", "explain", "plugins", "models", "doctor", "show")
 
 
+WHERE = (
+    "Each result is a file: the one that 'save' names in the recipe, from the recipe's folder on; otherwise "
+    "NAME-edited.png in this folder.  -o FILE takes its place, and -o FOLDER holds all of them."
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; whatever happens, the answer is a sentence and an exit code, never a traceback.
 
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
     with talking() as out:
-        args = _parser().parse_args(argv)
+        args = _parsed(argv)
         code = _run(args)
         out.flush()
         if code == DONE and args.command in ANSWERS and out.lost and not isinstance(out.lost, BrokenPipeError):
@@ -36,26 +42,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the line; words of `models` may stand before and after its options, which argparse alone refuses."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and (args.command != "models" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.words += rest
+    return args
+
+
 def _run(args: argparse.Namespace) -> int:
     try:
         return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
-        print(plain(f"retouch {args.command}: {err}"), file=sys.stderr)
-        return WRONG_COMMAND
+        return refuse(args, WRONG_COMMAND, str(err))
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except Exception as err:  # the last resort: a mistake of ours is still no traceback
-        print(plain(f"error[RT501]: '{args.command}' failed: {type(err).__name__}: {err}"), file=sys.stderr)
-        return FAILED
+        return refuse(args, FAILED, f"'{args.command}' failed: {type(err).__name__}: {err}", "RT501")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="retouch",
         description="Edit images with diffusion models, by recipe.",
-        epilog="exit codes: 0 done; 1 the recipe or an input is wrong, nothing ran; 2 wrong command line; "
-        "3 some items failed, the rest is delivered; 4 the run failed; 130 interrupted",
+        epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "
+        "JSON on standard output.  Exit codes: 0 done; 1 the recipe or every picture is wrong, nothing ran; 2 wrong "
+        "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"retouch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -75,22 +91,25 @@ def _command(commands: Commands, name: str, help_: str) -> argparse.ArgumentPars
 
 
 def _add_run(commands: Commands) -> None:
-    run = _command(commands, "run", "Run a recipe on images.")
-    _add_source(run, "RECIPE or '-', then images; with -e all are images")
-    _add_output(run)
-    _add_stamp(run)
-    _add_machine(run)
-    plan = _command(commands, "plan", "Show the stages that would run, what is put in, and what it costs.")
-    _add_source(plan, "RECIPE or '-', then images")
-    _add_output(plan)
+    one, many = "RECIPE or '-', then images; with -e all are images", "recipes (.retouch or '-'), then images"
+    _of_a_run(_command(commands, "run", "Run a recipe on images."), one)
+    _of_a_run(_command(commands, "plan", "Show the stages that would run, what is put in, and what it costs."), one)
+    _of_a_run(_command(commands, "check", "Report everything that is wrong with what 'run' would be given."), many)
     graph = _command(commands, "graph", "Draw the stages that would run, and what goes from one to another.")
-    _add_source(graph, "recipes (.retouch or '-'), then images")
+    _of_a_run(graph, many)
     graph.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
-    graph.add_argument("-o", dest="picture", type=Path, metavar="FILE", help="write it there instead of printing it")
-    graph.set_defaults(output=None, force=True)
-    check = _command(commands, "check", "Report everything that is wrong with recipes.")
-    check.add_argument("paths", nargs="*", metavar="RECIPE", help="recipe files, or '-'")
-    check.add_argument("-e", dest="text", metavar="TEXT", help="the recipe itself")
+    graph.add_argument(
+        "--to", dest="picture", type=Path, metavar="FILE", help="write the drawing there instead of printing it"
+    )
+
+
+def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
+    """What a run is told; the commands that only look at one are told the same, so that any can stand for another."""
+    parser.epilog = WHERE
+    _add_source(parser, paths)
+    _add_output(parser)
+    _add_stamp(parser)
+    _add_machine(parser)
 
 
 def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
@@ -106,7 +125,8 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help="a file for one result, a folder for many")
+    help_ = "a file for one result (dog.png), a folder for many (out)"
+    parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
 
 
@@ -148,8 +168,20 @@ def _add_listings(commands: Commands) -> None:
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
-    _command(commands, "models", "List models that are installed.")
+    _add_models(commands)
     _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+
+
+def _add_models(commands: Commands) -> None:
+    models = _command(commands, "models", "List models; say what files are; fetch models of the hub, or remove them.")
+    models.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="files, folders or names to look into; or 'get owner/name[@commit]'; or 'remove owner/name[@commit]'",
+    )
+    models.add_argument("--variant", metavar="V", help="with get: which weights, such as fp16; the fullest by default")
+    models.add_argument("--dry-run", action="store_true", help="with get: only say size, licence and place")
 
 
 def _add_results(commands: Commands) -> None:

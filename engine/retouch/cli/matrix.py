@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from itertools import groupby
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
-from retouch.cli.reporting import put, warn
+from retouch.cli.reporting import keep, put, warn
 from retouch.graph.nodes import Picture
 from retouch.paths import folder
 from retouch.plugins import registry
@@ -32,12 +33,13 @@ def main(args: Namespace) -> int:
     installed = registry.load()
     verdicts = all_pairs(Environment(installed, folder("recipes")))
     if args.json:
-        put([_data(verdict) for verdict in verdicts])
+        data = [_data(verdict) for verdict in verdicts]
+        keep(args.file, json.dumps(data, ensure_ascii=False) + "\n") if args.file else put(data)
         return DONE
     warn(installed.faults)
     text = page(verdicts)
     if args.file:
-        args.file.write_text(text, encoding="utf-8")
+        keep(args.file, text)
     else:
         print(text, end="")
     return DONE

@@ -1,39 +1,121 @@
-"""`retouch models`: which models are installed, and whether they can be used."""
+"""`retouch models`: which models there are, what a file or folder is, and models of the hub fetched or removed."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from retouch.cli import DONE
-from retouch.cli.reporting import put
+from retouch.cli import DONE, WRONG_RECIPE, WrongCommand, models_get
+from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
+from retouch.models.hub import cache
+from retouch.models.recognise import Recognised, look_into
 
 
 def main(args: Namespace) -> int:
-    """List every model that plugins ship."""
-    for name in catalog.names():
-        facts = _facts(name)
+    """List models, look into what is named, or do what the first word says."""
+    match args.words:
+        case ["get", *ids]:
+            return models_get.main(args, ids)
+        case ["remove", *ids]:
+            return _remove(args, ids)
+    if args.variant or args.dry_run:
+        raise WrongCommand("--variant and --dry-run go with 'get owner/name'")
+    return _look_into(args) if args.words else _list(args)
+
+
+def _list(args: Namespace) -> int:
+    for facts in _all():
         if args.json:
             put(facts)
         elif "broken" in facts:
-            print(f"{name}: {facts['broken']}")
+            print(f"{facts['model']}: {facts['broken']}")
+        elif "revision" in facts:
+            print(f"{facts['model']}: {sized(facts['bytes'])}, {facts['size']} pixels, at {facts['revision']}")
         else:
-            print(f"{name}: {facts['size']} pixels, {facts['prediction']}, in {facts['folder']}")
+            print(f"{facts['model']}: {facts['size']} pixels, {facts['prediction']}, in {facts['folder']}")
     return DONE
 
 
-def _facts(name: str) -> dict[str, Any]:
+def _all() -> Iterator[dict[str, Any]]:
+    """Those that plugins ship, then those of the hub that are here."""
+    for name in catalog.names():
+        yield _facts(name, name, None)
+    for each in cache.kept():
+        also = {"revision": each.commit, "bytes": each.bytes, "by_name": each.meant}
+        yield _facts(each.name if each.meant else f"{each.name}@{each.commit}", each.name, each.commit) | also
+
+
+def _facts(said: str, name: str, revision: str | None) -> dict[str, Any]:
     try:
-        info = catalog.find(name)
+        info = catalog.find(name, revision)
     except (catalog.BrokenModel, catalog.UnknownModel) as err:
-        return {"model": name, "broken": str(err)}
+        return {"model": said, "broken": str(err)}
     facts = {"size": info.trained_size, "largest": info.largest_side, "prediction": info.prediction}
     return {
-        "model": name,
+        "model": said,
         "folder": str(info.folder),
         **facts,
         "tokens": info.tokens,
         "defaults": dict(info.defaults),
         "stages": dict(info.stages),
     }
+
+
+def _look_into(args: Namespace) -> int:
+    """What each file, folder or model is, without loading it."""
+    code = DONE
+    for word in args.words:
+        try:
+            seen = look_into(_place(word))
+        except catalog.NotFetched as err:
+            code = refuse(args, WRONG_RECIPE, str(err), "RT430", err.command)
+            continue
+        except (catalog.BrokenModel, catalog.UnknownModel) as err:
+            code = refuse(args, WRONG_RECIPE, f"'{word}' cannot be used: {err}", "RT416", "name a model, or its files")
+            continue
+        if args.json:
+            put({"ok": True, "path": word, **seen.as_data()})
+        else:
+            print("\n".join(_told(word, seen)))
+    return code
+
+
+def _place(word: str) -> Path:
+    """The file or folder that a word names, or the folder of the model of that name."""
+    if word in catalog.names():
+        return catalog.find(word).folder
+    if Path(word).exists() or not (known := cache.split(word)):
+        return Path(word)
+    return cache.snapshot(*known)[0]
+
+
+def _told(word: str, seen: Recognised) -> Iterator[str]:
+    yield f"{word}: {seen.what}"
+    yield f"  {sized(seen.bytes)}, {seen.numbers:,} numbers in {', '.join(seen.precisions) or 'no tensors'}"
+    for name, part in seen.parts.items():
+        yield f"  {name}: {sized(part.bytes)}, {', '.join(part.precisions)}"
+    yield from (f"  can: {each}" for each in seen.can)
+    yield from (f"  cannot: {each}" for each in seen.cannot)
+    yield from (f"  note: {each}" for each in seen.notes)
+
+
+def _remove(args: Namespace, ids: list[str]) -> int:
+    if not ids:
+        raise WrongCommand("name what to remove: retouch models remove owner/name[@commit]")
+    code = DONE
+    for text in ids:
+        if not (known := cache.split(text)):
+            raise WrongCommand(f"'{text}' is no model of the hub, such as owner/name; only those are removed")
+        try:
+            freed = cache.remove(*known)
+        except catalog.NotFetched as err:
+            code = refuse(args, WRONG_RECIPE, str(err), "RT430", "see what is here: retouch models")
+            continue
+        if args.json:
+            put({"ok": True, "removed": text, "bytes": freed})
+        else:
+            print(f"removed {text}: {sized(freed)} became free")
+    return code

@@ -5,10 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
-from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.loading import checked, given
-from retouch.cli.reporting import put
+from retouch.cli import WRONG_RECIPE
+from retouch.cli.loading import checked, one_given, verdict
+from retouch.cli.machine import check_machine
+from retouch.cli.reporting import put, sized
 from retouch.graph.document import document
+from retouch.graph.estimate import Estimate, estimates
 from retouch.graph.limits import limits
 from retouch.graph.plan import Plan, calls, plan, total
 from retouch.graph.show import as_text, order, rows_text
@@ -17,16 +19,17 @@ from retouch.plugins import registry
 
 def main(args: Namespace) -> int:
     """Show the plan of each picture, and what all of them come to."""
-    source, images = given(args)
-    graphs = checked(args, source, images, registry.load())
-    if graphs is None:
+    check_machine(args)
+    source, images = one_given(args)
+    found = checked(args, source, images, registry.load())
+    if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
-    plans = [plan(graph) for graph in graphs]
+    plans = [plan(graph) for graph in found.graphs]
     if args.json:
         put(document(source.name, plans, limits()))
     else:
         print("\n".join([*map(as_text, plans), *_in_all(plans)]))
-    return DONE
+    return verdict(found)
 
 
 def _in_all(plans: Sequence[Plan]) -> Iterator[str]:
@@ -35,5 +38,23 @@ def _in_all(plans: Sequence[Plan]) -> Iterator[str]:
     for model in {each.graph.model.name: each.graph.model for each in plans}.values():
         at = f" at {model.revision}" if model.revision else ""
         yield f"model '{model.name}'{at}: {model.digest}, pictures up to {model.largest_side} pixels a side"
+    for each in estimates(plans):
+        yield from _estimated(each)
     yield order()
     yield "limits: " + ", ".join(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits().items())
+
+
+def _estimated(each: Estimate) -> Iterator[str]:
+    parts = ", ".join(f"{part} {sized(count)}" for part, count in each.weights.items())
+    if each.row is None or each.picture is None or each.peak is None:
+        yield f"memory in {each.dtype}: {parts}; what a pass needs besides was not measured for this family"
+    else:
+        work = f"{sized(each.row)} a row, {sized(each.picture)} a picture in the codec"
+        yield f"memory in {each.dtype}: {parts}; {work}; {sized(each.peak)} at most"
+    if each.rate is None or each.seconds is None:
+        yield "time: not measured yet on this machine at this size; a run measures it"
+        return
+    least, most = (round(seconds, 1 if seconds < 10 else None) for seconds in each.seconds)
+    span = f"{least:g} s" if least == most else f"{least:g} to {most:g} s"
+    with_ = f"{each.rate.device}, {each.rate.dtype}, {each.rate.threads} threads"
+    yield f"time: {span} for the denoiser, at {each.rate.rows_per_second:.3g} rows a second as measured here ({with_})"

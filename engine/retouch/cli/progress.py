@@ -1,19 +1,23 @@
-"""How a run is watched: a bar on a terminal, lines of JSON for programs and logs."""
+"""How a run is watched: words and, on a terminal, a bar for people; lines of JSON for programs that ask for them."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retouch.cli.plain import plain
 from retouch.cli.reporting import as_json, put, tell
 from retouch.cli.source import Source
-from retouch.graph.nodes import Graph
+from retouch.graph.nodes import Graph, Picture
 from retouch.graph.plan import plan
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from retouch.lang.diagnostics import Diagnostic
     from retouch.run.session import Outcome, Result
 
 _DENOISER = ("denoise", "gradient")
@@ -24,21 +28,22 @@ def most_rows(graphs: Sequence[Graph]) -> int:
     return int(sum(plan(graph).total[1] for graph in graphs))
 
 
-class Screen:
-    """A bar of denoiser rows, and one line for each result."""
+def about(outcome: Outcome) -> list[Diagnostic]:
+    """What went wrong and what is to be known, with the picture that it is about."""
+    path = (str(outcome.item.path),) if outcome.item else ()
+    return [replace(found, about=path) for found in (*outcome.failures, *outcome.warnings)]
+
+
+class Sentences:
+    """One line on standard output for each result, notices and errors on the other, and a bar where one can be seen."""
 
     def __init__(self, source: Source, graphs: Sequence[Graph]) -> None:
         from tqdm import tqdm
 
         self._source = source
-        self._bar = tqdm(total=most_rows(graphs), unit=" rows", leave=False, dynamic_ncols=True)
+        self._bar = tqdm(total=most_rows(graphs), unit=" rows", leave=False, dynamic_ncols=True, disable=None)
 
-    @staticmethod
-    def fits() -> bool:
-        """Whether someone is looking."""
-        return sys.stdout.isatty() and sys.stderr.isatty()
-
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> Sentences:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,19 +56,24 @@ class Screen:
         elif event == "stage":
             self._bar.set_postfix_str(f"{facts['item']}: {facts['stage']}")
         elif event == "saved":
-            self._bar.write(f"saved {facts['path']}")
+            self._bar.write(plain(f"saved {facts['path']}"))
+
+    def refused(self, picture: Picture, errors: Sequence[Diagnostic]) -> None:
+        """Hear of a picture that is not run; the check has said why."""
 
     def ended(self, outcome: Outcome) -> None:
         """Hear what became of one picture."""
         self._bar.clear()
         for notice in outcome.notices:
             print(plain(notice), file=sys.stderr)
-        tell(self._source, outcome.failures)
+        tell(self._source, about(outcome))
 
     def summary(self, result: Result) -> None:
         """Hear that all is done."""
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
         self._bar.write(f"{rows} rows in {result.denoiser_calls} calls")
+        if failed := sum(outcome.failed for outcome in result.outcomes):
+            print(f"{failed} of {len(result.outcomes)} pictures failed", file=sys.stderr)
 
 
 class Lines:
@@ -90,16 +100,29 @@ class Lines:
                 self._told = time.monotonic()
                 put({"event": "progress", "rows": self._rows, "most": self._most})
 
+    def refused(self, picture: Picture, errors: Sequence[Diagnostic]) -> None:
+        """Hear of a picture that is not run, and why."""
+        self._result(picture, errors)
+
     def ended(self, outcome: Outcome) -> None:
         """Hear what became of one picture."""
+        self._result(outcome.item, about(outcome), outcome.files, outcome.notices)
+
+    def _result(
+        self,
+        item: Picture | None,
+        diagnostics: Sequence[Diagnostic],
+        files: Sequence[Path] = (),
+        notices: Sequence[str] = (),
+    ) -> None:
         put(
             {
                 "event": "result",
-                "item": str(outcome.item.path) if outcome.item else None,
-                "ok": not outcome.failed,
-                "files": [str(path) for path in outcome.files],
-                "notices": outcome.notices,
-                "diagnostics": as_json(self._source, outcome.failures),
+                "item": str(item.path) if item else None,
+                "ok": all(found.severity != "error" for found in diagnostics),
+                "files": [str(path) for path in files],
+                "notices": list(notices),
+                "diagnostics": as_json(self._source, diagnostics),
             }
         )
 

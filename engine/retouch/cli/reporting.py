@@ -8,11 +8,14 @@ from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from retouch.cli import WrongCommand
 from retouch.cli.plain import plain
 from retouch.lang.codes import CODES
 from retouch.plugins.signatures import Fault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retouch.cli.source import Source
     from retouch.lang.diagnostics import Diagnostic
 
@@ -48,6 +51,14 @@ def put(data: object) -> None:
     print(plain(json.dumps(data, ensure_ascii=False, default=str)), flush=True)
 
 
+def keep(path: Path, text: str) -> None:
+    """Write an answer to a file instead.  Raises WrongCommand."""
+    try:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as err:
+        raise WrongCommand(f"'{path}' cannot be written: {getattr(err, 'strerror', None) or err}") from err
+
+
 def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str = "") -> int:
     """Say in one sentence why a command ends with this exit code."""
     if args.json:
@@ -58,6 +69,14 @@ def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str 
         if mend:
             print(plain(f"  = help: {mend}"), file=sys.stderr)
     return exit_code
+
+
+def sized(count: int) -> str:
+    """Bytes in the unit that people read."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
+    return f"{count} bytes"
 
 
 class Refusal(Exception):

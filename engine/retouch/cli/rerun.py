@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
+from retouch.check.wiring.endings import may_end, possible
 from retouch.cli import DONE, FAILED, WRONG_RECIPE
 from retouch.cli.finding import checked, find, source_name, with_files
 from retouch.cli.plain import plain
@@ -24,6 +25,7 @@ from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.ports import SHARED, WRITERS
+from retouch.pictures import formats
 from retouch.plugins import registry
 from retouch.plugins.registry import Registry
 
@@ -156,11 +158,14 @@ def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[st
 def _models(args: Namespace, stamp: Stamp) -> Callable[[str, str | None], ModelInfo]:
     """Looks models up; a stamp chooses none of this machine's folders, so the command line names them."""
     from retouch.models import catalog
+    from retouch.models.hub.cache import split
     from retouch.run.files.private import BY_DIGEST
 
     def look_up(name: str, revision: str | None) -> ModelInfo:
         if name == args.model or revision is not None or name in catalog.names():
             return catalog.find(name, revision)
+        if (known := split(name)) and (commit := stamp.text("model_revision")):
+            return catalog.find(known[0], commit)
         digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
         for known in ([args.model] if args.model else []) + catalog.names():
             if (info := catalog.find(known)).digest == digest:
@@ -223,7 +228,9 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     if compiled and not device.startswith("cuda"):
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
     settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact", compiled)
-    path = fresh / (args.output.name if args.output else f"again{args.image.suffix}")
+    name = args.output.name if args.output else "again"
+    path = fresh / (name if Path(name).suffix else name + args.image.suffix)
+    _check_ending(args.image, again.graph, path, named=bool(args.output and args.output.suffix))
     graph = _to(again.graph, path)
     (outcome,) = execute([graph], registry=installed, request=again.request, settings=settings, keep=False).outcomes
     if outcome.failed:
@@ -241,6 +248,17 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     if args.output:
         _keep(args, path)
     return _verdict(args, found, changes, exact=settings.exact)
+
+
+def _check_ending(image: Path, graph: Graph, path: Path, *, named: bool) -> None:
+    """Refuse a file that the stage does not write, before it runs.  named: whether -o chose the ending."""
+    (result,) = graph.results
+    if not may_end(card := graph.node(result).card, str(path)):
+        if not named:
+            what = f"its stamp says that '{card.name}' made it, which writes no {path.suffix} file"
+            raise Refusal.of("RT509", path=image, what=what, mend="run its recipe with 'retouch run'")
+        known = formats.listed(possible(card))
+        raise Refusal.of("RT425", stage=card.name, what=f"writes no {path.suffix} file", mend=f"end it in {known}")
 
 
 def _to(graph: Graph, path: Path) -> Graph:

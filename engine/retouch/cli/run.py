@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from retouch.cli import DONE, FAILED, SOME_FAILED, WRONG_RECIPE, WrongCommand
-from retouch.cli.loading import checked, given, settings_given
-from retouch.cli.progress import Lines, Screen
+from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
+from retouch.cli.loading import checked, one_given, settings_given, verdict
+from retouch.cli.machine import check_machine
+from retouch.cli.progress import Lines, Sentences
+from retouch.graph.estimate import cells_of
+from retouch.graph.nodes import Graph
+from retouch.models.rates import Pace
 from retouch.plugins import registry
 
 
 def main(args: Namespace) -> int:
     """Run a recipe; nothing that takes long is loaded before all of it is known to be right."""
-    _check_compile(args)
-    source, images = given(args)
+    check_machine(args)
+    source, images = one_given(args)
     installed = registry.load()
-    graphs = checked(args, source, images, installed)
-    if graphs is None:
+    found = checked(args, source, images, installed)
+    if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
+    graphs = found.graphs
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
     from retouch.run.session import Settings, execute
@@ -25,24 +32,31 @@ def main(args: Namespace) -> int:
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
-    with (Lines if args.json or not Screen.fits() else Screen)(source, graphs) as progress:
-        result = execute(graphs, registry=installed, request=request, settings=settings, tell=progress.tell, keep=False)
+    with (Lines if args.json else Sentences)(source, graphs) as progress:
+        pace = Pace()
+
+        def tell(event: str, facts: Mapping[str, Any]) -> None:
+            pace.heard(event, facts)
+            progress.tell(event, facts)
+
+        for picture in found.refused:
+            progress.refused(picture, found.errors_of(picture))
+        result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)
+    _keep_pace(pace, graphs, settings.device, settings.dtype)
     failed = [outcome for outcome in result.outcomes if outcome.failed]
     if not failed:
-        return DONE
+        return verdict(found)
     return SOME_FAILED if len(failed) < len(result.outcomes) or any(o.files for o in failed) else FAILED
 
 
-def _check_compile(args: Namespace) -> None:
-    if not args.compile:
-        return
-    device = args.device
-    if not device:
-        from retouch.run.device import best_device
+def _keep_pace(pace: Pace, graphs: Sequence[Graph], device: str, dtype: str) -> None:
+    """Remember how fast it went, where it was one model at one size."""
+    import torch
 
-        device = best_device()
-    if not device.startswith("cuda"):
-        raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")
+    models = {model.digest for graph in graphs for model in (graph.model, *graph.models.values())}
+    sizes = {cells_of(graph) for graph in graphs}
+    if len(models) == 1 and len(sizes) == 1 and (cells := sizes.pop()):
+        pace.keep(models.pop(), device, dtype, cells, torch.get_num_threads())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from typing import Any
 
-from retouch.cli import DONE, WRONG_COMMAND
+from retouch.cli import DONE, WrongCommand
 from retouch.cli.reporting import put
 from retouch.graph.ports import turn_options
+from retouch.pictures import formats
 from retouch.plugins import registry
 from retouch.plugins.signatures import Option, StageCard
 
@@ -23,8 +23,7 @@ def main(args: Namespace) -> int:
 
         name = " ".join(word for word in (args.family, args.method) if word)
         known = {card.name for card in cards} | {card.family for card in cards}
-        print(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}", file=sys.stderr)
-        return WRONG_COMMAND
+        raise WrongCommand(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}")
     if args.json:
         put([_data(card) for card in chosen])
     elif args.method or len(chosen) == 1:
@@ -62,7 +61,10 @@ def _option(option: Option) -> str:
     default = "required" if option.required else f"{option.default!r}"
     unit = f" {option.kind.unit}" if option.kind.unit not in ("", "fraction") else ""
     bounds = f" from {option.kind.low:g} to {option.kind.high:g}{unit}" if option.kind.high is not None else ""
-    return f"{option.name}={default}: {option.kind}{bounds}{'. ' + option.doc if option.doc else ''}"
+    files = (
+        f", for files ending in {formats.listed(formats.endings(option.kind.endings))}" if option.kind.endings else ""
+    )
+    return f"{option.name}={default}: {option.kind}{bounds}{files}{'. ' + option.doc if option.doc else ''}"
 
 
 def _data(card: StageCard) -> dict[str, Any]:
@@ -94,5 +96,6 @@ def _option_data(option: Option) -> dict[str, Any]:
         "unit": kind.unit or None,
         "choices": list(kind.choices),
         "list": kind.many,
+        "endings": list(formats.endings(kind.endings)),
         "doc": option.doc,
     }

@@ -43,11 +43,12 @@ def stamp_of(image: Path) -> Stamp:
     from retouch import pictures
     from retouch.pictures import stamp
 
-    try:
-        pictures.inspect(image)
-    except pictures.Unreadable as err:
-        raise Refusal(str(err)) from None
     told = pictures.metadata(image)
+    if told is None:
+        try:
+            pictures.inspect(image)  # it may be no file at all, or none of ours
+        except pictures.Unreadable as err:
+            raise Refusal(str(err)) from None
     if stamp.damaged(image):
         raise _damaged(image, "it is not a list of texts by name")
     if told is None:

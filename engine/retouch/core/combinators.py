@@ -48,7 +48,7 @@ class _Lockstep:
                     self.asks[name] = self.running[name].send(reply)
                 except StopIteration as stop:
                     self.done[name] = stop.value
-        except BaseException:
+        except BaseException:  # one that fails, or is cancelled, takes its siblings along
             self.close()
             raise
 
@@ -125,7 +125,7 @@ class _Piece:
     def shared_out(self, reply: Any) -> Iterable[tuple[int, Any]]:
         if not self.groups:
             return [(self.places[0], reply)]
-        preds, maps = iter(reply.predictions), iter(reply.maps[1:])
+        preds, maps = iter(reply.predictions), iter(reply.maps[1:])  # the first maps are of the scope that joined them
         answers = [Reply(tuple(islice(preds, len(g.rows))), tuple(islice(maps, len(g.scopes)))) for g in self.groups]
         return zip(self.places, answers, strict=True)
 
@@ -134,27 +134,25 @@ def _joined(
     parts: Sequence[Part], controls: tuple[AttentionControl, ...], record: tuple[Touch, ...], step: Step | None
 ) -> list[_Piece]:
     """Rows of one model meet in one group; two models, as in SINE, stay two; what is no group stays alone."""
-    pieces: dict[int, tuple[list[int], list[Group]]] = {}
-    alone: list[_Piece] = []
+    meeting: dict[int, tuple[list[int], list[Group]]] = {}  # by model: places among the parts, and the groups there
+    pieces: list[_Piece] = []
     for i, part in enumerate(parts):
         if isinstance(part, Group):
-            places, groups = pieces.setdefault(part.rows[0].model.identity, ([], []))
+            places, groups = meeting.setdefault(part.rows[0].model.identity, ([], []))
             places.append(i)
             groups.append(part)
         else:
-            alone.append(_Piece(part, [i]))
-    return alone + [_Piece(_join(groups, controls, record, step), places, groups) for places, groups in pieces.values()]
-
-
-def _join(
-    groups: Sequence[Group], controls: tuple[AttentionControl, ...], record: tuple[Touch, ...], step: Step | None
-) -> Group:
-    rows = tuple([row for group in groups for row in group.rows])
-    scopes, start = [Scope(controls, record, step, 0, len(rows))], 0
-    for group in groups:
-        scopes += [s._replace(start=s.start + start, stop=s.stop + start) for s in group.scopes]
-        start += len(group.rows)
-    return Group(rows, tuple([role for group in groups for role in group.roles]), tuple(scopes))
+            pieces.append(_Piece(part, [i]))
+    for places, groups in meeting.values():
+        rows = tuple([row for group in groups for row in group.rows])
+        roles = tuple([role for group in groups for role in group.roles])
+        # This scope is outermost, over all rows; those within keep their own rows, which now begin further down.
+        scopes, start = [Scope(controls, record, step, 0, len(rows))], 0
+        for group in groups:
+            scopes += [s._replace(start=s.start + start, stop=s.stop + start) for s in group.scopes]
+            start += len(group.rows)
+        pieces.append(_Piece(Group(rows, roles, tuple(scopes)), places, groups))
+    return pieces
 
 
 async def gather(ops: Iterable[Awaitable[T]]) -> list[T]:

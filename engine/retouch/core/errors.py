@@ -1,4 +1,4 @@
-"""What a recipe requires of its own results."""
+"""Why a picture ends though no stage is at fault: something that is required is not there."""
 
 from __future__ import annotations
 
@@ -14,3 +14,7 @@ class Unmet(Exception):
     def __init__(self, metric: str, value: str, wanted: str) -> None:
         super().__init__(f"'{metric}' is {value}, and {wanted} was required")
         self.metric, self.value, self.wanted = metric, value, wanted
+
+
+class NothingMasked(Exception):
+    """A mask that edits nothing, where a stage has to know where to edit."""

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
 
 from torch import Tensor
 
-from retouch.core.values import Image, Latents, Mask, Prompt
+from retouch.core.values import Image, Mask, Prompt
+
+
+class Frame(Protocol):
+    """The picture as it is now, as an image or as latents, whichever is there: for stages that want its size alone."""
+
+    @property
+    def data(self) -> Tensor:
+        """Its numbers, for their precision and device."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
 
 
 class Codec(Protocol):
@@ -16,6 +31,11 @@ class Codec(Protocol):
     @property
     def scale(self) -> int:
         """Pixels per latent cell."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side of the pictures that the model was trained on."""
         ...
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
@@ -38,10 +58,6 @@ class TextEncoder(Protocol):
         """The text, encoded."""
         ...
 
-    def dropped(self, text: str) -> str:
-        """The words of the text that the model does not read, because it takes no more."""
-        ...
-
 
 class Pictures(Protocol):
     """The files that a recipe may read; each was looked at before anything ran."""
@@ -56,18 +72,48 @@ class Pictures(Protocol):
 
 
 class Outbox(Protocol):
-    """Where results go: files that appear whole or not at all, each with the recipe that made it."""
+    """Where results go: files that appear whole or not at all, each with the recipe that made it.
 
-    def image(self, path: str, image: Image) -> None:
-        """Write a picture."""
+    A stage writes the one file that its option `path` names, of any ending that it declares:
+
+        with outbox.file(path) as file:
+            file.write(words.encode())
+    """
+
+    def file(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Open the file, for whatever the stage writes; it takes its place at the end, or vanishes on an exception.
+
+        Where the format has room for words, put `stamp(path)` there; otherwise it is written beside the file.
+        """
+        ...
+
+    def stamp(self, path: str) -> str:
+        """Say how the file is made: JSON, which goes into it as it is or as a JSON string; empty if nothing is to."""
+        ...
+
+    def note(self, path: str, words: str) -> None:
+        """Tell the user something about the file."""
+        ...
+
+    def image(
+        self,
+        path: str,
+        image: Image,
+        *,
+        quality: int | None = None,
+        size: int = 0,
+        keep: Collection[str] | None = None,
+    ) -> None:
+        """Write a picture, in the format of the ending.
+
+        quality: 1 to 100, None for the format's own.  size: the most pixels of the longer side, 0 for all.
+        keep: what the source said that stays: "exif", "gps", "dpi", "profile", "xmp", "text", or "all".
+            None keeps nothing, and the user is told what that loses.
+        """
         ...
 
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
-        ...
-
-    def latents(self, path: str, latents: Latents) -> None:
-        """Write latents as safetensors, under the key "latents"."""
         ...
 
 

@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from retouch.core.grid import Grid
+
 PredictionKind = Literal["epsilon", "v_prediction", "flow"]
 
 
@@ -219,11 +221,7 @@ class Schedule:
         offset, to_one, spacing: steps_offset, set_alpha_to_one and timestep_spacing of its configuration.
         Raises ValueError where the grid would leave the trained timesteps.
         """
-        trained = len(alphas_cumprod)
-        timesteps = _grid(trained, steps, offset, spacing)
-        if timesteps[0] >= trained:
-            raise ValueError(f"{steps} steps do not fit a model trained on {trained}; take at most {trained // 2}")
-
+        timesteps = Grid(len(alphas_cumprod), offset, spacing).timesteps(steps)
         last = Level(0, 1.0, 0.0) if to_one else _level(alphas_cumprod, 0)
         walk = Schedule.through([*(_level(alphas_cumprod, t) for t in timesteps), last])
         return replace(walk, trained=tuple(alphas_cumprod))
@@ -238,17 +236,3 @@ class Schedule:
 def _level(alphas_cumprod: Sequence[float], t: int) -> Level:
     kept = alphas_cumprod[t]
     return Level(t, kept**0.5, (1 - kept) ** 0.5)
-
-
-def _grid(trained: int, steps: int, offset: int, spacing: str) -> list[int]:
-    """Timesteps of a walk, noisiest first."""
-    if not 1 <= steps <= trained:
-        raise ValueError(f"{steps} steps do not fit a model trained on {trained}")
-    match spacing:
-        case "leading":
-            return [i * (trained // steps) + offset for i in reversed(range(steps))]
-        case "trailing":
-            return [round(trained - i * trained / steps) - 1 for i in range(steps)]
-        case "linspace":
-            return [round((trained - 1) * i / max(steps - 1, 1)) for i in reversed(range(steps))]
-    raise ValueError(f"timestep spacing '{spacing}' is not known; use leading, trailing or linspace")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, Literal
 
 Kind = Literal["self", "cross", "resnet"]
@@ -32,6 +32,19 @@ class Range:
     low: float
     high: float
     unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The form of an option's text: `Annotated[str, Pattern("#[0-9a-f]{6}", "a colour", "#ff8000")]`.
+
+    form: a regular expression that the whole of it matches.
+    noun: what such a text is; example: one.
+    """
+
+    form: str
+    noun: str
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,9 @@ class Touch:
 
     access: read leaves everything as it is, transform makes new from old, replace ignores what was there.
     rows: the last label of the rows that change ("cond", "uncond", a guidance's own), "*" for all.
-    scale: least and most latent cells per token side; first: the lowest site index.
+    scale: least and most latent cells per token side, or the names of options that hold them; first: the lowest site
+        index.
+    when: an option's name, then those of its values with which it acts at all; empty for all.
     depth: from which to which share of the sites of its kind, in forward order: (0.5, 1) is the later half.  The same
         touch then acts in every family, whatever its modules are called.
     sites: module paths as diffusers has them, with * ? [ ] as in file names, and | between several; "" for all.
@@ -75,21 +90,26 @@ class Touch:
     start: float | str = 0.0
     until: float | str = 1.0
     place: Literal["*", "down", "mid", "up"] = "*"
-    scale: tuple[int, int] = (1, 64)
+    scale: tuple[int | str, int | str] = (1, 64)
     first: int = 0
     depth: tuple[float, float] = (0.0, 1.0)
     sites: str = ""
+    when: tuple[str, ...] = ()
 
     def bound(self, options: Mapping[str, Any]) -> Touch:
         """The same touch with its bounds read from the stage's options."""
-        return replace(self, start=_bound(self.start, options), until=_bound(self.until, options))
+        start, until = _bound(self.start, options), _bound(self.until, options)
+        if self.when and options[self.when[0]] not in self.when[1:]:
+            until = start
+        least, most = (int(_bound(scale, options)) for scale in self.scale)
+        return replace(self, start=start, until=until, scale=(least, most))
 
     def at(self, site: Site) -> bool:
         """Whether it acts at this site."""
         return (
             site.kind == self.kind
             and self.place in ("*", site.place)
-            and self.scale[0] <= site.scale <= self.scale[1]
+            and int(self.scale[0]) <= site.scale <= int(self.scale[1])
             and site.index >= self.first
             and self.depth[0] <= site.depth < self.depth[1]
             and (not self.sites or any(fnmatchcase(site.name, each) for each in self.sites.split("|")))
@@ -98,6 +118,10 @@ class Touch:
     def during(self, progress: float) -> bool:
         """Whether it acts after this share of the walk's steps (0 at the first); only a bound touch knows."""
         return float(self.start) <= progress < float(self.until)
+
+    def meets(self, sites: Iterable[Site]) -> bool:
+        """Whether it acts at any of these sites, or at no time anyway; only a bound touch knows."""
+        return float(self.start) >= float(self.until) or any(map(self.at, sites))
 
     def acts_in(self, steps: int) -> bool:
         """Whether its window holds any step of a walk of so many; only a bound touch knows."""
@@ -156,18 +180,16 @@ class Clash:
 
 def clashes(controls: Sequence[tuple[str, Sequence[Touch]]], sites: Sequence[Site]) -> list[Clash]:
     """The first clash of each pair of controls; a transform after anything is fine, and so is a read."""
-    found = (_clash(a, b, sites) for a, b in combinations(controls, 2))
-    return [clash for clash in found if clash]
-
-
-def _clash(a: tuple[str, Sequence[Touch]], b: tuple[str, Sequence[Touch]], sites: Sequence[Site]) -> Clash | None:
-    for first in a[1]:
-        for then in b[1]:
-            if shared := _undone(first, then, sites):
+    found: list[Clash] = []
+    for (one, before), (two, after) in combinations(controls, 2):
+        for first, then in product(before, after):
+            undone = _undone(first, then, sites)
+            if undone:
                 start = max(float(first.start), float(then.start))
                 until = min(float(first.until), float(then.until))
-                return Clash(a[0], b[0], then.what, then.kind, shared, start, until)
-    return None
+                found.append(Clash(one, two, then.what, then.kind, undone, start, until))
+                break
+    return found
 
 
 def _undone(first: Touch, then: Touch, sites: Sequence[Site]) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ class Image:
     data: Tensor
     alpha: Tensor | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.data.shape[-2], self.data.shape[-1]
+
 
 class SourceImage(Image):
     """The picture that this turn began with."""
@@ -55,6 +60,11 @@ class Latents:
 
     data: Tensor
     canvas: Canvas
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels of the picture that they stand for."""
+        return self.canvas.height, self.canvas.width
 
 
 P = TypeVar("P", bound="Prompt")
@@ -162,6 +172,10 @@ class Mask:
         if grown.shape[0] < height or grown.shape[1] < width:
             raise ValueError(f"a mask of {list(grown.shape)} pixels does not cover a picture of {[height, width]}")
         return grown[:height, :width]
+
+    def resized(self, height: int, width: int) -> Mask:
+        """A mask of pixels at another size: a pixel is edited as much as the most edited one of those it covers."""
+        return Mask(F.adaptive_max_pool2d(self.data[None, None], (height, width))[0, 0])
 
     def _fitting(self, height: int, width: int) -> Tensor:
         if self.data.shape != (height, width):

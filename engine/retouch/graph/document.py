@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from retouch.graph.estimate import estimates
 from retouch.graph.keys import node_keys
 from retouch.graph.nodes import Edge, FromNode, Input, Node
 from retouch.graph.origins import PRECEDENCE
@@ -32,6 +33,7 @@ def document(recipe: str, plans: Sequence[Plan], limits: Mapping[str, int]) -> d
         "limits": dict(limits),
         "precedence": [origin.name for origin in PRECEDENCE],
         "models": [_model(model) for model in models.values()],
+        "estimates": [each.as_data() for each in estimates(plans)],
         "graphs": [as_data(plan) for plan in plans],
     }
 

@@ -48,7 +48,7 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        scope = _scope(acting(node, nodes, facts), facts)
+        scope = scope_of(acting(node, nodes, facts), facts)
         least, most = cost.rows(node.card.rows, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
@@ -77,7 +77,7 @@ def _dearest(ways: Sequence[Facts]) -> Facts:
     return {name: pick[name](way.get(name, 0) for way in ways) for name in names}
 
 
-def _scope(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
+def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """Return the names that a node's costs may use; its own options win."""
     scope: dict[str, Any] = {}
     for port in node.card.ports:

@@ -13,6 +13,7 @@ SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource"}
 
 # Both stand for the picture as it is now; a stage may ask for either.
 PICTURE = frozenset({"Image", "Latents"})
+FRAME = "Frame"  # either of them, whichever is there
 
 # Options that belong to the turn, and the ports that make a stage accept them.
 STEPS = Option("steps", "steps", Kind("int", 1, 1000, unit="steps"), 50)

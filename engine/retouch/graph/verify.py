@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retouch.graph.keys import identity
 from retouch.graph.nodes import Edge, FromEngine, Graph, Input, Node
-from retouch.graph.ports import SUPPLIED
+from retouch.graph.ports import FRAME, PICTURE, SUPPLIED
 from retouch.plugins.signatures import Port
 
 
@@ -47,8 +47,8 @@ def _port(port: Port, given: Input, seen: dict[str, Node]) -> None:
     assert isinstance(given, tuple) == port.many, f"port '{port}' takes one value or all, never either"
     for edge in given if isinstance(given, tuple) else (given,):
         made = _type(edge, seen)
-        wanted = "Image" if port.type == "SourceImage" else port.type
-        assert made == wanted, f"port '{port}' is given {made}"
+        wanted = {"SourceImage": {"Image"}, FRAME: PICTURE}.get(port.type, {port.type})
+        assert made in wanted, f"port '{port}' is given {made}"
 
 
 def _type(edge: Edge, seen: dict[str, Node]) -> str | None:

@@ -41,7 +41,8 @@ def check_windows(graph: Graph, facts: Facts, report: Report) -> None:
     """Report what a walk is given and has no step for."""
     nodes = {node.id: node for node in graph.nodes}
     for node in graph.nodes:
-        if node.card.output == "Trajectory" and facts[node.id].get("steps") == 0:
+        walked = facts[node.id].get("steps" if node.card.output == "Trajectory" else "walked")
+        if walked == 0:
             _report_no_step(node, report)
         if steps := _walk(node, facts):
             for id_ in node.feeds():

@@ -93,7 +93,30 @@ class TreeBuilder:
         if not methods and operand and names_only(operand[0]):
             methods = tuple(s.Word(item.name, span=item.span) for item in operand.pop(0).items)
         self.check_operand(operand)
+        self.check_joined(operand)
         return s.Stage(family, methods, tuple(operand), tuple(options), span=at(meta))
+
+    def check_joined(self, changes):
+        """`"a" + x` between two texts looks like one text, and would add words at the end: the two are told apart."""
+        for before, added in pairwise(changes):
+            if isinstance(before, s.Replace | s.Add) and before.weight is None and isinstance(added, s.Add):
+                glued = before.span.end == added.span.start
+                if glued or added.word.span.start > added.span.start + 1:
+                    self.report.add(
+                        "RT124", s.Span(added.span.start, added.span.start + 1), mend=self.apart(before, added)
+                    )
+                    return
+
+    def apart(self, before, added):
+        """How two texts are written as one, and how words are added."""
+        text = before.target if isinstance(before, s.Replace) else before.word if isinstance(before, s.Add) else before
+        one = "write both in one text"
+        if isinstance(text, s.Text) and isinstance(added.word, s.Text):
+            one = f"write {json.dumps(text.value + added.word.value, ensure_ascii=False)}"
+        if before is text:
+            return one
+        word = self.text[added.word.span.start : added.word.span.end]
+        return f"{one}; to add words at the end of the caption, write ' +{word}'"
 
     def check_operand(self, operand):
         """One lone text or list, or changes side by side; a text beside anything has lost an arrow."""
@@ -101,7 +124,10 @@ class TreeBuilder:
         if lone is None or len(operand) == 1:
             return
         first, second = operand[lone : lone + 2] if lone + 1 < len(operand) else operand[lone - 1 :]
-        if isinstance(first, s.Text) and isinstance(second, s.Remove):
+        if isinstance(first, s.Text) and isinstance(second, s.Add):
+            place = s.Span(second.span.start, second.span.start + 1)
+            self.report.add("RT124", place, mend=self.apart(first, second))
+        elif isinstance(first, s.Text) and isinstance(second, s.Remove):
             self.report.add("RT106", s.Span(second.span.start, second.span.start + 1))
         elif isinstance(first, s.Text) and isinstance(second, s.Text | s.Weigh | s.List):
             self.report.add("RT106", s.Span(first.span.end, second.span.start + 1))
@@ -152,6 +178,7 @@ class TreeBuilder:
         return s.GroupSyntax(changes, span=at(meta))
 
     def member(self, meta, kids):
+        self.check_joined(kids)
         return s.GroupSyntax(tuple(kids), span=at(meta)) if len(kids) > 1 else kids[0]
 
     def items(self, meta, kids):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,10 @@ Note = tuple[str, Span | None]
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. Its span counts characters of the normalised text of `source`, or of the recipe itself."""
+    """One finding. Its span counts characters of the normalised text of `source`, or of the recipe itself.
+
+    about: the paths of the pictures that it concerns, if it concerns only some of many.
+    """
 
     code: str
     message: str
@@ -24,6 +29,7 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
     severity: str = "error"
     source: str | None = None
+    about: tuple[str, ...] = ()
 
     def render(self, text: str, name: str | None = None) -> str:
         """Return the finding as people read it, with the line it is about."""
@@ -36,7 +42,13 @@ class Diagnostic:
             lines.append(f"{edge} = note: {message}")
             if span:
                 lines += page.frame(span)[1:]
+        if self.about and not (self.source and self.about[0].endswith(self.source)):  # else the place says it
+            lines.append(f"{edge} = note: {self._concerned()}")
         return "\n".join(lines)
+
+    def _concerned(self) -> str:
+        name, more = self.about[0], len(self.about) - 1
+        return f"this is about '{name}'{f' and {more} more' if more else ''}"
 
     def _page(self, text: str, name: str | None = None) -> SourceText:
         file = self.span.file
@@ -53,17 +65,29 @@ class Diagnostic:
             "help": self.help,
             "notes": [{"message": message, **(page.place(span) if span else {})} for message, span in self.notes],
             "source": self.source or (self.span.file.name if self.span.file else None),
+            "pictures": list(self.about),
             **page.place(self.span),
         }
 
 
 class Report:
-    """The findings of one check, each place and code once."""
+    """The findings of one check, each place and code once: of the recipe, and of each picture beside."""
 
     def __init__(self) -> None:
         self.items: list[Diagnostic] = []
         self.wrong = 0  # number of errors reported, repeats included
-        self.seen: set[tuple[str, Span, str | None]] = set()
+        self.seen: set[tuple[str, Span, str | None, str | None]] = set()
+        self.picture: str | None = None  # the path of the one that is looked at; None while it is the recipe
+        self.own: list[Diagnostic] = []  # findings made while a picture was looked at, about that one
+
+    @contextmanager
+    def looking_at(self, picture: str | None) -> Iterator[None]:
+        """While this lasts, findings are about this picture, or again about the recipe."""
+        before, self.picture = self.picture, picture
+        try:
+            yield
+        finally:
+            self.picture = before
 
     def add(
         self,
@@ -78,14 +102,16 @@ class Report:
         """Report a code of the table at a place; the facts fill its message and its help."""
         row = CODES[code]
         self.wrong += row.severity == "error"
-        if (code, span, source) in self.seen:
+        if (code, span, source, self.picture) in self.seen:
             return
-        self.seen.add((code, span, source))
+        self.seen.add((code, span, source, self.picture))
         try:
             message, mend = row.message.format_map(facts), row.help.format_map(facts)
         except KeyError as error:
             raise TypeError(f"{code} '{row.name}' needs the fact {error}") from None
-        self.items.append(Diagnostic(code, message, span, label, mend, tuple(notes), row.severity, source))
+        about = (self.picture,) if self.picture else ()
+        found = Diagnostic(code, message, span, label, mend, tuple(notes), row.severity, source, about)
+        (self.own if about else self.items).append(found)
 
     def sorted(self) -> list[Diagnostic]:
         """Return all findings in the order of the text, those of the recipe itself first."""

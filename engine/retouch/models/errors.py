@@ -1,5 +1,7 @@
 """What can be wrong with a model, said in one plain sentence."""
 
+from __future__ import annotations
+
 
 class UnknownModel(LookupError):
     """No model goes by this name."""
@@ -9,5 +11,14 @@ class BrokenModel(ValueError):
     """The model is known, but its files cannot be used."""
 
 
+class MissingFile(BrokenModel):
+    """A file that the model needs is not there."""
+
+
 class NotFetched(BrokenModel):
-    """The model is on the hub and not yet on this machine."""
+    """The model is on the hub and not, or not wholly, on this machine."""
+
+    def __init__(self, name: str, commit: str | None, *, in_part: bool = False) -> None:
+        at = f" at {commit[:12]}" if commit else ""
+        super().__init__(f"model '{name}'{at} is {'only in part' if in_part else 'not'} on this machine")
+        self.command = f"retouch models get {name}{f'@{commit}' if commit else ''}"

@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from retouch.core.grid import Grid
 from retouch.core.touches import Site
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from retouch.core.resources import Codec, TextEncoder
+    from retouch.core.resources import Codec
     from retouch.core.schedule import Schedule
+    from retouch.core.values import Prompt
+    from retouch.models.tokens import Tokens
 
 Read = Callable[[str], Mapping[str, Any]]
 """Reads one JSON file of a model, by its name in the folder.  Raises BrokenModel where there is none."""
@@ -32,6 +35,7 @@ class Described:
     told: numbers that the network reads besides, such as a distilled guidance, and what it reads where no stage says.
     defaults: options that suit it: `steps`, `guidance`; stages: the same for a turn with one stage, by its name.
     space: the parts that decide what a latent means; models that share their weights can exchange latents.
+    grid: the trained timesteps that a walk may visit; None where there is no such list, as on flow.
     sized: whether the schedule depends on the size of the picture.
     noted: one sentence that a user of this model should know.
     """
@@ -49,6 +53,7 @@ class Described:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     space: tuple[str, ...] = ("vae",)
+    grid: Grid | None = None
     sized: bool = False
     noted: str = ""
 
@@ -110,13 +115,25 @@ class Net:
         return block
 
 
+class ModelTexts(Protocol):
+    """The text encoders of a model."""
+
+    async def prompt(self, text: str) -> Prompt:
+        """Encode a text."""
+        ...
+
+    def heard(self, text: str) -> Tokens:
+        """What the model reads of a text, and what not, without encoding it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The parts of a model, ready to evaluate."""
 
     net: Net
     codec: Codec
-    texts: TextEncoder
+    texts: ModelTexts
 
 
 class Loading(Protocol):

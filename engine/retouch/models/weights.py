@@ -1,51 +1,45 @@
-"""Weights into a module, strictly: safetensors only, every key, every shape."""
+"""Weights into a module, strictly: safetensors only, every key, every shape, every number finite.
+
+Every tensor is read into memory of its own.  A tensor that is mapped lies where its file has it, and kernels choose
+their ways by that: eight bytes more of metadata would change the bits of a forward pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import weights_file
+from retouch.models.headers import Stored
+from retouch.models.layout import stored_tensors
 
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
+_COUNTS = {"I64": torch.int64, "I32": torch.int32}  # of batches that a norm has seen
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # before diffusers 0.16
 
 
-def read(folder: Path, part: str) -> dict[str, Tensor]:
-    """Read the tensors of one part, by the names of the file."""
-    path = weights_file(folder, part)
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as why:
-        raise BrokenModel(f"'{path}' cannot be read: {why}") from None
+def fill(module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """Give a module that was built without memory the tensors of a file, or those of an index's shards.
 
-
-def fill(module: nn.Module, stored: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, where: str) -> Any:
-    """Give a module that was built without memory its weights, in evaluation mode and without gradients.
-
-    where: what the tensors were read from, for messages.
+    It comes back in evaluation mode and without gradients.  Memory at the peak: the module, and one tensor as stored.
     """
     wanted = module.state_dict()
-    state = {name: tensor for old, tensor in stored.items() if (name := _own_name(old, wanted)) is not None}
+    stored = {name: each for old, each in stored_tensors(path).items() if (name := _own_name(old, wanted)) is not None}
     for alias, source in (getattr(module, "all_tied_weights_keys", None) or {}).items():
-        one, other = state.get(alias), state.get(source)
-        if one is None and other is not None:
-            state[alias] = other
-        elif other is None and one is not None:
-            state[source] = one
-    _check(where, wanted, state)
-    # A copy: a file lays its tensors at any byte, and kernels on other alignments give other bits.
-    placed = {
-        name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
-        for name, tensor in state.items()
-    }
-    module.load_state_dict(placed, strict=True, assign=True)
+        stored |= {alias: stored[source]} if source in stored else {source: stored[alias]} if alias in stored else {}
+    _check(path, wanted, stored)
+    module.load_state_dict(_read(stored, device, dtype), strict=True, assign=True)
     if hasattr(module, "tie_weights"):
         module.tie_weights()  # pyright: ignore[reportCallIssue]
     return module.to(device).eval().requires_grad_(False)
@@ -74,20 +68,64 @@ def _today(name: str) -> str:
     return f"{block}.{_OLD_ATTENTION[layer]}.{leaf}" if layer in _OLD_ATTENTION else name
 
 
-def _check(where: str, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    missing, unexpected = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+def _check(path: Path, wanted: Mapping[str, Tensor], stored: Mapping[str, tuple[Path, Stored]]) -> None:
+    missing, unexpected = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
     if missing:
-        raise BrokenModel(f"'{where}' lacks {_some(missing)}")
+        raise BrokenModel(f"'{path}' lacks {_some(missing)}")
     if unexpected:
-        raise BrokenModel(f"'{where}' has {_some(unexpected)}, which the network does not")
+        raise BrokenModel(f"'{path}' has {_some(unexpected)}, which the network does not")
     for name, tensor in wanted.items():
-        if tensor.shape != state[name].shape:
-            raise BrokenModel(f"'{where}': {name} is {_shape(state[name])}, and the config says {_shape(tensor)}")
+        _, found = stored[name]
+        if tuple(tensor.shape) != found.shape:
+            raise BrokenModel(f"'{path}': {name} is {_shape(found.shape)}, and the config says {_shape(tensor.shape)}")
+        if found.dtype not in (_TYPES if tensor.is_floating_point() else _COUNTS):
+            raise BrokenModel(f"'{path}': {name} is of the type {found.dtype}, and weights are fractions")
+
+
+def _read(stored: Mapping[str, tuple[Path, Stored]], device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """All tensors, file by file in the order in which they lie there."""
+    state: dict[str, Tensor] = {}
+    for path in dict.fromkeys(path for path, _ in stored.values()):
+        here = [(name, each) for name, (file, each) in stored.items() if file == path]
+        try:
+            with path.open("rb") as file:
+                for name, each in sorted(here, key=lambda pair: pair[1].begin):
+                    state[name] = _finite(_one(file, each), path, name, dtype).to(device)
+        except OSError as why:
+            raise BrokenModel(f"'{path}' cannot be read: {why.strerror or why}") from None
+    return state
+
+
+def _one(file: BinaryIO, stored: Stored) -> Tensor:
+    """One tensor, in memory that torch lays out."""
+    tensor = torch.empty(stored.shape, dtype=(_TYPES | _COUNTS)[stored.dtype])
+    if stored.numbers:
+        file.seek(stored.begin)
+        if file.readinto(tensor.reshape(-1).view(torch.uint8).numpy()) != stored.end - stored.begin:  # pyright: ignore[reportAttributeAccessIssue]
+            raise OSError("it ended early")
+    return tensor
+
+
+def _finite(tensor: Tensor, path: Path, name: str, dtype: torch.dtype) -> Tensor:
+    """The tensor in the type that is asked for, if all of it is numbers there."""
+    if not tensor.is_floating_point():
+        return tensor
+    converted = tensor.to(dtype)
+    if converted.numel() and not _all_finite(converted):
+        if _all_finite(tensor.to(torch.float32)):
+            raise BrokenModel(f"'{path}': {name} has numbers too large for {str(dtype).removeprefix('torch.')}")
+        raise BrokenModel(f"'{path}': {name} is not finite; the file is damaged, or training went wrong")
+    return converted
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    least, most = torch.aminmax(tensor)
+    return bool(torch.isfinite(least) & torch.isfinite(most))
 
 
 def _some(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape)) or "a number"
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a number"

@@ -1,23 +1,30 @@
 """Picture files: looked at from the header, read as 8-bit sRGB, written whole or not at all."""
 
+from retouch.pictures import formats
+from retouch.pictures.about import PARTS, About, read_about
 from retouch.pictures.masks import MaskPicture, UnfitMask, read_mask
 from retouch.pictures.opening import MAX_PIXELS, PictureInfo, Unreadable, inspect
 from retouch.pictures.reading import DecodedPicture, read, scaled_size
 from retouch.pictures.stamp import made_by_retouch, metadata
-from retouch.pictures.writing import Unwritable, write, write_mask
+from retouch.pictures.writing import How, Unwritable, write, write_mask
 
 __all__ = [
     "MAX_PIXELS",
+    "PARTS",
+    "About",
     "DecodedPicture",
+    "How",
     "MaskPicture",
     "PictureInfo",
     "UnfitMask",
     "Unreadable",
     "Unwritable",
+    "formats",
     "inspect",
     "made_by_retouch",
     "metadata",
     "read",
+    "read_about",
     "read_mask",
     "scaled_size",
     "write",

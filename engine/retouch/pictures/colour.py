@@ -70,7 +70,7 @@ def _managed(image: Image, icc: bytes) -> tuple[Image, list[str]]:
         profile = ImageCms.ImageCmsProfile(BytesIO(icc))
         srgb = ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(profile, srgb, opaque.mode, "RGB")
-        if _is_srgb(transform, opaque.mode):
+        if is_srgb(transform, opaque.mode):
             return image, []
         name = ImageCms.getProfileDescription(profile).strip()
         managed = ImageCms.applyTransform(opaque, transform)
@@ -82,7 +82,7 @@ def _managed(image: Image, icc: bytes) -> tuple[Image, list[str]]:
     return managed, [f"colours converted from '{name}' to sRGB"]
 
 
-def _is_srgb(transform: ImageCmsTransform, mode: str) -> bool:
+def is_srgb(transform: ImageCmsTransform, mode: str) -> bool:
     """Whether the profile, whatever its name, leaves colours as they are but for rounding."""
     import numpy as np
     from PIL import Image, ImageCms

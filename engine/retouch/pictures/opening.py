@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retouch.pictures import formats
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 MAX_PIXELS = 40_000_000
 _ORIENTATION = 0x0112  # the EXIF tag
 
@@ -30,7 +31,7 @@ class PictureInfo:
     width: int
     height: int
     mode: str  # as Pillow names it: RGB, RGBA, L, P, CMYK, I;16 ...
-    format: str  # PNG, JPEG, WEBP, TIFF or BMP
+    format: str  # as Pillow names it, a key of formats.FORMATS
 
 
 def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> PictureInfo:
@@ -49,15 +50,13 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and big pictures; the second we refuse below
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path, formats=formats.READ) as image:
                 _check_size(path, image.size, max_pixels)
                 yield image
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        raise Unreadable(
-            f"'{path}' is not a PNG, JPEG, WebP, TIFF or BMP picture, or its beginning is damaged"
-        ) from None
+        raise Unreadable(f"'{path}' is not a {formats.readable()} picture, or its beginning is damaged") from None
     except Image.DecompressionBombError:
         raise Unreadable(f"'{path}' is larger than {max_pixels / 1e6:g} megapixels") from None
     except MemoryError:

@@ -32,7 +32,7 @@ def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: i
         turned = orientation(image)
         notices = ["first of several pictures in the file"] if _has_more(image) else []
         converted, changes = to_srgb(image)
-        pixels = np.asarray(_scaled(upright(converted, turned), size))
+        pixels = np.asarray(scaled(upright(converted, turned), size))
     alpha = pixels[..., 3].copy() if pixels.shape[2] == 4 else None
     return DecodedPicture(np.ascontiguousarray(pixels[..., :3]), alpha, (*notices, *changes))
 
@@ -65,7 +65,8 @@ def upright(image: Image, orientation: int) -> Image:
     return image.transpose(turns[orientation]) if orientation in turns else image
 
 
-def _scaled(image: Image, size: int | None) -> Image:
+def scaled(image: Image, size: int | None) -> Image:
+    """The picture, its longer side no more than `size` pixels; a smaller one is as it was."""
     from PIL.Image import Resampling
 
     wanted = scaled_size(image.size, size)

@@ -1,29 +1,33 @@
-"""What Retouch writes into a picture about how it was made: an iTXt chunk in PNG, else an EXIF description."""
+"""How a file says that Retouch made it, and how: a JSON object of texts, wherever the file has room for one.
+
+A picture has it in an iTXt chunk (PNG) or in the EXIF description.  Any other file may hold the text wherever its
+format has a place for words, as it is or as a JSON string; where it has none, the text stands in a file beside it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from retouch.pictures.about import DESCRIPTION
 from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif
     from PIL.PngImagePlugin import PngInfo
 
 KEY = "retouch"
-TABLE_MARK = "# retouch"  # the first words of a table
+MARK = f'{{"{KEY}": "'  # how the object of texts begins
+_ESCAPED = MARK.replace('"', '\\"')
 _LIMIT = 256 * 1024
-_LIMIT_JPEG = 60 * 1024  # all of JPEG's EXIF must fit into 64 KB
-_DESCRIPTION = 0x010E  # the EXIF tag
+_SHA256 = "file_sha256"  # of the file that the one beside it is about
 
 
-def fit(metadata: Mapping[str, str], format: str) -> tuple[str, list[str]]:
-    """The metadata as JSON; entries too long for the format are left out, longest first, with a notice each."""
-    limit = _LIMIT_JPEG if format == "JPEG" else _LIMIT
+def fit(metadata: Mapping[str, str], limit: int = _LIMIT) -> tuple[str, list[str]]:
+    """The metadata as JSON; entries too long for `limit` bytes are left out, longest first, with a notice each."""
     kept, notices = dict(metadata), []
     while len(text := json.dumps(kept)) > limit:
         longest = max(kept, key=lambda name: len(json.dumps(kept[name])) + len(json.dumps(name)))
@@ -32,26 +36,22 @@ def fit(metadata: Mapping[str, str], format: str) -> tuple[str, list[str]]:
     return text, notices
 
 
-def png_chunk(text: str) -> PngInfo:
-    """For Pillow's `pnginfo=`."""
+def png_chunks(recipe: str, texts: Mapping[str, str], xmp: bytes | None) -> PngInfo:
+    """For Pillow's `pnginfo=`: the recipe, and what the source said."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_itxt(KEY, text)
+    if recipe:
+        info.add_itxt(KEY, recipe)
+    for name, words in texts.items():
+        info.add_itxt(name, words)
+    if xmp:
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
     return info
 
 
-def exif(text: str) -> Exif:
-    """For Pillow's `exif=`."""
-    from PIL.Image import Exif
-
-    tags = Exif()
-    tags[_DESCRIPTION] = f"{KEY} {text}"
-    return tags
-
-
 def metadata(path: str | os.PathLike[str]) -> dict[str, str] | None:
-    """What Retouch wrote into a picture; None if it did not, or the picture cannot be read."""
+    """What Retouch wrote into a file, or beside it; None if it did not, or the file cannot be read."""
     text = _written(path)
     return _parsed(text) if text is not None and len(text) <= _LIMIT else None
 
@@ -61,35 +61,69 @@ def damaged(path: str | os.PathLike[str]) -> bool:
     return _written(path) is not None and metadata(path) is None
 
 
+def made_by_retouch(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of ours, and may be made again."""
+    return metadata(path) is not None
+
+
+def put_beside(path: Path, file: Path, text: str) -> None:
+    """Write what the file at `path` says of itself into one beside it.  file: where its bytes are now."""
+    from retouch.pictures.atomic import replacing
+
+    told = {**json.loads(text), _SHA256: _digest(file)}
+    with replacing(beside(path)) as out:
+        out.write(json.dumps(told).encode())
+
+
+def beside(path: Path) -> Path:
+    """The file that speaks for one whose format has no place for words."""
+    return path.with_name(f"{path.name}.{KEY}.json")
+
+
 def _written(path: str | os.PathLike[str]) -> str | None:
     try:
         with opened(path, MAX_PIXELS) as image:
-            text = image.info.get(KEY) if image.format == "PNG" else _described(image.getexif().get(_DESCRIPTION))
+            text = image.info.get(KEY) if image.format == "PNG" else _described(image.getexif().get(DESCRIPTION))
+            if isinstance(text, str):
+                return str(text)
     except Unreadable:
-        return None
-    return text if isinstance(text, str) else None
+        pass
+    file = Path(path)
+    return next(_texts_within(file), None) or _beside(file) if file.is_file() else None
 
 
-def made_by_retouch(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one of ours, and may be made again."""
-    match Path(path).suffix.lower():
-        case ".csv":
-            with open(path, "rb") as file:
-                return file.read(len(TABLE_MARK)) == TABLE_MARK.encode()
-        case ".safetensors":
-            return KEY in _header(path).get("__metadata__", {})
-        case _:
-            return metadata(path) is not None
-
-
-def _header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON that a safetensors file begins with; empty if it has none."""
+def _texts_within(path: Path) -> Iterator[str]:
+    """The object of texts, looked for where formats have their words: at the beginning and at the end."""
     try:
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            return dict(json.loads(file.read(min(length, _LIMIT))))
-    except (OSError, ValueError, TypeError):
-        return {}
+        with path.open("rb") as file:
+            data = file.read(2 * _LIMIT)
+            if path.stat().st_size > len(data):
+                file.seek(max(len(data), path.stat().st_size - 2 * _LIMIT))
+                data += b"\n" + file.read()
+    except OSError:
+        return
+    for mark in (MARK, _ESCAPED):
+        if (start := data.find(mark.encode())) >= 0:
+            words = data[start : start + 2 * _LIMIT].decode("utf-8", "replace")
+            try:
+                plain = words if mark == MARK else json.JSONDecoder(strict=False).raw_decode(f'"{words}')[0]
+                yield plain[: json.JSONDecoder().raw_decode(plain)[1]]
+            except (ValueError, RecursionError):
+                continue
+
+
+def _beside(path: Path) -> str | None:
+    try:
+        text = beside(path).read_text("utf-8")
+        told = _parsed(text) if len(text) <= 2 * _LIMIT else None
+        return json.dumps(told) if told and told.pop(_SHA256, "") == _digest(path) else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _described(description: object) -> str | None:

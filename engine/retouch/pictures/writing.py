@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from retouch.pictures import stamp
+from retouch.pictures import formats, stamp
+from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, About, exif_of, from_srgb, upright_xmp
 from retouch.pictures.atomic import replacing
+from retouch.pictures.formats import Format
+from retouch.pictures.reading import scaled
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-_FORMATS = {
-    "": "PNG",
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "PNG": {},
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True, "exact": True},  # exact: colours under full transparency stay
-    "TIFF": {"compression": "tiff_deflate"},
-}
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_MARKER = 65_000  # bytes that one part of a JPEG's header can hold, without what introduces it
 
 
 class Unwritable(ValueError):
     """A plain sentence: why the picture could not be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What a user asks of a file besides its ending.
+
+    quality: 1 to 100, None for the format's own.  size: the most pixels of the longer side, 0 for all.
+    kept: what the source said, as far as it is to be in the file.
+    """
+
+    quality: int | None = None
+    size: int = 0
+    kept: About = field(default_factory=About)
 
 
 def write(
@@ -44,8 +47,21 @@ def write(
     alpha: NDArray[np.uint8] | None = None,
     *,
     metadata: Mapping[str, str] = _NOTHING,
+    how: How | None = None,
 ) -> tuple[str, ...]:
-    """Write [H, W, 3] and [H, W] in the format of the suffix; return what a user should know about it."""
+    """Write [H, W, 3] and [H, W] in the format of the ending; return what a user should know about it."""
+    return _save(Path(path), picture(rgb, alpha), metadata, how or How())
+
+
+def write_mask(
+    path: str | os.PathLike[str], mask: NDArray[Any], *, metadata: Mapping[str, str] = _NOTHING
+) -> tuple[str, ...]:
+    """Write a mask [H, W], uint8 or in [0, 1], as a grey picture: white is where to edit."""
+    return _save(Path(path), grey_picture(mask), metadata, How())
+
+
+def picture(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Image:
+    """Pillow's picture of [H, W, 3] and [H, W]."""
     import numpy as np
     from PIL import Image
 
@@ -54,49 +70,117 @@ def write(
     image = Image.fromarray(rgb)
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
-    return _save(image, Path(path), metadata)
+    return image
 
 
-def write_mask(
-    path: str | os.PathLike[str], mask: NDArray[Any], *, metadata: Mapping[str, str] = _NOTHING
-) -> tuple[str, ...]:
-    """Write a mask [H, W], uint8 or in [0, 1], as a grey picture: white is where to edit."""
+def grey_picture(mask: NDArray[Any]) -> Image:
+    """Pillow's picture of a mask [H, W], uint8 or in [0, 1]."""
     import numpy as np
     from PIL import Image
 
-    grey = mask if mask.dtype == np.uint8 else np.rint(mask.clip(0, 1) * 255.0).astype(np.uint8)
-    return _save(Image.fromarray(grey), Path(path), metadata)
+    return Image.fromarray(mask if mask.dtype == np.uint8 else np.rint(mask.clip(0, 1) * 255.0).astype(np.uint8))
 
 
-def _save(image: Image, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
-    format = _format(path)
-    text, notices = stamp.fit(metadata, format)
-    options = dict(_OPTIONS[format])
-    if metadata:
-        options |= {"pnginfo": stamp.png_chunk(text)} if format == "PNG" else {"exif": stamp.exif(text)}
-    if format == "JPEG":
-        notices.append("JPEG loses a little everywhere; PNG keeps what is outside the edit to the bit")
-        image = _on_white(image, notices)
+def _save(path: Path, image: Image, metadata: Mapping[str, str], how: How) -> tuple[str, ...]:
+    format = format_of(path)
     try:
         with replacing(path) as file:
-            image.save(file, format, **options)
-    except (OSError, ValueError) as why:  # ValueError: more pixels than the format can hold
+            return encode(file, image, format, metadata, how)
+    except (OSError, Refused) as why:
         raise Unwritable(f"'{path}' cannot be written: {getattr(why, 'strerror', None) or why}") from None
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """The format of a file by its ending; Unwritable if pictures are not written so."""
+    if (format := formats.of_file(path)) is None:
+        wanted = formats.listed(formats.endings(["picture"]))
+        raise Unwritable(f"'{path}' ends in no picture format; write {wanted}")
+    return format
+
+
+class Refused(ValueError):
+    """A picture that the format cannot hold, such as one with too many pixels."""
+
+
+def encode(
+    file: BinaryIO, image: Image, format: Format, metadata: Mapping[str, str], how: How, **more: Any
+) -> tuple[str, ...]:
+    """Write a picture to an open file; return what a user should know of it.  Raises Refused.
+
+    more: parameters of Pillow's own, for callers who know them.
+    """
+    notices: list[str] = []
+    image = scaled(image, how.size or None)
+    if format.quality is not None:
+        notices.append(f"{format.name} loses a little everywhere; PNG keeps what is outside the edit to the bit")
+    elif how.quality:
+        notices.append(f"{format.name} with a quality loses a little everywhere; without one it loses nothing")
+    if not format.alpha:
+        image = _on_white(image, format, notices)
+    given = format.parameters(how.quality)
+    image, said = _described(image, format, metadata, how.kept, notices)
+    try:
+        image.save(file, format.key, **{**given, **said, **more})
+    except ValueError as why:  # more pixels than the format can hold
+        raise Refused(str(why)) from None
     return tuple(notices)
 
 
-def _format(path: Path) -> str:
-    try:
-        return _FORMATS[path.suffix.lower()]
-    except KeyError:
-        raise Unwritable(f"'{path}' would be a {path.suffix} file; write .png, .jpg, .webp or .tif") from None
+def _described(
+    image: Image, format: Format, metadata: Mapping[str, str], kept: About, notices: list[str]
+) -> tuple[Image, dict[str, Any]]:
+    """Pillow's parameters for all that the file says besides its pixels, which are those of a profile that is kept."""
+    said: dict[str, Any] = {}
+    chunks = format.key == "PNG"  # PNG alone has a place for texts
+    if kept.profile:
+        image, profile = _in_profile(image, kept.profile, notices)
+        said |= {"icc_profile": profile} if profile else {}
+    exif = exif_of(kept, image.size, dpi=format.key in ("WEBP", "JPEG"), text=not chunks)
+    if format.key == "JPEG" and len(exif.tobytes()) > _MARKER - 5_000:
+        notices.append("EXIF of the source is not kept: it is over 60 KB, more than JPEG holds")
+        exif = exif_of(About(), image.size, dpi=False, text=False)
+    if kept.dpi and format.key != "WEBP":
+        said["dpi"] = kept.dpi
+    if kept.xmp:
+        _put_xmp(upright_xmp(kept.xmp), format, said, exif, notices)
+    texts = dict(kept.text) if chunks else {}
+    room = format.most_metadata - (len(exif.tobytes()) if format.key == "JPEG" and len(exif) else 0)
+    recipe, left_out = stamp.fit(metadata, room) if metadata else ("", [])
+    notices += left_out
+    if recipe and not chunks:
+        if DESCRIPTION in exif:
+            notices.append("the recipe stands where the source had its title; --stamp none leaves the title there")
+        exif[DESCRIPTION] = f"{stamp.KEY} {recipe}"
+    if chunks and (recipe or texts or kept.xmp):
+        said["pnginfo"] = stamp.png_chunks(recipe, texts, upright_xmp(kept.xmp) if kept.xmp else None)
+    if format.key == "TIFF" and (EXIF_IFD in exif or GPS_IFD in exif):
+        said["compression"] = "raw"  # libtiff, which compresses, writes no directory below the first
+    if len(exif):
+        said["exif"] = exif.tobytes()  # as bytes, since Pillow's TIFF writer reads directories from nothing else
+    return image, said
 
 
-def _on_white(image: Image, notices: list[str]) -> Image:
+def _in_profile(image: Image, profile: bytes, notices: list[str]) -> tuple[Image, bytes | None]:
+    if image.mode in ("RGB", "RGBA") and (converted := from_srgb(image, profile)) is not None:
+        return converted, profile
+    notices.append("the source's colour profile is not kept: it is not for RGB, which the result is in")
+    return image, None
+
+
+def _put_xmp(xmp: bytes, format: Format, said: dict[str, Any], exif: Any, notices: list[str]) -> None:
+    if format.key == "TIFF":
+        exif[XMP_TAG] = xmp
+    elif format.key == "JPEG" and len(xmp) > _MARKER:
+        notices.append("XMP of the source is not kept: it is over 64 KB, more than JPEG holds")
+    elif format.key in ("JPEG", "WEBP"):
+        said["xmp"] = xmp
+
+
+def _on_white(image: Image, format: Format, notices: list[str]) -> Image:
     from PIL import Image
 
     if image.mode != "RGBA":
         return image
-    notices.append("JPEG has no transparency; the picture was laid on white")
+    notices.append(f"{format.name} has no transparency; the picture was laid on white")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")

@@ -5,20 +5,21 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from retouch.plugins.signatures import StageCard
 
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
-FACTS = frozenset({"evaluations", "pinned", "guide", "readers", "during"})
+FACTS = frozenset({"evaluations", "pinned", "guide", "readers", "during", "walked"})
 ENGINE = frozenset({"steps"})
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len,
+    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log,
 }  # fmt: skip
 _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
@@ -49,7 +50,13 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
     """Say what is wrong with a card's expressions, if anything is; they are checked when the card is read."""
     known = {option.name for option in card.options} | {port.name for port in card.ports} | ENGINE | set(facts)
     known |= {option.parameter for option in card.options}
-    for label, expression in [("rows", card.rows), *card.facts.items()]:
+    demands = [
+        ("needs", text) for need in card.needs for text in (need.holds, *_inside(need.what), *_inside(need.mend))
+    ]
+    demands += [("moot", moot.where) for moot in card.moot]
+    if unknown := {moot.option for moot in card.moot} - {option.name for option in card.options}:
+        return f"'moot' speaks of '{min(unknown)}', which is none of its options"
+    for label, expression in [("rows", card.rows), *card.facts.items(), *demands]:
         if isinstance(expression, str):
             try:
                 unknown = names(expression) - known
@@ -58,6 +65,23 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
             if unknown:
                 return f"the cost '{label}' speaks of '{min(unknown)}', which nothing states"
     return None
+
+
+def filled(text: str, scope: Mapping[str, Any]) -> str:
+    """Return a sentence with the value of each {expression} in it; a number as short as it can be said."""
+
+    def value(found: re.Match[str]) -> str:
+        of = evaluate(found[1], scope)
+        return f"{of:.4g}" if isinstance(of, float) else str(of)
+
+    return _IN_BRACES.sub(value, text)
+
+
+def _inside(text: str) -> list[str]:
+    return _IN_BRACES.findall(text)
+
+
+_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def names(expression: str) -> set[str]:

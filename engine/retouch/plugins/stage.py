@@ -9,6 +9,7 @@ from inspect import signature
 from typing import Any, Literal, TypeVar
 
 from retouch.core.attention import AttentionControl
+from retouch.core.demands import Moot, Need
 from retouch.core.touches import Touch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,8 +28,11 @@ class StageMark:
     stability: Stability = "stable"
     default: bool = False
     touches: tuple[Touch, ...] = ()
+    reads: tuple[Touch, ...] = ()
     rows: int | str = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
+    moot: tuple[Moot, ...] = ()
 
 
 def stage(
@@ -41,8 +45,11 @@ def stage(
     stability: Stability = "stable",
     default: bool = False,
     touches: tuple[Touch, ...] = (),
+    reads: tuple[Touch, ...] = (),
     rows: int | str = 0,
     facts: Mapping[str, Any] | None = None,
+    needs: tuple[Need, ...] = (),
+    moot: tuple[Moot, ...] = (),
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -53,10 +60,14 @@ def stage(
     version: raise it when results change; it is part of the cache key.
     default: whether this is what the family means without a method.
     touches: for attention controls, where each of the functions that the stage returns acts, in their order.
+    reads: for other stages, the attention maps that they record; a model that has none of a touch is refused.
     rows: denoiser rows that one image costs: a number, or an expression over options and facts.
     facts: what later stages need to know to tell their cost, such as {"pinned": True}.
+    needs: what has to hold of the options together; checked before anything runs.
+    moot: options that nothing reads under some values of others; to give one then is told.
     """
-    mark = StageMark(family, method, paper, version, api, stability, default, touches, rows, facts or {})
+    settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
+    mark = StageMark(family, method, paper, *settings)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

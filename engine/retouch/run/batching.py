@@ -94,20 +94,17 @@ def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets)
     while places:
         waiting = sum(rows_of(parts[place]) for place in places)
         first = rows_of(parts[places[0]])
-        bucket = buckets.size(first if buckets.fixed and first > buckets.fixed else min(waiting, _most(buckets, first)))
-        batch = Batch(kind, max(bucket, first))
+        alone = buckets.fixed is not None and first > buckets.fixed  # in exact mode a large group meets nobody
+        most = max(buckets.fixed or buckets.ladder[-1], first)
+        batch = Batch(kind, max(buckets.size(first if alone else min(waiting, most)), first))
         for place in places:  # first fit, in order
             if batch.rows + rows_of(parts[place]) <= batch.bucket:
                 batch.places.append(place)
                 batch.rows += rows_of(parts[place])
-                if buckets.fixed and first > buckets.fixed:
+                if alone:
                     break
         batch.bucket = max(buckets.size(batch.rows), batch.rows)  # a group may not have found room
         batches.append(batch)
         taken = set(batch.places)
         places = [place for place in places if place not in taken]
     return batches
-
-
-def _most(buckets: Buckets, first: int) -> int:
-    return max(buckets.fixed or buckets.ladder[-1], first)

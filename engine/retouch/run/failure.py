@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import Unmet
+from retouch.core.errors import NothingMasked, Unmet
 from retouch.graph.nodes import Node
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
 from retouch.plugins.registry import PluginError
+from retouch.run.unheard import SameToTheModel
 
 
 class NotFinite(Exception):
@@ -48,12 +49,16 @@ def diagnose(node: Node, error: BaseException, model: str = "") -> Diagnostic:
         case Unreadable():
             report.add("RT504", node.span, path=Path(path).name, what=str(error))
         case Unwritable() | OSError():
-            what = getattr(error, "strerror", None) or str(error)
+            what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
+        case NothingMasked():
+            report.add("RT510", node.span, stage=stage)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
+        case SameToTheModel():
+            report.add("RT511", node.span, stage=stage, why=error.why, mend=error.mend)
         case NotFinite():
             report.add("RT505", node.span, stage=stage)
         case torch.OutOfMemoryError() | MemoryError():

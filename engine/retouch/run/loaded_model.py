@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import torch
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.resources import Codec, TextEncoder
+from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.models import families
 from retouch.models.errors import BrokenModel
-from retouch.models.family import Loaded, ModelFamily
+from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import EAGER, Acceleration
+
+
+@contextmanager
+def blamed_on(info: ModelInfo) -> Iterator[None]:
+    """Whatever a library trips over while it reads a model is the model's fault, not that of a stage that waits."""
+    try:
+        yield
+    except (BrokenModel, MemoryError, torch.OutOfMemoryError, ImportError):
+        raise
+    except Exception as why:
+        said = (str(why).strip().splitlines() or [""])[0]
+        raise BrokenModel(f"'{info.folder}' cannot be loaded: {type(why).__name__} {said}".strip()) from why
 
 
 class Machine:
@@ -36,11 +50,9 @@ class Machine:
         """All parts, in evaluation mode and without gradients."""
         from retouch.models.kit.loading import FolderLoading
 
-        parts = FolderLoading(self.info.folder, self.device, self.dtype, self.acceleration)
-        try:
+        with blamed_on(self.info):
+            parts = FolderLoading(self.info.folder, self.device, self.dtype, self.acceleration)
             return self.family.load(self.info.known, parts)
-        except BrokenModel as why:
-            raise BrokenModel(f"'{self.info.folder}' cannot be used: {why}") from None
 
     @cached_property
     def denoiser(self) -> Denoiser:
@@ -56,6 +68,6 @@ class Machine:
         return self.loaded.codec
 
     @property
-    def texts(self) -> TextEncoder:
+    def texts(self) -> ModelTexts:
         """Prompts."""
         return self.loaded.texts

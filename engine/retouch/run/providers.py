@@ -27,12 +27,12 @@ class Supply:
     def task(self, edge: FromEngine, machine: Machine, own: Mapping[str, Any], sized_by: Task | None = None) -> Task:
         """The task whose result goes to the port that this edge feeds; what is one picture's own is there already."""
         mine = own.get(edge.type)
-        key = (edge.type, machine.info.digest, id(mine) if mine else None, _frozen(edge.settings), sized_by)
+        # Settings may hold lists, which have no hash; their text has.
+        settings = tuple(sorted((name, repr(value)) for name, value in edge.settings.items()))
+        key = (edge.type, machine.info.digest, id(mine) if mine else None, settings, sized_by)
         if key not in self.made and sized_by:
             steps = edge.settings["steps"]
-            self.made[key] = Task(
-                lambda latents: machine.schedule(steps, latents.data.shape[-2:]), (sized_by,), edge.type
-            )
+            self.made[key] = Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), (sized_by,), edge.type)
         elif key not in self.made:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
             self.made[key] = Task(start, name=edge.type)
@@ -69,7 +69,3 @@ async def _edit(machine: Machine, source: str, target: str, negative: str, weigh
     texts = machine.texts
     before, after, away = await gather(texts.prompt(text) for text in (source, target, negative))
     return Edit(before, after, away, tuple(weights))
-
-
-def _frozen(settings: Any) -> Any:
-    return tuple(sorted((key, repr(value)) for key, value in settings.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,19 @@ from typing import Any
 import torch
 
 from retouch.core.errors import Unmet
+from retouch.core.values import Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.syntax import NOWHERE
+from retouch.lang.syntax import NOWHERE, Span
+from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
+from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import check_finite, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
@@ -27,9 +31,10 @@ from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
+from retouch.run.unheard import cut, difference_lost, edits, texts_of
+from retouch.run.waves import waves_of
 
 EXACT_ROWS = 8
-IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -54,6 +59,12 @@ class Settings:
         return Buckets(fixed=EXACT_ROWS) if self.exact else Buckets()
 
     @property
+    def told(self) -> dict[str, str]:
+        """What a run so set adds to what its results say of themselves."""
+        how = {"device": self.device, "dtype": self.dtype, "mode": "exact" if self.exact else "fast"}
+        return how | ({"compiled": "yes"} if self.compiled else {})
+
+    @property
     def acceleration(self) -> Acceleration:
         """What the device is good for."""
         if not self.device.startswith("cuda"):
@@ -72,6 +83,7 @@ class Outcome:
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
     failures: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])  # of results that are there
     rows: dict[NodeId, int] = field(default_factory=dict[NodeId, int])  # denoiser rows, counted
     values: dict[NodeId, Any] = field(default_factory=dict[NodeId, Any])  # of the stages that ended well
 
@@ -104,7 +116,7 @@ def execute(
     tell: Tell | None = None,
     keep: bool = True,
 ) -> Result:
-    """Run the graphs of all pictures together, `IN_FLIGHT` at a time.
+    """Run the graphs of all pictures together, a wave of them at a time.
 
     request: what was asked for, which every result says of itself.
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
@@ -113,7 +125,7 @@ def execute(
     """
     settings = settings or Settings()
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs))
+    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs))
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -128,13 +140,18 @@ class _Run:
     tell: Tell
     keep: bool
     shared: SharedFiles
+    waves: list[list[int]]  # places of the graphs that run together
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stages: dict[Task, tuple[Outcome, Node, str]] = field(default_factory=dict)
     causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
+    missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
-    prompts: list[tuple[Outcome, Machine, list[str]]] = field(default_factory=list[tuple[Outcome, Machine, list[str]]])
+    masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
+    prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
+        default_factory=list[tuple[Outcome, Machine, Mapping[str, Span]]]
+    )
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -145,7 +162,9 @@ class _Run:
         outcome, lane = Outcome(graph.item), len(self.outcomes)
         self.outcomes.append(outcome)
         files = FileIn(own_machine.device, outcome.notices)
-        out = FileOut(Provenance(graph, self.request, self._how), outcome.files, outcome.notices)
+        told = Provenance(graph, self.request, self.settings.told)
+        out = FileOut(told, told.about, outcome.files, outcome.notices)
+        self.missed.append((outcome, out.missed))
         own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
         tasks: dict[NodeId, Task] = {}
 
@@ -154,7 +173,10 @@ class _Run:
             return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
 
         for node in graph.nodes:
-            if node.card.family == "first":
+            if (lost := self._lost(node, machines, own_machine)) is not None:
+                # What it would be given is not begun either, unless something else wants it: no row is paid for.
+                tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
+            elif node.card.family == "first":
                 ways = tuple(tuple(tasks[id_] for id_ in each) for each in node.ways())
                 tasks[node.id] = Task(_nothing, name=node.id, ways=ways, wanted=False)
             else:
@@ -164,10 +186,19 @@ class _Run:
                     self._start(node), after, node.id, wanted=False, aside=lane if node.card.family == "save" else None
                 )
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
+        self.masks[id(outcome)] = deciding_masks(graph)
         for id_ in graph.results:
             tasks[id_].want()
         self.pictures.append(list(tasks.values()))
-        self.prompts += [(outcome, machines[name], texts) for name, texts in _texts(graph).items()]
+        self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
+        """Why a stage would edit nothing, as far as prompts tell."""
+        for edit in edits(node):
+            with suppress(BrokenModel):  # whatever needs the model says so
+                if lost := difference_lost(machines.get(edit.settings.get("model", ""), own).texts, edit):
+                    return lost
+        return None
 
     def _machine(self, model: ModelInfo) -> Machine:
         if model.digest not in self.machines:
@@ -193,10 +224,7 @@ class _Run:
     def go(self) -> Result:
         """Drive everything to its end."""
         executor = Executor(self.settings.buckets, self._called)
-        waves = [
-            [task for tasks in self.pictures[first : first + IN_FLIGHT] for task in tasks]
-            for first in range(0, len(self.pictures), IN_FLIGHT)
-        ]
+        waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
         for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
             executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):
@@ -204,9 +232,20 @@ class _Run:
         self._write_shared()
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()):
-                cut = filter(None, map(model.texts.dropped, texts))
-                outcome.notices += [f"the prompt is longer than the model reads; left out: '{words}'" for words in cut]
+                outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
+        self._tell_missed()
         return Result(self.outcomes, executor.calls)
+
+    def _tell_missed(self) -> None:
+        """Say once what sources told of themselves and their results do not."""
+        losing = [(outcome, missed) for outcome, missed in self.missed if missed]
+        if not losing:
+            return
+        first, others = losing[0][0], len(losing) - 1
+        told = {part: words for _, missed in reversed(losing) for part, words in missed.items()}
+        what, parts = ", ".join(told.values()), ", ".join(f'"{part}"' for part in told)
+        name = f"{first.item.name if first.item else 'the source'}{f' and {others} more' if others else ''}"
+        first.notices.append(f"{name}: not kept: {what}; save … keep=[{parts}] keeps it, keep=[] says nothing of it")
 
     def _called(self, info: BatchInfo) -> None:
         self.tell("call", {"kind": info.kind, "rows": info.rows, "bucket": info.bucket})
@@ -219,6 +258,8 @@ class _Run:
         if task.error is None:
             try:
                 value = check_finite(task.result)
+                if isinstance(value, Mask) and node.id in self.masks[id(outcome)]:
+                    outcome.warnings += covers_too_much_or_little(node, value)
                 if self.keep:
                     outcome.values[node.id] = value
             except Exception as error:
@@ -241,7 +282,7 @@ class _Run:
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
-        metadata = self.request.told({**software(), **self._how, "recipe": self.request.recipe})
+        metadata = self.request.told({**software(), **self.settings.told, "recipe": self.request.recipe})
         for path, file in self.shared.made.items():
             if file.empty:
                 continue
@@ -257,13 +298,6 @@ class _Run:
             if outcome not in self.outcomes:
                 self.outcomes.append(outcome)
 
-    @property
-    def _how(self) -> dict[str, str]:
-        """What the run adds to what its results say of themselves."""
-        settings = self.settings
-        how = {"device": settings.device, "dtype": settings.dtype, "mode": "exact" if settings.exact else "fast"}
-        return how | ({"compiled": "yes"} if settings.compiled else {})
-
 
 def _measured(requirement: str, value: object) -> list[str]:
     """The figure that a requirement held with: the last of the certificate."""
@@ -271,17 +305,12 @@ def _measured(requirement: str, value: object) -> list[str]:
     return [f"{requirement}: {told[-1]}"] if told else []
 
 
+def _raising(error: Exception) -> Callable[[], Any]:
+    def start() -> Any:
+        raise error
+
+    return start
+
+
 def _nothing() -> None:
     """What a choice between ways does by itself."""
-
-
-def _texts(graph: Graph) -> dict[str, list[str]]:
-    """Every prompt of a graph, once for each model that reads it."""
-    roles = ("text", "source", "target", "negative")
-    found: dict[str, dict[str, None]] = {}
-    for node in graph.nodes:
-        for _, edge in node.edges():
-            if isinstance(edge, FromEngine):
-                texts = {edge.settings[role]: None for role in roles if role in edge.settings}
-                found.setdefault(edge.settings.get("model", graph.model.name), {}).update(texts)
-    return {model: list(texts) for model, texts in found.items() if texts}

@@ -25,9 +25,11 @@ from retouch.core.attention import AttentionControl
 from retouch.core.combinators import gather, together
 from retouch.core.guidance import predictor
 from retouch.core.recorded import hold
+from retouch.core.resources import Codec
 from retouch.core.schedule import Level, Prediction, Step
-from retouch.core.values import AttentionMaps, Latents, Mask, NoiseSource, Prompt
+from retouch.core.values import AttentionMaps, Image, Latents, Mask, NoiseSource, Prompt
 from retouch.core.walk import Blend, Guidance, Rule, Trajectory
+from retouch.core.window import Window
 from retouch.plugins import cost, discovery, registry
 from retouch.plugins.signatures.agreement import differences
 from retouch.run.batching import Buckets
@@ -115,6 +117,23 @@ def mask_law(mask: Stage, world: World | None = None, **options: Any) -> Mask:
         empty: Mask = _made(world.null_edit(), mask, options)
         assert not empty.data.any(), f"nothing is to change, and {empty.data.mean():.1%} is masked"
     return made
+
+
+def paste_law(crop: Stage, paste: Stage, image: Image, mask: Mask, codec: Codec, **options: Any) -> Window:
+    """A window put back as it was changes no bit; put back wholly changed, it changes the mask and nothing else.
+
+    options: of `crop`.
+    """
+    window = _ended(crop(image, mask, codec, **options))
+    again = _ended(paste(window.image, window))
+    assert torch.equal(again.data, image.data), "a window that was not edited came back changed"
+    edited = replace(window.image, data=1 - window.image.data.round())
+    made, area = _ended(paste(edited, window)), mask.pixels(*image.size)
+    moved = (made.data != image.data).any(0)
+    assert not moved[area == 0].any(), "something changed outside of the mask"
+    assert moved[area == 1].double().mean() > 0.5, "the edit did not come back"
+    assert made.alpha is image.alpha, "alpha is never edited"
+    return window
 
 
 def batch_law(
@@ -241,7 +260,11 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _made(world: World, stage: Stage, options: Mapping[str, Any]) -> Any:
-    made = world.call(stage, **options)
+    return _ended(world.call(stage, **options))
+
+
+def _ended(made: Any) -> Any:
+    """What a stage gave, whether it is a plain function or an async one."""
     return _run(made) if isinstance(made, Coroutine) else made
 
 

@@ -95,10 +95,6 @@ class TinyTexts:
         embeds = NoiseSource(0, text).normal(TOKENS, torch.zeros(WIDTH, dtype=self.dtype, device=self.device))
         return Prompt(text, embeds, _spans(text))
 
-    def dropped(self, text: str) -> str:
-        """What is more than its tokens."""
-        return " ".join(text.split()[TOKENS - 1 :])
-
 
 def _spans(text: str) -> tuple[tuple[int, int], ...]:
     """A token for each word, after the start."""

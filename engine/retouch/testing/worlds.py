@@ -65,6 +65,7 @@ class World:
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
+            "Frame": self.latents,
             "Edit": self.edit,
             "SourcePrompt": _as(SourcePrompt, self.edit.source),
             "TargetPrompt": _as(TargetPrompt, self.edit.target),

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from retouch.api import Denoiser, Prompt, Schedule
-from retouch.api.kit import Acceleration, NetworkCore, UNet, noise_levels
+from retouch.api.families import noise_levels
+from retouch.api.kit import Acceleration, NetworkCore, UNet
 from retouch.api.models import Group, Row
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.report import release

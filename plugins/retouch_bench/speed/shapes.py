@@ -77,7 +77,8 @@ class Shape:
     def codec(self, device: torch.device | str, dtype: torch.dtype) -> Codec:
         """The VAE as the engine calls it."""
         multiple = self.scale * 2 ** (unet_levels(self.unet) - 1)
-        return Codec(self.autoencoder(device, dtype), self.scale, multiple, self.vae["scaling_factor"])
+        side = self.unet["sample_size"] * self.scale
+        return Codec(self.autoencoder(device, dtype), self.scale, multiple, side, self.vae["scaling_factor"])
 
     def work(self, dtype: torch.dtype) -> Mapping[str, Work]:
         """What a row of the denoiser takes, and a picture of the VAE each way."""

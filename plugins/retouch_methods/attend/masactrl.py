@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Latents, Mask, Range, SiteCall, Touch, stage
+from retouch.api import Latents, Mask, Need, Range, SiteCall, Touch, stage
 
 
 @stage(
@@ -20,6 +20,13 @@ from retouch.api import Latents, Mask, Range, SiteCall, Touch, stage
     touches=(
         Touch("self", "replace", "kv", rows="*", start="start", place="up", scale=(1, 2)),
         Touch("self", "transform", "probs", rows="*", start="start", until="masked", place="up", scale=(1, 2)),
+    ),
+    needs=(
+        Need(
+            "mask or not masked",
+            "wants a mask in this turn, since it is masked",
+            "add one before it, such as mask diffedit; one of an earlier turn is given by name, mask=area",
+        ),
     ),
 )
 def masactrl(
@@ -43,8 +50,6 @@ def masactrl(
         turn's mask says where the thing was; destination=there, where `there` is a flow that holds a mask, says where
         it is to be, and without one it stays where it was.
     """
-    if masked and mask is None:
-        raise ValueError("'masked' wants a mask in this turn: add one, such as mask diffedit, before this stage")
     was = mask.on(latents) if mask is not None else None  # [h, w]
     will = was if destination is None else destination.on(latents)  # [h, w]
 

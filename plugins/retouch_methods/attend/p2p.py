@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Edit, Range, SiteCall, Touch, stage
+from retouch.api import Edit, Need, Range, SiteCall, Touch, stage
 from retouch_methods.attend.alignment import Alignment, alignment, tokens_of
 
 
@@ -35,6 +35,13 @@ class Window:
         Touch("cross", "replace", "probs", until="cross_replace"),
         Touch("cross", "replace", "probs", until="word_replace"),
         Touch("self", "replace", "qk", until="self_replace"),
+    ),
+    needs=(
+        Need(
+            "not word_replace or len(word_replace) == len(words)",
+            "has a fraction in 'word_replace' for each of 'words': {len(words)}, and not {len(word_replace)}",
+            "write as many of both",
+        ),
     ),
 )
 def p2p(
@@ -72,9 +79,6 @@ def p2p(
         that place, and where the source prompt is the longer one, those are its last words.
     self_tokens: the largest self-attention that is shared, in tokens; the first release had 256.
     """
-    if word_replace and len(word_replace) != len(words):
-        wanted, given = len(words), len(word_replace)
-        raise ValueError(f"'word_replace' has a fraction for each of 'words': {wanted}, and not {given}")
     matrix, aligned = alignment(edit.source, edit.target, align)  # [source tokens, target tokens], [target tokens]
     factor = torch.ones_like(aligned)  # [target tokens]
     for weighed, weight in edit.weights:

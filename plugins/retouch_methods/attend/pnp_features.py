@@ -13,7 +13,7 @@ from retouch.api import Range, SiteCall, Touch, stage
     "pnp_features",
     paper="arXiv:2211.12572",
     touches=(
-        Touch("self", "replace", "qk", "*", until="layout", sites="up_blocks.1.attentions.[12].*|up_blocks.[23].*"),
+        Touch("self", "replace", "qk", "*", until="layout", depth=(0.5, 1.0)),
         Touch("resnet", "replace", "features", "*", until="features", sites="up_blocks.1.resnets.1"),
     ),
 )
@@ -27,7 +27,8 @@ def pnp_features(
 
     Choose it where all shapes are to stay and their looks to change: a photo to a painting, a cat to a cat of bronze.
     It holds the layout harder than Prompt-to-Prompt, so what has another outline suffers.  What is shared is what the
-    paper shares: the features of decoder block 4, and queries and keys of the self-attention of blocks 4 to 11.  The
+    paper shares: the features of decoder block 4, and queries and keys of the self-attention of blocks 4 to 11, the
+    later half of the network.  The
     paper's source is that of `invert ddim parts=20 pinned="always"` with 50 steps.
 
     layout: fraction of the steps that are taken in which self-attention has the source's queries and keys; of 50 steps

@@ -16,6 +16,7 @@ from retouch.api import (
     Guidance,
     Latents,
     Level,
+    Need,
     NegativePrompt,
     Prediction,
     Prompt,
@@ -49,6 +50,13 @@ class Seen(NamedTuple):
     version=2,
     rows="steps * (3 if (moves == 'rows' or reference == 'sampled') and not away_from_source else 2)",
     facts={"guide": "4 if moves == 'rows' else 3"},
+    needs=(
+        Need(
+            "(len(before) > 0) == (len(after) > 0)",
+            "wants sentences on both sides of its edit direction",
+            "give both 'before' and 'after'",
+        ),
+    ),
 )
 async def pix2pix_zero(
     latents: Latents,
@@ -83,8 +91,6 @@ async def pix2pix_zero(
         direction, added to the source prompt.  Without them the turn's target prompt is used as it is.
     away_from_source: whether the source prompt is the negative one, as in the paper, instead of the turn's own.
     """
-    if bool(before) != bool(after):
-        raise ValueError("an edit direction wants sentences on both sides: give 'before' and 'after'")
     direction = await _mean(texts, after) - await _mean(texts, before) if after else None  # [tokens, dim]
     pivot = await ddim(latents, source, empty, model, schedule)
     other = empty if not away_from_source and (moves == "rows" or reference == "sampled") else source

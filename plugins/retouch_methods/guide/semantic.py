@@ -30,6 +30,7 @@ from retouch.api import (
     "guide",
     "semantic",
     paper="arXiv:2311.16711",
+    reads=(Touch("cross", "read", "maps", "*", scale=("scale", "scale"), when=("mask", "both", "attention")),),
     facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))", "during": "(start, until)"},
 )
 async def semantic(
@@ -99,7 +100,7 @@ async def semantic(
     def attended(maps: AttentionMaps, i: int, concept: Prompt, size: Sequence[int]) -> Tensor:
         """Where the concept's words attend the most, on the cells of the latents.  [h, w]"""
         if not maps.count:
-            raise ValueError(f"this model has no cross-attention at scale={scale}; 'retouch models' shows its sites")
+            raise ValueError(f"this model has no cross-attention at scale={scale}")
         words = [k for k, (a, b) in enumerate(concept.spans) if a < b]
         total = next(each for role, each in maps.sums.items() if f"concept{i}" in role)  # [queries, keys]
         seen = torch.stack([total[:, k] for k in words], -1).sum(-1) / maps.count  # [queries]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from retouch.api import (
     Denoiser,
     Guidance,
     Latents,
+    Need,
     NegativePrompt,
     Predict,
     Range,
@@ -24,7 +24,12 @@ from retouch.api import (
     stage,
 )
 
-FLOAT64_HOLDS = 15.0  # in steps * -log(mix): e**15 of rounding error leaves nine digits of float64's sixteen
+# Un-mixing multiplies rounding errors by 1 / mix each step: e**15 of it leaves nine digits of float64's sixteen.
+FLOAT64_HOLDS = Need(
+    "-log(mix) * int(steps * strength + 1e-9) <= 15",
+    "uses up float64 in {int(steps * strength + 1e-9)} steps at mix={mix}",
+    "write steps={int(15 / -log(mix) / strength)}, or a higher mix",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Edict:
     paper="arXiv:2211.12446",
     rows="2 * guide * int(steps * strength + 1e-9)",
     facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 2, "pinned": True},
+    needs=(FLOAT64_HOLDS,),
 )
 async def edict(
     latents: Latents,
@@ -92,9 +98,6 @@ async def edict(
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
     """
     walk, rule = schedule.tail(strength), Edict(mix)
-    if len(walk) * -math.log(mix) > FLOAT64_HOLDS:
-        most = int(FLOAT64_HOLDS / -math.log(mix))
-        raise ValueError(f"{len(walk)} steps at mix {mix:g} use up float64; take at most {most} steps, or a higher mix")
     predict = predictor(guidance, model, prompt, negative)
     states = [rule.begin(latents.data)]  # [2, C, h, w] each, cleanest first
     for step in walk.ascending():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from retouch.api import Latents, Mask, stage
+from retouch.api import Frame, Mask, stage
 
 
 @stage("mask", "invert")
@@ -14,30 +14,29 @@ def invert(mask: Mask) -> Mask:
 
 
 @stage("mask", "union")
-def union(mask: Mask, other: Mask, latents: Latents) -> Mask:
+def union(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit what either mask edits: `mask union other=face`, where `face` is a flow that holds a mask."""
-    mask, other = _alike(mask, other, latents)
+    mask, other = _alike(mask, other, frame)
     return Mask(torch.maximum(mask.data, other.data), mask.scale)
 
 
 @stage("mask", "intersect")
-def intersect(mask: Mask, other: Mask, latents: Latents) -> Mask:
+def intersect(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit only what both masks edit: `mask intersect other=left_half`."""
-    mask, other = _alike(mask, other, latents)
+    mask, other = _alike(mask, other, frame)
     return Mask(torch.minimum(mask.data, other.data), mask.scale)
 
 
 @stage("mask", "subtract")
-def subtract(mask: Mask, other: Mask, latents: Latents) -> Mask:
+def subtract(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit what this mask edits and the other does not: `mask subtract other=face`."""
-    mask, other = _alike(mask, other, latents)
+    mask, other = _alike(mask, other, frame)
     return Mask(torch.minimum(mask.data, 1 - other.data), mask.scale)
 
 
-def _alike(one: Mask, two: Mask, latents: Latents) -> tuple[Mask, Mask]:
+def _alike(one: Mask, two: Mask, frame: Frame) -> tuple[Mask, Mask]:
     """Both masks at one scale: their own if it is one, else pixels of the picture; in the first one's precision."""
     two = Mask(two.data.to(one.data), two.scale)
     if one.scale == two.scale:
         return one, two
-    height, width = latents.canvas.height, latents.canvas.width
-    return Mask(one.pixels(height, width)), Mask(two.pixels(height, width))
+    return Mask(one.pixels(*frame.size)), Mask(two.pixels(*frame.size))

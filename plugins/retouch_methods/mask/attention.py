@@ -27,7 +27,13 @@ from retouch.api import (
 )
 
 
-@stage("mask", "attention", paper="arXiv:2210.04885", rows="min(levels, steps)")
+@stage(
+    "mask",
+    "attention",
+    paper="arXiv:2210.04885",
+    reads=(Touch("cross", "read", "maps", scale=(1, "coarsest")),),
+    rows="min(levels, steps)",
+)
 async def attention(
     latents: Latents,
     prompt: SourcePrompt,

@@ -12,6 +12,8 @@ from retouch.api import (
     Edit,
     Latents,
     Mask,
+    Moot,
+    Need,
     NoiseSource,
     Prediction,
     Prompt,
@@ -26,7 +28,24 @@ from retouch.api import (
 from retouch_methods.guide.cfg import cfg
 
 
-@stage("mask", "diffedit", paper="arXiv:2210.11427", rows="(4 if source_negative else 2) * maps")
+@stage(
+    "mask",
+    "diffedit",
+    paper="arXiv:2210.11427",
+    rows="(4 if source_negative else 2) * maps",
+    facts={"walked": "int(steps * strength + 1e-9)"},
+    needs=(
+        Need(
+            "source_negative or not swapped",
+            "confuses prompts with negatives where 'swapped', and has no 'source_negative'",
+            'write source_negative="…", or delete swapped',
+        ),
+    ),
+    moot=(
+        Moot("clamp", "ceiling", "'ceiling' says what counts as whole"),
+        Moot("scale", "not source_negative", "without 'source_negative' nothing is guided"),
+    ),
+)
 async def diffedit(
     latents: Latents,
     edit: Edit,
@@ -62,10 +81,6 @@ async def diffedit(
     scale: of that guidance; 1 is none.
     swapped: lead each from its prompt towards its negative, as the pipeline in diffusers does by mistake.
     """
-    if swapped and not source_negative:
-        raise ValueError(
-            "'swapped' confuses prompts with their negatives, and without 'source_negative' none are asked"
-        )
     level, guide = schedule.at(strength), cfg(guidance=scale) if source_negative else unguided
     away = await texts.prompt(source_negative) if source_negative else edit.negative
 

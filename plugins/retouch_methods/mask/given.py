@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import torch
 
-from retouch.api import Latents, Mask, Pictures, Range, SourceImage, stage
+from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, SourceImage, Window, stage
+
+Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 
 
 @stage("mask", "file")
 def file(
-    latents: Latents,
+    frame: Frame,
     pictures: Pictures,
+    window: Window | None = None,
     *,
     path: str,
     label: Annotated[int, Range(0, 65535, "the file's numbers")] | None = None,
@@ -21,16 +23,28 @@ def file(
     """Read a mask from a picture of the source's size: white is edited, black is kept, grey is mixed.
 
     On a transparent layer, what was painted is edited; of a picture with a hole, the hole.
+    Behind `crop` it is the whole picture's, of which the window's part counts.
 
     path: the file; fields such as {name} stand for the source's name.
     label: the number of the area that is edited, in a file with a number for each; without it, the file is the mask.
     """
-    return pictures.area(path, label, latents.canvas.height, latents.canvas.width)
+    if window is None:
+        return pictures.area(path, label, *frame.size)
+    return window.seen(pictures.area(path, label, *window.original))
 
 
-@stage("mask", "box")
+@stage(
+    "mask",
+    "box",
+    needs=(
+        Need("left != right", "is as wide as nothing: left and right are {left}", "write two numbers"),
+        Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),
+        Need("top != bottom", "is as high as nothing: top and bottom are {top}", "write two numbers"),
+        Need("top < bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
+    ),
+)
 def box(
-    latents: Latents,
+    frame: Frame,
     *,
     left: Annotated[float, Range(0, 1)] = 0.0,
     top: Annotated[float, Range(0, 1)] = 0.0,
@@ -39,20 +53,17 @@ def box(
 ) -> Mask:
     """Edit inside a rectangle.
 
-    left, right: its sides, as fractions of the picture's width from the left.
-    top, bottom: its sides, as fractions of the picture's height from the top.
+    left, right: its sides, as fractions of the picture's width from the left; behind `crop`, of the window's.
+    top, bottom: its sides, as fractions of the picture's height from the top; behind `crop`, of the window's.
     """
-    if left >= right or top >= bottom:
-        raise ValueError("a box has its left side left of its right one, and its top above its bottom")
-    height, width = latents.canvas.height, latents.canvas.width
-    # [H, W]
-    data = torch.zeros(height, width, dtype=latents.data.dtype, device=latents.data.device)
+    height, width = frame.size
+    data = torch.zeros(height, width, dtype=frame.data.dtype, device=frame.data.device)  # [H, W]
     data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
     return Mask(data)
 
 
 @stage("mask", "color")
-def color(source: SourceImage, *, name: str, tolerance: Annotated[float, Range(0, 1)] = 0.15) -> Mask:
+def color(source: SourceImage, *, name: Color, tolerance: Annotated[float, Range(0, 1)] = 0.15) -> Mask:
     """Edit wherever the picture has this colour, in one place or many.
 
     Choose it for flat colours: a sky, a wall, a drawing.  Light and shade spread the colours of photographs, and then a
@@ -70,6 +81,4 @@ _ROUNDING = 1e-6  # of colours that a file holds in 8 bits
 
 
 def _channels(name: str) -> list[float]:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", name):
-        raise ValueError(f"'{name}' is not a colour; write it as #rrggbb, such as #ff8000 for orange")
     return [value / 255 for value in bytes.fromhex(name[1:])]

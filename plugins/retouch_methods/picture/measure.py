@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 from torch import Tensor
 
-from retouch.api import Figures, Image, Mask, SourceImage, stage
+from retouch.api import Ending, Figures, Image, Mask, SourceImage, stage
 
 
 @stage("measure", "change", default=True)
-def change(image: Image, source: SourceImage, figures: Figures, mask: Mask | None = None, *, path: str) -> None:
+def change(
+    image: Image,
+    source: SourceImage,
+    figures: Figures,
+    mask: Mask | None = None,
+    *,
+    path: Annotated[str, Ending(".csv")],
+) -> None:
     """PSNR in dB between the result and its source: over all, and with a mask also inside and outside of it.
 
     Equal pictures, to the 8 bits that a file holds, have the PSNR inf.
 
-    path: a table, ending in .csv, with a line for each result.
+    path: a table, with a line for each result.
     """
     gap = (_bytes(image.data) - _bytes(source.data)).square().mean(0)  # [H, W]
     found = {"psnr": _psnr(gap)}

@@ -1,7 +1,7 @@
 """PixArt-alpha and PixArt-sigma: self- and cross-attention apart, T5's tokens masked.  Chen et al. 2023."""
 
 from retouch import hookimpl
-from retouch.api.families import Described, Loaded, Net, Site, same_width, unet_levels, with_depth
+from retouch.api.families import Described, Loaded, Net, Site, noise_levels, same_width, unet_levels, with_depth
 
 
 class PixArt:
@@ -24,6 +24,7 @@ class PixArt:
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
             sites=with_depth([_site(i, kind, blocks, side) for i in range(blocks) for kind in ("self", "cross")]),
+            grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             defaults={"guidance": 4.5, "steps": 20},
         )
 
@@ -47,7 +48,7 @@ class PixArt:
         words = PromptTokenizer(parts.tokenizer("tokenizer"), known.tokens)
         model = parts.transformers(T5EncoderModel, T5Config, "text_encoder")
         t5 = Encoder(model, words, lambda model, ids, mask: model(ids, attention_mask=mask)[0])
-        vae = VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known.scale, known.multiple)
+        vae = VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known)
         return Loaded(Transformer(parts.diffusers(PixArtTransformer2DModel, "transformer")), vae, Texts([t5], masked))
 
 

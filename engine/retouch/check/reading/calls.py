@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from retouch.check.reading import option_values
 from retouch.check.reading.edits import Change, read_edit
@@ -120,7 +119,7 @@ class CallReader:
         elif name in given:
             notes = (("first given here", given[name].span),)
             self._report.add("RT206", option.span, name=name, notes=notes)
-        elif written := self._written(option.value, known[name].kind.choices, scope):
+        elif written := self._written(option.value, known[name], scope):
             self._value(known[name], written, card, scope, given, option.span)
 
     def _value(
@@ -149,10 +148,15 @@ class CallReader:
             )
         given[option.name] = Given(value, span or written.span, written.origin, written.source)
 
-    def _written(self, value: s.Value, choices: tuple[Any, ...], scope: NameScope) -> Written | None:
-        if isinstance(value, s.Ref) and value.name in choices and value.name not in scope:
-            scope.find(value, f'write it in quotes: "{value.name}"')
-            return None
+    def _written(self, value: s.Value, option: Option, scope: NameScope) -> Written | None:
+        if isinstance(value, s.Ref) and value.name not in scope:
+            if value.name in option.kind.choices:
+                scope.find(value, f'write it in quotes: "{value.name}"')
+                return None
+            if option.kind.type != "text" and not scope.is_below(value.name):
+                example = option_values.example(option)
+                scope.find(value, near(value.name, scope.known()) or f"write {option.name}={example}")
+                return None
         return scope.written(value)
 
     def _unknown(self, option: s.OptionSyntax, card: StageCard, scope: NameScope) -> None:

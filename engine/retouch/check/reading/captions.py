@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 from retouch.lang.diagnostics import Report
+from retouch.lang.mistakes.foreign_prompts import Place, foreign
 from retouch.lang.syntax import NOWHERE, Span
 
 MOST_BYTES = 64 * 1024  # of a caption's file
@@ -27,6 +28,14 @@ def normal_caption(text: str) -> str:
     return _BLANK.sub(" ", unicodedata.normalize("NFC", text).translate(_QUOTES)).strip()
 
 
+def check_words(text: str, span: Span, place: Place, report: Report, source: str | None = None) -> None:
+    """Report weights and switches of other programs in a text of the recipe or of the command line."""
+    if (found := foreign(text)) is not None:
+        exact = source is None and span.end - span.start == len(text) + 2  # no escapes and no name before it
+        at = Span(span.start + 1 + found.start, span.start + 1 + found.end, span.file) if exact else span
+        report.add("RT314", at, source=source, what=found.what, mend=found.mend(place))
+
+
 def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str | None:
     """What the text file beside a picture says that it shows: `cat.txt` beside `cat.png`; None for an empty one.
 
@@ -41,11 +50,14 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
         return None
     try:
         with beside.open("rb") as file:
-            return normal_caption(_decoded(file.read(MOST_BYTES + 1))) or None
+            caption = normal_caption(_decoded(file.read(MOST_BYTES + 1))) or None
     except (OSError, ValueError) as err:
         what = str(err) if type(err) is ValueError else getattr(err, "strerror", None) or "it is not UTF-8"
         report.add("RT418", span, source=source, path=beside.name, what=what)
         return None
+    if found := foreign(caption or ""):
+        report.add("RT422", span, source=source, path=beside.name, what=found.what, mend=found.mend("prompt"))
+    return caption
 
 
 def _decoded(text: bytes) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from retouch.check.reading.captions import normal_caption
+from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.names import NameScope, near, one_of
 from retouch.check.reading.option_values import described
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.lang.mistakes.foreign_prompts import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +55,31 @@ def _changes(value: s.Value, scope: NameScope, report: Report) -> Iterator[Chang
             for change in changes:
                 yield from _changes(change, scope, report)
         case s.Text(value=text):
+            check_words(text, value.span, "prompt", report)
             yield Change("prompt", new=normal_caption(text), span=value.span, word=value.span)
         case s.Replace(source=old, target=new, weight=weight):
-            words, factor = (_text(old, scope, report), _text(new, scope, report)), _factor(weight, scope, report)
+            words = _text(old, scope, report, "old"), _text(new, scope, report, "new")
+            factor = _factor(weight, scope, report)
             yield Change("replace", *words, factor, value.span, old.span)
         case s.Add(word=word, weight=weight):
-            yield Change("add", "", _text(word, scope, report), _factor(weight, scope, report), value.span, word.span)
+            text, factor = _text(word, scope, report, "new"), _factor(weight, scope, report)
+            yield Change("add", "", text, factor, value.span, word.span)
         case s.Remove(word=word):
-            yield Change("remove", _text(word, scope, report), span=value.span, word=word.span)
+            yield Change("remove", _text(word, scope, report, "old"), span=value.span, word=word.span)
         case s.Weigh(word=word, weight=weight):
             factor = _factor(weight, scope, report)
-            yield Change("weigh", _text(word, scope, report), weight=factor, span=value.span, word=word.span)
+            yield Change("weigh", _text(word, scope, report, "old"), weight=factor, span=value.span, word=word.span)
         case s.List(items=(_, *_)):
             yield from _changes(one_of(value, "edit", scope.choices), scope, report)
         case _:
             _wrong("an edit", "an edit or a prompt", value, report)
 
 
-def _text(value: s.Value, scope: NameScope, report: Report) -> str:
+def _text(value: s.Value, scope: NameScope, report: Report, place: Place) -> str:
     written = scope.written(value)
     match scope.one(written, "edit").value if written else None:
-        case s.Text(value=text):
+        case s.Text(value=text, span=span):
+            check_words(text, span, place, report)
             return normal_caption(text)
         case None:
             pass
@@ -110,6 +115,19 @@ def prompts(caption: str | None, changes: tuple[Change, ...], report: Report) ->
             _absent(change, target, report)
     pairs = tuple((c.old, c.new) for c in changes if c.kind in ("replace", "add", "remove"))
     return Prompts(caption, target, pairs, _weights(changes))
+
+
+def check_change(changes: tuple[Change, ...], made: Prompts, report: Report) -> None:
+    """Report an edit that leaves the words as they are and gives none of them weight.
+
+    One part of an edit may do so, such as one row of a table of many; all of it may not.
+    """
+    if not changes or made.weights or made.source != made.target:
+        return
+    if changes[0].kind == "prompt":
+        report.add("RT318", changes[0].span)
+    elif all(change.old == change.new for change in changes):
+        report.add("RT313", changes[0].span.to(changes[-1].span))
 
 
 def _weights(changes: Iterable[Change]) -> tuple[tuple[str, float], ...]:
@@ -154,7 +172,7 @@ def _changed(caption: str, changes: tuple[Change, ...], report: Report) -> str:
     made += caption[at:]
     if any(change.kind == "remove" for change in changes):
         made = re.sub(r"\s+", " ", re.sub(r"\s*,(\s*,)+", ",", made)).strip(" ,")
-    return ", ".join([*([made] if made else []), *(c.new for c in changes if c.kind == "add")])
+    return ", ".join([*([made] if made else []), *(c.new for c in changes if c.kind == "add" and c.new)])
 
 
 def _absent(change: Change, caption: str, report: Report) -> None:

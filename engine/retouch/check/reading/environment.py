@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.captions import caption_beside, normal_caption
+from retouch.check.reading.captions import caption_beside, check_words, normal_caption
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -52,10 +53,25 @@ def made_here(path: Path) -> bool:
 def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
     """Return a picture that somebody named; its caption, unless one is given, is the text beside it."""
     file = Path(path).resolve()
-    if not file.is_file():
-        report.add("RT402", s.NOWHERE, source=path, path=path, mend="name an image that is there")
-    said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
+    with report.looking_at(str(file)):
+        if not file.is_file():
+            report.add("RT402", s.NOWHERE, source=path, path=path, mend=_instead(file, path))
+        said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
+        if caption is not None:
+            check_words(caption, s.NOWHERE, "prompt", report, f"--caption {json.dumps(caption, ensure_ascii=False)}")
     return Picture(file, index, said)
+
+
+def _instead(file: Path, path: str) -> str:
+    """What to name where a picture was meant and is not."""
+    if file.is_dir():
+        return f"it is a folder; name its pictures, as in {file.name or '.'}/*.png"
+    if any(sign in path for sign in "*?"):
+        return "no file matches this pattern; name images that are there"
+    from retouch.check.reading.names import near
+
+    there = [child.name for child in file.parent.iterdir()] if file.parent.is_dir() else []
+    return near(file.name, there) or "name an image that is there"
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,7 @@ class Environment:
     model: str | None = None
     output: Path | None = None
     here: Path = field(default_factory=Path.cwd)
+    apart: bool = False  # whether results that nobody names lie in a folder for each picture
     allowed: tuple[Path, ...] = ()
     force: bool = False
     find_model: Callable[[str, str | None], ModelInfo] = installed_model

@@ -14,7 +14,6 @@ from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.models.info import ModelInfo
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -114,26 +113,16 @@ class Files:
         self._add("RT403", given, path=text)
         return None
 
-    def check_picture(self, picture: Picture, size: int, model: ModelInfo, given: Written | Given, alone: bool) -> None:
-        """Refuse a picture that cannot be read, or is larger than the model takes, before any weights load.
-
-        alone: among many, one that cannot be read is left to fail by itself, so that the others are still done.
-        """
+    def check_picture(self, picture: Picture, given: Written | Given) -> None:
+        """Refuse a picture that cannot be read, before any weights load."""
         if not picture.known or not picture.path.is_file():
             return
         from retouch.pictures import Unreadable
 
         try:
-            info = self._world.inspect(picture.path)
+            self._world.inspect(picture.path)
         except Unreadable as err:
-            if alone:
-                self._add("RT504", given, path=picture.path.name, what=str(err))
-            return
-        longer = max(info.width, info.height)
-        if (min(size, longer) if size else longer) > model.largest_side:
-            what = f"the longer side of '{picture.path.name}', in pixels"
-            mend = f"let it be made smaller: open … size={model.trained_size}"
-            self._add("RT404", given, what=what, count=longer, limit=model.largest_side, mend=mend)
+            self._add("RT504", given, path=picture.path.name, what=str(err))
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)

@@ -27,6 +27,8 @@ MODEL = StageCard(
     options=(Option("name", "name", Kind("text"), required=True), Option("revision", "revision", Kind("text"))),
 )
 
+LEAVING = ("sample", "model", "crop", "paste")  # families after which the picture, or its model, is another
+
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
@@ -67,6 +69,10 @@ class FlowReader:
 
     def read(self, closure: Closure) -> Flow | None:
         """Return all stages of a flow in this variant; None if one of them could not be read."""
+        with self.report.looking_at(None):  # it says the same to every picture
+            return self._read(closure)
+
+    def _read(self, closure: Closure) -> Flow | None:
         self._left = MOST_STAGES
         try:
             found = list(self._flow(closure, first=True))
@@ -258,9 +264,7 @@ class FlowReader:
             return None
         found = list(self._part(arg, scope, first=False))
         calls = [part for part in found if isinstance(part, StageCall)]
-        ends = next(
-            (call for call in calls if call.card.family in ("sample", "model") or call.card.output is None), None
-        )
+        ends = next((call for call in calls if call.card.family in LEAVING or call.card.output is None), None)
         if any(isinstance(part, Alternatives) for part in found) or ends:
             what = f"'{ends.card.name}' ends or leaves the turn" if ends else "'first' stands inside of 'first'"
             self.report.add("RT309", arg.span, what=what)

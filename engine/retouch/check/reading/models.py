@@ -9,7 +9,7 @@ from retouch.check.reading import option_values
 from retouch.check.reading.environment import Environment
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.models.errors import BrokenModel, UnknownModel
+from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -46,7 +46,8 @@ class Models:
 
     def _find(self, name: str, revision: str | None, span: s.Span, source: str | None) -> ModelInfo | None:
         if (name, revision) not in self._found:
-            self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
+            with self._report.looking_at(None):
+                self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
         return self._found[name, revision]
 
 
@@ -57,6 +58,8 @@ def _look_up(
         return world.find_model(name, revision)
     except UnknownModel as err:
         report.add("RT412", span, source=source, name=name, mend=str(err))
+    except NotFetched as err:
+        report.add("RT430", span, source=source, what=str(err), mend=err.command)
     except BrokenModel as err:
         report.add("RT416", span, source=source, name=name, what=str(err))
     return None

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from retouch.check.reading.captions import normal_caption
+from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.environment import Written
 from retouch.check.reading.names import one_of
 from retouch.check.reading.variants import Choices
@@ -47,7 +47,11 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         case "float", s.Number():
             found = float(value.value)
         case "text", s.Text(value=text):
-            found = text if name in NAMES or kind.choices else normal_caption(text)
+            words = name not in NAMES and not kind.choices and not kind.form
+            found = normal_caption(text) if words else text
+            if words:
+                place = "prompt" if name == "caption" else "option"
+                check_words(text, value.span if written.source is None else written.span, place, report, written.source)
         case "bool", s.Bool(value=found):
             pass
         case _:
@@ -57,10 +61,20 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         mend = ", ".join(json.dumps(choice) for choice in kind.choices)
         report.add("RT209", written.span, source=written.source, name=name, got=json.dumps(found), mend=mend)
         return REFUSED
+    if isinstance(found, str) and not _formed(found, kind):
+        facts: dict[str, Any] = {"name": name, "wanted": str(kind), "got": json.dumps(found), "mend": _example(kind)}
+        report.add("RT228", written.span, source=written.source, **facts)
+        return REFUSED
     if isinstance(found, int | float) and not _within(found, kind):
         _out_of_range(name, kind, value, written, report)
         return REFUSED
     return found
+
+
+def example(option: Option) -> str:
+    """A value that the option takes, as a recipe writes it: its default, or the least."""
+    value = option.default if option.default is not None else option.kind.low or 0
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, int | float) else "…"
 
 
 def fits(kind: Kind, value: Any) -> bool:
@@ -70,7 +84,19 @@ def fits(kind: Kind, value: Any) -> bool:
         return isinstance(value, list) and all(fits(one, item) for item in value)
     types = {"int": int, "float": int | float, "text": str, "bool": bool}[kind.type]
     right = isinstance(value, types) and isinstance(value, bool) == (kind.type == "bool")
-    return right and (not kind.choices or value in kind.choices) and (kind.type == "text" or _within(value, kind))
+    return (
+        right
+        and (not kind.choices or value in kind.choices)
+        and (_formed(value, kind) if kind.type == "text" else _within(value, kind))
+    )
+
+
+def _example(kind: Kind) -> str:
+    return f'write "{kind.form.example}"' if kind.form else ""
+
+
+def _formed(text: str, kind: Kind) -> bool:
+    return kind.form is None or bool(re.fullmatch(kind.form.form, text))
 
 
 def _within(number: float, kind: Kind) -> bool:
@@ -79,7 +105,7 @@ def _within(number: float, kind: Kind) -> bool:
 
 def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
     raw = value.raw if isinstance(value, s.Number) else ""
-    low, high = f"{kind.low:g}", f"{kind.high:g}"
+    low, high = (f"{end:.10g}" for end in (kind.low or 0, kind.high or 0))
     meant_percent = kind.high == 1 and isinstance(value, s.Number) and 1 < value.value <= 100
     mend = f"write {name}={raw}%" if meant_percent else f"write a number from {low} to {high}"
     report.add("RT208", written.span, source=written.source, name=name, low=low, high=high, got=raw, mend=mend)

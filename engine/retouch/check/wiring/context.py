@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,7 @@ from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import StageCard
 
 if TYPE_CHECKING:
+    from retouch.check.reading.given import Given
     from retouch.models.catalog import ModelInfo
 
 
@@ -65,7 +67,12 @@ class Context:
     writers: list[Writer] = field(default_factory=list[Writer])
     variant: int = -1
     others: dict[tuple[s.Span, int], TakenFlow | None] = field(default_factory=dict)  # flows that others take from
+    opened: dict[str, Given] = field(default_factory=dict[str, "Given"])  # where each picture is named, by its path
     unnamed: list[s.Span] = field(default_factory=list[s.Span])  # results whose file the recipe does not name
+
+    def looked_at(self) -> AbstractContextManager[None]:
+        """While this lasts, what is found is about this picture, as far as others do without it."""
+        return self.report.looking_at(str(self.item.path) if self.item and self.item.known else None)
 
     @property
     def files(self) -> Files:
@@ -127,6 +134,9 @@ class Context:
             return (normal_caption(given.value) or None) if isinstance(given.value, str) else None
         if (given := first.given.get("path")) is None:
             return self.outside.caption if self.outside else None
+        if self.world.caption is not None:
+            why = "the flow opens its own picture, whose words stand on its 'open' as caption=…"
+            self.report.add("RT227", given.span, name="--caption", why=why)
         return caption_beside(self.world.folder / given.value, self.report, given.span)
 
     def caption_may_come(self, calls: Iterable[StageCall]) -> bool:

@@ -41,6 +41,11 @@ class Insertions:
             self.put_in("encode", f"'{taker}' works on latents", span)
         return self.state.held.newest("Latents") or MISSING
 
+    def frame(self, taker: str, span: s.Span) -> FromNode:
+        """Return the picture as it is now, as it is at hand."""
+        held = self.state.held
+        return held.newest("Image") or held.newest("Latents") or self.image(taker, span)
+
     def source(self, taker: str, span: s.Span) -> FromNode:
         """Return the picture that this turn began with."""
         state = self.state
@@ -48,6 +53,13 @@ class Insertions:
             return state.first or self.image(taker, span)
         # The flow has moved on: what is put in to get that picture back is no part of what it holds now.
         return Insertions(state.apart(Held(dict(state.began))), self.wire).image(taker, span)
+
+    def view(self, span: s.Span) -> None:
+        """Put in what the newest window shows: its picture, and its mask."""
+        registry = self.state.context.world.registry
+        for method in ("image", "mask"):
+            if card := registry.find("view", method):
+                self.wire(self.state, StageCall(card, span, put_in="what follows works on the window"))
 
     def guidance(self, taker: str, span: s.Span) -> FromNode:
         """Return the turn's guidance, the default one if it has no `guide`."""

@@ -10,6 +10,7 @@ from retouch.check.reading.files import fields_of
 from retouch.check.reading.given import Given
 from retouch.check.reading.option_values import REFUSED
 from retouch.check.reading.variants import PICTURES
+from retouch.check.wiring.endings import check_endings
 from retouch.graph.ports import SEED, WRITERS, turn_options
 from retouch.lang import syntax as s
 from retouch.plugins.signatures import Option, StageCard
@@ -29,14 +30,14 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             continue
         given = _given(option, call, setting)
         if option.name == "path" and call.card.takes("Pictures"):
-            given = _read(given, call, context, setting, model, turn)
+            given = _read(given, call, context, setting, turn)
         elif option.name == "path" and call.card.takes(*WRITERS):
             given = _write(given, call, context, setting, turn)
         elif option.required and given.value is None:
             what, mend = f"needs '{option.name}'", f"write {option.name}=…"
             context.report.add("RT223", call.span, stage=call.card.name, what=what, mend=mend)
         found[option.name] = given
-    return found
+    return found | check_endings(call, found, context) if call.card.takes(*WRITERS) else found
 
 
 def origins(card: StageCard, setting: TurnSettings) -> dict[str, str]:
@@ -51,44 +52,59 @@ def _given(option: Option, call: StageCall, setting: TurnSettings) -> Given:
     return setting.precedence.of(option, setting.model, (call.card.name,), own)
 
 
-def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings, model: ModelInfo, turn: int) -> Given:
+def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
+    """The file that a stage reads: the picture that it opens, or one besides, whose path may name the picture."""
     if call.card.family != "open":
-        return Given(str(_beside(given, call, context, setting, turn)), given.span, given.origin, given.source)
+        path = None
+        if not given.value:
+            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
+        elif given.value is not REFUSED and (
+            text := context.files.filled(given, given.value, fields(context, setting, turn))
+        ):
+            # A path that names a picture which is not known yet, or one of many, may name a file that comes with it.
+            named = {"name", "index"}.intersection(fields_of(given.value))
+            sure = not named or not (context.many or (context.item and not context.item.known))
+            path = context.files.to_read(given, text, sure=sure)
+        return Given(str(path), given.span, given.origin, given.source)
     picture = context.picture(call)
     if picture is None:
         return given
-    size = call.given.get("size")
-    size_value = size.value if size and size.value is not REFUSED else 0
     where = given if given.value else Given(picture.path.name, call.span, "command line")
-    context.files.check_picture(picture, size_value, model, where, alone=not context.many)
+    context.opened[str(picture.path)] = where
+    context.files.check_picture(picture, where)
     return Given(str(picture.path), given.span, given.origin if given.value else "command line")
 
 
-def _beside(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Path | None:
-    """A file that a stage reads besides its picture; its path may name that picture."""
-    if not given.value or given.value is REFUSED:
-        if not given.value:
-            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
-        return None
-    known = fields(context, setting, turn)
-    text = context.files.filled(given, given.value, known)
-    named = {"name", "index"}.intersection(fields_of(given.value))
-    sure = not named or not (context.many or (context.item and not context.item.known))
-    return context.files.to_read(given, text, sure=sure) if text else None
-
-
 def _write(given: Given, call: StageCall, context: Context, setting: TurnSettings, turn: int) -> Given:
-    world, saves = context.world, call.card.family == "save"
-    whole = world.output is not None and not world.to_folder and call.card == world.registry.default("save")
-    if given.value and not whole:
+    """The file that a stage writes: as the recipe names it, as the command line does, or by what the result is of."""
+    world, item = context.world, context.item
+    if given.value and not is_whole(call, context):
         path = context.files.to_write(given, given.value, fields(context, setting, turn))
         return Given(str(path or given.value), given.span, given.origin)
-    if not saves:
+    if call.card.family != "save":
         mend = f'write {call.card.family} "out.png"'
         context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
         return given
     place = given.span if given.value else call.span
-    return Given(str(_unnamed(context, call)), place, "command line" if world.output else "engine")
+    if world.output and not world.to_folder:
+        named = str(world.output)
+        option = Given(named, s.Span(len("-o "), len(f"-o {named}")), "command line", f"-o {named}")
+        path = Path(context.files.filled(option, named, fields(context, setting, turn)) or named).resolve()
+        return Given(str(path), place, "command line")
+    parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
+    kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
+    number = context.number(call.span)
+    name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
+    here = world.here / str(item.index) if world.apart and item else world.here
+    path = ((world.output or here) / name).resolve()
+    return Given(str(path), place, "command line" if world.output else "engine")
+
+
+def is_whole(call: StageCall, context: Context) -> bool:
+    """Whether the file that -o names takes the place of the one that a stage would write."""
+    world, unnamed = context.world, "path" not in call.given
+    saves = call.card == world.registry.default("save") or (unnamed and call.card.family == "save")
+    return saves and world.output is not None and not world.to_folder
 
 
 def fields(context: Context, setting: TurnSettings, turn: int) -> dict[str, object]:
@@ -110,15 +126,3 @@ def cell(call: StageCall, context: Context) -> dict[str, Any]:
         if not named & (pictures if is_picture else axis.labels.keys()):
             told["picture" if is_picture else ", ".join(axis.labels)] = axis.label
     return {"axes": tuple(told.items())}
-
-
-def _unnamed(context: Context, call: StageCall) -> Path:
-    """Return the file of a result that the recipe does not name."""
-    world, item = context.world, context.item
-    if world.output and not world.to_folder:
-        return world.output.resolve()
-    parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
-    mask = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
-    number = context.number(call.span)
-    name = f"{'-'.join(parts)}{mask}{f'-{number}' if number > 1 else ''}.png"
-    return ((world.output or world.here) / name).resolve()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from retouch.check.reading.environment import Environment
+from retouch.check.reading.files import fields_of
 from retouch.check.reading.variants import PICTURES
-from retouch.graph.nodes import Graph
+from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
+
+LONGEST_NAME = 255  # bytes, of the usual file systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,9 @@ class Writer:
     work: what is written there; equal work is one result, however many variants come to it.
     fields: what tells this result from others of its stage, as a path may name it.
     shared: whether many results go into it, as into a contact sheet.
+    item: the picture that the result is of.
+    text: its path as the recipe writes it; None if the recipe does not.
+    by_output: whether the file is the one that -o names.
     """
 
     path: str
@@ -28,10 +36,13 @@ class Writer:
     work: str
     fields: Mapping[str, object]
     shared: bool = False
+    item: Picture | None = None
+    text: str | None = None
+    by_output: bool = False
 
 
 def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
-    """Report results that share a file, or would overwrite a source or a file that retouch did not make."""
+    """Report results that share a file, cannot be written, or would overwrite what retouch did not make."""
     sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)
     for writer in writers:
@@ -40,19 +51,80 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         same, file = list(works.values()), Path(path)
         span = same[-1].span
         if len(same) > 1 and not (all(each.shared for each in same) and len({each.span for each in same}) == 1):
-            report.add("RT405", span, count=len(same), mend=_apart(file, same))
-        elif path in sources:
-            report.add("RT407", span, path=file.name)
-        elif file.is_file() and not world.force and not world.made_here(file):
-            report.add("RT415", span, path=file.name)
+            report.add("RT405", span, count=len(same), mend=_apart(same, world))
+            continue
+        item = same[-1].item
+        with report.looking_at(str(item.path) if item and item.known else None):
+            if path in sources:
+                report.add("RT407", span, path=file.name)
+            elif what := unwritable(file):
+                report.add("RT427", span, path=file.name, what=what)
+            elif file.is_file() and not world.force and not world.made_here(file):
+                report.add("RT415", span, path=file.name)
 
 
-def _apart(file: Path, writers: list[Writer]) -> str:
-    """How to give each result a file: by what differs between those of one stage."""
-    if len({writer.span for writer in writers}) > 1:
-        return "give each its own file, or a folder with -o"
-    fields = [name for name in writers[0].fields if len({str(each.fields.get(name)) for each in writers}) > 1]
-    names = ["name"] if "name" in fields else ["index"] if "index" in fields else []
-    names += [name for name in fields if name not in ("name", "index", PICTURES)]
-    missing = "".join(f"-{{{name}}}" for name in names)
-    return f'write "{file.stem}{missing}{file.suffix}"' if missing else "give each its own file, or a folder with -o"
+def unwritable(file: Path) -> str:
+    """Why no file can be put at a place, as far as the system tells beforehand; empty if one can."""
+    if len(os.fsencode(file.name)) > LONGEST_NAME:
+        return f"its name is longer than {LONGEST_NAME} bytes"
+    try:
+        if file.is_dir():
+            return "there is a folder of that name"
+        there = next(folder for folder in file.parents if folder.exists())
+        if not there.is_dir():
+            return f"'{there.name}' is a file, not a folder"
+        return "" if os.access(there, os.W_OK | os.X_OK) else f"nothing may be written in '{there}'"
+    except OSError as why:
+        return why.strerror or str(why)
+
+
+def _apart(writers: list[Writer], world: Environment) -> str:
+    """How to give each result a file: what each of their stages is to write, or what is to follow -o."""
+    by_stage: defaultdict[Span, list[Writer]] = defaultdict(list)
+    for writer in writers:
+        by_stage[writer.span].append(writer)
+    first = writers[0]
+    if first.by_output and world.output and len(by_stage) == 1:
+        return f"name a file for each: -o {json.dumps(_with(str(world.output), _missing(str(world.output), writers)))}"
+    paths = {span: _own_path(of_stage) for span, of_stage in by_stage.items()}
+    changed: list[str] = []
+    taken: list[str] = []
+    for span, path in paths.items():
+        if path is None:
+            continue  # the engine tells those apart by itself
+        number = f"-{taken.count(path) + 1}" if path in taken else ""
+        taken.append(path)
+        if first.by_output and not number and path == by_stage[span][0].text:
+            continue
+        changed.append(json.dumps(_with(path, number), ensure_ascii=False))
+    new = " and ".join(changed)
+    if first.by_output and world.output:
+        folder = f"name a folder: -o {json.dumps(str(world.output.with_suffix('')))}"
+        return f"{folder}, and write {new} in the recipe" if new else folder
+    return f"write {new}" if first.text is not None else f"end it with | save {new}"
+
+
+def _own_path(writers: list[Writer]) -> str | None:
+    """What one stage is to write, so that its results have files of their own; None if the engine names them."""
+    first = writers[0]
+    if first.text is not None:
+        return _with(first.text, _missing(first.text, writers))
+    if first.by_output:
+        return None
+    axes = [name for name in first.fields if name not in ("name", "index", "turn", "seed", PICTURES)]
+    return "-".join(f"{{{name}}}" for name in ("name", "index", *axes)) + ".png"
+
+
+def _missing(text: str, writers: list[Writer]) -> str:
+    """The fields that tell the results of a stage apart and that its path lacks."""
+    fields, there = writers[0].fields, fields_of(text)
+    differ = [name for name in fields if len({str(each.fields.get(name)) for each in writers}) > 1]
+    names = ["name"] if "name" in differ else ["index"] if "index" in differ else []
+    names += [name for name in differ if name not in ("name", "index", PICTURES)]
+    return "".join(f"-{{{name}}}" for name in names if name not in there)
+
+
+def _with(path: str, addition: str) -> str:
+    """The path with something more in its name, before the ending."""
+    file = PurePath(path)
+    return str(file.with_name(f"{file.stem}{addition}{file.suffix}"))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
-from retouch.check.reading.edits import prompts
+from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.state import MISSING, FlowState
 from retouch.graph.nodes import FromEngine, FromNode, Input
-from retouch.graph.ports import FILES, PICTURE, PROMPTS, SEED, SUPPLIED
+from retouch.graph.ports import FILES, FRAME, PICTURE, PROMPTS, SEED, SUPPLIED
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
@@ -61,6 +61,7 @@ class PortFiller:
             "Guidance": self.insert.guidance,
             "Image": self.insert.image,
             "Latents": self.insert.latents,
+            FRAME: self.insert.frame,
         }
         if type_ in on_demand:
             return on_demand[type_](call.card.name, call.span)
@@ -92,9 +93,11 @@ class PortFiller:
             return None
         if type_ in PROMPTS:
             own = prompts(state.caption, call.own_edit, state.context.report) if call.own_edit else None
+            if own:
+                check_change(call.own_edit, own, state.context.report)
             edge = state.now.prompt(type_, own)
         else:
             edge = state.now.schedule if type_ == "Schedule" else FromEngine(type_)
-            if type_ == "Schedule" and state.model.known.sized:
+            if type_ == "Schedule" and state.model.sized:
                 edge = replace(edge, sized_by=self.insert.latents(call.card.name, call.span))
         return replace(edge, settings={**edge.settings, "model": state.model.name})

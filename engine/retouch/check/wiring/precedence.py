@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading import option_values
@@ -10,6 +10,7 @@ from retouch.check.reading.environment import Written, from_command_line
 from retouch.check.reading.given import Given
 from retouch.check.reading.names import near
 from retouch.check.reading.variants import Choices
+from retouch.graph.nodes import Node
 from retouch.graph.origins import COMMAND_LINE, DEFAULTS, MODEL, MODEL_STAGE, PRECEDENCE, RECIPE, SIGNATURE, Origin
 from retouch.graph.ports import SEED, options
 from retouch.lang import syntax as s
@@ -81,6 +82,25 @@ class Precedence:
             if not fitting:
                 mend = near(name, {option.name for option in known}) or "retouch stages lists the options of each stage"
                 self._report.add("RT222", written.name, source=written.source, name=name, mend=mend)
+
+    def check_read(self, nodes: Sequence[Node], fields: Set[str]) -> None:
+        """Tell of a default or a setting that none of the stages that run reads.
+
+        fields: names that stand in paths as {name}.
+        """
+        draws = any(port.type == "NoiseSource" for node in nodes for port in node.card.ports)
+        for place, wins in ((self._settings, PRECEDENCE), (self._lines, (COMMAND_LINE, DEFAULTS))):
+            for name, written in place.items():
+                origins = {node.origin[name] for node in nodes if name in node.origin}
+                if name == SEED.name:
+                    read, why = draws or name in fields, "no stage draws noise"
+                elif not origins:
+                    read, why = False, "no stage that runs has it"
+                else:
+                    read = wins is PRECEDENCE or bool(origins & {origin.name for origin in wins})
+                    why = "each stage that has it gives its own"
+                if not read:
+                    self._report.add("RT227", written.name, source=written.source, name=name, why=why)
 
     def beats(self, own: Given, name: str, setting: str) -> None:
         """Warn that the recipe gives an option its value, although the command line does, too."""

@@ -40,9 +40,9 @@ class Held:
         """Return the same values, to go on with apart from these."""
         return Held(dict(self.slots), {type_: list(edges) for type_, edges in self.many.items()})
 
-    def latents_alone(self) -> Held:
-        """Return what a turn leaves behind."""
-        return Held({type_: slot for type_, slot in self.slots.items() if type_ == "Latents"})
+    def only(self, *types: str) -> Held:
+        """Return the newest values of these types alone."""
+        return Held({type_: slot for type_, slot in self.slots.items() if type_ in types})
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +63,15 @@ class Held:
         return dict(sorted({**new, **gathered}.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a flow held where it was cropped; it holds that again when the window is put back."""
+
+    held: Held
+    began: dict[str, Slot]
+    first: FromNode | None
+
+
 @dataclass(slots=True)
 class FlowState:
     """A flow up to the stage that is wired next."""
@@ -77,6 +86,7 @@ class FlowState:
     began: dict[str, Slot] = field(default_factory=dict[str, Slot])  # what was held when the turn began
     first: FromNode | None = None  # the picture that the flow opened
     guides: list[StageCall] = field(default_factory=list[StageCall])  # of the turn, not wired yet
+    outside: tuple[Outside, ...] = ()  # round each window that is open, the innermost last
     draws: Counter[str] = field(default_factory=Counter[str])  # noise that each stage has taken so far
 
     def apart(self, held: Held | None = None) -> FlowState:

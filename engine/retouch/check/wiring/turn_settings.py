@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from retouch.check.reading.edits import Change, Prompts, prompts
+from retouch.check.reading.edits import Change, Prompts, check_change, prompts
 from retouch.check.reading.given import Given
 from retouch.check.wiring.precedence import Precedence
 from retouch.check.wiring.turns import Turn
@@ -60,6 +60,7 @@ def of_turn(
     """Gather what the stages of a turn say for all of it; two that differ are an error."""
     edit = _edit(turn, report)
     said = prompts(caption, edit, about_caption)
+    check_change(edit, said, report)
     stages = tuple(call.card.name for call in turn.everything)
     return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages)
 

@@ -10,10 +10,11 @@ from retouch.check.reading.flows import Alternatives
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.insertions import Insertions
-from retouch.check.wiring.options import cell, fields, origins, resolve
+from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
-from retouch.check.wiring.state import MISSING, FlowState, Slot
+from retouch.check.wiring.sites import check_sites
+from retouch.check.wiring.state import MISSING, FlowState, Outside, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
@@ -113,10 +114,10 @@ class _Wiring:
         self._end()
 
     def _end(self) -> None:
-        """Drop the turn's values but its latents; its target prompt is the next caption."""
+        """Drop the turn's values but its latents and its window; its target prompt is the next caption."""
         self.insert.guides()
         state = self.state
-        state.held = state.held.latents_alone()
+        state.held = state.held.only("Latents", "Window")
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target
         state.ended = True
@@ -131,20 +132,46 @@ class _Wiring:
         options = resolve(call, state.context, state.now, state.model, state.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
+        check_sites(call, values, state.model, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}
         edge = state.context.builder.add(
             Node("", call.card, inputs, values, origin, state.turn, call.put_in, call.span)
         )
-        if call.card.output is not None:
+        if call.card.family == "crop":
+            self._crop(call, edge)
+        elif call.card.family == "paste":
+            self._paste(call, edge)
+        elif call.card.output is not None:
             self._put(call.card.output, call, edge)
         elif call.card.takes(*WRITERS) and values["path"]:
             item, path = state.context.item, options["path"]
             work = f"{item.path if item else ''}/{edge.id}"
             names = fields(state.context, state.now, state.turn)
-            state.context.writers.append(Writer(path.value, path.span, work, names, call.card.takes(*SHARED)))
+            text = call.given["path"].value if "path" in call.given else None
+            shared, by_output = call.card.takes(*SHARED), is_whole(call, state.context)
+            state.context.writers.append(Writer(path.value, path.span, work, names, shared, item, text, by_output))
         return edge
+
+    def _crop(self, call: StageCall, window: FromNode) -> None:
+        """Go on inside of a window: its picture is what the turn began with."""
+        state = self.state
+        state.outside = (*state.outside, Outside(state.held.only("Mask", "Window"), state.began, state.first))
+        for type_ in (*PICTURE, "Mask"):
+            state.held.slots.pop(type_, None)
+        state.held.slots["Window"] = Slot(window, call.span, state.model)
+        self.insert.view(call.span)
+        state.began, state.first = {}, state.held.newest("Image")
+
+    def _paste(self, call: StageCall, image: FromNode) -> None:
+        """Go on where the flow was cropped, with the picture that the window was put back into."""
+        state = self.state
+        if state.outside:
+            *others, outside = state.outside
+            state.outside, state.held = tuple(others), outside.held.copy()
+            state.began, state.first = outside.began, outside.first
+        self._put("Image", call, image)
 
     def _put(self, output: str, call: StageCall, edge: FromNode) -> None:
         state = self.state

@@ -210,4 +210,31 @@ NAMES = {
         "keeps. The language page has the whole order.",
         severity="warning",
     ),
+    "RT226": Code(
+        "options-disagree",
+        "'{stage}' {what}",
+        "{mend}",
+        why="Each of these options is right by itself, and together they have no meaning. The stage says what it "
+        "needs, so that it is known before any work.",
+        example='open "cat.png" | invert ddim | mask box left=80% right=20% | blend latent | save "o.png"',
+        mend='open "cat.png" | invert ddim | mask box left=20% right=80% | blend latent | save "o.png"',
+    ),
+    "RT227": Code(
+        "no-effect-option",
+        "'{name}' changes nothing here: {why}",
+        "delete it",
+        why="An option is given because someone wants its effect. Under the values of the others nothing reads it.",
+        example='open "cat.png" | invert ddim "cat"->"dog" | mask diffedit clamp=2 ceiling=0.1 | blend latent '
+        '| save "o.png"',
+        mend='open "cat.png" | invert ddim "cat"->"dog" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',
+        severity="warning",
+    ),
+    "RT228": Code(
+        "malformed-text",
+        "'{name}' takes {wanted}, and {got} is none",
+        "{mend}",
+        why="The signature of the stage says which form this text has, so that it is known before any work.",
+        example='open "cat.png" | invert ddim "cat"->"dog" | mask color "orange" | blend latent | save "o.png"',
+        mend='open "cat.png" | invert ddim "cat"->"dog" | mask color "#ff8000" | blend latent | save "o.png"',
+    ),
 }

@@ -102,7 +102,7 @@ PLANNING = {
         "unknown-model",
         "no model is called '{name}'",
         "{mend}",
-        why="A model is an alias, a folder on this machine, or an id of the hub with a revision.",
+        why="A model is an alias, a folder on this machine, or an id of the hub, with its commit if that matters.",
         example='model "stroybook"',
         mend='model "storybook"',
     ),
@@ -128,9 +128,23 @@ PLANNING = {
         "the model '{name}' cannot be used: {what}",
         "see 'retouch models'",
         why="A model is a folder in the layout of diffusers, with safetensors weights that fit their configs to the "
-        "last key. One from the hub is fetched once, at a pinned revision.",
+        "last key. 'retouch models FOLDER' says what is wrong with one.",
         example='model "torn"\ninvert ddim',
         mend='model "storybook"\ninvert ddim',
+    ),
+    "RT430": Code(
+        "not-fetched",
+        "{what}",
+        "{mend}",
+        why="Checks and runs never touch the network. A model of the hub is fetched once, by a command of its own that "
+        "tells its size and licence first.",
+    ),
+    "RT431": Code(
+        "not-got",
+        "the model '{name}' was not fetched: {what}",
+        "{mend}",
+        why="A model comes from the hub in safetensors, in the layout of diffusers, and is checked against the hub's "
+        "digests. What has come stays, and the same command goes on from there.",
     ),
     "RT418": Code(
         "unreadable-caption",
@@ -155,5 +169,46 @@ PLANNING = {
         "file of numbers has one for each area, and label=… says which is meant. It is as large as its picture.",
         example='open "cat.png" | invert ddim | mask file "labels.png" | blend latent | save "o.png"',
         mend='open "cat.png" | invert ddim | mask file "labels.png" label=3 | blend latent | save "o.png"',
+    ),
+    "RT422": Code(
+        "foreign-caption",
+        "'{what}' in the caption '{path}' is read as words",
+        "{mend}",
+        why="Captions of training sets and of other programs hold weights, switches and names of networks. Here a "
+        "caption is words and nothing else, so the prompt is told those signs as if they were seen in the picture.",
+        severity="warning",
+    ),
+    "RT425": Code(
+        "unfit-ending",
+        "'{stage}' {what}",
+        "{mend}",
+        why="The ending of a file says what is in it, to other programs and to retouch. Each stage that writes files "
+        "declares the endings that it has.",
+        example='open "cat.png" | invert ddim | save "new.gif"',
+        mend='open "cat.png" | invert ddim | save "new.webp"',
+    ),
+    "RT426": Code(
+        "option-of-another-ending",
+        "'{name}' means nothing for a {ending} file",
+        "leave it out, or end the file in {wanted}",
+        why="Some options are for some formats alone: only what loses something has a quality.",
+        example='open "cat.png" | invert ddim | save "new.png" quality=80',
+        mend='open "cat.png" | invert ddim | save "new.jpg" quality=80',
+    ),
+    "RT427": Code(
+        "unwritable-place",
+        "'{path}' cannot be written: {what}",
+        "save it elsewhere",
+        why="Where a result goes is looked at before any work is done: a folder in its place, a file where a folder "
+        "would have to be, a folder that nothing may be written in.",
+        example='open "cat.png" | invert ddim | save "m.png/new.png"',
+        mend='open "cat.png" | invert ddim | save "m/new.png"',
+    ),
+    "RT428": Code(
+        "no-picture",
+        "this cannot be a picture: {what}",
+        "{mend}",
+        why="Arrays and tensors have no form of their own: what is in [0, 1] for one program goes to 255 in another. "
+        "What could be read in two ways is not guessed.",
     ),
 }

@@ -18,13 +18,13 @@ RUNNING = {
     "RT503": Code(
         "out-of-memory",
         "{what} does not fit in memory",
-        "a smaller size, or --max-rows",
+        "open the picture smaller (open size=…), or run in half precision: --dtype bfloat16",
         why="Even one row of this pass is larger than the memory that the device has free.",
     ),
     "RT504": Code(
         "unreadable-image",
         "'{path}' is not an image that can be read: {what}",
-        "convert it to PNG",
+        "open it in another program and save it anew, as PNG",
         why="The file exists, but it is damaged or of a kind that the image library does not know.",
         example='open "torn.png" | invert ddim | save "o.png"',
         mend='open "cat.png" | invert ddim | save "o.png"',
@@ -32,9 +32,39 @@ RUNNING = {
     "RT505": Code(
         "not-finite",
         "'{stage}' made values that are not finite",
-        "use float32",
+        "run with --dtype float32; if it was, with a lower guidance or more steps",
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
         "the usual cause.",
+    ),
+    "RT511": Code(
+        "same-to-the-model",
+        "'{stage}' would edit nothing: to the model both prompts are the same{why}",
+        "{mend}",
+        why="A model reads a prompt as tokens, at most so many, and not every difference of texts is one of tokens. "
+        "This is found out before the network is asked, so that nothing is paid for.",
+    ),
+    "RT512": Code(
+        "prompt-cut",
+        "the model stops reading the prompt at '{word}', after {tokens} tokens; not read: '{rest}'",
+        "shorten it, or put what matters first",
+        why="A text encoder takes so many tokens and no more. What lies beyond is not seen, and of a word that is "
+        "cut only the first pieces are.",
+        severity="warning",
+    ),
+    "RT513": Code(
+        "empty-mask",
+        "the mask of '{stage}' covers 0% of the picture, so nothing is edited",
+        "{mend}",
+        why="What lies outside a mask stays as it is, and here everything does. The picture is written all the same, "
+        "so that a folder comes out whole.",
+        severity="warning",
+    ),
+    "RT514": Code(
+        "full-mask",
+        "the mask of '{stage}' covers 100% of the picture, so nothing is kept",
+        "{mend}",
+        why="A mask that covers everything keeps nothing as it was: the result is as without a mask.",
+        severity="warning",
     ),
     "RT507": Code(
         "not-written",
@@ -55,5 +85,11 @@ RUNNING = {
         "{mend}",
         why="Making a picture again takes what it was made from, bit for bit, and the plugins and the model that made "
         "it. What is not here, or not the same, is named before anything runs; nothing is written but one new file.",
+    ),
+    "RT510": Code(
+        "empty-mask",
+        "'{stage}' has nothing to be cut round: the mask is empty",
+        "look at it with 'save mask', and let it take more",
+        why="A window is cut round what the mask edits, and this mask edits no pixel of this picture.",
     ),
 }

@@ -96,7 +96,7 @@ TEXT = {
     "RT110": Code(
         "unquoted-text",
         "{what} is not expected here",
-        "if it is text, put it in quotes: {mend}",
+        "{mend}",
         why="A bare word is the name of a stage, of an option, or of something the recipe made. Texts, paths "
         "and choices stand in quotes.",
         example="open images/cat.png",
@@ -213,5 +213,14 @@ TEXT = {
         "save it as UTF-8",
         why="Recipes are UTF-8 everywhere, so that a caption reads the same on every machine. This is another "
         "encoding, or no text at all.",
+    ),
+    "RT124": Code(
+        "joined-texts",
+        "'+' joins no texts",
+        "{mend}",
+        why='+"a hat" adds words at the end of the caption. Between two texts, with a blank on both sides or none, it '
+        "looks like a sum of texts, and what follows would be moved to the end without a word.",
+        example='invert ddim "cat"->"a big " + "dog"',
+        mend='invert ddim "cat"->"a big dog"',
     ),
 }

@@ -106,6 +106,23 @@ WIRING = {
         example='invert ddim "cat"->"dog" steps=10 strength=5%',
         mend='invert ddim "cat"->"dog" steps=10 strength=10%',
     ),
+    "RT313": Code(
+        "changes-nothing",
+        "this edit changes no word of the prompt",
+        "write what it is to become, or delete the change",
+        why='Both prompts would be the same, so nothing would be edited. To give words weight, write "cat"*1.5.',
+        example='invert ddim "cat"->"cat"',
+        mend='invert ddim "cat"->"dog"',
+    ),
+    "RT314": Code(
+        "foreign-prompt",
+        "'{what}' would be read as words",
+        "{mend}",
+        why="Other programs write weights, switches and networks inside the prompt. Here a text is words and nothing "
+        "else, and the network would be told those signs as if they were seen in the picture.",
+        example='open "cat.png" caption="a cat" | invert ddim "cat"->"(dog:1.3)" | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog"*1.3 | save "o.png"',
+    ),
     "RT315": Code(
         "acts-nowhere",
         "'{stage}' acts at none of the {steps} that are taken",
@@ -115,5 +132,31 @@ WIRING = {
         example='invert ddim steps=5 | attend masactrl "cat"->"dog" start=90%',
         mend='invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
         severity="warning",
+    ),
+    "RT325": Code(
+        "no-site",
+        "'{stage}' would act nowhere in '{model}'",
+        "{mend}",
+        why="A control acts at sites of a network: attention at certain scales, residual blocks. Networks differ, and "
+        "where a model has none of the sites that a stage is for, the result would be as without it.",
+        example='invert ddim "cat"->"dog" | guide semantic scale=64',
+        mend='invert ddim "cat"->"dog" | guide semantic scale=2',
+    ),
+    "RT318": Code(
+        "prompt-is-caption",
+        "the target prompt is the caption, so nothing is edited",
+        "write what is to be different",
+        why="What a picture is to show is told from what it shows by these two texts, and here they are the same.",
+        example='open "cat.png" caption="a cat" | invert ddim "a cat" | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "a dog" | save "o.png"',
+        severity="warning",
+    ),
+    "RT317": Code(
+        "steps-beyond",
+        "{steps} steps do not fit '{model}'",
+        "write steps={most}",
+        why="A model was trained at so many noise levels, and each step visits one of its own.",
+        example='invert ddim "cat"->"dog" steps=1000',
+        mend='invert ddim "cat"->"dog" steps=999',
     ),
 }

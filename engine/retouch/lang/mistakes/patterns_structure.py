@@ -243,7 +243,7 @@ SHAPES = (
     MistakePattern(
         "RT110",
         "defaults steps=20 seed 7",
-        {"what": "'{at.here}'", "mend": "{at.quoted}"},
+        {"what": "'{at.here}'", "mend": "if it is text, put it in quotes: {at.quoted}"},
         after=ENDS_VALUE,
         here=STARTS_VALUE,
     ),

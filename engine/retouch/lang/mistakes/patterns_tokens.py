@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retouch.lang.mistakes.pattern import MistakePattern, before, edge, kinds, odd_quote
 from retouch.lang.syntax import Span
-from retouch.lang.tokens import ARROWS, CLOSERS, ENDS_VALUE, NAMES, STARTS_VALUE, span_of
+from retouch.lang.tokens import ARROWS, CLOSERS, ENDS_VALUE, NAMES, STARTS_VALUE, TEXTS, span_of
 from retouch.lang.words import FAMILIES
 
 NAME, EQUAL, PIPE = map(kinds, ("NAME", "EQUAL", "_PIPE"))
@@ -29,6 +29,7 @@ SIGNS = (
         here=kinds("STRAY"),
         when=lambda at: at.here in "“”„«»‘’",
     ),
+    MistakePattern("RT124", 'let y = "a" + x', {"mend": "write both in one text"}, after=TEXTS, here=kinds("_PLUS")),
     MistakePattern("RT118", "invert ddim; sample", {"what": "{at.odd[0]}", "mend": "{at.odd[1]}"}, here=kinds("STRAY")),
     MistakePattern(
         "RT118",

@@ -18,6 +18,8 @@ from retouch.lang.words import FAMILIES
 BAD_IN_TEXT = re.compile(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4}).|[\x00-\x1f\x7f]')
 # A line on which a quote closes a text where none should close, or is missing before one.
 ODD_QUOTE = re.compile(r'[A-Za-z0-9_]"\s*(?:->|→)|(?:->|→)\s*[A-Za-z]\w*"')
+AS_TEXT = "if it is text, put it in quotes: "
+WORKS_ON_A_FILE = ("open", "save", "sheet", "measure", "file")  # families and methods
 MEND_STRAY = {
     "$": "a name is written without '$'",
     ";": "each statement has its own line",
@@ -60,7 +62,7 @@ class TolerantBuilder(TreeBuilder):
             methods = (self.word(items.pop(0).token),)
         for i, item in enumerate(items):
             if isinstance(item, Bare):
-                self.stray_word(item.token, items[i - 1] if i else None, items[i:], methods)
+                self.stray_word(item.token, items[i - 1] if i else None, items[i:], (family, *methods))
                 if item.token in FAMILIES:
                     return s.Bad(span=at(meta))
                 break
@@ -69,7 +71,10 @@ class TolerantBuilder(TreeBuilder):
             elif isinstance(item, s.Number | s.Bool):
                 self.report.add("RT113", item.span, what=self.text[item.span.start : item.span.end])
             else:
-                if options:
+                if options and isinstance(item, s.Add) and isinstance(options[-1].value, s.Text | s.Replace | s.Add):
+                    place = s.Span(item.span.start, item.span.start + 1)
+                    self.report.add("RT124", place, mend=self.apart(options[-1].value, item))
+                elif options:
                     self.report.add("RT120", item.span, what="what the stage works on", before="its options")
                 operand.append(item)
         return self.stage(meta, family, methods, operand, options)
@@ -85,9 +90,9 @@ class TolerantBuilder(TreeBuilder):
             (s.Word(method, span=s.Span(place + 1, word.span.end)),),
         )
 
-    def stray_word(self, token: Token, before: s.SyntaxNode | None, rest: list, methods: tuple[s.Word, ...]) -> None:
+    def stray_word(self, token: Token, before: s.SyntaxNode | None, rest: list, stage: tuple[s.Word, ...]) -> None:
         """A word in a stage that is no method: an option without '=', a stage without '|', or text without quotes."""
-        words = unquoted(rest)
+        words, methods = unquoted(rest), stage[1:]
         sides = [*token.split("-"), *map(str, words[1:2])][:2]
         if isinstance(before, s.Text) and token in self.made:
             self.report.add("RT106", s.Span(before.span.end, span_of(token).start + 1))
@@ -105,7 +110,9 @@ class TolerantBuilder(TreeBuilder):
             start = value.span.start if value and lost else span_of(token).start
             end = span_of(words[-1]).end
             text = self.text[start:end]
-            mend = quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value"
+            mend = AS_TEXT + (quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value")
+            if token in self.made and text == token:
+                mend = f"a name is given to an option: {_option_for(stage)}={token}"
             self.report.add("RT110", s.Span(start, end), what=f"'{text}'", mend=mend)
 
     def option(self, meta, kids) -> Any:
@@ -163,7 +170,7 @@ class TolerantBuilder(TreeBuilder):
                 self.report.add("RT102", span, mend=raw[1:-1])
                 return s.Text(raw[2:-2], span=span)
             case "PATH" | "UNQUOTED":
-                self.report.add("RT110", span, what=f"'{raw}'", mend=quoted(raw.replace("\\", "/")))
+                self.report.add("RT110", span, what=f"'{raw}'", mend=AS_TEXT + quoted(raw.replace("\\", "/")))
                 return s.Text(raw, span=span)
         inner = raw.strip("“”„«»‘’'`\"")
         self.report.add("RT102", span, mend=quoted(inner))
@@ -223,6 +230,11 @@ def mend_number(raw: str) -> str:
     if found := re.fullmatch(r"(-?\d+(?:\.\d+)?)[A-Za-z]+", raw):
         return f"{found[1]} (the option's name says the unit)"
     return "a number such as 7.5 or 40%"
+
+
+def _option_for(stage: tuple[s.Word, ...]) -> str:
+    """The option that says what a stage works on.  stage: its family, and its method if there is one."""
+    return "path" if any(word.name in WORKS_ON_A_FILE for word in stage) else "edit"
 
 
 def stray(char: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from retouch.core.precision import at_least_float32
+from retouch.models.family import Described
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,21 @@ class VaeCodec:
     vae: Any  # an AutoencoderKL, or one like it
     scale: int  # pixels per latent cell
     multiple: int  # sides in pixels must be multiples of this
+    side: int  # pixels of a side of the pictures that the model was trained on
     factor: float = 1.0
     shift: float = 0.0
 
     @classmethod
-    def of(cls, vae: Any, scale: int, multiple: int) -> Self:
-        """Scale and shift as the VAE's config says."""
-        return cls(vae, scale, multiple, vae.config["scaling_factor"], vae.config.get("shift_factor") or 0.0)
+    def of(cls, vae: Any, known: Described) -> Self:
+        """Make it of a VAE, with the factor and shift of its config."""
+        return cls(
+            vae,
+            known.scale,
+            known.multiple,
+            known.trained_size,
+            vae.config.get("scaling_factor", 1.0),
+            vae.config.get("shift_factor") or 0.0,
+        )
 
     def scaled(self, cells: Tensor) -> Tensor:
         """The VAE's latents as the network knows them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,23 +16,7 @@ from retouch.core.combinators import call
 from retouch.core.transfer import upload_numbers
 from retouch.core.values import Prompt
 from retouch.models.errors import BrokenModel
-
-Spans = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A prompt as an encoder reads it: what precedes it, its words, what follows, padding."""
-
-    ids: tuple[int, ...]
-    spans: Spans  # of each token in the prompt; (0, 0) for tokens that spell nothing of it
-    pieces: tuple[str, ...]  # the text of each span
-    dropped: str  # what of the prompt does not fit
-    real: int  # tokens before the padding
-
-    def without(self, cut: int) -> Tokens:
-        """The same without its first tokens."""
-        return Tokens(self.ids[cut:], self.spans[cut:], self.pieces[cut:], self.dropped, self.real - cut)
+from retouch.models.tokens import Tokens
 
 
 class Encoded(NamedTuple):
@@ -68,7 +53,7 @@ class PromptTokenizer:
         spans = [_inside(start - head, end - head, text) for start, end in whole["offset_mapping"]]
         if len(ids) > limit:
             closing = _closing(spans)  # what ends a text for the model stays
-            dropped = text[spans[limit - closing][0] :].strip()
+            dropped = text[_word_at(text, spans[limit - closing][0]) :].strip()
             ids = [*ids[: limit - closing], *ids[len(ids) - closing :]]
             spans = [*spans[: limit - closing], *[(0, 0)] * closing]
         real, short = len(ids), self._padded(len(ids)) - len(ids)
@@ -119,6 +104,13 @@ def _inside(start: int, end: int, text: str) -> tuple[int, int]:
     return (start, end) if start < end else (0, 0)
 
 
+def _word_at(text: str, place: int) -> int:
+    """Where the word begins that stands at a place of the text; the place itself, if none is cut there."""
+    if not text[place : place + 1].isalnum():
+        return place
+    return place - len(re.search(r"\w*$", text[:place])[0])  # pyright: ignore[reportOptionalSubscript]: matches always
+
+
 def _closing(spans: Sequence[tuple[int, int]]) -> int:
     """How many tokens follow the last that spells something of the prompt."""
     last = max((i for i, (start, end) in enumerate(spans) if start < end), default=len(spans) - 1)
@@ -136,9 +128,11 @@ class Texts:
         """Encode a text."""
         return self.join(text, *[await encoder(text) for encoder in self.encoders])
 
-    def dropped(self, text: str) -> str:
-        """Return the words that no encoder reads, because none takes more."""
-        return min((encoder.words.tokenize(text).dropped for encoder in self.encoders), key=len)
+    def heard(self, text: str) -> Tokens:
+        """Return what is read of a text, without encoding it: by all encoders, and dropped by every one of them."""
+        each = [encoder.words.tokenize(text) for encoder in self.encoders]
+        farthest = min(each, key=lambda tokens: len(tokens.dropped))
+        return replace(farthest, ids=tuple(id_ for tokens in each for id_ in tokens.ids))
 
 
 def alone(text: str, read: Encoded) -> Prompt:

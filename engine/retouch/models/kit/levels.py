@@ -13,6 +13,7 @@ from itertools import accumulate
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
+from retouch.core.grid import Grid
 from retouch.models.errors import BrokenModel
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class NoiseLevels:
     steps_offset: int
     set_alpha_to_one: bool
     timestep_spacing: str  # leading, trailing or linspace
+
+    @property
+    def grid(self) -> Grid:
+        """Which of them a walk visits."""
+        return Grid(len(self.alphas_cumprod), self.steps_offset, self.timestep_spacing)
 
     @property
     def num_train_timesteps(self) -> int:

@@ -18,7 +18,7 @@ from torch import nn
 
 from retouch.models import weights
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import read_json
+from retouch.models.layout import read_json, weights_file
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import prepare
 
@@ -78,12 +78,17 @@ class FolderLoading:
         return (kind or PreTrainedTokenizerFast).from_pretrained(self.folder / part, local_files_only=True)
 
     def _filled(self, part: str, kind: str, build: Callable[[], nn.Module]) -> nn.Module:
+        path = weights_file(self.folder, part)
         try:
             with without_memory():
                 module = build()
-        except (TypeError, ValueError, NotImplementedError, AttributeError) as why:
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' does not fit {kind}: {why}") from None
-        return weights.fill(module, weights.read(self.folder, part), self.device, self.dtype, f"{self.folder}/{part}")
+        except (BrokenModel, MemoryError, ImportError):
+            raise
+        except Exception as why:  # what a config makes the library trip over is the config's fault
+            said = (str(why).strip().splitlines() or [""])[0]
+            what = f"{type(why).__name__} {said}".strip()
+            raise BrokenModel(f"{part}/config.json of '{self.folder}' makes no {kind}: {what}") from None
+        return weights.fill(module, path, self.device, self.dtype)
 
 
 def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:

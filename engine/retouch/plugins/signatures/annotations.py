@@ -6,7 +6,8 @@ import ast
 from dataclasses import replace
 from typing import cast
 
-from retouch.core.touches import Range
+from retouch.core.endings import Ending
+from retouch.core.touches import Pattern, Range
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Kind, Port
 
@@ -73,15 +74,32 @@ def _scalar(node: ast.expr, names: ModuleNames) -> Kind:
             return Kind(_PLAIN[name])  # pyright: ignore[reportArgumentType]
         case ast.Subscript(value=value, slice=inner) if names.path(value).endswith("Literal"):
             return _choices(names.literal(inner))
-        case ast.Subscript(value=value, slice=ast.Tuple(elts=[base, bound])) if names.path(value).endswith("Annotated"):
-            span = names.literal(bound)
-            if isinstance(span, Range):
-                type_ = _scalar(plain(base, names), names).type
-                share = "fraction" if (type_, span.low, span.high) == ("float", 0, 1) else ""
-                return Kind(type_, span.low, span.high, unit=span.unit or share)
+        case ast.Subscript(value=value, slice=ast.Tuple(elts=[base, *said])) if names.path(value).endswith("Annotated"):
+            kind = _scalar(plain(base, names), names)
+            for each in said:
+                kind = _narrowed(kind, each, names)
+            return kind
         case _:
             pass
     raise NotStatic(node, f"'{ast.unparse(node)}' is not a type of option: int, float, bool, str, Literal, Annotated")
+
+
+def _narrowed(kind: Kind, node: ast.expr, names: ModuleNames) -> Kind:
+    """The kind with what an annotation says of it: the range of a number, the form of a text, the endings of a file."""
+    match names.literal(node):
+        case Range(low, high, unit):
+            share = "fraction" if (kind.type, low, high) == ("float", 0, 1) else ""
+            return replace(kind, low=low, high=high, unit=unit or share)
+        case Pattern() as form:
+            return replace(kind, form=form)
+        case Ending() as ending if ending.well_formed:
+            return replace(kind, endings=ending.words)
+        case Ending():
+            raise NotStatic(node, f"'{ast.unparse(node)}' has to name endings, such as \".npz\", in small letters")
+        case _:
+            raise NotStatic(
+                node, f"'{ast.unparse(node)}' says nothing of an option: Range(…), Pattern(…) and Ending(…) do"
+            )
 
 
 def _choices(literal: object) -> Kind:

@@ -7,10 +7,13 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from retouch.core.touches import Range, Touch
+from retouch.core.demands import Moot, Need
+from retouch.core.endings import Ending
+from retouch.core.touches import Pattern, Range, Touch
 
-_BUILT = {"retouch.api.Touch": Touch, "retouch.api.Range": Range}
-_BUILT |= {"retouch.core.touches.Touch": Touch, "retouch.core.touches.Range": Range}
+_DATA = (Ending, Moot, Need, Pattern, Range, Touch)
+_BUILT = {f"retouch.api.{built.__name__}": built for built in _DATA}
+_BUILT |= {f"{built.__module__}.{built.__name__}": built for built in _DATA}
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
@@ -63,7 +66,7 @@ class ModuleNames:
         return self._constants.get(name)
 
     def literal(self, node: ast.expr) -> Any:
-        """Return the value of a literal, a named constant, plain arithmetic, `Touch(…)` or `Range(…)`."""
+        """Return the value of a literal, a named constant, plain arithmetic, or `Touch(…)` and the like."""
         match node:
             case ast.Constant(value=value):
                 found = value

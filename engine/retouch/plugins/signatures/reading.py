@@ -14,7 +14,7 @@ from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Fault, Option, StageCard
 
 _MARKS = ("retouch.api.stage", "retouch.plugins.stage.stage")
-_SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "rows", "facts")
+_SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "reads", "rows", "facts", "needs", "moot")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from retouch.core.touches import Touch
+from retouch.core.demands import Moot, Need
+from retouch.core.touches import Pattern, Touch
 
 Operand = Literal["edit", "path", "text"]
 EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")
@@ -37,9 +38,13 @@ class Kind:
     many: bool = False  # takes a list, never a single value
     optional: bool = False
     unit: str = ""
+    form: Pattern | None = None  # of a text
+    endings: tuple[str, ...] = ()  # of the stage's file, as `Ending` has them: those it may have, or that this is for
 
     def __str__(self) -> str:
         noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "a text"}[self.type]
+        if self.form:
+            noun = self.form.noun
         if self.choices:
             noun = " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in self.choices)
         return f"a list, each {noun}" if self.many else noun
@@ -77,8 +82,11 @@ class StageCard:
     stability: Literal["stable", "experimental"] = "stable"
     default: bool = False
     touches: tuple[Touch, ...] = ()
+    reads: tuple[Touch, ...] = ()
     rows: int | str = 0
     facts: Mapping[str, int | float | bool | str] = field(default_factory=dict[str, int | float | bool | str])
+    needs: tuple[Need, ...] = ()
+    moot: tuple[Moot, ...] = ()
     plugin: str = ""
 
     @property

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -13,8 +14,13 @@ from torch import Tensor
 
 from retouch import pictures
 from retouch.core.transfer import upload
-from retouch.core.values import Image, Latents, Mask
+from retouch.core.values import Image, Mask
+from retouch.pictures import stamp
 from retouch.pictures.atomic import replacing
+from retouch.pictures.writing import encode, format_of, grey_picture, picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(slots=True)
@@ -39,7 +45,7 @@ class FileIn:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         picture = pictures.read(path, size=size or None)
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
-        data = _unit(self._sent(picture.rgb)).permute(2, 0, 1).contiguous()
+        data = _unit(self._sent(picture.rgb).permute(2, 0, 1).contiguous())  # turned while it is small
         return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
 
     def _sent(self, array: np.ndarray) -> Tensor:
@@ -49,53 +55,81 @@ class FileIn:
 
 @dataclass(slots=True)
 class FileOut:
-    """Results, each file whole or not at all, with the recipe that made it inside."""
+    """Results, each file whole or not at all, with the recipe that made it inside.
 
-    metadata: Callable[[str], Mapping[str, str]]  # of the file at a path
+    metadata: what the file at a path says of itself.  about: what the source of the file at a path said.
+    missed: by part, in words, what sources said and no result of theirs keeps.
+    """
+
+    metadata: Callable[[str], Mapping[str, str]]
+    about: Callable[[str], pictures.About] = lambda _path: pictures.About()
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
+    missed: dict[str, str] = field(default_factory=dict[str, str])
 
     def at(self, settings: Mapping[str, Any]) -> FileOut:
         """What a port is given."""
         return self
 
-    def latents(self, path: str, latents: Latents) -> None:
-        """Write latents as safetensors, with the size of their picture."""
-        from safetensors.torch import save
+    @contextmanager
+    def file(self, path: str) -> Iterator[BinaryIO]:
+        """An open file that takes its place at the end, or vanishes if anything is raised."""
+        recipe, place = self.stamp(path), Path(path)
+        with replacing(place) as file:
+            yield file
+            file.flush()
+            made = Path(file.name)
+            if recipe and stamp.metadata(made) is None:
+                stamp.put_beside(place, made, recipe)
+            else:
+                stamp.beside(place).unlink(missing_ok=True)
+        self.files.append(place)
 
-        canvas = latents.canvas
-        size = {"height": str(canvas.height), "width": str(canvas.width), "scale": str(canvas.scale)}
-        tensors = {"latents": latents.data.detach().cpu().contiguous()}
-        with replacing(Path(path)) as file:
-            file.write(save(tensors, {**self.metadata(path), **size}))
-        self.files.append(Path(path))
+    def stamp(self, path: str) -> str:
+        """How the file at this path was made, as a text to be put into it; empty if it is to say nothing."""
+        told = self.metadata(path)
+        return stamp.fit(told)[0] if told else ""
 
-    def image(self, path: str, image: Image) -> None:
+    def note(self, path: str, words: str) -> None:
+        """Tell the user something about a file."""
+        self.notices.append(f"{Path(path).name}: {words}")
+
+    def image(
+        self,
+        path: str,
+        image: Image,
+        *,
+        quality: int | None = None,
+        size: int = 0,
+        keep: Collection[str] | None = None,
+    ) -> None:
         """Write a picture."""
+        said = self.about(path)
+        if keep is None:  # else the user has chosen
+            self.missed |= said.worth_keeping()
         alpha = None if image.alpha is None else as_bytes(image.alpha)
-        self._note(
-            path, pictures.write(path, as_bytes(image.data.permute(1, 2, 0)), alpha, metadata=self.metadata(path))
-        )
+        made = picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
+        self._write(path, made, pictures.How(quality, size, said.only(keep or ())))
 
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
-        self._note(path, pictures.write_mask(path, as_bytes(pixels), metadata=self.metadata(path)))
+        self._write(path, grey_picture(as_bytes(pixels)), pictures.How())
 
-    def _note(self, path: str, notices: tuple[str, ...]) -> None:
-        self.files.append(Path(path))
-        self.notices += [f"{Path(path).name}: {notice}" for notice in notices]
+    def _write(self, path: str, made: Picture, how: pictures.How) -> None:
+        format, told = format_of(path), self.metadata(path)
+        with self.file(path) as file:
+            notices = encode(file, made, format, told, how)
+        for notice in notices:
+            self.note(path, notice)
 
 
 def _unit(eight_bits: Tensor) -> Tensor:
     """0 to 255 as [0, 1]; the same bits on every device."""
-    return _over(eight_bits.float(), 255)
-
-
-def _over(x: Tensor, divisor: float) -> Tensor:
-    """x / divisor, correctly rounded: by a plain number, CUDA would multiply by its rounded inverse."""
-    return x / torch.full((), divisor, dtype=x.dtype, device=x.device)
+    numbers = eight_bits.float()
+    # Correctly rounded: by a plain number, CUDA would multiply by its rounded inverse.  In place, for photographs.
+    return numbers.div_(torch.full((), 255, dtype=numbers.dtype, device=numbers.device))
 
 
 def as_bytes(unit: Tensor) -> np.ndarray:
     """[0, 1] to 8 bits; what came from 8 bits goes back to the same."""
-    return (unit.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return unit.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu().numpy()

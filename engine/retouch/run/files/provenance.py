@@ -13,8 +13,9 @@ from typing import Literal
 
 import torch
 
+from retouch.graph.lineage import opened
 from retouch.graph.nodes import FromEngine, Graph, Node
-from retouch.pictures import Unwritable
+from retouch.pictures import About, Unwritable, read_about
 from retouch.plugins import discovery
 from retouch.run.files.private import (
     PrivateNames,
@@ -85,10 +86,14 @@ class Provenance:
 
     def __call__(self, path: str) -> Mapping[str, str]:
         """What the file at this path says of itself.  Files are told by name and digest, never by where they lie."""
-        request, names = self.request, self.request.names.copy()
         result = next((node.id for node in self.graph.nodes if _writes(node, path)), "")
         if path and not result:
             raise Unwritable(f"'{path}' is not the file that a stage of this recipe was given")
+        return self.of(result)
+
+    def of(self, result: str) -> Mapping[str, str]:
+        """What a result says of itself, by the node that writes it."""
+        request, names = self.request, self.request.names.copy()
         graph = self.graph.only(result) if result else self.graph
         item, model = graph.item, graph.model
         inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
@@ -111,6 +116,15 @@ class Provenance:
             "seed": next(_seeds(graph), ""),
         }
         return request.told(everything)
+
+    def about(self, path: str) -> About:
+        """What the source of the file at this path said of itself."""
+        return self.about_source(next(node for node in self.graph.nodes if _writes(node, path)))
+
+    def about_source(self, node: Node) -> About:
+        """What the picture that a stage's own is made of said of itself."""
+        source = opened(self.graph, node)
+        return read_about(source.options["path"]) if source and source.options.get("path") else About()
 
 
 def software() -> dict[str, str]:

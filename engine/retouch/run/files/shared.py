@@ -14,9 +14,8 @@ import numpy as np
 from retouch import pictures
 from retouch.core.values import Image
 from retouch.graph.nodes import FromEngine, Graph
-from retouch.pictures import sheet
+from retouch.pictures import sheet, stamp
 from retouch.pictures.atomic import replacing
-from retouch.pictures.stamp import TABLE_MARK
 from retouch.run.files.outbox import as_bytes
 
 Axes = tuple[tuple[str, str], ...]  # (name, label), outermost first
@@ -80,7 +79,8 @@ class _Table:
         names = list(dict.fromkeys(name for axes in self.places for name, _ in axes))
         columns = list(dict.fromkeys(name for figures in self.lines.values() for name in figures))
         text = io.StringIO()
-        text.write(f"{TABLE_MARK} {metadata.get('retouch', '')}\n")
+        if metadata:  # in the first line, which readers of tables are told to leave out
+            text.write(f"# {stamp.KEY} {stamp.fit(metadata)[0]}\n")
         out = csv.writer(text, lineterminator="\n")
         out.writerow([*names, *columns])
         for axes in dict.fromkeys(self.places):

@@ -1,0 +1,93 @@
+"""Sizes of pictures, told from headers before anything runs: what a model takes whole, and what wants a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from retouch.check.reading.environment import Environment
+from retouch.check.wiring.context import Context
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
+from retouch.lang.diagnostics import Report
+
+KEEPING = ("encode", "decode", "invert", "sample", "blend")  # families that keep the size of their picture
+_CARRIERS = ("Image", "Latents", "Trajectory", "Frame")  # ports that a picture comes in by, in one form or another
+
+
+def check_sizes(graph: Graph, context: Context, report: Report) -> None:
+    """Report every picture that would be encoded whole, and is larger than the model takes."""
+    told = set[str]()
+    for node in graph.nodes:
+        if node.card.family != "encode" or (opened := opened_by(graph, node)) is None:
+            continue
+        path, size = str(opened.options.get("path")), size_of(opened, context.world)
+        model = graph.models.get(_model(node), graph.model)
+        if size is None or max(size) <= model.largest_side or path in told:
+            continue
+        told.add(path)
+        place = context.opened[path]
+        what = f"the longer side of '{Path(path).name}', in pixels"
+        mend = (
+            "edit a part of it: 'mask … | crop' before that and 'paste' behind; "
+            f"or let it be made smaller: open … size={model.trained_size}"
+        )
+        facts = {"what": what, "count": max(size), "limit": model.largest_side, "mend": mend}
+        report.add("RT404", place.span, source=place.source, **facts)
+
+
+def opened_by(graph: Graph, node: Node) -> Node | None:
+    """The stage that opened what a stage works on, where that has still its size: not inside of a window."""
+    while edge := next(_carried(node), None):
+        node = graph.node(edge.id)
+        if node.card.family == "paste":
+            node = _crop(graph, node)
+        elif node.card.family == "open":
+            return node
+        elif node.card.family not in KEEPING:
+            return None
+    return None
+
+
+def outermost(graph: Graph, node: Node) -> Node:
+    """The first of the crops whose windows lie in one another round a stage; the stage itself if it takes no window."""
+    while "Window" in _ports(node).values():
+        node = _crop(graph, node)
+    return node
+
+
+def size_of(opened: Node, world: Environment) -> tuple[int, int] | None:
+    """Height and width of the picture that an `open` gives, as its header tells."""
+    from retouch.pictures import Unreadable, scaled_size
+
+    try:
+        info = world.inspect(Path(str(opened.options.get("path"))))
+    except Unreadable:
+        return None
+    width, height = scaled_size((info.width, info.height), opened.options.get("size") or None)
+    return height, width
+
+
+def _crop(graph: Graph, node: Node) -> Node:
+    """The crop that made the window which a stage takes."""
+    port = next(port for port, type_ in _ports(node).items() if type_ == "Window")
+    edge = node.inputs[port]
+    assert isinstance(edge, FromNode)
+    return graph.node(edge.id)
+
+
+def _carried(node: Node) -> Iterator[FromNode]:
+    types = _ports(node)
+    for port, edge in node.edges():
+        if isinstance(edge, FromNode) and types.get(port) in _CARRIERS:
+            yield edge
+
+
+def _ports(node: Node) -> dict[str, str]:
+    """Types of the ports that something goes to."""
+    return {port.name: port.type for port in node.card.ports if port.name in node.inputs}
+
+
+def _model(node: Node) -> str:
+    """The name of the model that a stage works with."""
+    named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
+    return next(filter(None, named), "")

@@ -1,0 +1,37 @@
+"""What a command line says about the machine, checked before anything else."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+
+from retouch.cli import WrongCommand
+
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+
+
+def check_machine(args: Namespace) -> None:
+    """Refuse a device that is not here, and what it does not do.  Loads torch only where another than the CPU is asked.
+
+    Raises WrongCommand.
+    """
+    if args.device and not _DEVICE.fullmatch(args.device):
+        raise WrongCommand(f"no device is called '{args.device}'; there are cpu, cuda, cuda:1 and so on, and mps")
+    if args.device and args.device != "cpu" and not _is_here(args.device):
+        raise WrongCommand(f"this machine has no device '{args.device}'; leave --device out for the best there is")
+    if args.compile and not (device := args.device or _best()).startswith("cuda"):
+        raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")
+
+
+def _is_here(device: str) -> bool:
+    import torch
+
+    if device == "mps":
+        return torch.backends.mps.is_available()
+    return int(device.partition(":")[2] or 0) < torch.cuda.device_count()
+
+
+def _best() -> str:
+    from retouch.run.device import best_device
+
+    return best_device()

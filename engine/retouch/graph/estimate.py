@@ -1,0 +1,153 @@
+"""What a plan comes to in bytes and seconds, from headers, configs and pictures alone.
+
+Weights are exact: the numbers that headers count, in the type of the run.  A pass of the network needs beside them, for
+each row, the hidden states that its way up reads again, and room to work in, counted in its widest hidden states:
+
+    row = itemsize * (skips + NETWORK * widest)     skips: sum of channels * cells over all stored states
+    picture = itemsize * (CODEC * channels + PIXEL) * pixels    channels: of the decoder's last level but one
+
+NETWORK, CODEC and PIXEL were measured (engine/README.md says how).  What Python and torch take is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retouch.graph.limits import ROWS_A_CALL
+from retouch.graph.nodes import Graph
+from retouch.graph.plan import Plan, total
+from retouch.models import rates
+from retouch.models.info import ModelInfo
+from retouch.models.layout import read_json, stored_tensors, weights_file
+
+ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
+NETWORK = 37
+CODEC, PIXEL = 3.5, 100
+MEASURED = ("UNet2DConditionModel", "AutoencoderKL")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Of one model: bytes by part and at the peak, and seconds where a rate was measured."""
+
+    model: str
+    dtype: str
+    cells: tuple[int, int] | None  # of the largest picture; None where it is not known
+    weights: Mapping[str, int]
+    row: int | None  # bytes of one row in a pass; None where none was measured of such a network
+    picture: int | None  # bytes of one picture in the codec, likewise
+    rows: int  # of the largest call at most
+    pictures: int
+    rate: rates.Rate | None
+    seconds: tuple[float, float] | None
+
+    @property
+    def peak(self) -> int | None:
+        """Bytes at most: all weights, and the larger of the largest pass and the largest call of the codec."""
+        if self.row is None or self.picture is None:
+            return None
+        return sum(self.weights.values()) + max(self.row * self.rows, self.picture * self.pictures)
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
+            "model": self.model,
+            "dtype": self.dtype,
+            "cells": self.cells,
+            "bytes": {
+                "weights": dict(self.weights),
+                "row": self.row,
+                "picture": self.picture,
+                "rows_at_once": self.rows,
+                "pictures_at_once": self.pictures,
+                "peak": self.peak,
+            },
+            "seconds": self.seconds,
+            "rows_per_second": self.rate.rows_per_second if self.rate else None,
+            "measured_on": {"device": self.rate.device, "dtype": self.rate.dtype, "threads": self.rate.threads}
+            if self.rate
+            else None,
+        }
+
+
+def estimates(plans: Sequence[Plan], dtype: str = "float32") -> list[Estimate]:
+    """One for each model that has files: a model that is only numbers, as in tests, has none."""
+    models = {plan.graph.model.name: plan.graph.model for plan in plans}
+    return [
+        _estimate(model, [plan for plan in plans if plan.graph.model.name == name], dtype)
+        for name, model in models.items()
+        if isinstance(model, ModelInfo)
+    ]
+
+
+def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str) -> Estimate:
+    sizes = {cells for plan in plans if (cells := cells_of(plan.graph))}
+    largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
+    item, counted = ITEM[dtype], largest or (model.trained_size // model.scale,) * 2
+    weights = {
+        part: item * sum(stored.numbers for _, stored in stored_tensors(weights_file(model.folder, part)).values())
+        for part in model.known.parts
+    }
+    rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
+    least, most = total(plans)
+    return Estimate(
+        model=model.name,
+        dtype=dtype,
+        cells=largest,
+        weights=weights,
+        row=_bytes(item, _row, model, "unet", counted),
+        picture=_bytes(item, _picture, model, "vae", counted),
+        rows=min(ROWS_A_CALL, max(1, int(most))),
+        pictures=min(ROWS_A_CALL, len(plans)),
+        rate=rate,
+        seconds=(least / rate.rows_per_second, most / rate.rows_per_second) if rate else None,
+    )
+
+
+def _bytes(item: int, need: Callable[..., float], model: ModelInfo, part: str, cells: tuple[int, ...]) -> int | None:
+    """Bytes that a part needs for its work at these cells; None for one that is not of the measured classes."""
+    if part not in model.known.parts:
+        return None
+    config = read_json(model.folder, f"{part}/config.json")
+    return round(item * need(config, model.scale, *cells)) if config.get("_class_name") in MEASURED else None
+
+
+def _row(unet: Mapping[str, Any], scale: int, height: int, width: int) -> float:
+    """Numbers that one row of a pass needs at once."""
+    channels, layers = unet["block_out_channels"], unet.get("layers_per_block", 2)
+    each = layers if isinstance(layers, list) else [layers] * len(channels)
+    states = [channels[0] * height * width]
+    for i, (width_of, count) in enumerate(zip(channels, each, strict=True)):
+        cells = (height >> i) * (width >> i)
+        states += [width_of * cells] * count
+        states += [width_of * cells // 4] if i + 1 < len(channels) else []
+    return sum(states) + NETWORK * max(states)
+
+
+def _picture(vae: Mapping[str, Any], scale: int, height: int, width: int) -> float:
+    """Numbers that one picture needs at once while it is decoded: the level before the last still comes in."""
+    channels = vae["block_out_channels"]
+    return (CODEC * max(channels[:2]) + PIXEL) * height * width * scale**2
+
+
+def cells_of(graph: Graph) -> tuple[int, int] | None:
+    """Height and width of a graph's largest picture in the model's cells, padded as a run pads it; None if unknown."""
+    from retouch import pictures
+
+    found: list[tuple[int, int]] = []
+    for node in graph.nodes:
+        if node.card.family == "open" and node.options.get("path") and (not graph.item or graph.item.known):
+            try:
+                info = pictures.inspect(node.options["path"])
+            except (pictures.Unreadable, OSError):
+                return None
+            found.append(_cells(graph.model, info.height, info.width, int(node.options.get("size") or 0)))
+    return max(found, key=lambda cells: cells[0] * cells[1], default=None)
+
+
+def _cells(model: ModelInfo, height: int, width: int, size: int) -> tuple[int, int]:
+    shrink = min(1.0, size / max(height, width)) if size else 1.0
+    sides = [-(-max(1, round(side * shrink)) // model.multiple) * model.multiple for side in (height, width)]
+    return sides[0] // model.scale, sides[1] // model.scale

@@ -1,0 +1,124 @@
+"""Configs and headers of the parts that many families share, held to what their libraries can take.
+
+A config that lies about a count would have a library build layers for hours; one of a wrong type has it blame itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from retouch.models.configs import Config
+from retouch.models.errors import BrokenModel
+from retouch.models.headers import Stored
+from retouch.models.kit.unet_sites import levels_of
+from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet_shapes, vae_shapes
+
+MOST_LEVELS = 10  # resolutions of a network: a cell of the deepest is then 512 of the first
+SCHEDULER = "scheduler/scheduler_config.json"
+
+Tensors = Mapping[str, Stored]
+
+
+def check_configs(folder: Path) -> None:
+    """Check types and bounds of the configs of a folder, of those classes that are known here."""
+    for path in sorted(folder.glob("*/config.json")):
+        config = Config.read(folder, f"{path.parent.name}/config.json")
+        if check := _CONFIGS.get(_class_of(config)):
+            check(config)
+    if (folder / SCHEDULER).exists():
+        _check_levels(Config.read(folder, SCHEDULER))
+
+
+def check_weights(folder: Path, part: str, weights: Path) -> None:
+    """Check what the headers of a part say, and what they say of its config."""
+    config = Config.read(folder, f"{part}/config.json")
+    tensors = check_part(config, weights)
+    if check := _WEIGHTS.get(_class_of(config)):
+        check(config, weights, tensors)
+
+
+def _class_of(config: Config) -> str:
+    return str(config.get("_class_name") or config.get("model_type"))
+
+
+def _check_network(config: Config) -> None:
+    """A UNet or a VAE: so many blocks of such widths."""
+    channels = config.wholes("block_out_channels")
+    groups = config.whole("norm_num_groups", default=32)
+    if len(channels) > MOST_LEVELS or any(width % groups for width in channels):
+        raise config.misstated("block_out_channels", f"up to {MOST_LEVELS} multiples of norm_num_groups ({groups})")
+    for key in ("down_block_types", "up_block_types"):
+        config.texts(key, levels_of(config))
+
+
+def _check_unet(unet: Config) -> None:
+    _check_network(unet)
+    for key in ("in_channels", "out_channels"):
+        unet.whole(key, most=4096)
+    unet.whole("sample_size")
+    if "layers_per_block" in unet:
+        unet.wholes("layers_per_block", levels_of(unet), 64)
+
+
+def _check_vae(vae: Config) -> None:
+    _check_network(vae)
+    vae.whole("latent_channels", most=4096)
+    if vae.number("scaling_factor", 0, 1e6, 0.18215) <= 0:
+        raise vae.misstated("scaling_factor", "a number above 0")
+
+
+def _check_text(text: Config) -> None:
+    width = text.whole("hidden_size")
+    if width % text.whole("num_attention_heads", most=1024):
+        raise text.misstated("num_attention_heads", f"a divisor of hidden_size ({width})")
+    text.whole("max_position_embeddings", most=65536, least=2)
+
+
+def _check_levels(scheduler: Config) -> None:
+    scheduler.whole("num_train_timesteps", 1, 100_000, default=1000)
+    scheduler.whole("steps_offset", 0, 1000, default=0)
+    low, high = scheduler.number("beta_start", 0, 1, 0.0001), scheduler.number("beta_end", 0, 1, 0.02)
+    scheduler.one_of("beta_schedule", ("linear", "scaled_linear", "squaredcos_cap_v2"), "linear")
+    scheduler.one_of("timestep_spacing", ("leading", "trailing", "linspace"), "leading")
+    if not 0 < low <= high < 1:
+        raise scheduler.misstated("beta_start", f"a number above 0 and up to beta_end ({high:g})")
+    betas = scheduler.get("trained_betas")
+    if betas is not None and not (
+        isinstance(betas, list) and betas and all(type(beta) in (int, float) and 0 < beta < 1 for beta in betas)
+    ):
+        raise scheduler.misstated("trained_betas", "a list of numbers between 0 and 1")
+
+
+def _unet_weights(unet: Config, weights: Path, tensors: Tensors) -> None:
+    check_shapes(weights, tensors, unet_shapes(unet))
+    _check_count(unet, "block_out_channels", count_of(tensors, "down_blocks"), levels_of(unet))
+
+
+def _vae_weights(vae: Config, weights: Path, tensors: Tensors) -> None:
+    check_shapes(weights, tensors, vae_shapes(vae))
+    _check_count(vae, "block_out_channels", count_of(tensors, "encoder.down_blocks"), levels_of(vae))
+
+
+def _text_weights(text: Config, weights: Path, tensors: Tensors) -> None:
+    prefix = "text_model." if any(name.startswith("text_model.") for name in tensors) else ""
+    check_shapes(weights, tensors, text_shapes(text, prefix))
+    layers = text.whole("num_hidden_layers", most=1024)
+    _check_count(text, "num_hidden_layers", count_of(tensors, f"{prefix}encoder.layers"), layers)
+
+
+def _check_count(config: Config, key: str, found: int, said: int) -> None:
+    if found != said:
+        raise BrokenModel(f"{config.name} says {said} by {key}, and the weights have {found}")
+
+
+_CONFIGS: Mapping[str, Callable[[Config], None]] = {
+    "UNet2DConditionModel": _check_unet,
+    "AutoencoderKL": _check_vae,
+    "clip_text_model": _check_text,
+}
+_WEIGHTS: Mapping[str, Callable[[Config, Path, Tensors], None]] = {
+    "UNet2DConditionModel": _unet_weights,
+    "AutoencoderKL": _vae_weights,
+    "clip_text_model": _text_weights,
+}

@@ -1,0 +1,192 @@
+"""What a file or folder of weights is, and what can be done with it, without loading it: headers and configs alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from retouch.models.errors import BrokenModel
+from retouch.models.headers import BITS, Stored, read_header
+from retouch.models.info import describe
+from retouch.models.kinds import WeightsKind, kind_of
+from retouch.models.layout import read_json, stored_tensors
+from retouch.models.pickles import is_pickle, refusal
+
+# Where the parts of a whole model lie in a single file.
+_PARTS = {
+    "model.diffusion_model.": "network",
+    "first_stage_model.": "VAE",
+    "vae.": "VAE",
+    "cond_stage_model.": "text encoder",
+    "conditioner.": "text encoder",
+    "text_encoders.": "text encoder",
+}
+_PIPELINES = {
+    "sd1": "StableDiffusionPipeline",
+    "sd2": "StableDiffusionPipeline",
+    "sdxl": "StableDiffusionXLPipeline",
+    "sd3": "StableDiffusion3Pipeline",
+    "flux-dev": "FluxPipeline",
+    "flux-schnell": "FluxPipeline",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PartSize:
+    """One part of a model, by its tensors."""
+
+    bytes: int
+    numbers: int
+    precisions: tuple[str, ...]  # of most bytes first
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a look says."""
+
+    what: str
+    role: str
+    family: str
+    format: str
+    bytes: int
+    numbers: int
+    precisions: tuple[str, ...]
+    parts: Mapping[str, PartSize] = field(default_factory=dict[str, PartSize])
+    can: tuple[str, ...] = ()
+    cannot: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def look_into(path: Path) -> Recognised:
+    """Say what a safetensors file or a model's folder is.  Raises BrokenModel."""
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists():
+        raise BrokenModel(f"there is no '{path}'")
+    if is_pickle(path):
+        raise BrokenModel(refusal(path))
+    if path.suffix.lower() == ".gguf":
+        raise BrokenModel(f"'{path.name}' is a GGUF file, and weights are read from safetensors")
+    return _file(path)
+
+
+def _file(path: Path) -> Recognised:
+    header = read_header(path)
+    kind = kind_of(header.tensors)
+    whole = measured(header.tensors.values())
+    if kind is None:
+        return _seen("weights that are not known here", None, whole, cannot=("be used: no row of the table fits it",))
+    parts = _parts(header.tensors) if kind.role == "model" else {}
+    lacking = [part for part in ("VAE", "text encoder") if kind.role == "model" and part not in parts]
+    notes = (*kind.notes, *(f"it has no {part} of its own" for part in lacking))
+    return _seen(kind.title, kind, whole, parts, _cannot(kind, path), notes)
+
+
+def _seen(
+    what: str,
+    kind: WeightsKind | None,
+    whole: PartSize,
+    parts: Mapping[str, PartSize] | None = None,
+    cannot: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Recognised:
+    role, family, format_ = (kind.role, kind.family, kind.format) if kind else ("unknown", "", "")
+    return Recognised(
+        what, role, family, format_, whole.bytes, whole.numbers, whole.precisions, parts or {}, (), cannot, notes
+    )
+
+
+def _cannot(kind: WeightsKind, path: Path) -> tuple[str, ...]:
+    """What is not done with a single file of this kind."""
+    if kind.role == "lora":
+        if kind.format in ("dora", "oft"):
+            return (f"be applied: {kind.format.upper()} is another arithmetic than LoRA's",)
+        return ("be applied: LoRA files are recognised, and not yet read",)
+    if kind.role == "model" and (pipeline := _PIPELINES.get(kind.family)):
+        code = (
+            f"import sys; from diffusers import {pipeline} as P; "
+            "P.from_single_file(sys.argv[1]).save_pretrained(sys.argv[2])"
+        )
+        return (
+            f'be run as a single file; as a folder: python -c "{code}" "{path}" "{path.with_suffix("")}"',
+            *_no_family(kind.family),
+        )
+    if kind.role == "model":
+        return (f"be edited with: {kind.title} is not a text-to-image model of a known family",)
+    return (f"be run alone: it is {kind.title}",)
+
+
+def _no_family(family: str) -> tuple[str, ...]:
+    return () if family in ("sd1", "sd2") else ("be edited with: only Stable Diffusion 1 and 2 are read",)
+
+
+def _folder(folder: Path) -> Recognised:
+    """A folder in the layout of diffusers: its parts, and what a check says of it."""
+    parts = {path.name: measured(stored) for path, stored in _weights_in(folder)}
+    index = read_json(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
+    if not parts and not index:
+        single = sorted(path.name for path in folder.iterdir() if path.suffix == ".safetensors" or is_pickle(path))
+        raise BrokenModel(f"'{folder}' is no model's folder{f'; look into its files: {single[0]}' if single else ''}")
+    whole = _sum(parts.values())
+    pipeline = str(index.get("_class_name", "a pipeline that is not named"))
+    can, cannot, what, family = (), (), f"a folder for {pipeline}", ""
+    try:
+        info = describe(str(folder), folder)
+        family = next((name for name, width in (("sd1", 768), ("sd2", 1024)) if _reads(folder) == width), "unet")
+        what = f"Stable Diffusion, {info.trained_size} pixels, in the layout of diffusers"
+        can = (
+            f'be edited with: model "{folder}"',
+            f"take pictures up to {info.largest_side} pixels a side, in steps of {info.multiple}",
+            f"read prompts of {info.tokens - 2} tokens; it predicts {info.prediction}",
+        )
+    except BrokenModel as why:
+        cannot = (f"be edited with: {why}",)
+    return Recognised(
+        what, "model", family, "diffusers", whole.bytes, whole.numbers, whole.precisions, parts, can, cannot
+    )
+
+
+def _reads(folder: Path) -> Any:
+    return read_json(folder, "unet/config.json").get("cross_attention_dim")
+
+
+def _weights_in(folder: Path) -> Iterable[tuple[Path, list[Stored]]]:
+    for part in sorted(each for each in folder.iterdir() if each.is_dir()):
+        for stem in ("diffusion_pytorch_model", "model"):
+            whole = sorted(path for path in part.glob(f"{stem}*.safetensors") if "-of-" not in path.name)
+            if found := [*whole, *sorted(part.glob(f"{stem}.safetensors.index*.json"))]:
+                yield part, [stored for _, stored in stored_tensors(found[0]).values()]
+                break
+
+
+def _parts(tensors: Mapping[str, Stored]) -> dict[str, PartSize]:
+    found: dict[str, list[Stored]] = {}
+    for name, stored in tensors.items():
+        part = next((part for prefix, part in _PARTS.items() if name.startswith(prefix)), "network")
+        found.setdefault(part, []).append(stored)
+    return {part: measured(stored) for part, stored in found.items()}
+
+
+def measured(stored: Iterable[Stored]) -> PartSize:
+    """Bytes, numbers and types of some tensors."""
+    count, numbers = Counter[str](), 0
+    for each in stored:
+        count[each.dtype] += each.numbers * BITS[each.dtype] // 8
+        numbers += each.numbers
+    return PartSize(count.total(), numbers, tuple(dtype for dtype, _ in count.most_common()))
+
+
+def _sum(parts: Iterable[PartSize]) -> PartSize:
+    count, numbers = 0, 0
+    precisions: dict[str, None] = {}
+    for part in sorted(parts, key=lambda each: -each.bytes):
+        count, numbers = count + part.bytes, numbers + part.numbers
+        precisions |= dict.fromkeys(part.precisions)
+    return PartSize(count, numbers, tuple(precisions))

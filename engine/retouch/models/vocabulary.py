@@ -1,0 +1,54 @@
+"""A tokenizer's files, looked at before its library does: that they are there, can be read, and fit the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retouch.models.errors import BrokenModel, MissingFile
+from retouch.models.layout import TOKENIZER, read_json
+
+
+def vocabulary_size(folder: Path, part: str) -> int:
+    """How many token ids the tokenizer can give: one more than the largest.
+
+    Without a vocabulary the tokenizer class would quietly make an empty one, so its absence is BrokenModel.
+    """
+    whole, words, merges, *others = (f"{part}/{name}" for name in TOKENIZER)
+    for optional in others:
+        if (folder / optional).is_file():
+            read_json(folder, optional)
+    if (folder / whole).is_file():
+        return _largest(folder, whole, _whole(folder, whole))
+    if (folder / words).is_file() and (folder / merges).is_file():
+        _check_merges(folder, merges)
+        return _largest(folder, words, read_json(folder, words))
+    raise MissingFile(f"'{folder}' has neither {whole} nor {words} and merges.txt")
+
+
+def _whole(folder: Path, name: str) -> Mapping[str, Any]:
+    """Every word of a tokenizer.json, the added ones included, with its id."""
+    match read_json(folder, name):
+        case {"model": {"vocab": dict(words)}} as said if words:
+            added = said.get("added_tokens") or []
+        case _:
+            raise BrokenModel(f"{name} of '{folder}' has no table of words to ids")
+    match added:
+        case [*entries] if all(isinstance(each, dict) and "content" in each and "id" in each for each in entries):
+            return words | {each["content"]: each["id"] for each in entries}
+        case _:
+            raise BrokenModel(f"{name} of '{folder}' misstates its added tokens")
+
+
+def _check_merges(folder: Path, name: str) -> None:
+    try:
+        (folder / name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as why:
+        raise BrokenModel(f"{name} of '{folder}' cannot be read: {getattr(why, 'strerror', None) or why}") from None
+
+
+def _largest(folder: Path, name: str, words: Mapping[str, Any]) -> int:
+    if not words or any(type(number) is not int or number < 0 for number in words.values()):
+        raise BrokenModel(f"{name} of '{folder}' has no table of words to ids")
+    return 1 + max(words.values())

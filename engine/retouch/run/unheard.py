@@ -1,0 +1,69 @@
+"""What a model does not hear of its prompts: words beyond the last that it reads, and differences without a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.syntax import Span
+from retouch.models.family import ModelTexts
+
+_ROLES = {"text", "source", "target", "negative"}
+_SHOWN = 80  # characters of what is not read
+
+
+class SameToTheModel(Exception):
+    """An edit whose two prompts are one and the same to the model, although their texts differ."""
+
+    def __init__(self, why: str, mend: str) -> None:
+        super().__init__(f"to the model both prompts are the same{why}")
+        self.why, self.mend = why, mend
+
+
+def edits(node: Node) -> Iterator[FromEngine]:
+    """The edits that a stage is given and that change words or give them weight."""
+    for _, edge in node.edges():
+        if isinstance(edge, FromEngine) and edge.type == "Edit":
+            said = edge.settings
+            if said["source"] != said["target"] or said["weights"]:
+                yield edge
+
+
+def difference_lost(texts: ModelTexts, edit: FromEngine) -> SameToTheModel | None:
+    """Why nothing would be edited, if the model reads the same tokens before and after."""
+    source, target = (texts.heard(edit.settings[role]) for role in ("source", "target"))
+    read = edit.settings["target"][: max(end for _, end in target.spans)].casefold()
+    if source.ids != target.ids or any(words.casefold() in read for words, _ in edit.settings["weights"]):
+        return None
+    if source.dropped or target.dropped:
+        stop = _first_word(source.dropped or target.dropped)
+        return SameToTheModel(f", since it stops reading at '{stop}'", "put what changes further to the front")
+    return SameToTheModel("", "use words that it tells apart; capitals and blanks are none to most models")
+
+
+def cut(texts: ModelTexts, prompts: Mapping[str, Span]) -> Iterator[Diagnostic]:
+    """A notice of each prompt that is longer than the model reads, at the stage that reads it."""
+    for text, span in prompts.items():
+        heard = texts.heard(text)
+        if heard.dropped:
+            rest = heard.dropped if len(heard.dropped) <= _SHOWN else heard.dropped[:_SHOWN].rstrip() + "…"
+            report = Report()
+            report.add("RT512", span, word=_first_word(heard.dropped), tokens=heard.read, rest=rest)
+            yield from report.items
+
+
+def texts_of(graph: Graph) -> Mapping[str, Mapping[str, Span]]:
+    """Every prompt of a graph with the first stage that reads it, once for each model."""
+    found: dict[str, dict[str, Span]] = {}
+    for node in graph.nodes:
+        for _, edge in node.edges():
+            if isinstance(edge, FromEngine):
+                texts = found.setdefault(edge.settings.get("model", graph.model.name), {})
+                for role in edge.settings.keys() & _ROLES:
+                    texts.setdefault(edge.settings[role], node.span)
+    return {model: texts for model, texts in found.items() if texts}
+
+
+def _first_word(text: str) -> str:
+    return text.split(maxsplit=1)[0].strip(",.;")[:40]

@@ -1,0 +1,112 @@
+"""Flows built stage by stage in Python: `retouch.open("cat.png") | retouch.invert.ddim() | …`; each is a recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retouch.scripting.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class EditText:
+    """A change of the caption, as a recipe writes it."""
+
+    text: str
+
+    def __add__(self, other: EditText) -> EditText:
+        """Both at once."""
+        return EditText(f"{self.text} {other.text}")
+
+
+def edit(old: str, new: str, *, weight: float | None = None) -> EditText:
+    """Replace words of the caption: `"cat"->"dog"`.  weight: factor on the attention to the new words."""
+    return EditText(f"{_value(old)}->{_value(new)}{'' if weight is None else f'*{weight:g}'}")
+
+
+def add(words: str, *, weight: float | None = None) -> EditText:
+    """Add words to the caption: `+"a red hat"`."""
+    return EditText(f"+{_value(words)}{'' if weight is None else f'*{weight:g}'}")
+
+
+def remove(words: str) -> EditText:
+    """Remove words from the caption: `-"hat"`."""
+    return EditText(f"-{_value(words)}")
+
+
+def weigh(words: str, weight: float) -> EditText:
+    """Weigh words of the target prompt: `"fluffy"*2`."""
+    return EditText(f"{_value(words)}*{weight:g}")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Stages in a row.  `a | b` joins them; calling it runs it, as a recipe."""
+
+    stages: tuple[str, ...]
+    named: tuple[tuple[str, Flow], ...] = ()  # flows that are given to ports
+
+    def __or__(self, other: Flow) -> Flow:
+        return Flow((*self.stages, *other.stages), (*self.named, *other.named))
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that says the same; whoever builds it names its files, so it may use them wherever they are."""
+        here = Path.cwd()
+        return Recipe(str(self), here, (Path(here.anchor),))
+
+    def __str__(self) -> str:
+        lines: dict[str, None] = {}
+        for name, flow in self.named:
+            inner = str(flow).rstrip("\n").split("\n")
+            lines |= dict.fromkeys([*inner[:-1], f"{name} = {inner[-1]}"])
+        return "\n".join([*lines, " | ".join(self.stages)]) + "\n"
+
+    def __call__(self, *sources: Any, **options: Any) -> Any:
+        """Run it; see Recipe."""
+        return self.recipe(*sources, **options)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of stages: `retouch.invert.ddim(steps=50)`, or `retouch.blend()` for its default method."""
+
+    name: str
+
+    def __getattr__(self, method: str) -> Any:
+        if method.startswith("__"):
+            raise AttributeError(method)
+        return lambda *edits, **options: _stage(f"{self.name} {method}", edits, options)
+
+    def __call__(self, *operand: Any, **options: Any) -> Flow:
+        """The family's default method."""
+        return _stage(self.name, operand, options)
+
+
+def _stage(name: str, operand: Sequence[Any], options: Mapping[str, Any]) -> Flow:
+    named = {key: value for key, value in options.items() if isinstance(value, Flow)}
+    given = {key: _name(value) if key in named else _value(value) for key, value in options.items()}
+    parts = [name, *map(_value, operand), *(f"{key.rstrip('_')}={value}" for key, value in given.items())]
+    return Flow((" ".join(parts),), tuple((_name(flow), flow) for flow in named.values()))
+
+
+def _name(flow: Flow) -> str:
+    """A name for a flow that depends on what it is, so that equal flows are one."""
+    import hashlib
+
+    return f"flow_{hashlib.sha256(str(flow).encode()).hexdigest()[:8]}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, EditText):
+        return value.text
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Path):
+        return json.dumps(value.as_posix(), ensure_ascii=False)
+    if isinstance(value, str | bool | int | float):
+        return json.dumps(value, ensure_ascii=False)
+    raise TypeError(f"a recipe has no value such as {value!r}: give a text, a number, a list, an edit or a flow")

@@ -1,0 +1,205 @@
+"""A recipe that is called with pictures."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.syntax import Span
+from retouch.pictures.holding import Unholdable
+from retouch.run.model_cache import KeptMachines
+from retouch.scripting.result import EditFailed, RecipeError, Result, result_of
+from retouch.scripting.sources import Caption, Entered, again, captions, described, enter
+
+if TYPE_CHECKING:
+    from retouch.graph.nodes import Graph, Picture
+    from retouch.run.files.provenance import Stamp
+    from retouch.scripting.sources import Source
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe that is called with a picture, or with a list of them that share their calls of the network.
+
+    folder: where its relative paths start.
+    allow: folders besides that one, and those of the pictures, that it may read and write.
+    Its models stay loaded as long as it is there; recipes share them.
+    """
+
+    text: str
+    folder: Path = field(default_factory=Path.cwd)
+    allow: tuple[Path, ...] = ()
+    _machines: KeptMachines = field(default_factory=KeptMachines, init=False, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def graphs(self, *sources: Source, caption: Caption = None, seed: int | None = None, **settings: Any):
+        """The graphs that the recipe comes to for these pictures; RecipeError if anything is wrong."""
+        with tempfile.TemporaryDirectory() as kept:
+            checked = _Checked.of(self, sources, Path(kept).resolve(), caption, _told(settings, seed))
+            if found := [each for faults in checked.faults.values() for each in faults]:
+                raise RecipeError(self.text, found)
+            return checked.graphs
+
+    def __call__(
+        self,
+        source: Source | Sequence[Source] | None = None,
+        *,
+        caption: Caption = None,
+        seed: int | None = None,
+        device: str | None = None,
+        exact: bool = False,
+        stamp: Stamp = "full",
+        **settings: Any,
+    ) -> Any:
+        """Run it.  One picture gives a Result, a list a list of Results; without any, the recipe opens its own.
+
+        source: paths; images of PIL, of any mode; numpy arrays [H, W, 3] or [H, W], uint8, uint16 or in [0, 1]; tensors
+            [3, H, W] in [0, 1].  A fourth channel is alpha.
+        caption: what the pictures show: a text for all, a list with one for each, or a mapping by path, name or number;
+            without one, the text file beside each picture says it.
+        stamp: what pictures and files say of themselves: "full", "minimal" (versions alone) or "none".
+        settings: lets and defaults by name, as `--set` changes them.
+        Raises RecipeError before anything runs, EditFailed if a lone picture fails.  In a list, a picture that is wrong
+        or fails has a Result that is not `ok`, and whose `diagnostics` say why; the others are done.
+        """
+        from retouch.plugins import registry
+        from retouch.run.device import best_device
+        from retouch.run.files.provenance import Provenance, Request
+        from retouch.run.session import Settings, execute
+
+        many = isinstance(source, list | tuple)
+        given = source if isinstance(source, list | tuple) else () if source is None else (source,)
+        sources, told = cast("tuple[Source, ...]", tuple(given)), _told(settings, seed)
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder).resolve()
+            checked = _Checked.of(self, sources, kept, caption, told)
+            if not many and checked.faults:
+                raise RecipeError(self.text, next(iter(checked.faults.values())))
+            how = Settings(device or best_device(), exact=exact)
+            request = Request.of(self.text, self.folder, checked.graphs, told, stamp=stamp)
+            done = execute(
+                checked.graphs, registry=registry.load(), request=request, settings=how, machine=self._machines
+            )
+            made = [
+                result_of(self.text, graph, outcome, Provenance(graph, request, how.told), kept)
+                for graph, outcome in zip(checked.graphs, done.outcomes, strict=False)
+            ]
+            shared = [each for outcome in done.outcomes[len(made) :] for each in outcome.failures]  # sheets and tables
+        results = [
+            replace(result, diagnostics=(*result.diagnostics, *shared)) for result in checked.in_order(self.text, made)
+        ]
+        if not many and (failed := [each for result in results for each in result.diagnostics]):
+            raise EditFailed(self.text, failed)
+        return results if many or len(results) != 1 else results[0]
+
+
+@dataclass(slots=True)
+class _Checked:
+    """Graphs of the pictures that are right, and what is wrong with the others.
+
+    places: by graph, the number of its picture among the sources; None for one that the recipe opens itself.
+    """
+
+    graphs: tuple[Graph, ...] = ()
+    places: list[int | None] = field(default_factory=list[int | None])
+    faults: dict[int, tuple[Diagnostic, ...]] = field(default_factory=dict[int, tuple[Diagnostic, ...]])
+    notices: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, sources: Sequence[Source], kept: Path, caption: Caption, settings: Mapping[str, str]
+    ) -> _Checked:
+        """Check the recipe with all pictures.  What is wrong with one among many is found by checking each alone."""
+        from retouch.check.check import check
+        from retouch.check.reading.environment import SOMETHING, Environment
+        from retouch.plugins import registry
+
+        made = cls()
+        pictures = made._enter(sources, kept, captions(caption, sources))
+        allowed = (kept, *recipe.allow, *(picture.path.parent for picture in pictures.values()))
+        world = Environment(
+            registry.load(),
+            recipe.folder,
+            tuple(pictures.values()),
+            settings,
+            here=kept / "out",
+            apart=True,
+            allowed=allowed,
+        )
+        if sources and not pictures:
+            if found := check(recipe.text, replace(world, pictures=(SOMETHING,))).errors:
+                raise RecipeError(recipe.text, found)
+            return made
+        checked = check(recipe.text, world)
+        if (
+            checked.errors
+            and len(pictures) > 1
+            and not check(recipe.text, replace(world, pictures=(SOMETHING,))).errors
+        ):
+            for i, picture in list(pictures.items()):
+                if found := check(recipe.text, replace(world, pictures=(picture,))).errors:
+                    made.faults[i] = found
+                    del pictures[i]
+            if not pictures:
+                return made
+            checked = check(recipe.text, replace(world, pictures=tuple(pictures.values())))
+        if checked.errors:
+            raise RecipeError(recipe.text, checked.errors)
+        made.graphs = checked.graphs
+        by_path = {picture.path: i for i, picture in pictures.items()}
+        made.places = [by_path.get(graph.item.path) if graph.item else None for graph in checked.graphs]
+        return made
+
+    def _enter(self, sources: Sequence[Source], kept: Path, said: Sequence[str | None]) -> dict[int, Picture]:
+        """Every source as a picture to open, by its number, but those that cannot be one."""
+        from retouch.check.reading.environment import named
+
+        pictures: dict[int, Picture] = {}
+        for i, source in enumerate(sources):
+            report = Report()
+            try:
+                file = self._file(source, kept / str(i), i, {picture.path for picture in pictures.values()})
+                picture = named(str(file.path), i, said[i], report)
+            except Unholdable as why:
+                words = described(source, i)
+                report.add("RT428", Span(0, len(words)), source=words, what=str(why), mend=why.mend)
+                picture = None
+            if found := report.errors():
+                self.faults[i] = tuple(found)
+            elif picture:
+                pictures[i] = picture
+        return pictures
+
+    def _file(self, source: Source, folder: Path, index: int, taken: set[Path]) -> Entered:
+        file = enter(source, folder, index)
+        self.notices[index] = file.notices
+        if (place := file.path.resolve()) in taken:
+            return Entered(again(place, folder), file.told, file.notices)
+        return file
+
+    def in_order(self, text: str, made: Sequence[Result]) -> list[Result]:
+        """The result of each source in their order, then those of pictures that the recipe opens itself."""
+        by_place = {place: result for place, result in zip(self.places, made, strict=True) if place is not None}
+        by_place |= {i: Result.of_failed(text, found) for i, found in self.faults.items()}
+        for i, notices in self.notices.items():
+            if i in by_place and notices:
+                by_place[i] = replace(by_place[i], notices=(*notices, *by_place[i].notices))
+        own = [result for place, result in zip(self.places, made, strict=True) if place is None]
+        return [by_place[i] for i in sorted(by_place)] + own
+
+
+def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
+    told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+    return told | ({} if seed is None else {"seed": str(seed)})
+
+
+def recipe(text: str, folder: str | Path | None = None) -> Recipe:
+    """A recipe from its text.  folder: where its relative paths start; the current one by default."""
+    return Recipe(text, Path(folder).resolve() if folder else Path.cwd())

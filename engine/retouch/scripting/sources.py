@@ -1,0 +1,182 @@
+"""Pictures as scripts have them: paths, Pillow's, arrays and tensors.  Each becomes a file, which recipes open.
+
+So all of them go through one door: turned as EXIF says, converted to 8-bit sRGB by their profile, refused in one way.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.pictures.holding import Unholdable, hold
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from PIL.Image import Image as Picture
+
+    Source = str | os.PathLike[str] | Picture | np.ndarray | torch.Tensor
+
+CHANNELS = (1, 3, 4)
+SLACK = 0.005  # beyond 0 and 1, from rounding in half precision
+Caption = str | Sequence[str | None] | Mapping[Any, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A picture as a file; told: what to call it in a message."""
+
+    path: Path
+    told: str
+    notices: tuple[str, ...] = ()
+
+
+def enter(source: Source, folder: Path, index: int) -> Entered:
+    """The file of a source, below `folder` unless it is one already.  Raises Unholdable; TypeError for other things."""
+    if isinstance(source, str | os.PathLike):
+        return Entered(Path(source), os.fspath(source))
+    given: Any = source
+    if (torch := sys.modules.get("torch")) and isinstance(given, torch.Tensor):
+        array, notices = _of_tensor(given.detach()), ()
+    elif (numpy := sys.modules.get("numpy")) and isinstance(given, numpy.ndarray):
+        array, notices = _of_array(given)
+    else:
+        from PIL import Image
+
+        if not isinstance(source, Image.Image):
+            what = f"{type(source).__module__}.{type(source).__name__}"
+            raise TypeError(f"a picture is a path, an image of PIL, a numpy array or a tensor, not {what}")
+        name = Path(str(getattr(source, "filename", "") or "")).stem or f"picture-{index}"
+        return Entered(hold(source, folder, name), name)
+    from PIL import Image
+
+    name = f"picture-{index}"
+    return Entered(hold(Image.fromarray(array), folder, name), name, notices)
+
+
+def described(source: Any, index: int) -> str:
+    """What to call a source that is no picture, with the figures that show why."""
+    shape = getattr(source, "shape", None)
+    if shape is None:
+        return f"picture {index}: {type(source).__name__} {getattr(source, 'mode', '')}".rstrip()
+    return f"picture {index}: {type(source).__name__} {list(shape)} {str(source.dtype).removeprefix('torch.')}"
+
+
+def again(path: Path, folder: Path) -> Path:
+    """A file of its own for a picture that is given twice, its caption beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in (path, path.with_suffix(".txt")):
+        if each.is_file():
+            shutil.copyfile(each, folder / each.name)
+    return folder / path.name
+
+
+def captions(caption: Caption, sources: Sequence[Source]) -> list[str | None]:
+    """The caption of each picture: one for all, one for each in their order, or by path, name, stem or number.
+
+    Raises ValueError for one too many or too few, or for a name that no picture has.
+    """
+    if caption is None or isinstance(caption, str):
+        return [caption] * len(sources)
+    if isinstance(caption, Mapping):
+        names = [_names(source, i) for i, source in enumerate(sources)]
+        for key in caption:
+            if not any(key in each for each in names):
+                there = ", ".join(str(each[-1]) for each in names)
+                raise ValueError(f"no picture is called {key!r}, which has a caption; there are: {there}")
+        return [next((caption[name] for name in each if name in caption), None) for each in names]
+    if len(caption) != len(sources):
+        raise ValueError(f"{len(caption)} captions for {len(sources)} pictures; give one for each, or a text for all")
+    return list(caption)
+
+
+def _names(source: Source, index: int) -> list[Any]:
+    """All that a picture may be called, the plainest last."""
+    path = source if isinstance(source, str | os.PathLike) else getattr(source, "filename", "")
+    if not path:
+        return [index]
+    file = Path(path)
+    return [index, path, os.fspath(path), file, file.resolve(), str(file.resolve()), file.stem, file.name]
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def _of_tensor(x: torch.Tensor) -> Any:
+    """[C, H, W] or [H, W] in [0, 1] -> uint8 [H, W, C] or [H, W]."""
+    shape = list(x.shape)
+    if x.ndim == 4:
+        raise Unholdable(f"it has the axes {shape}, and one picture is [3, H, W]", "write list(x) for a batch, or x[0]")
+    if x.ndim not in (2, 3):
+        raise Unholdable(f"it has the axes {shape}, and a picture is [3, H, W]", "give a tensor [3, H, W]")
+    if x.ndim == 3 and x.shape[0] not in CHANNELS:
+        if x.shape[2] in CHANNELS:
+            raise Unholdable(f"it has the axes {shape}, and a tensor is [3, H, W]", "write x.permute(2, 0, 1)")
+        raise Unholdable(f"it has {x.shape[0]} channels", "give 1, 3 or 4 of them: grey, RGB, or RGB with alpha")
+    if not x.is_floating_point():
+        kind = str(x.dtype).removeprefix("torch.")
+        mend = "write x.float()" if kind == "bool" else "write x / 255"
+        raise Unholdable(f"its numbers are {kind}, and a tensor is in [0, 1]", mend)
+    _check_values(x.numel(), lambda: (float(x.min()), float(x.max())), "x.clamp(0, 1)")
+    data = (x.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
+    return data if data.ndim == 2 else _plain(data.transpose(1, 2, 0))
+
+
+def _of_array(x: np.ndarray) -> tuple[Any, tuple[str, ...]]:
+    """[H, W, C] or [H, W], 8 or 16 bits or in [0, 1] -> what Pillow takes, and what was lost."""
+    import numpy as np
+
+    shape = list(x.shape)
+    if x.ndim == 4:
+        raise Unholdable(f"it has the axes {shape}, and one picture is [H, W, 3]", "write list(x) for a batch, or x[0]")
+    if x.ndim not in (2, 3):
+        raise Unholdable(f"it has the axes {shape}, and a picture is [H, W, 3]", "give an array [H, W, 3] or [H, W]")
+    if x.ndim == 3 and x.shape[2] not in CHANNELS:
+        if x.shape[0] in CHANNELS:
+            raise Unholdable(f"it has the axes {shape}, and an array is [H, W, 3]", "write x.transpose(1, 2, 0)")
+        raise Unholdable(f"it has {x.shape[2]} channels", "give 1, 3 or 4 of them: grey, RGB, or RGB with alpha")
+    if x.dtype == np.uint8:
+        _check_size(x.size)
+        return _plain(x), ()
+    if x.dtype == np.uint16:
+        _check_size(x.size)
+        return _plain(np.rint(x / 257).astype(np.uint8)), ("16 bits a channel, reduced to 8",)
+    if not np.issubdtype(x.dtype, np.floating):
+        mend = "write x.astype(float)" if x.dtype == bool else "write x.astype(numpy.uint8), if it goes from 0 to 255"
+        raise Unholdable(f"its numbers are {x.dtype}, and an array is uint8 or in [0, 1]", mend)
+    _check_values(x.size, lambda: (float(x.min()), float(x.max())), "x.clip(0, 1)")
+    return _plain(np.rint(x.clip(0, 1) * 255).astype(np.uint8)), ()
+
+
+def _plain(data: Any) -> Any:
+    """One channel without an axis of its own, in memory as Pillow reads it."""
+    import numpy as np
+
+    return np.ascontiguousarray(data[..., 0] if data.ndim == 3 and data.shape[2] == 1 else data)
+
+
+def _check_size(numbers: int) -> None:
+    if not numbers:
+        raise Unholdable("it has no pixels", "give at least one")
+
+
+def _check_values(numbers: int, ends: Any, clamped: str) -> None:
+    """Refuse what is not in [0, 1], with the formula that brings it there."""
+    _check_size(numbers)
+    low, high = ends()
+    if not (abs(low) < float("inf") and abs(high) < float("inf")):
+        raise Unholdable("some of its values are not finite", "look where they come from")
+    if low >= -SLACK and high <= 1 + SLACK:
+        return
+    if low >= -SLACK and high > 2:
+        mend = f"write x / {255 if high < 256 else 65535}"
+    elif high <= 1.5 and -1.5 <= low < -0.5:
+        mend = "write (x + 1) / 2"
+    else:
+        mend = f"write {clamped} if it only overshoots, or (x + 1) / 2 if it is in [-1, 1]"
+    raise Unholdable(f"its values go from {low:.4g} to {high:.4g}, and a picture's from 0 to 1", mend)

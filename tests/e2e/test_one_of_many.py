@@ -1,0 +1,147 @@
+"""What is wrong with one picture among many is told for that picture, by every command alike, and the others run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import draw, retouch
+from PIL import Image
+
+import retouch as python
+
+EDIT = 'invert sdedit "cat"->"dog" steps=2 | save "out/{name}.png"'
+MASKED = 'invert sdedit "cat"->"dog" steps=2 | mask file "{name}_mask.png" | blend latent | save "out/{name}.png"'
+COMMANDS = ("check", "plan", "graph", "run")
+
+
+def caption(folder: Path) -> None:
+    (folder / "odd.txt").write_text("a bird in a tree")
+
+
+def undecodable(folder: Path) -> None:
+    (folder / "odd.txt").write_bytes(b"a cat \xff\xfe\xff")
+
+
+def large(folder: Path) -> None:
+    draw(folder / "odd.png", size=300)
+
+
+def missing(folder: Path) -> None:
+    (folder / "odd.png").unlink()
+
+
+def unreadable(folder: Path) -> None:
+    (folder / "odd.png").write_text("no picture")
+
+
+def foreign(folder: Path) -> None:
+    (folder / "out").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "out" / "odd.png")
+
+
+def no_picture_there(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "odd.png").write_text("what somebody wrote")
+
+
+def no_mask(folder: Path) -> None:
+    (folder / "odd_mask.png").unlink()
+
+
+def broken_mask(folder: Path) -> None:
+    (folder / "odd_mask.png").write_text("no mask")
+
+
+def small_mask(folder: Path) -> None:
+    Image.new("L", (32, 16), 255).save(folder / "odd_mask.png")
+
+
+MISTAKES = {
+    caption: "RT306", undecodable: "RT418", large: "RT404", missing: "RT402", unreadable: "RT504", foreign: "RT415",
+    no_picture_there: "RT415", no_mask: "RT402", broken_mask: "RT504", small_mask: "RT417",
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("one", "odd", "two"):
+        draw(tmp_path / f"{name}.png")
+        Image.new("L", (64, 64), 255).save(tmp_path / f"{name}_mask.png")
+    return tmp_path
+
+
+def recipe(mistake) -> str:
+    return MASKED if "mask" in mistake.__name__ else EDIT
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
+def test_it_is_told_for_that_one_and_the_exit_code_is_three(folder, mistake, command):
+    mistake(folder)
+    ran = retouch(command, "-e", recipe(mistake), "one.png", "odd.png", "two.png", folder=folder)
+    assert ran.code == 3, ran.out + ran.err
+    assert ran.err.count("error[") == 1
+    assert f"error[{MISTAKES[mistake]}]" in ran.err
+    assert "odd" in ran.err
+    assert "1 of 3 pictures cannot be edited; the others can" in ran.err
+    assert "error[" not in ran.out
+    made = {path.name for path in (folder / "out").glob("*")} - {"odd.png"}
+    assert made == ({"one.png", "two.png"} if command == "run" else set())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
+def test_alone_it_is_the_whole_and_nothing_runs(folder, mistake, command):
+    mistake(folder)
+    ran = retouch(command, "-e", recipe(mistake), "odd.png", folder=folder)
+    assert ran.code == 1, ran.out + ran.err
+    assert f"error[{MISTAKES[mistake]}]" in ran.err
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
+def test_programs_and_python_are_told_the_same(folder, mistake):
+    mistake(folder)
+    ran = retouch("run", "-e", recipe(mistake), "one.png", "odd.png", "two.png", "--json", folder=folder)
+    results = {Path(event["item"]).stem: event for event in ran.events if event.get("event") == "result"}
+    assert {name: event["ok"] for name, event in results.items()} == {"one": True, "odd": False, "two": True}
+    (told,) = results["odd"]["diagnostics"]
+    assert (told["code"], told["pictures"]) == (MISTAKES[mistake], [str(folder / "odd.png")])
+    sources = [folder / f"{name}.png" for name in ("one", "odd", "two")]
+    made = python.recipe(recipe(mistake), folder)(sources)
+    assert [each is None for each in made] == [False, True, False]
+
+
+def test_what_is_wrong_with_all_of_them_is_the_recipes(folder):
+    ran = retouch("run", "-e", EDIT.replace("cat", "cow"), "one.png", "odd.png", folder=folder)
+    assert (ran.code, ran.err.count("error[RT306]")) == (1, 1)
+    assert "this is about" not in ran.err
+    ran = retouch("check", "-e", EDIT, "one.png", "odd.png", "--set", "guidance=many", "--json", folder=folder)
+    assert ran.code == 1
+    assert [(each["code"], each["pictures"]) for each in json.loads(ran.out)["diagnostics"]] == [("RT207", [])]
+
+
+def test_when_each_has_a_mistake_of_its_own_nothing_runs_and_all_are_told(folder):
+    caption(folder)
+    (folder / "one.png").write_text("no picture")
+    ran = retouch("run", "-e", EDIT, "one.png", "odd.png", folder=folder)
+    assert ran.code == 1
+    assert {"error[RT306]", "error[RT504]"} <= set(ran.err.replace(":", " ").split())
+
+
+def test_pictures_that_the_recipe_opens_are_many_too_and_one_that_it_names_is_the_recipes(folder):
+    caption(folder)
+    ran = retouch("run", "-e", f'open "o??.png" | {EDIT}', folder=folder)
+    assert ran.code == 3, ran.err
+    assert {path.name for path in (folder / "out").iterdir()} == {"one.png"}
+    named = f'open "one.png" | {EDIT}\nopen "odd.png" | {EDIT.replace("out/", "other/")}'
+    assert retouch("run", "-e", named, folder=folder).code == 1
+
+
+def test_a_line_counts_those_that_fail_while_they_run(folder):
+    torn = folder / "odd.png"
+    torn.write_bytes(torn.read_bytes()[:-500])
+    ran = retouch("run", "-e", EDIT, "one.png", "odd.png", "two.png", folder=folder)
+    assert (ran.code, "1 of 3 pictures failed" in ran.err) == (3, True)
+    assert f"this is about '{torn}'" in ran.err

@@ -1,0 +1,317 @@
+"""From Python all enters and leaves by the door that files do: one meaning, one refusal, the recipe inside."""
+
+from __future__ import annotations
+
+import io
+import pickle  # noqa: TID251  results go to worker processes
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command import draw, retouch
+from PIL import Image, ImageCms
+
+import retouch as python
+from retouch import pictures
+
+COPY = "encode | decode"
+EDIT = 'invert sdedit "cat"->"dog" steps=2'
+CASES = Path(__file__).parent / "cases"
+
+
+@pytest.fixture(scope="module")
+def copy() -> python.Recipe:
+    return python.recipe(COPY)
+
+
+def pixels(result) -> np.ndarray:
+    return np.asarray(result.image)
+
+
+# ---------------------------------------------------------------- what enters
+
+
+def test_every_form_of_one_picture_is_the_same_picture(copy, cat: Path) -> None:
+    rgb = np.asarray(Image.open(cat).convert("RGB"))
+    unit = rgb / 255
+    forms = [
+        cat,
+        str(cat),
+        Image.open(cat),
+        rgb,
+        unit,
+        unit.astype(np.float32),
+        np.asfortranarray(rgb),
+        rgb.astype(np.uint16) * 257,
+        torch.tensor(unit).permute(2, 0, 1),
+        torch.tensor(unit, requires_grad=True).permute(2, 0, 1),
+    ]
+    made = copy(forms)
+    assert all(made)
+    assert len({pixels(result).tobytes() for result in made}) == 1
+
+
+def test_grey_and_alpha_enter_as_files_of_them_do(copy, cat: Path, tmp_path: Path) -> None:
+    grey = np.asarray(Image.open(cat).convert("L"))
+    alpha = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    seen = np.dstack([np.asarray(Image.open(cat).convert("RGB")), alpha])
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(seen).save(tmp_path / "seen.png")
+    as_grey = [grey, grey[..., None], grey / 255, torch.tensor(grey / 255), torch.tensor(grey / 255)[None]]
+    made = copy([tmp_path / "grey.png", *as_grey])
+    assert len({pixels(result).tobytes() for result in made}) == 1
+    made = copy([tmp_path / "seen.png", seen, Image.fromarray(seen), torch.tensor(seen / 255).permute(2, 0, 1)])
+    assert {result.image.mode for result in made} == {"RGBA"}
+    assert len({pixels(result).tobytes() for result in made}) == 1
+    assert np.array_equal(pixels(made[0])[..., 3], alpha)
+
+
+def turned(cat: Path) -> Image.Image:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    file = io.BytesIO()
+    Image.open(cat).convert("RGB").resize((64, 96)).save(file, "PNG", exif=tags)
+    return Image.open(file)
+
+
+def linear(cat: Path) -> Image.Image:
+    return Image.open(CASES / "linear_srgb_profile.png")
+
+
+def cmyk(cat: Path) -> Image.Image:
+    return Image.open(cat).convert("CMYK")
+
+
+def deep(cat: Path) -> Image.Image:
+    return Image.fromarray(np.asarray(Image.open(cat).convert("L")).astype(np.uint16) * 257)
+
+
+def floating(cat: Path) -> Image.Image:
+    return Image.fromarray(np.asarray(Image.open(cat).convert("L")).astype(np.float32) / 255)
+
+
+def palette(cat: Path) -> Image.Image:
+    image = Image.open(cat).convert("P", palette=Image.Palette.ADAPTIVE, colors=16)
+    image.info["transparency"] = 0
+    return image
+
+
+@pytest.mark.parametrize("make", [turned, linear, cmyk, deep, floating, palette])
+def test_an_image_of_pil_means_what_its_file_does(copy, cat: Path, make) -> None:
+    image = make(cat)
+    file = cat.with_name("as_file.png" if image.mode in ("RGB", "P", "I;16") else "as_file.tif")
+    said = {"exif": image.getexif().tobytes()} if make is turned else {}
+    said |= {"icc_profile": image.info["icc_profile"]} if make is linear else {}
+    image.save(file, **said)
+    by_file, by_hand = copy([file, make(cat)])
+    assert by_hand.ok, by_hand.error
+    assert by_hand.image.size == ((96, 64) if make is turned else (64, 64))
+    assert by_hand.image.tobytes() == by_file.image.tobytes()
+    words = [notice.partition(": ")[2] for notice in by_file.notices]
+    assert [notice.partition(": ")[2] for notice in by_hand.notices] == words
+    assert make in (turned,) or words  # what is converted is told
+
+
+def test_every_mode_of_pil_enters_or_is_refused_with_words(copy) -> None:
+    modes = ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "LA", "PA", "RGBX", "RGBa", "La", "I;16"]
+    made = copy([Image.new(mode, (64, 64)) for mode in [*modes, "LAB"]])
+    assert [mode for mode, result in zip(modes, made, strict=False) if not result.ok] == []
+    (found,) = made[-1].diagnostics
+    assert found.code == "RT428"
+    assert "LAB" in found.message
+
+
+X = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+N = X.permute(1, 2, 0).numpy()
+WRONG = {
+    "0..255": (X * 255, "write x / 255"),
+    "bytes": ((X * 255).byte(), "write x / 255"),
+    "-1..1": (X * 2 - 1, "write (x + 1) / 2"),
+    "overshoots": (X * 1.2 - 0.1, "write x.clamp(0, 1)"),
+    "axes": (X.permute(1, 2, 0), "write x.permute(2, 0, 1)"),
+    "batch": (X[None], "write list(x)"),
+    "channels": (torch.rand(5, 64, 64), "give 1, 3 or 4 of them"),
+    "one axis": (torch.rand(64), "give a tensor [3, H, W]"),
+    "nan": (X * float("nan"), "look where they come from"),
+    "empty": (torch.zeros(3, 0, 64), "give at least one"),
+    "mask": (X > 0.5, "write x.float()"),
+    "array 0..255": (N * 255, "write x / 255"),
+    "array 0..65535": (N * 65535, "write x / 65535"),
+    "array -1..1": (N * 2 - 1, "write (x + 1) / 2"),
+    "array axes": (X.numpy(), "write x.transpose(1, 2, 0)"),
+    "array batch": (N[None], "write list(x)"),
+    "array int": ((N * 255).astype(np.int64), "write x.astype(numpy.uint8)"),
+    "array mask": (N > 0.5, "write x.astype(float)"),
+    "array text": (np.array([["a"]]), "write x.astype"),
+}
+MENDED = {"0..255", "bytes", "-1..1", "overshoots", "axes", "mask", "array 0..255", "array 0..65535", "array -1..1"}
+MENDED |= {"array axes", "array int", "array mask"}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_could_mean_two_things_is_refused_with_what_to_write(copy, case: str) -> None:
+    x, mend = WRONG[case]
+    with pytest.raises(python.RecipeError, match="RT428") as refused:
+        copy(x)
+    (found,) = refused.value.diagnostics
+    assert mend in found.help
+    assert f"picture 0: {type(x).__name__} {list(x.shape)}" in str(refused.value)
+    if case in MENDED:
+        write = re.fullmatch(r"write (.+?)(,? if .*)?", found.help)[1]
+        assert copy(eval(write, {"x": x, "numpy": np})).ok
+
+
+def test_what_is_no_picture_at_all_is_a_type_error(copy) -> None:
+    with pytest.raises(TypeError, match=r"not builtins\.int"):
+        copy(7)
+
+
+# ---------------------------------------------------------------- captions
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Path]:
+    return [draw(tmp_path / f"{name}.png", caption=False) for name in ("one", "two")]
+
+
+def sources_of(recipe: python.Recipe, given: list, caption) -> list[str]:
+    """The source prompt of each picture's graph."""
+    return [
+        next(edge.settings["source"] for node in graph.nodes for _, edge in node.edges() if "source" in settings(edge))
+        for graph in recipe.graphs(*given, caption=caption)
+    ]
+
+
+def settings(edge: object) -> dict:
+    return getattr(edge, "settings", {})
+
+
+def test_each_picture_has_its_own_caption(two: list[Path]) -> None:
+    edit = python.recipe(EDIT)
+    said = ["a white cat", "a black cat"]
+    assert sources_of(edit, two, said) == said
+    for keys in (["one", "two"], ["one.png", "two.png"], two, [*map(str, two)], [0, 1]):
+        assert sources_of(edit, two, dict(zip(keys, said, strict=True))) == said
+    assert sources_of(edit, two, "a cat") == ["a cat", "a cat"]
+    two[1].with_suffix(".txt").write_text("a red cat")
+    assert sources_of(edit, two, {"one": "a white cat"}) == ["a white cat", "a red cat"]
+    assert sources_of(edit, [two[0], two[0]], said) == said  # one picture, twice
+    assert sources_of(edit, [Image.open(path) for path in two], said) == said
+    with pytest.raises(ValueError, match="1 captions for 2 pictures"):
+        edit(two, caption=["a cat"])
+    with pytest.raises(
+        ValueError, match=r"no picture is called 'three', which has a caption; there are: one\.png, two"
+    ):
+        edit(two, caption={"three": "a cat"})
+
+
+def test_pictures_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    made = python.recipe(EDIT)([draw(tmp_path / "a" / "cat.png"), draw(tmp_path / "b" / "cat.png")])
+    assert [result.ok for result in made] == [True, True]
+
+
+def test_one_picture_twice_gives_two_results(two: list[Path]) -> None:
+    made = python.recipe(EDIT)([two[0], two[0]], caption=["a white cat", "a black cat"])
+    assert len(made) == 2
+    assert made[0].image.tobytes() != made[1].image.tobytes()
+
+
+# ---------------------------------------------------------------- what fails
+
+
+def test_in_a_list_each_picture_says_what_became_of_it(tmp_path: Path, cat: Path) -> None:
+    torn = cat.with_name("torn.png")
+    torn.write_bytes(cat.read_bytes()[:300])
+    latin = draw(cat.with_name("latin.png"))
+    latin.with_suffix(".txt").write_bytes(b"a caf\xe9")
+    given = [cat, "nowhere.png", torn, X * 255, latin, draw(cat.with_name("good.png"))]
+    made = python.recipe(EDIT)(given)
+    found = [[each.code for each in result.diagnostics] for result in made]
+    assert found == [[], ["RT402"], ["RT504"], ["RT428"], ["RT418"], []]
+    assert [bool(result) for result in made] == [True, False, False, False, False, True]
+    for result in made:
+        if result.ok:
+            assert result.error is None
+            assert result.image.size == (64, 64)
+        else:
+            with pytest.raises(python.EditFailed, match=result.diagnostics[0].code):
+                _ = result.image
+    assert pickle.loads(pickle.dumps(made[1])).diagnostics == made[1].diagnostics
+
+
+def test_a_list_of_nothing_but_wrong_pictures_says_so_of_each(tmp_path: Path) -> None:
+    made = python.recipe(EDIT, tmp_path)(["nowhere.png", X * 255], caption="a cat")
+    assert [result.diagnostics[0].code for result in made] == ["RT402", "RT428"]
+
+
+def test_a_recipe_that_is_wrong_is_one_error_however_many_pictures(two: list[Path]) -> None:
+    with pytest.raises(python.RecipeError, match="RT205"):
+        python.recipe(f"{EDIT} strenght=1")(two, caption="a cat")
+    with pytest.raises(python.RecipeError, match="RT205"):
+        python.recipe(f"{EDIT} strenght=1")(["nowhere.png"])
+    with pytest.raises(python.RecipeError, match="RT405"):
+        python.recipe(f'{EDIT} | save "one_for_all.png"', two[0].parent)(two, caption="a cat")
+
+
+# ---------------------------------------------------------------- what leaves
+
+
+@pytest.mark.parametrize("name", ["dog.png", "dog.jpg", "dog.webp", "dog.tif"])
+def test_a_saved_image_is_the_file_that_the_command_line_writes(cat: Path, name: str) -> None:
+    python.recipe(EDIT, cat.parent)(cat).image.save(cat.with_name(f"python-{name}"))
+    done = retouch("run", "-e", EDIT, cat, "-o", f"command-{name}", folder=cat.parent)
+    assert done.code == 0, done.err
+    python_, command = (cat.with_name(f"{way}-{name}") for way in ("python", "command"))
+    told = pictures.metadata(python_)
+    assert told
+    assert pictures.read(python_).rgb.tobytes() == pictures.read(command).rgb.tobytes()
+    same = {key: value.replace("python-", "").replace("command-", "") for key, value in told.items()}
+    others = pictures.metadata(command) or {}
+    assert same == {key: value.replace("command-", "") for key, value in others.items()}
+    assert retouch("rerun", python_, "--verify", folder=cat.parent).code == 0
+    assert retouch("run", "-e", EDIT, cat, "-o", python_, folder=cat.parent).code == 0  # it is one of ours
+
+
+def test_an_image_takes_its_recipe_along_and_what_pillow_makes_of_it_does_not(cat: Path) -> None:
+    image = python.recipe(EDIT, cat.parent)(cat).image
+    assert isinstance(image, Image.Image)
+    for kept in (image, image.copy(), pickle.loads(pickle.dumps(image))):
+        kept.save(cat.with_name("kept.png"))
+        assert (pictures.metadata(cat.with_name("kept.png")) or {})["recipe"] == EDIT
+    image.resize((32, 32)).save(cat.with_name("small.png"))
+    assert pictures.metadata(cat.with_name("small.png")) is None
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    assert "retouch" in Image.open(file).info
+    image.save(cat.with_name("dog.gif"))
+    assert Image.open(cat.with_name("dog.gif")).format == "GIF"
+    image.save(cat.with_name("small.jpg"), quality=30, size=32)
+    assert Image.open(cat.with_name("small.jpg")).size == (32, 32)
+    cat.with_name("there.png").mkdir()
+    with pytest.raises(ValueError, match="Is a directory"):
+        image.save(cat.with_name("there.png"))
+
+
+def test_a_script_may_leave_the_recipe_out(cat: Path) -> None:
+    python.recipe(EDIT, cat.parent)(cat, stamp="none").image.save(cat.with_name("dog.png"))
+    assert pictures.metadata(cat.with_name("dog.png")) is None
+
+
+def test_a_picture_that_is_saved_and_measured_is_one_picture_and_files_are_told(cat: Path) -> None:
+    text = f'{EDIT} | measure "figures.csv" | save "dog.png"'
+    made = python.recipe(text, cat.parent)(cat)
+    assert len(made.images) == 1
+    assert {path.name for path in made.files} == {"dog.png", "figures.csv"}
+    assert all(path.is_file() for path in made.files)
+
+
+def test_a_profile_of_pil_is_converted_like_that_of_a_file(copy, cat: Path) -> None:
+    """A wide space, from memory."""
+    image = Image.open(cat).convert("RGB")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    image.info["icc_profile"] = profile.tobytes()
+    assert any("profile ignored" in notice for notice in copy(image).notices)

@@ -1,0 +1,115 @@
+"""What only a run finds out: edits that are none to the model, prompts that it does not read, masks of nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import retouch
+from PIL import Image
+from sessions import INSTALLED, graphs
+
+import retouch as python
+from retouch.run.session import execute
+
+LONG = "a red cat on a beach on a beach on a beach on a beach on a red beach on a hat"  # all that the model reads
+
+
+def outcome(recipe: str, cat: Path, caption: str = ""):
+    """What became of one picture."""
+    if caption:
+        cat.with_suffix(".txt").write_text(caption)
+    (only,) = execute(graphs(recipe, [cat], cat.parent / "out"), registry=INSTALLED).outcomes
+    return only
+
+
+@pytest.mark.parametrize(
+    ("caption", "change", "said"),
+    [
+        ("a cat in a meadow", '"cat"->"Cat"', "to the model both prompts are the same"),
+        (f"{LONG} rainbow", '"rainbow"->"river"', "since it stops reading at 'rainbow'"),
+        (f"{LONG} rainbow", '"rainbow"->"river"*2', "since it stops reading at 'rainbow'"),
+        (f"{LONG} rainbow", '"rainbow"*2', "since it stops reading at 'rainbow'"),
+    ],
+)
+def test_an_edit_that_is_none_to_the_model_fails_before_a_row_is_paid_for(cat, caption, change, said):
+    for stages in ("", " | attend p2p", " | mask diffedit | blend latent"):
+        done = outcome(f"invert ddim {change} steps=2{stages}", cat, caption)
+        assert {failure.code for failure in done.failures} == {"RT511"}
+        assert not any(done.rows.values())
+        assert not done.files
+    assert said in done.failures[0].message
+
+
+def test_one_picture_of_several_fails_alone(cat, tmp_path):
+    other = tmp_path / "other.png"
+    other.write_bytes(cat.read_bytes())
+    cat.with_suffix(".txt").write_text("a cat")
+    other.with_suffix(".txt").write_text(f"{LONG} cat")
+    done = execute(
+        graphs('invert ddim "cat"->"fox" steps=2', [cat, other], tmp_path / "out"), registry=INSTALLED
+    ).outcomes
+    assert [[f.code for f in each.failures] for each in done] == [[], []]  # both name a cat that is read
+    other.with_suffix(".txt").write_text(f"{LONG} rainbow")
+    cat.with_suffix(".txt").write_text("a rainbow")
+    done = execute(
+        graphs('invert ddim "rainbow"->"fox" steps=2', [cat, other], tmp_path / "out"), registry=INSTALLED
+    ).outcomes
+    assert [[f.code for f in each.failures] for each in done] == [[], ["RT511"]]
+
+
+def test_the_mend_of_a_lost_edit_is_enough(cat):
+    """What changes, further to the front."""
+    done = outcome('invert ddim "rainbow"->"river" steps=2', cat, f"rainbow {LONG}")
+    assert not done.failures
+
+
+def test_weight_for_a_word_that_is_read_is_an_edit(cat):
+    assert not outcome('invert ddim "cat"*2 steps=2 | attend p2p', cat, "a cat in a meadow").failures
+
+
+@pytest.mark.parametrize("begin", [LONG, LONG.removesuffix(" hat")], ids=["between words", "within one"])
+@pytest.mark.parametrize(("tail", "word"), [("rainbow over the sea", "rainbow"), ("umbrella, red", "umbrella")])
+def test_a_prompt_that_is_cut_names_the_word_at_which_reading_stops(cat, begin, tail, word):
+    done = outcome('invert ddim "cat"->"dog" steps=2', cat, f"{begin} {tail}")
+    told = [each for each in done.warnings if each.code == "RT512"]
+    assert len(told) == 2  # of the source and the target
+    assert f"stops reading the prompt at '{word}'" in told[0].message
+    assert f"not read: '{tail}'" in told[0].message
+
+
+MASKS = [
+    ("mask diffedit threshold=1", "RT513"),
+    ("mask box right=50% | mask subtract other=all", "RT513"),
+    ("mask box", "RT514"),
+    ("mask box right=50% | mask invert | mask union other=all", "RT514"),
+    ("mask box right=50%", ""),
+    ("mask box | mask subtract other=half", ""),
+]
+
+
+@pytest.mark.parametrize(("mask", "code"), MASKS)
+def test_a_mask_of_nothing_and_one_of_everything_are_told_and_no_step_of_the_way(cat, mask, code):
+    recipe = f'all = mask box\nhalf = mask box right=50%\ninvert ddim "cat"->"dog" steps=2 | {mask} | blend latent\n'
+    used = "\n".join(line for line in recipe.split("\n") if " = " not in line or f"other={line.split()[0]}" in recipe)
+    told = [each.code for each in outcome(used, cat, "a cat").warnings]
+    assert told == ([code] if code else [])
+
+
+def test_an_all_black_file_is_told_for_its_picture_and_the_result_is_the_source(cat):
+    Image.new("L", Image.open(cat).size, 0).save(cat.parent / "none.png")
+    text = 'open "cat.png" | invert ddim "orange"->"white" steps=2 | mask file "none.png" | blend pixel | save "o.png"'
+    done = retouch("run", "--json", "-e", text, folder=cat.parent)
+    assert done.code == 0
+    (result,) = [line for line in map(json.loads, done.out.splitlines()) if line.get("event") == "result"]
+    (told,) = result["diagnostics"]
+    assert (told["code"], told["severity"]) == ("RT513", "warning")
+    assert "covers 0% of the picture" in told["message"]
+    assert np.array_equal(np.asarray(Image.open(cat.parent / "o.png")), np.asarray(Image.open(cat).convert("RGB")))
+
+
+def test_python_is_told_the_same(cat):
+    made = python.recipe('invert ddim "orange"->"white" steps=2 | mask box | blend latent', cat.parent)(cat)
+    assert any("covers 100% of the picture" in notice for notice in made.notices)

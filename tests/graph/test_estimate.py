@@ -1,0 +1,123 @@
+"""What a plan says of memory and time: exact weights, measured formulas, and rates that this machine has shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from retouch.cli.main import main
+from retouch.graph import estimate
+from retouch.models import rates
+from retouch.models.catalog import find
+from retouch.models.rates import Pace, Rate
+from retouch.models.recognise import look_into
+
+SD15 = {"block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (60, 64)).save("cat.png")
+    return tmp_path / "cache" / "rates.json"
+
+
+def planned(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
+    assert main(["plan", "--json", "-e", 'invert ddim "cat"->"dog"', *words]) == 0
+    return json.loads(capsys.readouterr().out)["estimates"][0]
+
+
+def rate(per_second: float = 10.0, when: float = 1.0, **other) -> Rate:
+    given = {"model": find("storybook").digest, "device": "cpu", "dtype": "float32", "height": 16, "width": 16}
+    return Rate(**(given | {"threads": 2} | other), rows_per_second=per_second, when=when)
+
+
+@pytest.mark.parametrize(
+    ("config", "cells", "megabytes"),
+    # Peak of resident memory over that before, less 20 MB that any pass takes: engine/README.md says of which runs.
+    [(SD15, (64, 64), 212.9), ({"block_out_channels": [64, 96, 128], "layers_per_block": 1}, (16, 16), 2.71),
+     ({"block_out_channels": [64, 96, 128], "layers_per_block": 1}, (32, 32), 10.5)],
+)  # fmt: skip
+def test_a_row_is_within_15_percent_of_what_was_measured(config, cells, megabytes) -> None:
+    assert 4 * estimate._row(config, 1, *cells) / 1e6 == pytest.approx(megabytes, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("channels", "scale", "cells", "megabytes"),
+    [([128, 256, 512, 512], 8, (64, 64), 1125), ([24, 48, 64], 4, (16, 16), 4.42)],
+)
+def test_a_picture_is_within_15_percent_of_what_was_measured(channels, scale, cells, megabytes) -> None:
+    said = 4 * estimate._picture({"block_out_channels": channels}, scale, *cells) / 1e6
+    assert said == pytest.approx(megabytes, rel=0.15)
+
+
+def test_weights_are_counted_from_headers(cache: Path, capsys) -> None:
+    told = planned(capsys, "cat.png")
+    assert told["cells"] == [16, 16]
+    assert set(told["bytes"]["weights"]) == {"unet", "vae", "text_encoder"}
+    assert told["bytes"]["weights"]["unet"] == 4 * look_into(find("storybook").folder).parts["unet"].numbers
+    assert told["bytes"]["peak"] > sum(told["bytes"]["weights"].values())
+
+
+def test_without_a_figure_no_time_is_told(cache: Path, capsys) -> None:
+    assert planned(capsys, "cat.png")["seconds"] is None
+    assert main(["plan", "-e", 'invert ddim "cat"->"dog"', "cat.png"]) == 0
+    assert "time: not measured yet on this machine" in capsys.readouterr().out
+
+
+def test_a_figure_of_this_machine_gives_the_time(cache: Path, capsys) -> None:
+    rates.keep(rate(5.0))
+    rates.keep(rate(10.0, when=2.0))
+    told = planned(capsys, "cat.png")
+    assert told["rows_per_second"] == 10
+    assert told["seconds"][1] > 0
+    assert len(rates.known()) == 1
+    assert main(["plan", "-e", 'invert ddim "cat"->"dog"', "cat.png"]) == 0
+    assert "10 rows a second as measured here (cpu, float32, 2 threads)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [{"height": 32}, {"model": "another"}])
+def test_a_figure_of_something_else_gives_none(cache: Path, capsys, other) -> None:
+    rates.keep(rate(**other))
+    assert planned(capsys, "cat.png")["seconds"] is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"model": 1}]', "[" * 50_000, "null", "\x00"])
+def test_a_damaged_cache_is_as_none(cache: Path, capsys, text: str) -> None:
+    cache.parent.mkdir()
+    cache.write_text(text)
+    assert planned(capsys, "cat.png")["seconds"] is None
+    rates.keep(rate())
+    assert [each.rows_per_second for each in rates.known()] == [10.0]
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(cache: Path) -> None:
+    cache.parent.write_text("a file where the folder would be")
+    rates.keep(rate())
+    assert rates.known() == []
+
+
+def test_nothing_is_kept_where_the_user_wants_none(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETOUCH_CACHE", "off")
+    rates.keep(rate())
+    assert rates.known() == []
+    assert not cache.exists()
+
+
+def test_a_run_keeps_its_pace(cache: Path, capsys) -> None:
+    assert main(["run", "--json", "-e", 'invert ddim "cat"->"dog" steps=10', "cat.png", "-o", "dog.png"]) == 0
+    (kept,) = rates.known()
+    assert (kept.model, kept.height, kept.width, kept.dtype) == (find("storybook").digest, 16, 16, "float32")
+    capsys.readouterr()
+    assert planned(capsys, "cat.png")["seconds"][0] > 0
+
+
+def test_the_first_call_is_not_counted() -> None:
+    pace = Pace()
+    for kind in ("denoise", "apply", "denoise"):
+        pace.heard("call", {"kind": kind, "rows": 4})
+    assert pace.rows == 4

@@ -1,0 +1,132 @@
+"""What an installed stage demands of its options is known before anything runs, and the message's mend is enough."""
+
+from __future__ import annotations
+
+import pytest
+
+from retouch.check.check import check
+from retouch.check.reading.environment import Environment
+from retouch.core.grid import Grid
+from retouch.graph.nodes import Picture
+from retouch.paths import folder
+from retouch.plugins import registry
+from retouch.plugins.cost import misstated
+
+INSTALLED = registry.load()
+CAT = Picture(folder("recipes") / "pictures" / "cat_meadow.png", 0, "an orange cat in a meadow")
+
+
+def said(text: str, code: str, **settings: str):
+    """What is said with a code; other errors are none."""
+    found = check(f'{text} | save "out.png"', Environment(INSTALLED, folder("recipes"), (CAT,), settings))
+    assert {error.code for error in found.errors} <= {code}, [error.message for error in found.errors]
+    return [item for item in found.diagnostics if item.code == code]
+
+
+TURN = 'invert ddim "cat"->"dog" | '
+MENDED = [
+    (f"{TURN}mask box left=80% right=20% | blend latent", "left=80% right=20%", "left=0.2 right=0.8"),
+    (f"{TURN}mask box top=80% bottom=20% | blend latent", "top=80% bottom=20%", "top=0.2 bottom=0.8"),
+    ('invert edict "cat"->"dog" mix=0.93 strength=100% steps=250', "steps=250", "steps=206"),
+    ('invert edict "cat"->"dog" mix=0.85 strength=50% steps=200', "steps=200", "steps=184"),
+]
+
+
+@pytest.mark.parametrize(("text", "wrong", "right"), MENDED)
+def test_a_mend_with_values_is_enough(text, wrong, right):
+    (found,) = said(text, "RT226")
+    assert found.help.startswith(f"write {right}")
+    assert not said(text.replace(wrong, right), "RT226")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("mask box left=50% right=50% | blend latent", "mask box left=50% right=51% | blend latent"),
+        ("mask box top=0 bottom=0 | blend latent", "mask box top=0 bottom=1% | blend latent"),
+        (
+            "mask diffedit swapped=true | blend latent",
+            'mask diffedit swapped=true source_negative="blurry" | blend latent',
+        ),
+        ("attend masactrl masked=true", "mask box right=50% | attend masactrl masked=true"),
+        ('attend p2p words=["dog"] word_replace=[0.2, 0.3]', 'attend p2p words=["dog"] word_replace=[0.2]'),
+        ('guide pix2pix_zero before=["a cat"]', 'guide pix2pix_zero before=["a cat"] after=["a dog"]'),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(wrong, right):
+    assert said(TURN + wrong, "RT226")
+    assert not said(TURN + right, "RT226")
+
+
+def test_a_mask_that_the_turns_end_took_away_is_missed_before_the_run():
+    first = f"{TURN}mask box right=50% | blend latent | sample | "
+    second = 'invert ddim "dog"->"fox" | attend masactrl masked=true'
+    (found,) = said(first + second, "RT226")
+    assert "wants a mask in this turn" in found.message
+    area = f"area = mask box right=50%\n{first}{second} mask=area"
+    assert not said(area, "RT226")
+
+
+@pytest.mark.parametrize("name", ["orange", "#ff80", "ff8000", "#gg8000"])
+def test_what_is_no_colour_is_refused_with_one_that_is(name):
+    text = f'{TURN}mask color "{name}" | blend latent'
+    (found,) = said(text, "RT228")
+    assert not said(text.replace(f'"{name}"', found.help.removeprefix("write ")), "RT228")
+
+
+def test_more_steps_than_the_model_has_levels_are_refused_and_as_many_as_it_has_are_not():
+    (found,) = said(f"{TURN.replace(' | ', ' steps=1000')}", "RT317")
+    most = found.help.removeprefix("write steps=")
+    assert not said(f"{TURN.replace(' | ', f' steps={most}')}", "RT317")
+    assert said(TURN.removesuffix(" | "), "RT317", steps="1000")
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_what_fits_a_model_leaves_none_of_its_levels(spacing, offset):
+    grid = Grid(100, offset, spacing)
+    for steps in range(1, 120):
+        if grid.fits(steps):
+            visited = grid.timesteps(steps)
+            assert len(visited) == steps
+            assert max(visited) < 100
+        else:
+            assert grid.fits(grid.most(steps))
+            with pytest.raises(ValueError, match=f"{steps} steps do not fit"):
+                grid.timesteps(steps)
+
+
+@pytest.mark.parametrize("stage", [card.name for card in INSTALLED.cards if card.option("strength")])
+def test_no_stage_walks_no_step(stage):
+    """Of every stage with a strength, whether the walk is its result or inside of it."""
+    text = f'invert ddim "cat"->"dog" | {stage} strength=1% | blend latent'
+    text = f'{stage} "cat"->"dog" strength=1%' if stage.startswith("invert") else text
+    (found,) = said(text, "RT312")
+    assert "strength=2%" in found.help
+    assert not said(text.replace("strength=1%", "strength=2%"), "RT312")
+
+
+MOOT = [("clamp=2", "ceiling=0.1"), ("clamp=2", ""), ("scale=3", "")]
+
+
+@pytest.mark.parametrize(("moot", "by"), MOOT)
+def test_an_option_that_nothing_reads_is_told(moot, by):
+    """The embedded model's card gives diffedit a ceiling, so `clamp` is moot even where the recipe gives none."""
+    (found,) = said(f"{TURN}mask diffedit {moot} {by} | blend latent", "RT227")
+    assert found.severity == "warning"
+    assert found.message.startswith(f"'{moot.partition('=')[0]}' changes nothing here")
+    assert not said(f"{TURN}mask diffedit {by} | blend latent", "RT227")
+
+
+def test_an_option_that_is_read_is_not_told():
+    assert not said(f"{TURN}mask diffedit clamp=2 ceiling=0 | blend latent", "RT227")
+    assert not said(f'{TURN}mask diffedit scale=3 source_negative="blurry" | blend latent', "RT227")
+
+
+def test_a_setting_that_nothing_reads_is_told_too():
+    assert said(f"{TURN}mask diffedit | blend latent", "RT227", scale="3")
+
+
+@pytest.mark.parametrize("card", INSTALLED.cards, ids=lambda card: card.name)
+def test_every_demand_can_be_read(card):
+    assert misstated(card, ["pinned", "evaluations", "guide", "readers", "steps", "during", "walked"]) is None

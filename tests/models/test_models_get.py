@@ -1,0 +1,332 @@
+"""`retouch models get` brings what an edit needs at one commit, goes on where it broke, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_stand_in import COMMIT, Hub, serve
+from mutations import TEXT, UNET, VAE, shard
+from safetensors.torch import load_file, save_file
+
+from retouch.models.catalog import find
+
+OTHER = "f" * 40
+LICENCE = "LICENSE.md"
+
+
+def retouch(cache: Path, endpoint: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, with a cache of its own, and without waiting between attempts."""
+    code = (
+        "import sys; from retouch.models.hub import download; download.WAIT = 0\n"
+        "from retouch.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cache.parent,
+        env={**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, **environment},
+    )
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def repository(folder: Path) -> Path:
+    """With all that real ones have beside what is needed."""
+    (folder / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "unet/diffusion_pytorch_model.non_ema.safetensors").write_bytes(b"too much")
+    (folder / "v1-5-pruned.ckpt").write_bytes(b"a pickle")
+    (folder / "v1-5-pruned.safetensors").write_bytes(b"all of it again")
+    (folder / "evil.py").write_text("raise SystemExit")
+    (folder / LICENCE).write_text("do no harm")
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker/model.safetensors").write_bytes(b"not needed")
+    (folder / "unet/diffusion_flax_model.msgpack").write_bytes(b"of another library")
+    (folder / "images").mkdir()
+    (folder / "images/cat.json").write_text("{}")
+    for name in (UNET, VAE, TEXT):
+        half = {key: tensor.half() for key, tensor in load_file(folder / name).items()}
+        save_file(half, (folder / name).with_suffix(".fp16.safetensors"))
+    return folder
+
+
+def contents(asked: list[str]) -> list[str]:
+    return sorted({path.partition(f"/resolve/{COMMIT}/")[2].partition(" ")[0] for path in asked if "/resolve/" in path})
+
+
+def test_a_model_is_fetched_and_used_by_its_name(repository: Path, cache: Path) -> None:
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.returncode == 0, done.stderr
+    assert COMMIT in done.stdout
+    assert "licence: openrail" in done.stdout
+    assert str(cache / "models--owner--tiny/snapshots" / COMMIT) in done.stdout
+    assert contents(hub.asked) == sorted(
+        [
+            "model_index.json", LICENCE, UNET, VAE, TEXT, "unet/config.json", "vae/config.json",
+            "text_encoder/config.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json",
+            "tokenizer/tokenizer_config.json",
+        ]
+    )  # fmt: skip
+    plan = retouch(cache, "http://127.0.0.1:9", "plan", "--json", "-e", 'model "owner/tiny"\ninvert ddim')
+    assert plan.returncode == 0, plan.stderr
+    (model,) = json.loads(plan.stdout)["models"]
+    assert model["revision"] == COMMIT
+    assert model["digest"] == find(str(repository)).digest
+    again = retouch(cache, "http://127.0.0.1:9", "check", "-e", f'model "owner/tiny@{COMMIT}"\ninvert ddim "a"->"b"')
+    assert again.returncode == 0, again.stderr
+
+
+def test_what_is_there_is_not_fetched_again(repository: Path, cache: Path) -> None:
+    with serve(repository) as hub:
+        retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+        hub.sent = 0
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.returncode == 0
+    assert "all of it here" in done.stdout
+    assert hub.sent == 0
+
+
+def test_one_precision_is_fetched(repository: Path, cache: Path) -> None:
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", f"owner/tiny@{COMMIT}", "--variant", "fp16", "--json")
+    assert done.returncode == 0, done.stderr
+    heavy = [name for name in contents(hub.asked) if name.endswith(".safetensors")]
+    assert len(heavy) == 3
+    assert all(name.endswith(".fp16.safetensors") for name in heavy)
+    offer, last = (json.loads(line) for line in done.stdout.splitlines() if '"progress"' not in line)
+    assert offer["bytes"] == sum(file["bytes"] for file in offer["files"])
+    assert last["model"] == f"owner/tiny@{COMMIT}"
+    assert find(last["folder"]).channels == 4
+    assert retouch(cache, hub.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"').returncode == 0
+
+
+def test_shards_come_with_their_index(repository: Path, cache: Path) -> None:
+    where = shard(repository)
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.returncode == 0, done.stderr
+    assert {f"unet/{name}" for name in where.values()} <= set(contents(hub.asked))
+    assert f"{UNET}.index.json" in contents(hub.asked)
+
+
+def test_a_dry_run_only_tells(repository: Path, cache: Path) -> None:
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny", "--dry-run")
+    assert done.returncode == 0
+    assert "to come" in done.stdout
+    assert contents(hub.asked) == ["model_index.json"]
+    assert not (cache / "models--owner--tiny/snapshots").exists()
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_transfer_that_breaks_goes_on_by_itself(repository: Path, cache: Path, ranges: bool) -> None:
+    """A server that does not go on from the middle begins anew, and the bytes are right all the same."""
+    size = (repository / UNET).stat().st_size
+    with serve(repository, cut=size // 2 + 1, ranges=ranges) as hub:
+        if not ranges:
+            hub.cut = None
+            part = cache / "models--owner--tiny/blobs"
+            part.mkdir(parents=True)
+            sibling = next(each for each in hub.info()["siblings"] if each["rfilename"] == UNET)
+            (part / f"{sibling['lfs']['sha256']}.retouch-part").write_bytes(b"x" * 1000)
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.returncode == 0, done.stderr
+    assert any("bytes=" in each for each in hub.asked)
+    found = cache / "models--owner--tiny/snapshots" / COMMIT / UNET
+    assert found.read_bytes() == (repository / UNET).read_bytes()
+    assert not [*cache.rglob("*.retouch-*")]
+
+
+def test_a_broken_transfer_is_resumed_by_the_next_command(repository: Path, cache: Path) -> None:
+    """What came is kept; in the second process only the rest is sent."""
+    sizes = sum((repository / name).stat().st_size for name in (UNET, VAE, TEXT))
+    with serve(repository, cut=0) as hub:
+        hub.cut = 0
+        first = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+        assert first.returncode == 1
+        assert "error[RT431]" in first.stderr
+        assert "broke at 0 of" in first.stderr
+        assert "the same command again" in first.stderr
+        assert not (cache / "models--owner--tiny/snapshots").exists()
+        unet = next(each for each in hub.info()["siblings"] if each["rfilename"] == UNET)
+        blobs = cache / "models--owner--tiny/blobs"
+        (blobs / f"{unet['lfs']['sha256']}.retouch-part").write_bytes((repository / UNET).read_bytes()[:50_000])
+        hub.cut, hub.sent, hub.asked = None, 0, []
+        second = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert second.returncode == 0, second.stderr
+    assert f"/{hub.name}/resolve/{COMMIT}/{UNET} bytes=50000-" in hub.asked
+    assert hub.sent < sizes
+    assert find(str(cache / "models--owner--tiny/snapshots" / COMMIT)).digest == find(str(repository)).digest
+
+
+def test_other_bytes_than_promised_are_thrown_away(repository: Path, cache: Path) -> None:
+    with serve(repository, spoils=True) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.returncode == 1
+    assert "came with other bytes than the hub promises" in done.stderr
+    assert not [path for path in (cache / "models--owner--tiny/blobs").iterdir() if path.stat().st_size]
+
+
+def unknown(hub: Hub) -> list[str]:
+    return ["owner/none"]
+
+
+def no_such_commit(hub: Hub) -> list[str]:
+    return [f"owner/tiny@{OTHER}"]
+
+
+def gated(hub: Hub) -> list[str]:
+    hub.refuses, hub.gated = "GatedRepo", True
+    return ["owner/tiny"]
+
+
+def only_pickles(hub: Hub) -> list[str]:
+    for path in hub.folder.glob("unet/*.safetensors"):
+        path.unlink()
+    return ["owner/tiny"]
+
+
+def no_variant(hub: Hub) -> list[str]:
+    return ["owner/tiny", "--variant", "int3"]
+
+
+def a_single_file(hub: Hub) -> list[str]:
+    (hub.folder / "model_index.json").unlink()
+    return ["owner/tiny"]
+
+
+def a_broken_index(hub: Hub) -> list[str]:
+    (hub.folder / "model_index.json").write_text("[]")
+    return ["owner/tiny"]
+
+
+def a_name_that_the_hub_does_not_take(hub: Hub) -> list[str]:
+    return ["owner/ti--ny"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "said", "mend"),
+    [
+        (unknown, "the hub has no model 'owner/none', or not for everyone", "look at the name"),
+        (no_such_commit, f"the hub has no '{OTHER}' of it", "name a commit"),
+        (gated, "want their terms accepted first", "/owner/tiny, then log in: hf auth login"),
+        (only_pickles, "'unet' has its weights in a pickle alone", "conversion to safetensors"),
+        (no_variant, "no weights of the variant 'int3'", "leave --variant out"),
+        (a_single_file, "it has single files: v1-5-pruned.safetensors", "in the layout of diffusers"),
+        (a_broken_index, "its model_index.json is not a JSON object", "another model"),
+        (a_name_that_the_hub_does_not_take, "is no name that the hub takes", "look at the name"),
+    ],
+)
+def test_what_cannot_be_fetched_is_refused_in_words(repository: Path, cache: Path, harm, said: str, mend: str) -> None:
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", *harm(hub))
+        told = retouch(cache, hub.endpoint, "models", "get", "--json", *harm_again(harm, hub))
+    assert done.returncode == told.returncode == 1
+    assert "error[RT431]" in done.stderr
+    assert said in done.stderr
+    assert mend in done.stderr
+    answer = json.loads(told.stdout.splitlines()[-1])
+    assert (answer["ok"], answer["code"]) == (False, "RT431")
+    assert said in answer["error"]
+    assert "Traceback" not in done.stderr
+
+
+def harm_again(harm, hub: Hub) -> list[str]:
+    return harm(hub) if harm in (unknown, no_such_commit, no_variant, a_name_that_the_hub_does_not_take) else [hub.name]
+
+
+def test_without_a_network_it_says_so(cache: Path) -> None:
+    cache.mkdir()
+    done = retouch(cache, "http://127.0.0.1:9", "models", "get", "owner/tiny")
+    assert done.returncode == 1
+    assert "127.0.0.1:9 cannot be reached" in done.stderr
+    assert "go online" in done.stderr
+
+
+def test_offline_mode_is_respected(repository: Path, cache: Path) -> None:
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny", HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE is set" in done.stderr
+    assert hub.asked == []
+
+
+def test_a_run_never_fetches_and_says_the_command_that_does(repository: Path, cache: Path) -> None:
+    with serve(repository) as hub:
+        done = retouch(cache, hub.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
+    assert done.returncode == 1
+    assert "error[RT430]: model 'owner/tiny' is not on this machine" in done.stderr
+    assert "help: retouch models get owner/tiny" in done.stderr
+    assert hub.asked == []
+
+
+def test_a_model_that_is_here_in_part_says_so(saved: Path, cache: Path) -> None:
+    at = cache / "models--owner--tiny/snapshots" / COMMIT
+    shutil.copytree(saved, at)
+    (at / VAE).unlink()
+    done = retouch(cache, "http://127.0.0.1:9", "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
+    assert "is only in part on this machine" in done.stderr
+    assert f"retouch models get owner/tiny@{COMMIT}" in done.stderr
+
+
+def test_models_of_the_hub_are_listed_and_removed(saved: Path, cache: Path) -> None:
+    with serve(saved) as hub:
+        retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+        listed = retouch(cache, hub.endpoint, "models", "--json")
+        mine = [each for line in listed.stdout.splitlines() if (each := json.loads(line))["model"] == "owner/tiny"]
+        assert mine[0]["revision"] == COMMIT
+        assert mine[0]["bytes"] == sum(each.stat().st_size for each in (cache / "models--owner--tiny/blobs").iterdir())
+        assert "owner/tiny:" in retouch(cache, hub.endpoint, "models").stdout
+        seen = retouch(cache, hub.endpoint, "models", "owner/tiny")
+        assert "can: be edited with" in seen.stdout
+        gone = retouch(cache, hub.endpoint, "models", "remove", "owner/tiny")
+        assert gone.returncode == 0
+        assert "became free" in gone.stdout
+        assert not (cache / "models--owner--tiny").exists()
+        again = retouch(cache, hub.endpoint, "models", "remove", "owner/tiny")
+    assert again.returncode == 1
+    assert "RT430" in again.stderr
+
+
+def test_a_commit_is_removed_and_what_another_needs_stays(saved: Path, folder: Path, cache: Path) -> None:
+    (folder / "vae/config.json").write_text((folder / "vae/config.json").read_text() + " ")
+    with serve(saved) as one, serve(folder, commit=OTHER) as two:
+        retouch(cache, one.endpoint, "models", "get", f"owner/tiny@{COMMIT}")
+        retouch(cache, two.endpoint, "models", "get", f"owner/tiny@{OTHER}")
+        either = retouch(cache, one.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
+        assert "2 commits of 'owner/tiny' are here" in either.stderr
+        retouch(cache, one.endpoint, "models", "remove", f"owner/tiny@{OTHER}")
+    assert find(str(cache / "models--owner--tiny/snapshots" / COMMIT)).digest == find(str(saved)).digest
+    blobs = [path.resolve() for path in (cache / "models--owner--tiny/snapshots").rglob("*") if path.is_symlink()]
+    assert {*blobs} == {*(cache / "models--owner--tiny/blobs").resolve().iterdir()}
+
+
+@pytest.mark.parametrize("words", [["get"], ["get", "tiny"], ["get", "../x/y"], ["get", "owner/tiny@"], ["remove"],
+                                   ["remove", "storybook"], ["--variant", "fp16"]])  # fmt: skip
+def test_a_wrong_command_is_two(cache: Path, words: list[str]) -> None:
+    cache.mkdir()
+    assert retouch(cache, "http://127.0.0.1:9", "models", *words).returncode == 2
+
+
+def test_a_file_that_leaves_its_folder_is_not_asked_for() -> None:
+    from retouch.models.hub.choice import Listed, choose
+
+    index = {"unet": ["diffusers", "UNet2DConditionModel"], "..": ["a", "b"]}
+    listed = [Listed("unet/config.json", 1, "0"), Listed("unet/diffusion_pytorch_model.safetensors", 1, "1"),
+              Listed("../config.json", 1, "2"), Listed("/etc/config.json", 1, "3")]  # fmt: skip
+    assert [file.path for file in choose(listed, index, None)] == [
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+    ]
