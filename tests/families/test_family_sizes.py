@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import pytest
 import torch
+from PIL import Image
 from published import SIZES
 
+from retouch.cli.main import main
 from retouch.models import families
 from retouch_models.published import PUBLISHED
 
@@ -54,3 +59,29 @@ def built(kind: str, configs: dict[str, dict[str, Any]]) -> Any:
         del options["pooled_projection_dim"]  # which its published config has and its class does not
     with torch.device("meta"):
         return getattr(diffusers, kind)(**options)
+
+
+def test_the_command_line_tells_what_each_family_can_do(capsys: pytest.CaptureFixture[str]):
+    """Sites of each kind, told numbers, defaults, notes; and what is refused there is refused by the check."""
+    assert main(["models", "--family", "--json"]) == 0
+    told = {each["model"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert told.keys() >= MODELS.keys()
+    dev = told["FLUX.1 dev"]
+    assert (dev["sites"], dev["told"]) == ({"self": 57, "cross": 57, "resnet": 0}, {"guidance": 3.5})
+    assert "attend pnp_features" in dev["refused"]
+    assert "attend p2p" not in dev["refused"]
+    assert not told["Stable Diffusion 1.5"]["refused"]
+    assert "four steps" in told["FLUX.1 schnell"]["noted"]
+    assert main(["models", "--family"]) == 0
+    assert "'attend pnp_features' is refused: no residual blocks" in capsys.readouterr().out
+
+
+def test_what_the_table_says_is_refused_is_refused_by_the_check(
+    folder_of: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The same stage, on a folder of the family."""
+    Image.new("RGB", (16, 16)).save(tmp_path / "cat.png")
+    recipe = 'invert ddim "cat"->"dog" | attend pnp_features'
+    given = [str(tmp_path / "cat.png"), "--caption", "a cat", "--model", str(folder_of("flux_dev"))]
+    assert main(["plan", "-e", recipe, *given]) == 1
+    assert "RT325" in "".join(capsys.readouterr())
