@@ -68,7 +68,7 @@ class Flux:
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_last_and_pooled, t5
-        from retouch_models.networks.flux import Transformer, joined
+        from retouch_models.networks.flux import FluxNet, joined
 
         clip = Encoder(
             parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"),
@@ -81,7 +81,7 @@ class Flux:
             t5,
         )
         return Loaded(
-            Transformer(parts.diffusers(FluxTransformer2DModel, "transformer")),
+            FluxNet(parts.diffusers(FluxTransformer2DModel, "transformer")),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([clip, long], joined),
         )

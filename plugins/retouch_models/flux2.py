@@ -77,7 +77,7 @@ class Flux2Klein:
         from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, alone, layers
-        from retouch_models.networks.flux2 import FoldedCodec, Transformer
+        from retouch_models.networks.flux2 import Flux2Net, FoldedCodec
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         after = AFTER + (NO_THOUGHT if "<think>" in words.get_vocab() else "")  # as its chat template has it
@@ -88,7 +88,7 @@ class Flux2Klein:
             layers(*_read_layers(text.config.num_hidden_layers)),
         )
         return Loaded(
-            Transformer(parts.diffusers(Flux2Transformer2DModel, "transformer")),
+            Flux2Net(parts.diffusers(Flux2Transformer2DModel, "transformer")),
             FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
             Texts([qwen], alone),
         )

@@ -76,7 +76,7 @@ class QwenImage:
         from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, layers
-        from retouch_models.networks.qwen_image import FrameCodec, Transformer, masked
+        from retouch_models.networks.qwen_image import FrameCodec, QwenImageNet, masked
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         qwen = Encoder(
@@ -85,7 +85,7 @@ class QwenImage:
             layers(-1),
         )
         return Loaded(
-            Transformer(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
+            QwenImageNet(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
             FrameCodec.of(parts.diffusers(AutoencoderKLQwenImage, "vae"), known),
             Texts([qwen], masked),
         )

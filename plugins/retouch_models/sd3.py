@@ -66,7 +66,7 @@ class StableDiffusion3:
         from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner, t5
-        from retouch_models.networks.sd3 import Transformer, joined
+        from retouch_models.networks.sd3 import SD3Net, joined
 
         clips = [
             Encoder(
@@ -82,7 +82,7 @@ class StableDiffusion3:
             t5,
         )
         return Loaded(
-            Transformer(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
+            SD3Net(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([*clips, long], joined),
         )

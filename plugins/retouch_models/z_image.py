@@ -70,7 +70,7 @@ class ZImage:
         from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, layers
-        from retouch_models.networks.z_image import Transformer, counted
+        from retouch_models.networks.z_image import ZImageNet, counted
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         qwen = Encoder(
@@ -79,7 +79,7 @@ class ZImage:
             layers(-2),
         )
         return Loaded(
-            Transformer(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
+            ZImageNet(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([qwen], counted),
         )
