@@ -10,6 +10,14 @@ from retouch.core.touches import Site
 
 
 @dataclass(frozen=True)
+class Known:
+    """As much of what a family says as a check looks at."""
+
+    sized: bool = False
+    told: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FakeModel:
     """As much of a model as a check looks at."""
 
@@ -28,6 +36,8 @@ class FakeModel:
     largest_side: int = 128
     trained_size: int = 64
     grid: Grid = field(default_factory=lambda: Grid(1000))
+    prediction: str = "epsilon"
+    known: Known = Known()
 
 
 STAGES = """
@@ -91,6 +101,15 @@ def p2p(edit: Edit, *, self_: Annotated[float, Range(0, 1)] = 0.4): ...
 
 @stage("attend", "masactrl", touches=(Touch("self", "replace", "kv", start="start"),))
 def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 1)] = 0.1): ...
+
+@stage("invert", "fixed_point", facts={"evaluations": 1})
+async def fixed_point(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule) -> Trajectory: ...
+
+@stage("invert", "rf_solver", predicts=("flow",), instead="invert fixed_point")
+async def rf_solver(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule) -> Trajectory: ...
+
+@stage("guide", "distilled", facts={"guide": 1}, told=("guidance",), instead="guide cfg")
+def distilled(*, guidance: Annotated[float, Range(0, 100)] = 3.5) -> Guidance: ...
 
 @stage("guide", "cfg", default=True, facts={"guide": "1 if guidance == 1 else 2"})
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...

@@ -128,6 +128,8 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | «guide semantic scale=64»',
         'invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT320": ('«invert rf_solver "cat"->"dog"»', 'invert fixed_point "cat"->"dog"'),
+    "RT321": ('invert ddim "cat"->"dog" | «guide distilled»', 'invert ddim "cat"->"dog" | guide cfg'),
     "RT401": (
         'open «"*.pgn"» | invert ddim | save "{name}-o.png"',
         'open "ca*.png" | invert ddim | save "{name}-o.png"',

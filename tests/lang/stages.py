@@ -30,6 +30,14 @@ LIBRARIES = {
 
 
 @dataclass(frozen=True)
+class Known:
+    """As much of what a family says as a check looks at."""
+
+    sized: bool = False
+    told: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Model:
     """As much of a model as a check looks at."""
 
@@ -43,6 +51,8 @@ class Model:
     largest_side: int = 1024
     trained_size: int = 64
     grid: Grid = field(default_factory=lambda: Grid(1000))
+    prediction: str = "epsilon"
+    known: Known = Known()
 
 
 STAGES = """
@@ -107,6 +117,15 @@ def p2p(edit: Edit, *, cross_replace: Fraction = 0.8, self_replace: Fraction = 0
 
 @stage("attend", "masactrl", touches=(Touch("self", "replace", "kv", start="start"),))
 def masactrl(edit: Edit, *, start: Annotated[float, Range(0, 50)] = 0.1) -> AttentionControl: ...
+
+@stage("invert", "fixed_point", facts={"evaluations": 1})
+async def fixed_point(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule) -> Trajectory: ...
+
+@stage("invert", "rf_solver", predicts=("flow",), instead="invert fixed_point")
+async def rf_solver(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule) -> Trajectory: ...
+
+@stage("guide", "distilled", facts={"guide": 1}, told=("guidance",), instead="guide cfg")
+def distilled(*, guidance: Annotated[float, Range(0, 100)] = 3.5) -> Guidance: ...
 
 @stage("guide", "cfg", default=True)
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance: ...

@@ -58,9 +58,8 @@ MAY = {
     "testing": {"torch", "hypothesis"},
 }
 LIGHT = ("core/demands", "core/endings", "core/errors", "core/grid", "core/touches", "models/catalog", "models/info")
-LIGHT += ("models/family", "models/families", "models/kit/agreement", "models/kit/levels", "models/kit/transformers")
-LIGHT += ("models/kit/unet_sites",)
-LIGHT += ("models/tokens", "paths", "version", "api/__init__", "api/families")
+LIGHT += ("models/family", "models/families", "models/tokens", "models/kit/agreement", "models/kit/levels")
+LIGHT += ("models/kit/transformers", "models/kit/unet_sites", "paths", "version", "api/__init__", "api/families")
 PLAIN = {
     "retouch",
     "retouch_methods",

@@ -28,7 +28,7 @@ def written() -> set[str]:
     """Family and method of every stage in the shipped recipes; a bare family counts for its default."""
     found: set[str] = set()
     defaults = {card.family: card.method for card in CARDS if card.default}
-    for path in folder("recipes").glob("*.retouch"):
+    for path in folder("recipes").rglob("*.retouch"):
         recipe, wrong = parse(path.read_bytes())
         assert not wrong, path
         for node in s.walk(recipe.statements):

@@ -20,6 +20,11 @@ from retouch.core.values import Prompt
 class Denoiser(Network):
     """`await model(x, level, prompt)`; the executor decides who shares a forward pass."""
 
+    @property
+    def told(self) -> Mapping[str, float]:
+        """The numbers that the network reads besides, such as a distilled guidance, and their neutral values."""
+        return getattr(self.core, "told", {})
+
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
         return Denoiser(self.core, delta)

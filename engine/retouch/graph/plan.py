@@ -48,7 +48,7 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        scope = scope_of(acting(node, nodes, facts), facts)
+        scope = scope_of(acting(node, nodes, facts), facts) | {"distilled": _distilled(node, graph)}
         least, most = cost.rows(node.card.rows, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
@@ -88,6 +88,13 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope
+
+
+def _distilled(node: Node, graph: Graph) -> int:
+    """Return whether the node's model is told its guidance, so that guidance costs it no row."""
+    given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
+    names = [name for name in given if isinstance(name, str)]
+    return int(any("guidance" in graph.models.get(name, graph.model).known.told for name in names))
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 from retouch.plugins.signatures import StageCard
 
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
-FACTS = frozenset({"evaluations", "pinned", "guide", "readers", "during", "walked"})
-ENGINE = frozenset({"steps"})
+FACTS = frozenset({"evaluations", "beside", "pinned", "guide", "readers", "during", "walked"})
+ENGINE = frozenset({"steps", "distilled"})  # distilled: whether the model is told its guidance, 1 or 0
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)

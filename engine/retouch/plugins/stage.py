@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from retouch.core.attention import AttentionControl
 from retouch.core.demands import Moot, Need
+from retouch.core.schedule import PredictionKind
 from retouch.core.touches import Touch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,6 +34,9 @@ class StageMark:
     facts: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
     moot: tuple[Moot, ...] = ()
+    predicts: tuple[PredictionKind, ...] = ()
+    told: tuple[str, ...] = ()
+    instead: str = ""
 
 
 def stage(
@@ -50,6 +54,9 @@ def stage(
     facts: Mapping[str, Any] | None = None,
     needs: tuple[Need, ...] = (),
     moot: tuple[Moot, ...] = (),
+    predicts: tuple[PredictionKind, ...] = (),
+    told: tuple[str, ...] = (),
+    instead: str = "",
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -65,9 +72,12 @@ def stage(
     facts: what later stages need to know to tell their cost, such as {"pinned": True}.
     needs: what has to hold of the options together; checked before anything runs.
     moot: options that nothing reads under some values of others; to give one then is told.
+    predicts: the kinds of prediction that it can work with, such as ("flow",); all if empty.
+    told: numbers that the network has to read besides, such as ("guidance",).
+    instead: the stage to use where the model is not of these.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

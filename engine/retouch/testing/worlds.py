@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -101,6 +101,7 @@ def tiny_world(
 
 
 def gaussian_world(
+    kind: Literal["diffusion", "flow"] = "diffusion",
     *,
     steps: int = 10,
     seed: int = 0,
@@ -110,6 +111,7 @@ def gaussian_world(
 ) -> World:
     """A true denoiser in closed form, without attention: errors are the method's own.
 
+    kind: on Stable Diffusion's levels, or on those of rectified flow, from noise alone.
     apart: how far the two prompts' pictures are; at 1 no prompt is needed to tell them apart, at 0.1 it is.
     """
     draws = Draws(seed, dtype, device)
@@ -117,7 +119,8 @@ def gaussian_world(
     model = Denoiser(core)
     picture = core.means[0] + core.spread * draws.tensor(CHANNELS, CELLS, CELLS)
     latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))
-    return World(model, latents, _edit(model, draws), schedule(steps), mask=_whole(dtype, device))
+    grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
+    return World(model, latents, _edit(model, draws), grid, mask=_whole(dtype, device))
 
 
 def _whole(dtype: torch.dtype, device: torch.device | str) -> Mask:

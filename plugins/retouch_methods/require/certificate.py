@@ -30,8 +30,9 @@ from retouch.api import (
 )
 from retouch_methods.sample.sample import sample
 
-REPLAY = "steps * evaluations * guide"
-PASSED_ON = {"steps": "steps", "evaluations": "evaluations", "pinned": "pinned"}  # the trajectory is the same
+REPLAY = "int(steps * (evaluations * guide + beside) + 0.5)"
+# The trajectory is the same.
+PASSED_ON = {"steps": "steps", "evaluations": "evaluations", "beside": "beside", "pinned": "pinned"}
 
 
 @stage("require", "psnr", rows=REPLAY, facts=PASSED_ON)

@@ -24,7 +24,8 @@ from retouch.api import (
     "walk",
     version=2,
     default=True,
-    rows="steps * evaluations * guide * (2 if attend or readers or (blend and not pinned) else 1)",
+    rows="int(steps * (evaluations * guide + beside) + 0.5) * "
+    "(2 if attend or readers or (blend and not pinned) else 1)",
 )
 async def sample(
     trajectory: Trajectory,

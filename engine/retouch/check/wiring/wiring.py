@@ -9,6 +9,7 @@ from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
+from retouch.check.wiring.fitting import check_model
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
@@ -127,6 +128,7 @@ class _Wiring:
     def stage(self, call: StageCall, early: Mapping[str, Input | None] = NOTHING) -> FromNode:
         """Add the node of a stage, and put its value in its type's place."""
         state = self.state
+        check_model(call, state.model, state.context.report)
         taken = {p.name: early[p.name] if p.name in early else self._ports.take(p, call) for p in call.card.ports}
         inputs = {name: given for name, given in taken.items() if given is not None}
         options = resolve(call, state.context, state.now, state.model, state.turn)

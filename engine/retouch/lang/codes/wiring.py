@@ -159,4 +159,22 @@ WIRING = {
         example='invert ddim "cat"->"dog" steps=1000',
         mend='invert ddim "cat"->"dog" steps=999',
     ),
+    "RT320": Code(
+        "wrong-prediction",
+        "'{stage}' works on models that predict {wanted}, and '{model}' predicts {has}",
+        "{mend}",
+        why="Some methods are steps along the straight lines between noise and picture on which flow models are "
+        "trained. Models that predict noise have no such lines, and the step would lead nowhere.",
+        example='invert rf_solver "cat"->"dog"',
+        mend='invert fixed_point "cat"->"dog"',
+    ),
+    "RT321": Code(
+        "not-told",
+        "'{stage}' tells the model its '{name}', and '{model}' reads no such number",
+        "{mend}",
+        why="Some networks were distilled to read their guidance as a number, beside the time. Any other "
+        "network would not hear it, and the result would be as if nothing had been said.",
+        example='invert ddim "cat"->"dog" | guide distilled',
+        mend='invert ddim "cat"->"dog" | guide cfg',
+    ),
 }

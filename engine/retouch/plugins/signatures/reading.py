@@ -14,7 +14,8 @@ from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Fault, Option, StageCard
 
 _MARKS = ("retouch.api.stage", "retouch.plugins.stage.stage")
-_SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "reads", "rows", "facts", "needs", "moot")
+_SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "reads", "rows", "facts")
+_SETTINGS += ("needs", "moot", "predicts", "told", "instead")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

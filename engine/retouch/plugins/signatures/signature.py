@@ -88,6 +88,9 @@ class StageCard:
     needs: tuple[Need, ...] = ()
     moot: tuple[Moot, ...] = ()
     plugin: str = ""
+    predicts: tuple[str, ...] = ()  # kinds of prediction that it works with; all if empty
+    told: tuple[str, ...] = ()  # numbers that the network has to read besides
+    instead: str = ""  # the stage to use on a model that is not of these
 
     @property
     def name(self) -> str:
