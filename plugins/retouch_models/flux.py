@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -34,6 +35,7 @@ class Flux:
     """[dev], [schnell], and what is trained on from them."""
 
     name = "FLUX.1"
+    published = PUBLISHED["FluxPipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

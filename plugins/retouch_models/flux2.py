@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -36,6 +37,7 @@ class Flux2Klein:
     """4B and 9B, distilled and base."""
 
     name = "FLUX.2 klein"
+    published = PUBLISHED["Flux2KleinPipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -87,7 +89,7 @@ class Flux2Klein:
         )
         return Loaded(
             Flux2Net(parts.diffusers(Flux2Transformer2DModel, "transformer")),
-            FoldedCodec(parts.diffusers(AutoencoderKLFlux2, "vae"), known.scale, known.multiple, known.trained_size),
+            FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
             Texts([qwen], alone),
         )
 

@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     wants_no_more,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -41,6 +42,7 @@ class QwenImage:
     """The text-to-image model; those that are given pictures are others."""
 
     name = "Qwen-Image"
+    published = PUBLISHED["QwenImagePipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -84,7 +86,7 @@ class QwenImage:
         )
         return Loaded(
             QwenImageNet(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
-            FrameCodec(parts.diffusers(AutoencoderKLQwenImage, "vae"), known.scale, known.multiple, known.trained_size),
+            FrameCodec.of(parts.diffusers(AutoencoderKLQwenImage, "vae"), known),
             Texts([qwen], masked),
         )
 

@@ -17,6 +17,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -29,6 +30,7 @@ class StableDiffusion3:
     """Versions 3 and 3.5, medium and large."""
 
     name = "Stable Diffusion 3/3.5"
+    published = PUBLISHED["StableDiffusion3Pipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -18,6 +18,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -31,6 +32,7 @@ class ZImage:
     """The turbo, whose defaults these are, and the model behind it."""
 
     name = "Z-Image"
+    published = PUBLISHED["ZImagePipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -92,10 +92,10 @@ def test_spans_are_words_in_every_encoders_tokens(model: FamilyModel):
 def test_words_that_fit_no_encoder_are_told_and_the_text_is_closed(model: FamilyModel):
     """A prompt of 1,200 words is too long for all; what ends a text for the model stays at its end."""
     text = "a white cat " * 400
-    dropped = model.texts.dropped(text)
+    dropped = model.texts.heard(text).dropped
     assert dropped.endswith("cat")
     assert text.strip().endswith(dropped)
-    assert model.texts.dropped("a white cat") == ""
+    assert model.texts.heard("a white cat").dropped == ""
     assert len(model.prompt(text).embeds) == model.known.tokens
 
 

@@ -250,4 +250,5 @@ def test_listing_models_and_benchmarks_imports_no_plugin_but_the_family_that_rea
         "print(*(name for name in sys.modules if name.startswith(('torch', 'retouch_'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1].split() == ["retouch_models", "retouch_models.stable_diffusion"]
+    loaded = done.stdout.splitlines()[-1].split()
+    assert loaded == ["retouch_models", "retouch_models.published", "retouch_models.stable_diffusion"]

@@ -16,6 +16,7 @@ from retouch.models.headers import FLOATS, Stored
 from retouch.models.layout import stored_tensors
 
 Shapes = Iterable[tuple[str, tuple[int, ...]]]
+_COUNTS = ("position_ids", "num_batches_tracked")  # which are stored beside weights, and are none
 
 
 def check_part(config: Config, weights: Path) -> dict[str, Stored]:
@@ -23,7 +24,7 @@ def check_part(config: Config, weights: Path) -> dict[str, Stored]:
     tensors = {name: stored for name, (_, stored) in stored_tensors(weights).items()}
     check_numbers(config, len(tensors))
     for name, stored in tensors.items():
-        if stored.dtype not in FLOATS and not name.endswith("position_ids"):
+        if stored.dtype not in FLOATS and not name.endswith(_COUNTS):
             raise BrokenModel(f"'{weights}': {name} is of the type {stored.dtype}, and weights are fractions")
     return tensors
 
