@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from family_models import FamilyModel, far
 
 from retouch.models.catalog import BrokenModel, find
+from tests.families.family_models import FamilyModel, far
 
 WRONG: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "inpainting xl": ("sdxl", "unet/config.json", {"in_channels": 9}, "takes 9 channels .* not text-to-image models"),

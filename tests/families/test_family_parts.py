@@ -7,14 +7,14 @@ import sys
 
 import pytest
 import torch
-from family_models import FamilyModel, far
-from pipelines import answered, pipeline, said
-from tiny_families import FAMILIES
 
 from retouch.core.combinators import gather, together
 from retouch.core.schedule import split
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws
+from tests.families.family_models import FamilyModel, far
+from tests.families.pipelines import answered, pipeline, said
+from tests.families.tiny_families import FAMILIES
 
 TEXTS = ("a white cat sitting on the beach", "", "a photo of a dog and a dog, with a red hat")
 

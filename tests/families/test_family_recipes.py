@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from family_models import FamilyModel
 from PIL import Image
 
 import retouch
 from retouch.cli.main import main
+from tests.families.family_models import FamilyModel
 
 EDIT = 'invert ddim pinned="always" | mask box right=50% | attend p2p "cat"->"dog" | blend latent | blend pixel'
 RECIPES = {

@@ -11,11 +11,11 @@ import diffusers
 import pytest
 import torch
 from PIL import Image
-from published import SIZES
 
 from retouch.cli.main import main
 from retouch.models import families
 from retouch_models.published import PUBLISHED
+from tests.families.published import SIZES
 
 MODELS = {name: (pipeline, configs) for pipeline, models in PUBLISHED.items() for name, configs in models.items()}
 

@@ -15,7 +15,6 @@ import pytest
 import torch
 from diffusers import PixArtTransformer2DModel
 from PIL import Image
-from tiny_families import ddim, randomised, t5_text, t5_words, vae
 
 from retouch.api.kit import FolderLoading, NetworkCore
 from retouch.cli.main import main
@@ -29,6 +28,7 @@ from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World
 from retouch_methods.attend.masactrl import masactrl
 from retouch_methods.attend.p2p import p2p
+from tests.families.tiny_families import ddim, randomised, t5_text, t5_words, vae
 
 STRANGER = Path(__file__).parent / "stranger"
 

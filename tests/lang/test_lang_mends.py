@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 
 import pytest
-from lang.stages import world
-from lang.test_lang_shown import USUAL, found
 
 from retouch.check.check import check
 from retouch.lang.codes import CODES
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.parse import parse
+from tests.lang.stages import world
+from tests.lang.test_lang_shown import USUAL, found
 
 QUOTES = "“”„«»‘’'`\""
 
