@@ -17,7 +17,6 @@ from retouch.graph.verify import verify
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
-
 from tests.graph.plugin_text import STAGES, FakeModel
 
 

@@ -34,15 +34,21 @@ def fill(module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype
 
     It comes back in evaluation mode and without gradients.  Memory at the peak: the module, and one tensor as stored.
     """
+    stored = check(module, path)
+    module.load_state_dict(_read(stored, device, dtype), strict=True, assign=True)
+    if hasattr(module, "tie_weights"):
+        module.tie_weights()  # pyright: ignore[reportCallIssue]
+    return module.to(device).eval().requires_grad_(False)
+
+
+def check(module: nn.Module, path: Path) -> dict[str, tuple[Path, Stored]]:
+    """Return where each tensor of a module is stored.  Raises BrokenModel where one lacks or has another shape."""
     wanted = module.state_dict()
     stored = {name: each for old, each in stored_tensors(path).items() if (name := _own_name(old, wanted)) is not None}
     for alias, source in (getattr(module, "all_tied_weights_keys", None) or {}).items():
         stored |= {alias: stored[source]} if source in stored else {source: stored[alias]} if alias in stored else {}
     _check(path, wanted, stored)
-    module.load_state_dict(_read(stored, device, dtype), strict=True, assign=True)
-    if hasattr(module, "tie_weights"):
-        module.tie_weights()  # pyright: ignore[reportCallIssue]
-    return module.to(device).eval().requires_grad_(False)
+    return stored
 
 
 def _own_name(stored: str, wanted: Mapping[str, Any]) -> str | None:

@@ -80,14 +80,18 @@ class FolderLoading:
     def _filled(self, part: str, kind: str, build: Callable[[], nn.Module]) -> nn.Module:
         path = weights_file(self.folder, part)
         try:
-            with without_memory():
+            with torch.device("meta"):
                 module = build()
+            weights.check(module, path)  # before anything of a size that the config alone states is made
+            if len(module.state_dict()) < sum(1 for _ in (*module.parameters(), *module.buffers())):
+                with without_memory():  # it has buffers that no file stores
+                    module = build()
         except (BrokenModel, MemoryError, ImportError):
             raise
         except Exception as why:  # what a config makes the library trip over is the config's fault
             said = (str(why).strip().splitlines() or [""])[0]
             what = f"{type(why).__name__} {said}".strip()
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' makes no {kind}: {what}") from None
+            raise BrokenModel(f"{part}/config.json of '{self.folder}' does not fit {kind}: {what}") from None
         return weights.fill(module, path, self.device, self.dtype)
 
 
