@@ -83,9 +83,8 @@ class FolderLoading:
             with torch.device("meta"):
                 module = build()
             weights.check(module, path)  # before anything of a size that the config alone states is made
-            if len(module.state_dict()) < sum(1 for _ in (*module.parameters(), *module.buffers())):
-                with without_memory():  # it has buffers that no file stores
-                    module = build()
+            with without_memory():  # again, for what no file stores: buffers, and tables of positions
+                module = build()
         except (BrokenModel, MemoryError, ImportError):
             raise
         except Exception as why:  # what a config makes the library trip over is the config's fault
