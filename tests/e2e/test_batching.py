@@ -81,7 +81,7 @@ def test_the_executor_costs_a_tenth_at_most_over_a_bare_batched_loop():
     draws = torch.Generator().manual_seed(0)
     latents = [torch.randn(4, 16, 16, generator=draws) for _ in range(PICTURES)]
     texts = [Prompt("", torch.randn(24, 128, generator=draws)) for _ in range(3)]
-    schedule, model = machine.schedule(STEPS), machine.denoiser
+    schedule, model = machine.schedule(STEPS, (16, 16)), machine.denoiser
     ours, bare = [], []
     for _ in range(4):
         start = time.process_time()
@@ -140,12 +140,12 @@ def test_more_pictures_than_are_in_flight_all_come_back(tmp_path):
 def alive(monkeypatch):
     """Prompts that are held at the time of each save, and how many were made by then."""
     made, counts = [], []
-    encode, write = Machine.texts.func, FileOut.image
+    encode, write = Machine.texts.fget, FileOut.image
 
-    def told(self, path, image):
+    def told(self, path, image, **how):
         gc.collect()
         counts.append((sum(each() is not None for each in made), len(made)))
-        write(self, path, image)
+        write(self, path, image, **how)
 
     def watched(machine):
         texts = encode(machine)

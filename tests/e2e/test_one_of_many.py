@@ -110,7 +110,8 @@ def test_programs_and_python_are_told_the_same(folder, mistake):
     assert (told["code"], told["pictures"]) == (MISTAKES[mistake], [str(folder / "odd.png")])
     sources = [folder / f"{name}.png" for name in ("one", "odd", "two")]
     made = python.recipe(recipe(mistake), folder)(sources)
-    assert [each is None for each in made] == [False, True, False]
+    assert [each.ok for each in made] == [True, False, True]
+    assert [found.code for found in made[1].diagnostics] == [MISTAKES[mistake]]
 
 
 def test_what_is_wrong_with_all_of_them_is_the_recipes(folder):

@@ -67,6 +67,7 @@ OTHER = {
     "invert direct injected": "1",
     "invert edit_friendly strength": "100%",
     "invert sdedit strength": "100%",
+    "mask diffedit strength": "100%",
     "invert ddim pinned": '"never"',
     "invert fixed_point pinned": '"never"',
     "invert uniinv pinned": '"never"',
