@@ -10,6 +10,7 @@ from pathlib import Path
 
 from retouch.models.configs import Config
 from retouch.models.errors import BrokenModel
+from retouch.models.files import ModelFiles
 from retouch.models.headers import Stored
 from retouch.models.kit.unet_sites import levels_of
 from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet_shapes, vae_shapes
@@ -20,21 +21,25 @@ SCHEDULER = "scheduler/scheduler_config.json"
 Tensors = Mapping[str, Stored]
 
 
-def check_configs(folder: Path) -> None:
-    """Check types and bounds of the configs of a folder, of those classes that are known here."""
-    for path in sorted(folder.glob("*/config.json")):
-        config = Config.read(folder, f"{path.parent.name}/config.json")
+def check_configs(files: ModelFiles) -> None:
+    """Check types and bounds of the configs of a model, of those classes that are known here."""
+    for name in files.config_names():
+        config = Config(files.read(name), name)
         if check := _CONFIGS.get(_class_of(config)):
             check(config)
-    if (folder / SCHEDULER).exists():
-        _check_levels(Config.read(folder, SCHEDULER))
+    if (files.configs / SCHEDULER).exists():
+        _check_levels(Config(files.read(SCHEDULER), SCHEDULER))
 
 
-def check_weights(folder: Path, part: str, weights: Path) -> None:
-    """Check what the headers of a part say, and what they say of its config."""
-    config = Config.read(folder, f"{part}/config.json")
-    tensors = check_part(config, weights)
-    if check := _WEIGHTS.get(_class_of(config)):
+def check_weights(files: ModelFiles, part: str) -> None:
+    """Check what the headers of a part say, and what they say of its config.
+
+    Names that are the authors' are compared when they have been replaced, at load.
+    """
+    name, weights = f"{part}/config.json", files.weights(part)
+    config = Config(files.read(name), name)
+    tensors = check_part(config, weights, files.tensors(part))
+    if part not in files.inside and (check := _WEIGHTS.get(_class_of(config))):
         check(config, weights, tensors)
 
 

@@ -23,3 +23,8 @@ def fingerprint(paths: Iterable[Path]) -> str:
                 file.seek(max(size - _BLOCK, 0) * i // (_BLOCKS - 1))
                 digest.update(file.read(_BLOCK))
     return digest.hexdigest()[:32]
+
+
+def fingerprint_at(place: Path) -> str:
+    """Digest of a weights file, or of all that lie in a folder."""
+    return fingerprint([place] if place.is_file() else sorted(place.rglob("*.safetensors")))

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from retouch.models.clip_vocabulary import WORDS
 from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.layout import TOKENIZER, read_json
 
 
-def vocabulary_size(folder: Path, part: str) -> int:
-    """How many token ids the tokenizer can give: one more than the largest.
+def vocabulary_size(place: Path) -> int:
+    """How many token ids the tokenizer of this folder, or CLIP's of this file, can give: one more than the largest.
 
     Without a vocabulary the tokenizer class would quietly make an empty one, so its absence is BrokenModel.
     """
+    if place.is_file():
+        return WORDS
+    folder, part = place.parent, place.name
     whole, words, merges, *others = (f"{part}/{name}" for name in TOKENIZER)
     for optional in others:
         if (folder / optional).is_file():
@@ -31,6 +35,9 @@ def _whole(folder: Path, name: str) -> Mapping[str, Any]:
     """Every word of a tokenizer.json, the added ones included, with its id."""
     match read_json(folder, name):
         case {"model": {"vocab": dict(words)}} as said if words:
+            added = said.get("added_tokens") or []
+        case {"model": {"vocab": [_, *_] as pieces}} as said if all(isinstance(each, list) and each for each in pieces):
+            words = {str(piece[0]): i for i, piece in enumerate(pieces)}  # Unigram's, as T5 has: pieces with weights
             added = said.get("added_tokens") or []
         case _:
             raise BrokenModel(f"{name} of '{folder}' has no table of words to ids")

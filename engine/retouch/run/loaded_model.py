@@ -43,15 +43,15 @@ class Machine:
 
     def schedule(self, steps: int, size: tuple[int, int]) -> Schedule:
         """A walk of so many steps for latents of this size [h, w].  Raises ValueError where there are not that many."""
-        return self.family.schedule(families.reader(self.info.folder), steps, size)
+        return self.family.schedule(self.info.files.read, steps, size)
 
     @cached_property
     def loaded(self) -> Loaded:
         """All parts, in evaluation mode and without gradients."""
-        from retouch.models.kit.loading import FolderLoading
+        from retouch.models.kit.loading import ModelLoading
 
         with blamed_on(self.info):
-            parts = FolderLoading(self.info.folder, self.device, self.dtype, self.acceleration)
+            parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
             return self.family.load(self.info.known, parts)
 
     @cached_property

@@ -9,7 +9,6 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -17,8 +16,10 @@ import torch
 from torch import nn
 
 from retouch.models import weights
+from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import read_json, weights_file
+from retouch.models.files import ModelFiles
+from retouch.models.kit.renaming import renamed
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import prepare
 
@@ -32,6 +33,7 @@ _BOOKKEEPING = {
     "return_dict",
     "id2label",
 }
+_OF_TOKENIZER = ("model_max_length", "pad_token", "unk_token", "bos_token", "eos_token")
 _OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
 # Of a network's config, what published files state and its class never read.
 _NEVER_READ = {"QwenImageTransformer2DModel": {"pooled_projection_dim"}}
@@ -41,26 +43,26 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class FolderLoading:
-    """Parts of a folder in the diffusers layout."""
+class ModelLoading:
+    """Parts of a model, from wherever its files lie."""
 
-    folder: Path
+    files: ModelFiles
     device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
     acceleration: Acceleration = EAGER
 
     def config(self, name: str) -> Mapping[str, Any]:
-        """Read a JSON file of the folder."""
-        return read_json(self.folder, name)
+        """Read a JSON file of the model."""
+        return self.files.read(name)
 
     def diffusers(self, kind: Any, part: str) -> Any:
         """Build a class of diffusers from the part's config and fill it with its weights."""
         config = self.config(f"{part}/config.json")
         if config.get("_class_name") != kind.__name__:
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{config.get('_class_name')}'")
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{config.get('_class_name')}'")
         idle = _NEVER_READ.get(kind.__name__, set[str]())
         options = {key: value for key, value in config.items() if not key.startswith("_") and key not in idle}
-        module = self._filled(part, kind.__name__, lambda: kind(**options))
+        module = self._filled(part, kind.__name__, lambda: kind(**options), config)
         prepare(module, self.acceleration)
         return module
 
@@ -68,17 +70,22 @@ class FolderLoading:
         """Build a class of transformers from the part's config and fill it with its weights."""
         stated = self.config(f"{part}/config.json")
         if stated.get("model_type") != config.model_type:
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{stated.get('model_type')}'")
-        return self._filled(part, kind.__name__, lambda: kind(_configured(config, stated)))
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{stated.get('model_type')}'")
+        return self._filled(part, kind.__name__, lambda: kind(_configured(config, stated)), stated)
 
     def tokenizer(self, part: str, kind: Any = None) -> Any:
         """Read a tokenizer; kind: its class, by default whatever tokenizer.json describes."""
         from transformers import PreTrainedTokenizerFast
 
-        return (kind or PreTrainedTokenizerFast).from_pretrained(self.folder / part, local_files_only=True)
+        place = self.files.folder(part)
+        if place.is_file():
+            words, merges = read_vocabulary(place)
+            said = self.files.read(f"{part}/tokenizer_config.json")
+            return kind(words, merges, **{key: said[key] for key in _OF_TOKENIZER if key in said})
+        return (kind or PreTrainedTokenizerFast).from_pretrained(place, local_files_only=True)
 
-    def _filled(self, part: str, kind: str, build: Callable[[], nn.Module]) -> nn.Module:
-        path = weights_file(self.folder, part)
+    def _filled(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+        path = self.files.weights(part)
         try:
             with without_memory():
                 module = build()
@@ -87,7 +94,11 @@ class FolderLoading:
         except Exception as why:  # what a config makes the library trip over is the config's fault
             said = (str(why).strip().splitlines() or [""])[0]
             what = f"{type(why).__name__} {said}".strip()
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' makes no {kind}: {what}") from None
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' makes no {kind}: {what}") from None
+        if inside := self.files.inside.get(part):
+            state = weights.read_as_stored(inside.file, inside.tensors())
+            state = renamed(module, kind, inside, state, config)
+            return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
 
 

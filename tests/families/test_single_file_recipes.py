@@ -1,0 +1,91 @@
+"""Recipes of single files: what `model` takes beside a name, what a stamp says of it, and how it is made again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from test_single_files import SD2, TEXT, VAE, empty, whole, without_weights, written
+
+from retouch.cli.main import main
+from retouch.models.recognise import look_into
+
+FLOW = 'open "cat.png" | invert ddim "a white cat"->"a dog" steps=2 | save "out.png"'
+
+
+@pytest.fixture
+def home(folder_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a picture, a model in one file, its configs, and a VAE."""
+    folder = folder_of("stable_diffusion")
+    tensors = whole("stable_diffusion", folder)
+    written(tmp_path / "x.safetensors", {key: t for key, t in tensors.items() if "stage_model" in key or "diff" in key})
+    written(tmp_path / "vae.safetensors", {key: t for key, t in tensors.items() if key.startswith("first_stage")})
+    without_weights(folder, tmp_path / "configs")
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def recipe(home: Path, model: str, flow: str = FLOW) -> str:
+    (home / "r.retouch").write_text(f"{model}\n{flow}\n")
+    return str(home / "r.retouch")
+
+
+def test_a_single_file_runs_is_stamped_without_places_and_made_again(home: Path, capsys) -> None:
+    text = recipe(home, f'model "{home}/x.safetensors" base="{home}/configs" vae="{home}/vae.safetensors"')
+    assert main(["run", text]) == 0
+    capsys.readouterr()
+    assert main(["show", "--json", "out.png"]) == 0
+    said = capsys.readouterr().out
+    assert str(home) not in said
+    assert said.count("digest:") >= 3
+    assert main(["rerun", "out.png", "--verify", "--model", "x.safetensors"]) == 0
+    shutil.move(home / "vae.safetensors", home / "gone")
+    assert main(["rerun", "out.png", "--verify", "--model", "x.safetensors"]) != 0
+
+
+def test_a_name_in_brackets_is_an_axis(home: Path) -> None:
+    shutil.copy(home / "x.safetensors", home / "y.safetensors")
+    text = recipe(
+        home, 'let which = ["x", "y"]\nmodel "{which}.safetensors" base="configs"', FLOW.replace("out", "{which}")
+    )
+    assert main(["run", text]) == 0
+    assert (home / "x.png").read_bytes()[:8] == (home / "y.png").read_bytes()[:8]
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "said"),
+    [
+        ('model "{nope}.safetensors"', "RT406", "nope"),
+        ('model "none.safetensors"', "RT416", "cannot be read"),
+        ('model "vae.safetensors"', "RT416", "is a VAE of Stable Diffusion, and no model"),
+        ('model "x.safetensors" base="nowhere"', "RT412", "no model is called"),
+        ('model "configs" base="configs"', "RT416", "goes with a single file"),
+        ('model "x.safetensors" base="configs" vae="none"', "RT412", "there is no VAE"),
+        ('model "sd2.safetensors"', "RT416", 'base="sd2-velocity"'),
+    ],
+)
+def test_a_mistake_is_told_by_check(home: Path, capsys, model: str, code: str, said: str) -> None:
+    empty(home / "sd2.safetensors", SD2 | VAE | TEXT)
+    assert main(["check", recipe(home, model)]) == 1
+    told = capsys.readouterr().err
+    assert f"error[{code}]" in told
+    assert said in told
+
+
+def test_a_look_says_how_a_file_is_used(home: Path) -> None:
+    assert look_into(home / "vae.safetensors").can[0].startswith("stand in for a model's own")
+    assert 'base="owner/name"' in look_into(home / "x.safetensors").cannot[0]
+
+
+def test_a_plan_counts_the_numbers_of_a_single_file(home: Path, capsys) -> None:
+    assert main(["plan", "--json", recipe(home, 'model "x.safetensors" base="configs"')]) == 0
+    estimate = json.loads(capsys.readouterr().out)["estimates"][0]
+    from safetensors.torch import load_file
+
+    tensors = load_file(home / "x.safetensors")
+    assert sum(estimate["bytes"]["weights"].values()) == 4 * sum(tensor.numel() for tensor in tensors.values())
