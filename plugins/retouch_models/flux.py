@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -34,6 +35,7 @@ class Flux:
     """[dev], [schnell], and what is trained on from them."""
 
     name = "FLUX.1"
+    published = PUBLISHED["FluxPipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -66,7 +68,7 @@ class Flux:
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_last_and_pooled, t5
-        from retouch_models.networks.flux import Transformer, joined
+        from retouch_models.networks.flux import FluxNet, joined
 
         clip = Encoder(
             parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"),
@@ -79,7 +81,7 @@ class Flux:
             t5,
         )
         return Loaded(
-            Transformer(parts.diffusers(FluxTransformer2DModel, "transformer")),
+            FluxNet(parts.diffusers(FluxTransformer2DModel, "transformer")),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([clip, long], joined),
         )

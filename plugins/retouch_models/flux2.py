@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -36,6 +37,7 @@ class Flux2Klein:
     """4B and 9B, distilled and base."""
 
     name = "FLUX.2 klein"
+    published = PUBLISHED["Flux2KleinPipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -75,7 +77,7 @@ class Flux2Klein:
         from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, alone, layers
-        from retouch_models.networks.flux2 import FoldedCodec, Transformer
+        from retouch_models.networks.flux2 import Flux2Net, FoldedCodec
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         after = AFTER + (NO_THOUGHT if "<think>" in words.get_vocab() else "")  # as its chat template has it
@@ -86,8 +88,8 @@ class Flux2Klein:
             layers(*_read_layers(text.config.num_hidden_layers)),
         )
         return Loaded(
-            Transformer(parts.diffusers(Flux2Transformer2DModel, "transformer")),
-            FoldedCodec(parts.diffusers(AutoencoderKLFlux2, "vae"), known.scale, known.multiple, known.trained_size),
+            Flux2Net(parts.diffusers(Flux2Transformer2DModel, "transformer")),
+            FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
             Texts([qwen], alone),
         )
 

@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     wants_no_more,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -41,6 +42,7 @@ class QwenImage:
     """The text-to-image model; those that are given pictures are others."""
 
     name = "Qwen-Image"
+    published = PUBLISHED["QwenImagePipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -74,7 +76,7 @@ class QwenImage:
         from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, layers
-        from retouch_models.networks.qwen_image import FrameCodec, Transformer, masked
+        from retouch_models.networks.qwen_image import FrameCodec, QwenImageNet, masked
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         qwen = Encoder(
@@ -83,8 +85,8 @@ class QwenImage:
             layers(-1),
         )
         return Loaded(
-            Transformer(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
-            FrameCodec(parts.diffusers(AutoencoderKLQwenImage, "vae"), known.scale, known.multiple, known.trained_size),
+            QwenImageNet(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
+            FrameCodec.of(parts.diffusers(AutoencoderKLQwenImage, "vae"), known),
             Texts([qwen], masked),
         )
 

@@ -17,6 +17,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -29,6 +30,7 @@ class StableDiffusion3:
     """Versions 3 and 3.5, medium and large."""
 
     name = "Stable Diffusion 3/3.5"
+    published = PUBLISHED["StableDiffusion3Pipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -64,7 +66,7 @@ class StableDiffusion3:
         from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner, t5
-        from retouch_models.networks.sd3 import Transformer, joined
+        from retouch_models.networks.sd3 import SD3Net, joined
 
         clips = [
             Encoder(
@@ -80,7 +82,7 @@ class StableDiffusion3:
             t5,
         )
         return Loaded(
-            Transformer(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
+            SD3Net(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([*clips, long], joined),
         )

@@ -18,6 +18,7 @@ from retouch.api.families import (
     unet_sites,
     wants_no_more,
 )
+from retouch_models.published import PUBLISHED
 from retouch_models.stable_diffusion import prediction
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class StableDiffusionXL:
     """The base model, in epsilon and v-prediction, and whatever is trained on from it."""
 
     name = "Stable Diffusion XL"
+    published = PUBLISHED["StableDiffusionXLPipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -18,6 +18,7 @@ from retouch.api.families import (
     unet_sites,
     wants_no_more,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -30,6 +31,7 @@ class StableDiffusion:
     """Versions 1 and 2, in epsilon and v-prediction, and whatever has their parts, such as the embedded model."""
 
     name = "Stable Diffusion 1/2"
+    published = PUBLISHED["StableDiffusionPipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -18,6 +18,7 @@ from retouch.api.families import (
     same_width,
     unet_levels,
 )
+from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
@@ -31,6 +32,7 @@ class ZImage:
     """The turbo, whose defaults these are, and the model behind it."""
 
     name = "Z-Image"
+    published = PUBLISHED["ZImagePipeline"]
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -68,7 +70,7 @@ class ZImage:
         from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
         from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, layers
-        from retouch_models.networks.z_image import Transformer, counted
+        from retouch_models.networks.z_image import ZImageNet, counted
 
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         qwen = Encoder(
@@ -77,7 +79,7 @@ class ZImage:
             layers(-2),
         )
         return Loaded(
-            Transformer(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
+            ZImageNet(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([qwen], counted),
         )

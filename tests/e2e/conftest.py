@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import draw
+
+from tests.e2e.command import draw
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import time
 import zlib
 
 import pytest
-from command import draw, in_process, retouch
 from PIL import Image
 
 from retouch.models import catalog
+from tests.e2e.command import draw, in_process, retouch
 
 EDIT = 'invert ddim "cat"->"dog" steps=2'
 # The process tells, as it ends, whether torch was loaded.

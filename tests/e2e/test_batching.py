@@ -10,8 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from command import draw
-from sessions import INSTALLED, graphs, run
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.values import Canvas, Edit, Latents, Prompt
@@ -27,6 +25,8 @@ from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
 from retouch_storybook.world import Scene
+from tests.e2e.command import draw
+from tests.e2e.sessions import INSTALLED, graphs, run
 
 SUBJECTS = ("cat", "dog", "rabbit", "bear", "bird", "fish", "car", "ball")
 

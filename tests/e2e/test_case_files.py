@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import draw, in_process, retouch
 from PIL import Image
 
 import retouch as python
 from retouch import pictures
 from retouch.paths import folder
+from tests.e2e.command import draw, in_process, retouch
 
 CASES = Path(__file__).parent / "cases"
 SQUARE = np.zeros((64, 64), np.uint8)

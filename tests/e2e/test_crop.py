@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import retouch as run_command
 from PIL import Image
-from sessions import INSTALLED, graphs, run
 
 import retouch
 from retouch import pictures
@@ -19,6 +17,8 @@ from retouch.graph.nodes import Picture
 from retouch.graph.verify import verify
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
+from tests.e2e.command import retouch as run_command
+from tests.e2e.sessions import INSTALLED, graphs, run
 
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
 BOX = "mask box left=30% top=20% right=60% bottom=70%"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from command import CAT, draw, in_process, retouch
 from PIL import Image
 
 from retouch import pictures
 from retouch_storybook.world import Scene, render
+from tests.e2e.command import CAT, draw, in_process, retouch
 
 CARD = 'invert null_text | mask diffedit "cat"->"dog" | blend latent'
 

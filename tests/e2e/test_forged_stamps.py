@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from command import Ran, draw, retouch
 from PIL import Image as Pil
 from PIL.PngImagePlugin import PngInfo
 
@@ -23,6 +22,7 @@ from retouch.plugins import registry
 from retouch.run.files.outbox import FileOut
 from retouch.run.files.provenance import Provenance, Request
 from retouch_storybook.world import Scene, render
+from tests.e2e.command import Ran, draw, retouch
 
 OPEN = 'open "cat.png" caption="an orange cat in a meadow"'
 EDITED = f'x = {OPEN} | invert sdedit "cat"->"dog" steps=2\n'

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 
-from command import draw, retouch
 from PIL import Image
+
+from tests.e2e.command import draw, retouch
 
 # A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there.
 HEEDING = (

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from command import draw, retouch
 from PIL import Image
 
 from retouch_storybook.world import Scene
+from tests.e2e.command import draw, retouch
 
 STEPS = 2
 SMALLEST = 'invert null_text | mask diffedit "cat"->"dog" | blend latent'

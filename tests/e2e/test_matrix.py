@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from models.tiny_folder import three_levels
-from sessions import INSTALLED
 
 from retouch.check.ablation import without
 from retouch.check.check import check
@@ -22,6 +20,8 @@ from retouch.graph.nodes import FromNode, Graph, Picture
 from retouch.paths import folder
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
+from tests.e2e.sessions import INSTALLED
+from tests.models.tiny_folder import three_levels
 
 STEPS = 4
 SEEDS = (0, 1, 2)
@@ -113,7 +113,7 @@ def idle_everywhere(here: Path) -> dict[str, str]:
 
 
 def test_every_pair_that_is_marked_as_working_works_and_both_of_it_act(tmp_path):
-    """After a change that is meant: `PYTHONPATH=tests python tests/e2e/test_matrix.py`, and the page anew."""
+    """After a change that is meant: `python -m tests.e2e.test_matrix`, and the page anew."""
     assert idle_everywhere(tmp_path) == idle_pairs()
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from command import draw, retouch
 from PIL import Image
 
 from retouch.cli import main
+from tests.e2e.command import draw, retouch
 
 EDIT = 'invert sdedit "cat"->"dog" steps=2'
 COMMANDS = {

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from command import draw, retouch
 from PIL import Image
 
 import retouch as python
+from tests.e2e.command import draw, retouch
 
 EDIT = 'invert sdedit "cat"->"dog" steps=2 | save "out/{name}.png"'
 MASKED = 'invert sdedit "cat"->"dog" steps=2 | mask file "{name}_mask.png" | blend latent | save "out/{name}.png"'

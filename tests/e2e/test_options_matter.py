@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from models.tiny_folder import three_levels
-from sessions import INSTALLED
 
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, EDIT, FAMILIES, MASK, written
@@ -18,6 +16,8 @@ from retouch.graph.nodes import Graph, Picture
 from retouch.plugins.signatures import Option, StageCard
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
+from tests.e2e.sessions import INSTALLED
+from tests.models.tiny_folder import three_levels
 
 # What else has to hold for an option to matter: written on its own stage, in both runs.
 BESIDE = {

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import draw, retouch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import retouch as python
 from retouch import pictures
+from tests.e2e.command import draw, retouch
 
 COPY = "encode | decode"
 SAME = 'open "cat.png" | encode | decode'

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import Ran, draw, in_process
 from PIL import Image
 
 from retouch import pictures
+from tests.e2e.command import Ran, draw, in_process
 
 GUIDE = Path(__file__).parents[2] / "plugins" / "README.md"
 MORE = '''

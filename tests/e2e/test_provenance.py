@@ -7,13 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command import Ran, draw, retouch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from retouch.pictures import metadata
 from retouch.pictures.stamp import KEY
 from retouch_storybook.world import Scene
+from tests.e2e.command import Ran, draw, retouch
 
 EDIT = 'invert ddim steps=3 | attend p2p "cat"->"dog"'
 

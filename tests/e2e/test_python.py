@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 
 import pytest
 import torch
-from command import draw
 from PIL import Image
 
 import retouch
@@ -20,6 +19,7 @@ from retouch.graph.keys import node_keys
 from retouch.run import model_cache
 from retouch_models.stable_diffusion import StableDiffusion
 from retouch_storybook.world import Scene
+from tests.e2e.command import draw
 
 EDIT = 'invert ddim steps=2 | attend p2p "cat"->"dog"'
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import draw, retouch
 from PIL import Image, ImageCms
 
 import retouch as python
 from retouch import pictures
+from tests.e2e.command import draw, retouch
 
 COPY = "encode | decode"
 EDIT = 'invert sdedit "cat"->"dog" steps=2'

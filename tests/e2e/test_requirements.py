@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from sessions import INSTALLED, graphs
-
 from retouch.paths import folder
 from retouch.run.session import execute
+from tests.e2e.sessions import INSTALLED, graphs
 
 
 def test_a_missed_floor_is_a_failure_with_both_figures(tmp_path):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from sessions import INSTALLED, graphs
 
 from retouch.graph.plan import plan
 from retouch.paths import folder
 from retouch.run.session import execute
+from tests.e2e.sessions import INSTALLED, graphs
 
 RECIPES = sorted(folder("recipes").glob("*.retouch"))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from command import CAT, draw
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sessions import run
 
 from retouch_storybook.world import render
+from tests.e2e.command import CAT, draw
+from tests.e2e.sessions import run
 
 EDIT = 'invert ddim "cat"->"dog"'
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import draw, retouch
 from PIL import Image
 
 from retouch.models import catalog
 from retouch.pictures import metadata
 from retouch.run.files.private import PrivateNames, is_place, private, rewritten, rewritten_value
+from tests.e2e.command import draw, retouch
 
 SECRET = ("ann-smith", "divorce", "sd-leaked")  # a user's name, a folder's, and a model's
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import draw, in_process, retouch
 from PIL import Image
 
 from retouch import api
 from retouch.testing import laws
+from tests.e2e.command import draw, in_process, retouch
 
 STRANGER = Path(__file__).parents[1] / "stranger"
 

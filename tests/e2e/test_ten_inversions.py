@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sessions import INSTALLED, graphs
 
 import retouch
 import retouch_methods.sample.sample as sampling
 from retouch.graph.plan import plan
 from retouch.paths import folder
 from retouch.run.session import execute
+from tests.e2e.sessions import INSTALLED, graphs
 
 INVERSIONS = [card.method for card in INSTALLED.cards if card.output == "Trajectory" and card.family == "invert"]
 OPTIONS = {"null_text": "inner_steps=1"}

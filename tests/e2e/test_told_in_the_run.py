@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import retouch
 from PIL import Image
-from sessions import INSTALLED, graphs
 
 import retouch as python
 from retouch.run.session import execute
+from tests.e2e.command import retouch
+from tests.e2e.sessions import INSTALLED, graphs
 
 LONG = "a red cat on a beach on a beach on a beach on a beach on a red beach on a hat"  # all that the model reads
 

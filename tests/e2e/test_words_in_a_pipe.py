@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from command import draw, in_process, retouch
-from test_nobody_listens import COMMANDS, EDIT
+
+from tests.e2e.command import draw, in_process, retouch
+from tests.e2e.test_nobody_listens import COMMANDS, EDIT
 
 RIGHT = {**COMMANDS, "check": ["-e", EDIT, "cat.png"], "show": ["made.png"], "rerun": ["made.png"]}
 WRONG = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from family_models import FamilyModel
-from tiny_families import FAMILIES, build
+
+from tests.families.family_models import FamilyModel
+from tests.families.tiny_families import FAMILIES, build
 
 torch.set_num_threads(1)  # the networks are tiny, and bits must not depend on how many cores are free
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import diffusers
 import torch
-from family_models import FamilyModel
 from torch import Tensor
 
 from retouch.core.values import Prompt
+from tests.families.family_models import FamilyModel
 
 Said = tuple[Tensor, dict[str, Tensor]]
 

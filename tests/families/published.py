@@ -1,149 +1,22 @@
-"""Shapes of the published models: numbers of their configs, which are facts, and their counts of parameters.
-
-UNets: as the papers and diffusers' conversion scripts for them have them.  Transformers: the defaults of diffusers'
-classes, and what their docstrings and the published configs say that the sizes differ in.  Counts: what a published
-file holds, tables of positions too; where no more is known than what a page rounds to, `within` says how far.
-"""
+"""How large the published models are."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-_FOUR = {"down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"]}
-_FOUR |= {"up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3}
-_UNET = {"in_channels": 4, "out_channels": 4, "layers_per_block": 2}
-_CLIP_L = {"hidden_size": 768, "projection_dim": 768, "max_position_embeddings": 77}
-_CLIP_G = {"hidden_size": 1280, "projection_dim": 1280, "max_position_embeddings": 77}
-_CLIP_H = {"hidden_size": 1024, "projection_dim": 512, "max_position_embeddings": 77}
-_T5_XXL = {"d_model": 4096}
-_LEVELS = {"block_out_channels": [128, 256, 512, 512]}
-_VAE4, _VAE16, _VAE32 = ({"latent_channels": channels, **_LEVELS} for channels in (4, 16, 32))
-_T5_LENGTH = {"model_max_length": 512}
-
-
-class Published(NamedTuple):
-    """One model: the class of its network, configs by file, and how many numbers its file holds, in billions."""
-
-    pipeline: str
-    network: str
-    configs: dict[str, dict[str, Any]]
-    billions: float
-    within: float = 0.01
-
-
-def _sd(text: dict[str, Any], **unet: Any) -> dict[str, dict[str, Any]]:
-    levels = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-    configs = {"unet": _UNET | unet, "vae": _VAE4, "text_encoder": text}
-    return _files(configs) | {"scheduler/scheduler_config.json": levels}
-
-
-def _flow(shift: dict[str, Any], **parts: Any) -> dict[str, dict[str, Any]]:
-    lengths = {f"tokenizer_{n}/tokenizer_config.json": _T5_LENGTH for n in (2, 3)}
-    return _files(parts) | lengths | {"scheduler/scheduler_config.json": shift, "model_index.json": {}}
-
-
-def _files(parts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {f"{part}/config.json": config for part, config in parts.items()}
-
-
-def _sd3(**network: Any) -> dict[str, dict[str, Any]]:
-    shape = {"sample_size": 128, "patch_size": 2, "in_channels": 16, "out_channels": 16, "attention_head_dim": 64}
-    shape |= {"joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192}
-    texts = {"text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G, "text_encoder_3": _T5_XXL}
-    return _flow({"shift": 3.0}, transformer=shape | network, vae=_VAE16, **texts)
-
-
-def _flux(*, dev: bool) -> dict[str, dict[str, Any]]:
-    shape = {"patch_size": 1, "in_channels": 64, "num_layers": 19, "num_single_layers": 38, "attention_head_dim": 128}
-    shape |= {"num_attention_heads": 24, "joint_attention_dim": 4096, "pooled_projection_dim": 768}
-    shift = {"shift": 3.0, "use_dynamic_shifting": True} if dev else {"shift": 1.0}
-    texts = {"text_encoder": _CLIP_L, "text_encoder_2": _T5_XXL}
-    return _flow(shift, transformer=shape | {"guidance_embeds": dev}, vae=_VAE16, **texts)
-
-
-def _klein(double: int, single: int, heads: int, text: int) -> dict[str, dict[str, Any]]:
-    shape = {"in_channels": 128, "num_layers": double, "num_single_layers": single, "num_attention_heads": heads}
-    shape |= {"attention_head_dim": 128, "joint_attention_dim": 3 * text, "guidance_embeds": False}
-    made = _flow(
-        {"shift": 3.0, "use_dynamic_shifting": True}, transformer=shape, vae=_VAE32, text_encoder={"hidden_size": text}
-    )
-    return made | {"model_index.json": {"is_distilled": True}}
-
-
-_SDXL = {
-    "sample_size": 128,
-    "block_out_channels": [320, 640, 1280],
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-    "transformer_layers_per_block": [1, 2, 10],
-    "attention_head_dim": [5, 10, 20],
-    "cross_attention_dim": 2048,
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
+UNET, SD3 = "UNet2DConditionModel", "SD3Transformer2DModel"
+FLUX, KLEIN = "FluxTransformer2DModel", "Flux2Transformer2DModel"
+SIZES: dict[str, tuple[str, float, float]] = {
+    "Stable Diffusion 1.5": (UNET, 0.8595, 0.01),
+    "Stable Diffusion 2.1": (UNET, 0.8659, 0.01),
+    "Stable Diffusion XL": (UNET, 2.5675, 0.01),
+    "Stable Diffusion 3 medium": (SD3, 2.085, 0.01),
+    "Stable Diffusion 3.5 medium": (SD3, 2.47, 0.01),
+    "Stable Diffusion 3.5 large": (SD3, 8.1, 0.02),
+    "FLUX.1 dev": (FLUX, 11.901, 0.01),
+    "FLUX.1 schnell": (FLUX, 11.891, 0.01),
+    "FLUX.2 klein 4B": (KLEIN, 4.0, 0.04),
+    "FLUX.2 klein 9B": (KLEIN, 9.0, 0.01),
+    "Qwen-Image": ("QwenImageTransformer2DModel", 20.43, 0.01),
+    "Z-Image": ("ZImageTransformer2DModel", 6.15, 0.01),
 }
-_SD1 = {"sample_size": 64, "block_out_channels": [320, 640, 1280, 1280], "cross_attention_dim": 768, **_FOUR}
-_SD2 = {**_SD1, "sample_size": 96, "cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20]}
-_QWEN = {"patch_size": 2, "in_channels": 64, "out_channels": 16, "num_layers": 60, "attention_head_dim": 128}
-_QWEN |= {"num_attention_heads": 24, "joint_attention_dim": 3584, "pooled_projection_dim": 768}
-_QWEN_VAE = {"z_dim": 16, "temperal_downsample": [False, True, True]}
-_QWEN_VAE |= {"latents_mean": [0.0] * 16, "latents_std": [1.0] * 16}
-_QWEN_SHIFT = {"use_dynamic_shifting": True, "max_shift": 0.9, "max_image_seq_len": 8192, "shift_terminal": 0.02}
-_Z = {"all_patch_size": [2], "all_f_patch_size": [1], "in_channels": 16, "dim": 3840, "n_layers": 30, "n_heads": 30}
-_Z |= {"n_refiner_layers": 2, "n_kv_heads": 30, "cap_feat_dim": 2560}
-
-UNET, SD3_NET = "UNet2DConditionModel", "SD3Transformer2DModel"
-PUBLISHED = {
-    "Stable Diffusion 1.5": Published(
-        "StableDiffusionPipeline", UNET, _sd(_CLIP_L, **_SD1, attention_head_dim=8), 0.8595
-    ),
-    "Stable Diffusion 2.1": Published(
-        "StableDiffusionPipeline", UNET, _sd(_CLIP_H, **_SD2, use_linear_projection=True), 0.8659
-    ),
-    "Stable Diffusion XL": Published(
-        "StableDiffusionXLPipeline", UNET, _sd(_CLIP_L, **_SDXL) | {"text_encoder_2/config.json": _CLIP_G}, 2.5675
-    ),
-    "Stable Diffusion 3 medium": Published(
-        "StableDiffusion3Pipeline",
-        SD3_NET,
-        _sd3(num_layers=24, num_attention_heads=24, caption_projection_dim=1536),
-        2.085,
-    ),
-    "Stable Diffusion 3.5 medium": Published(
-        "StableDiffusion3Pipeline",
-        SD3_NET,
-        _sd3(
-            num_layers=24,
-            num_attention_heads=24,
-            caption_projection_dim=1536,
-            qk_norm="rms_norm",
-            dual_attention_layers=list(range(13)),
-            pos_embed_max_size=384,
-        ),
-        2.47,
-    ),
-    "Stable Diffusion 3.5 large": Published(
-        "StableDiffusion3Pipeline",
-        SD3_NET,
-        _sd3(num_layers=38, num_attention_heads=38, caption_projection_dim=2432, qk_norm="rms_norm"),
-        8.1,
-        0.02,
-    ),
-    "FLUX.1 dev": Published("FluxPipeline", "FluxTransformer2DModel", _flux(dev=True), 11.901),
-    "FLUX.1 schnell": Published("FluxPipeline", "FluxTransformer2DModel", _flux(dev=False), 11.891),
-    "FLUX.2 klein 4B": Published("Flux2KleinPipeline", "Flux2Transformer2DModel", _klein(5, 20, 24, 2560), 4.0, 0.04),
-    "FLUX.2 klein 9B": Published("Flux2KleinPipeline", "Flux2Transformer2DModel", _klein(8, 24, 32, 4096), 9.0),
-    "Qwen-Image": Published(
-        "QwenImagePipeline",
-        "QwenImageTransformer2DModel",
-        _flow(_QWEN_SHIFT, transformer=_QWEN, vae=_QWEN_VAE, text_encoder={"hidden_size": 3584}),
-        20.43,
-    ),
-    "Z-Image": Published(
-        "ZImagePipeline",
-        "ZImageTransformer2DModel",
-        _flow({"shift": 3.0}, transformer=_Z, vae=_VAE16, text_encoder={"hidden_size": 2560}),
-        6.15,
-    ),
-}
+"""name -> class of the network, numbers that its file holds in billions, tables of positions too, and how far that is
+known: where no more is known than what a page rounds to, to less than 1 %"""

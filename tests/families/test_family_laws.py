@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from family_models import FamilyModel, far
 
 from retouch.api import AttentionControl, Touch
 from retouch.core.combinators import together
@@ -27,6 +26,7 @@ from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.attention import attention as mask_attention
 from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.sample.sample import sample
+from tests.families.family_models import FamilyModel, far
 
 CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
     "p2p": (p2p, {"cross_replace": 0.8, "self_replace": 0.4}),

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from family_models import FamilyModel
-from tiny_families import FAMILIES
 
 from retouch.core.values import Edit
 from retouch.run.batching import Buckets
@@ -22,6 +20,8 @@ from retouch_methods.blend.local import local
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
+from tests.families.family_models import FamilyModel
+from tests.families.tiny_families import FAMILIES
 
 LONG = "a white cat sitting on the beach with a red hat " * 8  # 88 words
 TEXTS = ("a cat", "a red dog", "", "a photo of a white cat sitting on the beach and a black dog", LONG, LONG + "a dog")

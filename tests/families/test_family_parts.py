@@ -7,14 +7,14 @@ import sys
 
 import pytest
 import torch
-from family_models import FamilyModel, far
-from pipelines import answered, pipeline, said
-from tiny_families import FAMILIES
 
 from retouch.core.combinators import gather, together
 from retouch.core.schedule import split
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws
+from tests.families.family_models import FamilyModel, far
+from tests.families.pipelines import answered, pipeline, said
+from tests.families.tiny_families import FAMILIES
 
 TEXTS = ("a white cat sitting on the beach", "", "a photo of a dog and a dog, with a red hat")
 
@@ -92,10 +92,10 @@ def test_spans_are_words_in_every_encoders_tokens(model: FamilyModel):
 def test_words_that_fit_no_encoder_are_told_and_the_text_is_closed(model: FamilyModel):
     """A prompt of 1,200 words is too long for all; what ends a text for the model stays at its end."""
     text = "a white cat " * 400
-    dropped = model.texts.dropped(text)
+    dropped = model.texts.heard(text).dropped
     assert dropped.endswith("cat")
     assert text.strip().endswith(dropped)
-    assert model.texts.dropped("a white cat") == ""
+    assert model.texts.heard("a white cat").dropped == ""
     assert len(model.prompt(text).embeds) == model.known.tokens
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from family_models import FamilyModel, far
-from pipelines import pipeline
 
 from retouch.api.kit import patches
 from retouch.core.combinators import together
 from retouch.core.schedule import Prediction
 from retouch.run.executor import run
+from tests.families.family_models import FamilyModel, far
+from tests.families.pipelines import pipeline
 
 SIZES = ((8, 8), (8, 16), (12, 32))  # latent cells
 

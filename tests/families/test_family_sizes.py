@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import pytest
 import torch
-from published import PUBLISHED, Published
+from PIL import Image
 
+from retouch.cli.main import main
 from retouch.models import families
+from retouch_models.published import PUBLISHED
+from tests.families.published import SIZES
+
+MODELS = {name: (pipeline, configs) for pipeline, models in PUBLISHED.items() for name, configs in models.items()}
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_family_of_ours_has_a_published_shape_and_every_shape_a_size():
+    """What `retouch models --family` shows is all of it."""
+    assert PUBLISHED.keys() == {name for name, where in families.installed().items() if "retouch_models." in where}
+    assert MODELS.keys() == SIZES.keys()
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_a_published_model_is_described_as_it_is_built(name: str):
     """Every site is a module of the network, every block has its sites, and parameters are as many as published."""
-    published = PUBLISHED[name]
-    known = families.describe(published.pipeline, lambda file: published.configs[file])
-    network = built(published)
+    pipeline, configs = MODELS[name]
+    kind, billions, within = SIZES[name]
+    known = families.describe(pipeline, lambda file: configs[file])
+    network = built(kind, configs)
     modules = dict(network.named_modules())
     assert not [site.name for site in known.sites if site.name not in modules]
     own = {site.name for site in known.sites if site.kind == "self"}
     assert own == {name for name in modules if attends_to_itself(name)}
     held = sum(each.numel() for each in network.state_dict().values()) / 1e9
-    assert held == pytest.approx(published.billions, rel=published.within)
-    assert (known.trained_size % known.multiple, known.prediction) in ((0, "epsilon"), (0, "flow"))
+    assert held == pytest.approx(billions, rel=within)
+    assert known.trained_size % known.multiple == 0
 
 
 def attends_to_itself(module: str) -> bool:
@@ -36,11 +51,37 @@ def attends_to_itself(module: str) -> bool:
     return name in ("attn", "attention") or name == "attn1" or (name == "attn2" and not unet and bool(parent))
 
 
-def built(published: Published) -> Any:
+def built(kind: str, configs: dict[str, dict[str, Any]]) -> Any:
     """The network of its configs, on the meta device."""
-    part = "unet" if "unet/config.json" in published.configs else "transformer"
-    options = dict(published.configs[f"{part}/config.json"])
-    if published.pipeline == "QwenImagePipeline":
+    part = "unet" if "unet/config.json" in configs else "transformer"
+    options = dict(configs[f"{part}/config.json"])
+    if kind == "QwenImageTransformer2DModel":
         del options["pooled_projection_dim"]  # which its published config has and its class does not
     with torch.device("meta"):
-        return getattr(diffusers, published.network)(**options)
+        return getattr(diffusers, kind)(**options)
+
+
+def test_the_command_line_tells_what_each_family_can_do(capsys: pytest.CaptureFixture[str]):
+    """Sites of each kind, told numbers, defaults, notes; and what is refused there is refused by the check."""
+    assert main(["models", "--family", "--json"]) == 0
+    told = {each["model"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert told.keys() >= MODELS.keys()
+    dev = told["FLUX.1 dev"]
+    assert (dev["sites"], dev["told"]) == ({"self": 57, "cross": 57, "resnet": 0}, {"guidance": 3.5})
+    assert "attend pnp_features" in dev["refused"]
+    assert "attend p2p" not in dev["refused"]
+    assert not told["Stable Diffusion 1.5"]["refused"]
+    assert "four steps" in told["FLUX.1 schnell"]["noted"]
+    assert main(["models", "--family"]) == 0
+    assert "'attend pnp_features' is refused: no residual blocks" in capsys.readouterr().out
+
+
+def test_what_the_table_says_is_refused_is_refused_by_the_check(
+    folder_of: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The same stage, on a folder of the family."""
+    Image.new("RGB", (16, 16)).save(tmp_path / "cat.png")
+    recipe = 'invert ddim "cat"->"dog" | attend pnp_features'
+    given = [str(tmp_path / "cat.png"), "--caption", "a cat", "--model", str(folder_of("flux_dev"))]
+    assert main(["plan", "-e", recipe, *given]) == 1
+    assert "RT325" in "".join(capsys.readouterr())

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_single_files import SD2, TEXT, VAE, empty, whole, without_weights, written
 
 from retouch.cli.main import main
 from retouch.models.recognise import look_into
+from tests.families.test_single_files import SD2, TEXT, VAE, empty, whole, without_weights, written
 
 FLOW = 'open "cat.png" | invert ddim "a white cat"->"a dog" steps=2 | save "out.png"'
 

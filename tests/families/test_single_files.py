@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import authors_names as authors
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,6 +21,7 @@ from retouch.models.kit.renaming import renamed
 from retouch.models.single_file import model_in, shipped
 from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
+from tests.families import authors_names as authors
 
 FolderOf = Callable[[str], Path]
 

@@ -140,6 +140,7 @@ def qwen_vl_text() -> Any:
                 "hidden_size": 32,
                 "intermediate_size": 64,
                 "num_hidden_layers": 2,
+                "max_window_layers": 2,
                 "num_attention_heads": 4,
                 "num_key_value_heads": 2,
                 "rope_parameters": rope,

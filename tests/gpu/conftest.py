@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from gpu.device import READY, REHEARSED
+
+from tests.gpu.device import READY, REHEARSED
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gpu.device import REHEARSED, world
 
 from retouch.api import Edit
 from retouch.run.executor import Executor, Task
@@ -16,6 +15,7 @@ from retouch_methods.blend.local import local
 from retouch_methods.guide.proximal import proximal
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
+from tests.gpu.device import REHEARSED, world
 
 pytestmark = pytest.mark.gpu
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gpu.device import DEVICE, DTYPES, world
 
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, Task
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.invert.edict import edict
 from retouch_methods.sample.sample import sample
+from tests.gpu.device import DEVICE, DTYPES, world
 
 pytestmark = pytest.mark.gpu
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from gpu.device import far, world
-from laws.by_hand import by_words, masactrl, p2p, pag, pnp
 from torch import Tensor
 
 from retouch.models.network.acceleration import EAGER, Acceleration
@@ -25,6 +23,8 @@ from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.sample.sample import sample
+from tests.gpu.device import far, world
+from tests.laws.by_hand import by_words, masactrl, p2p, pag, pnp
 
 pytestmark = pytest.mark.gpu
 WAYS = {

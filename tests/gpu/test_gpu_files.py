@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from gpu.cases import drawn
-from gpu.device import DEVICE, DTYPES, REHEARSED
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from retouch import pictures
 from retouch.api import NoiseSource
 from retouch.run.files.outbox import FileIn, as_bytes
+from tests.gpu.cases import drawn
+from tests.gpu.device import DEVICE, DTYPES, REHEARSED
 
 pytestmark = pytest.mark.gpu
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from gpu.device import DEVICE, REHEARSED, far, world
 from torch.nn import functional as F
 
 from retouch.models.network.acceleration import Acceleration
@@ -12,6 +11,7 @@ from retouch.models.network.fusing import FusedGroupNorm, fuse_norms
 from retouch.run.batching import Buckets
 from retouch.run.executor import run
 from retouch_methods.invert.ddim import ddim
+from tests.gpu.device import DEVICE, REHEARSED, far, world
 
 pytestmark = pytest.mark.gpu
 FUSED = Acceleration(channels_last=True, fused_norms=True, graphs=True)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gpu.device import DEVICE
 
 from retouch.run.executor import run
 from retouch.testing.worlds import World, tiny_world
@@ -16,6 +15,7 @@ from retouch_methods.invert.ddim import ddim
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.attention import attention
 from retouch_methods.sample.sample import sample
+from tests.gpu.device import DEVICE
 
 pytestmark = pytest.mark.gpu
 LOUDER = 1000.0  # queries and keys of about 2 become some thousands: still float16, and their products no more

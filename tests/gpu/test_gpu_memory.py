@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from gpu.device import DEVICE, REHEARSED, far, world
 
 from retouch.core.denoiser import Denoiser
 from retouch.run.executor import Executor, Task
 from retouch_methods.invert.ddim import ddim
+from tests.gpu.device import DEVICE, REHEARSED, far, world
 
 pytestmark = pytest.mark.gpu
 FITS, PICTURES, ROW = 2, 8, 64 * 1024**2

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from gpu.cases import CONTINUOUS, DECIDING
-from gpu.device import DEVICE, DTYPES, far, world
 from torch import Tensor
 
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
+from tests.gpu.cases import CONTINUOUS, DECIDING
+from tests.gpu.device import DEVICE, DTYPES, far, world
 
 pytestmark = pytest.mark.gpu
 ON_THE_CPU = {"save", "sheet", "measure", "require"}  # families whose results are files or figures

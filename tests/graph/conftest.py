@@ -17,9 +17,7 @@ from retouch.graph.verify import verify
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
-
-sys.path.append(str(Path(__file__).parent))
-from plugin_text import STAGES, FakeModel
+from tests.graph.plugin_text import STAGES, FakeModel
 
 
 def find_model(name: str, revision: str | None) -> Any:

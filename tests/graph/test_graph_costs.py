@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from plugin_text import FakeModel
 
 from retouch.graph.document import as_data
 from retouch.graph.plan import plan
@@ -11,6 +10,7 @@ from retouch.graph.show import as_text
 from retouch.plugins import cost
 from retouch.plugins.signatures import Option, Port, StageCard
 from retouch.plugins.signatures.signature import Kind
+from tests.graph.plugin_text import FakeModel
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from plugin_text import FakeModel, Known
+
+from tests.graph.plugin_text import FakeModel, Known
 
 FLOW = 'invert rf_solver "cat"->"dog"'
 TOLD = 'invert ddim "cat"->"dog" | guide distilled'

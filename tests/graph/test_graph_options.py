@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from plugin_text import FakeModel
 
 from retouch.graph.origins import PRECEDENCE
 from retouch.graph.show import order
 from retouch.paths import folder
+from tests.graph.plugin_text import FakeModel
 
 RECIPE = '{}open "cat.png" | invert null_text "cat"->"dog" {} | save "o.png"'
 

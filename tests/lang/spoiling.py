@@ -4,12 +4,11 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lang.damage import Damage, places
-from lang.stages import world
-
 from retouch.check.check import check
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.parse import parse
+from tests.lang.damage import Damage, places
+from tests.lang.stages import world
 
 
 @dataclass

@@ -1,13 +1,13 @@
 """The first error is the right one, in the right place: right recipes are spoilt in seventy ways."""
 
 import pytest
-from lang.corpus import EACH_FORM, RECIPES, UNSEEN
-from lang.damage import DAMAGES
-from lang.spoiling import errors, score
-from lang.unseen_damage import UNSEEN_DAMAGES
 
 from retouch.lang.parse import parse
 from retouch.lang.syntax import RecipeSyntax
+from tests.lang.corpus import EACH_FORM, RECIPES, UNSEEN
+from tests.lang.damage import DAMAGES
+from tests.lang.spoiling import errors, score
+from tests.lang.unseen_damage import UNSEEN_DAMAGES
 
 SETS = {
     "recipes and slips that the parser was made with": (EACH_FORM, DAMAGES, 0.99),

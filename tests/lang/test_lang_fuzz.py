@@ -8,11 +8,11 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lang.corpus import RECIPES
 
 from retouch.lang.codes import CODES
 from retouch.lang.parse import parse
 from retouch.lang.snippet import normal
+from tests.lang.corpus import RECIPES
 
 SOAK = int(os.environ.get("RETOUCH_SOAK", "500"))  # texts, over the two kinds of them
 some = settings(max_examples=SOAK // 2, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,13 +8,13 @@ from importlib.metadata import entry_points
 
 import pytest
 from hypothesis import given, settings
-from lang.corpus import RECIPES, UNSEEN
-from lang.trees import recipes
 
 from retouch.lang import highlight, tables
 from retouch.lang.format import format_recipe
 from retouch.lang.source import comments
 from retouch.lang.tokens import span_of
+from tests.lang.corpus import RECIPES, UNSEEN
+from tests.lang.trees import recipes
 
 pygments = pytest.importorskip("pygments")
 

@@ -6,12 +6,12 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lang.corpus import RECIPES
-from lang.trees import recipes
 
 from retouch.lang.format import format_recipe
 from retouch.lang.jsonform import from_json, to_json
 from retouch.lang.parse import parse
+from tests.lang.corpus import RECIPES
+from tests.lang.trees import recipes
 
 some = settings(max_examples=100, deadline=None)
 

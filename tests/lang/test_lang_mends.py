@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 
 import pytest
-from lang.stages import world
-from lang.test_lang_shown import USUAL, found
 
 from retouch.check.check import check
 from retouch.lang.codes import CODES
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.parse import parse
+from tests.lang.stages import world
+from tests.lang.test_lang_shown import USUAL, found
 
 QUOTES = "“”„«»‘’'`\""
 
@@ -74,6 +74,16 @@ MECHANICAL: dict[str, Callable[[str, Diagnostic], str]] = {
     "RT121": line_up,
     "RT206": lambda text, item: text.replace("steps=20 ", ""),
     "RT213": line_up,
+    "RT124": lambda text, item: text.replace('"a big " + "dog"', re.findall(r'write (".*?")', item.help)[0]),
+    "RT226": lambda text, item: text.replace("left=80% right=20%", item.help.removeprefix("write ")),
+    "RT227": lambda text, item: text.replace(" clamp=2", ""),
+    "RT228": typed,
+    "RT314": around(r'"\(dog:1.3\)"'),
+    "RT317": lambda text, item: text.replace("steps=1000", re.findall(r"steps=\d+", item.help)[0]),
+    "RT320": lambda text, item: text.replace("invert rf_solver", re.findall(r"'(.+?)'", item.help)[0]),
+    "RT321": lambda text, item: text.replace("guide distilled", re.findall(r"'(.+?)'", item.help)[0]),
+    "RT325": lambda text, item: text.replace("scale=64", re.findall(r"scale=\d+", item.help)[0]),
+    "RT425": typed,
     "RT312": lambda text, item: text.replace("strength=5%", re.findall(r"strength=\d+%", item.help)[0]),
     "RT315": lambda text, item: text.replace("90%", re.findall(r"\d+%", item.help)[0]),
     "RT404": lambda text, item: text.replace('"wide.png"', f'"wide.png" {re.findall(r"size=.+", item.help)[0]}'),
@@ -120,6 +130,8 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT309": ("the same kind of value", None),
     "RT310": ("choose one", 'invert ddim | attend p2p "cat"->"dog"'),
     "RT311": ("one change of both", None),
+    "RT313": ("write what it is to become", None),
+    "RT318": ("write what is to be different", None),
     "RT401": ("holds files ending in .png", None),
     "RT403": ("--allow DIR", None),
     "RT405": ("", 'open "photos/*.png" | invert ddim "cat"->"dog" | save "out/dog-{name}.png"'),
@@ -131,6 +143,8 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT413": ("download", None),
     "RT415": ("save it elsewhere", None),
     "RT416": ("see 'retouch models'", None),
+    "RT426": ("end the file in .jpg", None),
+    "RT427": ("save it elsewhere", None),
     "RT504": ("save it anew", None),
 }
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lang.stages import world
 
 from retouch.check.check import check
 from retouch.lang.codes import CODES
@@ -15,6 +14,7 @@ from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.explain import SHOWN, explain, shown
 from retouch.lang.parse import parse
 from retouch.lang.syntax import NOWHERE
+from tests.lang.stages import world
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,7 +79,7 @@ def page() -> str:
 
 
 def test_what_explain_shows_is_what_is_said():
-    """After a change that is meant: `PYTHONPATH=tests python tests/lang/test_lang_shown.py`, and read what changed."""
+    """After a change that is meant: `python -m tests.lang.test_lang_shown`, and read what changed."""
     assert SHOWN.read_text("utf-8") == page()
 
 

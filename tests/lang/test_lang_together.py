@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from lang.stages import world
 
 from retouch.check.check import check
 from retouch.cli.main import main
+from tests.lang.stages import world
 
 # «» stand around what is wrong.
 EIGHT = """\

@@ -2,9 +2,8 @@
 
 import re
 
-from lang.damage import Damage, Spoilt, behind, change, damage, put
-
 from retouch.lang import syntax as s
+from tests.lang.damage import Damage, Spoilt, behind, change, damage, put
 
 
 def pipe_at_the_end_of_the_line(text: str, at: s.Span) -> Spoilt | None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws.by_hand import masactrl, p2p, pag, pnp
 
 from retouch.api import (
     Ddim,
@@ -35,6 +34,7 @@ from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.mask.given import box
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import masactrl, p2p, pag, pnp
 
 WORLD = replace(tiny_world(steps=6), guidance=pag())
 NOISE = Draws(3).tensor(6, 4, 8, 8)

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import torch
-from laws.by_hand import p2p
 
 from retouch.api import Blend, Mask
 from retouch.run.executor import run
@@ -23,6 +22,7 @@ from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.fixed_point import fixed_point
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import p2p
 
 CONVENTIONS = ("target", "source", "fixed_point")
 GUIDED, STRONG = cfg(guidance=3.0), cfg(guidance=7.5)

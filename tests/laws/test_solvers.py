@@ -9,7 +9,6 @@ from itertools import pairwise
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
-from laws.by_hand import p2p
 
 from retouch.api import Ddim, DpmPlusPlus2M, Heun, Level, Mask, Renoise, Schedule, Trajectory
 from retouch.run.executor import run
@@ -18,6 +17,7 @@ from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import p2p
 
 
 def walked(world, schedule, rule, **ports):

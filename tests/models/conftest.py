@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from diffusers import StableDiffusionPipeline
-from tiny_folder import pipeline
 
 from retouch.models.catalog import ModelInfo, find
+from tests.models.tiny_folder import pipeline
 
 
 @pytest.fixture(scope="session")

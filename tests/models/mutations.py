@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_folder import config, tensors
+
+from tests.models.tiny_folder import config, tensors
 
 CONFIGS = ("unet/config.json", "vae/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json")
 WEIGHTS = (

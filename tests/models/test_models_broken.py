@@ -7,13 +7,13 @@ from time import process_time  # a machine may be busy
 
 import pytest
 import torch
-from mutations import all_harms
 from PIL import Image
 
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.plugins import registry
 from retouch.run.session import Settings, execute
+from tests.models.mutations import all_harms
 
 HARMS = all_harms()
 # What only the numbers, or all names and shapes together, can tell: refused when the model loads.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_stand_in import COMMIT
-from tiny_folder import config, tensors
 
 from retouch.models.catalog import BrokenModel, ModelInfo, UnknownModel, find, names
+from tests.models.hub_stand_in import COMMIT
+from tests.models.tiny_folder import config, tensors
 
 
 def in_a_process(code: str, **environment: str) -> str:

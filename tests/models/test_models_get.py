@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub_stand_in import COMMIT, Hub, serve
-from mutations import TEXT, UNET, VAE, shard
 from safetensors.torch import load_file, save_file
 
 from retouch.models.catalog import find
+from tests.models.hub_stand_in import COMMIT, Hub, serve
+from tests.models.mutations import TEXT, UNET, VAE, shard
 
 OTHER = "f" * 40
 LICENCE = "LICENSE.md"

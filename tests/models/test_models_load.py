@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from parts import Parts, load
 from safetensors.torch import load_file, save_file
-from tiny_folder import config, pipeline, tensors
 
 from retouch.models.catalog import BrokenModel, ModelInfo, find
+from tests.models.parts import Parts, load
+from tests.models.tiny_folder import config, pipeline, tensors
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 VAE = "vae/diffusion_pytorch_model.safetensors"

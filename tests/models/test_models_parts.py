@@ -7,11 +7,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from hypothesis import given
 from hypothesis import strategies as st
-from parts import Parts, load
-from tiny_folder import tokenizer
 
 from retouch.models.catalog import ModelInfo, find
 from retouch.models.kit.encoders import Encoder, PromptTokenizer
+from tests.models.parts import Parts, load
+from tests.models.tiny_folder import tokenizer
 
 PROMPTS = ["", "a cat", "A  Red\tCat, in the snow!", "a café ☕", "word " * 40, "x" * 40]
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from mutations import UNET, shard
 
 from retouch.cli.main import main
 from retouch.models.errors import BrokenModel
 from retouch.models.recognise import look_into
+from tests.models.mutations import UNET, shard
 
 M = "model.diffusion_model."
 FLUX = {f"{M}double_blocks.0.img_attn.qkv.weight": (12, 4), f"{M}img_in.weight": (4, 64)}

@@ -9,11 +9,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
-from tiny_folder import unet
 
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.kit.unet_sites import attention_sites
+from tests.models.tiny_folder import unet
 
 SD1 = {
     "block_out_channels": (32, 64, 64, 64),

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from mutations import TEXT, UNET, VAE, WEIGHTS, shard
-from parts import Parts, load
 from safetensors.torch import load_file, save_file
-from tiny_folder import tensors
 
 from retouch.models import weights
 from retouch.models.catalog import BrokenModel, find
 from retouch.models.headers import read_header
 from retouch.models.pickles import convert_line
+from tests.models.mutations import TEXT, UNET, VAE, WEIGHTS, shard
+from tests.models.parts import Parts, load
+from tests.models.tiny_folder import tensors
 
 
 def noise_pred(model: Parts) -> torch.Tensor:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from models.tiny_folder import pipeline
 from torch import Tensor
 
 from retouch.core.denoiser import Denoiser
@@ -27,6 +26,7 @@ from retouch_methods.invert.edict import edict
 from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.fixed_point import fixed_point
 from retouch_methods.sample.sample import sample
+from tests.models.tiny_folder import pipeline
 
 STEPS = 6
 KINDS = ["epsilon", "v_prediction"]

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from parity.test_exact_inversions import Given, drawn, eps_of, grid, walked
 from torch.nn import functional as F
 
 from retouch.api import Canvas, Latents, Mask, Site, SiteCall
@@ -22,6 +21,7 @@ from retouch_methods.invert.rf_inversion import rf_inversion
 from retouch_methods.invert.rf_solver import rf_solver
 from retouch_methods.invert.uniinv import uniinv
 from retouch_methods.sample.sample import sample
+from tests.parity.test_exact_inversions import Given, drawn, eps_of, grid, walked
 
 STEPS, SOURCE, TARGET = 6, 1.5, 5.5
 

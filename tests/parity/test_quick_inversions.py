@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from parity.test_exact_inversions import Given, drawn, eps_of, grid, moments, tiny_pipeline, tiny_pipeline_world, walked
 
 from retouch.api import Blend, Mask, NegativePrompt, Schedule
 from retouch.run.executor import run
@@ -26,6 +25,16 @@ from retouch_methods.invert.null_text import null_text
 from retouch_methods.invert.pnp_inversion import pnp_inversion
 from retouch_methods.invert.sdedit import sdedit
 from retouch_methods.sample.sample import sample
+from tests.parity.test_exact_inversions import (
+    Given,
+    drawn,
+    eps_of,
+    grid,
+    moments,
+    tiny_pipeline,
+    tiny_pipeline_world,
+    walked,
+)
 
 STEPS, SCALE = 4, 3.0
 WORLDS = [("epsilon", torch.float32), ("v_prediction", torch.float64)]

@@ -7,7 +7,6 @@ import warnings
 
 import pytest
 import torch
-from models.tiny_folder import pipeline, unet
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import Schedule
@@ -17,6 +16,7 @@ from retouch.models.kit.unet_sites import attention_sites
 from retouch.models.network.core import NetworkCore
 from retouch.run.executor import run
 from retouch_methods.guide.semantic import semantic
+from tests.models.tiny_folder import pipeline, unet
 
 STEPS, CELLS = 5, 16
 WIDTHS = (32, 32, 32, 32)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from picture_makers import noise
 from PIL import Image
+
+from tests.pictures.picture_makers import noise
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_makers import deep_png, header, noise, png_of, swapped_profile
 from PIL import Image, ImageCms
 
 from retouch.pictures import DecodedPicture, inspect, read
+from tests.pictures.picture_makers import deep_png, header, noise, png_of, swapped_profile
 
 
 def saved(path: Path, image: Image.Image, **options: object) -> DecodedPicture:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_makers import header, noise, png_of
 from PIL import Image
 
 from retouch.pictures import Unreadable, inspect, metadata, read
+from tests.pictures.picture_makers import header, noise, png_of
 
 KINDS = {"png": {}, "jpg": {}, "webp": {"lossless": True}, "tif": {}, "bmp": {}}
 

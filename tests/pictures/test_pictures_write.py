@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from picture_makers import noise
 from PIL import Image
 
 from retouch.pictures import Unwritable, inspect, made_by_retouch, metadata, read, write, write_mask
 from retouch.pictures.atomic import replacing
+from tests.pictures.picture_makers import noise
 
 EXACT = ["cat.png", "cat.webp", "cat.tif"]
 STAMP = {"recipe": 'invert ddim | "cat" → "dog"', "version": "1"}

@@ -11,6 +11,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from retouch.cli.main import main
 from retouch.models import catalog
@@ -126,10 +128,10 @@ def model_of(folder: Path, pipeline: str) -> Path:
     for name, text in {
         "model_index.json": f'{{"_class_name": "{pipeline}"}}',
         "net/config.json": '{"side": 96}',
-        "net/model.safetensors": "",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+    save_file({"weight": torch.zeros(2)}, folder / "net" / "model.safetensors")
     return folder
 
 
@@ -139,6 +141,23 @@ def test_a_model_is_described_by_the_family_that_reads_its_pipeline(plugin, tmp_
     plugin(FAMILY)
     info = catalog.find(str(tmp_path / "model"))
     assert (info.family, info.trained_size, info.largest_side) == ("mine", 96, 192)
+
+
+def test_configs_of_single_files_are_announced(plugin, tmp_path):
+    """A kind of file that no plugin knows wants a base; one that ships configs for it makes that needless."""
+    save_file({"model.diffusion_model.weight": torch.zeros(2)}, tmp_path / "x.safetensors")
+    plugin(FAMILY.replace('"net', '"unet'))
+    plugin("""
+        raise OSError("imported")
+        @hookimpl
+        def retouch_configs():
+            return {"mine": "configs/mine"}
+    """)
+    configs = model_of(tmp_path / "configs" / "mine", "MinePipeline")
+    (configs / "net").rename(configs / "unet")
+    with pytest.raises(BrokenModel, match="of no kind that is known here"):
+        catalog.find(str(tmp_path / "x.safetensors"))
+    assert catalog.find(str(tmp_path / "x.safetensors"), base="mine").trained_size == 96
 
 
 def test_a_family_that_cannot_be_imported_is_named(plugin, tmp_path):
@@ -248,4 +267,5 @@ def test_listing_models_and_benchmarks_imports_no_plugin_but_the_family_that_rea
         "print(*(name for name in sys.modules if name.startswith(('torch', 'retouch_'))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1].split() == ["retouch_models", "retouch_models.stable_diffusion"]
+    loaded = done.stdout.splitlines()[-1].split()
+    assert loaded == ["retouch_models", "retouch_models.published", "retouch_models.stable_diffusion"]

@@ -9,7 +9,6 @@ from random import Random
 
 import pytest
 import torch
-from plugins.tiny_training import STEPS, training
 from torch import Tensor
 
 from retouch_storybook.train import checkpoint
@@ -22,6 +21,7 @@ from retouch_storybook.train.loop import Training
 from retouch_storybook.train.muon import orthogonal
 from retouch_storybook.train.pixel import LEVELS, SIDE
 from retouch_storybook.world import Scene
+from tests.plugins.tiny_training import STEPS, training
 
 
 def final_weights(made: Training) -> list[Tensor]:

@@ -223,7 +223,7 @@ def test_batched_adamw_steps_as_adamw_does(on_device):
 
 def test_steps_whose_numbers_are_tensors_give_the_weights_of_plain_ones():
     """All that a CUDA graph would replay, beside the loop that sets its numbers on the host."""
-    from plugins.tiny_training import Line
+    from tests.plugins.tiny_training import Line
 
     class Whole(Line):
         def loss(self, draws: torch.Generator) -> torch.Tensor:
@@ -241,7 +241,7 @@ def test_steps_whose_numbers_are_tensors_give_the_weights_of_plain_ones():
 
 
 def test_the_smoothed_loss_follows_the_losses():
-    from plugins.tiny_training import Line
+    from tests.plugins.tiny_training import Line
 
     made = MixedTraining(Line(), 1.0, torch.float32)
     losses = [made.advance().item() for _ in range(10)]
@@ -249,7 +249,7 @@ def test_the_smoothed_loss_follows_the_losses():
 
 
 def test_a_network_in_bfloat16_learns_with_weights_in_float32(tmp_path):
-    from plugins.tiny_training import Line
+    from tests.plugins.tiny_training import Line
 
     class Half(Line):
         def loss(self, draws: torch.Generator) -> torch.Tensor:

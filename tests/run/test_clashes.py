@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from laws.by_hand import MAPS, PERTURBED, masactrl, p2p, pnp
 
 from retouch.api import AttentionControl
 from retouch.core.touches import Touch, clashes
 from retouch.testing.tiny import tiny_core
+from tests.laws.by_hand import MAPS, PERTURBED, masactrl, p2p, pnp
 
 SITES = tiny_core().sites
 

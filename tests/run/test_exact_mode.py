@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws.by_hand import by_words, masactrl, p2p, pag, pnp
 
 from retouch.api import gather, together
 from retouch.run.batching import Buckets
@@ -20,6 +19,7 @@ from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import by_words, masactrl, p2p, pag, pnp
 
 EXACT = Buckets(fixed=16)
 WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))

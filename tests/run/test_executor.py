@@ -9,7 +9,6 @@ from time import sleep
 
 import pytest
 import torch
-from laws.by_hand import p2p
 
 from retouch.api import AttentionControl, SiteCall, Touch, call, gather, together, value_and_grad
 from retouch.run.batching import Buckets
@@ -19,6 +18,7 @@ from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import p2p
 
 WORLD = gaussian_world(steps=4)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from laws.by_hand import MAPS, p2p
 from torch import nn
 
 from retouch.api import Adam, Prompt, call, together, value_and_grad
 from retouch.run.executor import Executor, Task, run
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.cfg import cfg
+from tests.laws.by_hand import MAPS, p2p
 
 WORLD = tiny_world(steps=4)
 MODEL, EDIT, STEP = WORLD.model, WORLD.edit, WORLD.schedule.steps[2]

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import torch
-from laws.by_hand import MAPS, p2p, pag, pnp
 
 from retouch.api import AttentionControl, AttentionMaps, Blend, SiteCall, Touch, gather, together
 from retouch.run.batching import Buckets
@@ -18,6 +17,7 @@ from retouch_methods.invert.ddim import ddim
 from retouch_methods.invert.edict import edict
 from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import MAPS, p2p, pag, pnp
 
 WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
 MODEL, EDIT, STEP, X = WORLD.model, WORLD.edit, WORLD.schedule.steps[0], WORLD.latents.data

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from lang.stages import world
 
 from retouch.check.check import check
 from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Unreadable, Unwritable
 from retouch.run.failure import NotFinite, check_finite, diagnose
+from tests.lang.stages import world
 
 RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'
 FAILURES = {

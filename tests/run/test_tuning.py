@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from laws.by_hand import p2p, two_models
 
 from retouch.api import Adam, Denoiser, ModelDelta, gather, value_and_grad
 from retouch.run.batching import Buckets
@@ -16,6 +15,7 @@ from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import p2p, two_models
 
 WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
 MODEL, LEVEL = WORLD.model, WORLD.schedule.steps[1].noisy

@@ -181,6 +181,7 @@ def _add_models(commands: Commands) -> None:
         help="files, folders or names to look into; or 'get owner/name[@commit]'; or 'remove owner/name[@commit]'",
     )
     models.add_argument("--variant", metavar="V", help="with get: which weights, such as fp16; the fullest by default")
+    models.add_argument("--family", action="store_true", help="what each model of the installed families can do")
     models.add_argument("--dry-run", action="store_true", help="with get: only say size, licence and place")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from retouch.check.capabilities import Capability, capabilities
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
@@ -26,6 +27,10 @@ same recipe without either method: ✓ ends well, and both methods change the re
 changes nothing.  ✓* clashes as it is, and works with the option below the table, or wherever ranges of steps or sites
 are kept apart.  Of two methods of one family the row comes first in the recipe.
 """
+
+FAMILIES_HEAD = """\
+What is known of published models from their configs alone: sites of attention by kind, numbers that they are told,
+options that suit them, and stages that find no site there.  All other stages meet their sites."""
 
 
 def main(args: Namespace) -> int:
@@ -60,7 +65,28 @@ def page(verdicts: Sequence[Verdict]) -> str:
     for (one, other), group in families:
         parts.append(f"## {one} × {other}\n")
         parts.append("\n".join(_table(list(group))) + "\n")
+    parts.append("\n".join(_families(capabilities(registry.load()))) + "\n")
     return "\n".join(parts)
+
+
+def _families(found: Iterable[Capability]) -> Iterator[str]:
+    """A row for each published model: where controls act, what it is given by default, and what it refuses."""
+    yield from ("## Models", "", FAMILIES_HEAD, "")
+    yield "| model | predicts | self | cross | resnet | told | by default | refused (RT325) |"
+    yield "|---|---|---|---|---|---|---|---|"
+    reasons: dict[str, None] = {}
+    notes: list[str] = []
+    for each in found:
+        known, counts = each.known, " | ".join(str(count or "") for count in each.sites.values())
+        default = ", ".join(f"`{name}={value:g}`" for name, value in known.defaults.items())
+        refused = ", ".join(f"`{stage}`" for stage in each.refused)
+        told = ", ".join(known.told)
+        yield f"| {each.model} | {known.prediction} | {counts} | {told} | {default} | {refused} |"
+        reasons |= dict.fromkeys(f"`{stage}`: no {lacks}" for stage, lacks in each.refused.items())
+        notes += [f"{each.model}: {known.noted}"] if known.noted else []
+    yield ""
+    yield from (f"- **RT325** {reason}" for reason in reasons)
+    yield from (f"- {note}" for note in notes)
 
 
 def _table(verdicts: Sequence[Verdict]) -> Iterator[str]:

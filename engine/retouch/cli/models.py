@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from retouch.check.capabilities import capabilities
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand, models_get
 from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
 from retouch.models.hub import cache
 from retouch.models.recognise import Recognised, look_into
+from retouch.plugins import registry
 
 
 def main(args: Namespace) -> int:
@@ -21,9 +23,31 @@ def main(args: Namespace) -> int:
             return models_get.main(args, ids)
         case ["remove", *ids]:
             return _remove(args, ids)
+    if args.family:
+        return _families(args)
     if args.variant or args.dry_run:
         raise WrongCommand("--variant and --dry-run go with 'get owner/name'")
     return _look_into(args) if args.words else _list(args)
+
+
+def _families(args: Namespace) -> int:
+    """What each published model of each installed family can do, and which stages it refuses."""
+    for each in capabilities(registry.load()):
+        known = each.known
+        if args.json:
+            facts = {"model": each.model, "family": each.family, "pipeline": each.pipeline, "sites": each.sites}
+            told = {"told": dict(known.told), "defaults": dict(known.defaults), "noted": known.noted}
+            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": dict(each.refused)})
+            continue
+        said = [f"{count} {kind}" for kind, count in each.sites.items() if count]
+        said += [f"{name}={value}" for name, value in known.defaults.items()]
+        said += [f"told {name}" for name in known.told]
+        print(f"{each.model} ({each.pipeline}): {known.trained_size} pixels, {known.prediction}, {', '.join(said)}")
+        for stage, lacks in each.refused.items():
+            print(f"    '{stage}' is refused: no {lacks}")
+        if known.noted:
+            print(f"    {known.noted}")
+    return DONE
 
 
 def _list(args: Namespace) -> int:

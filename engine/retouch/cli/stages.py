@@ -19,7 +19,7 @@ def main(args: Namespace) -> int:
     cards = registry.load().cards
     chosen = [c for c in cards if args.family in (None, c.family) and args.method in (None, c.method)]
     if not chosen:
-        from retouch.check.reading.names import near  # the language is read only to suggest a name
+        from retouch.check.reading.near import near  # the language is read only to suggest a name
 
         name = " ".join(word for word in (args.family, args.method) if word)
         known = {card.name for card in cards} | {card.family for card in cards}

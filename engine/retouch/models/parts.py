@@ -15,13 +15,14 @@ from retouch.models.errors import BrokenModel
 from retouch.models.headers import FLOATS, Stored
 
 Shapes = Iterable[tuple[str, tuple[int, ...]]]
+_COUNTS = ("position_ids", "num_batches_tracked")  # which are stored beside weights, and are none
 
 
 def check_part(config: Config, weights: Path, tensors: Mapping[str, Stored]) -> Mapping[str, Stored]:
     """Check what holds for any part of any model: its numbers, its header, its types.  Returns its tensors."""
     check_numbers(config, len(tensors))
     for name, stored in tensors.items():
-        if stored.dtype not in FLOATS and not name.endswith("position_ids"):
+        if stored.dtype not in FLOATS and not name.endswith(_COUNTS):
             raise BrokenModel(f"'{weights}': {name} is of the type {stored.dtype}, and weights are fractions")
     return tensors
 

@@ -36,8 +36,10 @@ def _whole(folder: Path, name: str) -> Mapping[str, Any]:
     match read_json(folder, name):
         case {"model": {"vocab": dict(words)}} as said if words:
             added = said.get("added_tokens") or []
-        case {"model": {"vocab": [_, *_] as pieces}} as said if all(isinstance(each, list) and each for each in pieces):
-            words = {str(piece[0]): i for i, piece in enumerate(pieces)}  # Unigram's, as T5 has: pieces with weights
+        case {"model": {"type": "Unigram", "vocab": [*pieces]}} as said if pieces:  # T5's: a list of pieces and scores
+            if not all(isinstance(each, list) and each and isinstance(each[0], str) for each in pieces):
+                raise BrokenModel(f"{name} of '{folder}' misstates its pieces")
+            words = {each[0]: i for i, each in enumerate(pieces)}
             added = said.get("added_tokens") or []
         case _:
             raise BrokenModel(f"{name} of '{folder}' has no table of words to ids")

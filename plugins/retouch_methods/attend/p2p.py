@@ -14,7 +14,7 @@ from retouch_methods.attend.alignment import Alignment, alignment, tokens_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Window:
+class Sharing:
     """The fraction of the steps until which each target token attends as the source does; below 0, never.
 
     until: Tensor  # [target tokens]
@@ -101,10 +101,10 @@ def p2p(
             for source, target in attn.pairs("source", "target", role="cond"):
                 attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
 
-    return partial(words_share, Window(others.to(device))), partial(words_share, Window(named.to(device))), layout
+    return partial(words_share, Sharing(others.to(device))), partial(words_share, Sharing(named.to(device))), layout
 
 
-def share(aligning: Alignment, factor: Tensor, dtype: torch.dtype, window: Window, attn: SiteCall) -> None:
+def share(aligning: Alignment, factor: Tensor, dtype: torch.dtype, window: Sharing, attn: SiteCall) -> None:
     """Let target tokens in the window attend as the source's do; the others' maps stay as they are.
 
     In the window p_target becomes factor * (p @ matrix + (1 - aligned) * p_target), where p are the source's maps.

@@ -9,7 +9,7 @@ from retouch.api.kit import VaeCodec, cells, patches
 from retouch_models.networks.flux import places
 
 
-class Transformer(Net):
+class Flux2Net(Net):
     """Tokens of the text, then of the picture, one for each latent cell; axes: time, height, width, word."""
 
     def forward(self, ask: Ask, rows: Rows) -> Tensor:

@@ -10,7 +10,7 @@ from retouch.api.families import Ask, Net, Rows, Spans
 from retouch.api.kit import Encoded, VaeCodec, cells, patches
 
 
-class Transformer(Net):
+class QwenImageNet(Net):
     """Tokens of the text, then of the picture, each of two by two latent cells."""
 
     def forward(self, ask: Ask, rows: Rows) -> Tensor:

@@ -10,7 +10,7 @@ from retouch.api.families import Ask, Net, Rows, Spans
 from retouch.api.kit import Encoded, wide
 
 
-class Transformer(Net):
+class SD3Net(Net):
     """Tokens of the picture, then of the text."""
 
     def __init__(self, module: nn.Module, side: int) -> None:

@@ -12,7 +12,7 @@ from retouch.api.kit import Encoded
 _MULTIPLE = 32  # tokens, to which the network fills up the picture and the text with what it has learned for that
 
 
-class Transformer(Net):
+class ZImageNet(Net):
     """Tokens of the picture and what fills them up, then of the text."""
 
     capturable = False  # how many words each row has is asked of the device

@@ -11,7 +11,8 @@ from retouch.check.reading.edits import Change, read_edit
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
 from retouch.check.reading.given import Given
-from retouch.check.reading.names import Closure, NameScope, near, one_of
+from retouch.check.reading.names import Closure, NameScope, one_of
+from retouch.check.reading.near import near
 from retouch.check.reading.resolve_stage import resolve_stage
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.ports import options

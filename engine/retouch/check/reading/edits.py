@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Literal
 
 from retouch.check.reading.captions import check_words, normal_caption
-from retouch.check.reading.names import NameScope, near, one_of
+from retouch.check.reading.names import NameScope, one_of
+from retouch.check.reading.near import near
 from retouch.check.reading.option_values import described
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report

@@ -57,8 +57,8 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
         if not file.is_file():
             report.add("RT402", s.NOWHERE, source=path, path=path, mend=_instead(file, path))
         said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
-        if caption is not None:
-            check_words(caption, s.NOWHERE, "prompt", report, f"--caption {json.dumps(caption, ensure_ascii=False)}")
+    if caption is not None:
+        check_words(caption, s.NOWHERE, "prompt", report, f"--caption {json.dumps(caption, ensure_ascii=False)}")
     return Picture(file, index, said)
 
 
@@ -68,7 +68,7 @@ def _instead(file: Path, path: str) -> str:
         return f"it is a folder; name its pictures, as in {file.name or '.'}/*.png"
     if any(sign in path for sign in "*?"):
         return "no file matches this pattern; name images that are there"
-    from retouch.check.reading.names import near
+    from retouch.check.reading.near import near
 
     there = [child.name for child in file.parent.iterdir()] if file.parent.is_dir() else []
     return near(file.name, there) or "name an image that is there"

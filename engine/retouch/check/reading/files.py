@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.environment import Environment, Written
-from retouch.check.reading.names import near
+from retouch.check.reading.near import near
 from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from retouch.check.reading.environment import Written, from_command_line
+from retouch.check.reading.near import near
 from retouch.check.reading.variants import Choices
 from retouch.check.reading.variants import label as label_of
 from retouch.lang import syntax as s
@@ -197,9 +197,3 @@ def made_by(statement: s.Statement) -> list[str]:
             return list(names)
         case _:
             return []
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Return a question about the likeliest name that was meant, or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1, cutoff=0.6)
-    return f"did you mean '{found[0]}'?" if found else ""

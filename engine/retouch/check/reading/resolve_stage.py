@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from retouch.check.reading.names import NameScope, near
+from retouch.check.reading.names import NameScope
+from retouch.check.reading.near import near
 from retouch.check.reading.variants import label
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
-from retouch.check.reading.names import Closure, Definition, Name, Names, NameScope, near
+from retouch.check.reading.names import Closure, Definition, Name, Names, NameScope
+from retouch.check.reading.near import near
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from retouch.check.reading import option_values
 from retouch.check.reading.environment import Written, from_command_line
 from retouch.check.reading.given import Given
-from retouch.check.reading.names import near
+from retouch.check.reading.near import near
 from retouch.check.reading.variants import Choices
 from retouch.graph.nodes import Node
 from retouch.graph.origins import COMMAND_LINE, DEFAULTS, MODEL, MODEL_STAGE, PRECEDENCE, RECIPE, SIGNATURE, Origin

@@ -21,13 +21,13 @@ def check_sites(call: StageCall, values: Mapping[str, Any], model: ModelInfo, re
     for written in (*call.card.touches, *call.card.reads):
         touch = written.bound(options)
         if not touch.meets(model.sites):
-            label = f"{model.name} ({model.family}) has no {_asked(touch)}"
+            label = f"{model.name} ({model.family}) has no {asked(touch)}"
             mend = " or ".join(_mends(written, touch, call, model)) or "choose another stage or another model"
             report.add("RT325", call.span, label=label, stage=call.card.name, model=model.name, mend=mend)
             return
 
 
-def _asked(touch: Touch) -> str:
+def asked(touch: Touch) -> str:
     """What a touch asks for, in words."""
     words = [_SITES[touch.kind]]
     least, most = touch.scale

@@ -217,7 +217,7 @@ NAMES = {
         why="Each of these options is right by itself, and together they have no meaning. The stage says what it "
         "needs, so that it is known before any work.",
         example='open "cat.png" | invert ddim | mask box left=80% right=20% | blend latent | save "o.png"',
-        mend='open "cat.png" | invert ddim | mask box left=20% right=80% | blend latent | save "o.png"',
+        mend='open "cat.png" | invert ddim | mask box left=0.2 right=0.8 | blend latent | save "o.png"',
     ),
     "RT227": Code(
         "no-effect-option",

@@ -185,7 +185,7 @@ PLANNING = {
         why="The ending of a file says what is in it, to other programs and to retouch. Each stage that writes files "
         "declares the endings that it has.",
         example='open "cat.png" | invert ddim | save "new.gif"',
-        mend='open "cat.png" | invert ddim | save "new.webp"',
+        mend='open "cat.png" | invert ddim | save "new.png"',
     ),
     "RT426": Code(
         "option-of-another-ending",

@@ -87,7 +87,7 @@ RUNNING = {
         "it. What is not here, or not the same, is named before anything runs; nothing is written but one new file.",
     ),
     "RT510": Code(
-        "empty-mask",
+        "no-window",
         "'{stage}' has nothing to be cut round: the mask is empty",
         "look at it with 'save mask', and let it take more",
         why="A window is cut round what the mask edits, and this mask edits no pixel of this picture.",

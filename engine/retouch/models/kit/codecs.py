@@ -30,7 +30,7 @@ class VaeCodec:
             known.scale,
             known.multiple,
             known.trained_size,
-            vae.config["scaling_factor"],
+            vae.config.get("scaling_factor", 1.0),
             vae.config.get("shift_factor") or 0.0,
         )
 

@@ -108,6 +108,8 @@ def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:
     inner: Mapping[str, Any] = kind.sub_configs
     options = {key: value for key, value in stated.items() if key in known and key not in inner}
     parts = {key: _configured(inner[key], stated[key]) for key in inner if isinstance(stated.get(key), Mapping)}
+    if "text_config" in inner.keys() - parts.keys():  # as first published, its options stand beside the others
+        parts["text_config"] = _configured(inner["text_config"], stated)
     return kind(**options, **parts)
 
 

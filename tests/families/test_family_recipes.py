@@ -1,0 +1,72 @@
+"""One recipe's text, on each family, from a picture to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import retouch
+from retouch.cli.main import main
+from tests.families.family_models import FamilyModel
+
+EDIT = 'invert ddim pinned="always" | mask box right=50% | attend p2p "cat"->"dog" | blend latent | blend pixel'
+RECIPES = {
+    "p2p in a mask": EDIT,
+    "masactrl after EDICT": 'invert edict strength=75% | attend masactrl "cat"->"dog"',
+    "null-text": 'invert null_text inner_steps=1 | attend p2p "cat"->"dog" | blend local side=4',
+    "words": 'invert edit_friendly | mask attention words=["cat"] | attend p2p "cat"->"dog" | blend latent',
+}
+
+
+@pytest.fixture(scope="module")
+def cat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of no model's multiple, with its caption."""
+    folder = tmp_path_factory.mktemp("cat")
+    pixels = np.random.default_rng(0).integers(0, 256, (19, 21, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "cat.png")
+    (folder / "cat.txt").write_text("a white cat\n")
+    return folder / "cat.png"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_same_text_edits_with_every_family(model: FamilyModel, name: str, cat: Path, tmp_path: Path):
+    """Nothing in it is about the model; it gives a picture of the same size, and another one."""
+    recipe = retouch.recipe(f'model "{model.folder}"\ndefaults steps=3 seed=1\n{RECIPES[name]}', cat.parent)
+    edited, before = np.asarray(recipe(cat).image), np.asarray(Image.open(cat))
+    assert edited.shape == before.shape
+    changed = (edited != before).any(-1)
+    assert changed.any()
+    if name == "p2p in a mask":
+        assert not changed[:, 11:].any()  # the mask ends inside the eleventh column
+
+
+def test_a_walk_of_the_pictures_own_size_is_planned_and_run(model_of: Callable[[str], FamilyModel], tmp_path: Path):
+    """Two sizes in one run, of a family whose schedule depends on the size: each as it is alone."""
+    sizes = {"one": (16, 16), "two": (32, 24)}
+    for name, size in sizes.items():
+        pixels = np.random.default_rng(len(name)).integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text("a white cat\n")
+    recipe = retouch.recipe(
+        f'model "{model_of("flux_dev").folder}"\ndefaults steps=3\ninvert ddim "cat"->"dog"', tmp_path
+    )
+    paths = [tmp_path / f"{name}.png" for name in sizes]
+    together, apart = recipe(paths, exact=True), [recipe(path, exact=True) for path in paths]
+    for one, other in zip(together, apart, strict=True):
+        assert np.array_equal(np.asarray(one.image), np.asarray(other.image))
+
+
+def test_the_command_line_edits_with_a_folder_of_any_family(
+    model_of: Callable[[str], FamilyModel], cat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """`retouch plan` says the family's defaults; `retouch run` writes a picture that says which model made it."""
+    folder = model_of("flux_schnell").folder
+    assert main(["plan", "-e", 'invert edict "cat"->"dog"', str(cat), "--model", str(folder)]) == 0
+    assert "steps=4" in capsys.readouterr().out.replace("steps = 4", "steps=4")
+    out = tmp_path / "dog.png"
+    assert main(["run", "-e", 'invert edict "cat"->"dog"', str(cat), "-o", str(out), "--model", str(folder)]) == 0
+    assert Image.open(out).size == (21, 19)
