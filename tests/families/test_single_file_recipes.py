@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from retouch.cli.main import main
@@ -89,3 +90,58 @@ def test_a_plan_counts_the_numbers_of_a_single_file(home: Path, capsys) -> None:
 
     tensors = load_file(home / "x.safetensors")
     assert sum(estimate["bytes"]["weights"].values()) == 4 * sum(tensor.numel() for tensor in tensors.values())
+
+
+@pytest.fixture
+def style(home: Path) -> Path:
+    """A LoRA file for the model in the folder, one layer of which no model has."""
+    from safetensors.torch import load_file
+
+    net = load_file(home / "x.safetensors")
+    name = next(name for name in net if "attn1.to_q.weight" in name and "diffusion_model" in name)
+    shape, layer = (
+        net[name].shape,
+        name.removeprefix("model.diffusion_model.").removesuffix(".weight").replace(".", "_"),
+    )
+    generator = torch.Generator().manual_seed(2)
+    tensors = {
+        f"lora_unet_{layer}.lora_down.weight": torch.randn(4, shape[1], generator=generator),
+        f"lora_unet_{layer}.lora_up.weight": torch.randn(shape[0], 4, generator=generator),
+    }
+    return written(home / "style.safetensors", tensors)
+
+
+def test_weights_of_a_lora_are_swept_by_a_name_and_each_is_made_again(home: Path, style: Path, capsys) -> None:
+    model = f'let w = [0, 4]\nmodel "x.safetensors" base="{home}/configs" lora=["{style}*{{w}}"]'
+    assert main(["run", recipe(home, model, FLOW.replace("out", "{w}"))]) == 0
+    with Image.open(home / "0.png") as weak, Image.open(home / "4.png") as strong:
+        assert weak.tobytes() != strong.tobytes()
+    assert main(["run", recipe(home, 'model "x.safetensors" base="configs"', FLOW.replace("out", "plain"))]) == 0
+    with Image.open(home / "0.png") as weak, Image.open(home / "plain.png") as plain:
+        assert weak.tobytes() == plain.tobytes()
+    for name in ("0.png", "4.png"):
+        capsys.readouterr()
+        assert main(["show", "--json", name]) == 0
+        said = capsys.readouterr().out
+        assert str(home) not in said
+        assert main(["rerun", name, "--verify", "--model", "x.safetensors"]) == 0, capsys.readouterr().err + said
+
+
+def test_check_and_plan_know_a_lora(home: Path, style: Path, capsys) -> None:
+    model = 'model "x.safetensors" base="configs" lora='
+    assert main(["check", recipe(home, f'{model}["none.safetensors*0.8"]')]) == 1
+    assert "none.safetensors' cannot be read" in capsys.readouterr().err
+    assert main(["check", recipe(home, f'{model}"style.safetensors"')]) == 1
+    assert "error[RT207]" in capsys.readouterr().err
+    assert main(["plan", "--json", recipe(home, f'{model}["style.safetensors"]')]) == 0
+    weights = json.loads(capsys.readouterr().out)["estimates"][0]["bytes"]["weights"]
+    assert weights["LoRA"] == 4 * (4 * 32 + 32 * 4)
+    assert 'lora=["' in look_into(style).can[0]
+
+
+def test_tensors_without_a_place_are_told(home: Path, style: Path, folder_of, capsys) -> None:
+    from safetensors.torch import load_file
+
+    written(home / "more.safetensors", load_file(style) | {"lora_te2_x.alpha": torch.ones(())})
+    assert main(["check", recipe(home, f'model "{folder_of("stable_diffusion")}" lora=["more.safetensors"]')]) == 0
+    assert "warning[RT432]: 1 tensors of 'more.safetensors'" in capsys.readouterr().err

@@ -179,7 +179,8 @@ def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callabl
             return catalog.find(known[0], commit, **beside)
         digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
         for known in [args.model] if beside and args.model else ([args.model] if args.model else []) + catalog.names():
-            if (info := catalog.find(known, **beside)).digest == digest:
+            info = catalog.find(known, **beside)
+            if (info.plain or info).digest == digest:
                 return info
         raise catalog.UnknownModel("it lay in a folder; name that with --model")
 

@@ -19,6 +19,7 @@ from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import Graph
 from retouch.graph.plan import Plan, total
 from retouch.models import rates
+from retouch.models.headers import read_header
 from retouch.models.info import ModelInfo
 
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -88,6 +89,8 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str) -> Estimate:
     weights = {
         part: item * sum(stored.numbers for stored in model.files.tensors(part).values()) for part in model.known.parts
     }
+    if loras := sum(stored.numbers for lora in model.loras for stored in read_header(lora.file).tensors.values()):
+        weights["LoRA"] = item * loras
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
     return Estimate(

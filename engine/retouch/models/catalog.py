@@ -5,6 +5,7 @@ A plugin ships a model through the hook `retouch_models`, which is read from its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +15,7 @@ from retouch.models.errors import BrokenModel, MissingFile, NotFetched, UnknownM
 from retouch.models.files import ModelFiles
 from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe
+from retouch.models.lora.fitting import with_loras
 from retouch.plugins import announced
 
 __all__ = ["BrokenModel", "ModelInfo", "NotFetched", "UnknownModel", "find", "names"]
@@ -24,24 +26,33 @@ def names() -> list[str]:
     return sorted(_shipped())
 
 
-def find(name: str, revision: str | None = None, *, base: str | None = None, vae: str | None = None) -> ModelInfo:
+def find(
+    name: str,
+    revision: str | None = None,
+    *,
+    base: str | None = None,
+    vae: str | None = None,
+    lora: Sequence[str] = (),
+) -> ModelInfo:
     """Look a model up by its name, its folder or file, or its id on the hub ("owner/name", or "owner/name@commit").
 
     Nothing is downloaded: a model of the hub that is not in the local cache is NotFetched.
 
     base: the model from which a single file takes its configs, its vocabularies, and the parts that it lacks.
     vae: the file or folder of a VAE that stands in for the model's own.
+    lora: files that act beside its layers, each with its weight, as "style.safetensors*0.8".
     """
     files, commit = _files(name, revision, base)
     if vae is not None:
         files = _with_vae(files, vae)
     texts = (name, *(text for text in (base, vae) if text is not None))
     try:
-        return replace(describe(" + ".join(texts), files, commit), texts=texts)
+        info = replace(describe(" + ".join(texts), files, commit), texts=texts)
     except MissingFile:
         if commit and (known := hub.split(name)):
             raise NotFetched(known[0], commit, in_part=True) from None
         raise
+    return with_loras(info, lora) if lora else info
 
 
 def _files(name: str, revision: str | None, base: str | None) -> tuple[ModelFiles, str | None]:

@@ -17,6 +17,7 @@ from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.family import Described
 from retouch.models.files import ModelFiles
 from retouch.models.layout import CARD
+from retouch.models.lora.layers import Lora
 from retouch.models.vocabulary import vocabulary_size
 
 
@@ -34,6 +35,9 @@ class ModelInfo:
     space: str  # fingerprint of the parts that decide what a latent means: models that share it can exchange latents
     digest: str  # fingerprint of all weights
     card: Mapping[str, Any] = field(repr=False)  # what card.json says, if there is one
+    loras: tuple[Lora, ...] = ()
+    plain: ModelInfo | None = field(default=None, repr=False)  # the same without them, if there are some
+    left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], repr=False)  # by file
     texts: tuple[str, ...] = ()  # by which it was named in a recipe, where that was more than its name
 
     @property

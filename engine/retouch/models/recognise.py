@@ -107,6 +107,8 @@ def _uses(kind: WeightsKind, path: Path) -> tuple[tuple[str, ...], tuple[str, ..
     match kind.role:
         case "lora" if kind.format in ("dora", "oft"):
             return (), (f"be applied: {kind.format.upper()} is another arithmetic than LoRA's",)
+        case "lora":
+            return (f'act beside a model: model "…" lora=["{path}*0.8"]',), alone
         case "vae":
             return (f'stand in for a model\'s own: model "…" vae="{path}"',), alone
         case "model" | "network":

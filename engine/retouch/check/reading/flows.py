@@ -30,6 +30,7 @@ MODEL = StageCard(
         Option("revision", "revision", Kind("text")),
         Option("base", "base", Kind("text")),
         Option("vae", "vae", Kind("text")),
+        Option("lora", "lora", Kind("text", many=True)),
     ),
 )
 

@@ -62,7 +62,10 @@ def _look_up(
     source: str | None,
 ) -> ModelInfo | None:
     try:
-        return world.find_model(name, revision, **beside)
+        info = world.find_model(name, revision, **beside)
+        for file, names in info.left_over.items() if beside else ():
+            report.add("RT432", span, source=source, name=file, count=len(names), first=names[0])
+        return info
     except UnknownModel as err:
         report.add("RT412", span, source=source, name=name, mend=str(err))
     except NotFetched as err:

@@ -6,15 +6,16 @@ A family asks for a part by its class, configs choose no code, and weights are s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import nn
 
+from retouch.core.tuning import Update
 from retouch.models import weights
 from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
@@ -50,6 +51,13 @@ class ModelLoading:
     device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
     acceleration: Acceleration = EAGER
+    made: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)  # modules, by part
+    fused: Mapping[str, Sequence[Mapping[str, Sequence[Update]]]] = field(default_factory=dict, repr=False)
+
+    def with_fused(self, updates: Mapping[str, Sequence[Mapping[str, Sequence[Update]]]]) -> ModelLoading:
+        """The same parts, those that are named here with these updates in their weights: no module is loaded twice."""
+        others = {part: module for part, module in self.made.items() if part not in updates}
+        return replace(self, made=others, fused=updates)
 
     def config(self, name: str) -> Mapping[str, Any]:
         """Read a JSON file of the model."""
@@ -85,6 +93,13 @@ class ModelLoading:
         return (kind or PreTrainedTokenizerFast).from_pretrained(place, local_files_only=True)
 
     def _filled(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+        if part not in self.made:
+            self.made[part] = self._made(part, kind, build, config)
+            for updates in self.fused.get(part, ()):
+                _fuse(self.made[part], updates)
+        return self.made[part]
+
+    def _made(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
         path = self.files.weights(part)
         try:
             with without_memory():
@@ -100,6 +115,15 @@ class ModelLoading:
             state = renamed(module, kind, inside, state, config)
             return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
+
+
+def _fuse(module: nn.Module, updates: Mapping[str, Sequence[Update]]) -> None:
+    """Add updates to the weights themselves, in float32."""
+    weights_ = dict(module.named_parameters())
+    for name, each in updates.items():
+        weight = weights_[name]
+        whole = weight.float() + sum(update.dense(weight.shape).float() for update in each)
+        weight.data = whole.to(weight.dtype)
 
 
 def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:

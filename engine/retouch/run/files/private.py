@@ -116,7 +116,7 @@ def model_names(text: str, models: Iterable[ModelInfo]) -> dict[str, str]:
     for model in models:
         given = model.texts[0] if model.texts else model.name
         known = model.revision is not None or given in shipped
-        told[given] = given if known else BY_DIGEST + model.digest
+        told[given] = given if known else BY_DIGEST + (model.plain or model).digest  # one for all weights of a LoRA
         told.setdefault(model.name, told[given] if len(model.texts) < 2 else BY_DIGEST + model.digest)
     for stage in s.walk(recipe.statements):
         if isinstance(stage, s.Stage) and stage.family.name == "model":
