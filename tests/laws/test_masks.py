@@ -124,8 +124,3 @@ def test_every_option_of_diffedits_guidance_counts():
     assert not torch.equal(guided, made(source_negative="a blurry cat", swapped=True))
     assert not torch.equal(guided, made(source_negative="a blurry cat", scale=1.5))
     assert torch.equal(made(source_negative="a blurry cat", scale=1.0), made())
-
-
-def test_a_swap_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="without 'source_negative'"):
-        run(WORLD.call(diffedit, swapped=True))

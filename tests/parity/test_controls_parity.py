@@ -141,12 +141,7 @@ def test_masactrl_with_a_mask_keeps_inside_and_outside_apart(bench):
     close(bench.ours(3, control), bench.naive(3, swapped, area.flatten() > 0.5))
 
 
-def test_masactrl_with_a_mask_wants_one(bench):
-    with pytest.raises(ValueError, match="wants a mask"):
-        masactrl(bench.latents, masked=True)
-
-
-INJECTED = re.compile(r"up_blocks\.1\.attentions\.[12]|up_blocks\.[23]")
+INJECTED = re.compile(r"up_blocks\.1\.attentions\.[01]")  # of this small network the later half
 
 
 @pytest.mark.parametrize("rows", ["own", "unconditional"])

@@ -88,9 +88,9 @@ def test_bounds_that_name_options_are_read_from_them():
 
 def test_a_control_prints_its_touches():
     everywhere = Touch("self", "replace", "qk", until="self_replace")
-    somewhere = Touch("cross", "read", "maps", "*", 0.25, 0.8, "up", (1, 2), 3, "up_blocks.*")
+    somewhere = Touch("cross", "read", "maps", "*", 0.25, 0.8, "up", (1, 2), 3, (0.5, 1.0), "up_blocks.*")
     control = AttentionControl(((everywhere, print), (somewhere, print)))
     assert repr(control) == (
         "AttentionControl(replace qk of self, steps 0%-self_replace; "
-        "read maps of up cross, all rows, scale 1-2, from site 3, sites up_blocks.*, steps 25%-80%)"
+        "read maps of up cross, all rows, scale 1-2, from site 3, depth 50%-100%, sites up_blocks.*, steps 25%-80%)"
     )

@@ -141,6 +141,8 @@ class Touch:
             where.append(f"scale {self.scale[0]}-{self.scale[1]}")
         if self.first:
             where.append(f"from site {self.first}")
+        if self.depth != (0.0, 1.0):
+            where.append(f"depth {self.depth[0]:.0%}-{self.depth[1]:.0%}")
         if self.sites:
             where.append(f"sites {self.sites}")
         start, until = (each if isinstance(each, str) else f"{each:.0%}" for each in (self.start, self.until))

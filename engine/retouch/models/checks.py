@@ -6,25 +6,50 @@ A config that lies about a count would have a library build layers for hours; on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from retouch.models.configs import Config
-from retouch.models.errors import BrokenModel
+from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.files import ModelFiles
 from retouch.models.headers import Stored
 from retouch.models.kit.unet_sites import levels_of
+from retouch.models.layout import INDEX
 from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet_shapes, vae_shapes
 
 MOST_LEVELS = 10  # resolutions of a network: a cell of the deepest is then 512 of the first
 SCHEDULER = "scheduler/scheduler_config.json"
 
+# What configs of transformers state instead of their class.
+_MODEL_TYPES = {
+    "CLIPTextModel": "clip_text_model",
+    "CLIPTextModelWithProjection": "clip_text_model",
+    "T5EncoderModel": "t5",
+    "Qwen3ForCausalLM": "qwen3",
+    "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl",
+}
+
 Tensors = Mapping[str, Stored]
 
 
 def check_configs(files: ModelFiles) -> None:
-    """Check types and bounds of the configs of a model, of those classes that are known here."""
-    for name in files.config_names():
-        config = Config(files.read(name), name)
+    """Check the configs of a model: that they are of the classes that its index states, their types and bounds.
+
+    Of classes that are not known here only what holds for all: every number is one, and no count of layers exceeds that
+    of tensors.
+    """
+    stated = files.read(INDEX) if (files.configs / INDEX).exists() else {}
+    for file in files.config_names():
+        part = file.partition("/")[0]
+        config = Config(files.read(file), file)
+        match stated.get(part):
+            case [str(), str(name)]:
+                key = "model_type" if name in _MODEL_TYPES else "_class_name"
+                config.of_class(key, _MODEL_TYPES.get(name, name))
+            case _:
+                pass
+        with suppress(MissingFile):  # a part that no family here needs may lack its weights
+            check_part(config, files.weights(part), files.tensors(part))
         if check := _CONFIGS.get(_class_of(config)):
             check(config)
     if (files.configs / SCHEDULER).exists():

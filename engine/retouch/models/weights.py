@@ -44,9 +44,14 @@ def fill(module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype
 
     It comes back in evaluation mode and without gradients.  Memory at the peak: the module, and one tensor as stored.
     """
+    return _filled(module, _read(check(module, path), device, dtype), device)
+
+
+def check(module: nn.Module, path: Path) -> dict[str, tuple[Path, Stored]]:
+    """Return where each tensor of a module is stored.  Raises BrokenModel where one lacks or has another shape."""
     stored = _by_own_names(module, stored_tensors(path))
     _check(path, module.state_dict(), {name: Found(each.shape, each.dtype) for name, (_, each) in stored.items()})
-    return _filled(module, _read(stored, device, dtype), device)
+    return stored
 
 
 def fill_with(
@@ -56,12 +61,25 @@ def fill_with(
 
     path: of what file messages speak.
     """
-    state = _by_own_names(module, state)
-    wanted = module.state_dict()
-    names = {torch_type: name for name, torch_type in (_TYPES | _COUNTS).items()}
-    _check(path, wanted, {name: Found(tuple(each.shape), names[each.dtype]) for name, each in state.items()})
+    state = check_with(module, path, state)
     made = {name: _own(_finite(each, path, name, dtype)).to(device) for name, each in state.items()}
     return _filled(module, made, device)
+
+
+def check_with(module: nn.Module, path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by the module's names, as `check` does; they may be without memory."""
+    state = _by_own_names(module, state)
+    names = {torch_type: name for name, torch_type in (_TYPES | _COUNTS).items()}
+    _check(
+        path, module.state_dict(), {name: Found(tuple(each.shape), names[each.dtype]) for name, each in state.items()}
+    )
+    return state
+
+
+def without_numbers(tensors: Mapping[str, Stored]) -> dict[str, Tensor]:
+    """Tensors of a file as its header has them, without memory."""
+    types = _TYPES | _COUNTS
+    return {name: torch.empty(each.shape, dtype=types[each.dtype], device="meta") for name, each in tensors.items()}
 
 
 def read_as_stored(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Tensor]:

@@ -171,7 +171,7 @@ class _Checked:
                 words = described(source, i)
                 report.add("RT428", Span(0, len(words)), source=words, what=str(why), mend=why.mend)
                 picture = None
-            if found := report.errors():
+            if found := [each for each in (*report.items, *report.own) if each.severity == "error"]:
                 self.faults[i] = tuple(found)
             elif picture:
                 pictures[i] = picture

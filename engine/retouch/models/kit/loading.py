@@ -100,19 +100,26 @@ class ModelLoading:
         return self.made[part]
 
     def _made(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
-        path = self.files.weights(part)
+        path, inside = self.files.weights(part), self.files.inside.get(part)
         try:
-            with without_memory():
+            with torch.device("meta"):
+                module = build()
+            # Before anything of a size that the config alone states is made.
+            if inside:
+                bare = renamed(module, kind, inside, weights.without_numbers(inside.tensors()), config)
+                weights.check_with(module, path, bare)
+            else:
+                weights.check(module, path)
+            with without_memory():  # again, for what no file stores: buffers, and tables of positions
                 module = build()
         except (BrokenModel, MemoryError, ImportError):
             raise
         except Exception as why:  # what a config makes the library trip over is the config's fault
             said = (str(why).strip().splitlines() or [""])[0]
             what = f"{type(why).__name__} {said}".strip()
-            raise BrokenModel(f"{part}/config.json of '{self.files.place}' makes no {kind}: {what}") from None
-        if inside := self.files.inside.get(part):
-            state = weights.read_as_stored(inside.file, inside.tensors())
-            state = renamed(module, kind, inside, state, config)
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' does not fit {kind}: {what}") from None
+        if inside:
+            state = renamed(module, kind, inside, weights.read_as_stored(path, inside.tensors()), config)
             return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
 
