@@ -5,7 +5,7 @@ Black Forest Labs 2024.  [dev] is told its guidance as a number, [schnell] is di
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retouch.api.families import (
@@ -60,6 +60,12 @@ class Flux:
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
         """The grid of its pipeline; of [dev], it depends on the number of tokens."""
         return flow_schedule(read(SCHEDULER), steps, size[0] * size[1] // SIDE**2)
+
+    def spellings(self, modules: Iterable[str], read: Read) -> Mapping[str, tuple[str, ...]]:
+        """The authors' own names of layers, for files of LoRA."""
+        from retouch_models import spellings
+
+        return spellings.flux(modules)
 
     def load(self, known: Described, parts: Loading) -> Loaded:
         """Load the transformer, the VAE, CLIP's text model and T5's encoder."""

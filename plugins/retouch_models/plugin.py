@@ -15,3 +15,19 @@ def retouch_families():
         "QwenImagePipeline": "retouch_models.qwen_image:FAMILY",
         "ZImagePipeline": "retouch_models.z_image:FAMILY",
     }
+
+
+@hookimpl
+def retouch_configs():
+    """Register the configs of single files, which state none: kind of file to folder."""
+    return {
+        "sd1": "configs/sd1",
+        "sd2-noise": "configs/sd2-noise",
+        "sd2-velocity": "configs/sd2-velocity",
+        "sdxl": "configs/sdxl",
+        "sd3-medium": "configs/sd3-medium",
+        "sd3.5-medium": "configs/sd3.5-medium",
+        "sd3.5-large": "configs/sd3.5-large",
+        "flux-dev": "configs/flux-dev",
+        "flux-schnell": "configs/flux-schnell",
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retouch.api.families import (
@@ -58,6 +58,12 @@ class StableDiffusion3:
         """The grid of its pipeline: down to the least level that was trained."""
         tokens = size[0] * size[1] // read("transformer/config.json")["patch_size"] ** 2
         return flow_schedule(read(SCHEDULER), steps, tokens, last="trained")
+
+    def spellings(self, modules: Iterable[str], read: Read) -> Mapping[str, tuple[str, ...]]:
+        """The authors' own names of layers, for files of LoRA."""
+        from retouch_models import spellings
+
+        return spellings.sd3(modules)
 
     def load(self, known: Described, parts: Loading) -> Loaded:
         """Load the transformer, the VAE, both of CLIP's text models and T5's encoder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from retouch.api.families import (
@@ -56,6 +56,12 @@ class StableDiffusion:
         from retouch.api.kit import ddim_schedule
 
         return ddim_schedule(read("scheduler/scheduler_config.json"), steps)
+
+    def spellings(self, modules: Iterable[str], read: Read) -> Mapping[str, tuple[str, ...]]:
+        """The authors' own names of layers, for files of LoRA."""
+        from retouch_models import spellings
+
+        return spellings.unet(modules, read("unet/config.json"))
 
     def load(self, known: Described, parts: Loading) -> Loaded:
         """Load the UNet, the VAE and CLIP's text model."""

@@ -143,6 +143,23 @@ def test_a_model_is_described_by_the_family_that_reads_its_pipeline(plugin, tmp_
     assert (info.family, info.trained_size, info.largest_side) == ("mine", 96, 192)
 
 
+def test_configs_of_single_files_are_announced(plugin, tmp_path):
+    """A kind of file that no plugin knows wants a base; one that ships configs for it makes that needless."""
+    save_file({"model.diffusion_model.weight": torch.zeros(2)}, tmp_path / "x.safetensors")
+    plugin(FAMILY.replace('"net', '"unet'))
+    plugin("""
+        raise OSError("imported")
+        @hookimpl
+        def retouch_configs():
+            return {"mine": "configs/mine"}
+    """)
+    configs = model_of(tmp_path / "configs" / "mine", "MinePipeline")
+    (configs / "net").rename(configs / "unet")
+    with pytest.raises(BrokenModel, match="of no kind that is known here"):
+        catalog.find(str(tmp_path / "x.safetensors"))
+    assert catalog.find(str(tmp_path / "x.safetensors"), base="mine").trained_size == 96
+
+
 def test_a_family_that_cannot_be_imported_is_named(plugin, tmp_path):
     plugin("raise OSError('no')\n@hookimpl\ndef retouch_families():\n    return {'MinePipeline': 'HERE:FAMILY'}")
     with pytest.raises(BrokenModel, match=r"the family of 'MinePipeline', hooked_.* cannot be imported: OSError: no"):

@@ -17,7 +17,7 @@ from retouch.models.kit.encoders import (
     wide,
 )
 from retouch.models.kit.levels import ddim_schedule
-from retouch.models.kit.loading import FolderLoading
+from retouch.models.kit.loading import ModelLoading
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
@@ -28,7 +28,7 @@ __all__ = [
     "Acceleration",
     "Encoded",
     "Encoder",
-    "FolderLoading",
+    "ModelLoading",
     "NetworkCore",
     "PromptTokenizer",
     "Texts",

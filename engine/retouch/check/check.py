@@ -14,7 +14,7 @@ from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import SOMETHING, Environment
 from retouch.check.reading.files import Files, fields_of
-from retouch.check.reading.flows import MODEL, Flow, FlowReader
+from retouch.check.reading.flows import Flow, FlowReader, read_model
 from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import Reader, StatementsRead
@@ -216,7 +216,8 @@ class Elaboration:
         if self._reading.model is None:
             return self._models.default(None)
         stage, scope = self._reading.model
-        call = CallReader(self._world.registry, self._flows.files, self._report).read_as(MODEL, stage, scope)
+        reader = CallReader(self._world.registry, self._flows.files, self._report)
+        call = read_model(reader, self._flows.files, stage, scope)
         if call is None:
             return None
         if "name" not in call.given:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
+from retouch.check.reading.models import BESIDE
 from retouch.check.wiring.endings import may_end, possible
 from retouch.cli import DONE, FAILED, WRONG_RECIPE
 from retouch.cli.finding import checked, find, source_name, with_files
@@ -25,6 +26,8 @@ from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.ports import SHARED, WRITERS
+from retouch.lang import syntax as s
+from retouch.lang.parse import parse
 from retouch.pictures import formats
 from retouch.plugins import registry
 from retouch.plugins.registry import Registry
@@ -113,11 +116,11 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
         fresh,
         (Picture(source, 0, stamp.text("caption") or None),) if named and source else (),
         settings,
-        args.model or stamp.text("model_option") or None,
+        None if _names_more(recipe) else args.model or stamp.text("model_option") or None,
         here=fresh,
         allowed=tuple({path.parent for path in found.values()}),
         force=True,
-        find_model=_models(args, stamp),
+        find_model=_models(args, stamp, folders),
     )
     checked_ = check(text.text, world)
     if checked_.errors:
@@ -155,24 +158,53 @@ def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[st
     return given | find(args.image, wanted, folders)
 
 
-def _models(args: Namespace, stamp: Stamp) -> Callable[[str, str | None], ModelInfo]:
+def _names_more(recipe: str) -> bool:
+    """Whether the recipe's model is more than what --model names: with files beside it."""
+    stages = (node for node in s.walk(parse(recipe)[0].statements) if isinstance(node, s.Stage))
+    options = (option.name.name for stage in stages if stage.family.name == "model" for option in stage.options)
+    return any(name in BESIDE for name in options)
+
+
+def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callable[..., ModelInfo]:
     """Looks models up; a stamp chooses none of this machine's folders, so the command line names them."""
     from retouch.models import catalog
     from retouch.models.hub.cache import split
     from retouch.run.files.private import BY_DIGEST
 
-    def look_up(name: str, revision: str | None) -> ModelInfo:
+    def look_up(name: str, revision: str | None, **given: Any) -> ModelInfo:
+        beside = {option: _found(value, folders) for option, value in given.items()}
         if name == args.model or revision is not None or name in catalog.names():
-            return catalog.find(name, revision)
+            return catalog.find(name, revision, **beside)
         if (known := split(name)) and (commit := stamp.text("model_revision")):
-            return catalog.find(known[0], commit)
+            return catalog.find(known[0], commit, **beside)
         digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
-        for known in ([args.model] if args.model else []) + catalog.names():
-            if (info := catalog.find(known)).digest == digest:
+        for known in [args.model] if beside and args.model else ([args.model] if args.model else []) + catalog.names():
+            info = catalog.find(known, **beside)
+            if (info.plain or info).digest == digest:
                 return info
         raise catalog.UnknownModel("it lay in a folder; name that with --model")
 
     return look_up
+
+
+def _found(value: Any, folders: tuple[Path, ...]) -> Any:
+    """What stood beside a model, by the digest that the stamp has of it: it lies where pictures are looked for."""
+    from retouch.models.digest import fingerprint_at
+    from retouch.models.errors import UnknownModel
+    from retouch.run.files.private import BY_DIGEST
+
+    if isinstance(value, tuple):
+        return tuple(_found(each, folders) for each in value)
+    if not value.startswith(BY_DIGEST):
+        return value
+    digest, star, weight = value.removeprefix(BY_DIGEST).partition("*")
+    places = (place for folder in folders for place in sorted(folder.iterdir()))
+    for place in places:
+        if (place.suffix == ".safetensors" or (place / "model_index.json").is_file()) and fingerprint_at(
+            place
+        ) == digest:
+            return f"{place}{star}{weight}"
+    raise UnknownModel(f"a file beside it, of the digest {digest[:16]}…, is not here; name its folder with --allow")
 
 
 def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | None) -> Graph:

@@ -27,7 +27,7 @@ class Denoiser(Network):
 
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
-        return Denoiser(self.core, delta)
+        return Denoiser(self.core, self.delta.under(delta))
 
     async def __call__(
         self,

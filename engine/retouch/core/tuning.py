@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from torch import Tensor
+
+
+class Update(Protocol):
+    """What is added to one weight without the weight being made anew."""
+
+    def dense(self, shape: Sequence[int]) -> Tensor:
+        """What it adds to a weight of this shape."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LowRank:
+    """A product of two narrow matrices, which runs beside its layer as two."""
+
+    up: Tensor  # [out, r]
+    down: Tensor  # [r, in]; of a convolution `in` is its channels times its kernel
+
+    def dense(self, shape: Sequence[int]) -> Tensor:
+        """What it adds to a weight of this shape."""
+        return (self.up @ self.down).reshape(*shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,15 +35,25 @@ class ModelDelta:
 
     weights: parameter name -> tensor of the parameter's shape.
     low_rank: parameter name -> (up [out, r], down [r, in]), added to the parameter.
+    beside: parameter name -> what runs beside its layer, under whatever the others say, and asks for no gradient.
     """
 
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     low_rank: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    beside: Mapping[str, tuple[Update, ...]] = field(default_factory=dict)
 
     def over(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors that replace those of `base`, which is only read; each of its parameter's shape."""
         added = {name: base[name] + (up @ down).reshape(base[name].shape) for name, (up, down) in self.low_rank.items()}
         return {**self.weights, **added}
+
+    def under(self, other: ModelDelta) -> ModelDelta:
+        """The other, with what runs beside the layers here going on under it."""
+        if not self.beside:
+            return other
+        names = {**self.beside, **other.beside}
+        both = {name: (*self.beside.get(name, ()), *other.beside.get(name, ())) for name in names}
+        return ModelDelta(other.weights, other.low_rank, both)
 
     @property
     def wants_grad(self) -> bool:

@@ -19,8 +19,8 @@ from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import Graph
 from retouch.graph.plan import Plan, total
 from retouch.models import rates
+from retouch.models.headers import read_header
 from retouch.models.info import ModelInfo
-from retouch.models.layout import read_json, stored_tensors, weights_file
 
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 NETWORK = 37
@@ -87,9 +87,10 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str) -> Estimate:
     largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
     item, counted = ITEM[dtype], largest or (model.trained_size // model.scale,) * 2
     weights = {
-        part: item * sum(stored.numbers for _, stored in stored_tensors(weights_file(model.folder, part)).values())
-        for part in model.known.parts
+        part: item * sum(stored.numbers for stored in model.files.tensors(part).values()) for part in model.known.parts
     }
+    if loras := sum(stored.numbers for lora in model.loras for stored in read_header(lora.file).tensors.values()):
+        weights["LoRA"] = item * loras
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
     return Estimate(
@@ -110,7 +111,7 @@ def _bytes(item: int, need: Callable[..., float], model: ModelInfo, part: str, c
     """Bytes that a part needs for its work at these cells; None for one that is not of the measured classes."""
     if part not in model.known.parts:
         return None
-    config = read_json(model.folder, f"{part}/config.json")
+    config = model.files.read(f"{part}/config.json")
     return round(item * need(config, model.scale, *cells)) if config.get("_class_name") in MEASURED else None
 
 

@@ -5,12 +5,17 @@ A plugin ships a model through the hook `retouch_models`, which is read from its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from retouch.models import single_file
 from retouch.models.errors import BrokenModel, MissingFile, NotFetched, UnknownModel
+from retouch.models.files import ModelFiles
 from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe
+from retouch.models.lora.fitting import with_loras
 from retouch.plugins import announced
 
 __all__ = ["BrokenModel", "ModelInfo", "NotFetched", "UnknownModel", "find", "names"]
@@ -21,37 +26,80 @@ def names() -> list[str]:
     return sorted(_shipped())
 
 
-def find(name: str, revision: str | None = None) -> ModelInfo:
-    """Look a model up by its name, its folder, or its id on the hub ("owner/name", or "owner/name@commit").
+def find(
+    name: str,
+    revision: str | None = None,
+    *,
+    base: str | None = None,
+    vae: str | None = None,
+    lora: Sequence[str] = (),
+) -> ModelInfo:
+    """Look a model up by its name, its folder or file, or its id on the hub ("owner/name", or "owner/name@commit").
 
     Nothing is downloaded: a model of the hub that is not in the local cache is NotFetched.
+
+    base: the model from which a single file takes its configs, its vocabularies, and the parts that it lacks.
+    vae: the file or folder of a VAE that stands in for the model's own.
+    lora: files that act beside its layers, each with its weight, as "style.safetensors*0.8".
     """
-    if revision is None:
-        if folder := _shipped().get(name):
-            return describe(name, folder)
-        if folder := _folder(name):
-            return describe(name, folder)
+    files, commit = _files(name, revision, base)
+    if vae is not None:
+        files = _with_vae(files, vae)
+    texts = (name, *(text for text in (base, vae) if text is not None))
+    try:
+        info = replace(describe(" + ".join(texts), files, commit), texts=texts)
+    except MissingFile:
+        if commit and (known := hub.split(name)):
+            raise NotFetched(known[0], commit, in_part=True) from None
+        raise
+    return with_loras(info, lora) if lora else info
+
+
+def _files(name: str, revision: str | None, base: str | None) -> tuple[ModelFiles, str | None]:
+    """Where a model lies, and its commit if it is the hub's."""
+    if revision is None and (file := _place(name)) and (file.is_file() or single_file.is_weights(file)):
+        return single_file.model_in(file, None if base is None else _base(base)), None
+    if base is not None:
+        raise BrokenModel(f"base=… goes with a single file, and '{name}' is a model that has all of its parts")
+    if revision is None and ((folder := _shipped().get(name)) or ((folder := _place(name)) and folder.is_dir())):
+        return ModelFiles.of_folder(folder), None
     if known := hub.split(name):
-        return _of_hub(name, known[0], revision or known[1])
+        folder, commit = hub.snapshot(known[0], revision or known[1])
+        return ModelFiles.of_folder(folder), commit
     if revision is not None:
         raise UnknownModel(f"'{name}' has a revision, but is not an id of the hub, such as 'owner/name'")
     raise UnknownModel(_unknown(name))
 
 
-def _folder(name: str) -> Path | None:
+def _base(name: str) -> ModelFiles:
+    """A model beside a single file, or the name of configs that ship."""
+    if folder := single_file.shipped().get(name):
+        return ModelFiles.of_folder(folder)
+    return _files(name, None, None)[0]
+
+
+def _with_vae(files: ModelFiles, vae: str) -> ModelFiles:
+    """The same with the VAE of a file, or of a folder: a VAE's own, or a model's."""
+    place = _place(vae)
+    if place is None or not place.exists():
+        if not hub.split(vae):
+            raise UnknownModel(f"there is no VAE '{vae}'")
+        place = _files(vae, None, None)[0].configs
+    if place.is_file():
+        return files.other_part("vae", single_file.vae_in(place))
+    folder = place if (place / "config.json").is_file() else place / "vae"
+    if not (folder / "config.json").is_file():
+        raise BrokenModel(f"'{vae}' is no folder of a VAE: it has neither config.json nor vae/config.json")
+    return files.other_part("vae", folder)
+
+
+def _place(name: str) -> Path | None:
+    """The folder or file of this name, or of a file that is not there; None if it is neither."""
     try:
-        folder = Path(name).expanduser()
-        return folder.resolve() if folder.is_dir() else None
+        place = Path(name).expanduser()
+        return place.resolve() if place.exists() or single_file.is_weights(place) else None
     except (OSError, RuntimeError, ValueError):  # no such user, a link to itself, a null
         return None
-
-
-def _of_hub(name: str, id_: str, revision: str | None) -> ModelInfo:
-    folder, commit = hub.snapshot(id_, revision)
-    try:
-        return describe(name, folder, commit)
-    except MissingFile:
-        raise NotFetched(id_, commit, in_part=True) from None
 
 
 def _shipped() -> dict[str, Path]:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from retouch.models.configs import Config
 from retouch.models.errors import BrokenModel, MissingFile
+from retouch.models.files import ModelFiles
 from retouch.models.headers import Stored
 from retouch.models.kit.unet_sites import levels_of
-from retouch.models.layout import INDEX, read_json, weights_file
+from retouch.models.layout import INDEX
 from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet_shapes, vae_shapes
 
 MOST_LEVELS = 10  # resolutions of a network: a cell of the deepest is then 512 of the first
@@ -31,16 +32,16 @@ _MODEL_TYPES = {
 Tensors = Mapping[str, Stored]
 
 
-def check_configs(folder: Path) -> None:
-    """Check the configs of a folder: that they are of the classes that its index states, their types and bounds.
+def check_configs(files: ModelFiles) -> None:
+    """Check the configs of a model: that they are of the classes that its index states, their types and bounds.
 
     Of classes that are not known here only what holds for all: every number is one, and no count of layers exceeds that
     of tensors.
     """
-    stated = read_json(folder, INDEX) if (folder / INDEX).exists() else {}
-    for path in sorted(folder.glob("*/config.json")):
-        part = path.parent.name
-        config = Config.read(folder, f"{part}/config.json")
+    stated = files.read(INDEX) if (files.configs / INDEX).exists() else {}
+    for file in files.config_names():
+        part = file.partition("/")[0]
+        config = Config(files.read(file), file)
         match stated.get(part):
             case [str(), str(name)]:
                 key = "model_type" if name in _MODEL_TYPES else "_class_name"
@@ -48,18 +49,22 @@ def check_configs(folder: Path) -> None:
             case _:
                 pass
         with suppress(MissingFile):  # a part that no family here needs may lack its weights
-            check_part(config, weights_file(folder, part))
+            check_part(config, files.weights(part), files.tensors(part))
         if check := _CONFIGS.get(_class_of(config)):
             check(config)
-    if (folder / SCHEDULER).exists():
-        _check_levels(Config.read(folder, SCHEDULER))
+    if (files.configs / SCHEDULER).exists():
+        _check_levels(Config(files.read(SCHEDULER), SCHEDULER))
 
 
-def check_weights(folder: Path, part: str, weights: Path) -> None:
-    """Check what the headers of a part say, and what they say of its config."""
-    config = Config.read(folder, f"{part}/config.json")
-    tensors = check_part(config, weights)
-    if check := _WEIGHTS.get(_class_of(config)):
+def check_weights(files: ModelFiles, part: str) -> None:
+    """Check what the headers of a part say, and what they say of its config.
+
+    Names that are the authors' are compared when they have been replaced, at load.
+    """
+    name, weights = f"{part}/config.json", files.weights(part)
+    config = Config(files.read(name), name)
+    tensors = check_part(config, weights, files.tensors(part))
+    if part not in files.inside and (check := _WEIGHTS.get(_class_of(config))):
         check(config, weights, tensors)
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 _BLOCK, _BLOCKS = 4096, 64
+_OF_MODELS = (".safetensors", ".json", ".txt")
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -23,3 +24,10 @@ def fingerprint(paths: Iterable[Path]) -> str:
                 file.seek(max(size - _BLOCK, 0) * i // (_BLOCKS - 1))
                 digest.update(file.read(_BLOCK))
     return digest.hexdigest()[:32]
+
+
+def fingerprint_at(place: Path) -> str:
+    """Digest of a weights file, or of the weights, configs and vocabularies that lie in a folder."""
+    if place.is_file():
+        return fingerprint([place])
+    return fingerprint(path for path in sorted(place.rglob("*")) if path.suffix in _OF_MODELS and path.is_file())

@@ -5,7 +5,6 @@ The hook `retouch_families` is read from its source; of the modules that it name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -54,12 +53,3 @@ def describe(pipeline: str, read: Read) -> Described:
 
 def _some() -> str:
     return ", ".join(sorted(installed())) or "none"
-
-
-def reader(folder: Path) -> Read:
-    """Return what reads the folder's JSON files."""
-
-    def read(name: str) -> Mapping[str, object]:
-        return read_json(folder, name)
-
-    return read

@@ -167,7 +167,11 @@ class Loading(Protocol):
 
 
 class ModelFamily(Protocol):
-    """What a plugin adds."""
+    """What a plugin adds.
+
+    A family may have `spellings(modules, read)` besides: the names that its authors gave to layers, each with the
+    modules that it stands for, so that LoRA files with those names are understood; several where one layer was cut.
+    """
 
     @property
     def name(self) -> str:

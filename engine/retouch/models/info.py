@@ -13,10 +13,11 @@ from retouch.core.touches import Site
 from retouch.models import families
 from retouch.models.checks import check_configs, check_weights
 from retouch.models.configs import Config
-from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.family import Described
-from retouch.models.layout import CARD, read_json, weights_file, weights_files
+from retouch.models.files import ModelFiles
+from retouch.models.layout import CARD
+from retouch.models.lora.layers import Lora
 from retouch.models.vocabulary import vocabulary_size
 
 
@@ -25,7 +26,7 @@ class ModelInfo:
     """A model on this machine, read from its configs; no weights, no torch."""
 
     name: str
-    folder: Path
+    files: ModelFiles = field(repr=False)
     revision: str | None  # commit hash, for a model from the hub
     pipeline: str  # the class in model_index.json, which decides the family
     family: str  # its name
@@ -34,6 +35,15 @@ class ModelInfo:
     space: str  # fingerprint of the parts that decide what a latent means: models that share it can exchange latents
     digest: str  # fingerprint of all weights
     card: Mapping[str, Any] = field(repr=False)  # what card.json says, if there is one
+    loras: tuple[Lora, ...] = ()
+    plain: ModelInfo | None = field(default=None, repr=False)  # the same without them, if there are some
+    left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], repr=False)  # by file
+    texts: tuple[str, ...] = ()  # by which it was named in a recipe, where that was more than its name
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies: its folder, or the single file that was named."""
+        return self.files.place
 
     @property
     def channels(self) -> int:
@@ -91,39 +101,41 @@ class ModelInfo:
         return {**self.known.stages, **self.card.get("stages", {})}
 
 
-def describe(name: str, folder: Path, revision: str | None = None) -> ModelInfo:
-    """Read the configs and headers of a model folder with the family that reads its pipeline."""
-    pipeline = families.pipeline_of(folder)
+def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) -> ModelInfo:
+    """Read the configs and headers of a model with the family that reads its pipeline."""
+    files = folder if isinstance(folder, ModelFiles) else ModelFiles.of_folder(folder)
+    place, pipeline = files.place, families.pipeline_of(files.configs)
     try:
-        check_configs(folder)
+        check_configs(files)
         family = families.named(pipeline)
-        known = family.describe(families.reader(folder))
-        card = _card(folder)
-        words = [vocabulary_size(folder, tokenizer) for tokenizer in known.tokenizers]
-        weights = {part: weights_file(folder, part) for part in known.parts}
-        for part, path in weights.items():
-            check_weights(folder, part, path)
-        _check_vocabulary(folder, known, words)
+        known = family.describe(files.read)
+        card = _card(files.configs)
+        words = [vocabulary_size(files.folder(tokenizer)) for tokenizer in known.tokenizers]
+        for part in known.parts:
+            files.weights(part)
+        for part in known.parts:
+            check_weights(files, part)
+        _check_vocabulary(files, known, words)
         return ModelInfo(
             name=name,
-            folder=folder,
+            files=files,
             revision=revision,
             pipeline=pipeline,
             family=family.name,
             known=known,
             largest_side=card.whole("largest_side", default=2 * known.trained_size),
-            space=fingerprint(file for part in known.space for file in weights_files(weights[part])),
-            digest=fingerprint(file for path in weights.values() for file in weights_files(path)),
+            space=files.digest_of_parts(known.space),
+            digest=files.digest(known.parts),
             card=MappingProxyType(dict(card)),
         )
     except (KeyError, TypeError, IndexError, ArithmeticError, AttributeError) as why:
-        raise BrokenModel(f"a config of '{folder}' lacks or misstates {why}") from None
+        raise BrokenModel(f"a config of '{place}' lacks or misstates {why}") from None
     except OSError as why:
-        raise BrokenModel(f"'{folder}' cannot be read: {why.strerror or why}") from None
+        raise BrokenModel(f"'{place}' cannot be read: {why.strerror or why}") from None
     except MissingFile:
         raise
     except BrokenModel as why:
-        raise BrokenModel(f"'{folder}' cannot be used: {why}") from None
+        raise BrokenModel(f"'{place}' cannot be used: {why}") from None
 
 
 def _card(folder: Path) -> Config:
@@ -137,11 +149,11 @@ def _card(folder: Path) -> Config:
     return card
 
 
-def _check_vocabulary(folder: Path, known: Described, words: Sequence[int]) -> None:
+def _check_vocabulary(files: ModelFiles, known: Described, words: Sequence[int]) -> None:
     """A tokenizer gives no word that its text encoder lacks: "tokenizer_2" is that of "text_encoder_2"."""
     for tokenizer, count in zip(known.tokenizers, words, strict=True):
         encoder = f"text_encoder{tokenizer.removeprefix('tokenizer')}"
         if encoder in known.parts:
-            size = read_json(folder, f"{encoder}/config.json").get("vocab_size")
+            size = files.read(f"{encoder}/config.json").get("vocab_size")
             if isinstance(size, int) and count > size:
                 raise BrokenModel(f"the tokenizer has {count} words, the text encoder {size}")

@@ -50,6 +50,12 @@ class WeightsKind:
     clues: tuple[Clue, ...]
     format: str = ""  # whose names its tensors have: "ldm", "diffusers", "kohya", …
     notes: tuple[str, ...] = ()
+    version: str = ""
+
+    @property
+    def configs(self) -> str:
+        """Under which name configs ship for a file of this kind."""
+        return self.version or self.family
 
 
 _LDM = r"(?:model\.diffusion_model\.)?"
@@ -57,8 +63,10 @@ _ADD = r"(?:unet\.|transformer\.|diffusion_model\.|base_model\.model\.|lora_unet
 _SD2_NOTE = "a file of Stable Diffusion 2 does not say whether it predicts noise or velocity"
 
 
-def _ldm(role: Role, family: str, title: str, *clues: Clue, notes: tuple[str, ...] = ()) -> WeightsKind:
-    return WeightsKind(role, family, title, clues, "ldm", notes)
+def _ldm(
+    role: Role, family: str, title: str, *clues: Clue, notes: tuple[str, ...] = (), version: str = ""
+) -> WeightsKind:
+    return WeightsKind(role, family, title, clues, "ldm", notes, version)
 
 
 def _diffusers(role: Role, family: str, title: str, *clues: Clue) -> WeightsKind:
@@ -98,9 +106,27 @@ MODELS = (
     _ldm("model", "instruct-pix2pix", "InstructPix2Pix", Clue(_LDM_IN, 1, (8,))),
     _ldm("model", "sd2", "Stable Diffusion 2", Clue(_LDM_ATTN2, 1, (1024,)), notes=(_SD2_NOTE,)),
     _ldm("model", "sd1", "Stable Diffusion 1", Clue(_LDM_ATTN2, 1, (768,))),
-    _ldm("model", "sd3", "Stable Diffusion 3.5 large", Clue(_LDM + r"joint_blocks\.37\.x_block\.attn\.qkv\.weight")),
-    _ldm("model", "sd3", "Stable Diffusion 3.5 medium", Clue(_LDM + r"joint_blocks\.0\.x_block\.attn2\.qkv\.weight")),
-    _ldm("model", "sd3", "Stable Diffusion 3", Clue(_LDM + r"joint_blocks\.0\.x_block\.attn\.qkv\.weight")),
+    _ldm(
+        "model",
+        "sd3",
+        "Stable Diffusion 3.5 large",
+        Clue(_LDM + r"joint_blocks\.37\.x_block\.attn\.qkv\.weight"),
+        version="sd3.5-large",
+    ),
+    _ldm(
+        "model",
+        "sd3",
+        "Stable Diffusion 3.5 medium",
+        Clue(_LDM + r"joint_blocks\.0\.x_block\.attn2\.qkv\.weight"),
+        version="sd3.5-medium",
+    ),
+    _ldm(
+        "model",
+        "sd3",
+        "Stable Diffusion 3 medium",
+        Clue(_LDM + r"joint_blocks\.0\.x_block\.attn\.qkv\.weight"),
+        version="sd3-medium",
+    ),
     _ldm("model", "flux2", "FLUX.2", Clue(_LDM + r"double_stream_modulation_img\.lin\.weight")),
     _ldm("model", "flux-fill", "FLUX.1 Fill", _FLUX, Clue(_LDM + r"img_in\.weight", 1, (384,))),
     _ldm("model", "flux-control", "FLUX.1 with a control picture", _FLUX, Clue(_LDM + r"img_in\.weight", 1, (128,))),

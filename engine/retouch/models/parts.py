@@ -13,15 +13,13 @@ from pathlib import Path
 from retouch.models.configs import Config, check_numbers
 from retouch.models.errors import BrokenModel
 from retouch.models.headers import FLOATS, Stored
-from retouch.models.layout import stored_tensors
 
 Shapes = Iterable[tuple[str, tuple[int, ...]]]
 _COUNTS = ("position_ids", "num_batches_tracked")  # which are stored beside weights, and are none
 
 
-def check_part(config: Config, weights: Path) -> dict[str, Stored]:
+def check_part(config: Config, weights: Path, tensors: Mapping[str, Stored]) -> Mapping[str, Stored]:
     """Check what holds for any part of any model: its numbers, its header, its types.  Returns its tensors."""
-    tensors = {name: stored for name, (_, stored) in stored_tensors(weights).items()}
     check_numbers(config, len(tensors))
     for name, stored in tensors.items():
         if stored.dtype not in FLOATS and not name.endswith(_COUNTS):

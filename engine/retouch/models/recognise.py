@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from retouch.models.errors import BrokenModel
 from retouch.models.headers import BITS, Stored, read_header
-from retouch.models.info import describe
+from retouch.models.info import ModelInfo, describe
 from retouch.models.kinds import WeightsKind, kind_of
 from retouch.models.layout import read_json, stored_tensors
 from retouch.models.pickles import is_pickle, refusal
+from retouch.models.single_file import NETWORK, model_in
 
 # Where the parts of a whole model lie in a single file.
 _PARTS = {
@@ -23,14 +24,6 @@ _PARTS = {
     "cond_stage_model.": "text encoder",
     "conditioner.": "text encoder",
     "text_encoders.": "text encoder",
-}
-_PIPELINES = {
-    "sd1": "StableDiffusionPipeline",
-    "sd2": "StableDiffusionPipeline",
-    "sdxl": "StableDiffusionXLPipeline",
-    "sd3": "StableDiffusion3Pipeline",
-    "flux-dev": "FluxPipeline",
-    "flux-schnell": "FluxPipeline",
 }
 
 
@@ -81,12 +74,17 @@ def _file(path: Path) -> Recognised:
     header = read_header(path)
     kind = kind_of(header.tensors)
     whole = measured(header.tensors.values())
+    whose = any(name.startswith(NETWORK) for name in header.tensors)
+    if whose and (kind is None or kind.role not in ("model", "network", "controlnet")):
+        _, cannot = _as_model(path)
+        return _seen("a model of a size that is not known here", None, whole, _parts(header.tensors), cannot)
     if kind is None:
         return _seen("weights that are not known here", None, whole, cannot=("be used: no row of the table fits it",))
     parts = _parts(header.tensors) if kind.role == "model" else {}
     lacking = [part for part in ("VAE", "text encoder") if kind.role == "model" and part not in parts]
     notes = (*kind.notes, *(f"it has no {part} of its own" for part in lacking))
-    return _seen(kind.title, kind, whole, parts, _cannot(kind, path), notes)
+    can, cannot = _uses(kind, path)
+    return replace(_seen(kind.title, kind, whole, parts, cannot, notes), can=can)
 
 
 def _seen(
@@ -103,28 +101,36 @@ def _seen(
     )
 
 
-def _cannot(kind: WeightsKind, path: Path) -> tuple[str, ...]:
-    """What is not done with a single file of this kind."""
-    if kind.role == "lora":
-        if kind.format in ("dora", "oft"):
-            return (f"be applied: {kind.format.upper()} is another arithmetic than LoRA's",)
-        return ("be applied: LoRA files are recognised, and not yet read",)
-    if kind.role == "model" and (pipeline := _PIPELINES.get(kind.family)):
-        code = (
-            f"import sys; from diffusers import {pipeline} as P; "
-            "P.from_single_file(sys.argv[1]).save_pretrained(sys.argv[2])"
-        )
-        return (
-            f'be run as a single file; as a folder: python -c "{code}" "{path}" "{path.with_suffix("")}"',
-            *_no_family(kind.family),
-        )
-    if kind.role == "model":
-        return (f"be edited with: {kind.title} is not a text-to-image model of a known family",)
-    return (f"be run alone: it is {kind.title}",)
+def _uses(kind: WeightsKind, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What can be done with a single file of this kind, and what cannot."""
+    alone = (f"be run alone: it is {kind.title}",)
+    match kind.role:
+        case "lora" if kind.format in ("dora", "oft"):
+            return (), (f"be applied: {kind.format.upper()} is another arithmetic than LoRA's",)
+        case "lora":
+            return (f'act beside a model: model "…" lora=["{path}*0.8"]',), alone
+        case "vae":
+            return (f'stand in for a model\'s own: model "…" vae="{path}"',), alone
+        case "model" | "network":
+            return _as_model(path)
+        case _:
+            return (), alone
 
 
-def _no_family(family: str) -> tuple[str, ...]:
-    return () if family in ("sd1", "sd2") else ("be edited with: only Stable Diffusion 1 and 2 are read",)
+def _as_model(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        info = describe(str(path), model_in(path, None))
+    except BrokenModel as why:
+        return (), (f"be edited with as it is: {why}",)
+    return _abilities(info, path), ()
+
+
+def _abilities(info: ModelInfo, path: Path) -> tuple[str, ...]:
+    return (
+        f'be edited with: model "{path}"',
+        f"take pictures up to {info.largest_side} pixels a side, in steps of {info.multiple}",
+        f"read prompts of {info.tokens - 2} tokens; it predicts {info.prediction}",
+    )
 
 
 def _folder(folder: Path) -> Recognised:
@@ -139,13 +145,9 @@ def _folder(folder: Path) -> Recognised:
     can, cannot, what, family = (), (), f"a folder for {pipeline}", ""
     try:
         info = describe(str(folder), folder)
-        family = next((name for name, width in (("sd1", 768), ("sd2", 1024)) if _reads(folder) == width), "unet")
-        what = f"Stable Diffusion, {info.trained_size} pixels, in the layout of diffusers"
-        can = (
-            f'be edited with: model "{folder}"',
-            f"take pictures up to {info.largest_side} pixels a side, in steps of {info.multiple}",
-            f"read prompts of {info.tokens - 2} tokens; it predicts {info.prediction}",
-        )
+        family = next((name for name, width in (("sd1", 768), ("sd2", 1024)) if _reads(info) == width), info.family)
+        what = f"{info.family}, {info.trained_size} pixels, in the layout of diffusers"
+        can = _abilities(info, folder)
     except BrokenModel as why:
         cannot = (f"be edited with: {why}",)
     return Recognised(
@@ -153,8 +155,8 @@ def _folder(folder: Path) -> Recognised:
     )
 
 
-def _reads(folder: Path) -> Any:
-    return read_json(folder, "unet/config.json").get("cross_attention_dim")
+def _reads(info: ModelInfo) -> Any:
+    return info.files.read("unet/config.json").get("cross_attention_dim") if "unet" in info.known.parts else None
 
 
 def _weights_in(folder: Path) -> Iterable[tuple[Path, list[Stored]]]:

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from retouch.models.clip_vocabulary import WORDS
 from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.layout import TOKENIZER, read_json
 
 
-def vocabulary_size(folder: Path, part: str) -> int:
-    """How many token ids the tokenizer can give: one more than the largest.
+def vocabulary_size(place: Path) -> int:
+    """How many token ids the tokenizer of this folder, or CLIP's of this file, can give: one more than the largest.
 
     Without a vocabulary the tokenizer class would quietly make an empty one, so its absence is BrokenModel.
     """
+    if place.is_file():
+        return WORDS
+    folder, part = place.parent, place.name
     whole, words, merges, *others = (f"{part}/{name}" for name in TOKENIZER)
     for optional in others:
         if (folder / optional).is_file():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,16 @@ _TYPES = {
     "F8_E5M2": torch.float8_e5m2,
 }
 _COUNTS = {"I64": torch.int64, "I32": torch.int32}  # of batches that a norm has seen
+T = TypeVar("T")
+
+
+class Found(NamedTuple):
+    """What is compared of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # before diffusers 0.16
 
 
@@ -34,21 +44,71 @@ def fill(module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype
 
     It comes back in evaluation mode and without gradients.  Memory at the peak: the module, and one tensor as stored.
     """
-    stored = check(module, path)
-    module.load_state_dict(_read(stored, device, dtype), strict=True, assign=True)
+    return _filled(module, _read(check(module, path), device, dtype), device)
+
+
+def check(module: nn.Module, path: Path) -> dict[str, tuple[Path, Stored]]:
+    """Return where each tensor of a module is stored.  Raises BrokenModel where one lacks or has another shape."""
+    stored = _by_own_names(module, stored_tensors(path))
+    _check(path, module.state_dict(), {name: Found(each.shape, each.dtype) for name, (_, each) in stored.items()})
+    return stored
+
+
+def fill_with(
+    module: nn.Module, path: Path, state: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype
+) -> Any:
+    """Give a module tensors that were read as they are stored, by the module's names, as `fill` does.
+
+    path: of what file messages speak.
+    """
+    state = check_with(module, path, state)
+    made = {name: _own(_finite(each, path, name, dtype)).to(device) for name, each in state.items()}
+    return _filled(module, made, device)
+
+
+def check_with(module: nn.Module, path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by the module's names, as `check` does; they may be without memory."""
+    state = _by_own_names(module, state)
+    names = {torch_type: name for name, torch_type in (_TYPES | _COUNTS).items()}
+    _check(
+        path, module.state_dict(), {name: Found(tuple(each.shape), names[each.dtype]) for name, each in state.items()}
+    )
+    return state
+
+
+def without_numbers(tensors: Mapping[str, Stored]) -> dict[str, Tensor]:
+    """Tensors of a file as its header has them, without memory."""
+    types = _TYPES | _COUNTS
+    return {name: torch.empty(each.shape, dtype=types[each.dtype], device="meta") for name, each in tensors.items()}
+
+
+def read_as_stored(path: Path, tensors: Mapping[str, Stored]) -> dict[str, Tensor]:
+    """Read tensors of a file in the type in which it has them, each into memory of its own."""
+    try:
+        with path.open("rb") as file:
+            return {name: _one(file, each) for name, each in sorted(tensors.items(), key=lambda pair: pair[1].begin)}
+    except OSError as why:
+        raise BrokenModel(f"'{path}' cannot be read: {why.strerror or why}") from None
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A tensor that is no piece of another, so that its bits depend on nothing but its numbers."""
+    return tensor.clone(memory_format=torch.contiguous_format) if tensor._base is not None else tensor.contiguous()
+
+
+def _filled(module: nn.Module, state: Mapping[str, Tensor], device: torch.device) -> Any:
+    module.load_state_dict(state, strict=True, assign=True)
     if hasattr(module, "tie_weights"):
         module.tie_weights()  # pyright: ignore[reportCallIssue]
     return module.to(device).eval().requires_grad_(False)
 
 
-def check(module: nn.Module, path: Path) -> dict[str, tuple[Path, Stored]]:
-    """Return where each tensor of a module is stored.  Raises BrokenModel where one lacks or has another shape."""
+def _by_own_names(module: nn.Module, given: Mapping[str, T]) -> dict[str, T]:
     wanted = module.state_dict()
-    stored = {name: each for old, each in stored_tensors(path).items() if (name := _own_name(old, wanted)) is not None}
+    found = {name: each for old, each in given.items() if (name := _own_name(old, wanted)) is not None}
     for alias, source in (getattr(module, "all_tied_weights_keys", None) or {}).items():
-        stored |= {alias: stored[source]} if source in stored else {source: stored[alias]} if alias in stored else {}
-    _check(path, wanted, stored)
-    return stored
+        found |= {alias: found[source]} if source in found else {source: found[alias]} if alias in found else {}
+    return found
 
 
 def _own_name(stored: str, wanted: Mapping[str, Any]) -> str | None:
@@ -74,14 +134,14 @@ def _today(name: str) -> str:
     return f"{block}.{_OLD_ATTENTION[layer]}.{leaf}" if layer in _OLD_ATTENTION else name
 
 
-def _check(path: Path, wanted: Mapping[str, Tensor], stored: Mapping[str, tuple[Path, Stored]]) -> None:
+def _check(path: Path, wanted: Mapping[str, Tensor], stored: Mapping[str, Found]) -> None:
     missing, unexpected = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
     if missing:
         raise BrokenModel(f"'{path}' lacks {_some(missing)}")
     if unexpected:
         raise BrokenModel(f"'{path}' has {_some(unexpected)}, which the network does not")
     for name, tensor in wanted.items():
-        _, found = stored[name]
+        found = stored[name]
         if tuple(tensor.shape) != found.shape:
             raise BrokenModel(f"'{path}': {name} is {_shape(found.shape)}, and the config says {_shape(tensor.shape)}")
         if found.dtype not in (_TYPES if tensor.is_floating_point() else _COUNTS):

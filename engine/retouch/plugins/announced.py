@@ -14,7 +14,7 @@ from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 
-LITERAL = ("retouch_models", "retouch_families", "retouch_benches")
+LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches")
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
 
@@ -35,6 +35,10 @@ class Announced:
     def families(self) -> Mapping[str, str]:
         """Return "module:name" of the family for each class of pipeline that it reads."""
         return self.literals.get("retouch_families", {})
+
+    def configs(self) -> dict[str, Path]:
+        """Return the folder of configs for each kind of single file that the plugin knows."""
+        return {kind: self.home / folder for kind, folder in self.literals.get("retouch_configs", {}).items()}
 
     def benches(self) -> Mapping[str, str]:
         """Return "module:function" of each benchmark that it brings."""

@@ -33,6 +33,11 @@ def retouch_families() -> Mapping[str, str]:  # pyright: ignore[reportReturnType
 
 
 @hookspec
+def retouch_configs() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register configs for single files, as a literal: kind of file to folder, relative to the module's own."""
+
+
+@hookspec
 def retouch_benches() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
     """Register benchmarks, as a literal: name to "module:function", which takes the rest of the command line."""
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
+from retouch.core.tuning import ModelDelta, Update
 from retouch.models import families
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import EAGER, Acceleration
+
+if TYPE_CHECKING:
+    from retouch.models.kit.loading import ModelLoading
 
 
 @contextmanager
@@ -33,7 +38,18 @@ def blamed_on(info: ModelInfo) -> Iterator[None]:
 class Machine:
     """One model on one device; its weights load when they are first asked for."""
 
-    def __init__(self, info: ModelInfo, device: str, dtype: torch.dtype, acceleration: Acceleration = EAGER) -> None:
+    def __init__(
+        self,
+        info: ModelInfo,
+        device: str,
+        dtype: torch.dtype,
+        acceleration: Acceleration = EAGER,
+        plain: Machine | None = None,
+    ) -> None:
+        """plain: the same model without its LoRA files, with which it shares all that they leave as it is."""
+        if info.plain and plain is None:
+            plain = Machine(info.plain, device, dtype, acceleration)
+        self.plain = plain
         self.info, self.device, self.dtype, self.acceleration = info, torch.device(device), dtype, acceleration
 
     @cached_property
@@ -43,24 +59,59 @@ class Machine:
 
     def schedule(self, steps: int, size: tuple[int, int]) -> Schedule:
         """A walk of so many steps for latents of this size [h, w].  Raises ValueError where there are not that many."""
-        return self.family.schedule(families.reader(self.info.folder), steps, size)
+        return self.family.schedule(self.info.files.read, steps, size)
+
+    @cached_property
+    def parts(self) -> ModelLoading:
+        """What brings parts to memory, and keeps them."""
+        from retouch.models.kit.loading import ModelLoading
+
+        return ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
 
     @cached_property
     def loaded(self) -> Loaded:
         """All parts, in evaluation mode and without gradients."""
-        from retouch.models.kit.loading import FolderLoading
-
         with blamed_on(self.info):
-            parts = FolderLoading(self.info.folder, self.device, self.dtype, self.acceleration)
-            return self.family.load(self.info.known, parts)
+            if self.plain is None:
+                return self.family.load(self.info.known, self.parts)
+            updates = {part: each for part, each in self._updates.items() if part}
+            if not updates:
+                return self.plain.loaded
+            return self.family.load(self.info.known, self.plain.parts.with_fused(updates))
 
     @cached_property
     def denoiser(self) -> Denoiser:
         """The network."""
         from retouch.models.network.core import NetworkCore
 
+        if self.plain is not None:
+            delta = ModelDelta()
+            with blamed_on(self.info):
+                for each in self._updates.get("", ()):
+                    delta = delta.under(ModelDelta(beside=each)) if delta.beside else ModelDelta(beside=each)
+            return self.plain.denoiser.tuned(delta)
         known = self.info.known
         return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
+
+    @cached_property
+    def _updates(self) -> dict[str, list[dict[str, tuple[Update, ...]]]]:
+        """What LoRA files add: to the denoiser (""), and to text encoders."""
+        from retouch.models.lora.fitting import placed_on
+        from retouch.models.lora.updates import updates
+
+        assert self.plain
+        _ = self.plain.loaded
+        modules = {part: module for part, module in self.plain.parts.made.items() if part.startswith("text_encoder")}
+        modules[""] = self.plain.loaded.net.module
+        shapes = {
+            part: {name: tuple(weight.shape) for name, weight in module.named_parameters()}
+            for part, module in modules.items()
+        }
+        found: dict[str, list[dict[str, tuple[Update, ...]]]] = {}
+        for lora in self.info.loras:
+            for part, placed in placed_on(self.info, lora, shapes).items():
+                found.setdefault(part, []).append(updates(lora, placed, self.device, self.dtype))
+        return found
 
     @property
     def codec(self) -> Codec:

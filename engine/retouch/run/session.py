@@ -201,6 +201,11 @@ class _Run:
         return None
 
     def _machine(self, model: ModelInfo) -> Machine:
+        if model.digest not in self.machines and model.plain:  # weights are loaded once for all that stands beside them
+            plain = self._machine(model.plain)
+            self.machines[model.digest] = Machine(
+                model, self.settings.device, _DTYPES[self.settings.dtype], self.settings.acceleration, plain
+            )
         if model.digest not in self.machines:
             self.machines[model.digest] = self.make(
                 model, self.settings.device, _DTYPES[self.settings.dtype], self.settings.acceleration

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.captions import caption_beside, check_words, normal_caption
 from retouch.graph.nodes import Picture
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 SOMETHING = Picture(Path("IMAGE"), known=False)
 
 
-def installed_model(name: str, revision: str | None) -> ModelInfo:
-    """Return a model of the catalog, by name."""
+def installed_model(name: str, revision: str | None, **beside: Any) -> ModelInfo:
+    """Return a model of the catalog, by name, with what stands beside it."""
     from retouch.models import catalog
 
-    return catalog.find(name, revision)
+    return catalog.find(name, revision, **beside)
 
 
 def inspect(path: Path) -> PictureInfo:
@@ -88,7 +88,7 @@ class Environment:
     apart: bool = False  # whether results that nobody names lie in a folder for each picture
     allowed: tuple[Path, ...] = ()
     force: bool = False
-    find_model: Callable[[str, str | None], ModelInfo] = installed_model
+    find_model: Callable[..., ModelInfo] = installed_model
     inspect: Callable[[Path], PictureInfo] = inspect
     mask: Callable[[Path, int | None], MaskPicture] = mask
     made_here: Callable[[Path], bool] = made_here

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading import option_values
 from retouch.check.reading.environment import Environment
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
 
 SHIPPED = "storybook"
+BESIDE = ("base", "vae", "lora")  # what may stand beside a model's name, see `catalog.find`
 Names = Mapping[str, "Given"]
 
 
@@ -25,37 +26,46 @@ class Models:
     def __init__(self, world: Environment, report: Report) -> None:
         self._world = world
         self._report = report
-        self._found: dict[tuple[str, str | None], ModelInfo | None] = {}
+        self._found: dict[Hashable, ModelInfo | None] = {}
 
     def default(self, given: Names | None) -> ModelInfo | None:
         """The recipe's model: the command line's, that of its own line, or the one that ships with the engine."""
         if self._world.model is not None:
-            return self._find(self._world.model, None, s.NOWHERE, f"--model {self._world.model}")
-        return self.named(given) if given else self._find(SHIPPED, None, s.NOWHERE, None)
+            return self._find(self._world.model, None, {}, s.NOWHERE, f"--model {self._world.model}")
+        return self.named(given) if given else self._find(SHIPPED, None, {}, s.NOWHERE, None)
 
     def named(self, given: Names) -> ModelInfo | None:
         """Return the model that a `model` stage names."""
         name, revision = given.get("name"), given.get("revision")
-        if (
-            name is None
-            or name.value is option_values.REFUSED
-            or (revision and revision.value is option_values.REFUSED)
-        ):
+        if name is None or any(each.value is option_values.REFUSED for each in given.values()):
             return None
-        return self._find(name.value, revision.value if revision else None, name.span, None)
+        beside = {option: given[option].value for option in BESIDE if option in given}
+        return self._find(name.value, revision.value if revision else None, beside, name.span, None)
 
-    def _find(self, name: str, revision: str | None, span: s.Span, source: str | None) -> ModelInfo | None:
-        if (name, revision) not in self._found:
+    def _find(
+        self, name: str, revision: str | None, beside: Mapping[str, Any], span: s.Span, source: str | None
+    ) -> ModelInfo | None:
+        key = name, revision, tuple(beside.items())
+        if key not in self._found:
             with self._report.looking_at(None):
-                self._found[name, revision] = _look_up(name, revision, self._world, self._report, span, source)
-        return self._found[name, revision]
+                self._found[key] = _look_up(name, revision, beside, self._world, self._report, span, source)
+        return self._found[key]
 
 
 def _look_up(
-    name: str, revision: str | None, world: Environment, report: Report, span: s.Span, source: str | None
+    name: str,
+    revision: str | None,
+    beside: Mapping[str, Any],
+    world: Environment,
+    report: Report,
+    span: s.Span,
+    source: str | None,
 ) -> ModelInfo | None:
     try:
-        return world.find_model(name, revision)
+        info = world.find_model(name, revision, **beside)
+        for file, names in info.left_over.items() if beside else ():
+            report.add("RT432", span, source=source, name=file, count=len(names), first=names[0])
+        return info
     except UnknownModel as err:
         report.add("RT412", span, source=source, name=name, mend=str(err))
     except NotFetched as err:

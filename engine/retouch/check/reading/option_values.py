@@ -16,7 +16,14 @@ from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import Kind, Option
 
 WHOLE = re.compile(r"-?\d+")
-NAMES = ("path", "name", "revision")  # of files and models, to the letter; other texts are words of captions
+NAMES = (
+    "path",
+    "name",
+    "revision",
+    "base",
+    "vae",
+    "lora",
+)  # of files and models, to the letter; other texts are words of captions
 REFUSED = object()  # reported already
 
 

@@ -139,6 +139,14 @@ PLANNING = {
         why="Checks and runs never touch the network. A model of the hub is fetched once, by a command of its own that "
         "tells its size and licence first.",
     ),
+    "RT432": Code(
+        "left-over",
+        "{count} tensors of '{name}' have no place in the model, such as {first}",
+        "the rest is applied; see 'retouch models {name}'",
+        severity="warning",
+        why="A LoRA may have been trained on more than this model has, such as a second text encoder. What fits is "
+        "applied, and what does not is left out.",
+    ),
     "RT431": Code(
         "not-got",
         "the model '{name}' was not fetched: {what}",

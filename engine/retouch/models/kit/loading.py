@@ -6,19 +6,21 @@ A family asks for a part by its class, configs choose no code, and weights are s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import nn
 
+from retouch.core.tuning import Update
 from retouch.models import weights
+from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import read_json, weights_file
+from retouch.models.files import ModelFiles
+from retouch.models.kit.renaming import renamed
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import prepare
 
@@ -32,6 +34,7 @@ _BOOKKEEPING = {
     "return_dict",
     "id2label",
 }
+_OF_TOKENIZER = ("model_max_length", "pad_token", "unk_token", "bos_token", "eos_token")
 _OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
 # Of a network's config, what published files state and its class never read.
 _NEVER_READ = {"QwenImageTransformer2DModel": {"pooled_projection_dim"}}
@@ -41,26 +44,33 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
-class FolderLoading:
-    """Parts of a folder in the diffusers layout."""
+class ModelLoading:
+    """Parts of a model, from wherever its files lie."""
 
-    folder: Path
+    files: ModelFiles
     device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
     acceleration: Acceleration = EAGER
+    made: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)  # modules, by part
+    fused: Mapping[str, Sequence[Mapping[str, Sequence[Update]]]] = field(default_factory=dict, repr=False)
+
+    def with_fused(self, updates: Mapping[str, Sequence[Mapping[str, Sequence[Update]]]]) -> ModelLoading:
+        """The same parts, those that are named here with these updates in their weights: no module is loaded twice."""
+        others = {part: module for part, module in self.made.items() if part not in updates}
+        return replace(self, made=others, fused=updates)
 
     def config(self, name: str) -> Mapping[str, Any]:
-        """Read a JSON file of the folder."""
-        return read_json(self.folder, name)
+        """Read a JSON file of the model."""
+        return self.files.read(name)
 
     def diffusers(self, kind: Any, part: str) -> Any:
         """Build a class of diffusers from the part's config and fill it with its weights."""
         config = self.config(f"{part}/config.json")
         if config.get("_class_name") != kind.__name__:
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{config.get('_class_name')}'")
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{config.get('_class_name')}'")
         idle = _NEVER_READ.get(kind.__name__, set[str]())
         options = {key: value for key, value in config.items() if not key.startswith("_") and key not in idle}
-        module = self._filled(part, kind.__name__, lambda: kind(**options))
+        module = self._filled(part, kind.__name__, lambda: kind(**options), config)
         prepare(module, self.acceleration)
         return module
 
@@ -68,21 +78,38 @@ class FolderLoading:
         """Build a class of transformers from the part's config and fill it with its weights."""
         stated = self.config(f"{part}/config.json")
         if stated.get("model_type") != config.model_type:
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' is for '{stated.get('model_type')}'")
-        return self._filled(part, kind.__name__, lambda: kind(_configured(config, stated)))
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{stated.get('model_type')}'")
+        return self._filled(part, kind.__name__, lambda: kind(_configured(config, stated)), stated)
 
     def tokenizer(self, part: str, kind: Any = None) -> Any:
         """Read a tokenizer; kind: its class, by default whatever tokenizer.json describes."""
         from transformers import PreTrainedTokenizerFast
 
-        return (kind or PreTrainedTokenizerFast).from_pretrained(self.folder / part, local_files_only=True)
+        place = self.files.folder(part)
+        if place.is_file():
+            words, merges = read_vocabulary(place)
+            said = self.files.read(f"{part}/tokenizer_config.json")
+            return kind(words, merges, **{key: said[key] for key in _OF_TOKENIZER if key in said})
+        return (kind or PreTrainedTokenizerFast).from_pretrained(place, local_files_only=True)
 
-    def _filled(self, part: str, kind: str, build: Callable[[], nn.Module]) -> nn.Module:
-        path = weights_file(self.folder, part)
+    def _filled(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+        if part not in self.made:
+            self.made[part] = self._made(part, kind, build, config)
+            for updates in self.fused.get(part, ()):
+                _fuse(self.made[part], updates)
+        return self.made[part]
+
+    def _made(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+        path, inside = self.files.weights(part), self.files.inside.get(part)
         try:
             with torch.device("meta"):
                 module = build()
-            weights.check(module, path)  # before anything of a size that the config alone states is made
+            # Before anything of a size that the config alone states is made.
+            if inside:
+                bare = renamed(module, kind, inside, weights.without_numbers(inside.tensors()), config)
+                weights.check_with(module, path, bare)
+            else:
+                weights.check(module, path)
             with without_memory():  # again, for what no file stores: buffers, and tables of positions
                 module = build()
         except (BrokenModel, MemoryError, ImportError):
@@ -90,8 +117,20 @@ class FolderLoading:
         except Exception as why:  # what a config makes the library trip over is the config's fault
             said = (str(why).strip().splitlines() or [""])[0]
             what = f"{type(why).__name__} {said}".strip()
-            raise BrokenModel(f"{part}/config.json of '{self.folder}' does not fit {kind}: {what}") from None
+            raise BrokenModel(f"{part}/config.json of '{self.files.place}' does not fit {kind}: {what}") from None
+        if inside:
+            state = renamed(module, kind, inside, weights.read_as_stored(path, inside.tensors()), config)
+            return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
+
+
+def _fuse(module: nn.Module, updates: Mapping[str, Sequence[Update]]) -> None:
+    """Add updates to the weights themselves, in float32."""
+    weights_ = dict(module.named_parameters())
+    for name, each in updates.items():
+        weight = weights_[name]
+        whole = weight.float() + sum(update.dense(weight.shape).float() for update in each)
+        weight.data = whole.to(weight.dtype)
 
 
 def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from retouch.core.requests import Group, Reply, Row
 from retouch.core.schedule import Prediction, PredictionKind, split
 from retouch.core.touches import Site
 from retouch.core.transfer import upload_numbers
-from retouch.core.tuning import ModelDelta
+from retouch.core.tuning import LowRank, ModelDelta
 from retouch.models.family import Ask, Net, Rows
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
@@ -108,12 +108,13 @@ class NetworkCore:
         return nullcontext()
 
     def _evaluate(self, delta: ModelDelta, packed: Rows, *, scoped: bool) -> Tensor:
-        if not scoped and not delta.weights and not delta.low_rank:
+        if not scoped and not delta.weights and not delta.low_rank and not delta.beside:
             return self._plain(packed)
-        if delta.weights or delta.wants_grad:
-            return self.net.forward(self._under(delta.over(self._base)), packed)
-        with beside(self.module, delta.low_rank):
-            return self.net.forward(self.module, packed)
+        with beside(self.module, delta.beside):
+            if delta.weights or delta.wants_grad:
+                return self.net.forward(self._under(delta.over(self._base)), packed)
+            with beside(self.module, {name: (LowRank(*pair),) for name, pair in delta.low_rank.items()}):
+                return self.net.forward(self.module, packed)
 
     def _under(self, weights: Mapping[str, Tensor]) -> Ask:
         """The module with these in place of some of its weights."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from retouch.lang import syntax as s
 from retouch.lang.parse import parse
 from retouch.lang.snippet import normal
+from retouch.models.digest import fingerprint_at
+from retouch.models.hub.cache import is_id
 
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
@@ -110,16 +112,33 @@ def model_names(text: str, models: Iterable[ModelInfo]) -> dict[str, str]:
     from retouch.models import catalog
 
     shipped, recipe = catalog.names(), parse(text)[0]
-    told = {
-        model.name: model.name if model.revision or model.name in shipped else BY_DIGEST + model.digest
-        for model in models
-    }
+    told: dict[str, str] = {}
+    for model in models:
+        given = model.texts[0] if model.texts else model.name
+        known = model.revision is not None or given in shipped
+        told[given] = given if known else BY_DIGEST + (model.plain or model).digest  # one for all weights of a LoRA
+        told.setdefault(model.name, told[given] if len(model.texts) < 2 else BY_DIGEST + model.digest)
     for stage in s.walk(recipe.statements):
         if isinstance(stage, s.Stage) and stage.family.name == "model":
-            for name in stage.operand:
-                if isinstance(name, s.Text) and is_place(name.value, Path()):
-                    told.setdefault(name.value, f"{BY_DIGEST}unused")
+            for node in s.walk(stage.operand):
+                if isinstance(node, s.Text) and is_place(node.value, Path()):
+                    told.setdefault(node.value, f"{BY_DIGEST}unused")
+            for node in s.walk(stage.options):
+                if isinstance(node, s.Text):
+                    told.setdefault(node.value, _beside(node.value))
     return told
+
+
+def _beside(text: str) -> str:
+    """What a file or folder beside a model is called, its weight behind; what is no place keeps its name."""
+    path, star, weight = text.rpartition("*")
+    place = Path(path if star else text).expanduser()
+    try:
+        if place.exists():
+            return f"{BY_DIGEST}{fingerprint_at(place)}{star}{weight if star else ''}"
+    except (OSError, ValueError):
+        pass
+    return f"{BY_DIGEST}unused" if is_place(text, Path()) and not is_id(text) else text
 
 
 def libraries(text: str, folder: Path) -> list[Path]:

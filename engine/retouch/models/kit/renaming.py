@@ -1,0 +1,61 @@
+"""Parts of single files under the names that diffusers gives them.  The renaming is diffusers' own.
+
+Its table of public single-file classes says which function renames for which class; text encoders of CLIP have a
+function by themselves.  What it makes is held to the module name by name and shape by shape when it is filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from retouch.models.errors import BrokenModel
+from retouch.models.files import InOneFile
+
+_OPEN_CLIP = "transformer.resblocks."
+
+
+def renamed(module: Any, kind: str, part: InOneFile, state: dict[str, Tensor], config: Mapping[str, Any]) -> Any:
+    """Return the tensors of one part by the module's names; those that it has already stay as they are.
+
+    state: by the names of the file.
+    """
+    bare = {name.removeprefix(part.prefix): tensor for name, tensor in state.items()}
+    if len(bare.keys() & module.state_dict().keys()) > len(bare) // 2:  # some names are the same in both
+        return bare
+    if any(name.startswith(_OPEN_CLIP) for name in bare):
+        return _open_clip(module, state, part.prefix)
+    function = _functions().get(kind)
+    if function is None:
+        return bare
+    before = sum(tensor.numel() for tensor in bare.values())
+    try:
+        made: dict[str, Tensor] = function(
+            {f"{_LDM_PREFIX.get(kind, '')}{name}": tensor for name, tensor in bare.items()}, config=dict(config)
+        )
+    except (KeyError, IndexError, ValueError, RuntimeError) as why:
+        raise BrokenModel(f"'{part.file}' is not laid out as a {kind}: it lacks {why}") from None
+    if (after := sum(tensor.numel() for tensor in made.values())) < before:
+        raise BrokenModel(f"'{part.file}' has {before - after:,} numbers for its {kind} that the network has not")
+    return made
+
+
+_LDM_PREFIX = {"UNet2DConditionModel": "model.diffusion_model.", "AutoencoderKL": "first_stage_model."}
+
+
+def _functions() -> Mapping[str, Any]:
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+
+    return {kind: said["checkpoint_mapping_fn"] for kind, said in SINGLE_FILE_LOADABLE_CLASSES.items()}
+
+
+def _open_clip(module: Any, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """OpenCLIP keeps queries, keys and values in one tensor, and has layers that some models leave out."""
+    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+
+    made = convert_open_clip_checkpoint(module, state, prefix)
+    wanted = module.state_dict()
+    fits = {*wanted, *(name.removeprefix("text_model.") for name in wanted), *(f"text_model.{name}" for name in wanted)}
+    return {name: tensor for name, tensor in made.items() if name in fits}

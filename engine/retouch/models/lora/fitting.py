@@ -1,0 +1,110 @@
+"""LoRA files beside a model that was described: read from a recipe's texts, and held to it before anything loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from retouch.models import families
+from retouch.models.digest import fingerprint
+from retouch.models.errors import BrokenModel
+from retouch.models.info import ModelInfo
+from retouch.models.kinds import WeightsKind, kind_of
+from retouch.models.lora.layers import Lora, read_lora
+from retouch.models.lora.placing import NothingFits, Placed, Shapes, Spellings, place
+from retouch.models.single_file import NETWORKS, checked_header
+
+_TEXT = re.compile(r"(?P<file>.+?)(?:\*(?P<weight>-?(?:\d+\.?\d*|\.\d+)(?P<percent>%)?))?")
+MOST = 20.0  # of a weight; more is a slip of the pen
+# Of which pipelines the kinds of adapters are; names of Stable Diffusion 3 are those of other families, too.
+_PIPELINES = {
+    "sdxl": "StableDiffusionXLPipeline",
+    "sd1": "StableDiffusionPipeline",
+    "sd2": "StableDiffusionPipeline",
+    "flux": "FluxPipeline",
+    "flux2": "Flux2KleinPipeline",
+    "qwen-image": "QwenImagePipeline",
+    "z-image": "ZImagePipeline",
+}
+
+
+def parsed(text: str) -> Lora:
+    """Read "style.safetensors*0.8": a file, and its weight behind a star.  Raises BrokenModel."""
+    found = _TEXT.fullmatch(text)
+    if found is None or "*" in found["file"]:
+        raise BrokenModel(f"'{text}' is no LoRA with its weight; write \"style.safetensors*0.8\"")
+    said = found["weight"]
+    weight = 1.0 if said is None else float(said.removesuffix("%")) / (100 if found["percent"] else 1)
+    if abs(weight) > MOST:
+        raise BrokenModel(f"the weight of '{text}' is more than {MOST:g}; 1 is as it was trained")
+    return Lora(Path(found["file"]).expanduser().resolve(), weight)
+
+
+def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
+    """The same model with LoRA files beside its layers.  Raises BrokenModel where one of them does not fit."""
+    loras = tuple(parsed(text) for text in texts)
+    left: dict[str, tuple[str, ...]] = {}
+    for lora in loras:
+        names = _unplaced(info, lora)
+        if names:
+            left[lora.file.name] = tuple(names)
+    digest = sha256(info.digest.encode())
+    for lora in loras:
+        digest.update(f"{fingerprint([lora.file])} {lora.weight!r}".encode())
+    return replace(
+        info,
+        name=" + ".join([info.name, *texts]),
+        digest=digest.hexdigest()[:32],
+        loras=loras,
+        plain=info,
+        left_over=left,
+        texts=(*(info.texts or (info.name,)), *texts),
+    )
+
+
+def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:
+    """Tensors of a file that fit nowhere, as far as headers say."""
+    _, left = read_lora(lora.file)
+    kind = kind_of(checked_header(lora.file).tensors)
+    other = kind is not None and _PIPELINES.get(kind.family, info.pipeline) != info.pipeline
+    shapes = shapes_of(info)
+    try:
+        if shapes is not None:
+            return place(lora.file, shapes, spellings_of(info, shapes[""]))[1]
+    except NothingFits:
+        if kind is None or not other:
+            raise
+        raise _of_another(info, lora, kind) from None
+    if kind and other:  # names of authors become the module's at load, where shapes are compared
+        raise _of_another(info, lora, kind)
+    return left
+
+
+def _of_another(info: ModelInfo, lora: Lora, kind: WeightsKind) -> BrokenModel:
+    return BrokenModel(f"'{lora.file.name}' is {kind.title}, and the model is a {info.family}")
+
+
+def shapes_of(info: ModelInfo) -> Mapping[str, Shapes] | None:
+    """Shapes of the weights of the denoiser (""), and of each text encoder; None where files have other names."""
+    parts = [part for part in info.known.parts if part in NETWORKS or part.startswith("text_encoder")]
+    if any(part in info.files.inside and info.files.inside[part].prefix for part in parts):
+        return None
+    return {
+        "" if part in NETWORKS else part: {name: each.shape for name, each in info.files.tensors(part).items()}
+        for part in parts
+    }
+
+
+def spellings_of(info: ModelInfo, shapes: Shapes) -> Spellings:
+    """The names that the family's authors gave its layers, for files that have those."""
+    spelt = getattr(families.named(info.pipeline), "spellings", None)
+    modules = [name.removesuffix(".weight") for name in shapes if name.endswith(".weight")]
+    return spelt(modules, info.files.read) if spelt else {}
+
+
+def placed_on(info: ModelInfo, lora: Lora, parts: Mapping[str, Shapes]) -> dict[str, list[Placed]]:
+    """Where a file's layers go, by the shapes that loaded modules have."""
+    return place(lora.file, parts, spellings_of(info, parts[""]))[0]
