@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from retouch.plugins import trees
 from retouch.plugins.discovery import Plugin, broken, installed
 from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
@@ -49,7 +50,7 @@ def announced(plugin: Plugin) -> Announced:
     """Read the hooks of a plugin; nothing of it is imported."""
     try:
         path = plugin.source()
-        tree = ast.parse(path.read_bytes(), str(path))
+        tree = trees.module(path.read_bytes(), str(path))
     except (SyntaxError, ValueError, OSError, ImportError) as err:
         return Announced(plugin, Path(), faults=(broken(plugin.name, err),))
     names = ModuleNames(tree)

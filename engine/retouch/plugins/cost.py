@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from retouch.plugins import trees
 from retouch.plugins.signatures import StageCard
 
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
@@ -96,7 +97,7 @@ def names(expression: str) -> set[str]:
 
 def _parse(expression: str) -> ast.expr:
     try:
-        return ast.parse(expression, mode="eval").body
+        return trees.expression(expression)
     except SyntaxError as err:
         raise BadExpression(f"'{expression}' is not arithmetic") from err
 

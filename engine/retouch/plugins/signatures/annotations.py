@@ -8,6 +8,7 @@ from typing import cast
 
 from retouch.core.endings import Ending
 from retouch.core.touches import Pattern, Range
+from retouch.plugins import trees
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Kind, Port
 
@@ -45,7 +46,7 @@ def plain(node: ast.expr, names: ModuleNames) -> ast.expr:
     """Return the annotation with quotes and aliases (`Share = Annotated[float, Range(0, 1)]`) seen through."""
     match node:
         case ast.Constant(value=str(text)):
-            return plain(ast.copy_location(ast.parse(text, mode="eval").body, node), names)
+            return plain(ast.copy_location(trees.expression(text), node), names)
         case ast.Name(id=name) if alias := names.constant(name):
             return plain(alias, names)
         case _:

@@ -9,6 +9,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
+from retouch.plugins import trees
 from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Fault, Option, StageCard
@@ -31,7 +32,7 @@ def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], 
     text = path.read_bytes()
     if b"stage" not in text:
         return [], []
-    tree = ast.parse(text, str(path))
+    tree = trees.module(text, str(path))
     source = _Source(path, module, plugin, ModuleNames(tree))
     marked = [(node, mark) for node in tree.body if isinstance(node, Function) for mark in _marks(node, source.names)]
     cards: list[StageCard] = []
