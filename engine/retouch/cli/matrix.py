@@ -12,7 +12,7 @@ from retouch.check.capabilities import Capability, capabilities
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
-from retouch.cli.reporting import keep, put, warn
+from retouch.cli.reporting import check_place, keep, put, warn
 from retouch.graph.nodes import Picture
 from retouch.paths import folder
 from retouch.plugins import registry
@@ -35,6 +35,8 @@ options that suit them, and stages that find no site there.  All other stages me
 
 def main(args: Namespace) -> int:
     """Print the matrix, or write it to a file."""
+    if args.file:
+        check_place(args.file)
     installed = registry.load()
     verdicts = all_pairs(Environment(installed, folder("recipes")))
     if args.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -57,6 +58,16 @@ def keep(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
     except (OSError, ValueError) as err:
         raise WrongCommand(f"'{path}' cannot be written: {getattr(err, 'strerror', None) or err}") from err
+
+
+def check_place(path: Path) -> None:
+    """Look whether an answer can be kept there, before the work that it takes.  Raises WrongCommand."""
+    if path.is_dir():
+        raise WrongCommand(f"'{path}' cannot be written: it is a folder")
+    if not path.parent.is_dir():
+        raise WrongCommand(f"'{path}' cannot be written: there is no folder '{path.parent}'")
+    if not os.access(path.parent, os.W_OK):
+        raise WrongCommand(f"'{path}' cannot be written: nothing may be written in '{path.parent}'")
 
 
 def refuse(args: Namespace, exit_code: int, why: str, code: str = "", mend: str = "") -> int:
