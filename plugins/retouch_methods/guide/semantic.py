@@ -15,6 +15,7 @@ from retouch.api import (
     Edit,
     Guidance,
     Level,
+    Moot,
     Prediction,
     Prompt,
     Range,
@@ -32,6 +33,11 @@ from retouch.api import (
     paper="arXiv:2311.16711",
     reads=(Touch("cross", "read", "maps", "*", scale=("scale", "scale"), when=("mask", "both", "attention")),),
     facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))", "during": "(start, until)"},
+    moot=(
+        Moot("scale", "mask == 'none' or mask == 'noise'", "without attention's mask no maps are read"),
+        Moot("quantile", "mask == 'none'", "without a mask it guides everywhere"),
+        Moot("early", "mask != 'both'", "it is about the two masks together"),
+    ),
 )
 async def semantic(
     edit: Edit,
