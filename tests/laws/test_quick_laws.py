@@ -68,7 +68,9 @@ def test_with_the_source_as_negative_prompt_guidance_cancels(kind, dtype, scale)
     assert far.abs().max() <= (1e-3 if dtype == torch.float32 else 1e-10)
     world = replace(gaussian_world(apart=0.1, dtype=dtype), guidance=cfg(guidance=scale))
     plain = replay(replace(world, guidance=cfg(guidance=1.0)), ddim)
-    assert (replay(world, negative_prompt) - plain).abs().max() <= (1e-4 if dtype == torch.float32 else 1e-12)
+    torch.testing.assert_close(
+        replay(world, negative_prompt), plain, rtol=0, atol=1e-4 if dtype == torch.float32 else 1e-12
+    )
     assert (replay(world, ddim) - plain).abs().max() > 1e-3
 
 
@@ -100,7 +102,7 @@ def test_a_pull_of_nothing_is_plain_sampling():
         (made,) = run(world.call(direct, words="source", **options))
         (plain,) = run(world.call(ddim, convention="source"))
         edits = [run(world.call(sample, trajectory=each))[0].data for each in (made, plain)]
-        assert (edits[0] - edits[1]).abs().max() <= 1e-3
+        torch.testing.assert_close(edits[0], edits[1], rtol=0, atol=1e-3)
 
 
 def test_guided_inversion_comes_back_only_under_its_own_guidance():
@@ -164,7 +166,7 @@ def test_proximal_guidance_keeps_what_both_rows_agree_on(norm):
     x, level = world.latents.data, world.schedule.steps[0].noisy
     (same,) = run(guide(world.model, x, level, world.edit.source, world.edit.source))
     (alone,) = run(world.model(x, level, world.edit.source))
-    assert (same.pair - alone.pair).abs().max() < 1e-4
+    torch.testing.assert_close(same.pair, alone.pair, rtol=0, atol=1e-4)
     task = Task(lambda: guide(world.model, x, level, world.edit.source, world.edit.negative))
     Executor().run([task])
     assert task.rows == 2

@@ -61,7 +61,7 @@ def naive(world, states, mask_of_step, *, late=False):
 def test_latent_blending_is_that_of_a_transcription(walk, level):
     out = edited(walk, WORLD.call(latent, mask=Mask(HALF, 4), level=level))
     wanted = naive(WORLD, walk.states[:, 0], lambda _: HALF, late=level == "one_late")
-    assert (out - wanted).abs().max() <= 2e-4
+    torch.testing.assert_close(out, wanted, rtol=0, atol=2e-4)
 
 
 def test_one_level_late_leaves_the_last_levels_noise_in_the_background(walk):
@@ -92,7 +92,7 @@ def test_a_shrinking_mask_is_dilated_by_less_and_less(walk, shrink):
         return F.max_pool2d(point[None, None], square, 1, square // 2)[0, 0]
 
     out = edited(walk, WORLD.call(latent, mask=Mask(point, 4), shrink=shrink))
-    assert (out - naive(WORLD, walk.states[:, 0], mask_of_step)).abs().max() <= 2e-4
+    torch.testing.assert_close(out, naive(WORLD, walk.states[:, 0], mask_of_step), rtol=0, atol=2e-4)
     assert not torch.equal(out, edited(walk, WORLD.call(latent, mask=Mask(point, 4))))
     assert torch.equal(out[:, point == 0], WORLD.latents.data[:, point == 0])
 
@@ -228,7 +228,7 @@ def test_the_membrane_solves_laplaces_equation():
                     right[row] += gap[:, near[0], near[1]]
     solved = torch.linalg.solve(matrix, right)
     found = membrane(gap, inside)
-    assert (found[:, inside].T - solved).abs().max() <= 1e-4
+    torch.testing.assert_close(found[:, inside].T.double(), solved.double(), rtol=0, atol=1e-4)
     assert not found[:, ~inside].any()
 
 
@@ -239,7 +239,7 @@ def test_poisson_takes_the_edits_contrasts_and_the_sources_light():
     mask = torch.zeros(16, 16)
     mask[4:12, 4:12] = 1
     out = pixel(lighter, source, Mask(mask), seam="poisson")
-    assert (out.data - source.data).abs().max() <= 1e-4  # the same picture in another light is no edit
+    torch.testing.assert_close(out.data, source.data, rtol=0, atol=1e-4)  # the same picture in another light is no edit
     assert torch.equal(out.data[:, mask == 0], source.data[:, mask == 0])
     pasted = pixel(lighter, source, Mask(mask), seam="paste")
     assert torch.equal(pasted.data[:, mask == 1], lighter.data[:, mask == 1])

@@ -120,9 +120,9 @@ class TestEdict:
             path, edited = self.naive(world, kind, kept)
         (made,) = run(world.call(edict, strength=kept / STEPS, mix=self.P))
         wanted = torch.stack([torch.stack(pair) for pair in reversed(path)])
-        assert (made.states - wanted).abs().max() <= 1e-11 * wanted.abs().max()
+        torch.testing.assert_close(made.states, wanted, rtol=0, atol=float(1e-11 * wanted.abs().max()))
         (out,) = run(world.call(sample, trajectory=made))
-        assert (out.data - edited).abs().max() <= 1e-10 * edited.abs().max()
+        torch.testing.assert_close(out.data, edited, rtol=0, atol=float(1e-10 * edited.abs().max()))
         assert (out.data - world.latents.data).abs().max() > 0.1
 
     def test_a_network_in_float32_walks_nearly_the_same_way(self):
@@ -411,7 +411,7 @@ class TestFixedPoint:
         world, rounds = self.tame(kind), 7 if solver == "renoise" else 4
         (made,) = run(world.call(fixed_point, solver=solver, iterations=rounds, source_guidance=scale))
         wanted = self.naive(world, kind, getattr(self, solver), scale)
-        assert (made.states[:, 0] - wanted).abs().max() <= 1e-8
+        torch.testing.assert_close(made.states[:, 0], wanted, rtol=0, atol=1e-8)
 
     def test_the_solvers_differ(self):
         world = self.tame()

@@ -74,7 +74,7 @@ def test_the_conventions_are_naive_loops(kind, convention):
             x = to_alpha * (x - sigma * eps) / alpha + to_sigma * eps
             path.append(x)
     (made,) = run(world.call(ddim, convention=convention))
-    assert (made.states[:, 0] - torch.stack(path[::-1])).abs().max() <= 1e-10
+    torch.testing.assert_close(made.states[:, 0], torch.stack(path[::-1]), rtol=0, atol=1e-10)
 
 
 def test_the_conventions_differ():
@@ -109,14 +109,17 @@ def test_the_fixed_point_is_a_naive_iteration_and_solves_its_equation():
             x = guess
             path.append(x)
     (made,) = run(world.call(ddim, convention="fixed_point", iterations=rounds))
-    assert (made.states[:, 0] - torch.stack(path[::-1])).abs().max() <= 1e-10
+    torch.testing.assert_close(made.states[:, 0], torch.stack(path[::-1]), rtol=0, atol=1e-10)
     (solved,) = run(world.call(ddim, convention="fixed_point", iterations=15))
     with torch.no_grad():
         for i, step in enumerate(world.schedule):
             eps = ask(world, solved.states[i, 0], step.noisy.timestep, embeds)
-            assert (
-                step.carry(solved.states[i, 0], step.noisy.seen_as(solved.states[i, 0], eps)) - solved.states[i + 1, 0]
-            ).abs().max() <= 1e-9
+            torch.testing.assert_close(
+                step.carry(solved.states[i, 0], step.noisy.seen_as(solved.states[i, 0], eps)),
+                solved.states[i + 1, 0],
+                rtol=0,
+                atol=1e-9,
+            )
 
 
 def naive_null_text(world: World, *, outer, inner, lr_of, stop):

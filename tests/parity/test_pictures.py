@@ -131,7 +131,7 @@ def test_latent_blending_is_the_papers_formula(dtype):
     mask = torch.rand(8, 8, generator=generator, dtype=dtype).round(decimals=1)
     latents = Latents(state[0], Canvas(32, 32, 4))
     out = latent(Mask(mask, scale=4), latents).apply(state, source, STEP, AttentionMaps())
-    assert (out - (state * mask + source * (1 - mask))).abs().max() <= 1e-6
+    torch.testing.assert_close(out, state * mask + source * (1 - mask), rtol=0, atol=1e-6)
     assert torch.equal(out[..., mask == 0], source[..., mask == 0])
     assert torch.equal(out[..., mask == 1], state[..., mask == 1])
 

@@ -84,7 +84,7 @@ def test_moving_rows_is_the_authors_code(world, reference, away_from_source):
     negative = world.edit.source if away_from_source else world.edit.negative
     told = {"moves": "rows", "reference": reference, "away_from_source": away_from_source}
     _, wanted = naive(world, made.states[0, 0], negative, sampled=reference == "sampled", states=made.states[:, 0])
-    assert (edited(world, made, **told) - wanted).abs().max() <= 1e-10 * wanted.abs().max()
+    torch.testing.assert_close(edited(world, made, **told), wanted, rtol=0, atol=float(1e-10 * wanted.abs().max()))
     for other in ({"moves": "latents"}, {"reference": "sampled" if reference == "inverted" else "inverted"}):
         assert (edited(world, made, **{**told, **other}) - wanted).abs().max() > 1e-6
 
@@ -98,8 +98,8 @@ def test_at_the_first_step_the_row_that_is_led_away_from_stays_where_it_is(world
     (uncond,) = run(world.model(x, level, edit.source))
     (halved,) = run(world.call(pix2pix_zero, lr=LR / 2, guidance=1.0))
     (cond,) = run(halved(world.model, x, level, edit.target, edit.negative))
-    assert (pred.eps - (uncond.eps + SCALE * (cond.eps - uncond.eps))).abs().max() <= 1e-10
-    assert (level.mix(pred.x0, pred.eps) - x).abs().max() <= 1e-10
+    torch.testing.assert_close(pred.eps, uncond.eps + SCALE * (cond.eps - uncond.eps), rtol=0, atol=1e-10)
+    torch.testing.assert_close(level.mix(pred.x0, pred.eps), x, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("moves", ["latents", "rows"])

@@ -105,7 +105,7 @@ def naive(world: World, draws: Tensor) -> Tensor:
         controller.step += 1
         x = mean(x, away_x + SOURCE_SCALE * (toward_x - away_x), high, low) + moments(high, low)[0] * z
         y = mean(y, away_y + TARGET_SCALE * (toward_y - away_y), high, low) + moments(high, low)[0] * z
-    assert (x - x0).abs().max() < 1e-9
+    torch.testing.assert_close(x, x0, rtol=0, atol=1e-9)
     return y
 
 
@@ -125,6 +125,6 @@ def test_prompt_to_prompt_after_skipped_steps_is_that_of_executed_steps(world):
     wanted = naive(world, draws)
     words, pixels = int(CROSS * (STEPS + 1)), int(SELF * STEPS)
     found = edited(cross_replace=words / TAKEN, self_replace=pixels / TAKEN)
-    assert (found - wanted).abs().max() <= 1e-10 * wanted.abs().max()
+    torch.testing.assert_close(found, wanted, rtol=0, atol=float(1e-10 * wanted.abs().max()))
     for other in ((words - 1, pixels), (words, pixels - 1), (words, pixels + 1)):
         assert (edited(cross_replace=other[0] / TAKEN, self_replace=other[1] / TAKEN) - wanted).abs().max() > 1e-6

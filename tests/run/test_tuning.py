@@ -89,7 +89,7 @@ def test_rows_of_different_weights_never_meet_and_those_of_one_do():
     assert calls(*(ask(model) for model in works)) == [2, 2, 1]
     found = run(*(ask(model) for model in works))
     for model, pred in zip(works, found, strict=True):
-        assert (pred.eps - run(ask(model))[0].eps).abs().max() <= 1e-5
+        torch.testing.assert_close(pred.eps, run(ask(model))[0].eps, rtol=0, atol=1e-5)
     assert not torch.allclose(found[1].eps, found[2].eps, atol=1e-4)
 
 
@@ -141,4 +141,4 @@ def test_two_models_in_one_guidance_are_controlled_each_among_its_own_rows():
     controlled, plain = run(edit((p2p(),)), edit(()))
     assert (controlled.data - plain.data).abs().max() > 0.01
     mixed, _ = run(edit((p2p(),)), WORLD.neighbour(1).call(ddim))
-    assert (mixed.data - controlled.data).abs().max() <= 1e-3
+    torch.testing.assert_close(mixed.data, controlled.data, rtol=0, atol=1e-3)
