@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from retouch.api._stages import *  # noqa: F403
+    from retouch.api._stages import *  # noqa: F403 (for type checkers: the names that come when asked)
 
 
 def __getattr__(name: str) -> Any:

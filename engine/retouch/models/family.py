@@ -6,6 +6,7 @@ The hook `retouch_families` names the module for each class of pipeline that mod
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -91,7 +92,7 @@ Ask = Callable[..., Any]
 """The network, under the weights that this pass has; called as the module itself is."""
 
 
-class Net:
+class Net(ABC):
     """The denoiser of a family: a module, and how it is asked.
 
     capturable: whether a pass asks nothing of the device on its way, so that it may become a CUDA graph.
@@ -102,9 +103,9 @@ class Net:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
 
+    @abstractmethod
     def forward(self, ask: Ask, rows: Rows) -> Tensor:
         """Return the network's answer, in the family's kind of prediction.  [B, C, h, w]"""
-        raise NotImplementedError
 
     def spans(self, rows: Rows) -> Spans | None:
         """Return where the tokens stand at sites of joint attention; None if the network has none."""
