@@ -63,6 +63,18 @@ def test_weights_are_counted_from_headers(cache: Path, capsys) -> None:
     assert told["bytes"]["peak"] > sum(told["bytes"]["weights"].values())
 
 
+def test_half_precision_is_planned_with_half_the_bytes_and_exact_mode_with_its_rows(cache: Path, capsys) -> None:
+    whole, half = planned(capsys)["bytes"], planned(capsys, "--dtype", "float16")["bytes"]
+    assert all(2 * half["weights"][part] == count for part, count in whole["weights"].items())
+    assert 2 * half["row"] == pytest.approx(whole["row"], abs=2)
+    exact = planned(capsys, "--exact")["bytes"]
+    assert (
+        (exact["rows_at_once"], exact["pictures_at_once"])
+        == (8, 8)
+        != (whole["rows_at_once"], whole["pictures_at_once"])
+    )
+
+
 def test_without_a_figure_no_time_is_told(cache: Path, capsys) -> None:
     assert planned(capsys, "cat.png")["seconds"] is None
     assert main(["plan", "-e", 'invert ddim "cat"->"dog"', "cat.png"]) == 0

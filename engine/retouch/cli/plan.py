@@ -25,20 +25,21 @@ def main(args: Namespace) -> int:
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
     plans = [plan(graph) for graph in found.graphs]
+    needs = estimates(plans, args.dtype or "float32", exact=args.exact)
     if args.json:
-        put(document(source.name, plans, limits()))
+        put(document(source.name, plans, limits(), needs))
     else:
-        print("\n".join([*map(as_text, plans), *_in_all(plans)]))
+        print("\n".join([*map(as_text, plans), *_in_all(plans, needs)]))
     return verdict(found)
 
 
-def _in_all(plans: Sequence[Plan]) -> Iterator[str]:
+def _in_all(plans: Sequence[Plan], needs: Sequence[Estimate]) -> Iterator[str]:
     least, most = calls(plans)
     yield f"in all: {rows_text(total(plans))} rows of the denoiser, in {rows_text((least, most))} calls"
     for model in {each.graph.model.name: each.graph.model for each in plans}.values():
         at = f" at {model.revision}" if model.revision else ""
         yield f"model '{model.name}'{at}: {model.digest}, pictures up to {model.largest_side} pixels a side"
-    for each in estimates(plans):
+    for each in needs:
         yield from _estimated(each)
     yield order()
     yield "limits: " + ", ".join(f"{name.replace('_', ' ')} {limit:,}" for name, limit in limits().items())

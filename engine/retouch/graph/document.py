@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retouch.graph.estimate import estimates
+from retouch.graph.estimate import Estimate
 from retouch.graph.keys import node_keys
 from retouch.graph.nodes import Edge, FromNode, Input, Node
 from retouch.graph.origins import PRECEDENCE
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SCHEMA = "retouch.plan/1"
 
 
-def document(recipe: str, plans: Sequence[Plan], limits: Mapping[str, int]) -> dict[str, Any]:
+def document(
+    recipe: str, plans: Sequence[Plan], limits: Mapping[str, int], needs: Sequence[Estimate]
+) -> dict[str, Any]:
     """Return the whole plan of a recipe: what every picture costs, with which models, and every stage."""
     models = {plan.graph.model.name: plan.graph.model for plan in plans}
     return {
@@ -33,7 +35,7 @@ def document(recipe: str, plans: Sequence[Plan], limits: Mapping[str, int]) -> d
         "limits": dict(limits),
         "precedence": [origin.name for origin in PRECEDENCE],
         "models": [_model(model) for model in models.values()],
-        "estimates": [each.as_data() for each in estimates(plans)],
+        "estimates": [each.as_data() for each in needs],
         "graphs": [as_data(plan) for plan in plans],
     }
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retouch.graph.limits import ROWS_A_CALL
+from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import Graph
 from retouch.graph.plan import Plan, total
 from retouch.models import rates
@@ -72,17 +72,20 @@ class Estimate:
         }
 
 
-def estimates(plans: Sequence[Plan], dtype: str = "float32") -> list[Estimate]:
-    """One for each model that has files: a model that is only numbers, as in tests, has none."""
+def estimates(plans: Sequence[Plan], dtype: str = "float32", *, exact: bool = False) -> list[Estimate]:
+    """One for each model that has files: a model that is only numbers, as in tests, has none.
+
+    dtype, exact: of the run that is planned.
+    """
     models = {plan.graph.model.name: plan.graph.model for plan in plans}
     return [
-        _estimate(model, [plan for plan in plans if plan.graph.model.name == name], dtype)
+        _estimate(model, [plan for plan in plans if plan.graph.model.name == name], dtype, exact)
         for name, model in models.items()
         if isinstance(model, ModelInfo)
     ]
 
 
-def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str) -> Estimate:
+def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) -> Estimate:
     sizes = {cells for plan in plans if (cells := cells_of(plan.graph))}
     largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
     item, counted = ITEM[dtype], largest or (model.trained_size // model.scale,) * 2
@@ -100,8 +103,8 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str) -> Estimate:
         weights=weights,
         row=_bytes(item, _row, model, "unet", counted),
         picture=_bytes(item, _picture, model, "vae", counted),
-        rows=min(ROWS_A_CALL, max(1, int(most))),
-        pictures=min(ROWS_A_CALL, len(plans)),
+        rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, int(most))),
+        pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
         rate=rate,
         seconds=(least / rate.rows_per_second, most / rate.rows_per_second) if rate else None,
     )

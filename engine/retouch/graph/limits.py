@@ -11,6 +11,7 @@ MOST_STAGES = 200  # of one flow
 MOST_VARIANTS = 1000  # of one result
 MOST_FILES = 10_000  # that one pattern matches
 ROWS_A_CALL = 32  # of the denoiser; the executor's largest bucket
+EXACT_ROWS = 8  # of every call in exact mode, however few are asked for
 
 
 def limits() -> Mapping[str, int]:

@@ -13,6 +13,7 @@ import torch
 from retouch.core.errors import Unmet
 from retouch.core.values import Mask
 from retouch.core.walk import Trajectory
+from retouch.graph.limits import EXACT_ROWS
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
@@ -34,7 +35,6 @@ from retouch.run.providers import Supply
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
 from retouch.run.waves import waves_of
 
-EXACT_ROWS = 8
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 Tell = Callable[[str, Mapping[str, Any]], None]
