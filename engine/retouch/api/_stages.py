@@ -11,7 +11,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.guidance import predictor, remembering, unguided
-from retouch.core.levels import Levels
+from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
@@ -71,9 +71,9 @@ __all__ = [
     "Heun",
     "Image",
     "Injected",
+    "KnownLevels",
     "Latents",
     "Level",
-    "Levels",
     "MapRows",
     "Mask",
     "ModelDelta",
