@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -56,12 +59,26 @@ def _module_name(path: Path, root: Path, package: str) -> str:
 
 def installed() -> list[Plugin]:
     """Return the plugins that entry points announce, the engine's own among them, by name."""
-    return sorted({_plugin(point) for point in entry_points(group=GROUP)}, key=lambda plugin: plugin.name)
+    return list(_found(tuple((folder, _changed(folder)) for folder in sys.path)))
+
+
+@lru_cache(maxsize=1)  # finding them opens a file of every distribution, and a check asks three times
+def _found(path: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
+    """Find them anew only where the path, or what lies in a folder of it, has changed."""
+    return tuple(sorted({_plugin(point) for point in entry_points(group=GROUP)}, key=lambda plugin: plugin.name))
+
+
+def _changed(folder: str) -> int:
+    """When something was last added to a folder of sys.path or taken from it, in nanoseconds."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _plugin(point: EntryPoint) -> Plugin:
-    dist = point.dist
-    return Plugin(point.name, point.module, dist.name if dist else "", dist.version if dist else "")
+    known = point.dist.metadata if point.dist else {"Name": "", "Version": ""}
+    return Plugin(point.name, point.module, known["Name"], known["Version"])
 
 
 def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
