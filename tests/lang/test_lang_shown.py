@@ -29,6 +29,12 @@ USUAL = {
     "RT428": {"what": "its values go from 0 to 255, and a picture's from 0 to 1", "mend": "write x / 255"},
     "RT430": {"what": "model 'owner/name' is not on this machine", "mend": "retouch models get owner/name"},
     "RT432": {"name": "style.safetensors", "count": 264, "first": "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha"},
+    "RT433": {
+        "option": "vae",
+        "name": "vea.safetensors",
+        "what": "'vea.safetensors' cannot be read: No such file or directory",
+        "mend": "did you mean 'vae.safetensors'?",
+    },
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
