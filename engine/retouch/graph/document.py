@@ -64,6 +64,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "model": graph.model.name,
         "rows": list(plan.total),
         "results": list(graph.results),
+        "defaults": dict(graph.defaults),
         "stages": [_node(node, plan.rows[node.id], keys[node.id]) for node in graph.nodes],
     }
 

@@ -20,6 +20,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     graph = plan.graph
     item = graph.item
     yield f"{item.path.name if item else 'no picture'}, model '{graph.model.name}', {rows_text(plan.total)} rows"
+    for family, stage in graph.defaults.items():
+        yield f"'{family}' without a method is {stage}"
     turn = 0
     width = max(len(node.card.name) for node in graph.nodes) + 2
     for node in graph.nodes:
