@@ -30,6 +30,12 @@ USUAL = {
     "RT430": {"what": "model 'owner/name' is not on this machine", "mend": "retouch models get owner/name"},
     "RT432": {"name": "style.safetensors", "count": 264, "first": "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha"},
     "RT433": {
+        "option": "vae",
+        "name": "vea.safetensors",
+        "what": "'vea.safetensors' cannot be read: No such file or directory",
+        "mend": "did you mean 'vae.safetensors'?",
+    },
+    "RT434": {
         "path": "style.safetensors",
         "model": "storybook",
         "what": "'style.safetensors' has no layer of this model; its first tensor is lora_unet_a.alpha",
@@ -40,6 +46,9 @@ USUAL = {
         "mend": "give the same command again; it goes on from there",
     },
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
+    "RT515": {"stage": "mask mine", "wanted": "a mask [h, w] in [0, 1]", "got": "values up to 5", "plugin": "mine"},
+    "RT516": {"stage": "mask mine", "plugin": "mine", "what": "the default dtype"},
+    "RT908": {"plugin": "mine", "wanted": "retouch >=2", "have": "1.0"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},
     "RT505": {"stage": "sample walk"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -73,7 +73,12 @@ def _report(node: Node, missed: list[Window], steps: int, report: Report) -> Non
     label = f"the last step begins at {share} of the walk, and this acts from {late:.0%} on"
     mend = f"let it begin at {share} or before"
     if not late:
-        label, mend = "its windows end where they begin", f"give {' or '.join(_ends(node))} a part of the steps"
+        names = {option.parameter: option.name for option in node.card.options}
+        ends = dict.fromkeys(f"'{names[touch.until]}'" for touch in node.card.touches if isinstance(touch.until, str))
+        label, mend = (
+            "its windows end where they begin",
+            f"give {' or '.join(ends) or 'its windows'} a part of the steps",
+        )
     taken = f"{steps} step{'s' * (steps > 1)}"
     report.add("RT315", node.span, label=label, stage=node.card.name, steps=taken, mend=mend)
 
@@ -89,10 +94,3 @@ def _report_no_step(node: Node, facts: Facts, report: Report) -> None:
     label = f"{strength:.4g} of {steps} step{'s' * (steps != 1)} is less than one" if shortens else "it has no steps"
     mend = f"give at least {' or '.join(ways) or 'one step'}"
     report.add("RT312", node.span, label=label, stage=node.card.name, mend=mend)
-
-
-def _ends(node: Node) -> Iterator[str]:
-    """Options that say until when a stage acts."""
-    names = {option.parameter: option.name for option in node.card.options}
-    ends = {names[touch.until]: None for touch in node.card.touches if isinstance(touch.until, str)}
-    yield from (f"'{name}'" for name in ends or ("its windows",))

@@ -29,7 +29,7 @@ def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo,
     try:
         left = left_beside(model, Lora(path))
     except BrokenModel as err:
-        report.add("RT433", **place, path=path.name, model=model.name, what=str(err))
+        report.add("RT434", **place, path=path.name, model=model.name, what=str(err))
         return
     if left:
         report.add("RT432", **place, name=path.name, count=len(left), first=left[0])

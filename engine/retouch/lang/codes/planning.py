@@ -148,6 +148,13 @@ PLANNING = {
         "applied, and what does not is left out.",
     ),
     "RT433": Code(
+        "unfit-beside",
+        "{option} '{name}' cannot be used: {what}",
+        "{mend}",
+        why="A model may take parts from elsewhere: its configs and vocabularies from a base, another VAE, LoRA files "
+        "beside its layers. Each is a file or a folder on this machine, of the same kind as the model.",
+    ),
+    "RT434": Code(
         "unfit-lora",
         "'{path}' cannot run beside '{model}': {what}",
         "use one that was trained on this model, or another model",
