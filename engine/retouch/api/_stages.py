@@ -16,7 +16,17 @@ from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
-from retouch.core.resources import Adapters, Codec, Figures, Frame, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.resources import (
+    Adapters,
+    Codec,
+    Figures,
+    Frame,
+    Outbox,
+    Pictures,
+    Sheet,
+    TextEncoder,
+    Weights,
+)
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
@@ -106,6 +116,7 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "Weights",
     "Window",
     "call",
     "gather",

@@ -44,7 +44,10 @@ def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
         if isinstance(given, FromNode):
             return maker(given)
         sized_by = [maker(given.sized_by)] if given.sized_by else []
-        return [given.type, dict(given.settings), *sized_by]
+        settings = dict(given.settings)
+        if "files" in settings:  # of a plugin's own weights: what is in them counts, not where they lie
+            settings["files"] = [[name, digest] for name, _, digest in settings["files"]]
+        return [given.type, settings, *sized_by]
 
     card = node.card
     inputs = {
