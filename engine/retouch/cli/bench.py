@@ -12,12 +12,16 @@ from importlib import import_module
 from retouch.cli import DONE, WrongCommand
 from retouch.cli.reporting import fault_text, put
 from retouch.plugins import announced
+from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins
 
 
 def main(args: Namespace) -> int:
     """Run the benchmark that is named, or list those that are installed."""
-    installed = {name: found.plugin for found in announced.everything() for name in found.benches()}
+    installed: dict[str, Plugin] = {}
+    for found in announced.everything():
+        for name in found.benches():
+            installed.setdefault(name, found.plugin)  # of two plugins the first keeps a name
     if not args.words:
         names = sorted(installed)
         put(names) if args.json else print("\n".join(names))

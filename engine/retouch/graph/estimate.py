@@ -147,11 +147,11 @@ def cells_of(graph: Graph) -> tuple[int, int] | None:
                 info = pictures.inspect(node.options["path"])
             except (pictures.Unreadable, OSError):
                 return None
-            found.append(_cells(graph.model, info.height, info.width, int(node.options.get("size") or 0)))
+            size = int(node.options.get("size") or 0)
+            shrink = min(1.0, size / max(info.height, info.width)) if size else 1.0
+            multiple, scale = graph.model.multiple, graph.model.scale
+            height, width = (
+                -(-max(1, round(side * shrink)) // multiple) * multiple for side in (info.height, info.width)
+            )
+            found.append((height // scale, width // scale))
     return max(found, key=lambda cells: cells[0] * cells[1], default=None)
-
-
-def _cells(model: ModelInfo, height: int, width: int, size: int) -> tuple[int, int]:
-    shrink = min(1.0, size / max(height, width)) if size else 1.0
-    sides = [-(-max(1, round(side * shrink)) // model.multiple) * model.multiple for side in (height, width)]
-    return sides[0] // model.scale, sides[1] // model.scale

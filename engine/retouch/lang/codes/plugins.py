@@ -21,7 +21,7 @@ PLUGINS = {
         "'{family} {method}' comes from {a} and {b}",
         "write {family} {a}.{method}",
         why="Two installed plugins give a family a method of the same name. The name of the plugin before it "
-        "says which one is meant.",
+        "says which one is meant. A stage that comes with retouch keeps the bare name and needs no other.",
     ),
     "RT904": Code(
         "bad-signature",
@@ -49,6 +49,13 @@ PLUGINS = {
         "its results may change",
         why="The stage is not yet covered by the promise that a recipe gives the same result with the next version.",
         severity="warning",
+    ),
+    "RT908": Code(
+        "engine-mismatch",
+        "'{plugin}' asks for {wanted}, and this is {have}",
+        "pip install --upgrade retouch {plugin}",
+        why="The plugin's distribution says which versions of retouch it was made for (Requires-Dist). With another "
+        "one it would fail later and less clearly, so it is left out.",
     ),
     "RT920": Code(
         "bad-plugin-name",

@@ -36,6 +36,21 @@ RUNNING = {
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
         "the usual cause.",
     ),
+    "RT515": Code(
+        "wrong-result",
+        "'{stage}' has to give {wanted}, and gave {got}",
+        "report it to {plugin}",
+        why="What a stage makes is looked at where it is made, so that the stage is named that is at fault and not the "
+        "next one, and nothing that others share is touched.",
+    ),
+    "RT516": Code(
+        "left-changed",
+        "'{stage}' of '{plugin}' changed {what}, which others rely on; it was put back",
+        "report it to {plugin}",
+        why="A stage works on what it is given and leaves the process as it was. What can be put back is put back as "
+        "soon as the stage gives way, so that the others run as if it were not there.",
+        severity="warning",
+    ),
     "RT511": Code(
         "same-to-the-model",
         "'{stage}' would edit nothing: to the model both prompts are the same{why}",
