@@ -54,6 +54,7 @@ USUAL = {
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
     "RT515": {"stage": "mask mine", "wanted": "a mask [h, w] in [0, 1]", "got": "values up to 5", "plugin": "mine"},
     "RT516": {"stage": "mask mine", "plugin": "mine", "what": "the default dtype"},
+    "RT517": {"stage": "mask mine", "port": "latents", "plugin": "mine"},
     "RT908": {"plugin": "mine", "wanted": "retouch >=2", "have": "1.0"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},
@@ -73,6 +74,9 @@ USUAL = {
     "RT905": {"plugin": "mine", "hook": "retouch_stagse", "mend": "did you mean 'retouch_stages'?"},
     "RT906": {"type": "Mesh", "a": "mine", "b": "yours"},
     "RT907": {"stage": "blend local"},
+    "RT920": {"name": "soft-box", "what": "it is small letters, digits and single _", "mend": "write 'soft_box'"},
+    "RT921": {"name": "ddim", "what": "a stage 'invert ddim'", "mend": "retouch stages invert ddim"},
+    "RT922": {"folder": "retouch-softbox", "what": "has files in it"},
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
 from retouch.cli.reporting import refuse
+from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.talk import talking
 from retouch.cli.without import add_no_plugin, without_plugins
 from retouch.plugins.interrupts import listening
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
-    with talking() as out:
+    known_plugins.cache_clear()
+    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out:
         args = _parsed(argv)
         code = _run(args)
         out.flush()
@@ -177,7 +179,20 @@ def _add_listings(commands: Commands) -> None:
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
     _add_models(commands)
+    _add_new_plugin(commands)
     _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+
+
+def _add_new_plugin(commands: Commands) -> None:
+    from retouch.cli.new_plugin import KINDS
+
+    new = _command(
+        commands, "new-plugin", "Write a plugin to begin with: it installs, keeps its laws, edits a picture."
+    )
+    new.set_defaults(module="new_plugin")
+    new.add_argument("name", metavar="NAME", help="of the plugin and of its stage, such as softbox")
+    new.add_argument("--kind", choices=KINDS, required=True, help="what it adds")
+    new.add_argument("--to", dest="folder", type=Path, metavar="FOLDER", help="where; retouch-NAME by default")
 
 
 def _add_models(commands: Commands) -> None:

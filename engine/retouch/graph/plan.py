@@ -47,6 +47,28 @@ def calls(plans: Sequence[Plan]) -> cost.Rows:
     return math.ceil(least / ROWS_A_CALL), most
 
 
+def at_once(plan: Plan) -> int:
+    """Rows of one picture that may wait together: those of one step, of all stages that stand as deep in the graph.
+
+    Of a stage that asks again until something holds, what it asks at least; of a mask all that it asks, which it asks
+    at one level.
+    """
+    depth: dict[str, int] = {}
+    waiting: dict[int, int] = {}
+    for node in plan.graph.nodes:
+        depth[node.id] = 1 + max((depth[id_] for id_ in node.feeds()), default=0)
+        least, most = plan.rows[node.id]
+        rows = math.ceil((least or most) / (1 if node.card.family == "mask" else _steps(node, plan.facts)))
+        waiting[depth[node.id]] = waiting.get(depth[node.id], 0) + rows
+    return max(waiting.values(), default=0)
+
+
+def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
+    """How many times a stage asks, one after the other."""
+    known = [facts[id_] for id_ in (node.id, *node.feeds())]
+    return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
+
+
 def plan(graph: Graph) -> Plan:
     """Add up what each stage says that it costs."""
     rows: dict[str, cost.Rows] = {}
@@ -117,7 +139,8 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """Return the facts of the values in a port: the engine's settings, a stage's facts, sums over many stages."""
     match given:
         case FromEngine(settings=settings):
-            return {name: value for name, value in settings.items() if isinstance(value, int | float)}
+            words = {f"{name}_words": len(settings[name].split()) for name in ("source", "target") if name in settings}
+            return words | {name: value for name, value in settings.items() if isinstance(value, int | float)}
         case FromNode(id=id_):
             return dict(facts[id_])
         case edges:

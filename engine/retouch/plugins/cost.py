@@ -17,7 +17,8 @@ from retouch.plugins.signatures import StageCard
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
 )
-ENGINE = frozenset({"steps", "distilled"})  # distilled: whether the model is told its guidance, 1 or 0
+# distilled: whether the model is told its guidance, 1 or 0; …_words: how many the prompts of an edit have.
+ENGINE = frozenset({"steps", "distilled", "source_words", "target_words"})
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)

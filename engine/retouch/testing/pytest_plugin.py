@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,14 @@ def stage_laws() -> Callable[..., list[str]]:
     from retouch.testing import laws
 
     return laws.stage_laws
+
+
+@pytest.fixture(scope="session")
+def family_laws() -> Callable[..., Any]:
+    """Hold a family of models to its laws: `family_laws(FAMILY, folder)`, a small model in the diffusers layout."""
+    from retouch.testing import laws
+
+    return laws.family_laws
 
 
 @pytest.fixture(scope="session")

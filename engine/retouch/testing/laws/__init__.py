@@ -6,7 +6,7 @@
     def test_it_keeps_the_laws():
         stage_laws(my_inversion, tolerance=1e-5)
 
-`stage_laws` holds a stage to all laws of its family; each is a function of its own besides.
+`stage_laws` holds a stage to all laws of its family, `family_laws` a family of models; each is a function of its own.
 """
 
 from retouch.testing.laws.all_of import stage_laws
@@ -33,6 +33,7 @@ from retouch.testing.laws.families import (
     touch_law,
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
+from retouch.testing.laws.models import family_laws
 
 __all__ = [
     "batch_law",
@@ -40,6 +41,7 @@ __all__ = [
     "called_law",
     "cards_law",
     "facts_law",
+    "family_laws",
     "guidance_law",
     "guided_rows_law",
     "identity_law",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from inspect import signature
+from itertools import chain
 from typing import Any
 
 from retouch.core.values import Image
@@ -32,7 +33,7 @@ def stage_laws(
     if "path" in signature(stage).parameters:
         given.setdefault("path", "made")
     kept: list[str] = []
-    for name, law in (*_of_any(stage, world, given), *_of_family(stage, world, given, tolerance, affine)):
+    for name, law in chain(_of_any(stage, world, given), _of_family(stage, world, given, tolerance, affine)):
         law()
         kept.append(name)
     return kept

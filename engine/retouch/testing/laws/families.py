@@ -34,8 +34,8 @@ def source_law(invert: Stage, world: World | None = None, *, tolerance: float = 
     world = world or gaussian_world()
     ends: list[Tensor] = []
     spy = Blend(lambda state, source, step, maps: (ends.append(source[0]), state)[1])
-    sampled(world, outcome(world, invert, options), blend=(spy,))
-    return close(ends[-1], world.latents.data, tolerance, "the source branch misses the picture")
+    end = sampled(world, outcome(world, invert, options), blend=(spy,))
+    return close(ends[-1] if ends else end.data, world.latents.data, tolerance, "the source branch misses the picture")
 
 
 def replay_law(invert: Stage, world: World | None = None, *, tolerance: float, **options: Any) -> float:

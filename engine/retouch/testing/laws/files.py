@@ -34,9 +34,7 @@ def picture_law(stage: Stage, world: World | None = None, **options: Any) -> Ima
         assert bool(torch.isfinite(data).all()), "the picture has values that are not numbers"
         assert data.min() >= 0, f"the picture goes down to {data.min():g}"
         assert data.max() <= 1, f"the picture goes up to {data.max():g}"
-        assert image.alpha is None or alpha is not None or "Image" not in takes, (
-            "alpha is lost; give on the picture's own"
-        )
+        assert image.alpha is None or alpha is not None or "Image" not in takes, "alpha is lost"
         assert alpha is None or alpha.shape == data.shape[1:], (
             f"alpha is {list(alpha.shape)}, and the picture is {list(data.shape[1:])}"
         )
