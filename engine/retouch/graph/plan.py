@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.graph.windows import acting
@@ -29,8 +30,15 @@ class Plan:
 
 
 def total(plans: Sequence[Plan]) -> cost.Rows:
-    """Rows of all pictures, (least, most)."""
-    return sum(each.total[0] for each in plans), sum(each.total[1] for each in plans)
+    """Rows of all pictures, (least, most); what depends on none of them is done once."""
+    seen, least, most = set[str](), 0, 0
+    for plan in plans:
+        shared = of_no_picture(plan.graph)
+        for id_, (few, many) in plan.rows.items():
+            if (key := shared.get(id_)) is None or key not in seen:
+                least, most = least + few, most + many
+            seen |= {key} if key else set()
+    return least, most
 
 
 def calls(plans: Sequence[Plan]) -> cost.Rows:
