@@ -60,6 +60,12 @@ EXAMPLES = {
         'open "cat.png" | invert ddim "x"->"y" | «mask box left=80% right=20%» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask box left=20% right=80% | blend latent | save "o.png"',
     ),
+    "RT316": (
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention «words=["cat", "meadow"]» '
+        '| blend latent | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["cat"] '
+        '| blend latent | save "o.png"',
+    ),
     "RT227": (
         'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
-from retouch.core.demands import Moot, Need
+from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
@@ -107,6 +107,7 @@ __all__ = [
     "Trajectory",
     "Unmet",
     "Window",
+    "WordsOf",
     "call",
     "gather",
     "hold",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
 from retouch.cli.reporting import refuse
+from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.talk import talking
 from retouch.cli.without import add_no_plugin, without_plugins
 from retouch.plugins.interrupts import listening
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
-    with talking() as out:
+    known_plugins.cache_clear()
+    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out:
         args = _parsed(argv)
         code = _run(args)
         out.flush()

@@ -109,7 +109,8 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """Return the facts of the values in a port: the engine's settings, a stage's facts, sums over many stages."""
     match given:
         case FromEngine(settings=settings):
-            return {name: value for name, value in settings.items() if isinstance(value, int | float)}
+            words = {f"{name}_words": len(settings[name].split()) for name in ("source", "target") if name in settings}
+            return words | {name: value for name, value in settings.items() if isinstance(value, int | float)}
         case FromNode(id=id_):
             return dict(facts[id_])
         case edges:

@@ -50,5 +50,5 @@ def _check_steps(node: Node, facts: Facts, report: Report) -> None:
         if isinstance(edge, FromEngine) and edge.type == "Schedule" and edge.settings["steps"] != own:
             said = edge.settings["steps"]
             report.add(
-                "RT316", node.span, stage=node.card.name, own=own, said=said, mend=f"write steps={own}, or leave it out"
+                "RT323", node.span, stage=node.card.name, own=own, said=said, mend=f"write steps={own}, or leave it out"
             )

@@ -95,6 +95,16 @@ class Machine:
         known = self.info.known
         return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
 
+    def restore(self) -> None:
+        """Read the network's weights anew, into the same memory: somebody has written to them."""
+        from retouch.models.kit.loading import ModelLoading
+
+        parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
+        fresh = dict(self.family.load(self.info.known, parts).net.module.named_parameters())
+        with torch.no_grad():
+            for name, weight in self.loaded.net.module.named_parameters():
+                weight.copy_(fresh[name])
+
     @cached_property
     def _updates(self) -> dict[str, list[dict[str, tuple[Update, ...]]]]:
         """What LoRA files add: to the denoiser (""), and to text encoders."""

@@ -12,6 +12,7 @@ from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
 from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.named_words import check_named_words
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
@@ -72,7 +73,8 @@ class _Wiring:
         opening = [part for part in flow if isinstance(part, StageCall)]
         state.caption = state.context.caption_of(opening)
         # A caption that the command line may still bring cannot be missing yet.
-        report = Report() if state.context.caption_may_come(opening) else state.context.report
+        state.certain = not state.context.caption_may_come(opening)
+        report = state.context.report if state.certain else Report()
         for turn in split(flow):
             self._begin(turn, report)
             for part in turn.parts:
@@ -137,6 +139,8 @@ class _Wiring:
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
         check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
+        if state.certain:
+            check_named_words(call, options, inputs, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

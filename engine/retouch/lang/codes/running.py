@@ -51,6 +51,13 @@ RUNNING = {
         "soon as the stage gives way, so that the others run as if it were not there.",
         severity="warning",
     ),
+    "RT517": Code(
+        "wrote-in-place",
+        "'{stage}' wrote into what it was given as '{port}'",
+        "let it write to a copy: x = x.clone(); report it to {plugin}",
+        why="Other stages and pictures may be given the same tensors. A stage of a plugin works on copies, so that "
+        "none of them is touched, and its own picture fails.",
+    ),
     "RT511": Code(
         "same-to-the-model",
         "'{stage}' would edit nothing: to the model both prompts are the same{why}",

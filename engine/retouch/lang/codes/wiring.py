@@ -142,6 +142,17 @@ WIRING = {
         example='invert ddim "cat"->"dog" | guide semantic scale=64',
         mend='invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT316": Code(
+        "not-in-prompt",
+        "'{stage}' names '{word}', which does not occur in {where}",
+        "{mend}",
+        why="Some options name words of a prompt: whose place is looked for, or which are treated apart. They have to "
+        "stand there as whole words; a stage cannot look for a word that nobody said.",
+        example='open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["meadow"] '
+        '| blend latent | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["cat"] '
+        '| blend latent | save "o.png"',
+    ),
     "RT318": Code(
         "prompt-is-caption",
         "the target prompt is the caption, so nothing is edited",
@@ -159,7 +170,7 @@ WIRING = {
         example='invert ddim "cat"->"dog" steps=1000',
         mend='invert ddim "cat"->"dog" steps=999',
     ),
-    "RT316": Code(
+    "RT323": Code(
         "steps-twice",
         "'{stage}' has {own} steps, and the turn says {said}",
         "{mend}",

@@ -40,6 +40,7 @@ class Kind:
     optional: bool = False
     unit: str = ""
     form: Pattern | None = None  # of a text
+    words: Literal["source", "target", "either", ""] = ""  # the prompt whose words it names
     endings: tuple[str, ...] = ()  # of the stage's file, as `Ending` has them: those it may have, or that this is for
 
     def __str__(self) -> str:
