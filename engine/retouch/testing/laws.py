@@ -15,14 +15,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import wraps
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from retouch.core.attention import AttentionControl
+from retouch.core.attention import Act, AttentionControl, SiteCall
 from retouch.core.combinators import gather, together
+from retouch.core.errors import BrokenTouch
 from retouch.core.guidance import predictor
 from retouch.core.recorded import hold
 from retouch.core.resources import Codec
@@ -71,17 +73,22 @@ def rule_law(rule: Rule, world: World | None = None, *, tolerance: float = 1e-3)
 def identity_law(attend: Stage, world: World | None = None, *, tolerance: float = 1e-4, **options: Any) -> float:
     """Where source and target are equal, a control changes nothing, at any step."""
     world = (world or tiny_world()).null_edit()
-    control, x = world.call(attend, **options), world.latents.data
+    (control, called), x = _counted(world.call(attend, **options)), world.latents.data
     acted, plain = (_rows(world, each, x, x) for each in ((control,), ()))
+    _all_called(control, called, world)
     return max(_close(acted[row], plain[row], tolerance, f"equal rows differ at {row}") for row in plain)
 
 
 def touch_law(attend: Stage, world: World | None = None, **options: Any) -> None:
     """Rows that no touch of the control names stay as they were, bit for bit, and so does the source branch."""
     world = world or tiny_world()
-    control, x = world.call(attend, **options), world.latents.data
+    (control, called), x = _counted(world.call(attend, **options)), world.latents.data
     named = {touch.rows for touch, _ in control.acts if touch.access != "read"}
-    acted, plain = (_rows(world, each, x, x.flip(-1)) for each in ((control,), ()))
+    try:
+        acted, plain = (_rows(world, each, x, x.flip(-1)) for each in ((control,), ()))
+    except BrokenTouch as err:
+        raise AssertionError(f"a row moved, and no touch names it: a control {err}") from err
+    _all_called(control, called, world)
     for (index, branch, role), before in plain.items():
         if branch == "source" or not named & {role, "*"}:
             said = f"row ({branch}, {role}) moved at step {index}, and no touch names it"
@@ -253,6 +260,28 @@ def _rows(
         for branch, roles in branches.items()
         for role, pred in roles.items()
     }
+
+
+def _counted(control: AttentionControl) -> tuple[AttentionControl, list[int]]:
+    """The control, and how often each of its functions is called."""
+    calls = [0] * len(control.acts)
+
+    def counting(place: int, act: Act) -> Act:
+        @wraps(act)
+        def counted(site: SiteCall) -> None:
+            calls[place] += 1
+            act(site)
+
+        return counted
+
+    acts = tuple((touch, counting(i, act)) for i, (touch, act) in enumerate(control.acts))
+    return AttentionControl(acts), calls
+
+
+def _all_called(control: AttentionControl, calls: Sequence[int], world: World) -> None:
+    """A control that is never called changes nothing, and keeps every other law."""
+    for (touch, _), count in zip(control.acts, calls, strict=True):
+        assert count or not touch.acts_in(len(world.schedule)), f"never called, since no site is one of: {touch}"
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
