@@ -45,7 +45,8 @@ from typing import Annotated, Literal
 
 from retouch.api import (
     AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
-    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
+    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory,
+    WordsOf, stage,
 )
 
 
@@ -126,7 +127,8 @@ async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Sche
                    clamp: float = 3.0, ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
-async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
+async def attention(latents: Latents, edit: Edit, model: Denoiser, *,
+                    words: tuple[Annotated[str, WordsOf("source")], ...] = ()) -> Mask: ...
 
 @stage("mask", "file")
 def mask_file(pictures: Pictures, *, path: str, label: Annotated[int, Range(0, 65535)] | None = None) -> Mask: ...

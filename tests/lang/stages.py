@@ -61,7 +61,7 @@ from typing import Annotated, Literal
 from retouch.api import (
     AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
     NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory,
-    stage,
+    WordsOf, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -142,7 +142,8 @@ async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Sche
                    ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
-async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
+async def attention(latents: Latents, edit: Edit, model: Denoiser, *,
+                    words: tuple[Annotated[str, WordsOf("source")], ...] = ()) -> Mask: ...
 
 @stage("mask", "file")
 def mask_file(pictures: Pictures, *, path: str, label: Annotated[int, Range(0, 65535)] | None = None) -> Mask: ...

@@ -131,6 +131,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT310": ("choose one", 'invert ddim | attend p2p "cat"->"dog"'),
     "RT311": ("one change of both", None),
     "RT313": ("write what it is to become", None),
+    "RT316": ("name words as they stand there", None),
     "RT318": ("write what is to be different", None),
     "RT401": ("holds files ending in .png", None),
     "RT403": ("--allow DIR", None),

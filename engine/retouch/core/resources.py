@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 
 from torch import Tensor
 
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Image, Mask, Prompt
 
 
@@ -68,6 +69,14 @@ class Pictures(Protocol):
 
     def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
+        ...
+
+
+class Adapters(Protocol):
+    """Files that a recipe may set beside the model; each was held against the model before anything ran."""
+
+    def lora(self, path: str, scale: float) -> ModelDelta:
+        """What the LoRA there adds to the denoiser, on its device and in its precision."""
         ...
 
 

@@ -59,6 +59,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "model": graph.model.name,
         "rows": list(plan.total),
         "results": list(graph.results),
+        "defaults": dict(graph.defaults),
         "stages": [
             {
                 "id": node.id,

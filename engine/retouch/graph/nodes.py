@@ -94,6 +94,7 @@ class Graph:
     """All work on one picture, each piece once, makers before takers.
 
     models: every model that the work is done with, by name; `model` is the one that the flows begin with.
+    defaults: families whose default the recipe or the command line chose: which stage, and where.
     """
 
     nodes: tuple[Node, ...]
@@ -101,6 +102,7 @@ class Graph:
     item: Picture | None
     model: ModelInfo
     models: Mapping[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def node(self, id_: NodeId) -> Node:
         return next(node for node in self.nodes if node.id == id_)

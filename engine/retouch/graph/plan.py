@@ -73,8 +73,16 @@ def _sure(graph: Graph) -> set[str]:
 def _dearest(ways: Sequence[Facts]) -> Facts:
     """What may be expected at most of any way; a trajectory that is pinned in some only costs as one that is not."""
     names = {name for way in ways for name in way}
-    pick = {name: min if name == "pinned" else max for name in names}
-    return {name: pick[name](way.get(name, 0) for way in ways) for name in names}
+    pick = {name: min if name == "pinned" else max for name in names - {"replays"}}
+    found = {name: pick[name](way.get(name, 0) for way in ways) for name in pick}
+    return found | ({"replays": _by_all(ways)} if "replays" in names else {})
+
+
+def _by_all(ways: Sequence[Facts]) -> str:
+    """The solvers that walk whatever any of the ways recorded."""
+    said = [str(way.get("replays") or "").split() for way in ways]
+    known = [each for each in said if each != ["any"]]
+    return " ".join(name for name in (known or said)[0] if all(name in each for each in known))
 
 
 def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
@@ -101,7 +109,8 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """Return the facts of the values in a port: the engine's settings, a stage's facts, sums over many stages."""
     match given:
         case FromEngine(settings=settings):
-            return {name: value for name, value in settings.items() if isinstance(value, int | float)}
+            words = {f"{name}_words": len(settings[name].split()) for name in ("source", "target") if name in settings}
+            return words | {name: value for name, value in settings.items() if isinstance(value, int | float)}
         case FromNode(id=id_):
             return dict(facts[id_])
         case edges:

@@ -16,6 +16,7 @@ def as_text(plan: Plan) -> str:
     graph = plan.graph
     picture = graph.item.path.name if graph.item else "no picture"
     lines = [f"{picture}, model '{graph.model.name}', {rows_text(plan.total)} rows"]
+    lines += [f"'{family}' without a method is {stage}" for family, stage in graph.defaults.items()]
     turn = 0
     width = max(len(node.card.name) for node in graph.nodes) + 2
     for node in graph.nodes:

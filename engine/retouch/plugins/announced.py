@@ -48,17 +48,21 @@ class Announced:
 
 def announced(plugin: Plugin) -> Announced:
     """Read the hooks of a plugin; nothing of it is imported."""
+    if refusal := plugin.refusal():
+        return Announced(plugin, Path(), faults=(refusal,))
     try:
         path = plugin.source()
         tree = trees.module(path.read_bytes(), str(path))
-    except (SyntaxError, ValueError, OSError, ImportError) as err:
+    except Exception as err:  # whatever a stranger's file holds
         return Announced(plugin, Path(), faults=(broken(plugin.name, err),))
     names = ModuleNames(tree)
     found: dict[str, ast.FunctionDef] = {
         node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_hook(node, names)
     }
     literals: dict[str, Mapping[str, str]] = {}
-    faults = [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
+    unmarked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _is_hook(node, names)]
+    faults = [_unmarked(plugin, path, node) for node in unmarked if node.name in HOOKS]
+    faults += [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
     for name in found.keys() & set(LITERAL):
         try:
             literals[name] = _literal(found[name], names)
@@ -83,6 +87,11 @@ def _misspelt(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
     mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(HOOKS)}"
     facts = {"plugin": plugin.name, "hook": node.name, "mend": mend}
     return Fault("RT905", plugin.name, facts, str(path), node.lineno)
+
+
+def _unmarked(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
+    what = "it is not marked @hookimpl, so nobody would call it"
+    return Fault("RT904", plugin.name, {"stage": node.name, "what": what}, str(path), node.lineno)
 
 
 def _literal(node: ast.FunctionDef, names: ModuleNames) -> Mapping[str, str]:

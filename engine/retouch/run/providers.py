@@ -53,6 +53,7 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
         "Denoiser": lambda: machine.denoiser,
         "Codec": lambda: machine.codec,
         "TextEncoder": lambda: machine.texts,
+        "Adapters": lambda: machine,
         "Schedule": lambda: machine.schedule(told["steps"], (0, 0)),
         "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
         "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),

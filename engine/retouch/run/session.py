@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from retouch.core.denoiser import Denoiser
 from retouch.core.errors import Unmet
 from retouch.core.values import Mask
 from retouch.core.walk import Trajectory
@@ -24,14 +25,16 @@ from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
+from retouch.run.care import StageCare, Weights
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
-from retouch.run.failure import check_finite, diagnose
+from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
+from retouch.run.results import Declared
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
 from retouch.run.waves import waves_of
 
@@ -125,7 +128,10 @@ def execute(
     """
     settings = settings or Settings()
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs))
+    blame = Blame.of(registry.cards, registry.built_in)
+    run = _Run(
+        registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs), blame
+    )
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -141,6 +147,8 @@ class _Run:
     keep: bool
     shared: SharedFiles
     waves: list[list[int]]  # places of the graphs that run together
+    blame: Blame
+    weights: Weights = field(init=False)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -152,6 +160,9 @@ class _Run:
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
         default_factory=list[tuple[Outcome, Machine, Mapping[str, Span]]]
     )
+
+    def __post_init__(self) -> None:
+        self.weights = Weights(self._restore)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -167,6 +178,7 @@ class _Run:
         self.missed.append((outcome, out.missed))
         own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
         tasks: dict[NodeId, Task] = {}
+        strange = self._strange(graph)
 
         def supplied(edge: FromEngine) -> Task:
             machine = machines.get(edge.settings.get("model", ""), own_machine)
@@ -182,15 +194,42 @@ class _Run:
             else:
                 edges = [edge for _, edge in node.edges()]
                 after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
-                tasks[node.id] = Task(
-                    self._start(node), after, node.id, wanted=False, aside=lane if node.card.family == "save" else None
-                )
+                aside = lane if node.card.family == "save" else None
+                care = self._care(node, graph, outcome, strange=node.id in strange)
+                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
         self.masks[id(outcome)] = deciding_masks(graph)
         for id_ in graph.results:
             tasks[id_].want()
         self.pictures.append(list(tasks.values()))
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _strange(self, graph: Graph) -> set[NodeId]:
+        """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
+        strange: set[NodeId] = set()
+        for node in graph.nodes:
+            if node.card.plugin not in self.registry.built_in or not strange.isdisjoint(node.feeds()):
+                strange.add(node.id)
+        return strange
+
+    def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
+        """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
+
+        def tell(what: str) -> None:
+            report = Report()
+            report.add("RT516", node.span, stage=node.card.name, plugin=node.card.plugin, what=what)
+            outcome.warnings += [each for each in report.items if each not in outcome.warnings]
+
+        # Of several models it is open which one's latents a stage makes.
+        channels = getattr(graph.model.known, "channels", None) if len(graph.models) < 2 else None
+        declared = Declared(node.card.output, torch.device(self.settings.device).type, channels)
+        author = node.card.plugin if node.card.plugin not in self.registry.built_in else ""
+        return StageCare(declared, [port for port, _ in node.edges()], strange, author, tell, self.weights)
+
+    def _restore(self, network: Denoiser) -> None:
+        for machine in self.machines.values():
+            if "denoiser" in vars(machine) and machine.denoiser.core is network.core and not machine.plain:
+                machine.restore()
 
     def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
         """Why a stage would edit nothing, as far as prompts tell."""
@@ -262,12 +301,12 @@ class _Run:
         outcome.rows[node.id] = task.rows
         if task.error is None:
             try:
-                value = check_finite(task.result)
+                value = task.result
                 if isinstance(value, Mask) and node.id in self.masks[id(outcome)]:
                     outcome.warnings += covers_too_much_or_little(node, value)
                 if self.keep:
                     outcome.values[node.id] = value
-            except Exception as error:
+            except Exception as error:  # of a type whose numbers cannot be asked
                 task.error = error
         name = outcome.item.name if outcome.item else ""
         if task.error is None:
@@ -279,7 +318,7 @@ class _Run:
             return
         cause = task.error.cause if isinstance(task.error, Skipped) else task.error
         if id(cause) not in self.causes:
-            self.causes[id(cause)] = diagnose(node, cause, model)
+            self.causes[id(cause)] = diagnose(node, cause, model, self.blame)
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
         elif isinstance(task.error, Unmet):
