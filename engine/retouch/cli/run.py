@@ -35,6 +35,7 @@ def main(args: Namespace) -> int:
         return FAILED
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
+    from retouch.run.model_cache import KeptMachines
     from retouch.run.session import Settings, execute
 
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
@@ -49,7 +50,11 @@ def main(args: Namespace) -> int:
 
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
-        result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)
+        # What a process that runs one command after the other keeps loaded is not loaded again.
+        machines = KeptMachines()
+        result = execute(
+            graphs, registry=installed, request=request, settings=settings, machine=machines, tell=tell, keep=False
+        )
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)
