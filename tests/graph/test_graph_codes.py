@@ -129,7 +129,7 @@ EXAMPLES = {
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
     ),
-    "RT316": (
+    "RT323": (
         '«schedule levels at=[999, 600, 200]» | invert ddim "cat"->"dog" steps=20',
         'schedule levels at=[999, 600, 200] | invert ddim "cat"->"dog" steps=3',
     ),

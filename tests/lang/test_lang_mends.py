@@ -79,7 +79,7 @@ MECHANICAL: dict[str, Callable[[str, Diagnostic], str]] = {
     "RT227": lambda text, item: text.replace(" clamp=2", ""),
     "RT228": typed,
     "RT314": around(r'"\(dog:1.3\)"'),
-    "RT316": lambda text, item: text.replace("steps=20", re.findall(r"steps=\d+", item.help)[0]),
+    "RT323": lambda text, item: text.replace("steps=20", re.findall(r"steps=\d+", item.help)[0]),
     "RT317": lambda text, item: text.replace("steps=1000", re.findall(r"steps=\d+", item.help)[0]),
     "RT320": lambda text, item: text.replace("invert rf_solver", re.findall(r"'(.+?)'", item.help)[0]),
     "RT321": lambda text, item: text.replace("guide distilled", re.findall(r"'(.+?)'", item.help)[0]),

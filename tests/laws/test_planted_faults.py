@@ -23,9 +23,12 @@ from retouch.api import (
     Guidance,
     Image,
     Latents,
+    Levels,
     Mask,
+    ModelDelta,
     NoiseSource,
     Outbox,
+    Rule,
     Schedule,
     SourceImage,
     Step,
@@ -318,6 +321,58 @@ def writes_the_time(image: Image, outbox: Outbox, *, path: Annotated[str, Ending
 def writes_nothing(image: Image, outbox: Outbox, *, path: Annotated[str, Ending(".txt")]) -> None:
     with outbox.file(path):
         pass
+
+
+@planted("4 steps were asked for, and it has 3")
+@stage("schedule", "a")
+def leaves_a_step_out(schedule: Schedule) -> Schedule:
+    return Schedule.through(schedule.levels[1:])
+
+
+@planted("the noise goes up")
+@stage("schedule", "a")
+def goes_up(schedule: Schedule) -> Schedule:
+    return Schedule.through(schedule.levels[::-1])
+
+
+@planted("it ends at timestep 1, and the model at 0")
+@stage("schedule", "a")
+def stops_early(schedule: Schedule) -> Schedule:
+    levels = Levels(schedule)
+    return Schedule.through([levels.top, *schedule.levels[:-1]])
+
+
+@dataclass(frozen=True)
+class Twice(Ddim):
+    """A step of DDIM that asks once more than it needs."""
+
+    async def __call__(self, state, step, predict):
+        await predict(state[0], step.clean)
+        return await Ddim.__call__(self, state, step, predict)
+
+
+@planted("the fact 'predictions' says 1 a step, and 2 were asked for")
+@stage("solver", "a", facts={"predictions": 1})
+def asks_more_than_it_says() -> Rule:
+    return Twice()
+
+
+@planted("it states no fact 'predictions'")
+@stage("solver", "a")
+def says_nothing_of_its_cost() -> Rule:
+    return Ddim()
+
+
+@planted("the tuned model predicts just what the plain one does")
+@stage("tune", "a")
+def tunes_nothing(model: Denoiser) -> Denoiser:
+    return model.tuned(ModelDelta())
+
+
+@planted("the network has no parameter 'unet.attn'")
+@stage("tune", "a")
+def names_no_parameter(model: Denoiser) -> Denoiser:
+    return model.tuned(ModelDelta(low_rank={"unet.attn": (torch.ones(2, 1), torch.ones(1, 2))}))
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -34,6 +34,7 @@ from retouch.testing.laws.families import (
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
 from retouch.testing.laws.models import family_laws
+from retouch.testing.laws.walks import schedule_law, solver_law, tune_law
 
 __all__ = [
     "batch_law",
@@ -55,8 +56,11 @@ __all__ = [
     "replay_law",
     "rows_law",
     "rule_law",
+    "schedule_law",
+    "solver_law",
     "source_law",
     "stage_laws",
     "touch_law",
+    "tune_law",
     "untouched_law",
 ]

@@ -8,9 +8,10 @@ from inspect import signature
 from itertools import chain
 from typing import Any
 
+from retouch.core.denoiser import Denoiser
 from retouch.core.values import Image
 from retouch.core.walk import Blend, Trajectory
-from retouch.testing.laws import conduct, families, files
+from retouch.testing.laws import conduct, families, files, walks
 from retouch.testing.laws.running import Stage, outcome
 from retouch.testing.worlds import World, tiny_world
 
@@ -33,7 +34,7 @@ def stage_laws(
     if "path" in signature(stage).parameters:
         given.setdefault("path", "made")
     kept: list[str] = []
-    for name, law in chain(_of_any(stage, world, given), _of_family(stage, world, given, tolerance, affine)):
+    for name, law in chain(_of_family(stage, world, given, tolerance, affine), _of_any(stage, world, given)):
         law()
         kept.append(name)
     return kept
@@ -51,6 +52,8 @@ _FAMILIES: Mapping[str, tuple[Law, ...]] = {
     "mask": (families.mask_law,),
     "save": (files.output_law,),
     "measure": (files.measure_law,),
+    "schedule": (walks.schedule_law,),
+    "solver": (walks.solver_law,),
 }
 
 
@@ -67,6 +70,8 @@ def _of_family(
                 yield "source_law", partial(families.source_law, stage, tolerance=1e-5, **given)
             if tolerance is not None:
                 yield "replay_law", partial(families.replay_law, stage, tolerance=tolerance, **given)
+        case Denoiser():
+            yield "tune_law", partial(walks.tune_law, stage, world, **given)
         case Blend(reads=None):  # one that reads follows maps, not the mask
             yield "blend_law", partial(families.blend_law, stage, world, **given)
         case Image() if mark.family == "blend":

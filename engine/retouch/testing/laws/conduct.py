@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
+from retouch.core.denoiser import Denoiser
+from retouch.core.guidance import predictor
+from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
 from retouch.core.values import AttentionMaps
 from retouch.core.walk import Blend, Trajectory
@@ -92,7 +95,7 @@ def rows_law(stage: Stage, world: World | None = None, *, facts: Mapping[str, An
     """
     world = world or tiny_world()
     mark = mark_of(stage)
-    least, most = cost.rows(mark.rows, _scope(stage, world, facts, given))
+    least, most = cost.rows(mark.rows, scope_of(stage, world, facts, given))
     counted = _counted(lambda: world.call(stage, **given))
     assert least <= counted <= most, f"'{mark.rows}' says {least} to {most} rows, and {counted} were evaluated"
     return counted
@@ -103,7 +106,7 @@ def guided_rows_law(guide: Stage, world: World | None = None, **given: Any) -> i
     world = world or tiny_world()
     guidance = outcome(world, guide, given)
     said = mark_of(guide).facts.get("guide", 1)
-    least, most = cost.rows(said, _scope(guide, world, None, given))
+    least, most = cost.rows(said, scope_of(guide, world, None, given))
     counted = _counted(lambda: _guided(world, guidance))
     assert least <= counted <= most, f"the fact 'guide' says {said} rows a prediction, and {counted} were evaluated"
     return counted
@@ -113,7 +116,7 @@ def facts_law(invert: Stage, world: World | None = None, **given: Any) -> int:
     """What an inversion states (`steps`, `evaluations`, `beside`, `pinned`) is what sampling then costs."""
     world = world or tiny_world()
     trajectory: Trajectory = outcome(world, invert, given)
-    scope = _scope(invert, world, {"guide": 1}, given)
+    scope = scope_of(invert, world, {"guide": 1}, given)
     facts = {name: cost.evaluate(said, scope) for name, said in mark_of(invert).facts.items()}
     steps, taken = int(facts.get("steps", len(world.schedule))), len(trajectory.schedule)
     assert steps == taken, f"the fact 'steps' says {steps}, and the trajectory has {taken}"
@@ -154,7 +157,8 @@ def mark_of(stage: Stage) -> StageMark:
     return mark
 
 
-def _scope(stage: Stage, world: World, facts: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What expressions of a card may name."""
     return {"steps": len(world.schedule), **defaults(stage), **(facts or {}), **given}
 
 
@@ -169,21 +173,31 @@ def _counted(start: Callable[[], Any]) -> int:
 
 def _effect(world: World, stage: Stage, given: Mapping[str, Any]) -> list[Tensor]:
     """What a stage comes to, as tensors; what it made is used once, where that is a function or holds some."""
-    found = outcome(world, stage, given)
-    match found:
+    return list(tensors(_used(world, outcome(world, stage, given))))
+
+
+def _used(world: World, made: Any) -> Any:
+    x, step = world.latents.data, world.schedule.steps[len(world.schedule) // 2]
+    found: Any = made
+    match made:
         case AttentionControl():
-            x = world.latents.data
-            return list(predictions(world, (found,), x, x.flip(-1)).values())
+            found = predictions(world, (made,), x, x.flip(-1))
         case Trajectory():
-            return [*tensors(found), sampled(world, found).data]
+            found = made, sampled(world, made)
         case Blend():
-            state, source = Draws(1).tensor(2, 2, *world.latents.data.shape).to(world.latents.data)
-            maps = _maps(found.reads, world) if found.reads else AttentionMaps()
-            return [found.apply(state, source, step, maps) for step in world.schedule]
-        case _ if callable(found):
-            return list(tensors(run_one(_guided(world, found))))
-        case _:
-            return list(tensors(found))
+            state, source = Draws(1).tensor(2, 2, *x.shape).to(x)
+            maps = _maps(made.reads, world) if made.reads else AttentionMaps()
+            found = [made.apply(state, source, each, maps) for each in world.schedule]
+        case Schedule():
+            found = torch.tensor([[level.timestep, level.alpha, level.sigma] for level in made.levels])
+        case Denoiser():
+            found = run_one(_guided(replace(world, model=made), world.guidance))
+        case _ if hasattr(made, "begin"):  # a rule
+            predict = predictor(world.guidance, world.model, world.edit.source, world.edit.negative)
+            found = run_one(made(made.begin(x), step, predict))
+        case _ if callable(made):
+            found = run_one(_guided(world, made))
+    return found
 
 
 def _maps(reads: Touch, world: World) -> AttentionMaps:
