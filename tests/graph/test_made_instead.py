@@ -69,8 +69,8 @@ def test_the_steps_of_the_turn_are_said_on_any_of_its_stages(text):
 def test_listed_levels_are_the_steps_and_another_number_is_refused():
     made = graph(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT}")
     assert plan(made).facts["invert.ddim#1"]["steps"] == 3
-    assert codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT} steps=20") == ["RT316"]
-    assert codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT}", steps="20") == ["RT316"]
+    assert codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT} steps=20") == ["RT323"]
+    assert codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT}", steps="20") == ["RT323"]
     assert not codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT} steps=3")
     assert codes(f"schedule levels at=[100, 900] | invert ddim {EDIT}") == ["RT226"]
     assert codes(f"schedule levels at=[] | invert ddim {EDIT}")

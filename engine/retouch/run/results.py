@@ -244,8 +244,24 @@ def _plain(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def _behaving(wanted: str, *members: str) -> Callable[[Any, Declared], Iterator[Doubt]]:
+    """The look at a value that is known by what it can do: of whatever class, with these members."""
+
+    def look(value: Any, declared: Declared) -> Iterator[Doubt]:
+        missing = [name for name in members if not hasattr(value, name)]
+        if isinstance(value, type) or missing:
+            lacking = f", which has no '{missing[0]}'" if missing and not isinstance(value, type) else ""
+            raise WrongResult(wanted, described(value) + lacking)
+        yield from ()
+
+    return look
+
+
 _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "AttentionControl": _control,
+    "Codec": _behaving("a Codec", "encode", "decode", "padded", "scale", "side"),
+    "Rule": _behaving("a Rule", "begin", "__call__"),
+    "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Blend": _blend,
     "Guidance": _guidance,
     "Image": _image,
