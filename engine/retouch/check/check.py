@@ -31,6 +31,8 @@ from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.plan import plan
+from retouch.graph.ports import MADE_OR_SUPPLIED
+from retouch.graph.replays import check_replays
 from retouch.graph.windows import check_windows
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -331,6 +333,7 @@ def _graph(context: Context) -> Graph:
         facts = plan(graph).facts
         check_windows(graph, facts, context.report)
         check_demands(graph, facts, context.report)
+        check_replays(graph, facts, context.report)
     return graph
 
 
@@ -363,4 +366,7 @@ def _check_overwritten(context: Context, nodes: tuple[Node, ...]) -> None:
             context.report.add("RT302", gone.span, type=gone.type.lower(), mend=mend, notes=notes)
         else:
             label = f"nothing reads what '{node.card.name}' makes"
-            context.report.add("RT221", node.span, label=label, mend="use it in a later stage, or delete it")
+            mend = "use it in a later stage, or delete it"
+            if node.card.output in MADE_OR_SUPPLIED:
+                mend = "write it before the stages that are to use it; at the end of its turn it is gone"
+            context.report.add("RT221", node.span, label=label, mend=mend)

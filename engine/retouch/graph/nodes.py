@@ -114,10 +114,8 @@ class Graph:
             if node.id in wanted:
                 wanted.update(node.feeds())
         nodes = tuple(node for node in self.nodes if node.id in wanted)
-        return replace(self, nodes=nodes, results=(result,), model=self._model_of(nodes))
-
-    def _model_of(self, nodes: tuple[Node, ...]) -> ModelInfo:
-        """The model that these begin with: variants of one recipe may each have their own."""
+        # Variants of one recipe may each begin with a model of their own.
         edges = (edge for node in nodes for _, edge in node.edges() if isinstance(edge, FromEngine))
         names = [edge.settings["model"] for edge in edges if "model" in edge.settings]
-        return self.model if self.model.name in names or not names else self.models.get(names[0], self.model)
+        model = self.model if self.model.name in names or not names else self.models.get(names[0], self.model)
+        return replace(self, nodes=nodes, results=(result,), model=model)

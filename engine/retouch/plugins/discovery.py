@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
@@ -78,11 +80,29 @@ def _module_name(path: Path, root: Path, package: str) -> str:
 
 def installed() -> list[Plugin]:
     """Return the plugins that entry points announce and `RETOUCH_PLUGINS` leaves: the built-in ones first, by name."""
-    found = {_plugin(point) for point in entry_points(group=GROUP)}
     plugins: dict[str, Plugin] = {}
-    for plugin in sorted(found, key=lambda each: (not each.built_in, each.name, each.distribution)):
+    for plugin in sorted(_announced(), key=lambda each: (not each.built_in, each.name, each.distribution)):
         _second(plugin, plugins.setdefault(plugin.name, plugin), plugins)
     return [plugin for plugin in plugins.values() if plugin.built_in or _is_chosen(plugin.name)]
+
+
+def _announced() -> tuple[Plugin, ...]:
+    """Return what entry points announce, in no order."""
+    return _found(tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=1)  # finding them opens a file of every distribution, and a check asks three times
+def _found(path: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
+    """Find them anew only where the path, or what lies in a folder of it, has changed."""
+    return tuple({_plugin(point) for point in entry_points(group=GROUP)})
+
+
+def _changed(folder: str) -> int:
+    """When something was last added to a folder of sys.path or taken from it, in nanoseconds."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _second(plugin: Plugin, first: Plugin, plugins: dict[str, Plugin]) -> None:
@@ -107,13 +127,13 @@ def unknown_choices() -> list[str]:
     """Return the names that `RETOUCH_PLUGINS` speaks of and that no plugin has."""
     if not _choice():
         return []
-    there = {point.name for point in entry_points(group=GROUP)} | {"none"}
+    there = {plugin.name for plugin in _announced()} | {"none"}
     return [word for word in _choice() if word.removeprefix("-") not in there]
 
 
 def strangers() -> list[str]:
     """Return the names of the plugins that may be left out: all that do not come with the engine."""
-    return sorted({plugin.name for plugin in map(_plugin, entry_points(group=GROUP)) if not plugin.built_in})
+    return sorted({plugin.name for plugin in _announced() if not plugin.built_in})
 
 
 @contextmanager

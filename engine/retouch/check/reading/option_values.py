@@ -41,6 +41,15 @@ def read(option: Option, written: Written, choices: Choices, report: Report) -> 
     return REFUSED if REFUSED in found else found
 
 
+def places(kind: Kind, written: Written) -> tuple[s.Span, ...]:
+    """Where each item of a list stands, if the option takes one and the recipe writes it out."""
+    match written:
+        case Written(value=s.List(items=items) as value, source=None) if kind.many and not _is_axis(value, kind):
+            return tuple(item.span for item in items)
+        case _:
+            return ()
+
+
 def _is_axis(value: s.List, kind: Kind) -> bool:
     """Return whether a list stands where one value is expected, or a list of lists where a list is."""
     return bool(value.items) and (not kind.many or all(isinstance(item, s.List) for item in value.items))

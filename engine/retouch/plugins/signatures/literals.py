@@ -7,11 +7,11 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from retouch.core.demands import Moot, Need
+from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.endings import Ending
 from retouch.core.touches import Pattern, Range, Touch
 
-_DATA = (Ending, Moot, Need, Pattern, Range, Touch)
+_DATA = (Ending, Moot, Need, Pattern, Range, Touch, WordsOf)
 _BUILT = {f"retouch.api.{built.__name__}": built for built in _DATA}
 _BUILT |= {f"{built.__module__}.{built.__name__}": built for built in _DATA}
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
