@@ -1,7 +1,7 @@
 """An example of every name of `retouch.api`, which `help` shows below its docstring; each is run by a test.
 
-They lie in `examples.txt`.  There `world` is `retouch.testing.worlds.tiny_world(steps=2)`, and `run` drives what a stage
-would await.
+They lie in `examples.txt`.  There `world` is `retouch.testing.worlds.tiny_world(steps=2)`, and `run` drives what
+a stage would await.
 """
 
 from __future__ import annotations
