@@ -35,6 +35,17 @@ USUAL = {
         "what": "'vea.safetensors' cannot be read: No such file or directory",
         "mend": "did you mean 'vae.safetensors'?",
     },
+    "RT434": {
+        "path": "style.safetensors",
+        "model": "storybook",
+        "what": "'style.safetensors' has no layer of this model; its first tensor is lora_unet_a.alpha",
+    },
+    "RT435": {
+        "stage": "mask face",
+        "name": "face",
+        "what": "'face.safetensors' is not there",
+        "mend": "hf download owner/name face.safetensors --revision 0123456789abcdef0123456789abcdef01234567",
+    },
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",

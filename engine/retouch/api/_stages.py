@@ -11,12 +11,22 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.guidance import predictor, remembering, unguided
-from retouch.core.levels import Levels
+from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
-from retouch.core.resources import Adapters, Codec, Figures, Frame, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.resources import (
+    Adapters,
+    Codec,
+    Figures,
+    Frame,
+    Outbox,
+    Pictures,
+    Sheet,
+    TextEncoder,
+    Weights,
+)
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
@@ -71,9 +81,9 @@ __all__ = [
     "Heun",
     "Image",
     "Injected",
+    "KnownLevels",
     "Latents",
     "Level",
-    "Levels",
     "MapRows",
     "Mask",
     "ModelDelta",
@@ -106,6 +116,7 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "Weights",
     "Window",
     "WordsOf",
     "call",

@@ -13,7 +13,7 @@ from retouch.core.schedule import Level, Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class KnownLevels:
     """The levels that a model knows, told from any walk of it.
 
     Noise is counted as sigma / alpha, as Karras et al. 2022 and k-diffusion do: 0 at the picture, on Stable Diffusion

@@ -15,7 +15,7 @@ from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 
-LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches")
+LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches", "retouch_weights")
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
 
@@ -40,6 +40,10 @@ class Announced:
     def configs(self) -> dict[str, Path]:
         """Return the folder of configs for each kind of single file that the plugin knows."""
         return {kind: self.home / folder for kind, folder in self.literals.get("retouch_configs", {}).items()}
+
+    def weights(self) -> Mapping[str, str]:
+        """Return where each file of weights lies that stages of the plugin name."""
+        return self.literals.get("retouch_weights", {})
 
     def benches(self) -> Mapping[str, str]:
         """Return "module:function" of each benchmark that it brings."""

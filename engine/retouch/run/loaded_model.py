@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
 from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
+from retouch.models.own_weights import OwnWeights
 
 if TYPE_CHECKING:
     from retouch.models.kit.loading import ModelLoading
@@ -52,6 +53,7 @@ class Machine:
         if info.plain and plain is None:
             plain = Machine(info.plain, device, dtype, acceleration)
         self.plain = plain
+        self._own: dict[tuple[tuple[str, str], ...], OwnWeights] = {}
         self.info, self.device, self.dtype, self.acceleration = info, torch.device(device), dtype, acceleration
 
     @cached_property
@@ -139,6 +141,16 @@ class Machine:
         with blamed_on(self.info):
             placed = placed_on(self.info, file, self.shapes).get("", [])
             return ModelDelta(beside=updates(file, placed, self.device, self.dtype))
+
+    def own_weights(self, files: Sequence[tuple[str, str, str]]) -> OwnWeights:
+        """What a plugin's own weights are here: once in this machine, by their digests."""
+        if self.plain is not None:
+            return self.plain.own_weights(files)
+        key = tuple((name, digest) for name, _, digest in files)
+        if key not in self._own:
+            places = {name: Path(place) for name, place, _ in files}
+            self._own[key] = OwnWeights(places, self.device, self.dtype)
+        return self._own[key]
 
     @property
     def codec(self) -> Codec:

@@ -14,6 +14,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.errors import Unmet
 from retouch.core.values import Mask
 from retouch.core.walk import Trajectory
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -184,7 +185,11 @@ class _Run:
             machine = machines.get(edge.settings.get("model", ""), own_machine)
             return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
 
+        once = of_no_picture(graph)
         for node in graph.nodes:
+            if (key := once.get(node.id)) and (known := self.supply.shared(key)):
+                tasks[node.id] = known
+                continue
             if (lost := self._lost(node, machines, own_machine)) is not None:
                 # What it would be given is not begun either, unless something else wants it: no row is paid for.
                 tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
@@ -198,10 +203,12 @@ class _Run:
                 care = self._care(node, graph, outcome, strange=node.id in strange)
                 tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
+            if key:
+                self.supply.share(key, tasks[node.id])
         self.masks[id(outcome)] = deciding_masks(graph)
         for id_ in graph.results:
             tasks[id_].want()
-        self.pictures.append(list(tasks.values()))
+        self.pictures.append([task for id_, task in tasks.items() if id_ not in once])
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
 
     def _strange(self, graph: Graph) -> set[NodeId]:

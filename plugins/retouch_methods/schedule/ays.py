@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from retouch.api import Levels, Schedule, stage
+from retouch.api import KnownLevels, Schedule, stage
 
 TABLES = {
     "sd1": (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029),
@@ -26,7 +26,7 @@ def ays(schedule: Schedule, *, table: Literal["sd1", "sdxl"] = "sd1") -> Schedul
 
     table: of which model; Stable Diffusion XL takes its own by itself.
     """
-    levels, steps, known = Levels(schedule), len(schedule), TABLES[table]
+    levels, steps, known = KnownLevels(schedule), len(schedule), TABLES[table]
     high, low = levels.span
     walk = [levels.noisy(min(max(_between(known, i / steps), low), high)) for i in range(steps)]
     return levels.walk([levels.top, *walk[1:]] if not levels.top.alpha else walk)

@@ -1,10 +1,10 @@
-"""Levels that a recipe lists."""
+"""KnownLevels that a recipe lists."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Levels, Need, Range, Schedule, stage
+from retouch.api import KnownLevels, Need, Range, Schedule, stage
 
 
 @stage(
@@ -22,5 +22,5 @@ def levels(schedule: Schedule, *, at: tuple[Annotated[float, Range(0, 1000, "tim
     at: timesteps, noisiest first, as the network is told them: up to 999 on diffusion, up to 1000 on flow, and between
         trained ones too.
     """
-    known = Levels(schedule)
+    known = KnownLevels(schedule)
     return known.walk(map(known.at, at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retouch.api import Levels, Schedule, stage
+from retouch.api import KnownLevels, Schedule, stage
 
 
 @stage(
@@ -13,4 +13,4 @@ def exponential(schedule: Schedule) -> Schedule:
 
     Choose it for solvers of higher order, whose error is of the step in log-SNR; DPM-Solver's paper spaces so.
     """
-    return Levels(schedule).ramp(len(schedule), lambda most, least, share: most ** (1 - share) * least**share)
+    return KnownLevels(schedule).ramp(len(schedule), lambda most, least, share: most ** (1 - share) * least**share)

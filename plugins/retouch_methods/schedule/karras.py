@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Levels, Range, Schedule, stage
+from retouch.api import KnownLevels, Range, Schedule, stage
 
 
 @stage("schedule", "karras", paper="arXiv:2206.00364", predicts=("epsilon", "v_prediction"), instead="schedule shift")
@@ -21,4 +21,4 @@ def karras(schedule: Schedule, *, rho: Annotated[float, Range(1, 100)] = 7.0) ->
         high, low = most ** (1 / rho), least ** (1 / rho)
         return (high + share * (low - high)) ** rho
 
-    return Levels(schedule).ramp(len(schedule), curve)
+    return KnownLevels(schedule).ramp(len(schedule), curve)

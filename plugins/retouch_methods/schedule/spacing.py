@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Levels, Range, Schedule, stage
+from retouch.api import KnownLevels, Range, Schedule, stage
 
 
 @stage("schedule", "leading", paper="arXiv:2305.08891", predicts=("epsilon", "v_prediction"), instead="schedule shift")
@@ -16,7 +16,7 @@ def leading(schedule: Schedule, *, offset: Annotated[int, Range(0, 1, "timesteps
 
     offset: how many timesteps to move up; Stable Diffusion is sampled at 1.
     """
-    return Levels(schedule).spaced(len(schedule), "leading", offset)
+    return KnownLevels(schedule).spaced(len(schedule), "leading", offset)
 
 
 @stage("schedule", "trailing", paper="arXiv:2305.08891", predicts=("epsilon", "v_prediction"), instead="schedule shift")
@@ -25,10 +25,10 @@ def trailing(schedule: Schedule) -> Schedule:
 
     Choose it at few steps, and on models that were trained up to pure noise.
     """
-    return Levels(schedule).spaced(len(schedule), "trailing")
+    return KnownLevels(schedule).spaced(len(schedule), "trailing")
 
 
 @stage("schedule", "linspace", paper="arXiv:2305.08891", predicts=("epsilon", "v_prediction"), instead="schedule shift")
 def linspace(schedule: Schedule) -> Schedule:
     """Space the steps from the noisiest timestep to the first, both visited."""
-    return Levels(schedule).spaced(len(schedule), "linspace")
+    return KnownLevels(schedule).spaced(len(schedule), "linspace")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.graph.nodes import FromEngine, FromNode, Input
 from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED
@@ -101,6 +102,9 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
+        if type_ == "Weights":
+            files = own_weights(call.card, call.span, state.context.report)
+            return FromEngine(type_, {"files": files, "model": state.model.name})
         if type_ == "NoiseSource":
             # The key has no picture and no variant in it, so that the same stage draws the same noise in all of them.
             state.draws[call.card.name] += 1

@@ -119,6 +119,7 @@ class StageCard:
     predicts: tuple[str, ...] = ()  # kinds of prediction that it works with; all if empty
     told: tuple[str, ...] = ()  # numbers that the network has to read besides
     instead: str = ""  # the stage to use on a model that is not of these
+    weights: tuple[str, ...] = ()  # files of weights of its plugin's own
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property
