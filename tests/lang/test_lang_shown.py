@@ -55,6 +55,7 @@ USUAL = {
     "RT515": {"stage": "mask mine", "wanted": "a mask [h, w] in [0, 1]", "got": "values up to 5", "plugin": "mine"},
     "RT516": {"stage": "mask mine", "plugin": "mine", "what": "the default dtype"},
     "RT517": {"stage": "mask mine", "port": "latents", "plugin": "mine"},
+    "RT518": {"stage": "sample walk", "plugin": "mine", "what": "writes 'q' in rows that its touch does not name"},
     "RT908": {"plugin": "mine", "wanted": "retouch >=2", "have": "1.0"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},

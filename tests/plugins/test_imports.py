@@ -40,7 +40,7 @@ LAW = {
     "api": {"core", "lang", "plugins", "models", "graph", "check", "run"},  # `retouch.api` itself less, see below
     "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "starters": {"__init__", "api"},
-    "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
+    "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},
     "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
 }

@@ -180,7 +180,8 @@ def _add_listings(commands: Commands) -> None:
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
     _add_models(commands)
     _add_new_plugin(commands)
-    _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+    doctor = _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+    doctor.add_argument("--plugin", metavar="NAME", help="try each stage of this plugin, and count its rows")
 
 
 def _add_new_plugin(commands: Commands) -> None:

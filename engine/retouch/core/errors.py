@@ -21,7 +21,14 @@ class NothingMasked(Exception):
 
 
 class BrokenTouch(Exception):
-    """A control that does what its touches do not say."""
+    """A control that does what its touches do not say.
+
+    module: where the function is from.
+    """
+
+    def __init__(self, what: str, module: str) -> None:
+        super().__init__(what)
+        self.module = module
 
 
 class ForeignAwait(Exception):

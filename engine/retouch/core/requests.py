@@ -115,7 +115,8 @@ class Reply(NamedTuple):
 
     predictions: tuple[Prediction, ...]
     maps: tuple[tuple[AttentionMaps, ...], ...] = ()
-    kept: Mapping[str, Tensor] = MappingProxyType({})  # of controls: what would be wrong, and whether [] it is not
+    # Of controls: what would be wrong and the module of the function, and whether [] all is well.
+    kept: Mapping[tuple[str, str], Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
@@ -101,6 +102,23 @@ class Registry:
     def makers(self, type_: str) -> list[str]:
         """Return the families that have a stage which makes a value of this type."""
         return list(dict.fromkeys(card.family for card in self.cards if card.output == type_))
+
+    def unusable(self, plugin: str) -> Iterator[Fault]:
+        """Import every stage of a plugin, and say what keeps any from running."""
+        read = {(card.module, card.function) for card in self.cards}
+        modules: dict[str, StageCard] = {card.module: card for card in self.cards if card.plugin == plugin}
+        for card in self.cards:
+            if card.plugin == plugin:
+                try:
+                    self.function(card)
+                except PluginError as err:
+                    yield err.fault
+        for name, card in modules.items():
+            for function in vars(sys.modules.get(name, object)).copy().values():
+                marked = getattr(function, "retouch_stage", None) is not None
+                if marked and function.__module__ == name and (name, function.__name__) not in read:
+                    what = "it is marked, and its mark cannot be read from the source: write @stage(…) above it"
+                    yield Fault("RT904", plugin, {"stage": function.__name__, "what": what}, card.file)
 
     def function(self, card: StageCard) -> Callable[..., Any]:
         """Return the marked function behind a card, from its module; one that is not as its card says is refused."""

@@ -97,6 +97,9 @@ def _with_touches(function: F, touches: tuple[Touch, ...]) -> F:
     @wraps(function)
     def control(*ports: Any, **options: Any) -> AttentionControl:
         acts = function(*ports, **options)
+        if not isinstance(acts, tuple | list) or len(acts) != len(touches):
+            count = f"{len(acts)} functions" if isinstance(acts, tuple | list) else f"a {type(acts).__name__}"
+            raise TypeError(f"it returns {count} for {len(touches)} touches, and each has one function, in a tuple")
         bound = [touch.bound({**defaults, **options}) for touch in touches]
         return AttentionControl(tuple(zip(bound, acts, strict=True)))
 

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -56,7 +56,7 @@ class StageCare:
     author: str
     tell: Tell
     weights: Weights
-    _given: list[tuple[str, Tensor, int]] = field(default_factory=list[tuple[str, Tensor, int]])
+    _given: list[_Given] = field(default_factory=list["_Given"])
     _networks: list[Denoiser] = field(default_factory=list[Denoiser])
 
     def handed(self, values: Sequence[Any]) -> list[Any]:
@@ -65,10 +65,10 @@ class StageCare:
             return list(values)
         made = [copied(value) for value in values]
         self._given = [
-            (port, each, each._version)
-            for port, value in zip(self.ports, made, strict=True)
-            for each in tensors(value)
-            if not isinstance(value, Denoiser) and not each.is_inference()
+            _Given(port, copy_, original, copy_._version)
+            for port, value, before in zip(self.ports, made, values, strict=True)
+            for copy_, original in zip(tensors(value), tensors(before), strict=True)
+            if copy_ is not original
         ]
         self._networks = [value for value in made if isinstance(value, Denoiser)]
         for network in self._networks:
@@ -85,15 +85,32 @@ class StageCare:
             kept = [self.weights.kept(network) for network in self._networks]
         if not all(kept):
             raise WroteInPlace("model")
-        for port, tensor, version in self._given:
-            if tensor._version != version:
-                raise WroteInPlace(port)
+        for each in self._given:
+            if each.tensor._version != each.version:
+                raise WroteInPlace(each.port)
 
     def admitted(self, value: Any) -> tuple[Any, list[Doubt]]:
         """What others get of its result, and what is to be asked of the device.  Raises WrongResult."""
         doubts = list(self.declared.check(value))
+        # What was written past torch, through `.data` or numpy, has left the version as it was.
+        doubts += [Doubt(_same(each.tensor, each.original), WroteInPlace(each.port)) for each in self._given]
+        self._given = []
         # The author may still hold what it gave, and write there for the next picture.
         return (_guarded(copied(value), self.author) if self.author else value), doubts
+
+
+class _Given(NamedTuple):
+    """A tensor as a stage has it, and as it was handed out."""
+
+    port: str
+    tensor: Tensor
+    original: Tensor
+    version: int
+
+
+def _same(one: Tensor, other: Tensor) -> Tensor:
+    """Whether [] both hold the same numbers, those that are none included."""
+    return ((one == other) | (one.isnan() & other.isnan())).all()
 
 
 class Weights:

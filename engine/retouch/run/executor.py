@@ -95,7 +95,7 @@ class Task:
     aside: int | None = None
     care: Care | None = None
     _made: bool = False  # the result is there, and not yet looked at
-    _kept: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])  # see Reply.kept
+    _kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict)  # see Reply.kept
     _future: Future[Any] | None = None
     _way: int = 0
     _coroutine: Coroutine[Any, Any, Any] | None = None
@@ -127,6 +127,7 @@ class Executor:
     def __init__(self, buckets: Buckets | None = None, observe: Callable[[BatchInfo], None] | None = None) -> None:
         self.buckets, self.observe = buckets or Buckets(), observe or (lambda _: None)
         self.calls: list[BatchInfo] = []
+        self.beats = 0  # grows whenever a task begins or gives way
         self._aside: deque[Task] = deque()
         self._narrower: dict[Key, Buckets] = {}  # of kinds of call that ran out of memory
 
@@ -163,6 +164,7 @@ class Executor:
             for task in pending:
                 begun = task.done or task._coroutine is not None or task._future is not None
                 if not begun and all(before.done for before in task.needs):
+                    self.beats += 1
                     _begin(task, lanes)
                     if task._future:
                         self._aside.append(task)
@@ -198,11 +200,13 @@ class Executor:
             self._evaluate(batch, [ready[place] for place in batch.places])
         for task in waiting:
             if task._thrown or not any(reply is _MISSING for reply in task._replies):
+                self.beats += 1
                 _resume(task, task._replies)
 
     def _evaluate(self, batch: Batch, asked: list[tuple[Task, int]]) -> None:
         """Answer what one call can; where it fails, halve it until whose fault it is stands alone."""
         parts = [task._parts[i] for task, i in asked]
+        self.beats += 1
         try:
             answers = _answer(batch, parts)
             if len(answers) != len(parts):
@@ -291,7 +295,7 @@ def _admit(tasks: Sequence[Task]) -> None:
         if task.done or not task._made:
             continue
         task.done = True
-        asked += [(task, Doubt(fine, BrokenTouch(what))) for what, fine in task._kept.items()]
+        asked += [(task, Doubt(fine, BrokenTouch(*what))) for what, fine in task._kept.items()]
         try:
             if task.care:
                 task.result, doubts = task.care.admitted(task.result)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import NothingMasked, Unmet
+from retouch.core.errors import BrokenTouch, NothingMasked, Unmet
 from retouch.graph.nodes import Node
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
@@ -34,18 +34,20 @@ class Blame:
         """Learn the modules from the cards."""
         return cls({card.module.partition(".")[0]: card.plugin for card in cards}, built_in)
 
-    def is_strange(self, module: object) -> bool:
-        """Whether a module is of a plugin that does not come with the engine."""
-        plugin = self.plugins.get(str(module).partition(".")[0])
-        return plugin is not None and plugin not in self.built_in
+    def plugin_of(self, module: str) -> str:
+        """The plugin that a module is of; empty for those of none."""
+        return self.plugins.get(module.partition(".")[0], "")
+
+    def stranger(self, module: object) -> str:
+        """The plugin that a module is of, if that does not come with the engine; else empty."""
+        plugin = self.plugin_of(str(module))
+        return plugin if plugin not in self.built_in else ""
 
     def culprit(self, error: BaseException, node: Node) -> str:
         """The plugin whose code failed: the innermost stranger's that the error came through, else the stage's own."""
         found = node.card.plugin
         for frame, _ in traceback.walk_tb(error.__traceback__):
-            module = frame.f_globals.get("__name__")
-            if self.is_strange(module):
-                found = self.plugins[str(module).partition(".")[0]]
+            found = self.stranger(frame.f_globals.get("__name__")) or found
         return found
 
 
@@ -75,6 +77,9 @@ def diagnose(node: Node, error: BaseException, model: str = "", blame: Blame = N
             report.add("RT511", node.span, stage=stage, why=error.why, mend=error.mend)
         case NotFinite() | WrongResult() | WroteInPlace():
             _add_of_plugin(report, node, error, plugin)
+        case BrokenTouch():
+            told = blame.plugin_of(error.module) or plugin
+            report.add("RT518", node.span, stage=stage, plugin=told, what=str(error))
         case torch.OutOfMemoryError() | MemoryError():
             report.add("RT503", node.span, what=f"'{stage}'")
         case PluginError():
@@ -105,7 +110,7 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
     lines = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename == node.card.file or blame.is_strange(frame.f_globals.get("__name__"))
+        if frame.f_code.co_filename == node.card.file or blame.stranger(frame.f_globals.get("__name__"))
     ]
     where = f" ({Path(lines[-1][0]).name}, line {lines[-1][1]})" if lines else ""
     if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):

@@ -65,6 +65,8 @@ class Declared:
         """Raise WrongResult for what is seen at once, and give the questions that only the device can answer."""
         if self.type is None:
             return
+        if inspect.iscoroutine(value):
+            value.close()  # or Python complains of it later
         names = {each.__name__ for each in type(value).__mro__}
         if look := _LOOKS.get(self.type):
             yield from look(value, self)

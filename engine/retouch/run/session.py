@@ -37,6 +37,7 @@ from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.results import Declared
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
+from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -277,7 +278,8 @@ class _Run:
         executor = Executor(self.settings.buckets, self._called)
         waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
         for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
-            executor.run([*supplied, *wave], self._ended)
+            with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell):
+                executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):
                 task.result = None
         self._write_shared()

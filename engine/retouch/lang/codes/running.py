@@ -58,6 +58,13 @@ RUNNING = {
         why="Other stages and pictures may be given the same tensors. A stage of a plugin works on copies, so that "
         "none of them is touched, and its own picture fails.",
     ),
+    "RT518": Code(
+        "broken-touch",
+        "a control of '{plugin}' {what}",
+        "report it to {plugin}",
+        why="A control says in its touches where and how it acts, and recipes are checked against that. What it does "
+        "beside them would undo other controls in silence.",
+    ),
     "RT511": Code(
         "same-to-the-model",
         "'{stage}' would edit nothing: to the model both prompts are the same{why}",

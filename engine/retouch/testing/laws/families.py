@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import Act, AttentionControl, SiteCall
+from retouch.core.errors import BrokenTouch
 from retouch.core.guidance import predictor
 from retouch.core.recorded import hold
 from retouch.core.resources import Codec
@@ -69,7 +70,10 @@ def touch_law(attend: Stage, world: World | None = None, **options: Any) -> None
     world = world or tiny_world()
     control, x = world.call(attend, **options), world.latents.data
     named = {touch.rows for touch, _ in control.acts if touch.access != "read"}
-    acted, plain = (predictions(world, each, x, x.flip(-1)) for each in ((control,), ()))
+    try:
+        acted, plain = (predictions(world, each, x, x.flip(-1)) for each in ((control,), ()))
+    except BrokenTouch as err:
+        raise AssertionError(f"a row moved, and no touch names it: a control {err}") from err
     for (index, branch, role), before in plain.items():
         if branch == "source" or not named & {role, "*"}:
             said = f"row ({branch}, {role}) moved at step {index}, and no touch names it"
