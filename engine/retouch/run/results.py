@@ -214,6 +214,15 @@ def _guidance(value: Any, of: Declared) -> Iterator[Doubt]:
     yield from ()
 
 
+def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
+    """A rule is whatever has its two methods: a stranger's inherits nothing."""
+    wanted = "a Rule, with begin(x) and an async call (state, step, predict)"
+    if isinstance(value, type) or not callable(value) or not callable(getattr(value, "begin", None)):
+        raise WrongResult(wanted, described(value))
+    check_arguments(wanted, value, 3)
+    yield from ()
+
+
 def _blend(value: Any, of: Declared) -> Iterator[Doubt]:
     _of(Blend, "a Blend", value)
     check_arguments("a Blend whose apply is a function (state, source, step, maps) -> state", value.apply, 4)
@@ -284,6 +293,7 @@ _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "Latents": _latents,
     "Rule": _rule,
     "Mask": _mask,
+    "Rule": _rule,
     "Trajectory": _trajectory,
     "Window": _window,
 }
