@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
+from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, ModelFamily, Read
 from retouch.models.layout import INDEX, read_json
@@ -30,10 +32,13 @@ def named(pipeline: str) -> ModelFamily:
         raise BrokenModel(f"it is a '{pipeline}', and no installed family reads that; there are {_some()}")
     module, _, name = where.partition(":")
     try:
-        return getattr(import_module(module), name or "FAMILY")
+        family: Any = getattr(import_module(module), name or "FAMILY")
     except Exception as why:
         what = f"{type(why).__name__}: {why}"
         raise BrokenModel(f"the family of '{pipeline}', {where}, cannot be imported: {what}") from why
+    if lacks := [each for each in ("describe", "schedule", "load") if not callable(getattr(family, each, None))]:
+        raise at_fault(pipeline, f"it has no {lacks[0]}()")
+    return family
 
 
 def pipeline_of(folder: Path) -> str:
@@ -47,8 +52,28 @@ def pipeline_of(folder: Path) -> str:
 
 
 def describe(pipeline: str, read: Read) -> Described:
-    """Let the family of a pipeline describe a model of it."""
-    return named(pipeline).describe(read)
+    """Let the family of a pipeline describe a model of it.  Raises BrokenModel where it says what no family may."""
+    try:
+        known: object = named(pipeline).describe(read)
+    except (BrokenModel, LookupError, TypeError, ArithmeticError, AttributeError, OSError):
+        raise  # as a config makes them that lacks or misstates something
+    except Exception as why:
+        raise at_fault(pipeline, f"its describe() raises {type(why).__name__}: {why}") from why
+    if not isinstance(known, Described):
+        raise at_fault(pipeline, f"its describe() gives a {type(known).__name__}, not a Described")
+    for name in ("channels", "scale", "multiple", "trained_size", "tokens"):
+        if type(count := getattr(known, name)) is not int or count < 1:
+            raise at_fault(pipeline, f"{name} is {count!r}, and not a whole number above 0")
+    if known.prediction not in get_args(get_type_hints(Described)["prediction"]):
+        raise at_fault(pipeline, f"prediction is {known.prediction!r}, which is of no kind")
+    if strange := [site for site in known.sites if not isinstance(site, Site)]:
+        raise at_fault(pipeline, f"{strange[0]!r} among its sites is no Site")
+    return known
+
+
+def at_fault(pipeline: str, what: str) -> BrokenModel:
+    """The error that names a family that breaks its contract, and where it is from."""
+    return BrokenModel(f"the family of '{pipeline}', {installed().get(pipeline)}, is at fault: {what}")
 
 
 def _some() -> str:

@@ -108,7 +108,7 @@ def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) 
     try:
         check_configs(files)
         family = families.named(pipeline)
-        known = family.describe(files.read)
+        known = families.describe(pipeline, files.read)
         card = _card(files.configs)
         words = [vocabulary_size(files.folder(tokenizer)) for tokenizer in known.tokenizers]
         for part in known.parts:

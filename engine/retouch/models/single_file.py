@@ -76,7 +76,7 @@ def model_in(path: Path, base: ModelFiles | None, given: tuple[str, ...] = ()) -
         raise BrokenModel(f"'{path.name}' is {kind.title}, and no model; {_use(kind, path)}")
     files = _with_configs(path, kind, base)
     pipeline = families.pipeline_of(files.configs)
-    known = families.named(pipeline).describe(files.read)
+    known = families.describe(pipeline, files.read)
     files = ModelFiles(
         path, files.configs, {**files.inside, **dict(_inside(path, files, known.parts))}, files.elsewhere
     )

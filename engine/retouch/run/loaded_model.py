@@ -63,7 +63,16 @@ class Machine:
 
     def schedule(self, steps: int, size: tuple[int, int]) -> Schedule:
         """A walk of so many steps for latents of this size [h, w].  Raises ValueError where there are not that many."""
-        return self.family.schedule(self.info.files.read, steps, size)
+        try:
+            made: object = self.family.schedule(self.info.files.read, steps, size)
+        except (BrokenModel, ValueError):
+            raise
+        except Exception as why:
+            what = f"its schedule() raises {type(why).__name__}: {why}"
+            raise families.at_fault(self.info.pipeline, what) from why
+        if not isinstance(made, Schedule):
+            raise families.at_fault(self.info.pipeline, f"its schedule() gives a {type(made).__name__}, not a Schedule")
+        return made
 
     @cached_property
     def parts(self) -> ModelLoading:
@@ -77,11 +86,17 @@ class Machine:
         """All parts, in evaluation mode and without gradients."""
         with blamed_on(self.info):
             if self.plain is None:
-                return self.family.load(self.info.known, self.parts)
+                return self._load(self.parts)
             updates = {part: each for part, each in self._updates.items() if part}
             if not updates:
                 return self.plain.loaded
-            return self.family.load(self.info.known, self.plain.parts.with_fused(updates))
+            return self._load(self.plain.parts.with_fused(updates))
+
+    def _load(self, parts: ModelLoading) -> Loaded:
+        made: object = self.family.load(self.info.known, parts)
+        if not isinstance(made, Loaded):
+            raise families.at_fault(self.info.pipeline, f"its load() gives a {type(made).__name__}, not a Loaded")
+        return made
 
     @cached_property
     def denoiser(self) -> Denoiser:

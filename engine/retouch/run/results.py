@@ -191,18 +191,15 @@ def _trajectory(value: Any, of: Declared) -> Iterator[Doubt]:
 
 
 def _check_rule(what: str, value: Any) -> None:
-    if not callable(value) or not hasattr(value, "begin") or isinstance(value, type):
-        raise WrongResult(f"{what} with begin(x) and await rule(state, step, predict)", described(value))
+    """A rule is whatever has its two methods: a stranger's inherits nothing."""
+    wanted = f"{what} with begin(x) and an async call (state, step, predict)"
+    if isinstance(value, type) or not callable(value) or not callable(getattr(value, "begin", None)):
+        raise WrongResult(wanted, described(value))
+    check_arguments(wanted, value, 3)
 
 
 def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
-    _check_rule("a Rule", value)
-    yield from ()
-
-
-def _codec(value: Any, of: Declared) -> Iterator[Doubt]:
-    if not all(hasattr(value, name) for name in ("scale", "side", "padded", "encode", "decode")):
-        raise WrongResult("a Codec, with scale, side, padded, encode and decode", described(value))
+    _check_rule("a Rule: an object", value)
     yield from ()
 
 
@@ -211,15 +208,6 @@ def _guidance(value: Any, of: Declared) -> Iterator[Doubt]:
     if not callable(value) or isinstance(value, type):
         raise WrongResult(wanted, described(value))
     check_arguments(wanted, value, 5)
-    yield from ()
-
-
-def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
-    """A rule is whatever has its two methods: a stranger's inherits nothing."""
-    wanted = "a Rule, with begin(x) and an async call (state, step, predict)"
-    if isinstance(value, type) or not callable(value) or not callable(getattr(value, "begin", None)):
-        raise WrongResult(wanted, described(value))
-    check_arguments(wanted, value, 3)
     yield from ()
 
 
@@ -282,18 +270,15 @@ def _behaving(wanted: str, *members: str) -> Callable[[Any, Declared], Iterator[
 
 _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "AttentionControl": _control,
-    "Codec": _behaving("a Codec", "encode", "decode", "padded", "scale", "side"),
-    "Rule": _behaving("a Rule", "begin", "__call__"),
-    "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Blend": _blend,
-    "Codec": _codec,
+    "Codec": _behaving("a Codec", "encode", "decode", "padded", "scale", "side"),
     "Guidance": _guidance,
     "Image": _image,
-    "SourceImage": _image,
     "Latents": _latents,
-    "Rule": _rule,
     "Mask": _mask,
     "Rule": _rule,
+    "SourceImage": _image,
+    "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Trajectory": _trajectory,
     "Window": _window,
 }

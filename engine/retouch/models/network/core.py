@@ -20,6 +20,7 @@ from retouch.core.schedule import Prediction, PredictionKind, split
 from retouch.core.touches import Site
 from retouch.core.transfer import upload_numbers
 from retouch.core.tuning import LowRank, ModelDelta
+from retouch.models.errors import BrokenModel
 from retouch.models.family import Ask, Net, Rows
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
@@ -94,13 +95,20 @@ class NetworkCore:
             with torch.set_grad_enabled(groups[0].wants_grad), self._attention():
                 packed = self._packed(rows, bucket)
                 with self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext():
-                    out = self._evaluate(rows[0].model.delta, packed, scoped=bool(now.joined))[: len(rows)]
-                predictions = iter(self._split(rows, out))
+                    out = self._evaluate(rows[0].model.delta, packed, scoped=bool(now.joined))
+                self._check(out, packed.x)
+                predictions = iter(self._split(rows, out[: len(rows)]))
             recorded, kept = now.recorded(), now.kept()
         return [
             Reply(tuple(islice(predictions, len(group.rows))), maps, each)
             for group, maps, each in zip(groups, recorded, kept, strict=True)
         ]
+
+    def _check(self, out: object, x: Tensor) -> None:
+        """Insist that the family's answer is one, of the shape that it was asked with."""
+        if not isinstance(out, Tensor) or out.shape != x.shape:
+            gave = f"{list(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+            raise BrokenModel(f"{type(self.net).__name__}.forward, of its family, gives {gave} for {list(x.shape)}")
 
     def _attention(self) -> Any:
         if self.acceleration.attention == "cudnn":
