@@ -15,6 +15,7 @@ from retouch.models.kinds import WeightsKind, kind_of
 from retouch.models.layout import read_json, stored_tensors
 from retouch.models.pickles import is_pickle, refusal
 from retouch.models.single_file import NETWORK, model_in
+from retouch.paths import is_folder, is_there
 
 # Where the parts of a whole model lie in a single file.
 _PARTS = {
@@ -59,9 +60,9 @@ class Recognised:
 
 def look_into(path: Path) -> Recognised:
     """Say what a safetensors file or a model's folder is.  Raises BrokenModel."""
-    if path.is_dir():
+    if is_folder(path):
         return _folder(path)
-    if not path.exists():
+    if not is_there(path):
         raise BrokenModel(f"there is no '{path}'")
     if is_pickle(path):
         raise BrokenModel(refusal(path))
