@@ -132,6 +132,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT311": ("one change of both", None),
     "RT313": ("write what it is to become", None),
     "RT316": ("name words as they stand there", None),
+    "RT319": ("move it before 'sample walk'", None),
     "RT318": ("write what is to be different", None),
     "RT401": ("holds files ending in .png", None),
     "RT403": ("--allow DIR", None),

@@ -183,7 +183,7 @@ def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callabl
             info = catalog.find(known, **beside)
             if (info.plain or info).digest == digest:
                 return info
-        raise catalog.UnknownModel("it lay in a folder; name that with --model")
+        raise catalog.UnknownModel("it lay in a folder", "name that with --model")
 
     return look_up
 
@@ -205,7 +205,7 @@ def _found(value: Any, folders: tuple[Path, ...]) -> Any:
             place
         ) == digest:
             return f"{place}{star}{weight}"
-    raise UnknownModel(f"a file beside it, of the digest {digest[:16]}…, is not here; name its folder with --allow")
+    raise UnknownModel(f"a file beside it, of the digest {digest[:16]}…, is not here", "name its folder with --allow")
 
 
 def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | None) -> Graph:

@@ -67,8 +67,10 @@ def _files(name: str, revision: str | None, base: str | None) -> tuple[ModelFile
         folder, commit = hub.snapshot(known[0], revision or known[1])
         return ModelFiles.of_folder(folder), commit
     if revision is not None:
-        raise UnknownModel(f"'{name}' has a revision, but is not an id of the hub, such as 'owner/name'")
-    raise UnknownModel(_unknown(name))
+        raise UnknownModel(f"'{name}' has a revision, but is not an id of the hub", "such an id is 'owner/name'")
+    near = get_close_matches(name, names(), n=1)
+    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names()) or 'none'}"
+    raise UnknownModel(f"no model is called '{name}', and no folder", mend)
 
 
 def _base(name: str) -> ModelFiles:
@@ -83,7 +85,7 @@ def _with_vae(files: ModelFiles, vae: str) -> ModelFiles:
     place = _place(vae)
     if place is None or not place.exists():
         if not hub.split(vae):
-            raise UnknownModel(f"there is no VAE '{vae}'")
+            raise UnknownModel(f"there is no VAE '{vae}'", "name a folder of one, or a safetensors file")
         place = _files(vae, None, None)[0].configs
     if place.is_file():
         return files.other_part("vae", single_file.vae_in(place))
@@ -104,9 +106,3 @@ def _place(name: str) -> Path | None:
 
 def _shipped() -> dict[str, Path]:
     return {name: folder for plugin in announced.everything() for name, folder in plugin.models().items()}
-
-
-def _unknown(name: str) -> str:
-    near = get_close_matches(name, names(), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names()) or 'none'}"
-    return f"no model is called '{name}', and no folder; {hint}"
