@@ -12,9 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
+from retouch.check.capabilities import capabilities
 from retouch.cli.main import main
+from retouch.graph import working_memory
 from retouch.models import families
+from retouch.models.catalog import find
+from retouch.plugins.registry import load
 from retouch_models.published import PUBLISHED
+from tests.families.family_models import FamilyModel
 from tests.families.published import SIZES
 
 MODELS = {name: (pipeline, configs) for pipeline, models in PUBLISHED.items() for name, configs in models.items()}
@@ -85,3 +90,21 @@ def test_what_the_table_says_is_refused_is_refused_by_the_check(
     given = [str(tmp_path / "cat.png"), "--caption", "a cat", "--model", str(folder_of("flux_dev"))]
     assert main(["plan", "-e", recipe, *given]) == 1
     assert "RT325" in "".join(capsys.readouterr())
+
+
+def test_a_plan_knows_what_a_pass_and_a_picture_take(model: FamilyModel) -> None:
+    info = find(str(model.folder))
+    small, large = (working_memory.of_a_row(info, (side, side)) for side in (8, 16))
+    assert small is not None
+    assert large is not None
+    assert small < large <= 4 * small
+    assert working_memory.of_a_picture(info, (16, 16)) == 4 * (working_memory.of_a_picture(info, (8, 8)) or 0) > 0
+
+
+def test_what_a_published_model_refuses_is_told_with_its_code() -> None:
+    refused = {each.model: {name: why.code for name, why in each.refused.items()} for each in capabilities(load())}
+    flows = {"invert fireflow", "invert rf_inversion", "invert rf_solver"}
+    assert refused["Stable Diffusion 1.5"] == dict.fromkeys(flows, "RT320") | {"guide distilled": "RT321"}
+    acting = {"attend pnp_features": "RT325", "guide semantic": "RT325"}
+    assert refused["FLUX.1 dev"] == acting
+    assert refused["Qwen-Image"] == acting | {"guide distilled": "RT321"}

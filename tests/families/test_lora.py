@@ -180,8 +180,9 @@ def test_what_fits_nowhere_is_kept_for_telling(model_of: ModelOf, tmp_path: Path
     made.tensors["lora_unet_none_such.lora_down.weight"] = torch.zeros(RANK, 8)
     made.tensors["lora_unet_none_such.lora_up.weight"] = torch.zeros(8, RANK)
     made.tensors["note"] = torch.zeros(1)
-    info = find(str(model.folder), lora=[str(made.to(tmp_path / "a.safetensors"))])
-    assert sorted(info.left_over["a.safetensors"]) == [
+    file = str(made.to(tmp_path / "a.safetensors"))
+    info = find(str(model.folder), lora=[file])
+    assert sorted(info.left_over[file]) == [
         "lora_unet_none_such.lora_down.weight",
         "lora_unet_none_such.lora_up.weight",
         "note",
@@ -224,7 +225,7 @@ def test_a_file_that_does_not_fit_is_refused_by_name(what: str, model_of: ModelO
 
 @pytest.mark.parametrize("text", ["a.safetensors*x", "*2", "a*b*2", "a.safetensors*300"])
 def test_a_weight_is_a_number_behind_a_star(text: str, model_of: ModelOf) -> None:
-    with pytest.raises(BrokenModel, match=r"no LoRA with its weight|is more than 20"):
+    with pytest.raises(BrokenModel, match=r"no file with its weight|is more than 20"):
         find(str(model_of("stable_diffusion").folder), lora=[text])
 
 

@@ -58,24 +58,62 @@ def test_a_name_in_brackets_is_an_axis(home: Path) -> None:
     assert (home / "x.png").read_bytes()[:8] == (home / "y.png").read_bytes()[:8]
 
 
-@pytest.mark.parametrize(
-    ("model", "code", "said"),
-    [
-        ('model "{nope}.safetensors"', "RT406", "nope"),
-        ('model "none.safetensors"', "RT416", "cannot be read"),
-        ('model "vae.safetensors"', "RT416", "is a VAE of Stable Diffusion, and no model"),
-        ('model "x.safetensors" base="nowhere"', "RT412", "no model is called"),
-        ('model "configs" base="configs"', "RT416", "goes with a single file"),
-        ('model "x.safetensors" base="configs" vae="none"', "RT412", "there is no VAE"),
-        ('model "sd2.safetensors"', "RT416", 'base="sd2-velocity"'),
-    ],
-)
-def test_a_mistake_is_told_by_check(home: Path, capsys, model: str, code: str, said: str) -> None:
+# A recipe's line with «the place» that its message marks, the code, what it says is wrong, and what to do.
+MISTAKES = [
+    ('model «"{nope}.safetensors"»', "RT406", "nope", ""),
+    ('model «"none.safetensors"»', "RT416", "cannot be read", ""),
+    ('model «"vae.safetensors"»', "RT416", "is a VAE of Stable Diffusion, and no model", ""),
+    ('model «"torn.safetensors"» base="configs"', "RT416", "is cut off", ""),
+    ('model «"sd2.safetensors"»', "RT416", 'base="sd2-velocity"', ""),
+    ('model "x.safetensors" «base="missing"»', "RT433", "no model is called", 'write base="owner/name"'),
+    ('model "x.safetensors" «base="config"»', "RT433", "no model is called", "did you mean 'configs'?"),
+    ('model "x.safetensors" «base="owner/name"»', "RT430", "is not on this machine", "retouch models get owner/name"),
+    ('model "x.safetensors" «base="empty"»', "RT433", "model_index.json", "choose another, or leave it out"),
+    ('model "configs" «base="configs"»', "RT433", "goes with a single file", "leave it out"),
+    ('model "{at}" «vae="none"»', "RT433", "there is no VAE", 'write vae="vae.safetensors"'),
+    ('model "{at}" «vae="vea.safetensors"»', "RT433", "there is no VAE", "did you mean 'vae.safetensors'?"),
+    ('model "{at}" «vae="owner/name"»', "RT430", "is not on this machine", "retouch models get owner/name"),
+    ('model "{at}" «vae="empty"»', "RT433", "is no folder of a VAE", "choose another"),
+    ('model "{at}" «vae="torn.safetensors"»', "RT433", "is cut off", "'retouch models torn.safetensors' tells"),
+    ('model "{at}" «vae="other"»', "RT433", "a latent has 8", "choose another, or leave it out"),
+    ('model "{at}" lora=["style.safetensors", «"stile.safetensors*0.8"»]', "RT433", "cannot be read",
+     "did you mean 'style.safetensors*0.8'?"),
+    ('model "{at}" lora=[«"gone/a.safetensors"»]', "RT433", "cannot be read", 'write lora=["style.safetensors*0.8"]'),
+    ('model "{at}" lora=[«"style.safetensors*much"»]', "RT433", "no file with its weight", "'retouch models style"),
+    ('model "{at}" lora=[«"style.safetensors*300"»]', "RT433", "more than 20", "leave it out"),
+    ('model "{at}" lora=[«"vae.safetensors"»]', "RT433", "is a VAE of Stable Diffusion, and no LoRA", "choose another"),
+    ('let w = 1\nmodel "{at}" lora=[«"torn.safetensors*{w}"»]', "RT433", "is cut off", "'retouch models torn.safet"),
+    ('let files = [«"torn.safetensors"»]\nmodel "{at}" lora=files', "RT433", "is cut off", "choose another"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "code", "said", "mend"), MISTAKES)
+def test_a_mistake_is_told_by_check_where_it_stands(
+    home: Path, style: Path, folder_of, capsys, model: str, code: str, said: str, mend: str
+) -> None:
     empty(home / "sd2.safetensors", SD2 | VAE | TEXT)
-    assert main(["check", recipe(home, model)]) == 1
-    told = capsys.readouterr().err
-    assert f"error[{code}]" in told
-    assert said in told
+    (home / "torn.safetensors").write_bytes(style.read_bytes()[:-8])
+    (home / "empty").mkdir()
+    shutil.copytree(folder_of("stable_diffusion") / "vae", home / "other")
+    config = json.loads((home / "other/config.json").read_text())
+    (home / "other/config.json").write_text(json.dumps(config | {"latent_channels": 8}))
+    model = model.replace("{at}", str(folder_of("stable_diffusion")))
+    (line,) = (line for line in model.splitlines() if "«" in line)
+    assert main(["check", "--json", recipe(home, model.replace("«", "").replace("»", ""))]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert (found["code"], found["start"][1], found["end"][1]) == (code, line.index("«") + 1, line.index("»"))
+    assert said in found["message"]
+    assert mend in found["help"]
+
+
+def test_a_file_without_a_vae_runs_with_one_beside_it(home: Path) -> None:
+    from safetensors.torch import load_file
+
+    tensors = load_file(home / "x.safetensors")
+    written(home / "net.safetensors", {name: t for name, t in tensors.items() if "first_stage" not in name})
+    model = 'model "net.safetensors" base="configs" vae="vae.safetensors"'
+    assert main(["run", recipe(home, model)]) == 0
+    assert main(["check", recipe(home, 'model "net.safetensors" base="configs"')]) == 1
 
 
 def test_a_look_says_how_a_file_is_used(home: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 from retouch.models.catalog import BrokenModel, ModelInfo, find
+from retouch.models.kit.loading import without_memory
 from tests.models.parts import Parts, load
 from tests.models.tiny_folder import config, pipeline, tensors
 
@@ -47,6 +49,33 @@ def test_parts_are_frozen_and_in_evaluation_mode(saved: Path) -> None:
     for part in (model.unet, model.vae, model.text_encoder):
         assert not part.training
         assert not any(p.requires_grad or p.is_meta for p in part.parameters())
+
+
+def test_only_the_thread_that_builds_does_without_memory() -> None:
+    """Another one builds its own modules meanwhile, and both go on as before afterwards."""
+    entered, done, devices = Event(), Event(), list[str]()
+
+    def build_elsewhere() -> None:
+        entered.wait()
+        layer = torch.nn.Linear(2, 3)
+        devices.append(layer.weight.device.type)
+        done.set()
+
+    other = Thread(target=build_elsewhere)
+    other.start()
+    with without_memory():
+        entered.set()
+        assert done.wait(30)
+        ours = torch.nn.BatchNorm1d(2)
+        with without_memory():
+            pass
+        still = torch.nn.Linear(2, 3)
+    other.join()
+    assert devices == ["cpu"]
+    assert ours.weight.is_meta
+    assert still.weight.is_meta
+    assert not ours.get_buffer("running_mean").is_meta
+    assert not torch.nn.Linear(2, 3).weight.is_meta
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

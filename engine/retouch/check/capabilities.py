@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from retouch.check.wiring.fitting import SAID, unread, wanted
 from retouch.check.wiring.sites import asked
 from retouch.models import families
 from retouch.models.errors import BrokenModel
@@ -16,17 +17,25 @@ KINDS = ("self", "cross", "resnet")
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a stage cannot work on a model, in a few words."""
+
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """One published model.
 
-    refused: stages that find none of the sites that they act at, by name, and what the model lacks
+    refused: stages that `check` refuses on it, by name, each with the code and the reason
     """
 
     model: str
     family: str
     pipeline: str
     known: Described
-    refused: Mapping[str, str]
+    refused: Mapping[str, Refusal]
 
     @property
     def sites(self) -> dict[str, int]:
@@ -43,12 +52,23 @@ def capabilities(registry: Registry) -> Iterator[Capability]:
             continue
         for model, configs in (getattr(family, "published", None) or {}).items():
             known = family.describe(configs.__getitem__)
-            lacking = ((card.name, _lacks(card, known)) for card in registry.cards)
-            yield Capability(model, family.name, pipeline, known, {name: what for name, what in lacking if what})
+            refusals = ((card.name, _refusal(card, known)) for card in registry.cards)
+            yield Capability(model, family.name, pipeline, known, {name: why for name, why in refusals if why})
+
+
+def _refusal(card: StageCard, known: Described) -> Refusal | None:
+    """What `check` would say first of a stage whose options are as by default."""
+    if card.predicts and known.prediction not in card.predicts:
+        return Refusal("RT320", f"for models of {wanted(card)}; this one predicts {SAID[known.prediction]}")
+    if missing := unread(card, known.told):
+        return Refusal("RT321", f"the model reads no '{missing[0]}'")
+    if lacks := _lacks(card, known):
+        return Refusal("RT325", f"no {lacks}")
+    return None
 
 
 def _lacks(card: StageCard, known: Described) -> str:
-    """What the first touch of a stage that meets no site looks for, as its options are by default."""
+    """What the first touch of a stage that meets no site looks for."""
     options = {option.parameter: option.default for option in card.options}
     for written in (*card.touches, *card.reads):
         touch = written.bound(options)

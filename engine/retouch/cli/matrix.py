@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import groupby
 
-from retouch.check.capabilities import Capability, capabilities
+from retouch.check.capabilities import Capability, Refusal, capabilities
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
@@ -31,7 +31,7 @@ are kept apart.  Of two methods of one family the row comes first in the recipe.
 
 FAMILIES_HEAD = """\
 What is known of published models from their configs alone: sites of attention by kind, numbers that they are told,
-options that suit them, and stages that find no site there.  All other stages meet their sites."""
+options that suit them, and stages that `check` refuses there, with the reasons below.  All others fit."""
 
 
 def main(args: Namespace) -> int:
@@ -75,20 +75,22 @@ def page(verdicts: Sequence[Verdict]) -> str:
 def _families(found: Iterable[Capability]) -> Iterator[str]:
     """A row for each published model: where controls act, what it is given by default, and what it refuses."""
     yield from ("## Models", "", FAMILIES_HEAD, "")
-    yield "| model | predicts | self | cross | resnet | told | by default | refused (RT325) |"
+    yield "| model | predicts | self | cross | resnet | told | by default | refused |"
     yield "|---|---|---|---|---|---|---|---|"
-    reasons: dict[str, None] = {}
+    reasons: dict[Refusal, dict[str, None]] = {}
     notes: list[str] = []
     for each in found:
         known, counts = each.known, " | ".join(str(count or "") for count in each.sites.values())
         default = ", ".join(f"`{name}={value:g}`" for name, value in known.defaults.items())
         refused = ", ".join(f"`{stage}`" for stage in each.refused)
+        for stage, refusal in each.refused.items():
+            reasons.setdefault(refusal, {})[stage] = None
         told = ", ".join(known.told)
         yield f"| {each.model} | {known.prediction} | {counts} | {told} | {default} | {refused} |"
-        reasons |= dict.fromkeys(f"`{stage}`: no {lacks}" for stage, lacks in each.refused.items())
         notes += [f"{each.model}: {known.noted}"] if known.noted else []
     yield ""
-    yield from (f"- **RT325** {reason}" for reason in reasons)
+    for refusal, stages in sorted(reasons.items(), key=lambda found: found[0].code):
+        yield f"- **{refusal.code}** {', '.join(f'`{stage}`' for stage in stages)}: {refusal.why}"
     yield from (f"- {note}" for note in notes)
 
 

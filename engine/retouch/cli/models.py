@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retouch.check.capabilities import capabilities
+from retouch.check.capabilities import Capability, capabilities
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand, models_get
 from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
@@ -38,17 +38,21 @@ def _families(args: Namespace) -> int:
         if args.json:
             facts = {"model": each.model, "family": each.family, "pipeline": each.pipeline, "sites": each.sites}
             told = {"told": dict(known.told), "defaults": dict(known.defaults), "noted": known.noted}
-            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": dict(each.refused)})
+            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": _refused(each)})
             continue
         said = [f"{count} {kind}" for kind, count in each.sites.items() if count]
         said += [f"{name}={value}" for name, value in known.defaults.items()]
         said += [f"told {name}" for name in known.told]
         print(f"{each.model} ({each.pipeline}): {known.trained_size} pixels, {known.prediction}, {', '.join(said)}")
-        for stage, lacks in each.refused.items():
-            print(f"    '{stage}' is refused: no {lacks}")
+        for stage, refusal in each.refused.items():
+            print(f"    '{stage}' is refused: {refusal.why} ({refusal.code})")
         if known.noted:
             print(f"    {known.noted}")
     return DONE
+
+
+def _refused(each: Capability) -> dict[str, dict[str, str]]:
+    return {stage: {"code": refusal.code, "why": refusal.why} for stage, refusal in each.refused.items()}
 
 
 def _list(args: Namespace) -> int:

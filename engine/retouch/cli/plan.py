@@ -51,7 +51,8 @@ def _estimated(each: Estimate) -> Iterator[str]:
         yield f"memory in {each.dtype}: {parts}; what a pass needs besides was not measured for this family"
     else:
         work = f"{sized(each.row)} a row, {sized(each.picture)} a picture in the codec"
-        yield f"memory in {each.dtype}: {parts}; {work}; {sized(each.peak)} at most"
+        at_once = f"{each.rows} and {each.pictures} at once, {sized(each.process)} of libraries"
+        yield f"memory in {each.dtype}: {parts}; {work}, {at_once}; {sized(each.peak)} at most"
     if each.rate is None or each.seconds is None:
         yield "time: not measured yet on this machine at this size; a run measures it"
         return

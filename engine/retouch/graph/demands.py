@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from retouch.graph.nodes import FromEngine, Graph, Node, NodeId
+from retouch.graph.nodes import FromEngine, Graph, NodeId
 from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.plan import scope_of
 from retouch.lang.diagnostics import Report
@@ -32,8 +32,12 @@ def check_demands(graph: Graph, facts: Facts, report: Report) -> None:
         for moot in node.card.moot:
             if node.origin.get(moot.option) in _SAID and cost.evaluate(moot.where, scope):
                 report.add("RT227", node.span, name=moot.option, why=moot.why)
-        for steps, most in _beyond(graph, node):
-            report.add("RT317", node.span, steps=steps, model=graph.model.name, most=most)
+        for _, edge in node.edges():
+            if isinstance(edge, FromEngine) and edge.type == "Schedule":
+                model = graph.models.get(edge.settings.get("model", ""), graph.model)
+                steps = edge.settings["steps"]
+                if model.grid and not model.grid.fits(steps):  # a model has only so many levels to visit
+                    report.add("RT317", node.span, steps=steps, model=graph.model.name, most=model.grid.most(steps))
 
 
 def _guided(graph: Graph, facts: Facts) -> Mapping[NodeId, set[Any]]:
@@ -44,13 +48,3 @@ def _guided(graph: Graph, facts: Facts) -> Mapping[NodeId, set[Any]]:
             for id_ in node.feeds():
                 found[id_].add(scope["guide"])
     return found
-
-
-def _beyond(graph: Graph, node: Node) -> Iterator[tuple[int, int]]:
-    """A schedule of more steps than its model has levels for, and the most that it has."""
-    for _, edge in node.edges():
-        if isinstance(edge, FromEngine) and edge.type == "Schedule":
-            model = graph.models.get(edge.settings.get("model", ""), graph.model)
-            steps = edge.settings["steps"]
-            if model.grid and not model.grid.fits(steps):
-                yield steps, model.grid.most(steps)

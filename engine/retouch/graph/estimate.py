@@ -1,31 +1,27 @@
 """What a plan comes to in bytes and seconds, from headers, configs and pictures alone.
 
-Weights are exact: the numbers that headers count, in the type of the run.  A pass of the network needs beside them, for
-each row, the hidden states that its way up reads again, and room to work in, counted in its widest hidden states:
-
-    row = itemsize * (skips + NETWORK * widest)     skips: sum of channels * cells over all stored states
-    picture = itemsize * (CODEC * channels + PIXEL) * pixels    channels: of the decoder's last level but one
-
-NETWORK, CODEC and PIXEL were measured (engine/README.md says how).  What Python and torch take is not counted.
+Weights are exact: the numbers that headers count, in the type of the run.  What work needs beside them is told by
+`working_memory`, and how many rows are in a pass by `plan.at_once`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retouch.graph import working_memory
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
-from retouch.graph.nodes import Graph
-from retouch.graph.plan import Plan, total
+from retouch.graph.nodes import FromEngine, Graph
+from retouch.graph.plan import Plan, at_once, total
 from retouch.models import rates
 from retouch.models.headers import read_header
 from retouch.models.info import ModelInfo
+from retouch.models.own_weights import numbers_of
+from retouch.models.single_file import NETWORKS
 
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
-NETWORK = 37
-CODEC, PIXEL = 3.5, 100
-MEASURED = ("UNet2DConditionModel", "AutoencoderKL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +40,17 @@ class Estimate:
     seconds: tuple[float, float] | None
 
     @property
+    def process(self) -> int:
+        """Bytes of the libraries, and what their allocator keeps."""
+        return working_memory.of_the_process(sum(self.weights.values()))
+
+    @property
     def peak(self) -> int | None:
-        """Bytes at most: all weights, and the larger of the largest pass and the largest call of the codec."""
+        """Bytes at most: the process, all weights, and the larger of the largest pass and call of the codec."""
         if self.row is None or self.picture is None:
             return None
-        return sum(self.weights.values()) + max(self.row * self.rows, self.picture * self.pictures)
+        work = max(self.row * self.rows, self.picture * self.pictures)
+        return self.process + sum(self.weights.values()) + work
 
     def as_data(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -60,6 +62,7 @@ class Estimate:
                 "weights": dict(self.weights),
                 "row": self.row,
                 "picture": self.picture,
+                "process": self.process,
                 "rows_at_once": self.rows,
                 "pictures_at_once": self.pictures,
                 "peak": self.peak,
@@ -88,12 +91,14 @@ def estimates(plans: Sequence[Plan], dtype: str = "float32", *, exact: bool = Fa
 def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) -> Estimate:
     sizes = {cells for plan in plans if (cells := cells_of(plan.graph))}
     largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
-    item, counted = ITEM[dtype], largest or (model.trained_size // model.scale,) * 2
+    item, side = ITEM[dtype], model.trained_size // model.scale
+    counted = largest or (side, side)
     weights = {
         part: item * sum(stored.numbers for stored in model.files.tensors(part).values()) for part in model.known.parts
     }
     if loras := sum(stored.numbers for lora in model.loras for stored in read_header(lora.file).tensors.values()):
         weights["LoRA"] = item * loras
+    weights |= _besides(plans, model, item)
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
     return Estimate(
@@ -101,39 +106,42 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         dtype=dtype,
         cells=largest,
         weights=weights,
-        row=_bytes(item, _row, model, "unet", counted),
-        picture=_bytes(item, _picture, model, "vae", counted),
-        rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, int(most))),
+        row=_bytes(item, working_memory.of_a_row(model, counted)),
+        picture=_bytes(item, working_memory.of_a_picture(model, counted)),
+        rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
         rate=rate,
         seconds=(least / rate.rows_per_second, most / rate.rows_per_second) if rate else None,
     )
 
 
-def _bytes(item: int, need: Callable[..., float], model: ModelInfo, part: str, cells: tuple[int, ...]) -> int | None:
-    """Bytes that a part needs for its work at these cells; None for one that is not of the measured classes."""
-    if part not in model.known.parts:
-        return None
-    config = model.files.read(f"{part}/config.json")
-    return round(item * need(config, model.scale, *cells)) if config.get("_class_name") in MEASURED else None
+def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, int]:
+    """Bytes of what stages bring: files beside the model, weights of plugins' own, copies that tunings make."""
+    network = sum(
+        stored.numbers
+        for part in model.known.parts
+        if part in NETWORKS
+        for stored in model.files.tensors(part).values()
+    )
+    found: dict[tuple[str, object], int] = {}
+    for plan in plans:
+        for node in plan.graph.nodes:
+            if node.card.takes("Adapters") and node.options.get("path"):
+                found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
+            if copies := plan.facts[node.id].get("copies", 0):
+                key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)
+                found[node.card.name, key] = int(copies * network)
+            for _, edge in node.edges():
+                for name, path, _ in edge.settings.get("files", ()) if isinstance(edge, FromEngine) else ():
+                    found[f"{node.card.plugin} {name}", path] = numbers_of([path])
+    told: dict[str, int] = {}
+    for (name, _), numbers in found.items():
+        told[name] = told.get(name, 0) + item * numbers
+    return told
 
 
-def _row(unet: Mapping[str, Any], scale: int, height: int, width: int) -> float:
-    """Numbers that one row of a pass needs at once."""
-    channels, layers = unet["block_out_channels"], unet.get("layers_per_block", 2)
-    each = layers if isinstance(layers, list) else [layers] * len(channels)
-    states = [channels[0] * height * width]
-    for i, (width_of, count) in enumerate(zip(channels, each, strict=True)):
-        cells = (height >> i) * (width >> i)
-        states += [width_of * cells] * count
-        states += [width_of * cells // 4] if i + 1 < len(channels) else []
-    return sum(states) + NETWORK * max(states)
-
-
-def _picture(vae: Mapping[str, Any], scale: int, height: int, width: int) -> float:
-    """Numbers that one picture needs at once while it is decoded: the level before the last still comes in."""
-    channels = vae["block_out_channels"]
-    return (CODEC * max(channels[:2]) + PIXEL) * height * width * scale**2
+def _bytes(item: int, numbers: float | None) -> int | None:
+    return None if numbers is None else round(item * numbers)
 
 
 def cells_of(graph: Graph) -> tuple[int, int] | None:
@@ -147,11 +155,11 @@ def cells_of(graph: Graph) -> tuple[int, int] | None:
                 info = pictures.inspect(node.options["path"])
             except (pictures.Unreadable, OSError):
                 return None
-            found.append(_cells(graph.model, info.height, info.width, int(node.options.get("size") or 0)))
+            size = int(node.options.get("size") or 0)
+            shrink = min(1.0, size / max(info.height, info.width)) if size else 1.0
+            multiple, scale = graph.model.multiple, graph.model.scale
+            height, width = (
+                -(-max(1, round(side * shrink)) // multiple) * multiple for side in (info.height, info.width)
+            )
+            found.append((height // scale, width // scale))
     return max(found, key=lambda cells: cells[0] * cells[1], default=None)
-
-
-def _cells(model: ModelInfo, height: int, width: int, size: int) -> tuple[int, int]:
-    shrink = min(1.0, size / max(height, width)) if size else 1.0
-    sides = [-(-max(1, round(side * shrink)) // model.multiple) * model.multiple for side in (height, width)]
-    return sides[0] // model.scale, sides[1] // model.scale

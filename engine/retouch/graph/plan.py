@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.graph.windows import acting
@@ -29,14 +30,43 @@ class Plan:
 
 
 def total(plans: Sequence[Plan]) -> cost.Rows:
-    """Rows of all pictures, (least, most)."""
-    return sum(each.total[0] for each in plans), sum(each.total[1] for each in plans)
+    """Rows of all pictures, (least, most); what depends on none of them is done once."""
+    seen, least, most = set[str](), 0, 0
+    for plan in plans:
+        shared = of_no_picture(plan.graph)
+        for id_, (few, many) in plan.rows.items():
+            if (key := shared.get(id_)) is None or key not in seen:
+                least, most = least + few, most + many
+            seen |= {key} if key else set()
+    return least, most
 
 
 def calls(plans: Sequence[Plan]) -> cost.Rows:
     """Calls of the denoiser: at least as many as full ones would take, at most one for each row."""
     least, most = total(plans)
     return math.ceil(least / ROWS_A_CALL), most
+
+
+def at_once(plan: Plan) -> int:
+    """Rows of one picture that may wait together: those of one step, of all stages that stand as deep in the graph.
+
+    Of a stage that asks again until something holds, what it asks at least; of a mask all that it asks, which it asks
+    at one level.
+    """
+    depth: dict[str, int] = {}
+    waiting: dict[int, int] = {}
+    for node in plan.graph.nodes:
+        depth[node.id] = 1 + max((depth[id_] for id_ in node.feeds()), default=0)
+        least, most = plan.rows[node.id]
+        rows = math.ceil((least or most) / (1 if node.card.family == "mask" else _steps(node, plan.facts)))
+        waiting[depth[node.id]] = waiting.get(depth[node.id], 0) + rows
+    return max(waiting.values(), default=0)
+
+
+def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
+    """How many times a stage asks, one after the other."""
+    known = [facts[id_] for id_ in (node.id, *node.feeds())]
+    return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
 def plan(graph: Graph) -> Plan:
@@ -73,8 +103,16 @@ def _sure(graph: Graph) -> set[str]:
 def _dearest(ways: Sequence[Facts]) -> Facts:
     """What may be expected at most of any way; a trajectory that is pinned in some only costs as one that is not."""
     names = {name for way in ways for name in way}
-    pick = {name: min if name == "pinned" else max for name in names}
-    return {name: pick[name](way.get(name, 0) for way in ways) for name in names}
+    pick = {name: min if name == "pinned" else max for name in names - {"replays"}}
+    found = {name: pick[name](way.get(name, 0) for way in ways) for name in pick}
+    return found | ({"replays": _by_all(ways)} if "replays" in names else {})
+
+
+def _by_all(ways: Sequence[Facts]) -> str:
+    """The solvers that walk whatever any of the ways recorded."""
+    said = [str(way.get("replays") or "").split() for way in ways]
+    known = [each for each in said if each != ["any"]]
+    return " ".join(name for name in (known or said)[0] if all(name in each for each in known))
 
 
 def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:

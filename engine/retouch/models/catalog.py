@@ -11,8 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from retouch.models import single_file
+from retouch.models.beside import blamed_on
 from retouch.models.errors import BrokenModel, MissingFile, NotFetched, UnknownModel
-from retouch.models.files import ModelFiles
+from retouch.models.files import InOneFile, ModelFiles
 from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe
 from retouch.models.lora.fitting import with_loras
@@ -42,25 +43,32 @@ def find(
     vae: the file or folder of a VAE that stands in for the model's own.
     lora: files that act beside its layers, each with its weight, as "style.safetensors*0.8".
     """
-    files, commit = _files(name, revision, base)
-    if vae is not None:
-        files = _with_vae(files, vae)
+    files, commit = _files(name, revision, base, given=("vae",) if vae is not None else ())
     texts = (name, *(text for text in (base, vae) if text is not None))
+    title = " + ".join(texts)
     try:
-        info = replace(describe(" + ".join(texts), files, commit), texts=texts)
+        info = describe(title, files, commit) if vae is None else _with_vae(title, files, commit, vae)
     except MissingFile:
         if commit and (known := hub.split(name)):
             raise NotFetched(known[0], commit, in_part=True) from None
         raise
+    info = replace(info, texts=texts)
     return with_loras(info, lora) if lora else info
 
 
-def _files(name: str, revision: str | None, base: str | None) -> tuple[ModelFiles, str | None]:
-    """Where a model lies, and its commit if it is the hub's."""
+def _files(
+    name: str, revision: str | None, base: str | None, given: tuple[str, ...] = ()
+) -> tuple[ModelFiles, str | None]:
+    """Where a model lies, and its commit if it is the hub's; given: parts that come from elsewhere."""
     if revision is None and (file := _place(name)) and (file.is_file() or single_file.is_weights(file)):
-        return single_file.model_in(file, None if base is None else _base(base)), None
+        single_file.checked_header(file)
+        if base is None:
+            return single_file.model_in(file, None, given), None
+        with blamed_on("base", base):
+            return single_file.model_in(file, _base(base), given), None
     if base is not None:
-        raise BrokenModel(f"base=… goes with a single file, and '{name}' is a model that has all of its parts")
+        with blamed_on("base", base):
+            raise BrokenModel(f"a base goes with a single file, and '{name}' is a model that has all of its parts")
     if revision is None and ((folder := _shipped().get(name)) or ((folder := _place(name)) and folder.is_dir())):
         return ModelFiles.of_folder(folder), None
     if known := hub.split(name):
@@ -80,19 +88,34 @@ def _base(name: str) -> ModelFiles:
     return _files(name, None, None)[0]
 
 
-def _with_vae(files: ModelFiles, vae: str) -> ModelFiles:
-    """The same with the VAE of a file, or of a folder: a VAE's own, or a model's."""
-    place = _place(vae)
+def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> ModelInfo:
+    """The model with another VAE, which is to blame for what is not wrong without it."""
+    with blamed_on("vae", vae):
+        other = files.other_part("vae", _vae(vae))
+    try:
+        return describe(title, other, commit)
+    except MissingFile:
+        raise
+    except BrokenModel as why:
+        if files.has("vae"):
+            describe(title, files, commit)
+        with blamed_on("vae", vae):
+            raise why
+
+
+def _vae(name: str) -> InOneFile | Path:
+    """The VAE of a file, or the folder of one: its own, or a model's."""
+    place = _place(name)
     if place is None or not place.exists():
-        if not hub.split(vae):
-            raise UnknownModel(f"there is no VAE '{vae}'", "name a folder of one, or a safetensors file")
-        place = _files(vae, None, None)[0].configs
+        if not hub.split(name):
+            raise UnknownModel(f"there is no VAE '{name}'", "name a folder of one, or a safetensors file")
+        place = _files(name, None, None)[0].configs
     if place.is_file():
-        return files.other_part("vae", single_file.vae_in(place))
+        return single_file.vae_in(place)
     folder = place if (place / "config.json").is_file() else place / "vae"
     if not (folder / "config.json").is_file():
-        raise BrokenModel(f"'{vae}' is no folder of a VAE: it has neither config.json nor vae/config.json")
-    return files.other_part("vae", folder)
+        raise BrokenModel(f"'{name}' is no folder of a VAE: it has neither config.json nor vae/config.json")
+    return folder
 
 
 def _place(name: str) -> Path | None:
@@ -105,4 +128,9 @@ def _place(name: str) -> Path | None:
 
 
 def _shipped() -> dict[str, Path]:
-    return {name: folder for plugin in announced.everything() for name, folder in plugin.models().items()}
+    """The folder of each model that a plugin brings; of two plugins the first keeps a name."""
+    found: dict[str, Path] = {}
+    for plugin in announced.everything():
+        for name, folder in plugin.models().items():
+            found.setdefault(name, folder)
+    return found

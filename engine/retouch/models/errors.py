@@ -26,3 +26,14 @@ class NotFetched(BrokenModel):
         at = f" at {commit[:12]}" if commit else ""
         super().__init__(f"model '{name}'{at} is {'only in part' if in_part else 'not'} on this machine")
         self.command = f"retouch models get {name}{f'@{commit}' if commit else ''}"
+
+
+class UnfitBeside(BrokenModel):
+    """What was named beside a model, its base, its VAE or a LoRA, cannot be used.
+
+    option: that of the `model` stage; text: what it was given, of several the one that is meant.
+    """
+
+    def __init__(self, option: str, text: str, why: BrokenModel | UnknownModel, mend: str) -> None:
+        super().__init__(str(why))
+        self.option, self.text, self.why, self.mend = option, text, why, mend

@@ -37,7 +37,7 @@ class ModelInfo:
     card: Mapping[str, Any] = field(repr=False)  # what card.json says, if there is one
     loras: tuple[Lora, ...] = ()
     plain: ModelInfo | None = field(default=None, repr=False)  # the same without them, if there are some
-    left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], repr=False)  # by file
+    left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], repr=False)  # by LoRA
     texts: tuple[str, ...] = ()  # by which it was named in a recipe, where that was more than its name
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,6 @@ from retouch.models.kinds import WeightsKind, kind_of
 from retouch.models.layout import read_json, stored_tensors
 from retouch.models.pickles import is_pickle, refusal
 from retouch.models.single_file import NETWORK, model_in
-from retouch.paths import is_folder, is_there
 
 # Where the parts of a whole model lie in a single file.
 _PARTS = {
@@ -60,9 +60,9 @@ class Recognised:
 
 def look_into(path: Path) -> Recognised:
     """Say what a safetensors file or a model's folder is.  Raises BrokenModel."""
-    if is_folder(path):
+    if os.path.isdir(path):
         return _folder(path)
-    if not is_there(path):
+    if not os.path.exists(path):  # false, not an error, for a name that no system takes
         raise BrokenModel(f"there is no '{path}'")
     if is_pickle(path):
         raise BrokenModel(refusal(path))

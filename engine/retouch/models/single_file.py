@@ -65,8 +65,11 @@ def checked_header(path: Path) -> Header:
     return read_header(path)
 
 
-def model_in(path: Path, base: ModelFiles | None) -> ModelFiles:
-    """All files of the model whose weights are in this file.  Raises BrokenModel, with what to write."""
+def model_in(path: Path, base: ModelFiles | None, given: tuple[str, ...] = ()) -> ModelFiles:
+    """All files of the model whose weights are in this file.  Raises BrokenModel, with what to write.
+
+    given: parts that come from elsewhere, so that this file and its base may lack them.
+    """
     names = checked_header(path).tensors
     kind = kind_of(names)
     if kind and kind.role not in ("model", "network") and not any(name.startswith(NETWORK) for name in names):
@@ -80,7 +83,7 @@ def model_in(path: Path, base: ModelFiles | None) -> ModelFiles:
     if not any(part in files.inside and files.inside[part].file == path for part in NETWORKS):
         raise BrokenModel(f"'{path.name}' has no network; its first tensor is {min(names, default='none')}")
     for part in known.parts:
-        if not files.has(part):
+        if part not in given and not files.has(part):
             also = ', or vae="file.safetensors"' if part == "vae" else ""
             raise BrokenModel(f"'{path.name}' has no {part}; name a model that has one: {_ENOUGH}{also}")
     return _with_words(path, files, known.tokenizers)

@@ -13,7 +13,6 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.paths import is_file
 from retouch.pictures.about import DESCRIPTION
 from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
 
@@ -90,7 +89,7 @@ def _written(path: str | os.PathLike[str]) -> str | None:
     except Unreadable:
         pass
     file = Path(path)
-    return next(_texts_within(file), None) or _beside(file) if is_file(file) else None
+    return next(_texts_within(file), None) or _beside(file) if os.path.isfile(file) else None
 
 
 def _texts_within(path: Path) -> Iterator[str]:

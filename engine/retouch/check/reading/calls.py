@@ -147,7 +147,8 @@ class CallReader:
                 if found
                 else option_values.REFUSED
             )
-        given[option.name] = Given(value, span or written.span, written.origin, written.source)
+        items = option_values.places(option.kind, written)
+        given[option.name] = Given(value, span or written.span, written.origin, written.source, items)
 
     def _written(self, value: s.Value, option: Option, scope: NameScope) -> Written | None:
         if isinstance(value, s.Ref) and value.name not in scope:

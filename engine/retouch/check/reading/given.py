@@ -16,3 +16,4 @@ class Given:
     span: Span
     origin: str  # a name of graph/origins.py, or "engine"
     source: str | None = None  # the text that the span is in, if that is not the recipe
+    items: tuple[Span, ...] = ()  # of a list that the recipe writes out

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retouch.check.reading import option_values
 from retouch.check.reading.environment import Environment
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
+from retouch.models.errors import BrokenModel, NotFetched, UnfitBeside, UnknownModel
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -39,13 +39,13 @@ class Models:
         name, revision = given.get("name"), given.get("revision")
         if name is None or any(each.value is option_values.REFUSED for each in given.values()):
             return None
-        beside = {option: given[option].value for option in BESIDE if option in given}
+        beside = {option: given[option] for option in BESIDE if option in given}
         return self._find(name.value, revision.value if revision else None, beside, name.span, None)
 
     def _find(
-        self, name: str, revision: str | None, beside: Mapping[str, Any], span: s.Span, source: str | None
+        self, name: str, revision: str | None, beside: Names, span: s.Span, source: str | None
     ) -> ModelInfo | None:
-        key = name, revision, tuple(beside.items())
+        key = name, revision, tuple((option, each.value) for option, each in beside.items())
         if key not in self._found:
             with self._report.looking_at(None):
                 self._found[key] = _look_up(name, revision, beside, self._world, self._report, span, source)
@@ -55,21 +55,37 @@ class Models:
 def _look_up(
     name: str,
     revision: str | None,
-    beside: Mapping[str, Any],
+    beside: Names,
     world: Environment,
     report: Report,
     span: s.Span,
     source: str | None,
 ) -> ModelInfo | None:
     try:
-        info = world.find_model(name, revision, **beside)
-        for file, names in info.left_over.items() if beside else ():
-            report.add("RT432", span, source=source, name=file, count=len(names), first=names[0])
+        info = world.find_model(name, revision, **{option: each.value for option, each in beside.items()})
+        for text, names in info.left_over.items() if beside else ():
+            span, source = _place(beside, "lora", text)
+            report.add("RT432", span, source=source, name=text.partition("*")[0], count=len(names), first=names[0])
         return info
     except UnknownModel as err:
         report.add("RT412", span, source=source, what=err.what, mend=err.mend)
     except NotFetched as err:
         report.add("RT430", span, source=source, what=str(err), mend=err.command)
+    except UnfitBeside as err:
+        span, source = _place(beside, err.option, err.text)
+        if isinstance(err.why, NotFetched):
+            report.add("RT430", span, source=source, what=str(err), mend=err.why.command)
+        else:
+            what, mend = str(err), err.mend
+            report.add("RT433", span, source=source, option=err.option, name=err.text, what=what, mend=mend)
     except BrokenModel as err:
         report.add("RT416", span, source=source, name=name, what=str(err))
     return None
+
+
+def _place(beside: Names, option: str, text: str) -> tuple[s.Span, str | None]:
+    """Where an option's text stands, and the source that it is in."""
+    given = beside[option]
+    if given.items and text in given.value:
+        return given.items[given.value.index(text)], given.source
+    return given.span, given.source

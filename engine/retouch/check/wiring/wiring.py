@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives
+from retouch.check.wiring.adapters import check_adapters
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
@@ -20,7 +21,7 @@ from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, SHARED, WRITERS
+from retouch.graph.ports import PICTURE, PROMPTS, SHARED, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -123,7 +124,7 @@ class _Wiring:
         lost = {type_: Gone(slot.span, turn.by, turn.place) for type_, slot in state.held.slots.items()}
         if state.now.edit:
             lost["Edit"] = Gone(state.now.edit[0].span, turn.by, turn.place)
-        state.held = state.held.only("Latents", "Window")
+        state.held = state.held.only("Latents", "Window", "Codec")
         state.gone = {**state.gone, **lost}
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target
@@ -141,6 +142,7 @@ class _Wiring:
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
         check_sites(call, values, state.model, state.context.report)
+        check_adapters(call, values, state.model, state.context.report)
         if state.certain:
             check_named_words(call, options, inputs, state.context.report)
         if call.card.takes(*SHARED):
@@ -168,7 +170,8 @@ class _Wiring:
         """Go on inside of a window: its picture is what the turn began with."""
         state = self.state
         state.outside = (*state.outside, Outside(state.held.only("Mask", "Window"), state.began, state.first))
-        for type_ in (*PICTURE, "Mask"):
+        # Schedules of some models are made for the size of the picture, which is now the window's.
+        for type_ in (*PICTURE, "Mask", *(["Schedule"] if state.model.sized else [])):
             state.held.slots.pop(type_, None)
         state.held.slots["Window"] = Slot(window, call.span, state.model)
         self.insert.view(call.span)
@@ -190,6 +193,9 @@ class _Wiring:
         if output in state.context.world.registry.gathered:
             state.held.many.setdefault(output, []).append(edge)
             return
+        if output == "Edit":  # prompts that were taken out of the one before
+            for type_ in PROMPTS - {"Edit"}:
+                state.held.slots.pop(type_, None)
         if (old := state.held.slots.get(output)) and old.edge != edge:
             state.context.lost.append(Overwritten(old.edge, output, old.span, call.span))
         state.held.slots[output] = Slot(edge, call.span, state.model)

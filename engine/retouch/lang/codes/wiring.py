@@ -179,6 +179,24 @@ WIRING = {
         example='invert ddim "cat"->"dog" | mask box right=50% | sample | mask dilate',
         mend='invert ddim "cat"->"dog" | mask box right=50% | mask dilate | blend latent | sample',
     ),
+    "RT323": Code(
+        "steps-twice",
+        "'{stage}' has {own} steps, and the turn says {said}",
+        "{mend}",
+        why="A schedule that lists its levels has as many steps as levels. A number beside it that says another would "
+        "mean nothing.",
+        example='schedule levels at=[999, 600, 200] | invert ddim "cat"->"dog" steps=20',
+        mend='schedule levels at=[999, 600, 200] | invert ddim "cat"->"dog" steps=3',
+    ),
+    "RT322": Code(
+        "unfit-solver",
+        "'{solver}' cannot walk what '{walk}' recorded",
+        "{mend}",
+        why="Some inversions record, for each step, what their own rule misses, or undo that rule exactly. Another "
+        "rule misses other things, and would lead neither to the source nor to the edit.",
+        example='invert edict "cat"->"dog" | solver heun',
+        mend='invert ddim "cat"->"dog" | solver heun',
+    ),
     "RT320": Code(
         "wrong-prediction",
         "'{stage}' works on models that predict {wanted}, and '{model}' predicts {has}",

@@ -9,11 +9,12 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from threading import local
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from retouch.core.tuning import Update
 from retouch.models import weights
@@ -144,22 +145,34 @@ def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:
     return kind(**options, **parts)
 
 
-_building = Lock()
+class _Building(local):
+    """Whether this thread builds modules without memory."""
+
+    bare = False
+
+
+_building = _Building()
 
 
 @contextmanager
 def without_memory() -> Iterator[None]:
-    """Build modules whose parameters have no memory until they are given some; buffers do: many are not stored."""
-    register = nn.Module.register_parameter
+    """Build modules whose parameters have no memory until they are given some; buffers do: many are not stored.
 
-    def bare(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        register(self, name, param)
-        if param is not None and param.device.type != "meta":
-            self._parameters[name] = nn.Parameter(param.to("meta"), requires_grad=False)
+    Of this thread alone: what others build meanwhile, in a notebook or a server, is theirs.
+    """
+    before, _building.bare = _building.bare, True
+    try:
+        yield
+    finally:
+        _building.bare = before
 
-    with _building:
-        nn.Module.register_parameter = bare  # pyright: ignore[reportAttributeAccessIssue]
-        try:
-            yield
-        finally:
-            nn.Module.register_parameter = register
+
+def _without_memory(_module: nn.Module, _name: str, param: nn.Parameter | None) -> nn.Parameter | None:
+    """What torch is to register in place of a parameter; None for the parameter as it is."""
+    if not _building.bare or param is None or param.device.type == "meta":
+        return None
+    return nn.Parameter(param.to("meta"), requires_grad=False)
+
+
+# Once and for good: torch walks its hooks while it registers, and other threads may be at that when one is taken away.
+register_module_parameter_registration_hook(_without_memory)  # pyright: ignore[reportArgumentType]  # it may return one

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from retouch.models import families
+from retouch.models.beside import blamed_on
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
@@ -35,7 +36,7 @@ def parsed(text: str) -> Lora:
     """Read "style.safetensors*0.8": a file, and its weight behind a star.  Raises BrokenModel."""
     found = _TEXT.fullmatch(text)
     if found is None or "*" in found["file"]:
-        raise BrokenModel(f"'{text}' is no LoRA with its weight; write \"style.safetensors*0.8\"")
+        raise BrokenModel(f"'{text}' is no file with its weight behind a star")
     said = found["weight"]
     weight = 1.0 if said is None else float(said.removesuffix("%")) / (100 if found["percent"] else 1)
     if abs(weight) > MOST:
@@ -45,12 +46,13 @@ def parsed(text: str) -> Lora:
 
 def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
     """The same model with LoRA files beside its layers.  Raises BrokenModel where one of them does not fit."""
-    loras = tuple(parsed(text) for text in texts)
+    loras: list[Lora] = []
     left: dict[str, tuple[str, ...]] = {}
-    for lora in loras:
-        names = _unplaced(info, lora)
-        if names:
-            left[lora.file.name] = tuple(names)
+    for text in texts:
+        with blamed_on("lora", text):
+            loras.append(parsed(text))
+            if names := _unplaced(info, loras[-1]):
+                left[text] = tuple(names)
     digest = sha256(info.digest.encode())
     for lora in loras:
         digest.update(f"{fingerprint([lora.file])} {lora.weight!r}".encode())
@@ -58,11 +60,21 @@ def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
         info,
         name=" + ".join([info.name, *texts]),
         digest=digest.hexdigest()[:32],
-        loras=loras,
+        loras=tuple(loras),
         plain=info,
         left_over=left,
         texts=(*(info.texts or (info.name,)), *texts),
     )
+
+
+def left_beside(info: ModelInfo, lora: Lora) -> list[str]:
+    """Tensors of a file that do not act on the denoiser alone.  Raises BrokenModel where none does."""
+    left = _unplaced(info, lora)
+    layers, _ = read_lora(lora.file)
+    texts = [tensor for layer in layers if layer.part for tensor in layer.factors.values()]
+    if texts and all(layer.part for layer in layers):
+        raise BrokenModel(f"'{lora.file.name}' acts on text encoders alone; `model` takes it, as lora=[…]")
+    return [*dict.fromkeys((*left, *texts))]
 
 
 def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:

@@ -96,10 +96,10 @@ class NetworkCore:
                 with self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext():
                     out = self._evaluate(rows[0].model.delta, packed, scoped=bool(now.joined))[: len(rows)]
                 predictions = iter(self._split(rows, out))
-            recorded = now.recorded()
+            recorded, kept = now.recorded(), now.kept()
         return [
-            Reply(tuple(islice(predictions, len(group.rows))), maps)
-            for group, maps in zip(groups, recorded, strict=True)
+            Reply(tuple(islice(predictions, len(group.rows))), maps, each)
+            for group, maps, each in zip(groups, recorded, kept, strict=True)
         ]
 
     def _attention(self) -> Any:
