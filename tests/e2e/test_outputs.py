@@ -72,6 +72,8 @@ def test_an_option_of_another_ending_is_refused_beforehand(cat: Path) -> None:
     ("cat.png/x.png", "'cat.png' is a file, not a folder"),
     ("there.png", "there is a folder of that name"),
     (f"{'x' * 252}.png", "longer than 255 bytes"),
+    (f"{'x' * 256}/o.png", "longer than 255 bytes"),
+    (f"{'x' * 200}/" * 21 + "o.png", "longer than 4095 bytes"),
 ])  # fmt: skip
 def test_a_place_that_cannot_be_written_is_refused_beforehand(cat: Path, path: str, what: str) -> None:
     cat.with_name("there.png").mkdir()
@@ -80,6 +82,46 @@ def test_a_place_that_cannot_be_written_is_refused_beforehand(cat: Path, path: s
         assert done.code == 1
         assert codes(done) == ["RT427"], done.err
         assert what in done.err
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc here")
+def test_a_folder_that_takes_no_files_is_known_even_to_the_administrator(cat: Path) -> None:
+    """access() says yes to whoever may do anything."""
+    for place in ("/proc/x.png", "/proc/self/new/x.png"):
+        done = retouch("check", "-e", f'{SAME} | save "{place}"', "--allow", "/proc", folder=cat.parent)
+        assert (done.code, codes(done)) == (1, ["RT427"]), done.err
+        assert "nothing may be written in '/proc" in done.err
+
+
+def test_nothing_is_left_of_the_look_at_a_folder(cat: Path) -> None:
+    before = sorted(cat.parent.iterdir()), cat.parent.stat().st_mtime_ns
+    assert retouch("check", "-e", SAME, "-o", "x.png", folder=cat.parent).code == 0
+    assert (sorted(cat.parent.iterdir()), cat.parent.stat().st_mtime_ns) == before
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("words", [
+    ["check", "-e", "invert ddim", f"{LONG}.png"],
+    ["check", "-e", "invert ddim", "cat.png", "-o", LONG],
+    ["check", "-e", "invert ddim", "cat.png", "--model", LONG],
+    ["check", "-e", f'open "{LONG}.png" | invert ddim | save "o.png"'],
+    ["check", "-e", f'invert ddim | mask file "{LONG}.png" | blend latent', "cat.png"],
+    ["check", "-e", f'use "{LONG}.retouch"\ninvert ddim', "cat.png"],
+    ["check", f"{LONG}.retouch", "cat.png"],
+    ["show", f"{LONG}.png"],
+    ["rerun", f"{LONG}.png"],
+    ["matrix", "-o", f"{LONG}/m.md"],
+    ["models", LONG],
+])  # fmt: skip
+def test_a_name_that_no_system_takes_is_a_name_of_nothing(cat: Path, words: list[str]) -> None:
+    """It is told as what is not there, and blames no program."""
+    done = retouch(*words, folder=cat.parent)
+    assert done.code in (1, 2)
+    assert done.err.strip()
+    assert "RT501" not in done.err
+    assert "OSError" not in done.err
 
 
 def test_every_ending_that_is_offered_is_written_and_made_again(cat: Path) -> None:

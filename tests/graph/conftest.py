@@ -24,7 +24,7 @@ def find_model(name: str, revision: str | None) -> Any:
     if name == "torn":
         raise BrokenModel("it has no weights")
     if name not in ("storybook", "other"):
-        raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook")
+        raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook")
     return FakeModel(name, space=name)
 
 

@@ -66,6 +66,10 @@ EXAMPLES = {
         'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["cat"] '
         '| blend latent | save "o.png"',
     ),
+    "RT319": (
+        'invert ddim "cat"->"dog" | mask box right=50% | sample | «mask dilate»',
+        'invert ddim "cat"->"dog" | mask box right=50% | mask dilate | blend latent | sample',
+    ),
     "RT227": (
         'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',

@@ -189,3 +189,27 @@ def test_words_of_a_script_without_blanks_are_found():
     picture = (Picture(CAT.path, 0, "草地上的猫"),)
     text = 'invert ddim "猫"->"狗" | mask attention words=["草地"] | attend p2p words=["狗"] | blend latent'
     assert not check(text, Environment(INSTALLED, folder("recipes"), picture)).errors
+
+
+ENDED = [
+    (f"{TURN}mask box right=50% | sample | mask dilate", "a Mask", "sample walk"),
+    (f"{TURN}mask box right=50% | blend latent | sample | blend pixel", "a Mask", "sample walk"),
+    (f"{TURN}mask box right=50% | blend pixel | mask dilate", "a Mask", "blend pixel"),
+    (f"{TURN}mask box right=50% | blend latent | invert ddim | mask dilate | blend latent", "a Mask", "invert ddim"),
+    (f"{TURN}sample | sample", "a Trajectory", "sample walk"),
+    (f"{TURN}sample | guide semantic", "an edit", "sample walk"),
+]
+
+
+@pytest.mark.parametrize(("text", "what", "by"), ENDED)
+def test_what_comes_too_late_is_told_which_stage_ended_the_turn(text, what, by):
+    found = said(text, "RT319")
+    assert f"needs {what}, and '{by}' has ended the turn" in found[0].message
+    assert found[0].help.startswith(f"move it before '{by}', or ")
+    where = [text[span.start : span.end] for _, span in found[0].notes if span]
+    assert where[1].startswith(by.split()[0])
+
+
+def test_what_no_turn_ever_had_is_not_there():
+    (found,) = said("sample", "RT301")
+    assert found.help == "add an 'invert' stage before it"

@@ -58,7 +58,7 @@ def test_the_source_of_a_later_turn_is_decoded_from_its_latents(graph):
 
 def test_a_mask_is_gone_after_its_turn(checked):
     found = checked('open "cat.png" | mask diffedit "cat"->"dog" | invert ddim | sample | invert ddim | blend latent')
-    assert [item.code for item in found.errors] == ["RT301"]
+    assert [item.code for item in found.errors] == ["RT319"]
 
 
 def test_guidance_written_late_holds_for_the_whole_turn(graph):

@@ -203,7 +203,7 @@ def find_model(name: str, revision: str | None) -> Any:
     if name == "torn":
         raise BrokenModel("it has no weights")
     if name not in ("storybook", "sd15", "other"):
-        raise UnknownModel(f"no model is called '{name}', and no folder; there are: storybook, sd15, other")
+        raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook, sd15, other")
     return Model(name, space=(name,))
 
 

@@ -134,6 +134,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT322": ("such as 'invert ddim'", None),
     "RT313": ("write what it is to become", None),
     "RT316": ("name words as they stand there", None),
+    "RT319": ("move it before 'sample walk'", None),
     "RT318": ("write what is to be different", None),
     "RT401": ("holds files ending in .png", None),
     "RT403": ("--allow DIR", None),
@@ -197,6 +198,12 @@ SLIPS = [
     ("invert ddim | sample guidance=7.5", "guidance=7.5", "guidance=strong"),
     ("let strong = 9\ninvert ddim | sample guidance=strong", "guidance=strong", "guidance=storng"),
     ('open "pictures/cat.png"', '"pictures/cat.png"', "pictures/cat.png"),
+    ('open "my pictures/cat.png"', '"my pictures/cat.png"', "my pictures/cat.png"),
+    ('open "my cat.png" | invert ddim', '"my cat.png"', "my cat.png"),
+    ('open "pictures/my cat.png" caption="a cat"', '"pictures/my cat.png"', "pictures/my cat.png"),
+    ('open path="my pictures/our cat.png"', '"my pictures/our cat.png"', "my pictures/our cat.png"),
+    ('open "cat.png" | mask file "my masks/a b.png" label=1', '"my masks/a b.png"', "my masks/a b.png"),
+    ('invert ddim | sample | save "all of it/o u t.png"', '"all of it/o u t.png"', "all of it/o u t.png"),
     ('invert ddim convention="target"', '"target"', "target"),
     ("invert ddim steps=50", "steps=50", 'steps="50"'),
     ('mask diffedit "a"->"b" strength=40%', "40%", "40"),
@@ -209,3 +216,10 @@ def test_a_slip_is_mended_to_what_it_was_and_a_name_stays_a_name(right, part, sl
     wrong = right.replace(part, slip)
     item = next(each for each in check(wrong, world()).diagnostics if each.severity == "error")
     assert meaning(typed(wrong, item)) == meaning(right)
+
+
+@pytest.mark.parametrize("path", ["my pictures/cat.png", "pictures/our cat.png", "a b c/d e.png", "my cat.png"])
+@pytest.mark.parametrize("around", ["open {}", 'open {} caption="a cat" | invert ddim', "x = mask file {}"])
+def test_a_path_with_a_blank_gets_one_message_whose_mend_is_the_whole_path(path, around):
+    (item,) = [each for each in check(around.format(path), world()).errors if each.span.start < len(around) + len(path)]
+    assert (item.code, f'"{path}"' in item.help) == ("RT110", True)

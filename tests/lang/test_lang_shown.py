@@ -128,6 +128,15 @@ def test_a_page_shows_the_real_words(code):
     assert "{" not in text.replace("{name}", "").replace("{nmae}", "") or code == "RT406"
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_help_says_something_else_than_the_message(code):
+    """What is wrong stands in the one, what to do in the other: no four words in a row are said twice."""
+    head, help_ = (re.search(pattern, shown()[code])[1].lower() for pattern in (r"\]: (.*)", r"= help: (.*)"))
+    message, mend = re.findall(r"\w+", head), re.findall(r"\w+", help_)
+    runs = {tuple(message[i : i + 4]) for i in range(len(message) - 3)}
+    assert not runs & {tuple(mend[i : i + 4]) for i in range(len(mend) - 3)}
+
+
 def test_every_code_is_raised_somewhere_and_every_code_that_is_raised_is_registered():
     """No row is dead, and none is missing."""
     sources = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]

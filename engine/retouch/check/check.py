@@ -43,7 +43,15 @@ from retouch.plugins.signatures import StageCard
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
 
-HANGS_TOGETHER = ("RT301", "RT302", "RT304", "RT305", "RT307", "RT308")  # codes of what a lost stage would have mended
+HANGS_TOGETHER = (
+    "RT301",
+    "RT302",
+    "RT304",
+    "RT305",
+    "RT307",
+    "RT308",
+    "RT319",
+)  # codes of what a lost stage would have mended
 PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
 
 

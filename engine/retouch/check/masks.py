@@ -10,6 +10,7 @@ from retouch.check.reading.environment import Environment
 from retouch.check.sizes import opened_by, outermost, size_of
 from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
+from retouch.paths import is_file
 
 Found = tuple[str, Mapping[str, Any]]  # a code, and its facts
 
@@ -35,7 +36,7 @@ class _Sizes:
     def fault(self, graph: Graph, node: Node) -> Found | None:
         """What is wrong with the mask that a stage reads."""
         path, label = node.options.get("path"), node.options.get("label")
-        if not path or (graph.item and not graph.item.known and not Path(path).is_file()):
+        if not path or (graph.item and not graph.item.known and not is_file(Path(path))):
             return None
         if (path, label) not in self._masks:
             self._masks[path, label] = self._looked_at(path, label)
@@ -51,7 +52,7 @@ class _Sizes:
         from retouch.pictures import UnfitMask, Unreadable
 
         name = Path(path).name
-        if not Path(path).is_file():
+        if not is_file(Path(path)):
             return "RT402", {"path": name, "mend": f"it would be {path}"}
         try:
             height, width = self._world.mask(Path(path), label).data.shape

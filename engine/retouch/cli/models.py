@@ -13,6 +13,7 @@ from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
 from retouch.models.hub import cache
 from retouch.models.recognise import Recognised, look_into
+from retouch.paths import is_there
 from retouch.plugins import registry
 
 
@@ -115,7 +116,7 @@ def _place(word: str) -> Path:
     """The file or folder that a word names, or the folder of the model of that name."""
     if word in catalog.names():
         return catalog.find(word).folder
-    if Path(word).exists() or not (known := cache.split(word)):
+    if is_there(Path(word)) or not (known := cache.split(word)):
         return Path(word)
     return cache.snapshot(*known)[0]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from retouch.cli import WrongCommand
 from retouch.cli.plain import plain
 from retouch.lang.codes import CODES
+from retouch.paths import is_folder
 from retouch.plugins.signatures import Fault
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def keep(path: Path, text: str) -> None:
 
 def check_place(path: Path) -> None:
     """Look whether an answer can be kept there, before the work that it takes.  Raises WrongCommand."""
-    if path.is_dir():
+    if is_folder(path):
         raise WrongCommand(f"'{path}' cannot be written: it is a folder")
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise WrongCommand(f"'{path}' cannot be written: there is no folder '{path.parent}'")
     if not os.access(path.parent, os.W_OK):
         raise WrongCommand(f"'{path}' cannot be written: nothing may be written in '{path.parent}'")

@@ -28,6 +28,7 @@ from retouch.graph.nodes import Graph, Picture
 from retouch.graph.ports import SHARED, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.parse import parse
+from retouch.paths import is_folder
 from retouch.pictures import formats
 from retouch.plugins import registry
 from retouch.plugins.registry import Registry
@@ -91,8 +92,8 @@ def _stamp(image: Path) -> Stamp:
 def _check_free(args: Namespace) -> None:
     """The new picture takes the place of nothing, links included, that the user did not give away."""
     if args.output and os.path.lexists(args.output):
-        if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.image)):
-            what = f"'{args.output}' is {'a folder' if args.output.is_dir() else 'the picture itself'}"
+        if is_folder(args.output) or (args.output.exists() and args.output.samefile(args.image)):
+            what = f"'{args.output}' is {'a folder' if is_folder(args.output) else 'the picture itself'}"
             raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o")
         if not args.force:
             what = f"'{args.output}' is there already"
@@ -182,7 +183,7 @@ def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callabl
             info = catalog.find(known, **beside)
             if (info.plain or info).digest == digest:
                 return info
-        raise catalog.UnknownModel("it lay in a folder; name that with --model")
+        raise catalog.UnknownModel("it lay in a folder", "name that with --model")
 
     return look_up
 
@@ -204,7 +205,7 @@ def _found(value: Any, folders: tuple[Path, ...]) -> Any:
             place
         ) == digest:
             return f"{place}{star}{weight}"
-    raise UnknownModel(f"a file beside it, of the digest {digest[:16]}…, is not here; name its folder with --allow")
+    raise UnknownModel(f"a file beside it, of the digest {digest[:16]}…, is not here", "name its folder with --allow")
 
 
 def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | None) -> Graph:

@@ -8,6 +8,7 @@ from retouch.lang import syntax as s
 from retouch.lang import tables
 from retouch.lang.build import TreeBuilder
 from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.mistakes.blank_in_path import join_paths
 from retouch.lang.mistakes.layout_rules import check_layout, check_version
 from retouch.lang.mistakes.missing_parts import check_missing_parts
 from retouch.lang.mistakes.recover import LIMIT_ERRORS, recover
@@ -24,6 +25,7 @@ def parse(source: str | bytes) -> tuple[s.RecipeSyntax, list[Diagnostic]]:
         statements = TreeBuilder(text, report).build(tables.strict().parse(text))
     except UnexpectedInput as refused:
         statements = recover(text, report)
+        join_paths(text, report)
         if not report.items:
             place = min(refused.pos_in_stream or 0, len(text) - 1)
             report.add("RT100", s.Span(place, place + 1), mend='a line is a flow such as: open "cat.png" | invert ddim')

@@ -75,8 +75,10 @@ def _files(
         folder, commit = hub.snapshot(known[0], revision or known[1])
         return ModelFiles.of_folder(folder), commit
     if revision is not None:
-        raise UnknownModel(f"'{name}' has a revision, but is not an id of the hub, such as 'owner/name'")
-    raise UnknownModel(_unknown(name))
+        raise UnknownModel(f"'{name}' has a revision, but is not an id of the hub", "such an id is 'owner/name'")
+    near = get_close_matches(name, names(), n=1)
+    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names()) or 'none'}"
+    raise UnknownModel(f"no model is called '{name}', and no folder", mend)
 
 
 def _base(name: str) -> ModelFiles:
@@ -106,7 +108,7 @@ def _vae(name: str) -> InOneFile | Path:
     place = _place(name)
     if place is None or not place.exists():
         if not hub.split(name):
-            raise UnknownModel(f"there is no VAE '{name}'")
+            raise UnknownModel(f"there is no VAE '{name}'", "name a folder of one, or a safetensors file")
         place = _files(name, None, None)[0].configs
     if place.is_file():
         return single_file.vae_in(place)
@@ -132,9 +134,3 @@ def _shipped() -> dict[str, Path]:
         for name, folder in plugin.models().items():
             found.setdefault(name, folder)
     return found
-
-
-def _unknown(name: str) -> str:
-    near = get_close_matches(name, names(), n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names()) or 'none'}"
-    return f"no model is called '{name}', and no folder; {hint}"

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class UnknownModel(LookupError):
-    """No model goes by this name."""
+    """No model goes by this name.  what: is wrong, in one sentence; mend: what to name instead."""
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(f"{what}; {mend}")
+        self.what, self.mend = what, mend
 
 
 class BrokenModel(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -59,9 +60,9 @@ class Recognised:
 
 def look_into(path: Path) -> Recognised:
     """Say what a safetensors file or a model's folder is.  Raises BrokenModel."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return _folder(path)
-    if not path.exists():
+    if not os.path.exists(path):  # false, not an error, for a name that no system takes
         raise BrokenModel(f"there is no '{path}'")
     if is_pickle(path):
         raise BrokenModel(refusal(path))

@@ -89,7 +89,7 @@ def _written(path: str | os.PathLike[str]) -> str | None:
     except Unreadable:
         pass
     file = Path(path)
-    return next(_texts_within(file), None) or _beside(file) if file.is_file() else None
+    return next(_texts_within(file), None) or _beside(file) if os.path.isfile(file) else None
 
 
 def _texts_within(path: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.foreign_prompts import Place, foreign
 from retouch.lang.syntax import NOWHERE, Span
+from retouch.paths import is_file
 
 MOST_BYTES = 64 * 1024  # of a caption's file
 _MARKS = (  # the longer first, since UTF-32's begins as UTF-16's does
@@ -42,7 +43,7 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
     A file that is no text is reported; a link that leads out of the picture's folder is not followed, which is told.
     """
     beside = picture.with_suffix(".txt")
-    if not beside.is_file():
+    if not is_file(beside):
         return None
     source = str(beside) if span == NOWHERE else None
     if not beside.resolve().is_relative_to(beside.parent.resolve()):

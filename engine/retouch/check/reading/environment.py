@@ -13,6 +13,7 @@ from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.parse import parse
+from retouch.paths import is_file, is_folder
 from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
     """Return a picture that somebody named; its caption, unless one is given, is the text beside it."""
     file = Path(path).resolve()
     with report.looking_at(str(file)):
-        if not file.is_file():
+        if not is_file(file):
             report.add("RT402", s.NOWHERE, source=path, path=path, mend=_instead(file, path))
         said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
     if caption is not None:
@@ -64,13 +65,13 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
 
 def _instead(file: Path, path: str) -> str:
     """What to name where a picture was meant and is not."""
-    if file.is_dir():
+    if is_folder(file):
         return f"it is a folder; name its pictures, as in {file.name or '.'}/*.png"
     if any(sign in path for sign in "*?"):
         return "no file matches this pattern; name images that are there"
     from retouch.check.reading.near import near
 
-    there = [child.name for child in file.parent.iterdir()] if file.parent.is_dir() else []
+    there = [child.name for child in file.parent.iterdir()] if is_folder(file.parent) else []
     return near(file.name, there) or "name an image that is there"
 
 
@@ -97,7 +98,7 @@ class Environment:
     @property
     def to_folder(self) -> bool:
         """Whether the output that was named is a folder rather than a file."""
-        return self.output is not None and (self.output.is_dir() or not self.output.suffix)
+        return self.output is not None and (is_folder(self.output) or not self.output.suffix)
 
 
 @dataclass(frozen=True, slots=True)

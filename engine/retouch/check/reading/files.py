@@ -14,6 +14,7 @@ from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.paths import is_file, is_folder
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -44,9 +45,9 @@ class Files:
             self._add("RT413", given, path=pattern)
             return []
         anchor, rest = _split(self._world.folder, pattern)
-        found = sorted((path for path in anchor.glob(rest) if path.is_file()), key=_natural) if rest else []
+        found = sorted((path for path in anchor.glob(rest) if is_file(path)), key=_natural) if rest else []
         if not found:
-            suffixes = sorted({path.suffix for path in anchor.glob("*") if path.is_file()})
+            suffixes = sorted({path.suffix for path in anchor.glob("*") if is_file(path)})
             there = f"{anchor} holds files ending in {', '.join(filter(None, suffixes))}" if any(suffixes) else ""
             self._add("RT401", given, path=pattern, mend=there or f"there are no files in {anchor}")
         if len(found) > MOST_FILES:
@@ -61,9 +62,9 @@ class Files:
         sure: whether it has to be there; what is one picture's among many may be missing for that one alone.
         """
         path = self._allowed(text, given, self._world.folder)
-        if path is None or path.is_file() or not sure:
+        if path is None or is_file(path) or not sure:
             return path
-        there = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
         self._add("RT402", given, path=text, mend=near(path.name, there) or f"it would be {path}")
         return None
 
@@ -77,8 +78,8 @@ class Files:
             names = " -> ".join(each.name for each in (*chain[chain.index(path) :], path))
             self._report.add("RT218", written.span, path=written.value, chain=names)
             return None
-        if not path.is_file():
-            there = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        if not is_file(path):
+            there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
             mend = near(path.name, there) or f"it would be {path}"
             self._report.add("RT217", written.span, path=written.value, mend=mend)
             return None
@@ -115,7 +116,7 @@ class Files:
 
     def check_picture(self, picture: Picture, given: Written | Given) -> None:
         """Refuse a picture that cannot be read, before any weights load."""
-        if not picture.known or not picture.path.is_file():
+        if not picture.known or not is_file(picture.path):
             return
         from retouch.pictures import Unreadable
 

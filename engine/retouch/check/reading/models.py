@@ -68,7 +68,7 @@ def _look_up(
             report.add("RT432", span, source=source, name=text.partition("*")[0], count=len(names), first=names[0])
         return info
     except UnknownModel as err:
-        report.add("RT412", span, source=source, name=name, mend=str(err))
+        report.add("RT412", span, source=source, what=err.what, mend=err.mend)
     except NotFetched as err:
         report.add("RT430", span, source=source, what=str(err), mend=err.command)
     except UnfitBeside as err:

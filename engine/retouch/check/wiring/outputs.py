@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import defaultdict
@@ -17,6 +18,7 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 
 LONGEST_NAME = 255  # bytes, of the usual file systems
+LONGEST_PATH = 4095  # bytes, of Linux; others take less and say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +67,50 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
 
 def unwritable(file: Path) -> str:
     """Why no file can be put at a place, as far as the system tells beforehand; empty if one can."""
-    if len(os.fsencode(file.name)) > LONGEST_NAME:
-        return f"its name is longer than {LONGEST_NAME} bytes"
     try:
-        if file.is_dir():
-            return "there is a folder of that name"
-        there = next(folder for folder in file.parents if folder.exists())
-        if not there.is_dir():
-            return f"'{there.name}' is a file, not a folder"
-        return "" if os.access(there, os.W_OK | os.X_OK) else f"nothing may be written in '{there}'"
+        return _too_long(file) or _refused_by(next(folder for folder in file.parents if folder.exists()), file)
     except OSError as why:
         return why.strerror or str(why)
+
+
+def _too_long(file: Path) -> str:
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in file.parts):
+        return f"a name in it is longer than {LONGEST_NAME} bytes"
+    return f"it is longer than {LONGEST_PATH} bytes" if len(os.fsencode(file)) > LONGEST_PATH else ""
+
+
+def _refused_by(folder: Path, file: Path) -> str:
+    """Why the nearest folder that is there takes no such file."""
+    if file.is_dir():
+        return "there is a folder of that name"
+    if not folder.is_dir():
+        return f"'{folder.name}' is a file, not a folder"
+    if not _takes_files(folder):
+        return f"nothing may be written in '{folder}'"
+    return f"there is no room left in '{folder}'" if _is_full(folder) else ""
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether a file can be made in a folder: by making one without a name, which nobody sees, where systems can."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    if nameless := getattr(os, "O_TMPFILE", 0):
+        try:
+            os.close(os.open(folder, nameless | os.O_WRONLY))
+        except OSError as why:
+            if why.errno in (errno.EROFS, errno.EPERM, errno.EACCES):
+                return False
+        else:
+            return True
+    # The administrator may write anywhere, says access(); not so in /proc, whose folders nobody may write in.
+    return bool(folder.stat().st_mode & 0o222)
+
+
+def _is_full(folder: Path) -> bool:
+    if not hasattr(os, "statvfs"):
+        return False
+    room = os.statvfs(folder)
+    return room.f_blocks > 0 and room.f_bavail == 0
 
 
 def _apart(writers: list[Writer], world: Environment) -> str:

@@ -87,10 +87,25 @@ class PortFiller:
             return on_demand[type_](call.card.name, call.span)
         if slot:
             return slot.edge
-        makers = state.context.world.registry.makers(type_)
-        mend = f"add a '{makers[0]}' stage before it" if makers else "no installed plugin makes one"
-        article = "an" if type_[0] in "AEIOU" else "a"
-        return self._unconnected(port, call, f"{article} {type_}", mend)
+        return self._missing(port, call)
+
+    def _missing(self, port: Port, call: StageCall) -> FromNode:
+        """Report a port for which nothing is held, or nothing any more."""
+        type_ = port.type
+        # Views are put in, and need a window first.
+        makers = [family for family in self.state.context.world.registry.makers(type_) if family != "view"]
+        stage = f"add {_a(makers[0], quoted=True)} stage" if makers else "no installed plugin makes one"
+        if type_ not in self.state.gone:
+            return self._unconnected(port, call, _a(type_), f"{stage} before it" if makers else stage)
+        self._ended(type_, call, _a(type_), f", or {stage} behind that" if makers else "")
+        return MISSING
+
+    def _ended(self, type_: str, call: StageCall, needs: str, otherwise: str) -> None:
+        """Report a stage that comes too late for what its turn held."""
+        gone = self.state.gone[type_]
+        notes = (("the turn had it from here", gone.span), (f"'{gone.by}' ended the turn here", gone.ended))
+        facts = {"port": needs, "by": gone.by, "otherwise": otherwise}
+        self.state.context.report.add("RT319", call.span, notes=notes, stage=call.card.name, **facts)
 
     def _unconnected(self, port: Port, call: StageCall, needs: str, mend: str) -> FromNode:
         label = f"port '{port}' is not connected"
@@ -112,7 +127,10 @@ class PortFiller:
             return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
         if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
             if not port.optional:
-                state.context.report.add("RT307", call.span, stage=call.card.name)
+                if type_ in state.gone:
+                    self._ended(type_, call, "an edit", ', or write what changes now: "cat"->"dog"')
+                else:
+                    state.context.report.add("RT307", call.span, stage=call.card.name)
             return None
         if type_ in PROMPTS:
             own = prompts(state.caption, call.own_edit, state.context.report) if call.own_edit else None
@@ -124,3 +142,9 @@ class PortFiller:
             if type_ == "Schedule" and state.model.sized:
                 edge = replace(edge, sized_by=self.insert.latents(call.card.name, call.span))
         return replace(edge, settings={**edge.settings, "model": state.model.name})
+
+
+def _a(name: str, *, quoted: bool = False) -> str:
+    """A name with its article."""
+    article = "an" if name[0].lower() in "aeiou" else "a"
+    return f"{article} '{name}'" if quoted else f"{article} {name}"

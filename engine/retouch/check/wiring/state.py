@@ -72,6 +72,15 @@ class Outside:
     first: FromNode | None
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What a flow held until the turn ended: where it was made, and the stage that ended the turn."""
+
+    span: s.Span
+    by: str
+    ended: s.Span
+
+
 @dataclass(slots=True)
 class FlowState:
     """A flow up to the stage that is wired next."""
@@ -88,6 +97,7 @@ class FlowState:
     first: FromNode | None = None  # the picture that the flow opened
     guides: list[StageCall] = field(default_factory=list[StageCall])  # of the turn, not wired yet
     outside: tuple[Outside, ...] = ()  # round each window that is open, the innermost last
+    gone: dict[str, Gone] = field(default_factory=dict[str, Gone])  # with turns that have ended, by type
     draws: Counter[str] = field(default_factory=Counter[str])  # noise that each stage has taken so far
 
     def apart(self, held: Held | None = None) -> FlowState:

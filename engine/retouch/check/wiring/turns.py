@@ -17,6 +17,7 @@ OPEN = frozenset({"Trajectory", "AttentionControl", "Blend"})
 class Turn:
     """Stages from one picture to the next.
 
+    by: the stage that ends it, or that wants it ended.
     put_in: why a `sample` is put in at its end, if the recipe has none; place: of the stage that wants it.
     taker: the stage that needs the picture; what it takes besides belongs to this turn.
     """
@@ -25,6 +26,7 @@ class Turn:
     put_in: str | None = None
     taker: StageCall | None = None
     place: s.Span = s.NOWHERE
+    by: str = ""
 
     @property
     def everything(self) -> tuple[StageCall, ...]:
@@ -41,18 +43,20 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[Turn]:
         outputs = {call.card.output for call in calls_of((part,))}
         # What is open becomes a picture by sampling alone, and this stage wants that picture.
         if isinstance(part, StageCall) and made & OPEN and takes_image(part):
-            turns.append(Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span))
+            turns.append(
+                Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span, part.card.name)
+            )
             now, made = [], set()
             continue
         if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
             name = "first" if isinstance(part, Alternatives) else part.card.name
             now, ahead = _apart(now)
-            turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span))
+            turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span, by=name))
             now, made = ahead, {call.card.output for call in calls_of(tuple(ahead))}
         now.append(part)
         made |= outputs
         if isinstance(part, StageCall) and part.card.family == "sample":
-            turns.append(Turn(tuple(now)))
+            turns.append(Turn(tuple(now), place=part.span, by=part.card.name))
             now, made = [], set()
     return [*turns, Turn(tuple(now))] if now else turns
 

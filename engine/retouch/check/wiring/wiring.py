@@ -17,7 +17,7 @@ from retouch.check.wiring.options import cell, fields, is_whole, origins, resolv
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
 from retouch.check.wiring.sites import check_sites
-from retouch.check.wiring.state import MISSING, FlowState, Outside, Slot
+from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
@@ -85,11 +85,11 @@ class _Wiring:
                 elif part.card.output != "Guidance":  # those are wired when guidance is first needed
                     self.stage(part)
                     if part.card.family == "sample":
-                        self._end()
+                        self._end(turn)
             early = self._ports.early(turn.taker) if turn.taker else NOTHING
             self.insert.guides()
             if turn.put_in:
-                self.close(turn.put_in, turn.place)
+                self.close(turn.put_in, turn.place, turn)
             if turn.taker:
                 self.stage(turn.taker, early)
 
@@ -112,16 +112,20 @@ class _Wiring:
         state.now = of_turn(turn, state.caption, state.now, state.context.report, report)
         state.guides = [call for call in turn.everything if call.card.output == "Guidance"]
 
-    def close(self, why: str, span: s.Span) -> None:
+    def close(self, why: str, span: s.Span, turn: Turn | None = None) -> None:
         """Put in the `sample` that ends this turn."""
         self.insert.put_in("sample", why, span)
-        self._end()
+        self._end(turn or Turn((), place=span))
 
-    def _end(self) -> None:
+    def _end(self, turn: Turn) -> None:
         """Drop the turn's values but its latents and its window; its target prompt is the next caption."""
         self.insert.guides()
         state = self.state
+        lost = {type_: Gone(slot.span, turn.by, turn.place) for type_, slot in state.held.slots.items()}
+        if state.now.edit:
+            lost["Edit"] = Gone(state.now.edit[0].span, turn.by, turn.place)
         state.held = state.held.only("Latents", "Window", "Codec")
+        state.gone = {**state.gone, **lost}
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target
         state.ended = True

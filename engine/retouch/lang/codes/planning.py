@@ -100,7 +100,7 @@ PLANNING = {
     ),
     "RT412": Code(
         "unknown-model",
-        "no model is called '{name}'",
+        "{what}",
         "{mend}",
         why="A model is an alias, a folder on this machine, or an id of the hub, with its commit if that matters.",
         example='model "stroybook"',

@@ -170,6 +170,15 @@ WIRING = {
         example='invert ddim "cat"->"dog" steps=1000',
         mend='invert ddim "cat"->"dog" steps=999',
     ),
+    "RT319": Code(
+        "turn-ended",
+        "'{stage}' needs {port}, and '{by}' has ended the turn that had one",
+        "move it before '{by}'{otherwise}",
+        why="A turn ends where its picture is made, by 'sample' or by a stage that needs the edited picture. Masks, "
+        "edits, trajectories and controls are of one turn: what follows starts from the new picture.",
+        example='invert ddim "cat"->"dog" | mask box right=50% | sample | mask dilate',
+        mend='invert ddim "cat"->"dog" | mask box right=50% | mask dilate | blend latent | sample',
+    ),
     "RT323": Code(
         "steps-twice",
         "'{stage}' has {own} steps, and the turn says {said}",

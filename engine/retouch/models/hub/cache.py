@@ -67,7 +67,7 @@ def snapshot(name: str, revision: str | None) -> tuple[Path, str]:
     """
     if revision is not None and not is_commit(revision):
         raise UnknownModel(
-            f"revision '{revision}' of '{name}' is a name that can move; give the commit, 40 digits from 0 to f"
+            f"revision '{revision}' of '{name}' is a name that can move", "give the commit, 40 digits from 0 to f"
         )
     commit = revision or _meant(name)
     folder = place(name) / "snapshots" / commit
@@ -84,7 +84,7 @@ def _meant(name: str) -> str:
         return known[0]
     if not known:
         raise NotFetched(name, None)
-    raise UnknownModel(f"{len(known)} commits of '{name}' are here; give one as the revision: {', '.join(known)}")
+    raise UnknownModel(f"{len(known)} commits of '{name}' are here", f"give one as the revision: {', '.join(known)}")
 
 
 def _main(name: str) -> str:
