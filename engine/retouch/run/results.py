@@ -200,26 +200,11 @@ def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
     yield from ()
 
 
-def _codec(value: Any, of: Declared) -> Iterator[Doubt]:
-    if not all(hasattr(value, name) for name in ("scale", "side", "padded", "encode", "decode")):
-        raise WrongResult("a Codec, with scale, side, padded, encode and decode", described(value))
-    yield from ()
-
-
 def _guidance(value: Any, of: Declared) -> Iterator[Doubt]:
     wanted = "an async function (model, x, level, prompt, negative) -> Prediction"
     if not callable(value) or isinstance(value, type):
         raise WrongResult(wanted, described(value))
     check_arguments(wanted, value, 5)
-    yield from ()
-
-
-def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
-    """A rule is whatever has its two methods: a stranger's inherits nothing."""
-    wanted = "a Rule, with begin(x) and an async call (state, step, predict)"
-    if isinstance(value, type) or not callable(value) or not callable(getattr(value, "begin", None)):
-        raise WrongResult(wanted, described(value))
-    check_arguments(wanted, value, 3)
     yield from ()
 
 
@@ -283,15 +268,12 @@ def _behaving(wanted: str, *members: str) -> Callable[[Any, Declared], Iterator[
 _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "AttentionControl": _control,
     "Codec": _behaving("a Codec", "encode", "decode", "padded", "scale", "side"),
-    "Rule": _behaving("a Rule", "begin", "__call__"),
     "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Blend": _blend,
-    "Codec": _codec,
     "Guidance": _guidance,
     "Image": _image,
     "SourceImage": _image,
     "Latents": _latents,
-    "Rule": _rule,
     "Mask": _mask,
     "Rule": _rule,
     "Trajectory": _trajectory,
