@@ -46,7 +46,8 @@ def page(found: Findings, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    heads = "".join(f"<th>{html.escape(head)}</th>" for head in ("inversion", "editor", *_headings()))
+    names = ("inversion", "editor", *(column.heading for column in COLUMNS.values()))
+    heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     lines = "".join(
         f'<tr class="{"bound" if row["inversion"] == "bound" else "pair"}"><td>{html.escape(row["inversion"])}</td>'
         f"<td>{html.escape(row['editor'])}</td>"
@@ -57,10 +58,6 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="wide"><table><tr>{heads}</tr>\n{lines}</table></div>'
 
 
-def _headings() -> Iterator[str]:
-    yield from (column.heading for column in COLUMNS.values())
-
-
 def _number(figure: Mapping[str, float] | None, column: Column) -> str:
     return f"{figure['mean'] * column.factor:.{column.digits}f}" if figure else ""
 
@@ -68,7 +65,8 @@ def _number(figure: Mapping[str, float] | None, column: Column) -> str:
 def _sections(found: Findings) -> Iterator[str]:
     drawn = {each.edit.name: each for each in found.drawn}
     for entry in found.entries:
-        records = [r for r in found.records if _names(r) == (entry.inversion, entry.editor) and "error" not in r]
+        names = (entry.inversion, entry.editor)
+        records = [r for r in found.records if (r["inversion"], r["editor"]) == names and "error" not in r]
         if not records:
             continue
         ranked = sorted(records, key=lambda record: (record["psnr_truth"], record["edit"]), reverse=True)
@@ -79,10 +77,6 @@ def _sections(found: Findings) -> Iterator[str]:
         for place in shown:
             yield _case(ranked[place], drawn[ranked[place]["edit"]], entry, found.pictures)
         yield "</div>\n"
-
-
-def _names(record: Record) -> tuple[str, str]:
-    return record["inversion"], record["editor"]
 
 
 def _case(record: Record, drawn: Any, entry: Entry, pictures: Path) -> str:

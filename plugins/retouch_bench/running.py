@@ -14,7 +14,7 @@ from retouch.api.running import KeptMachines, Outcome, Settings, execute
 from retouch_bench.drawn import Drawn
 from retouch_bench.drawn import read as picture_of
 from retouch_bench.journal import Place, Record, find, place_of
-from retouch_bench.measure import Eyes, Figures, Truth, mask_figures, seen
+from retouch_bench.measure import Eyes, Truth, mask_figures, seen
 from retouch_bench.pairs import Entry
 from retouch_bench.work import Surroundings, Work, read, works
 
@@ -58,15 +58,14 @@ class Measurer:
     def __call__(self, chunk: Chunk) -> Measured:
         """Make what is missing, and look at everything."""
         asked = [work for drawn in chunk.edits for work in works(drawn, chunk.entries, self.surroundings)]
-        missing = [left for work in asked if (left := self._missing(work, chunk.known))]
+        missing: list[Work] = []
+        for work in asked:
+            # A record whose picture is gone is no record: there is nothing left to look at.
+            if left := [entry for entry in work.entries if not self._done(work, entry, chunk.known)]:
+                missing.append(read(work.drawn, left, self.surroundings))
         new = self._run(missing) if missing else []
         known = {**chunk.known, **{place_of(record): record for record in new}}
         return Measured(new, [record for work in asked for record in self._records(work, known)])
-
-    def _missing(self, work: Work, known: Mapping[Place, Record]) -> Work | None:
-        """What of this work is not known, or has lost its picture."""
-        left = [entry for entry in work.entries if not self._done(work, entry, known)]
-        return read(work.drawn, left, self.surroundings) if left else None
 
     def _done(self, work: Work, entry: Entry, known: Mapping[Place, Record]) -> bool:
         record = find(known, _of(work.drawn, entry), work.key(entry))
@@ -107,27 +106,16 @@ def _noted(work: Work, outcome: Outcome, a_row: float) -> list[Record]:
     for entry, node in work.entries.items():
         record = {**_named(work.drawn, entry), "key": work.key(entry)}
         if node in outcome.values:
-            rows = _rows(work, entry, outcome)
-            record |= {"rows": rows, "seconds": rows * a_row, **_mask(work, entry, outcome)}
+            assert work.graph is not None
+            nodes = work.graph.only(node).nodes
+            rows = sum(outcome.rows.get(each.id, 0) for each in nodes)
+            newest = {each.card.output: outcome.values[each.id] for each in nodes}  # of each type: the result is of it
+            mask = newest["Mask"].on(newest["Latents"]).cpu() if "Mask" in newest else None
+            record |= {"rows": rows, "seconds": rows * a_row, **mask_figures(work.drawn, mask)}
         else:
             record |= {"error": why}
         found.append(record)
     return found
-
-
-def _rows(work: Work, entry: Entry, outcome: Outcome) -> int:
-    assert work.graph is not None
-    return sum(outcome.rows.get(node.id, 0) for node in work.graph.only(work.entries[entry]).nodes)
-
-
-def _mask(work: Work, entry: Entry, outcome: Outcome) -> Figures:
-    """Of the mask that the entry's result was made with, on latent cells."""
-    assert work.graph is not None
-    made = {
-        node.card.output: outcome.values[node.id] for node in work.graph.only(work.entries[entry]).nodes
-    }  # the newest of each type
-    mask = made.get("Mask")
-    return mask_figures(work.drawn, None if mask is None else mask.on(made["Latents"]).cpu())
 
 
 def _named(drawn: Drawn, entry: Entry) -> dict[str, Any]:

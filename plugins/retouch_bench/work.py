@@ -109,11 +109,14 @@ def read(drawn: Drawn, entries: Sequence[Entry], surroundings: Surroundings) -> 
         lines = [entry.flow(drawn.edit) for entry in entries]
         checked = _checked("\n".join(lines), drawn, entries[0].picture, surroundings)
         if not checked.errors:
-            return Work(drawn, checked.graphs[0], _results(checked.graphs[0], entries), refused)
+            graph = checked.graphs[0]
+            saved = {Path(node.options["path"]).name: node.id for node in graph.nodes if node.card.family == "save"}
+            return Work(drawn, graph, {entry: saved[entry.file] for entry in entries}, refused)
         for error in checked.errors:
             if error.source is not None:  # not of any line
                 raise ValueError(f"{error.code}: {error.message}")
-            refused.setdefault(entries[_line(lines, error.span.start)], error)
+            line = "\n".join(lines).count("\n", 0, error.span.start)  # each entry is a line of the text
+            refused.setdefault(entries[line], error)
     return Work(drawn, None, {}, refused)
 
 
@@ -126,13 +129,3 @@ def _checked(text: str, drawn: Drawn, picture: str, surroundings: Surroundings) 
         return checked
     taken = {name: value for name, value in told.items() if not any(f"'{name}'" in message for message in idle)}
     return check(text, surroundings.world(drawn, picture, taken))
-
-
-def _line(lines: Sequence[str], place: int) -> int:
-    """The line in which a place of the text lies."""
-    return "\n".join(lines).count("\n", 0, place)
-
-
-def _results(graph: Graph, entries: Sequence[Entry]) -> dict[Entry, NodeId]:
-    saved = {Path(node.options["path"]).name: node.id for node in graph.nodes if node.card.family == "save"}
-    return {entry: saved[entry.file] for entry in entries}

@@ -17,6 +17,7 @@ from PIL import Image
 from retouch.cli.main import main
 from retouch_storybook.world import Scene, render
 
+ROOT = Path(__file__).parents[2]
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
 
 
@@ -44,6 +45,38 @@ def in_process(*args: object, folder: Path, env: dict[str, str]) -> Ran:
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+class OpenProcess:
+    """A process of its own that runs one command after the other, so that several pay for the imports once."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        paths = os.pathsep.join(filter(None, [env.get("PYTHONPATH"), str(ROOT)]))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from tests.e2e.command import serve; serve()"],
+            env={**os.environ, **env, "PYTHONPATH": paths},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *args: object, folder: Path) -> Ran:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([str(folder), *map(str, args)]), file=self._process.stdin, flush=True)
+        return Ran(*json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End it: it reads to the end of what it is told."""
+        self._process.communicate(timeout=60)
+
+
+def serve() -> None:
+    """What an `OpenProcess` does."""
+    for line in sys.stdin:
+        folder, *args = json.loads(line)
+        ran = retouch(*args, folder=Path(folder))
+        print(json.dumps([ran.code, ran.out, ran.err]), flush=True)
 
 
 def retouch(*args: object, folder: Path) -> Ran:

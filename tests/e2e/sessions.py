@@ -10,9 +10,11 @@ from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
+from retouch.run.model_cache import KeptMachines
 from retouch.run.session import Result, Settings, execute
 
 INSTALLED = registry.load()
+KEPT = KeptMachines()  # the embedded models, loaded once a worker
 
 
 def graphs(recipe: str, pictures: Sequence[Path], out: Path, **settings: object) -> tuple[Graph, ...]:
@@ -35,6 +37,7 @@ def run(recipe: str, pictures: Sequence[Path], out: Path, *, exact: bool = False
         registry=INSTALLED,
         request=Request(recipe),
         settings=Settings(exact=exact),
+        machine=KEPT,
     )
     assert not any(outcome.failed for outcome in result.outcomes), [o.failures for o in result.outcomes]
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from retouch.check.ablation import without
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, MASK, Verdict, idle_pairs, judged, pairs, triples, written
-from retouch.check.reading.environment import Environment
+from retouch.check.reading.environment import Environment, installed_model
 from retouch.cli.matrix import all_pairs, page
 from retouch.graph.nodes import FromNode, Graph, Picture
 from retouch.paths import folder
@@ -43,12 +44,33 @@ def tiny_world(here: Path, seed: int = 0) -> Environment:
     picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
     named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
     told = {"steps": str(STEPS)}
-    return Environment(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))
+    return Environment(
+        INSTALLED,
+        here,
+        (named,),
+        told,
+        model=str(here / "tiny"),
+        output=here / "out",
+        allowed=(here,),
+        find_model=cache(installed_model),  # hundreds of recipes, one model
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return tiny_world(tmp_path_factory.mktemp("matrix"))
+
+
+@pytest.fixture(scope="session")
+def tiny_pairs(tiny: Environment) -> dict[str, Verdict]:
+    return {verdict.name: verdict for verdict in all_pairs(tiny)}
+
+
+@pytest.fixture(scope="session")
+def shipped() -> dict[str, Verdict]:
+    """What `retouch matrix` says of what is installed."""
+    world = Environment(INSTALLED, folder("recipes"), find_model=cache(installed_model))
+    return {verdict.name: verdict for verdict in all_pairs(world)}
 
 
 def ended_well(verdicts: Iterable[Verdict], beside: Iterable[Graph] = ()) -> list[torch.Tensor]:
@@ -117,22 +139,21 @@ def test_every_pair_that_is_marked_as_working_works_and_both_of_it_act(tmp_path)
     assert idle_everywhere(tmp_path) == idle_pairs()
 
 
-def test_the_marks_are_those_of_the_shipped_recipes(tiny):
-    verdicts, shipped = all_pairs(tiny), all_pairs(Environment(INSTALLED, folder("recipes")))
-    assert [(v.name, v.code) for v in verdicts] == [(v.name, v.code) for v in shipped]
-    assert sum(v.works for v in shipped) > 300
+def test_the_marks_are_those_of_the_shipped_recipes(tiny_pairs, shipped):
+    assert [(v.name, v.code) for v in tiny_pairs.values()] == [(v.name, v.code) for v in shipped.values()]
+    assert sum(v.works for v in shipped.values()) > 300
 
 
-def test_a_method_that_changes_nothing_is_found(tiny):
+def test_a_method_that_changes_nothing_is_found(tiny, tiny_pairs):
     """A control over none of the steps, and the same one over some."""
-    stages = next(v.stages for v in all_pairs(tiny) if v.name == "invert ddim + attend p2p")
+    stages = tiny_pairs["invert ddim + attend p2p"].stages
     off, on = "cross_replace=0 self_replace=0", "cross_replace=1% self_replace=0"
     marks = [idle_among([judged(stages, tiny, {"attend p2p": each})], tiny) for each in (off, on)]
     assert marks == [{"invert ddim + attend p2p": "attend p2p"}, {}]
 
 
-def test_what_a_pair_is_compared_with_lacks_one_method_and_keeps_the_other(tiny):
-    for verdict in all_pairs(tiny):
+def test_what_a_pair_is_compared_with_lacks_one_method_and_keeps_the_other(tiny_pairs):
+    for verdict in tiny_pairs.values():
         for card, other in (verdict.stages, verdict.stages[::-1]):
             recipe = without(verdict.recipe, card, verdict.stages) if not verdict.code else None
             if recipe is not None and card.name not in ("mask box", "mask union"):  # which stand in for others
@@ -140,9 +161,9 @@ def test_what_a_pair_is_compared_with_lacks_one_method_and_keeps_the_other(tiny)
                 assert other.name in recipe or card.family == "blend", "a mask goes with the blend that alone reads it"
 
 
-def test_a_pair_that_is_marked_wrongly_is_found(tiny):
+def test_a_pair_that_is_marked_wrongly_is_found(tiny_pairs):
     """Were a recipe that fails marked as working, the run would say so."""
-    works = next(v for v in all_pairs(tiny) if v.name == "invert ddim + mask attention")
+    works = tiny_pairs["invert ddim + mask attention"]
     (graph,) = works.graphs
     nodes = tuple(
         replace(node, options={**node.options, "words": ("dinosaur",)}) if node.card.method == "attention" else node
@@ -152,26 +173,23 @@ def test_a_pair_that_is_marked_wrongly_is_found(tiny):
         ended_well([replace(works, graphs=(replace(graph, nodes=nodes),))])
 
 
-def test_the_page_is_up_to_date():
+def test_the_page_is_up_to_date(shipped):
     """After a change: `retouch matrix -o recipes/MATRIX.md`."""
-    shipped = (folder("recipes") / "MATRIX.md").read_text("utf-8")
-    assert page(all_pairs(Environment(INSTALLED, folder("recipes")))) == shipped
+    assert page(list(shipped.values())) == (folder("recipes") / "MATRIX.md").read_text("utf-8")
 
 
-def test_refusals_say_why_and_name_a_code():
-    verdicts = {v.name: v for v in all_pairs(Environment(INSTALLED, folder("recipes")))}
-    unread, unconnected = verdicts["mask box + blend local"], verdicts["blend pixel + blend latent"]
+def test_refusals_say_why_and_name_a_code(shipped):
+    unread, unconnected = shipped["mask box + blend local"], shipped["blend pixel + blend latent"]
     assert (unread.code, unread.reason) == ("RT221", "beside 'blend local' nothing reads the mask")
     assert unconnected.code == "RT301"
-    for verdict in verdicts.values():
+    for verdict in shipped.values():
         assert bool(verdict.code) == bool(verdict.reason)
         assert bool(verdict.graphs) != bool(verdict.code)
         assert all(card.name in verdict.recipe for card in verdict.stages)
 
 
-def test_controls_that_clash_go_together_where_their_parts_are_kept_apart():
-    verdicts = {v.name: v for v in all_pairs(Environment(INSTALLED, folder("recipes")))}
-    apart = verdicts["attend p2p + attend pnp_features"]
+def test_controls_that_clash_go_together_where_their_parts_are_kept_apart(shipped):
+    apart = shipped["attend p2p + attend pnp_features"]
     assert apart.only_with == "attend p2p self_replace=0"
     assert "self_replace=0" in apart.recipe
     assert "self_replace" not in written(apart.stages)

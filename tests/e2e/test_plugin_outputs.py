@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from retouch import pictures
-from tests.e2e.command import Ran, draw, in_process
+from tests.e2e.command import OpenProcess, Ran, draw, in_process
 
 GUIDE = Path(__file__).parents[2] / "plugins" / "README.md"
 MORE = '''
@@ -81,18 +82,26 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
+@pytest.fixture(scope="module")
+def retouch(env: dict[str, str]) -> Iterator[OpenProcess]:
+    """Commands where the plugins are installed."""
+    process = OpenProcess(env)
+    yield process
+    process.close()
+
+
 @pytest.fixture
 def cat(tmp_path: Path) -> Path:
     return draw(tmp_path / "cat.png")
 
 
-def run(recipe: str, cat: Path, env: dict[str, str], *args: str, command: str = "run") -> Ran:
-    return in_process(command, "-e", f'open "cat.png" | {recipe}', *args, "--json", folder=cat.parent, env=env)
+def run(recipe: str, cat: Path, retouch: OpenProcess, *args: str) -> Ran:
+    return retouch("run", "-e", f'open "cat.png" | {recipe}', *args, "--json", folder=cat.parent)
 
 
-def test_the_plugin_of_the_guide_saves_like_ours(cat: Path, env: dict[str, str]) -> None:
+def test_the_plugin_of_the_guide_saves_like_ours(cat: Path, retouch: OpenProcess) -> None:
     recipe = 'mask box right=50% bottom=50% | encode | decode | save arrays "{name}.npz"'
-    done = run(recipe, cat, env)
+    done = run(recipe, cat, retouch)
     assert done.code == 0, done.out + done.err
     out = cat.with_name("cat.npz")
     assert done.event("saved")["path"] == str(out)
@@ -102,18 +111,18 @@ def test_the_plugin_of_the_guide_saves_like_ours(cat: Path, env: dict[str, str])
     assert made["mask"].mean() == 0.25
     assert (pictures.metadata(out) or {})["recipe"].endswith(recipe)
     assert not out.with_name("cat.npz.retouch.json").exists()  # it had room for the words
-    shown = in_process("show", out, folder=cat.parent, env=env)
+    shown = retouch("show", out, folder=cat.parent)
     assert shown.code == 0, shown.err
     assert recipe in shown.out
-    assert run(recipe, cat, env).code == 0  # its own file is made again
-    assert run(recipe, cat, env, "--stamp", "none").code == 0
+    assert run(recipe, cat, retouch).code == 0  # its own file is made again
+    assert run(recipe, cat, retouch, "--stamp", "none").code == 0
     assert pictures.metadata(out) is None
-    assert "RT415" in run(recipe, cat, env).out
+    assert "RT415" in run(recipe, cat, retouch).out
 
 
-def test_a_format_without_room_for_words_has_them_beside_it(cat: Path, env: dict[str, str]) -> None:
+def test_a_format_without_room_for_words_has_them_beside_it(cat: Path, retouch: OpenProcess) -> None:
     recipe = 'encode | decode | save raw "dog.npy"\nopen "cat.png" | encode | decode | save fading "dog.webp" speed=5'
-    done = run(recipe, cat, env)
+    done = run(recipe, cat, retouch)
     assert done.code == 0, done.out + done.err
     for name in ("dog.npy", "dog.webp"):
         beside = cat.with_name(f"{name}.retouch.json")
@@ -123,7 +132,7 @@ def test_a_format_without_room_for_words_has_them_beside_it(cat: Path, env: dict
     assert "it moves" in str(done.event("result")["notices"])
     cat.with_name("dog.npy").write_bytes(b"somebody else's, under the old name")
     assert not pictures.made_by_retouch(cat.with_name("dog.npy"))
-    assert "RT415" in run(recipe, cat, env).out
+    assert "RT415" in run(recipe, cat, retouch).out
 
 
 def test_its_endings_and_options_are_checked_without_it_being_imported(cat: Path, env: dict[str, str]) -> None:
@@ -133,15 +142,18 @@ def test_its_endings_and_options_are_checked_without_it_being_imported(cat: Path
         'save fading "dog.gif" speed=5': ("RT426", "end the file in .webp"),
     }
     for recipe, (code, words) in wrong.items():
-        done = run(f"encode | decode | {recipe}", cat, env, command="plan")
+        text = f'open "cat.png" | encode | decode | {recipe}'
+        done = in_process("plan", "-e", text, "--json", folder=cat.parent, env=env)
         assert done.code == 1
         assert code in done.out
         assert words in done.out
 
 
-def test_one_that_fails_leaves_nothing_and_one_that_writes_elsewhere_is_stopped(cat: Path, env: dict[str, str]) -> None:
+def test_one_that_fails_leaves_nothing_and_one_that_writes_elsewhere_is_stopped(
+    cat: Path, retouch: OpenProcess
+) -> None:
     recipe = 'encode | decode | save raw "a.npy" fail=true\nopen "cat.png" | encode | decode | save elsewhere "b.npy"'
-    done = run(f'{recipe}\nopen "cat.png" | encode | decode | save "ours.png"', cat, env)
+    done = run(f'{recipe}\nopen "cat.png" | encode | decode | save "ours.png"', cat, retouch)
     assert done.code == 3
     assert "half way" in done.out
     assert "is not the file that a stage of this recipe was given" in done.out

@@ -9,7 +9,7 @@ import pytest
 from retouch.graph.plan import plan
 from retouch.paths import folder
 from retouch.run.session import execute
-from tests.e2e.sessions import INSTALLED, graphs
+from tests.e2e.sessions import INSTALLED, KEPT, graphs
 
 RECIPES = sorted(folder("recipes").glob("*.retouch"))
 
@@ -21,7 +21,7 @@ def test_a_shipped_recipe_costs_what_its_plan_says(recipe, tmp_path):
     text = recipe.read_text()
     walks = "invert" in text
     made = graphs(text, [cat], here, **({"steps": 3} if walks else {}))
-    result = execute(made, registry=INSTALLED)
+    result = execute(made, registry=INSTALLED, machine=KEPT)
     for graph, outcome in zip(made, result.outcomes, strict=True):
         assert not outcome.failures, outcome.failures
         assert outcome.files

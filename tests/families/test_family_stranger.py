@@ -16,12 +16,12 @@ import torch
 from diffusers import PixArtTransformer2DModel
 from PIL import Image
 
-from retouch.api.kit import FolderLoading, NetworkCore
+from retouch.api.kit import ModelLoading, NetworkCore
 from retouch.cli.main import main
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import split
 from retouch.core.values import Canvas, Edit, Latents
-from retouch.models import families
+from retouch.models.files import ModelFiles
 from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws
@@ -112,7 +112,8 @@ def test_its_forward_and_our_laws(folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.syspath_prepend(str(STRANGER))
     from retouch_pixart import FAMILY
 
-    known, parts = FAMILY.describe(families.reader(folder)), FolderLoading(folder)
+    files = ModelFiles.of_folder(folder)
+    known, parts = FAMILY.describe(files.read), ModelLoading(files)
     loaded = FAMILY.load(known, parts)
     model = Denoiser(NetworkCore(loaded.net, known.prediction, known.sites))
     edit = Edit(*(run(loaded.texts.prompt(text))[0] for text in ("a white cat", "a white dog", "")))

@@ -44,8 +44,9 @@ STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
-    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourceImage, SourcePrompt, Touch, Trajectory, stage,
+    Adapters, AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need,
+    NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourceImage, SourcePrompt,
+    Touch, Trajectory, WordsOf, stage,
 )
 
 
@@ -82,7 +83,7 @@ def compare(image: Image, source: SourceImage) -> None: ...
 def psnr(image: Image, against: Image) -> None: ...
 
 @stage("invert", "ddim", rows="int(steps * strength)",
-       facts={"steps": "int(steps * strength)", "evaluations": 1, "pinned": "pinned"})
+       facts={"steps": "int(steps * strength)", "evaluations": 1, "pinned": "pinned", "replays": "'any'"})
 async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule,
                *, convention: Literal["target", "source"] = "target", strength: Annotated[float, Range(0, 1)] = 1.0,
                pinned: bool = False) -> Trajectory: ...
@@ -126,7 +127,8 @@ async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Sche
                    clamp: float = 3.0, ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
-async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
+async def attention(latents: Latents, edit: Edit, model: Denoiser, *,
+                    words: tuple[Annotated[str, WordsOf("source")], ...] = ()) -> Mask: ...
 
 @stage("mask", "file")
 def mask_file(pictures: Pictures, *, path: str, label: Annotated[int, Range(0, 65535)] | None = None) -> Mask: ...
@@ -158,5 +160,18 @@ def blend_pixel(image: Image, source: SourceImage, mask: Mask) -> Image: ...
 @stage("sample", "ddim", default=True,
        rows="steps * evaluations * guide * (2 if attend or readers or (blend and not pinned) else 1)")
 async def sample(trajectory: Trajectory, edit: Edit, model: Denoiser, guidance: Guidance,
-                 attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = ()) -> Latents: ...
+                 attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = (),
+                 solver: Rule | None = None) -> Latents: ...
+
+@stage("schedule", "levels", facts={"steps": "len(at)"})
+def levels(schedule: Schedule, *, at: tuple[Annotated[float, Range(0, 1000)], ...]) -> Schedule: ...
+
+@stage("schedule", "karras", predicts=("epsilon", "v_prediction"))
+def karras(schedule: Schedule) -> Schedule: ...
+
+@stage("solver", "heun", facts={"predictions": 2})
+def heun() -> Rule: ...
+
+@stage("tune", "lora")
+def lora(model: Denoiser, adapters: Adapters, *, path: str, scale: float = 1.0) -> Denoiser: ...
 """

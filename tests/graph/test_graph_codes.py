@@ -60,6 +60,12 @@ EXAMPLES = {
         'open "cat.png" | invert ddim "x"->"y" | «mask box left=80% right=20%» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask box left=20% right=80% | blend latent | save "o.png"',
     ),
+    "RT316": (
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention «words=["cat", "meadow"]» '
+        '| blend latent | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["cat"] '
+        '| blend latent | save "o.png"',
+    ),
     "RT227": (
         'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',
@@ -123,6 +129,11 @@ EXAMPLES = {
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
         'invert ddim steps=5 | attend masactrl "cat"->"dog" start=80%',
     ),
+    "RT323": (
+        '«schedule levels at=[999, 600, 200]» | invert ddim "cat"->"dog" steps=20',
+        'schedule levels at=[999, 600, 200] | invert ddim "cat"->"dog" steps=3',
+    ),
+    "RT322": ('invert edict "cat"->"dog" | «solver heun»', 'invert ddim "cat"->"dog" | solver heun'),
     "RT317": ('«invert ddim "cat"->"dog" steps=1000»', 'invert ddim "cat"->"dog" steps=999'),
     "RT325": (
         'invert ddim "cat"->"dog" | «guide semantic scale=64»',
@@ -271,6 +282,8 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT428"}  # about what Python gives: test_python_door
     elsewhere |= {"RT430", "RT431"}  # about models of the hub: test_models_get
     elsewhere |= {"RT432", "RT433"}  # about files beside a model: test_single_file_recipes
+    elsewhere |= {"RT432"}  # about files beside a model: test_single_file_recipes
+    elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()
 

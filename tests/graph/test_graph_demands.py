@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from retouch.check.check import check
@@ -47,6 +49,15 @@ def test_a_mend_with_values_is_enough(text, wrong, right):
         (
             "mask diffedit swapped=true | blend latent",
             'mask diffedit swapped=true source_negative="blurry" | blend latent',
+        ),
+        ('attend pnp_features rows="unconditional" | sample guidance=1', 'attend pnp_features rows="own"'),
+        (
+            'attend pnp_features rows="unconditional" | sample guidance=1',
+            'attend pnp_features rows="unconditional" | sample guidance=2',
+        ),
+        (
+            'attend p2p edit="orange cat"->"dog" align="replace"',
+            'attend p2p edit="orange cat"->"big dog" align="replace"',
         ),
         ("attend masactrl masked=true", "mask box right=50% | attend masactrl masked=true"),
         ('attend p2p words=["dog"] word_replace=[0.2, 0.3]', 'attend p2p words=["dog"] word_replace=[0.2]'),
@@ -130,3 +141,51 @@ def test_a_setting_that_nothing_reads_is_told_too():
 @pytest.mark.parametrize("card", INSTALLED.cards, ids=lambda card: card.name)
 def test_every_demand_can_be_read(card):
     assert misstated(card, FACTS) is None
+
+
+NAMED = [
+    ('mask attention words=["{}"] | blend latent', "cat", "the caption"),
+    ('attend p2p words=["{}"] word_replace=[0.2]', "dog", "the target prompt"),
+    ('attend p2p | blend local words=["{}"]', "dog", "the target prompt"),
+    ('attend p2p | blend local words=["cat", "{}"]', "meadow", "the caption"),
+    ('attend p2p | blend local keep=["{}"]', "orange cat", "the caption"),
+]
+
+
+@pytest.mark.parametrize(("stages", "there", "where"), NAMED)
+@pytest.mark.parametrize("absent", ["fish", "ca", "orange meadow"])
+def test_words_that_no_prompt_of_theirs_has_are_refused(stages, there, where, absent):
+    (found,) = said(TURN + stages.format(absent), "RT316")
+    assert f"names '{absent}', which does not occur in" in found.message
+    assert where in found.message
+    assert not said(TURN + stages.format(there), "RT316")
+
+
+@pytest.mark.parametrize("card", INSTALLED.cards, ids=lambda card: card.name)
+def test_every_option_whose_doc_speaks_of_words_of_a_prompt_says_so_in_its_type(card):
+    """An option of another plugin author's kind: it would fail in the run, after the model was loaded."""
+    for option in card.options:
+        assert bool(option.kind.words) == bool(re.match("words of (the|either)", option.doc)), option.name
+
+
+def test_the_words_are_those_of_each_picture_s_own_caption():
+    """One caption among many that lacks them is that picture's own matter."""
+    here = folder("recipes") / "pictures"
+    pictures = (CAT, Picture(here / "cat_night.png", 1, "a cat"), Picture(here / "dog_beach.png", 2, None))
+    world = Environment(INSTALLED, folder("recipes"), pictures)
+    found = check('invert ddim "cat"->"dog" | mask attention words=["meadow"] | blend latent', world)
+    assert [graph.item for graph in found.graphs] == [CAT]
+    assert [[each.code for each in found.errors_of(one)] for one in pictures] == [[], ["RT316"], ["RT316"]]
+    assert "--caption" in found.errors_of(pictures[2])[0].help or "cat" in found.errors_of(pictures[2])[0].message
+
+
+def test_a_word_that_a_caption_may_still_bring_is_no_mistake():
+    text = 'invert ddim "cat"->"dog" | mask attention words=["meadow"] | blend latent'
+    assert not check(text, Environment(INSTALLED, folder("recipes"))).errors
+    assert not check('invert ddim "dog" | attend p2p align="replace"', Environment(INSTALLED, folder("recipes"))).errors
+
+
+def test_words_of_a_script_without_blanks_are_found():
+    picture = (Picture(CAT.path, 0, "草地上的猫"),)
+    text = 'invert ddim "猫"->"狗" | mask attention words=["草地"] | attend p2p words=["狗"] | blend latent'
+    assert not check(text, Environment(INSTALLED, folder("recipes"), picture)).errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retouch.check.reading.edits import places
+from retouch.core.words import places
 from retouch.graph.nodes import Picture
 
 

@@ -59,9 +59,9 @@ STAGES = """
 from typing import Annotated, Literal
 
 from retouch.api import (
-    AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need, NegativePrompt,
-    NoiseSource, Outbox, Pattern, Pictures, Range, Schedule, Sheet, SourcePrompt, TargetPrompt, Touch, Trajectory,
-    stage,
+    Adapters, AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need,
+    NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourcePrompt, TargetPrompt,
+    Touch, Trajectory, WordsOf, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -95,7 +95,7 @@ def measure(image: Image, against: Image) -> None: ...
 @stage("require", "psnr")
 async def require(trajectory: Trajectory, codec: Codec, *, min: float = 0.0) -> Trajectory: ...
 
-@stage("invert", "ddim", facts={"steps": "int(steps * strength + 1e-9)"})
+@stage("invert", "ddim", facts={"steps": "int(steps * strength + 1e-9)", "replays": "'any'"})
 async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule, *,
                convention: Literal["target", "source"] = "target", strength: Fraction = 1.0) -> Trajectory: ...
 
@@ -142,7 +142,8 @@ async def diffedit(latents: Latents, edit: Edit, model: Denoiser, schedule: Sche
                    ceiling: float = 0.0) -> Mask: ...
 
 @stage("mask", "attention")
-async def attention(latents: Latents, edit: Edit, model: Denoiser) -> Mask: ...
+async def attention(latents: Latents, edit: Edit, model: Denoiser, *,
+                    words: tuple[Annotated[str, WordsOf("source")], ...] = ()) -> Mask: ...
 
 @stage("mask", "file")
 def mask_file(pictures: Pictures, *, path: str, label: Annotated[int, Range(0, 65535)] | None = None) -> Mask: ...
@@ -180,7 +181,20 @@ async def sdedit(latents: Latents, prompt: TargetPrompt, model: Denoiser, schedu
 
 @stage("sample", "walk", default=True)
 async def walk(trajectory: Trajectory, edit: Edit, negative: NegativePrompt, model: Denoiser, guidance: Guidance,
-               attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = ()) -> Latents: ...
+               attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = (),
+                 solver: Rule | None = None) -> Latents: ...
+
+@stage("schedule", "levels", facts={"steps": "len(at)"})
+def levels(schedule: Schedule, *, at: tuple[Annotated[float, Range(0, 1000)], ...]) -> Schedule: ...
+
+@stage("schedule", "karras", predicts=("epsilon", "v_prediction"))
+def karras(schedule: Schedule) -> Schedule: ...
+
+@stage("solver", "heun", facts={"predictions": 2})
+def heun() -> Rule: ...
+
+@stage("tune", "lora")
+def lora(model: Denoiser, adapters: Adapters, *, path: str, scale: float = 1.0) -> Denoiser: ...
 """
 
 

@@ -35,12 +35,28 @@ USUAL = {
         "what": "'vea.safetensors' cannot be read: No such file or directory",
         "mend": "did you mean 'vae.safetensors'?",
     },
+    "RT434": {
+        "path": "style.safetensors",
+        "model": "storybook",
+        "what": "'style.safetensors' has no layer of this model; its first tensor is lora_unet_a.alpha",
+    },
+    "RT435": {
+        "stage": "mask face",
+        "name": "face",
+        "what": "'face.safetensors' is not there",
+        "mend": "hf download owner/name face.safetensors --revision 0123456789abcdef0123456789abcdef01234567",
+    },
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
         "mend": "give the same command again; it goes on from there",
     },
     "RT501": {"stage": "mask mine", "what": "IndexError: index 64 is out of bounds", "plugin": "mine"},
+    "RT515": {"stage": "mask mine", "wanted": "a mask [h, w] in [0, 1]", "got": "values up to 5", "plugin": "mine"},
+    "RT516": {"stage": "mask mine", "plugin": "mine", "what": "the default dtype"},
+    "RT517": {"stage": "mask mine", "port": "latents", "plugin": "mine"},
+    "RT518": {"stage": "sample walk", "plugin": "mine", "what": "writes 'q' in rows that its touch does not name"},
+    "RT908": {"plugin": "mine", "wanted": "retouch >=2", "have": "1.0"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},
     "RT505": {"stage": "sample walk"},
@@ -59,6 +75,9 @@ USUAL = {
     "RT905": {"plugin": "mine", "hook": "retouch_stagse", "mend": "did you mean 'retouch_stages'?"},
     "RT906": {"type": "Mesh", "a": "mine", "b": "yours"},
     "RT907": {"stage": "blend local"},
+    "RT920": {"name": "soft-box", "what": "it is small letters, digits and single _", "mend": "write 'soft_box'"},
+    "RT921": {"name": "ddim", "what": "a stage 'invert ddim'", "mend": "retouch stages invert ddim"},
+    "RT922": {"folder": "retouch-softbox", "what": "has files in it"},
 }
 
 

@@ -125,5 +125,5 @@ def test_replace_of_unequal_prompts_says_what_to_do(how):
 def test_words_are_found_at_every_place_and_must_be_there():
     assert tokens_of(prompt("a cat and a giraffe"), "a") == [1, 4]
     assert tokens_of(prompt("a cat and a giraffe"), "a giraffe") == [4, 5, 6]
-    with pytest.raises(ValueError, match=r"the target prompt 'a cat' has no 'dog'"):
+    with pytest.raises(ValueError, match=r"no 'dog' in the target prompt 'a cat'"):
         tokens_of(prompt("a cat"), "dog")

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from retouch.api import (
+    AttentionControl,
+    Blend,
     Ddim,
     Denoiser,
     DpmPlusPlus2M,
@@ -19,11 +21,13 @@ from retouch.api import (
     Mask,
     Negatives,
     Offset,
+    Prediction,
     Schedule,
     stage,
     together,
     unguided,
 )
+from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import gaussian_world, tiny_world
@@ -117,7 +121,7 @@ def test_null_text_costs_what_it_says(options):
 @pytest.mark.parametrize("guide", [1, 2])
 def test_sampling_costs_what_it_says(attend, blends, pinned, guide):
     world = replace(tiny_world(steps=2), guidance=unguided if guide == 1 else cfg(guidance=3.0))
-    (trajectory,) = laws.run(world.call(ddim, pinned=pinned))
+    (trajectory,) = run(world.call(ddim, pinned=pinned))
     blend = (world.call(latent),) if blends else ()
     facts = {"evaluations": 1, "guide": guide, "pinned": pinned != "never"}
     laws.rows_law(sample, world, facts=facts, trajectory=trajectory, attend=attend, blend=blend)
@@ -149,7 +153,7 @@ class TestALawThatIsBroken:
             for row in attn.rows("cond"):
                 attn.q[row] *= 1.1
 
-        control = laws.AttentionControl(((replace(p2p().acts[1][0], access="transform", what="q"), louder),))
+        control = AttentionControl(((replace(p2p().acts[1][0], access="transform", what="q"), louder),))
         with pytest.raises(AssertionError, match="equal rows differ"):
             laws.identity_law(lambda: control)
 
@@ -157,7 +161,7 @@ class TestALawThatIsBroken:
         def all_rows(attn):
             attn.k[:] = attn.k.flip(0).clone()
 
-        control = laws.AttentionControl(((p2p().acts[1][0], all_rows),))
+        control = AttentionControl(((p2p().acts[1][0], all_rows),))
         with pytest.raises(AssertionError, match="no touch names it"):
             laws.touch_law(lambda: control)
 
@@ -166,7 +170,7 @@ class TestALawThatIsBroken:
             def apply(state, source, step, maps):
                 return torch.stack((torch.lerp(source[0], state[0], mask.data.to(state)), state[1]))
 
-            return laws.Blend(apply)
+            return Blend(apply)
 
         with pytest.raises(AssertionError, match="mask 0 at step 0"):
             laws.blend_law(first_only)
@@ -189,7 +193,7 @@ class TestALawThatIsBroken:
     def test_by_guidance_that_is_not_affine(self):
         async def squared(model, x, level, prompt, negative):
             pred = await model(x, level, prompt)
-            return laws.Prediction(pred.pair**2)
+            return Prediction(pred.pair**2)
 
         with pytest.raises(AssertionError, match="not affine"):
             laws.guidance_law(squared)

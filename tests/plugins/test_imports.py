@@ -39,7 +39,8 @@ LAW = {
     "testing": {"core", "models", "plugins", "run"},
     "api": {"core", "lang", "plugins", "models", "graph", "check", "run"},  # `retouch.api` itself less, see below
     "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
-    "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run"},
+    "starters": {"__init__", "api"},
+    "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},
     "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
 }
@@ -56,6 +57,7 @@ MAY = {
     "run": {"torch", "numpy", "PIL"},
     "scripting": set(),
     "testing": {"torch", "hypothesis"},
+    "starters": {"torch", "PIL"},
 }
 LIGHT = ("core/demands", "core/endings", "core/errors", "core/grid", "core/touches", "models/catalog", "models/info")
 LIGHT += ("models/family", "models/families", "models/tokens", "models/kit/agreement", "models/kit/levels")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from retouch.plugins import discovery, registry
@@ -29,3 +31,24 @@ def test_cards_are_what_the_hooks_register():
     assert not faults
     registered = {(f.retouch_stage.family, f.retouch_stage.method) for group in pm.hook.retouch_stages() for f in group}
     assert registered == {(card.family, card.method) for card in REGISTRY.cards}
+
+
+def test_a_plugin_that_is_installed_meanwhile_is_found_and_one_that_is_removed_is_not(tmp_path, monkeypatch):
+    """What was found is kept only while no folder of sys.path changes: a notebook installs a plugin and goes on."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    info = tmp_path / "late-1.0.dist-info"
+
+    def found():
+        return [plugin.version for plugin in discovery.installed() if plugin.name == "late"]
+
+    assert found() == []
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[retouch.plugins]\nlate = late\n")
+    assert found() == ["1.0"]
+    info.rename(tmp_path / "late-2.0.dist-info")
+    (tmp_path / "late-2.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 2.0\n")
+    assert found() == ["2.0"]
+    shutil.rmtree(tmp_path / "late-2.0.dist-info")
+    assert found() == []
+    assert discovery.installed()

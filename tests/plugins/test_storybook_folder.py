@@ -12,7 +12,6 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 import retouch
 import retouch_storybook
-from retouch.check.reading.option_values import fits
 from retouch.graph.ports import GUIDANCE, options
 from retouch.models import catalog
 from retouch.paths import folder
@@ -139,7 +138,7 @@ def test_what_the_card_says_of_a_stage_is_an_option_that_it_has():
         card = stages.find(*name.split())
         assert card, name
         known = {**options(card), "guidance": GUIDANCE}
-        assert all(fits(known[option].kind, value) for option, value in suits.items()), name
+        assert all(known[option].kind.takes(value) for option, value in suits.items()), name
 
 
 def test_the_weights_stay_small():

@@ -9,7 +9,8 @@ from retouch.check.check import check
 from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Unreadable, Unwritable
-from retouch.run.failure import NotFinite, check_finite, diagnose
+from retouch.run.failure import diagnose
+from retouch.run.results import NotFinite, check_finite
 from tests.lang.stages import world
 
 RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'

@@ -27,6 +27,7 @@ def test_it_carries_grammar_recipes_and_weights(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "retouch/grammar/recipe.lark" in names
     assert "retouch/recipes/cat_to_dog.retouch" in names
+    assert {"retouch/starters/pyproject.toml", "retouch/starters/mask/test_newcomer.py"} <= names
     assert "retouch/recipes/pictures/cat_meadow.png" in names
     assert "retouch_storybook/weights/unet/diffusion_pytorch_model.safetensors" in names
     assert "retouch_storybook/weights/judge/model.safetensors" in names

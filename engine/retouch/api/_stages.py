@@ -6,18 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
-from retouch.core.demands import Moot, Need
+from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.guidance import predictor, remembering, unguided
+from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
-from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold
+from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
-from retouch.core.resources import Codec, Figures, Frame, Outbox, Pictures, Sheet, TextEncoder
+from retouch.core.resources import (
+    Adapters,
+    Codec,
+    Figures,
+    Frame,
+    Outbox,
+    Pictures,
+    Sheet,
+    TextEncoder,
+    Weights,
+)
 from retouch.core.schedule import Level, Prediction, Schedule, Step
-from retouch.core.solvers import Ddim, DpmPlusPlus2M, Heun
+from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import (
@@ -48,6 +59,7 @@ VERSION = 1
 __all__ = [
     "VERSION",
     "Adam",
+    "Adapters",
     "Asking",
     "Asks",
     "AttentionControl",
@@ -63,11 +75,13 @@ __all__ = [
     "Ending",
     "Figures",
     "Frame",
+    "Fresh",
     "Gradient",
     "Guidance",
     "Heun",
     "Image",
     "Injected",
+    "KnownLevels",
     "Latents",
     "Level",
     "MapRows",
@@ -102,7 +116,9 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "Weights",
     "Window",
+    "WordsOf",
     "call",
     "gather",
     "hold",
@@ -115,6 +131,7 @@ __all__ = [
     "together",
     "unguided",
     "value_and_grad",
+    "walked_by",
 ]
 
 

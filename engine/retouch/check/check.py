@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from retouch.check.masks import check_masks
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import SOMETHING, Environment
+from retouch.check.reading.family_defaults import FamilyDefaults, family_defaults
 from retouch.check.reading.files import Files, fields_of
 from retouch.check.reading.flows import Flow, FlowReader, read_model
 from retouch.check.reading.models import Models
@@ -30,6 +31,8 @@ from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
 from retouch.graph.plan import plan
+from retouch.graph.ports import MADE_OR_SUPPLIED
+from retouch.graph.replays import check_replays
 from retouch.graph.windows import check_windows
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -76,7 +79,10 @@ def check(source: str | bytes, world: Environment, report: Report | None = None)
     files = Files(world, report)
     reading = Reader(names, files, choices, report).read(recipe)
     reading.broken |= bool(found)
-    made = Elaboration(world, names, reading, choices, files, report)
+    given = {name: text for name, text in world.settings.items() if name not in names.all}
+    defaults = family_defaults(world.registry, reading.defaults, given, report)
+    world = replace(world, registry=defaults.registry)
+    made = Elaboration(world, names, reading, choices, files, report, defaults)
     graphs = made.run(recipe)
     diagnostics = tuple(sorted([*found, *reading.found, *_apart(report, recipe, found)], key=_place))
     failed = any(item.severity == "error" for item in diagnostics)
@@ -105,7 +111,14 @@ class Elaboration:
     """A recipe in the making: each result in each of its variants, wired for each picture."""
 
     def __init__(
-        self, world: Environment, names: Names, reading: StatementsRead, choices: Choices, files: Files, report: Report
+        self,
+        world: Environment,
+        names: Names,
+        reading: StatementsRead,
+        choices: Choices,
+        files: Files,
+        report: Report,
+        defaults: FamilyDefaults,
     ) -> None:
         self._world = world
         self._names = names
@@ -114,8 +127,8 @@ class Elaboration:
         self._report = report
         self._flows = FlowReader(world.registry, files, report)
         self._models = Models(world, report)
-        settings = {name: text for name, text in world.settings.items() if name not in names.all}
-        self._precedence = Precedence(reading.defaults, settings, choices, report)
+        self._defaults = defaults
+        self._precedence = Precedence(defaults.lines, defaults.settings, choices, report)
         self._contexts: dict[Path | None, Context] = {}
         self._taken: defaultdict[Path, set[s.Span]] = defaultdict(set)  # by picture, the results that it goes into
         self._named = list(report.own)  # what was found before
@@ -169,7 +182,11 @@ class Elaboration:
 
     def _graph(self, context: Context) -> Graph:
         with context.looked_at():
-            return _graph(context)
+            made = _graph(context)
+        used = {node.card.name for node in made.nodes}
+        chosen = context.world.registry.chosen.items()
+        origins = self._defaults.origins
+        return replace(made, defaults={f: f"'{c.name}' ({origins[f]})" for f, c in chosen if c.name in used})
 
     def _settle(self, pictures: Iterable[Picture | None] | None = None) -> None:
         """Tell mistakes of the recipe from those of single pictures.  pictures: those that are left, or all."""
@@ -316,6 +333,7 @@ def _graph(context: Context) -> Graph:
         facts = plan(graph).facts
         check_windows(graph, facts, context.report)
         check_demands(graph, facts, context.report)
+        check_replays(graph, facts, context.report)
     return graph
 
 
@@ -348,4 +366,7 @@ def _check_overwritten(context: Context, nodes: tuple[Node, ...]) -> None:
             context.report.add("RT302", gone.span, type=gone.type.lower(), mend=mend, notes=notes)
         else:
             label = f"nothing reads what '{node.card.name}' makes"
-            context.report.add("RT221", node.span, label=label, mend="use it in a later stage, or delete it")
+            mend = "use it in a later stage, or delete it"
+            if node.card.output in MADE_OR_SUPPLIED:
+                mend = "write it before the stages that are to use it; at the end of its turn it is gone"
+            context.report.add("RT221", node.span, label=label, mend=mend)

@@ -175,5 +175,5 @@ def _value(option: Option) -> str:
 
 def _methods(registry: Registry, family: str) -> list[StageCard]:
     """Return all methods of a family, by name."""
-    cards = [card for name in registry.methods(family) for card in registry.candidates(family, name)]
+    cards = [card for card in registry.cards if card.family == family]
     return sorted(cards, key=lambda card: card.method)

@@ -6,18 +6,24 @@ returns the exit code.  Only the plugin of the one that is asked for is imported
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from importlib import import_module
 
 from retouch.cli import DONE, WrongCommand
 from retouch.cli.reporting import fault_text, put
+from retouch.cli.speakers import Answers
 from retouch.plugins import announced
+from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins
 
 
 def main(args: Namespace) -> int:
     """Run the benchmark that is named, or list those that are installed."""
-    installed = {name: found.plugin for found in announced.everything() for name in found.benches()}
+    installed: dict[str, Plugin] = {}
+    for found in announced.everything():
+        for name in found.benches():
+            installed.setdefault(name, found.plugin)  # of two plugins the first keeps a name
     if not args.words:
         names = sorted(installed)
         put(names) if args.json else print("\n".join(names))
@@ -30,5 +36,7 @@ def main(args: Namespace) -> int:
     if manager is None or faults:
         raise WrongCommand(f"the plugin of '{name}' cannot be used: {fault_text(faults[0])}")
     ((place),) = [benches[name] for benches in manager.hook.retouch_benches() if name in benches]
+    if isinstance(sys.stdout, Answers):
+        sys.stdout.welcome.add(plugin.name)  # what it prints is what was asked for
     module, _, function = place.partition(":")
     return getattr(import_module(module), function)(rest)

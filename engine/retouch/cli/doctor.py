@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from retouch.cli import DONE, WRONG_RECIPE
+from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import fault_text, put
 from retouch.models import catalog
 from retouch.plugins import discovery, registry
@@ -33,6 +33,8 @@ class Finding:
 def main(args: Namespace) -> int:
     """Look at everything that a run needs; exit 1 if any of it is wrong."""
     found = [*_versions(), *_plugins(), *_models(), *_folders(), _device()]
+    if args.plugin:
+        found += _tried(args.plugin)
     wrong = [finding for finding in found if finding.mend]
     if args.json:
         told = [{"what": each["what"], "is": each["is_"], "mend": each["mend"]} for each in map(asdict, found)]
@@ -63,10 +65,22 @@ def _plugins() -> Iterator[Finding]:
         faults = [fault for fault in loaded.faults if fault.plugin == plugin.name]
         if not faults and (live := loaded.live.get(plugin.name)):
             faults = live[1]  # only here and in a run is a plugin imported
+        faults = faults or list(loaded.unusable(plugin.name))
         where = f"from {plugin.distribution} {plugin.version}".strip()
-        said = "; ".join(map(fault_text, faults))
+        said = "; ".join([*map(fault_text, faults), *loaded.notes(plugin.name)])
         mend = f"update or uninstall it: pip install --upgrade {plugin.distribution or plugin.name}" if faults else ""
         yield Finding(f"plugin {plugin.name}", said or where, mend)
+
+
+def _tried(name: str) -> Iterator[Finding]:
+    """What became of each stage of a plugin on a small random network."""
+    from retouch.cli.trial import trials
+
+    installed = discovery.installed()
+    if name not in (plugin.name for plugin in installed):
+        raise WrongCommand(f"no plugin is called '{name}'; there are: {', '.join(each.name for each in installed)}")
+    for what, is_, mend in trials(name, registry.load(installed)):
+        yield Finding(what, is_, mend)
 
 
 def _models() -> Iterator[Finding]:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
 from retouch.cli.reporting import refuse
+from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.talk import talking
+from retouch.cli.without import add_no_plugin, without_plugins
+from retouch.plugins.interrupts import listening
 from retouch.version import __version__
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
+PLAIN = ("fmt", "json", "explain", "show")  # commands that look at no plugin
 # Commands whose whole work is what they print.
 ANSWERS = ("check", "plan", "graph", "json", "stages", "matrix", "explain", "plugins", "models", "doctor", "show")
 
@@ -32,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
-    with talking() as out:
+    known_plugins.cache_clear()
+    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out:
         args = _parsed(argv)
         code = _run(args)
         out.flush()
@@ -55,13 +60,16 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        return import_module(f"retouch.cli.{args.module}").main(args)
+        with listening(), without_plugins(args):
+            return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
         return refuse(args, WRONG_COMMAND, str(err))
     except KeyboardInterrupt:
         print("stopped; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
-    except Exception as err:  # the last resort: a mistake of ours is still no traceback
+    except BaseException as err:  # the last resort: a mistake of ours, or of a plugin's, is still no traceback
+        if isinstance(err, SystemExit) and args.command == "bench":  # its own command line
+            raise
         return refuse(args, FAILED, f"'{args.command}' failed: {type(err).__name__}: {err}", "RT501")
 
 
@@ -87,6 +95,8 @@ def _command(commands: Commands, name: str, help_: str) -> argparse.ArgumentPars
     parser = commands.add_parser(name, help=help_, description=help_)
     parser.set_defaults(module=name)
     parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+    if name not in PLAIN:
+        add_no_plugin(parser)
     return parser
 
 
@@ -169,7 +179,21 @@ def _add_listings(commands: Commands) -> None:
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
     _add_models(commands)
-    _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+    _add_new_plugin(commands)
+    doctor = _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+    doctor.add_argument("--plugin", metavar="NAME", help="try each stage of this plugin, and count its rows")
+
+
+def _add_new_plugin(commands: Commands) -> None:
+    from retouch.cli.new_plugin import KINDS
+
+    new = _command(
+        commands, "new-plugin", "Write a plugin to begin with: it installs, keeps its laws, edits a picture."
+    )
+    new.set_defaults(module="new_plugin")
+    new.add_argument("name", metavar="NAME", help="of the plugin and of its stage, such as softbox")
+    new.add_argument("--kind", choices=KINDS, required=True, help="what it adds")
+    new.add_argument("--to", dest="folder", type=Path, metavar="FOLDER", help="where; retouch-NAME by default")
 
 
 def _add_models(commands: Commands) -> None:

@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import groupby
 
 from retouch.check.capabilities import Capability, Refusal, capabilities
@@ -55,7 +56,7 @@ def main(args: Namespace) -> int:
 def all_pairs(world: Environment) -> list[Verdict]:
     """Return a verdict on every pair, for the picture that ships with the recipes."""
     picture = Picture(world.folder / "pictures" / "cat_meadow.png", 0, CAPTION)
-    world = replace(world, pictures=(picture,))
+    world = replace(world, pictures=(picture,), find_model=cache(world.find_model))  # all pairs are of one model
     return [judged(stages, world) for stages in pairs(world.registry)]
 
 

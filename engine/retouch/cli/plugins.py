@@ -20,9 +20,9 @@ def main(args: Namespace) -> int:
         where = f"{plugin.distribution} {plugin.version}".strip()
         if args.json:
             facts = {"plugin": plugin.name, "module": plugin.module, "distribution": where}
-            put({**facts, "stages": stages[plugin.name], "faults": wrong})
+            put({**facts, "stages": stages[plugin.name], "faults": wrong, "notes": found.notes(plugin.name)})
         else:
             print(f"{plugin.name}: {stages[plugin.name]} stages, from {where or plugin.module}")
-            for text in wrong:
+            for text in (*wrong, *found.notes(plugin.name)):
                 print(f"  {text}")
     return DONE

@@ -52,11 +52,15 @@ class Sentences:
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
         """Hear of one event of the run."""
         if event == "call" and facts["kind"] in _DENOISER:
+            self._bar.total = max(self._bar.total or 0, self._bar.n + facts["rows"])  # a card may say too little
             self._bar.update(facts["rows"])
         elif event == "stage":
             self._bar.set_postfix_str(f"{facts['item']}: {facts['stage']}")
         elif event == "saved":
             self._bar.write(plain(f"saved {facts['path']}"))
+        elif event == "stuck":
+            where = f"'{facts['function']}' ({facts['place']})"
+            print(f"{facts['plugin']}: {where} has not given way for {facts['s']:g} s; Ctrl-C ends it", file=sys.stderr)
 
     def refused(self, picture: Picture, errors: Sequence[Diagnostic]) -> None:
         """Hear of a picture that is not run; the check has said why."""
@@ -96,6 +100,7 @@ class Lines:
             put({"event": event, **facts})
         elif facts["kind"] in _DENOISER:
             self._rows += facts["rows"]
+            self._most = max(self._most, self._rows)  # a card may say less than its stage asks for
             if time.monotonic() - self._told > 1:
                 self._told = time.monotonic()
                 put({"event": "progress", "rows": self._rows, "most": self._most})

@@ -37,8 +37,10 @@ def as_json(source: Source, found: Iterable[Diagnostic]) -> list[dict[str, Any]]
 
 def fault_text(fault: Fault) -> str:
     """Describe a plugin's fault in one line, with its place."""
-    message = CODES[fault.code].message.format_map(fault.facts)
-    return f"{fault.code}: {message}{f' ({fault.place})' if fault.place else ''}"
+    row = CODES[fault.code]
+    message = row.message.format_map(fault.facts)
+    mend = f"; {fault.facts['mend']}" if row.help == "{mend}" else ""
+    return f"{fault.code}: {message}{mend}{f' ({fault.place})' if fault.place else ''}"
 
 
 def warn(faults: Iterable[Fault]) -> None:

@@ -10,10 +10,16 @@ from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, one_given, settings_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.progress import Lines, Sentences
+from retouch.cli.reporting import as_json, put
+from retouch.cli.reporting import tell as tell_all
+from retouch.cli.source import Source
 from retouch.graph.estimate import cells_of
 from retouch.graph.nodes import Graph
+from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
+from retouch.plugins.registry import PluginError, Registry
+from retouch.plugins.signatures import Fault
 
 
 def main(args: Namespace) -> int:
@@ -24,9 +30,12 @@ def main(args: Namespace) -> int:
     found = checked(args, source, images, installed)
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
-    graphs = found.graphs
+    graphs = usable(source, found.graphs, installed, as_data=args.json)
+    if not graphs:
+        return FAILED
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
+    from retouch.run.model_cache import KeptMachines
     from retouch.run.session import Settings, execute
 
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
@@ -41,15 +50,50 @@ def main(args: Namespace) -> int:
 
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
-        result = execute(graphs, registry=installed, request=request, settings=settings, tell=tell, keep=False)
+        # What a process that runs one command after the other keeps loaded is not loaded again.
+        machines = KeptMachines()
+        result = execute(
+            graphs, registry=installed, request=request, settings=settings, machine=machines, tell=tell, keep=False
+        )
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)
     _keep_pace(pace, graphs, settings.device, settings.dtype)
     failed = [outcome for outcome in result.outcomes if outcome.failed]
     if not failed:
-        return verdict(found)
+        return verdict(found) if len(graphs) == len(found.graphs) else SOME_FAILED
     return SOME_FAILED if len(failed) < len(result.outcomes) or any(o.files for o in failed) else FAILED
+
+
+def usable(source: Source, graphs: Sequence[Graph], found: Registry, *, as_data: bool) -> list[Graph]:
+    """The graphs that can come to any result, since their stages can be imported; the others are told.
+
+    It is done before a model loads, since a plugin that is broken is so for all that needs it.
+    """
+    wrong: dict[str, Fault] = {}
+    for card in {node.card.name: node.card for graph in graphs for node in graph.nodes}.values():
+        try:
+            if card.family != "first":
+                found.function(card)
+        except PluginError as err:
+            wrong[card.name] = err.fault
+    report, left = Report(), list[Graph]()
+    for graph in graphs:
+        broken = {node.id: node for node in graph.nodes if node.card.name in wrong}
+        choice = any(node.card.family == "first" for node in graph.nodes)  # another way may do
+        if not choice and all(any(n.id in broken for n in graph.only(id_).nodes) for id_ in graph.results):
+            for node in broken.values():
+                fault = wrong[node.card.name]
+                facts: dict[str, Any] = {**fault.facts}
+                report.add(fault.code, node.span, **facts)
+        else:
+            left.append(graph)
+    if report.items and as_data:
+        told = as_json(source, report.items)
+        put({"event": "refused", "pictures": len(graphs) - len(left), "diagnostics": told})
+    elif report.items:
+        tell_all(source, report.items)
+    return left
 
 
 def _keep_pace(pace: Pace, graphs: Sequence[Graph], device: str, dtype: str) -> None:

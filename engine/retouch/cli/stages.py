@@ -11,13 +11,17 @@ from retouch.cli.reporting import put
 from retouch.graph.ports import turn_options
 from retouch.pictures import formats
 from retouch.plugins import registry
+from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
 
 
 def main(args: Namespace) -> int:
     """List all stages, those of a family, or one in full."""
-    cards = registry.load().cards
-    chosen = [c for c in cards if args.family in (None, c.family) and args.method in (None, c.method)]
+    found = registry.load()
+    cards = found.cards
+    chosen = [c for c in cards if args.family in (None, c.family)]
+    if args.family and args.method:
+        chosen = found.candidates(args.family, args.method)
     if not chosen:
         from retouch.check.reading.near import near  # the language is read only to suggest a name
 
@@ -25,18 +29,22 @@ def main(args: Namespace) -> int:
         known = {card.name for card in cards} | {card.family for card in cards}
         raise WrongCommand(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}")
     if args.json:
-        put([_data(card) for card in chosen])
+        put([_data(card, found) for card in chosen])
     elif args.method or len(chosen) == 1:
         print("\n\n".join(_page(card) for card in chosen))
     else:
-        print(_table(chosen))
+        print(_table(chosen, found))
     return DONE
 
 
-def _table(cards: Iterable[StageCard]) -> str:
+def _table(cards: Iterable[StageCard], found: Registry) -> str:
     cards = sorted(cards, key=lambda card: (card.family, card.method))
     width = max(len(card.name) for card in cards) + 2
-    return "\n".join(f"{card.name:{width}}{card.summary}{' (default)' if card.default else ''}" for card in cards)
+    return "\n".join(f"{card.name:{width}}{card.summary}{_default(card, found)}" for card in cards)
+
+
+def _default(card: StageCard, found: Registry) -> str:
+    return " (default)" if found.default(card.family) is card and card.default else ""
 
 
 def _page(card: StageCard) -> str:
@@ -67,11 +75,11 @@ def _option(option: Option) -> str:
     return f"{option.name}={default}: {option.kind}{bounds}{files}{'. ' + option.doc if option.doc else ''}"
 
 
-def _data(card: StageCard) -> dict[str, Any]:
+def _data(card: StageCard, found: Registry) -> dict[str, Any]:
     return {
         "family": card.family,
-        "method": card.method,
-        "default": card.default,
+        "method": card.name.partition(" ")[2],
+        "default": bool(_default(card, found)),
         "summary": card.summary,
         "paper": card.paper,
         "plugin": card.plugin,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -58,18 +58,26 @@ class Talk:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def finish(self) -> None:
+        """Hand over what is not at the end of its line."""
+
 
 @contextmanager
-def talking() -> Iterator[Talk]:
-    """Talk on standard output and error; gives the first.  Either may be missing from the start."""
+def talking(answers: Callable[[TextIO, Talk, bool], Talk]) -> Iterator[Talk]:
+    """Talk on standard output and error; gives the first.  Either may be missing from the start.
+
+    answers: makes standard output of a stream, of standard error, and of whether control characters are spelt out.
+    """
     before = sys.stdout, sys.stderr
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
-        out, err = Talk(sys.stdout or nowhere, plain=terminal), Talk(sys.stderr or nowhere)
+        err = Talk(sys.stderr or nowhere)
+        out = answers(sys.stdout or nowhere, err, terminal)
         sys.stdout, sys.stderr = out, err  # pyright: ignore[reportAttributeAccessIssue]: all that is asked of a stream
         try:
             yield out
         finally:
+            out.finish()
             out.flush()
             err.flush()
             sys.stdout, sys.stderr = before

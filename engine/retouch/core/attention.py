@@ -108,6 +108,14 @@ class AttentionControl:
         """Whether any of its windows holds a step of a walk of so many."""
         return any(touch.acts_in(steps) for touch, _ in self.acts)
 
+    def touching(self, site: Site, progress: float, phase: tuple[str, ...]) -> list[tuple[Touch, Act]]:
+        """What is to be called at this site, at this point of the walk, in this phase, and under which touch."""
+        return [
+            (touch, act)
+            for touch, act in self.acts
+            if touch.what in phase and touch.during(progress) and touch.at(site)
+        ]
+
     def active(self, site: Site, progress: float, phase: tuple[str, ...]) -> list[Act]:
         """What is to be called at this site, at this point of the walk, in this phase of the call."""
-        return [act for touch, act in self.acts if touch.what in phase and touch.during(progress) and touch.at(site)]
+        return [act for _, act in self.touching(site, progress, phase)]

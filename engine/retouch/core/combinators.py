@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
-from retouch.core.requests import Ask, Backward, Call, Group, Part, Reply, Scope
+from retouch.core.errors import ForeignAwait
+from retouch.core.requests import Ask, Backward, Call, Group, Part, Reply, Scope, as_ask
 from retouch.core.schedule import Step
 from retouch.core.touches import Touch
 from retouch.core.values import AttentionMaps
@@ -31,11 +32,17 @@ async def call(function: Callable[[Tensor], Any], item: Tensor) -> Any:
     return (await Ask((Call(function, item),)))[0]
 
 
+def _awaited(child: Any) -> Any:
+    if not hasattr(child, "__await__"):
+        raise ForeignAwait(f"a {type(child).__name__}")
+    return child.__await__()
+
+
 class _Lockstep:
     """Children that advance one ask at a time, all together."""
 
     def __init__(self, children: Mapping[str, Awaitable[Any]]) -> None:
-        self.running = {name: child.__await__() for name, child in children.items()}
+        self.running = {name: _awaited(child) for name, child in children.items()}
         self.done: dict[str, Any] = {}
         self.asks: dict[str, Ask] = {}
         self._advance(dict.fromkeys(children))
@@ -45,7 +52,7 @@ class _Lockstep:
         try:
             for name, reply in replies.items():
                 try:
-                    self.asks[name] = self.running[name].send(reply)
+                    self.asks[name] = as_ask(self.running[name].send(reply))
                 except StopIteration as stop:
                     self.done[name] = stop.value
         except BaseException:  # one that fails, or is cancelled, takes its siblings along
@@ -180,11 +187,11 @@ async def value_and_grad(function: Callable[..., Awaitable[Any]], *at: Tensor) -
     function: gets the tensors as leaves, may await anything, returns a scalar loss or (loss, extra).
     """
     leaves = tuple(t.detach().clone().requires_grad_() for t in at)
-    body, reply = function(*leaves).__await__(), None
+    body, reply = _awaited(function(*leaves)), None
     try:
         while True:
             with torch.enable_grad():  # the mode belongs to the thread, so it is never held across a suspension
-                ask = body.send(reply)
+                ask = as_ask(body.send(reply))
             reply = await ask
     except StopIteration as stop:
         answer = stop.value

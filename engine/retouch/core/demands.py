@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,13 @@ class Moot:
     option: str
     where: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsOf:
+    """Says that an option names words of a prompt, which have to stand in it: `Annotated[str, WordsOf("target")]`.
+
+    of: the "source" prompt, the "target" prompt, or "either".
+    """
+
+    of: Literal["source", "target", "either"]

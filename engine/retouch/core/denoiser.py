@@ -25,6 +25,11 @@ class Denoiser(Network):
         """The numbers that the network reads besides, such as a distilled guidance, and their neutral values."""
         return getattr(self.core, "told", {})
 
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights that it runs under, by parameter name; only to be read.  What runs beside layers is no part."""
+        return {**self.core.base, **self.delta.over(self.core.base)}
+
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
         return Denoiser(self.core, self.delta.under(delta))

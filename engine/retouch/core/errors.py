@@ -18,3 +18,24 @@ class Unmet(Exception):
 
 class NothingMasked(Exception):
     """A mask that edits nothing, where a stage has to know where to edit."""
+
+
+class BrokenTouch(Exception):
+    """A control that does what its touches do not say.
+
+    module: where the function is from.
+    """
+
+    def __init__(self, what: str, module: str) -> None:
+        super().__init__(what)
+        self.module = module
+
+
+class ForeignAwait(Exception):
+    """A stage that waits for what the executor does not know: asyncio, a plain generator, an own awaitable."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"it awaits {what}, and a stage may await model(…), together(…), gather(…), value_and_grad(…), call(…), "
+            "hold(…) and other stages; asyncio has no loop here"
+        )

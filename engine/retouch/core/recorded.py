@@ -5,7 +5,7 @@ States are [k, C, h, w], as of every Rule; what predicts is called with one late
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from retouch.core.combinators import gather
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.values import Prompt
-from retouch.core.walk import Predict, Rule
+from retouch.core.walk import Predict, Rule, Trajectory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +25,10 @@ class Recorded:
     def begin(self, x: Tensor) -> Tensor:
         """As the rule within.  [C, h, w] -> [k, C, h, w]"""
         return self.rule.begin(x)
+
+    def around(self, rule: Rule) -> Recorded:
+        """What was recorded, round another rule in the place of the innermost."""
+        return replace(self, rule=self.rule.around(rule) if isinstance(self.rule, Recorded) else rule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,3 +110,24 @@ async def hold(rule: Rule, states: Tensor, schedule: Schedule, predict: Predict)
     # As long a list as there are steps, each [k, C, h, w].
     reached = await gather(rule(state, step, predict) for state, step in zip(states[:-1], schedule, strict=True))
     return Offset(rule, states[1:] - torch.stack(reached) if reached else states[1:])
+
+
+def walked_by(trajectory: Trajectory, rule: Rule) -> Trajectory:
+    """The same source and what was recorded of it, walked by another rule.
+
+    Its latents stand for states of that rule: as its `standing(x, x0)` says where a state is more than the latent and
+    the rule has such a method, else as its `begin`.
+    """
+    picture = trajectory.states[-1, 0]  # [C, h, w]
+    standing = getattr(rule, "standing", None)
+
+    def state(x: Tensor) -> Tensor:
+        return standing(x, picture) if standing else rule.begin(x)
+
+    within = trajectory.rule
+    return replace(
+        trajectory,
+        states=torch.stack([state(each[0]) for each in trajectory.states]),
+        rule=within.around(rule) if isinstance(within, Recorded) else rule,
+        start=None if trajectory.start is None else rule.begin(trajectory.start[0]),
+    )

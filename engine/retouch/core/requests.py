@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
+from retouch.core.errors import ForeignAwait
 from retouch.core.schedule import Level, Prediction, Step
 from retouch.core.touches import Site, Touch
 from retouch.core.tuning import NOTHING, ModelDelta
@@ -114,6 +115,8 @@ class Reply(NamedTuple):
 
     predictions: tuple[Prediction, ...]
     maps: tuple[tuple[AttentionMaps, ...], ...] = ()
+    # Of controls: what would be wrong and the module of the function, and whether [] all is well.
+    kept: Mapping[tuple[str, str], Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,3 +156,10 @@ class Ask:
 
     def __await__(self) -> Generator[Ask, list[Any], list[Any]]:
         return (yield self)
+
+
+def as_ask(awaited: object) -> Ask:
+    """What a stage awaits, if it is one of ours.  Raises ForeignAwait."""
+    if not isinstance(awaited, Ask):
+        raise ForeignAwait("nothing" if awaited is None else f"a {type(awaited).__name__}")
+    return awaited

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Image, Mask, Prompt
 
 
@@ -68,6 +69,29 @@ class Pictures(Protocol):
 
     def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
+        ...
+
+
+class Weights(Protocol):
+    """Weights of the plugin's own, as the stage's `weights=` names them: here once in a process, for all pictures."""
+
+    def network(self, name: str, make: Callable[[], nn.Module]) -> Callable[[Tensor], Any]:
+        """The module that `make` builds, filled with that file, ready for `call`: [B, ...] -> [B, ...].
+
+        make: a class or function at the top of a module, so that it is the same one each time.
+        """
+        ...
+
+    def tensors(self, name: str) -> Mapping[str, Tensor]:
+        """The tensors of that file, by their names; only to be read."""
+        ...
+
+
+class Adapters(Protocol):
+    """Files that a recipe may set beside the model; each was held against the model before anything ran."""
+
+    def lora(self, path: str, scale: float) -> ModelDelta:
+        """What the LoRA there adds to the denoiser, on its device and in its precision."""
         ...
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from retouch.core.schedule import Level, Step
-from retouch.core.walk import Predict
+from retouch.core.values import NoiseSource
+from retouch.core.walk import Predict, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class DpmPlusPlus2M:
         """The latent, and the x0 of the step before (unused until there is one).  [C, h, w] -> [2, C, h, w]"""
         return torch.stack((x, x))
 
+    def standing(self, x: Tensor, x0: Tensor) -> Tensor:
+        """The state of a source that is at x: what it predicted before is itself.  [C, h, w] twice -> [2, C, h, w]"""
+        return torch.stack((x, x0))
+
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         x, past = state  # [C, h, w] each
         x0 = (await predict(x, step.noisy)).x0  # [C, h, w]
@@ -62,6 +67,27 @@ class DpmPlusPlus2M:
             ahead = x0 + (x0 - past) / (2 * ratio)
         moved = step.clean.sigma / step.noisy.sigma * x - step.clean.alpha * math.expm1(-h) * ahead
         return torch.stack((moved, x0))
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A rule whose steps add noise of their own, as `Step.fresh` has it; what walks beside it draws the same.
+
+    rule: takes the mean of the step under the same eta, such as Ddim(eta).
+    """
+
+    rule: Rule
+    noise: NoiseSource
+    eta: float = 1.0
+
+    def begin(self, x: Tensor) -> Tensor:
+        """As the rule within.  [C, h, w] -> [k, C, h, w]"""
+        return self.rule.begin(x)
+
+    async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
+        mean = await self.rule(state, step, predict)
+        (draw,) = replace(self.noise, key=f"{self.noise.key}/{step.index}").normal(1, like=state[0])
+        return torch.add(mean, draw, alpha=step.fresh(self.eta))
 
 
 def _log_snr(level: Level) -> float:

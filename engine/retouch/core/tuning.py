@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -44,22 +45,37 @@ class ModelDelta:
 
     def over(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors that replace those of `base`, which is only read; each of its parameter's shape."""
-        added = {name: base[name] + (up @ down).reshape(base[name].shape) for name, (up, down) in self.low_rank.items()}
+        under = {**base, **self.weights}
+        added = {
+            name: under[name] + (up @ down).reshape(under[name].shape) for name, (up, down) in self.low_rank.items()
+        }
         return {**self.weights, **added}
 
     def under(self, other: ModelDelta) -> ModelDelta:
-        """The other, with what runs beside the layers here going on under it."""
-        if not self.beside:
+        """The other, over this: what is added adds up, and a weight that the other gives stands in for all that was.
+
+        What runs beside the layers here goes on under either.
+        """
+        if not (self.weights or self.low_rank or self.beside):
             return other
         names = {**self.beside, **other.beside}
         both = {name: (*self.beside.get(name, ()), *other.beside.get(name, ())) for name in names}
-        return ModelDelta(other.weights, other.low_rank, both)
+        kept = {name: pair for name, pair in self.low_rank.items() if name not in other.weights}
+        ranks = {**kept, **{name: _added(kept.get(name), pair) for name, pair in other.low_rank.items()}}
+        return ModelDelta({**self.weights, **other.weights}, ranks, both)
 
     @property
     def wants_grad(self) -> bool:
         """Whether a gradient will be asked by one of its tensors."""
         pairs = (t for pair in self.low_rank.values() for t in pair)
         return any(t.requires_grad for t in (*self.weights.values(), *pairs))
+
+
+def _added(one: tuple[Tensor, Tensor] | None, other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Two products of narrow matrices as one."""
+    if one is None:
+        return other
+    return torch.cat((one[0], other[0]), 1), torch.cat((one[1], other[1]), 0)
 
 
 NOTHING = ModelDelta()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.transfer import upload
+from retouch.core.words import places
 
 Role = tuple[str, ...]
 
@@ -109,7 +109,7 @@ class Prompt:
 
     def positions(self, words: str) -> tuple[int, ...]:
         """Indices of the tokens that spell `words`, at every place where they stand as whole words."""
-        found = [m.span() for m in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", self.text, re.IGNORECASE)]
+        found = places(words, self.text)
         return tuple(i for i, (a, b) in enumerate(self.spans) if a < b and any(s <= a and b <= e for s, e in found))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
-from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.graph.nodes import FromEngine, Graph, NodeId
 from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.plan import scope_of
 from retouch.lang.diagnostics import Report
@@ -17,24 +18,33 @@ _SAID = (RECIPE.name, COMMAND_LINE.name)
 
 def check_demands(graph: Graph, facts: Facts, report: Report) -> None:
     """Report what the stages of a graph demand of their options and do not get."""
+    guided = _guided(graph, facts)
     for node in graph.nodes:
         scope = scope_of(node, facts)
+        if not (graph.item and graph.item.known):  # prompts that the command line may still bring
+            scope |= {"source_words": 0, "target_words": 0}
         for need in node.card.needs:
-            if not cost.evaluate(need.holds, scope):
-                what, mend = cost.filled(need.what, scope), cost.filled(need.mend, scope)
-                report.add("RT226", node.span, stage=node.card.name, what=what, mend=mend)
+            for guide in guided.get(node.id, (0,)):
+                walked = {"guide": guide} | scope
+                if not cost.evaluate(need.holds, walked):
+                    what, mend = cost.filled(need.what, walked), cost.filled(need.mend, walked)
+                    report.add("RT226", node.span, stage=node.card.name, what=what, mend=mend)
         for moot in node.card.moot:
             if node.origin.get(moot.option) in _SAID and cost.evaluate(moot.where, scope):
                 report.add("RT227", node.span, name=moot.option, why=moot.why)
-        for steps, most in _beyond(graph, node):
-            report.add("RT317", node.span, steps=steps, model=graph.model.name, most=most)
+        for _, edge in node.edges():
+            if isinstance(edge, FromEngine) and edge.type == "Schedule":
+                model = graph.models.get(edge.settings.get("model", ""), graph.model)
+                steps = edge.settings["steps"]
+                if model.grid and not model.grid.fits(steps):  # a model has only so many levels to visit
+                    report.add("RT317", node.span, steps=steps, model=graph.model.name, most=model.grid.most(steps))
 
 
-def _beyond(graph: Graph, node: Node) -> Iterator[tuple[int, int]]:
-    """A schedule of more steps than its model has levels for, and the most that it has."""
-    for _, edge in node.edges():
-        if isinstance(edge, FromEngine) and edge.type == "Schedule":
-            model = graph.models.get(edge.settings.get("model", ""), graph.model)
-            steps = edge.settings["steps"]
-            if model.grid and not model.grid.fits(steps):
-                yield steps, model.grid.most(steps)
+def _guided(graph: Graph, facts: Facts) -> Mapping[NodeId, set[Any]]:
+    """Rows a guided prediction (the fact `guide`), for the stages whose values a guided walk takes."""
+    found: defaultdict[NodeId, set[Any]] = defaultdict(set)
+    for node in graph.nodes:
+        if "guide" in (scope := scope_of(node, facts)):
+            for id_ in node.feeds():
+                found[id_].add(scope["guide"])
+    return found

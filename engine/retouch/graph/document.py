@@ -6,18 +6,14 @@ Keys may be added under one number; a change of meaning, or a key that goes, cou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from retouch.graph.estimate import Estimate
 from retouch.graph.keys import node_keys
-from retouch.graph.nodes import Edge, FromNode, Input, Node
+from retouch.graph.nodes import Edge, FromNode
 from retouch.graph.origins import PRECEDENCE
 from retouch.graph.plan import Plan, calls, total
 from retouch.graph.show import settings
-from retouch.plugins.cost import Rows
-
-if TYPE_CHECKING:
-    from retouch.models.info import ModelInfo
 
 SCHEMA = "retouch.plan/1"
 
@@ -34,23 +30,22 @@ def document(
         "calls": list(calls(plans)),
         "limits": dict(limits),
         "precedence": [origin.name for origin in PRECEDENCE],
-        "models": [_model(model) for model in models.values()],
+        "models": [
+            {
+                "name": model.name,
+                "folder": str(model.folder),
+                "revision": model.revision,
+                "digest": model.digest,
+                "space": model.space,
+                "prediction": model.prediction,
+                "trained_size": model.trained_size,
+                "largest_side": model.largest_side,
+                "tokens": model.tokens,
+            }
+            for model in models.values()
+        ],
         "estimates": [each.as_data() for each in needs],
         "graphs": [as_data(plan) for plan in plans],
-    }
-
-
-def _model(model: ModelInfo) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "folder": str(model.folder),
-        "revision": model.revision,
-        "digest": model.digest,
-        "space": model.space,
-        "prediction": model.prediction,
-        "trained_size": model.trained_size,
-        "largest_side": model.largest_side,
-        "tokens": model.tokens,
     }
 
 
@@ -64,32 +59,30 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "model": graph.model.name,
         "rows": list(plan.total),
         "results": list(graph.results),
-        "stages": [_node(node, plan.rows[node.id], keys[node.id]) for node in graph.nodes],
+        "defaults": dict(graph.defaults),
+        "stages": [
+            {
+                "id": node.id,
+                "stage": node.card.name,
+                "plugin": node.card.plugin,
+                "version": node.card.version,
+                "stability": node.card.stability,
+                "turn": node.turn,
+                "put_in": node.put_in,
+                "options": {
+                    name: {"value": value, "from": node.origin[name]} for name, value in settings(node).items()
+                },
+                "inputs": {
+                    port: [_edge(edge) for edge in given] if isinstance(given, tuple) else _edge(given)
+                    for port, given in node.inputs.items()
+                },
+                "output": node.card.output,
+                "rows": list(plan.rows[node.id]),
+                "key": keys[node.id],
+            }
+            for node in graph.nodes
+        ],
     }
-
-
-def _node(node: Node, rows: Rows, key: str) -> dict[str, Any]:
-    card = node.card
-    return {
-        "id": node.id,
-        "stage": card.name,
-        "plugin": card.plugin,
-        "version": card.version,
-        "stability": card.stability,
-        "turn": node.turn,
-        "put_in": node.put_in,
-        "options": {name: {"value": value, "from": node.origin[name]} for name, value in settings(node).items()},
-        "inputs": {port: _input(given) for port, given in node.inputs.items()},
-        "output": card.output,
-        "rows": list(rows),
-        "key": key,
-    }
-
-
-def _input(given: Input) -> Any:
-    if isinstance(given, tuple):
-        return [_edge(edge) for edge in given]
-    return _edge(given)
 
 
 def _edge(edge: Edge) -> Any:

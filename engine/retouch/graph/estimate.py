@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from retouch.graph import working_memory
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
-from retouch.graph.nodes import Graph
+from retouch.graph.nodes import FromEngine, Graph
 from retouch.graph.plan import Plan, at_once, total
 from retouch.models import rates
 from retouch.models.headers import read_header
 from retouch.models.info import ModelInfo
+from retouch.models.own_weights import numbers_of
+from retouch.models.single_file import NETWORKS
 
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -95,6 +98,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
     }
     if loras := sum(stored.numbers for lora in model.loras for stored in read_header(lora.file).tensors.values()):
         weights["LoRA"] = item * loras
+    weights |= _besides(plans, model, item)
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
     return Estimate(
@@ -109,6 +113,31 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         rate=rate,
         seconds=(least / rate.rows_per_second, most / rate.rows_per_second) if rate else None,
     )
+
+
+def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, int]:
+    """Bytes of what stages bring: files beside the model, weights of plugins' own, copies that tunings make."""
+    network = sum(
+        stored.numbers
+        for part in model.known.parts
+        if part in NETWORKS
+        for stored in model.files.tensors(part).values()
+    )
+    found: dict[tuple[str, object], int] = {}
+    for plan in plans:
+        for node in plan.graph.nodes:
+            if node.card.takes("Adapters") and node.options.get("path"):
+                found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
+            if copies := plan.facts[node.id].get("copies", 0):
+                key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)
+                found[node.card.name, key] = int(copies * network)
+            for _, edge in node.edges():
+                for name, path, _ in edge.settings.get("files", ()) if isinstance(edge, FromEngine) else ():
+                    found[f"{node.card.plugin} {name}", path] = numbers_of([path])
+    told: dict[str, int] = {}
+    for (name, _), numbers in found.items():
+        told[name] = told.get(name, 0) + item * numbers
+    return told
 
 
 def _bytes(item: int, numbers: float | None) -> int | None:
@@ -126,11 +155,11 @@ def cells_of(graph: Graph) -> tuple[int, int] | None:
                 info = pictures.inspect(node.options["path"])
             except (pictures.Unreadable, OSError):
                 return None
-            found.append(_cells(graph.model, info.height, info.width, int(node.options.get("size") or 0)))
+            size = int(node.options.get("size") or 0)
+            shrink = min(1.0, size / max(info.height, info.width)) if size else 1.0
+            multiple, scale = graph.model.multiple, graph.model.scale
+            height, width = (
+                -(-max(1, round(side * shrink)) // multiple) * multiple for side in (info.height, info.width)
+            )
+            found.append((height // scale, width // scale))
     return max(found, key=lambda cells: cells[0] * cells[1], default=None)
-
-
-def _cells(model: ModelInfo, height: int, width: int, size: int) -> tuple[int, int]:
-    shrink = min(1.0, size / max(height, width)) if size else 1.0
-    sides = [-(-max(1, round(side * shrink)) // model.multiple) * model.multiple for side in (height, width)]
-    return sides[0] // model.scale, sides[1] // model.scale

@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from retouch.graph.nodes import Edge, FromNode, Graph, Node
+from retouch.graph.nodes import Edge, FromEngine, FromNode, Graph, Node
+from retouch.graph.ports import FILES, MADE_OR_SUPPLIED
 
 
 def identity(node: Node) -> str:
@@ -24,12 +25,29 @@ def node_keys(graph: Graph) -> Mapping[str, str]:
     return keys
 
 
+def of_no_picture(graph: Graph) -> Mapping[str, str]:
+    """Return the keys of the nodes that are done once, however many pictures there are.
+
+    They make what the engine would supply, a schedule or a tuned model, and depend on no picture.  Other values may be
+    behaviour that remembers its walk, such as guidance, and each picture has its own.
+    """
+    keys, own = node_keys(graph), set[str]()
+    for node in graph.nodes:
+        takes = any(edge.type in FILES for _, edge in node.edges() if isinstance(edge, FromEngine))
+        if node.card.output not in MADE_OR_SUPPLIED or takes or any(id_ in own for id_ in node.feeds()):
+            own.add(node.id)
+    return {id_: key for id_, key in keys.items() if id_ not in own}
+
+
 def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
     def edge(given: Edge) -> Any:
         if isinstance(given, FromNode):
             return maker(given)
         sized_by = [maker(given.sized_by)] if given.sized_by else []
-        return [given.type, dict(given.settings), *sized_by]
+        settings = dict(given.settings)
+        if "files" in settings:  # of a plugin's own weights: what is in them counts, not where they lie
+            settings["files"] = [[name, digest] for name, _, digest in settings["files"]]
+        return [given.type, settings, *sized_by]
 
     card = node.card
     inputs = {

@@ -94,6 +94,7 @@ class Graph:
     """All work on one picture, each piece once, makers before takers.
 
     models: every model that the work is done with, by name; `model` is the one that the flows begin with.
+    defaults: families whose default the recipe or the command line chose: which stage, and where.
     """
 
     nodes: tuple[Node, ...]
@@ -101,6 +102,7 @@ class Graph:
     item: Picture | None
     model: ModelInfo
     models: Mapping[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def node(self, id_: NodeId) -> Node:
         return next(node for node in self.nodes if node.id == id_)
@@ -112,10 +114,8 @@ class Graph:
             if node.id in wanted:
                 wanted.update(node.feeds())
         nodes = tuple(node for node in self.nodes if node.id in wanted)
-        return replace(self, nodes=nodes, results=(result,), model=self._model_of(nodes))
-
-    def _model_of(self, nodes: tuple[Node, ...]) -> ModelInfo:
-        """The model that these begin with: variants of one recipe may each have their own."""
+        # Variants of one recipe may each begin with a model of their own.
         edges = (edge for node in nodes for _, edge in node.edges() if isinstance(edge, FromEngine))
         names = [edge.settings["model"] for edge in edges if "model" in edge.settings]
-        return self.model if self.model.name in names or not names else self.models.get(names[0], self.model)
+        model = self.model if self.model.name in names or not names else self.models.get(names[0], self.model)
+        return replace(self, nodes=nodes, results=(result,), model=model)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.graph.windows import acting
@@ -29,8 +30,15 @@ class Plan:
 
 
 def total(plans: Sequence[Plan]) -> cost.Rows:
-    """Rows of all pictures, (least, most)."""
-    return sum(each.total[0] for each in plans), sum(each.total[1] for each in plans)
+    """Rows of all pictures, (least, most); what depends on none of them is done once."""
+    seen, least, most = set[str](), 0, 0
+    for plan in plans:
+        shared = of_no_picture(plan.graph)
+        for id_, (few, many) in plan.rows.items():
+            if (key := shared.get(id_)) is None or key not in seen:
+                least, most = least + few, most + many
+            seen |= {key} if key else set()
+    return least, most
 
 
 def calls(plans: Sequence[Plan]) -> cost.Rows:
@@ -95,8 +103,16 @@ def _sure(graph: Graph) -> set[str]:
 def _dearest(ways: Sequence[Facts]) -> Facts:
     """What may be expected at most of any way; a trajectory that is pinned in some only costs as one that is not."""
     names = {name for way in ways for name in way}
-    pick = {name: min if name == "pinned" else max for name in names}
-    return {name: pick[name](way.get(name, 0) for way in ways) for name in names}
+    pick = {name: min if name == "pinned" else max for name in names - {"replays"}}
+    found = {name: pick[name](way.get(name, 0) for way in ways) for name in pick}
+    return found | ({"replays": _by_all(ways)} if "replays" in names else {})
+
+
+def _by_all(ways: Sequence[Facts]) -> str:
+    """The solvers that walk whatever any of the ways recorded."""
+    said = [str(way.get("replays") or "").split() for way in ways]
+    known = [each for each in said if each != ["any"]]
+    return " ".join(name for name in (known or said)[0] if all(name in each for each in known))
 
 
 def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
@@ -123,7 +139,8 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """Return the facts of the values in a port: the engine's settings, a stage's facts, sums over many stages."""
     match given:
         case FromEngine(settings=settings):
-            return {name: value for name, value in settings.items() if isinstance(value, int | float)}
+            words = {f"{name}_words": len(settings[name].split()) for name in ("source", "target") if name in settings}
+            return words | {name: value for name, value in settings.items() if isinstance(value, int | float)}
         case FromNode(id=id_):
             return dict(facts[id_])
         case edges:

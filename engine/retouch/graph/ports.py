@@ -8,8 +8,14 @@ PROMPTS = frozenset({"SourcePrompt", "TargetPrompt", "NegativePrompt", "Edit"})
 MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})
 SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
 WRITERS = SHARED | {"Outbox"}
+READERS = frozenset({"Pictures", "Adapters"})  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
-SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource"}
+SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource", "Adapters", "Weights"}
+
+# What the engine supplies where no stage of the flow has made one.
+MADE_OR_SUPPLIED = PROMPTS | MODEL | {"Schedule"}
+# Made from the model, so of no use to another.
+OF_A_MODEL = MODEL | {"Schedule"}
 
 # Both stand for the picture as it is now; a stage may ask for either.
 PICTURE = frozenset({"Image", "Latents"})

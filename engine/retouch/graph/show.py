@@ -13,30 +13,27 @@ from retouch.plugins.cost import Rows
 
 def as_text(plan: Plan) -> str:
     """Return the stages turn by turn: prompts, options that were chosen, rows, and why each put-in is there."""
-    return "\n".join(_lines(plan)) + "\n"
-
-
-def _lines(plan: Plan) -> Iterator[str]:
     graph = plan.graph
-    item = graph.item
-    yield f"{item.path.name if item else 'no picture'}, model '{graph.model.name}', {rows_text(plan.total)} rows"
+    picture = graph.item.path.name if graph.item else "no picture"
+    lines = [f"{picture}, model '{graph.model.name}', {rows_text(plan.total)} rows"]
+    lines += [f"'{family}' without a method is {stage}" for family, stage in graph.defaults.items()]
     turn = 0
     width = max(len(node.card.name) for node in graph.nodes) + 2
     for node in graph.nodes:
         if node.turn != turn:
             turn = node.turn
-            yield f"turn {turn}"
+            lines.append(f"turn {turn}")
         # Where a value comes from is said unless the recipe's own stage shows it.
         shown = [
             f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
             for name, value in chosen(node).items()
         ]
         cost = f"  [{rows_text(plan.rows[node.id])} rows]" if plan.rows[node.id][1] else ""
-        yield f"  {node.card.name:{width}}{' '.join(shown)}{cost}".rstrip()
-        for text in prompts(node):
-            yield f"  {'':{width}}{text}"
+        lines.append(f"  {node.card.name:{width}}{' '.join(shown)}{cost}".rstrip())
+        lines += [f"  {'':{width}}{text}" for text in prompts(node)]
         if node.put_in:
-            yield f"  {'':{width}}put in: {node.put_in}"
+            lines.append(f"  {'':{width}}put in: {node.put_in}")
+    return "\n".join(lines) + "\n"
 
 
 def order() -> str:

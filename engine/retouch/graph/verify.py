@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from retouch.graph.keys import identity
-from retouch.graph.nodes import Edge, FromEngine, Graph, Input, Node
+from retouch.graph.nodes import FromEngine, Graph, Node
 from retouch.graph.ports import FRAME, PICTURE, SUPPLIED
-from retouch.plugins.signatures import Port
 
 
 def verify(graph: Graph) -> None:
@@ -16,10 +15,15 @@ def verify(graph: Graph) -> None:
         for id_ in node.feeds():
             assert id_ in seen, f"{node.id} takes from {id_}, which does not come before it"
         if node.card.family == "first":
-            _ways(node, seen)
+            ways = node.ways()
+            assert len(ways) > 1, "a choice of one"
+            kinds = {seen[way[0]].card.output for way in ways}
+            assert kinds == {node.card.output}, "a choice between different things"
         else:
-            _ports(node, seen)
-        _options(node)
+            _verify_ports(node, seen)
+        expected = {option.name for option in node.card.options}
+        assert node.options.keys() == expected, f"{node.id} has the options {sorted(node.options)}"
+        assert node.options.keys() <= node.origin.keys(), f"{node.id} does not know where its options come from"
         seen[node.id] = node
     assert len({identity(node) for node in graph.nodes}) == len(graph.nodes), "the same work stands twice"
     assert graph.results, "a graph without results"
@@ -28,37 +32,19 @@ def verify(graph: Graph) -> None:
     assert seen.keys() == fed | set(graph.results), "work that nothing needs"
 
 
-def _ways(node: Node, seen: dict[str, Node]) -> None:
-    ways = node.ways()
-    assert len(ways) > 1, "a choice of one"
-    assert {seen[way[0]].card.output for way in ways} == {node.card.output}, "a choice between different things"
-
-
-def _ports(node: Node, seen: dict[str, Node]) -> None:
+def _verify_ports(node: Node, seen: dict[str, Node]) -> None:
     assert node.inputs.keys() <= {port.name for port in node.card.ports}, f"{node.id} has inputs without a port"
     for port in node.card.ports:
         given = node.inputs.get(port.name)
-        assert given is not None or port.optional, f"port '{port}' of {node.id} is not connected"
-        if given is not None:
-            _port(port, given, seen)
-
-
-def _port(port: Port, given: Input, seen: dict[str, Node]) -> None:
-    assert isinstance(given, tuple) == port.many, f"port '{port}' takes one value or all, never either"
-    for edge in given if isinstance(given, tuple) else (given,):
-        made = _type(edge, seen)
+        if given is None:
+            assert port.optional, f"port '{port}' of {node.id} is not connected"
+            continue
+        assert isinstance(given, tuple) == port.many, f"port '{port}' takes one value or all, never either"
         wanted = {"SourceImage": {"Image"}, FRAME: PICTURE}.get(port.type, {port.type})
-        assert made in wanted, f"port '{port}' is given {made}"
-
-
-def _type(edge: Edge, seen: dict[str, Node]) -> str | None:
-    if isinstance(edge, FromEngine):
-        assert edge.type in SUPPLIED, f"the engine makes no {edge.type}"
-        return edge.type
-    return seen[edge.id].card.output
-
-
-def _options(node: Node) -> None:
-    expected = {option.name for option in node.card.options}
-    assert node.options.keys() == expected, f"{node.id} has the options {sorted(node.options)}"
-    assert node.options.keys() <= node.origin.keys(), f"{node.id} does not know where its options come from"
+        for edge in given if isinstance(given, tuple) else (given,):
+            if isinstance(edge, FromEngine):
+                assert edge.type in SUPPLIED, f"the engine makes no {edge.type}"
+                kind = edge.type
+            else:
+                kind = seen[edge.id].card.output
+            assert kind in wanted, f"port '{port}' is given {kind}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,7 @@ def check_windows(graph: Graph, facts: Facts, report: Report) -> None:
     for node in graph.nodes:
         walked = facts[node.id].get("steps" if node.card.output == "Trajectory" else "walked")
         if walked == 0:
-            _report_no_step(node, report)
+            _report_no_step(node, facts, report)
         if steps := _walk(node, facts):
             for id_ in node.feeds():
                 if missed := _missed(windows(nodes[id_], facts[id_]), steps):
@@ -73,25 +73,24 @@ def _report(node: Node, missed: list[Window], steps: int, report: Report) -> Non
     label = f"the last step begins at {share} of the walk, and this acts from {late:.0%} on"
     mend = f"let it begin at {share} or before"
     if not late:
-        label, mend = "its windows end where they begin", f"give {' or '.join(_ends(node))} a part of the steps"
+        names = {option.parameter: option.name for option in node.card.options}
+        ends = dict.fromkeys(f"'{names[touch.until]}'" for touch in node.card.touches if isinstance(touch.until, str))
+        label, mend = (
+            "its windows end where they begin",
+            f"give {' or '.join(ends) or 'its windows'} a part of the steps",
+        )
     taken = f"{steps} step{'s' * (steps > 1)}"
     report.add("RT315", node.span, label=label, stage=node.card.name, steps=taken, mend=mend)
 
 
-def _report_no_step(node: Node, report: Report) -> None:
+def _report_no_step(node: Node, facts: Facts, report: Report) -> None:
     """Report a walk whose part of the schedule is shorter than one step, with the least that makes one."""
-    settings = (given.settings for given in node.inputs.values() if isinstance(given, FromEngine))
-    steps = next((found["steps"] for found in settings if "steps" in found), 0)
+    schedules = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Schedule"]
+    made = [facts[each.id]["steps"] for each in schedules if isinstance(each, FromNode)]
+    steps = next(iter([*made, *(each.settings["steps"] for each in schedules if isinstance(each, FromEngine))]), 0)
     shortens, strength = "strength" in node.options, node.options.get("strength") or 0
     ways = [f"strength={math.ceil(100 / steps)}%"] if steps and shortens else []
     ways += [f"steps={math.ceil(1 / strength - 1e-9)}"] if strength * 1000 >= 1 else []
     label = f"{strength:.4g} of {steps} step{'s' * (steps != 1)} is less than one" if shortens else "it has no steps"
     mend = f"give at least {' or '.join(ways) or 'one step'}"
     report.add("RT312", node.span, label=label, stage=node.card.name, mend=mend)
-
-
-def _ends(node: Node) -> Iterator[str]:
-    """Options that say until when a stage acts."""
-    names = {option.parameter: option.name for option in node.card.options}
-    ends = {names[touch.until]: None for touch in node.card.touches if isinstance(touch.until, str)}
-    yield from (f"'{name}'" for name in ends or ("its windows",))

@@ -43,12 +43,9 @@ class Diagnostic:
             if span:
                 lines += page.frame(span)[1:]
         if self.about and not (self.source and self.about[0].endswith(self.source)):  # else the place says it
-            lines.append(f"{edge} = note: {self._concerned()}")
+            name, more = self.about[0], len(self.about) - 1
+            lines.append(f"{edge} = note: this is about '{name}'{f' and {more} more' if more else ''}")
         return "\n".join(lines)
-
-    def _concerned(self) -> str:
-        name, more = self.about[0], len(self.about) - 1
-        return f"this is about '{name}'{f' and {more} more' if more else ''}"
 
     def _page(self, text: str, name: str | None = None) -> SourceText:
         file = self.span.file

@@ -126,7 +126,12 @@ def _place(name: str) -> Path | None:
 
 
 def _shipped() -> dict[str, Path]:
-    return {name: folder for plugin in announced.everything() for name, folder in plugin.models().items()}
+    """The folder of each model that a plugin brings; of two plugins the first keeps a name."""
+    found: dict[str, Path] = {}
+    for plugin in announced.everything():
+        for name, folder in plugin.models().items():
+            found.setdefault(name, folder)
+    return found
 
 
 def _unknown(name: str) -> str:

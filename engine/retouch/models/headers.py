@@ -10,6 +10,7 @@ import math
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +65,7 @@ def read_header(path: Path) -> Header:
     return _parsed(path, text, status.st_size)
 
 
+@lru_cache(maxsize=16)  # a model is described in several looks at the same few files
 def _parsed(path: Path, text: bytes, size: int) -> Header:
     try:
         said = json.loads(text)

@@ -73,19 +73,18 @@ class About:
 
         A colour profile is none of it, since the colours themselves were converted, which is told where that is done.
         """
-        return dict(self._told())
-
-    def _told(self) -> Iterator[tuple[str, str]]:
+        parts: dict[str, str] = {}
         if words := dict.fromkeys(_TOLD[tag] for tag in (*self.exif, *self.more) if tag in _TOLD):
-            yield "exif", f"EXIF ({', '.join(words)})"
+            parts["exif"] = f"EXIF ({', '.join(words)})"
         if self.gps:
-            yield "gps", "where it was taken"
+            parts["gps"] = "where it was taken"
         if self.dpi and round(self.dpi[0]) not in _SCREEN:
-            yield "dpi", f"{round(self.dpi[0])} dpi"
+            parts["dpi"] = f"{round(self.dpi[0])} dpi"
         if self.xmp:
-            yield "xmp", "XMP"
+            parts["xmp"] = "XMP"
         if self.text:
-            yield "text", f"text ({', '.join(list(self.text)[:3])})"
+            parts["text"] = f"text ({', '.join(list(self.text)[:3])})"
+        return parts
 
 
 def read_about(path: str | os.PathLike[str]) -> About:
@@ -182,7 +181,8 @@ def exif_of(kept: About, size: tuple[int, int], *, dpi: bool, text: bool) -> Any
     more = dict(kept.more)
     if text and kept.text:
         words = "\n".join(value if name == "comment" else f"{name}: {value}" for name, value in kept.text.items())
-        more[COMMENT] = b"UNICODE\0" + words.encode("utf-16-le" if not _big_endian(tags) else "utf-16-be")
+        # Exif has no byte order of its own for this text: readers take that of the file.
+        more[COMMENT] = b"UNICODE\0" + words.encode("utf-16-be" if tags.endian == ">" else "utf-16-le")
     more |= {tag: side for tag, side in zip((_WIDTH, _HEIGHT), size, strict=True) if tag in more}
     if _COLOUR_SPACE in more and not kept.profile:
         more[_COLOUR_SPACE] = _SRGB
@@ -206,10 +206,6 @@ def _writable(tags: Mapping[int, Any]) -> dict[int, Any]:
             continue
         found[tag] = value
     return found
-
-
-def _big_endian(tags: Any) -> bool:
-    return tags.endian == ">"
 
 
 def upright_xmp(xmp: bytes) -> bytes:

@@ -70,19 +70,16 @@ def of_key(key: str | None) -> Format | None:
 
 def endings(words: Iterable[str]) -> tuple[str, ...]:
     """The endings that the words of an `Ending` stand for."""
-    return tuple(ending for word in words for ending in _of_word(word))
-
-
-def _of_word(word: str) -> tuple[str, ...]:
-    if word.startswith("."):
-        return (word,)
-    option = word.partition(":")[2]
-    return tuple(
-        ending
-        for format in FORMATS
-        if format.written and (not option or option in format.options)
-        for ending in format.endings
-    )
+    found: list[str] = []
+    for word in words:
+        if word.startswith("."):
+            found.append(word)
+            continue
+        option = word.partition(":")[2]  # "picture:quality" is of the formats that have the option
+        for format in FORMATS:
+            if format.written and (not option or option in format.options):
+                found += format.endings
+    return tuple(found)
 
 
 def listed(found: Iterable[str]) -> str:

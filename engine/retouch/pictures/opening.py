@@ -38,7 +38,9 @@ def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Pi
     """Read the header only: a file that claims to be huge costs nothing."""
     with opened(path, max_pixels) as image:
         width, height = image.size[::-1] if orientation(image) > 4 else image.size
-        return PictureInfo(Path(path), width, height, image.mode, _format(image))
+        # Telephones put a second picture behind the first and call it MPO; it is a JPEG.
+        format = "JPEG" if image.format == "MPO" else str(image.format)
+        return PictureInfo(Path(path), width, height, image.mode, format)
 
 
 @contextmanager
@@ -51,7 +53,10 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and big pictures; the second we refuse below
             with Image.open(path, formats=formats.READ) as image:
-                _check_size(path, image.size, max_pixels)
+                width, height = image.size
+                if width * height > max_pixels:
+                    most = f"at most {max_pixels / 1e6:g} megapixels are read"
+                    raise Unreadable(f"'{path}' is {width} x {height} pixels; {most}")
                 yield image
     except Unreadable:
         raise
@@ -89,14 +94,3 @@ def _check_file(path: Path) -> None:
         path.open("rb").close()
     except OSError as why:
         raise Unreadable(f"'{path}' cannot be opened: {why.strerror}") from None
-
-
-def _check_size(path: object, size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        raise Unreadable(f"'{path}' is {width} x {height} pixels; at most {max_pixels / 1e6:g} megapixels are read")
-
-
-def _format(image: Image) -> str:
-    """Telephones put a second picture behind the first and call it MPO; it is a JPEG."""
-    return "JPEG" if image.format == "MPO" else str(image.format)

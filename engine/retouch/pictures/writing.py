@@ -109,14 +109,18 @@ def encode(
 
     more: parameters of Pillow's own, for callers who know them.
     """
+    from PIL import Image
+
     notices: list[str] = []
     image = scaled(image, how.size or None)
     if format.quality is not None:
         notices.append(f"{format.name} loses a little everywhere; PNG keeps what is outside the edit to the bit")
     elif how.quality:
         notices.append(f"{format.name} with a quality loses a little everywhere; without one it loses nothing")
-    if not format.alpha:
-        image = _on_white(image, format, notices)
+    if not format.alpha and image.mode == "RGBA":
+        notices.append(f"{format.name} has no transparency; the picture was laid on white")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
     given = format.parameters(how.quality)
     image, said = _described(image, format, metadata, how.kept, notices)
     try:
@@ -174,13 +178,3 @@ def _put_xmp(xmp: bytes, format: Format, said: dict[str, Any], exif: Any, notice
         notices.append("XMP of the source is not kept: it is over 64 KB, more than JPEG holds")
     elif format.key in ("JPEG", "WEBP"):
         said["xmp"] = xmp
-
-
-def _on_white(image: Image, format: Format, notices: list[str]) -> Image:
-    from PIL import Image
-
-    if image.mode != "RGBA":
-        return image
-    notices.append(f"{format.name} has no transparency; the picture was laid on white")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")

@@ -15,7 +15,7 @@ from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 
-LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches")
+LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches", "retouch_weights")
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
 
@@ -41,6 +41,10 @@ class Announced:
         """Return the folder of configs for each kind of single file that the plugin knows."""
         return {kind: self.home / folder for kind, folder in self.literals.get("retouch_configs", {}).items()}
 
+    def weights(self) -> Mapping[str, str]:
+        """Return where each file of weights lies that stages of the plugin name."""
+        return self.literals.get("retouch_weights", {})
+
     def benches(self) -> Mapping[str, str]:
         """Return "module:function" of each benchmark that it brings."""
         return self.literals.get("retouch_benches", {})
@@ -48,17 +52,21 @@ class Announced:
 
 def announced(plugin: Plugin) -> Announced:
     """Read the hooks of a plugin; nothing of it is imported."""
+    if refusal := plugin.refusal():
+        return Announced(plugin, Path(), faults=(refusal,))
     try:
         path = plugin.source()
         tree = trees.module(path.read_bytes(), str(path))
-    except (SyntaxError, ValueError, OSError, ImportError) as err:
+    except Exception as err:  # whatever a stranger's file holds
         return Announced(plugin, Path(), faults=(broken(plugin.name, err),))
     names = ModuleNames(tree)
     found: dict[str, ast.FunctionDef] = {
         node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_hook(node, names)
     }
     literals: dict[str, Mapping[str, str]] = {}
-    faults = [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
+    unmarked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _is_hook(node, names)]
+    faults = [_unmarked(plugin, path, node) for node in unmarked if node.name in HOOKS]
+    faults += [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
     for name in found.keys() & set(LITERAL):
         try:
             literals[name] = _literal(found[name], names)
@@ -83,6 +91,11 @@ def _misspelt(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
     mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(HOOKS)}"
     facts = {"plugin": plugin.name, "hook": node.name, "mend": mend}
     return Fault("RT905", plugin.name, facts, str(path), node.lineno)
+
+
+def _unmarked(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
+    what = "it is not marked @hookimpl, so nobody would call it"
+    return Fault("RT904", plugin.name, {"stage": node.name, "what": what}, str(path), node.lineno)
 
 
 def _literal(node: ast.FunctionDef, names: ModuleNames) -> Mapping[str, str]:

@@ -7,20 +7,25 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from retouch.plugins import trees
 from retouch.plugins.signatures import StageCard
 
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
-FACTS = frozenset({"evaluations", "beside", "pinned", "guide", "readers", "during", "walked"})
-ENGINE = frozenset({"steps", "distilled"})  # distilled: whether the model is told its guidance, 1 or 0
+FACTS = frozenset(
+    {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
+)
+# distilled: whether the model is told its guidance, 1 or 0; …_words: how many the prompts of an edit have.
+ENGINE = frozenset({"steps", "distilled", "source_words", "target_words"})
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log,
+    "falls": lambda numbers: all(a > b for a, b in pairwise(numbers)),
 }  # fmt: skip
 _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from inspect import getmembers, isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.plugins.interrupts import is_stop
 from retouch.plugins.signatures import Fault
+from retouch.version import __version__
 
 if TYPE_CHECKING:
     import pluggy
 
 GROUP = "retouch.plugins"
+ENGINE = "retouch"  # the distribution that ships the engine, and with it the built-in plugins
+CHOICE = "RETOUCH_PLUGINS"  # which others are read: "none", "a, b" these alone, "-a, -b" all but these; all if empty
 Function = Callable[..., Any]
 
 
@@ -29,6 +37,22 @@ class Plugin:
     module: str
     distribution: str = ""
     version: str = ""
+    requires: str = ""  # which versions of the engine its distribution asks for, such as ">=0.2"
+    refused: str = ""  # why it is left out before anything of it is read
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it comes with the engine: its names are the bare ones, and what it says first, counts."""
+        return self.distribution == ENGINE
+
+    def refusal(self) -> Fault | None:
+        """Say why nothing of it is read: its name is another's, or it was made for another engine."""
+        if self.refused:
+            return Fault("RT902", self.name, {"plugin": self.name, "what": self.refused})
+        if self.requires and not _meets(self.requires):
+            facts = {"plugin": self.name, "wanted": f"retouch {self.requires}", "have": __version__}
+            return Fault("RT908", self.name, facts)
+        return None
 
     def source(self) -> Path:
         """Return the file of the announced module, found by the spec of its top-level name, which imports nothing."""
@@ -55,13 +79,115 @@ def _module_name(path: Path, root: Path, package: str) -> str:
 
 
 def installed() -> list[Plugin]:
-    """Return the plugins that entry points announce, the engine's own among them, by name."""
-    return sorted({_plugin(point) for point in entry_points(group=GROUP)}, key=lambda plugin: plugin.name)
+    """Return the plugins that entry points announce and `RETOUCH_PLUGINS` leaves: the built-in ones first, by name."""
+    plugins: dict[str, Plugin] = {}
+    for plugin in sorted(_announced(), key=lambda each: (not each.built_in, each.name, each.distribution)):
+        _second(plugin, plugins.setdefault(plugin.name, plugin), plugins)
+    return [plugin for plugin in plugins.values() if plugin.built_in or _is_chosen(plugin.name)]
+
+
+def _announced() -> tuple[Plugin, ...]:
+    """Return what entry points announce, in no order."""
+    return _found(tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=1)  # finding them opens a file of every distribution, and a check asks three times
+def _found(path: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
+    """Find them anew only where the path, or what lies in a folder of it, has changed."""
+    return tuple({_plugin(point) for point in entry_points(group=GROUP)})
+
+
+def _changed(folder: str) -> int:
+    """When something was last added to a folder of sys.path or taken from it, in nanoseconds."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _second(plugin: Plugin, first: Plugin, plugins: dict[str, Plugin]) -> None:
+    """Keep a plugin whose name another has, to be told and not to be read."""
+    if plugin is not first:
+        whose = plugin.distribution or plugin.module
+        name, why = f"{plugin.name} of {whose}", f"'{first.distribution}' announces a plugin of that name"
+        plugins[name] = replace(plugin, name=name, refused=why)
+
+
+def _choice() -> list[str]:
+    return [word.strip() for word in os.environ.get(CHOICE, "").split(",") if word.strip()]
+
+
+def _is_chosen(name: str) -> bool:
+    words = _choice()
+    only = [word for word in words if not word.startswith("-")]
+    return f"-{name}" not in words and (not only or name in only)
+
+
+def unknown_choices() -> list[str]:
+    """Return the names that `RETOUCH_PLUGINS` speaks of and that no plugin has."""
+    if not _choice():
+        return []
+    there = {plugin.name for plugin in _announced()} | {"none"}
+    return [word for word in _choice() if word.removeprefix("-") not in there]
+
+
+def strangers() -> list[str]:
+    """Return the names of the plugins that may be left out: all that do not come with the engine."""
+    return sorted({plugin.name for plugin in _announced() if not plugin.built_in})
+
+
+@contextmanager
+def leaving_out(names: Iterable[str]) -> Iterator[None]:
+    """Read nothing of these plugins meanwhile, in this process and in those that it starts."""
+    before = os.environ.get(CHOICE)
+    more = [f"-{name}" for name in names]
+    if more:
+        os.environ[CHOICE] = ",".join([*_choice(), *more])
+    try:
+        yield
+    finally:
+        if more and before is None:
+            del os.environ[CHOICE]
+        elif more and before is not None:
+            os.environ[CHOICE] = before
 
 
 def _plugin(point: EntryPoint) -> Plugin:
-    dist = point.dist
-    return Plugin(point.name, point.module, dist.name if dist else "", dist.version if dist else "")
+    name, version, requires = _said(point.dist) if point.dist else ("", "", "")
+    try:
+        module = point.module
+    except AttributeError:  # what it announces is not of the form "package.module"
+        return Plugin(point.name, "", name, version, refused=f"its entry point '{point.value}' names no module")
+    return Plugin(point.name, module, name, version, requires)
+
+
+def _said(dist: Distribution) -> tuple[str, str, str]:
+    """Name and version of a distribution, and what it asks of the engine; empty where its metadata is broken."""
+    try:
+        name, version = dist.metadata["Name"] or "", dist.metadata["Version"] or ""
+        return name, version, "" if name == ENGINE else _required(dist.requires or ())
+    except Exception:  # whatever stands there, the others are read
+        return "", "", ""
+
+
+def _required(lines: Iterable[str]) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    for line in lines:
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if canonicalize_name(wanted.name) == ENGINE and (wanted.marker is None or wanted.marker.evaluate()):
+            return str(wanted.specifier)
+    return ""
+
+
+def _meets(specifier: str) -> bool:
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(specifier).contains(__version__, prereleases=True)
 
 
 def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
@@ -76,7 +202,9 @@ def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
     for plugin in plugins:
         try:
             pm.register(import_module(plugin.module), plugin.name)
-        except Exception as err:  # whatever a stranger's module raises must not stop the others
+        except BaseException as err:  # whatever a stranger's module raises must not stop the others
+            if is_stop(err):
+                raise
             faults.append(broken(plugin.name, err))
     while True:  # check_pending stops at the first plugin with a hook that pluggy does not know
         try:
@@ -90,7 +218,7 @@ def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
 
 def broken(plugin: str, err: BaseException) -> Fault:
     """Return the fault of a plugin that cannot be used at all."""
-    what = f"{type(err).__name__}: {err}".splitlines()[0]
+    what = f"{type(err).__name__}: {err}".splitlines()[0].removesuffix(": ")
     return Fault("RT902", plugin, {"plugin": plugin, "what": what}, getattr(err, "filename", None) or "")
 
 

@@ -43,6 +43,11 @@ def retouch_benches() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
 
 
 @hookspec
+def retouch_weights() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register weights of the plugin's own, as a literal: name to file, beside the module, in a package, of the hub."""
+
+
+@hookspec
 def retouch_port_types() -> Iterable[type]:  # pyright: ignore[reportReturnType]
     """Register kinds of value that stages exchange, such as a mesh, so that one name is one class."""
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from retouch.plugins.announced import LITERAL, Announced, announced
-from retouch.plugins.discovery import Plugin, load
+from retouch.plugins.discovery import Plugin, broken, load
+from retouch.plugins.interrupts import is_stop
 from retouch.plugins.signatures import Fault, StageCard
 
 if TYPE_CHECKING:
@@ -33,15 +34,19 @@ class LivePlugins:
         """Import a plugin and call its registering hooks; None for a name that is no plugin's."""
         if name in self._plugins and name not in self._loaded:
             manager, faults = load([self._plugins[name]])
-            self._loaded[name] = (
-                manager,
-                faults
-                or [
-                    *disagreements(announced(self._plugins[name]), manager),
-                    *self._register_types(name, manager),
-                ],
-            )
+            self._loaded[name] = (manager, faults or self._registered(name, manager))
         return self._loaded.get(name)
+
+    def _registered(self, name: str, manager: pluggy.PluginManager) -> list[Fault]:
+        """Call the hooks that register; what they raise is the plugin's fault."""
+        try:
+            found = [*disagreements(announced(self._plugins[name]), manager), *self._register_types(name, manager)]
+            _flat(manager.hook.retouch_stages())
+        except BaseException as err:
+            if is_stop(err):
+                raise
+            return [broken(name, err)]
+        return found
 
     def _register_types(self, plugin: str, manager: pluggy.PluginManager) -> list[Fault]:
         faults: list[Fault] = []
@@ -87,9 +92,13 @@ class LivePlugins:
             for name, manager in list(managers.items()) if event == "call" else ():
                 try:
                     manager.hook.retouch_batch_evaluated(**facts)
-                except Exception as err:  # an observer may not stop a run
+                except BaseException as err:  # an observer may not stop a run
+                    if is_stop(err):
+                        raise
                     del managers[name]
-                    warnings.warn(f"plugin '{name}' no longer observes: {type(err).__name__}: {err}", stacklevel=1)
+                    with warnings.catch_warnings():  # nor turn what is told of it into an error
+                        warnings.simplefilter("always")
+                        warnings.warn(f"plugin '{name}' no longer observes: {type(err).__name__}: {err}", stacklevel=1)
 
         return both
 

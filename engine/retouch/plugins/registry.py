@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import copy
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 from retouch.plugins import cost
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin, broken, installed
+from retouch.plugins.interrupts import is_stop
 from retouch.plugins.live import LivePlugins
 from retouch.plugins.signatures import Fault, StageCard
 from retouch.plugins.signatures.agreement import differences
@@ -32,7 +37,10 @@ class Registry:
     ) -> None:
         self.cards = tuple(cards)
         self.faults = tuple(faults)
+        plugins = tuple(plugins)
         self.live = LivePlugins(plugins)
+        self.built_in = frozenset(plugin.name for plugin in plugins if plugin.built_in)
+        self.chosen: Mapping[str, StageCard] = {}  # by family, the default that a recipe or a command line chose
         self._methods: dict[str, dict[str, list[StageCard]]] = {}
         for card in self.cards:
             self._methods.setdefault(card.family, {}).setdefault(card.method, []).append(card)
@@ -50,27 +58,75 @@ class Registry:
         """Return the stages of that name: none, one, or one of each plugin that claims it. `plugin.method` chooses."""
         plugin, _, name = method.rpartition(".")
         found = self._methods.get(family, {}).get(name, [])
-        return [card for card in found if not plugin or card.plugin == plugin]
+        if plugin:
+            return [card for card in found if card.plugin == plugin]
+        return [card for card in found if card.plugin in self.built_in] or found  # the bare name is a built-in's
 
     def find(self, family: str, method: str) -> StageCard | None:
         found = self.candidates(family, method)
         return found[0] if len(found) == 1 else None
 
     def default(self, family: str) -> StageCard | None:
-        """Return the method that a bare family stands for."""
+        """Return the method that a bare family stands for: the one that was chosen, or else the built-in default.
+
+        What is installed besides decides only in families that are not built in.
+        """
+        if family in self.chosen:
+            return self.chosen[family]
         cards = [card for method in self._methods.get(family, {}).values() for card in method]
-        chosen = [card for card in cards if card.default]
-        return chosen[0] if chosen else cards[0] if len(cards) == 1 else None
+        cards = [card for card in cards if card.plugin in self.built_in] or cards
+        stated = [card for card in cards if card.default] or cards
+        return stated[0] if len(stated) == 1 else None
+
+    def choosing(self, defaults: Mapping[str, StageCard]) -> Registry:
+        """Return the same stages with other defaults, by family."""
+        other = copy.copy(self)
+        other.chosen = {**self.chosen, **defaults}
+        return other
+
+    def notes(self, plugin: str) -> list[str]:
+        """Say where a plugin's stages are not called as their marks say, since the built-in ones are."""
+        found: list[str] = []
+        for card in self.cards if plugin not in self.built_in else ():
+            if card.plugin == plugin and card.shared:
+                found.append(f"write '{card.name}': '{card.family} {card.method}' is another plugin's, too")
+            first = self.default(card.family)
+            if card.plugin == plugin and card.default and first is not card:
+                stays = f"'{first.name}' stays the default" if first else "it is one of several defaults"
+                said = card.name.partition(" ")[2]
+                found.append(
+                    f"{stays}; in a recipe 'defaults {card.family}=\"{said}\"' makes '{card.name}' the default"
+                )
+        return found
 
     def makers(self, type_: str) -> list[str]:
         """Return the families that have a stage which makes a value of this type."""
         return list(dict.fromkeys(card.family for card in self.cards if card.output == type_))
 
+    def unusable(self, plugin: str) -> Iterator[Fault]:
+        """Import every stage of a plugin, and say what keeps any from running."""
+        read = {(card.module, card.function) for card in self.cards}
+        modules: dict[str, StageCard] = {card.module: card for card in self.cards if card.plugin == plugin}
+        for card in self.cards:
+            if card.plugin == plugin:
+                try:
+                    self.function(card)
+                except PluginError as err:
+                    yield err.fault
+        for name, card in modules.items():
+            for function in vars(sys.modules.get(name, object)).copy().values():
+                marked = getattr(function, "retouch_stage", None) is not None
+                if marked and function.__module__ == name and (name, function.__name__) not in read:
+                    what = "it is marked, and its mark cannot be read from the source: write @stage(…) above it"
+                    yield Fault("RT904", plugin, {"stage": function.__name__, "what": what}, card.file)
+
     def function(self, card: StageCard) -> Callable[..., Any]:
         """Return the marked function behind a card, from its module; one that is not as its card says is refused."""
         try:
             function = getattr(import_module(card.module), card.function)
-        except Exception as err:  # a stranger's module may raise anything
+        except BaseException as err:  # a stranger's module may raise anything
+            if is_stop(err):
+                raise
             raise PluginError(broken(card.plugin, err)) from err
         loaded = self.live.get(card.plugin)
         if loaded and loaded[1]:
@@ -91,8 +147,11 @@ def load(plugins: Iterable[Plugin] | None = None) -> Registry:
         found, wrong = _read(plugin)
         cards += found
         faults += wrong
-    fine = [card for card in cards if not (wrong := _refused(card, cards)) or faults.append(wrong)]
-    return Registry(fine, [*faults, *_duplicates(fine)], plugins)
+    own = {plugin.name for plugin in plugins if plugin.built_in}
+    families = {card.family for card in cards if card.plugin in own}
+    fine = [card for card in cards if not (wrong := _refused(card, cards, families)) or faults.append(wrong)]
+    fine, doubled = _told_apart(fine, own)
+    return Registry(fine, [*faults, *doubled], plugins)
 
 
 def _read(plugin: Plugin) -> tuple[list[StageCard], list[Fault]]:
@@ -106,28 +165,38 @@ def _read(plugin: Plugin) -> tuple[list[StageCard], list[Fault]]:
             found, wrong = read_module(path, module, plugin.name)
             cards += found
             faults += wrong
-    except (SyntaxError, ValueError, OSError, ImportError) as err:
+    except Exception as err:  # whatever a stranger's files hold
         return [], [broken(plugin.name, err)]
     return cards, faults
 
 
-def _refused(card: StageCard, cards: Iterable[StageCard]) -> Fault | None:
+def _refused(card: StageCard, cards: Iterable[StageCard], families: set[str]) -> Fault | None:
     if card.api != API_VERSION:
         facts = {"plugin": card.plugin, "wanted": str(card.api), "have": str(API_VERSION)}
         mend = card.plugin if card.api < API_VERSION else "retouch"
         return Fault("RT901", card.plugin, facts | {"mend": mend}, card.file, card.line)
+    if card.family not in families and (near := get_close_matches(card.family, families, 1, 0.8)):
+        what = f"no family is called '{card.family}'; did you mean '{near[0]}'?"
+        return Fault("RT904", card.plugin, {"stage": card.name, "what": what}, card.file, card.line)
     if wrong := cost.misstated(card, cost.FACTS.union(*(other.facts for other in cards))):
         return Fault("RT904", card.plugin, {"stage": card.name, "what": wrong}, card.file, card.line)
     return None
 
 
-def _duplicates(cards: Iterable[StageCard]) -> list[Fault]:
-    # Both stay, each under its plugin's name; the bare name is what nobody may use.
-    seen: dict[tuple[str, str], StageCard] = {}
-    faults: list[Fault] = []
+def _told_apart(cards: list[StageCard], own: set[str]) -> tuple[list[StageCard], list[Fault]]:
+    """Give stages of one name the names that tell them apart: a built-in one keeps it, the others are `plugin.name`.
+
+    Where no built-in one has it, nobody may use the bare name, which is a fault.
+    """
+    same: dict[tuple[str, str], list[StageCard]] = {}
     for card in cards:
-        first = seen.setdefault((card.family, card.method), card)
-        if first is not card:
-            facts = {"family": card.family, "method": card.method, "a": first.plugin, "b": card.plugin}
-            faults.append(Fault("RT903", card.plugin, facts, card.file, card.line))
-    return faults
+        same.setdefault((card.family, card.method), []).append(card)
+    faults: list[Fault] = []
+    for (family, method), (first, *others) in same.items():
+        if not own & {first.plugin, *(card.plugin for card in others)}:
+            for card in others:
+                facts = {"family": family, "method": method, "a": first.plugin, "b": card.plugin}
+                faults.append(Fault("RT903", card.plugin, facts, card.file, card.line))
+    shared = {key for key, found in same.items() if len(found) > 1}
+    named = [replace(c, shared=(c.family, c.method) in shared and c.plugin not in own) for c in cards]
+    return named, faults

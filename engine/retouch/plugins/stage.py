@@ -37,6 +37,7 @@ class StageMark:
     predicts: tuple[PredictionKind, ...] = ()
     told: tuple[str, ...] = ()
     instead: str = ""
+    weights: tuple[str, ...] = ()
 
 
 def stage(
@@ -57,6 +58,7 @@ def stage(
     predicts: tuple[PredictionKind, ...] = (),
     told: tuple[str, ...] = (),
     instead: str = "",
+    weights: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -75,9 +77,10 @@ def stage(
     predicts: the kinds of prediction that it can work with, such as ("flow",); all if empty.
     told: numbers that the network has to read besides, such as ("guidance",).
     instead: the stage to use where the model is not of these.
+    weights: names of files, as the plugin's hook `retouch_weights` has them, that its port `Weights` holds.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings, predicts, told, instead)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function
@@ -94,6 +97,9 @@ def _with_touches(function: F, touches: tuple[Touch, ...]) -> F:
     @wraps(function)
     def control(*ports: Any, **options: Any) -> AttentionControl:
         acts = function(*ports, **options)
+        if not isinstance(acts, tuple | list) or len(acts) != len(touches):
+            count = f"{len(acts)} functions" if isinstance(acts, tuple | list) else f"a {type(acts).__name__}"
+            raise TypeError(f"it returns {count} for {len(touches)} touches, and each has one function, in a tuple")
         bound = [touch.bound({**defaults, **options}) for touch in touches]
         return AttentionControl(tuple(zip(bound, acts, strict=True)))
 

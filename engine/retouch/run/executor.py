@@ -11,18 +11,20 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from traceback import clear_frames
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from retouch.core.errors import Unmet
+from retouch.core.errors import BrokenTouch, Unmet
 from retouch.core.repeatable import backward_repeatable, repeatable
-from retouch.core.requests import Ask, Backward, Call, Group, Part
+from retouch.core.requests import Ask, Backward, Call, Group, Part, as_ask
 from retouch.models.network.core import padded
+from retouch.plugins.interrupts import is_stop, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
+from retouch.run.results import Doubt
 
 _MISSING = object()
 MOST_ASIDE = 64  # results that may wait to be written, each in memory
@@ -35,6 +37,27 @@ class Skipped(Exception):
     def __init__(self, cause: BaseException) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class Care(Protocol):
+    """What a task is surrounded with, so that what is wrong in it stays in it."""
+
+    @property
+    def strange(self) -> bool:
+        """Whether its advances are to be surrounded at all."""
+        ...
+
+    def handed(self, values: Sequence[Any]) -> list[Any]:
+        """Give the values as the task gets them."""
+        ...
+
+    def around(self) -> AbstractContextManager[None]:
+        """Surround one advance."""
+        ...
+
+    def admitted(self, value: Any) -> tuple[Any, list[Doubt]]:
+        """Give what others get of its result, and what is to be asked of the device; raises what is wrong with it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,7 @@ class Task:
     wanted: whether anyone waits for it; what nobody wants is never begun.
     aside: a lane, where `start` writes a result: it runs in that lane's thread beside the others, so that the device
         need not wait for files.  What shares a lane is done in a fixed order.
+    care: what looks after its values, its advances and its result.
     """
 
     start: Callable[..., Any]
@@ -69,6 +93,9 @@ class Task:
     ways: tuple[tuple[Task, ...], ...] = ()
     wanted: bool = True
     aside: int | None = None
+    care: Care | None = None
+    _made: bool = False  # the result is there, and not yet looked at
+    _kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict)  # see Reply.kept
     _future: Future[Any] | None = None
     _way: int = 0
     _coroutine: Coroutine[Any, Any, Any] | None = None
@@ -100,6 +127,7 @@ class Executor:
     def __init__(self, buckets: Buckets | None = None, observe: Callable[[BatchInfo], None] | None = None) -> None:
         self.buckets, self.observe = buckets or Buckets(), observe or (lambda _: None)
         self.calls: list[BatchInfo] = []
+        self.beats = 0  # grows whenever a task begins or gives way
         self._aside: deque[Task] = deque()
         self._narrower: dict[Key, Buckets] = {}  # of kinds of call that ran out of memory
 
@@ -108,12 +136,13 @@ class Executor:
         finished = finished or (lambda _: None)
         ended: set[Task] = set()
         pending: list[Task] = []
-        with torch.no_grad(), repeatable(), _quiet_collector(), _lanes() as lanes:
+        with torch.no_grad(), repeatable(), _quiet_collector(), listening(), _lanes() as lanes:
             try:
                 while pending := [task for task in tasks if task.wanted and task not in ended]:
                     began = self._start(pending, lanes)
                     waiting = [task for task in pending if task.waits]
                     self._tick(waiting)
+                    _admit(pending)
                     self._settle(wait=not began and not waiting)
                     done = [task for task in pending if task.done]
                     for task in done:
@@ -125,8 +154,7 @@ class Executor:
             finally:
                 self._aside.clear()
                 for task in pending:
-                    if task._coroutine:
-                        task._coroutine.close()
+                    _close(task)
 
     def _start(self, pending: Sequence[Task], lanes: Sequence[ThreadPoolExecutor]) -> bool:
         """Start whatever has its inputs; a plain function may let the next one start at once."""
@@ -136,10 +164,12 @@ class Executor:
             for task in pending:
                 begun = task.done or task._coroutine is not None or task._future is not None
                 if not begun and all(before.done for before in task.needs):
+                    self.beats += 1
                     _begin(task, lanes)
                     if task._future:
                         self._aside.append(task)
                     going = True
+            _admit(pending)
             began |= going
         return began
 
@@ -152,27 +182,38 @@ class Executor:
                 return
             task, wait = self._aside.popleft(), False
             if error := future.exception():
-                task.done, task.error = True, error
+                _fail(task, error)
             else:
                 _started(task, future.result())
+                _admit([task])
 
     def _tick(self, waiting: Sequence[Task]) -> None:
         asked = [(task, i) for task in waiting for i in range(len(task._parts)) if task._replies[i] is _MISSING]
         # gradients wait for each other: one backward pass for all images
         ready = [(t, i) for t, i in asked if not isinstance(t._parts[i], Backward)] or asked
-        parts = [task._parts[i] for task, i in ready]
-        for batch in pack(parts, self.buckets, self._narrower):
+        try:
+            batches = pack([task._parts[i] for task, i in ready], self.buckets, self._narrower)
+        except Exception:  # something waits that is nothing to evaluate: whoever asked for it hears so
+            ready = [(task, i) for task, i in ready if _is_askable(task, i)]
+            batches = pack([task._parts[i] for task, i in ready], self.buckets, self._narrower)
+        for batch in batches:
             self._evaluate(batch, [ready[place] for place in batch.places])
         for task in waiting:
             if task._thrown or not any(reply is _MISSING for reply in task._replies):
+                self.beats += 1
                 _resume(task, task._replies)
 
     def _evaluate(self, batch: Batch, asked: list[tuple[Task, int]]) -> None:
         """Answer what one call can; where it fails, halve it until whose fault it is stands alone."""
         parts = [task._parts[i] for task, i in asked]
+        self.beats += 1
         try:
             answers = _answer(batch, parts)
-        except Exception as error:
+            if len(answers) != len(parts):
+                raise ValueError(f"a batched function gave {len(answers)} results for {len(parts)} items")
+        except BaseException as error:
+            if is_stop(error):
+                raise
             _release(error)
             answers = None
             if isinstance(error, torch.OutOfMemoryError | MemoryError) and not self.buckets.fixed:
@@ -190,7 +231,10 @@ class Executor:
             return
         for (task, i), part, answer in zip(asked, parts, answers, strict=True):
             task._replies[i] = answer
-            task.rows += len(part.rows) if isinstance(part, Group) else 0
+            if isinstance(part, Group):
+                task.rows += len(part.rows)
+                for what, fine in answer.kept.items():
+                    task._kept[what] = task._kept[what] & fine if what in task._kept else fine
         info = BatchInfo(batch.kind, batch.rows, batch.bucket, len({id(task) for task, _ in asked}))
         self.calls.append(info)
         self.observe(info)
@@ -221,13 +265,16 @@ def _begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
         task.done, task.result = True, task.needs[0].result
         return
     values = [before.result for before in task.after]
-    if task.aside is not None:
-        task._future = lanes[task.aside % len(lanes)].submit(_without_grad, task.start, values)
-        return
     try:
-        started = task.start(*values)
-    except Exception as error:
-        task.done, task.error = True, error
+        if task.care:
+            values = task.care.handed(values)
+        if task.aside is not None:
+            task._future = lanes[task.aside % len(lanes)].submit(_without_grad, task, values)
+            return
+        with _around(task):
+            started = task.start(*values)
+    except BaseException as error:
+        _fail(task, error)
         return
     _started(task, started)
 
@@ -238,7 +285,64 @@ def _started(task: Task, started: Any) -> None:
         task._coroutine = started
         _resume(task, None)
     else:
-        task.done, task.result = True, started
+        task._made, task.result = True, started
+
+
+def _admit(tasks: Sequence[Task]) -> None:
+    """Let others take what was made, if it is what its stage declares.  The device is waited for once."""
+    asked: list[tuple[Task, Doubt]] = []
+    for task in tasks:
+        if task.done or not task._made:
+            continue
+        task.done = True
+        asked += [(task, Doubt(fine, BrokenTouch(*what))) for what, fine in task._kept.items()]
+        try:
+            if task.care:
+                task.result, doubts = task.care.admitted(task.result)
+                asked += [(task, doubt) for doubt in doubts]
+        except BaseException as error:
+            _fail(task, error)
+    for (task, doubt), fine in zip(asked, _read([doubt.fine for _, doubt in asked]), strict=True):
+        if not fine and task.error is None:
+            task.error, task.result = doubt.error, None
+
+
+def _read(flags: Sequence[torch.Tensor]) -> list[bool]:
+    """Flags [] as the host knows them, one transfer a device."""
+    found: dict[int, bool] = {}
+    for device in dict.fromkeys(flag.device for flag in flags):
+        places = [i for i, flag in enumerate(flags) if flag.device == device]
+        found.update(zip(places, torch.stack([flags[i] for i in places]).tolist(), strict=True))
+    return [found[i] for i in range(len(flags))]
+
+
+def _fail(task: Task, error: BaseException) -> None:
+    """End a task with what it raised, whatever that is: SystemExit is a failure like another.  Ctrl-C ends the work."""
+    if is_stop(error):
+        raise error
+    task.done, task.error, task.result = True, error, None
+    _close(task)
+
+
+def _close(task: Task) -> None:
+    """End its coroutine, which may not hinder that."""
+    with suppress(Exception, SystemExit, GeneratorExit):
+        if task._coroutine:
+            task._coroutine.close()
+
+
+def _around(task: Task) -> AbstractContextManager[None]:
+    return task.care.around() if task.care and task.care.strange else nullcontext()
+
+
+def _is_askable(task: Task, i: int) -> bool:
+    """Whether a part can be packed; if not, its task is told why."""
+    try:
+        hash(key_of(task._parts[i]))
+    except Exception as error:
+        task._thrown = error
+        return False
+    return True
 
 
 def _missed(task: Task) -> bool:
@@ -253,15 +357,29 @@ def _resume(task: Task, replies: list[Any] | None) -> None:
     assert coroutine is not None
     task._parts, task._replies = (), []
     try:
-        ask: Ask = coroutine.throw(thrown) if thrown else coroutine.send(replies)
-        _check_modes(coroutine)
-        task._parts, task._replies = tuple(ask.parts), [_MISSING] * len(ask.parts)
-        if not ask.parts:
-            _resume(task, [])
+        with _around(task):
+            ask, result = _sent(coroutine, replies, thrown)
+    except BaseException as error:
+        _fail(task, error)
+        return
+    if ask is None:
+        task._made, task.result = True, result
+        return
+    task._parts, task._replies = tuple(ask.parts), [_MISSING] * len(ask.parts)
+    if not ask.parts:
+        _resume(task, [])
+
+
+def _sent(
+    coroutine: Coroutine[Any, Any, Any], replies: list[Any] | None, thrown: BaseException | None
+) -> tuple[Ask | None, Any]:
+    """What it asks for next, or None and its result."""
+    try:
+        awaited: Any = coroutine.throw(thrown) if thrown else coroutine.send(replies)
     except StopIteration as stop:
-        task.done, task.result = True, stop.value
-    except Exception as error:
-        task.done, task.error = True, error
+        return None, stop.value
+    _check_modes(coroutine)
+    return as_ask(awaited), None
 
 
 def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -277,10 +395,10 @@ def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
         raise RuntimeError(next(what for what, is_held in held.items() if is_held))
 
 
-def _without_grad(function: Callable[..., Any], values: Sequence[Any]) -> Any:
+def _without_grad(task: Task, values: Sequence[Any]) -> Any:
     """Grad mode belongs to the thread, and another thread begins with it on."""
-    with torch.no_grad():
-        return function(*values)
+    with torch.no_grad(), _around(task):
+        return task.start(*values)
 
 
 @contextmanager

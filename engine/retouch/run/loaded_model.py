@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +18,9 @@ from retouch.models import families
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
+from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
+from retouch.models.own_weights import OwnWeights
 
 if TYPE_CHECKING:
     from retouch.models.kit.loading import ModelLoading
@@ -50,6 +53,7 @@ class Machine:
         if info.plain and plain is None:
             plain = Machine(info.plain, device, dtype, acceleration)
         self.plain = plain
+        self._own: dict[tuple[tuple[str, str], ...], OwnWeights] = {}
         self.info, self.device, self.dtype, self.acceleration = info, torch.device(device), dtype, acceleration
 
     @cached_property
@@ -108,6 +112,16 @@ class Machine:
         known = self.info.known
         return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
 
+    def restore(self) -> None:
+        """Read the network's weights anew, into the same memory: somebody has written to them."""
+        from retouch.models.kit.loading import ModelLoading
+
+        parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
+        fresh = dict(self._load(parts).net.module.named_parameters())
+        with torch.no_grad():
+            for name, weight in self.loaded.net.module.named_parameters():
+                weight.copy_(fresh[name])
+
     @cached_property
     def _updates(self) -> dict[str, list[dict[str, tuple[Update, ...]]]]:
         """What LoRA files add: to the denoiser (""), and to text encoders."""
@@ -115,18 +129,43 @@ class Machine:
         from retouch.models.lora.updates import updates
 
         assert self.plain
-        _ = self.plain.loaded
-        modules = {part: module for part, module in self.plain.parts.made.items() if part.startswith("text_encoder")}
-        modules[""] = self.plain.loaded.net.module
-        shapes = {
-            part: {name: tuple(weight.shape) for name, weight in module.named_parameters()}
-            for part, module in modules.items()
-        }
+        shapes = self.plain.shapes
         found: dict[str, list[dict[str, tuple[Update, ...]]]] = {}
         for lora in self.info.loras:
             for part, placed in placed_on(self.info, lora, shapes).items():
                 found.setdefault(part, []).append(updates(lora, placed, self.device, self.dtype))
         return found
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
+        """Of the weights that LoRA files act on: of the denoiser (""), and of text encoders."""
+        net, made = self.loaded.net, (self.plain or self).parts.made
+        modules = {part: module for part, module in made.items() if part.startswith("text_encoder")}
+        modules[""] = net.module
+        return {
+            part: {name: tuple(weight.shape) for name, weight in module.named_parameters()}
+            for part, module in modules.items()
+        }
+
+    def lora(self, path: str, scale: float) -> ModelDelta:
+        """What a LoRA file adds to the denoiser: what stages get as Adapters."""
+        from retouch.models.lora.fitting import placed_on
+        from retouch.models.lora.updates import updates
+
+        file = Lora(Path(path), scale)
+        with blamed_on(self.info):
+            placed = placed_on(self.info, file, self.shapes).get("", [])
+            return ModelDelta(beside=updates(file, placed, self.device, self.dtype))
+
+    def own_weights(self, files: Sequence[tuple[str, str, str]]) -> OwnWeights:
+        """What a plugin's own weights are here: once in this machine, by their digests."""
+        if self.plain is not None:
+            return self.plain.own_weights(files)
+        key = tuple((name, digest) for name, _, digest in files)
+        if key not in self._own:
+            places = {name: Path(place) for name, place, _ in files}
+            self._own[key] = OwnWeights(places, self.device, self.dtype)
+        return self._own[key]
 
     @property
     def codec(self) -> Codec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from retouch.core.combinators import gather
@@ -38,13 +38,30 @@ class Supply:
             self.made[key] = Task(start, name=edge.type)
         return self.made[key]
 
+    def shared(self, key: str) -> Task | None:
+        """The task of a stage whose work depends on no picture, if some picture has asked for it."""
+        return self.made.get(key)
+
+    def share(self, key: str, task: Task) -> None:
+        """Let other pictures have what this task makes."""
+        self.made[key] = task
+
     def by_wave(self, waves: Sequence[Sequence[Task]]) -> Iterator[tuple[list[Task], list[Task]]]:
         """For each wave of tasks the supplied ones that it needs, and of these those that no later one does."""
         supplied = set(self.made.values())
-        needed = [dict.fromkeys(each for task in wave for each in task.after if each in supplied) for wave in waves]
+        needed = [dict.fromkeys(_fed_by(wave, supplied)) for wave in waves]
         last = {each: i for i, wave in enumerate(needed) for each in wave}
         for i, wave in enumerate(needed):
             yield list(wave), [each for each in wave if last[each] == i]
+
+
+def _fed_by(tasks: Iterable[Task], supplied: Container[Task]) -> Iterator[Task]:
+    """The supplied tasks that feed these, and those that feed them, each before what it feeds."""
+    for task in tasks:
+        for each in task.after:
+            if each in supplied:
+                yield from _fed_by((each,), supplied)
+                yield each
 
 
 def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
@@ -53,6 +70,8 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
         "Denoiser": lambda: machine.denoiser,
         "Codec": lambda: machine.codec,
         "TextEncoder": lambda: machine.texts,
+        "Adapters": lambda: machine,
+        "Weights": lambda: machine.own_weights(told["files"]),
         "Schedule": lambda: machine.schedule(told["steps"], (0, 0)),
         "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
         "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),

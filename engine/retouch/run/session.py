@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
+from retouch.core.denoiser import Denoiser
 from retouch.core.errors import Unmet
 from retouch.core.values import Mask
 from retouch.core.walk import Trajectory
+from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -24,15 +26,18 @@ from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
+from retouch.run.care import StageCare, Weights
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
-from retouch.run.failure import check_finite, diagnose
+from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
+from retouch.run.results import Declared
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
+from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -125,7 +130,10 @@ def execute(
     """
     settings = settings or Settings()
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    run = _Run(registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs))
+    blame = Blame.of(registry.cards, registry.built_in)
+    run = _Run(
+        registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs), blame
+    )
     for graph in graphs:
         run.add(graph)
     return run.go()
@@ -141,6 +149,8 @@ class _Run:
     keep: bool
     shared: SharedFiles
     waves: list[list[int]]  # places of the graphs that run together
+    blame: Blame
+    weights: Weights = field(init=False)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -152,6 +162,9 @@ class _Run:
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
         default_factory=list[tuple[Outcome, Machine, Mapping[str, Span]]]
     )
+
+    def __post_init__(self) -> None:
+        self.weights = Weights(self._restore)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -167,12 +180,17 @@ class _Run:
         self.missed.append((outcome, out.missed))
         own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
         tasks: dict[NodeId, Task] = {}
+        strange = self._strange(graph)
 
         def supplied(edge: FromEngine) -> Task:
             machine = machines.get(edge.settings.get("model", ""), own_machine)
             return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
 
+        once = of_no_picture(graph)
         for node in graph.nodes:
+            if (key := once.get(node.id)) and (known := self.supply.shared(key)):
+                tasks[node.id] = known
+                continue
             if (lost := self._lost(node, machines, own_machine)) is not None:
                 # What it would be given is not begun either, unless something else wants it: no row is paid for.
                 tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
@@ -182,15 +200,44 @@ class _Run:
             else:
                 edges = [edge for _, edge in node.edges()]
                 after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
-                tasks[node.id] = Task(
-                    self._start(node), after, node.id, wanted=False, aside=lane if node.card.family == "save" else None
-                )
+                aside = lane if node.card.family == "save" else None
+                care = self._care(node, graph, outcome, strange=node.id in strange)
+                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
+            if key:
+                self.supply.share(key, tasks[node.id])
         self.masks[id(outcome)] = deciding_masks(graph)
         for id_ in graph.results:
             tasks[id_].want()
-        self.pictures.append(list(tasks.values()))
+        self.pictures.append([task for id_, task in tasks.items() if id_ not in once])
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _strange(self, graph: Graph) -> set[NodeId]:
+        """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
+        strange: set[NodeId] = set()
+        for node in graph.nodes:
+            if node.card.plugin not in self.registry.built_in or not strange.isdisjoint(node.feeds()):
+                strange.add(node.id)
+        return strange
+
+    def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
+        """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
+
+        def tell(what: str) -> None:
+            report = Report()
+            report.add("RT516", node.span, stage=node.card.name, plugin=node.card.plugin, what=what)
+            outcome.warnings += [each for each in report.items if each not in outcome.warnings]
+
+        # Of several models it is open which one's latents a stage makes.
+        channels = getattr(graph.model.known, "channels", None) if len(graph.models) < 2 else None
+        declared = Declared(node.card.output, torch.device(self.settings.device).type, channels)
+        author = node.card.plugin if node.card.plugin not in self.registry.built_in else ""
+        return StageCare(declared, [port for port, _ in node.edges()], strange, author, tell, self.weights)
+
+    def _restore(self, network: Denoiser) -> None:
+        for machine in self.machines.values():
+            if "denoiser" in vars(machine) and machine.denoiser.core is network.core and not machine.plain:
+                machine.restore()
 
     def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
         """Why a stage would edit nothing, as far as prompts tell."""
@@ -231,7 +278,8 @@ class _Run:
         executor = Executor(self.settings.buckets, self._called)
         waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
         for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
-            executor.run([*supplied, *wave], self._ended)
+            with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell):
+                executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):
                 task.result = None
         self._write_shared()
@@ -262,12 +310,12 @@ class _Run:
         outcome.rows[node.id] = task.rows
         if task.error is None:
             try:
-                value = check_finite(task.result)
+                value = task.result
                 if isinstance(value, Mask) and node.id in self.masks[id(outcome)]:
                     outcome.warnings += covers_too_much_or_little(node, value)
                 if self.keep:
                     outcome.values[node.id] = value
-            except Exception as error:
+            except Exception as error:  # of a type whose numbers cannot be asked
                 task.error = error
         name = outcome.item.name if outcome.item else ""
         if task.error is None:
@@ -279,7 +327,7 @@ class _Run:
             return
         cause = task.error.cause if isinstance(task.error, Skipped) else task.error
         if id(cause) not in self.causes:
-            self.causes[id(cause)] = diagnose(node, cause, model)
+            self.causes[id(cause)] = diagnose(node, cause, model, self.blame)
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
         elif isinstance(task.error, Unmet):

@@ -96,6 +96,30 @@ class TinyTexts:
         return Prompt(text, embeds, _spans(text))
 
 
+class TinyCodec:
+    """A codec without weights: a latent cell is the mean colour of its pixels, from -1 to 1, over and over.
+
+    channels: of latents; the first three hold red, green and blue, the others repeat them.
+    """
+
+    def __init__(self, channels: int = CHANNELS, scale: int = 4) -> None:
+        self.channels, self.scale, self.side = channels, scale, CELLS * scale
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Whole cells."""
+        return -(-height // self.scale) * self.scale, -(-width // self.scale) * self.scale
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """[B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
+        cells = torch.nn.functional.avg_pool2d(pictures, self.scale) * 2 - 1
+        return cells[:, [channel % 3 for channel in range(self.channels)]]
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """[B, C, h, w] -> [B, 3, H, W] in [0, 1], every pixel of a cell alike."""
+        colours = latents[:, [channel % self.channels for channel in range(3)]]
+        return ((colours + 1) / 2).clamp(0, 1).repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
+
+
 def _spans(text: str) -> tuple[tuple[int, int], ...]:
     """A token for each word, after the start."""
     spans, at = [(0, 0)], 0

@@ -3,29 +3,74 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import torch
+from torch import Tensor
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.guidance import unguided
+from retouch.core.resources import Codec
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import (
     Canvas,
     Edit,
+    Image,
     Latents,
     Mask,
     NegativePrompt,
     NoiseSource,
     Prompt,
+    SourceImage,
     SourcePrompt,
     TargetPrompt,
 )
 from retouch.core.walk import Guidance
 from retouch.testing.gaussian import GaussianMixture
-from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_model
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyTexts, schedule, tiny_model
+
+
+class Keeping:
+    """An outbox, a sheet and a table that keep in memory what they are given, for a test to look at."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.pictures: list[Image] = []
+        self.figures: list[Mapping[str, float]] = []
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[BinaryIO]:
+        """A file in memory."""
+        with io.BytesIO() as file:
+            yield file
+            self.files[path] = file.getvalue()
+
+    def stamp(self, path: str) -> str:
+        """Nothing is to be said."""
+        return ""
+
+    def note(self, path: str, words: str) -> None:
+        """Nobody listens."""
+
+    def image(self, path: str, image: Image, **how: Any) -> None:
+        """Keep a picture."""
+        self.pictures.append(image)
+
+    def mask(self, path: str, pixels: Tensor) -> None:
+        """Keep a mask, as a grey picture."""
+        self.pictures.append(Image(pixels.expand(3, -1, -1)))
+
+    def place(self, image: Image) -> None:
+        """Keep a picture of a sheet."""
+        self.pictures.append(image)
+
+    def put(self, figures: Mapping[str, float]) -> None:
+        """Keep a row of a table."""
+        self.figures.append(figures)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +84,19 @@ class World:
     guidance: Guidance = unguided
     noise: NoiseSource = field(default_factory=lambda: NoiseSource(0))
     mask: Mask = field(default_factory=lambda: Mask(torch.ones(CELLS, CELLS), scale=4))
+    codec: Codec | None = None  # its own where nothing is given: mean colours
+    image: Image | None = None  # random colours of the canvas's size
+    source: SourceImage | None = None  # another such picture: what the turn began with
+    outbox: Any = field(default_factory=Keeping)  # and what a sheet and a table keep
+
+    def __post_init__(self) -> None:
+        """Draw what was not given."""
+        data, canvas = self.latents.data, self.latents.canvas
+        pictures = _pictures(canvas.height, canvas.width, data)
+        drawn = {"codec": TinyCodec(len(data), canvas.scale), "image": Image(next(pictures))}
+        for name, value in {**drawn, "source": SourceImage(next(pictures))}.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
     def call(self, stage: Callable[..., Any], **given: Any) -> Any:
         """The stage, called with ports by their types; `given` are its options, and ports by name."""
@@ -66,6 +124,10 @@ class World:
             "Denoiser": self.model,
             "Latents": self.latents,
             "Frame": self.latents,
+            "Codec": self.codec,
+            "Image": self.image,
+            "SourceImage": self.source,
+            **dict.fromkeys(("Outbox", "Sheet", "Figures"), self.outbox),
             "Edit": self.edit,
             "SourcePrompt": _as(SourcePrompt, self.edit.source),
             "TargetPrompt": _as(TargetPrompt, self.edit.target),
@@ -121,6 +183,13 @@ def gaussian_world(
     latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
     return World(model, latents, _edit(model, draws), grid, mask=_whole(dtype, device))
+
+
+def _pictures(height: int, width: int, like: Tensor) -> Iterator[Tensor]:
+    """Pictures of random colours, each the same every time.  [3, H, W] in [0, 1]"""
+    generator = torch.Generator().manual_seed(7)
+    while True:
+        yield torch.rand(3, height, width, generator=generator, dtype=torch.float64).to(like)
 
 
 def _whole(dtype: torch.dtype, device: torch.device | str) -> Mask:

@@ -49,7 +49,8 @@ class Report:
         except LeftOut as why:
             row["left_out"] = str(why)
         except Exception as why:  # a row that fails leaves the others
-            row["failed"] = _one_line(why)
+            said = str(why).strip().splitlines()
+            row["failed"] = f"{type(why).__name__}: {said[0][:200] if said else ''}".rstrip(": ")
         failed = "left_out" in row or "failed" in row
         if failed:
             release()
@@ -68,8 +69,3 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _one_line(why: BaseException) -> str:
-    said = str(why).strip().splitlines()
-    return f"{type(why).__name__}: {said[0][:200] if said else ''}".rstrip(": ")

@@ -60,10 +60,10 @@ def _aligned(source: Prompt, target: Prompt, how: How) -> Alignment:
 
 
 def tokens_of(prompt: Prompt, words: str) -> list[int]:
-    """Where the prompt has these words; a prompt that has not is refused."""
+    """Where the prompt has these words; one that the model does not read so far is refused."""
     found = prompt.positions(words)
     if not found:
-        raise ValueError(f"the target prompt '{prompt.text}' has no '{words}'; name words as they stand in it")
+        raise ValueError(f"the model reads no '{words}' in the target prompt '{prompt.text}'")
     return list(found)
 
 

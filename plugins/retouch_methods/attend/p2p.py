@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Edit, Need, Range, SiteCall, Touch, stage
+from retouch.api import Edit, Need, Range, SiteCall, Touch, WordsOf, stage
 from retouch_methods.attend.alignment import Alignment, alignment, tokens_of
 
 
@@ -42,6 +42,11 @@ class Sharing:
             "has a fraction in 'word_replace' for each of 'words': {len(words)}, and not {len(word_replace)}",
             "write as many of both",
         ),
+        Need(
+            "(align != 'replace' and align != 'replace_official') or source_words == target_words",
+            'swaps word for word under align="{align}", and the prompts have {source_words} and {target_words} words',
+            'write as many words in both, or use align="refine"',
+        ),
     ),
 )
 def p2p(
@@ -49,7 +54,7 @@ def p2p(
     *,
     cross_replace: Annotated[float, Range(0, 1)] = 0.8,
     self_replace: Annotated[float, Range(0, 1)] = 0.4,
-    words: tuple[str, ...] = (),
+    words: tuple[Annotated[str, WordsOf("target")], ...] = (),
     word_replace: tuple[Annotated[float, Range(0, 1)], ...] = (),
     align: Literal["auto", "replace", "refine", "replace_official", "refine_official"] = "auto",
     self_tokens: Annotated[int, Range(1, 65536, "tokens")] = 1024,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from retouch.api import Range, SiteCall, Touch, stage
+from retouch.api import Need, Range, SiteCall, Touch, stage
 
 
 @stage(
@@ -15,6 +15,13 @@ from retouch.api import Range, SiteCall, Touch, stage
     touches=(
         Touch("self", "replace", "qk", "*", until="layout", depth=(0.5, 1.0)),
         Touch("resnet", "replace", "features", "*", until="features", sites="up_blocks.1.resnets.1"),
+    ),
+    needs=(
+        Need(
+            "rows == 'own' or guide != 1",
+            'has rows="unconditional", and guidance as it is here asks for no row without the prompt',
+            'write rows="own", or another guidance than 1',
+        ),
     ),
 )
 def pnp_features(

@@ -9,18 +9,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import AttentionMaps, Blend, Denoiser, Edit, Latents, Prompt, Range, Step, Touch, stage
+from retouch.api import AttentionMaps, Blend, Denoiser, Edit, Latents, Prompt, Range, Step, Touch, WordsOf, stage
 from retouch_methods.attend.alignment import alignment
 
 
-@stage("blend", "local", paper="arXiv:2208.01626", facts={"readers": 1, "during": "(start, 1)"})
+@stage(
+    "blend",
+    "local",
+    paper="arXiv:2208.01626",
+    reads=(Touch("cross", "read", "maps"),),
+    facts={"readers": 1, "during": "(start, 1)"},
+)
 def local(
     edit: Edit,
     latents: Latents,
     model: Denoiser,
     *,
-    words: tuple[str, ...] = (),
-    keep: tuple[str, ...] = (),
+    words: tuple[Annotated[str, WordsOf("either")], ...] = (),
+    keep: tuple[Annotated[str, WordsOf("either")], ...] = (),
     threshold: Annotated[float, Range(0, 1)] = 0.3,
     start: Annotated[float, Range(0, 1)] = 0.2,
     side: Annotated[int, Range(1, 1024, "tokens")] = 16,
@@ -65,8 +71,7 @@ def _named(words: tuple[str, ...], edit: Edit) -> dict[str, Tensor]:
     prompts = {"source": edit.source, "target": edit.target}
     for word in words:
         if not any(prompt.positions(word) for prompt in prompts.values()):
-            texts = f"'{edit.source.text}' nor '{edit.target.text}'"
-            raise ValueError(f"neither {texts} has '{word}'; name words as they stand in them")
+            raise ValueError(f"the model reads no '{word}' in '{edit.source.text}' and '{edit.target.text}'")
     return {
         branch: _marked(prompt, [at for word in words for at in prompt.positions(word)])
         for branch, prompt in prompts.items()
@@ -95,6 +100,4 @@ def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
 def _scale(model: Denoiser, latents: Latents, side: int) -> int:
     """Of the cells per token that the network attends to words at, those whose maps have about this side."""
     scales = {site.scale for site in model.core.sites if site.kind == "cross"}
-    if not scales:
-        raise ValueError("'blend local' reads where words are seen, and this network has no cross-attention")
     return min(scales, key=lambda scale: (abs(math.log(min(latents.data.shape[-2:]) / scale / side)), scale))

@@ -33,7 +33,12 @@ PINNED = {"auto": None, "always": True, "never": False}
     "(1 if source_guidance == 1 else 2), "
     "int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
     "(1 if source_guidance == 1 else 2) * parts)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned != 'never'"},
+    facts={
+        "steps": "int(steps * strength + 1e-9)",
+        "evaluations": 1,
+        "pinned": "pinned != 'never'",
+        "replays": "'any'",
+    },
 )
 async def ddim(
     latents: Latents,

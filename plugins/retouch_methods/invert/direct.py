@@ -20,7 +20,13 @@ from retouch.api import (
 )
 
 
-@stage("invert", "direct", paper="arXiv:2211.07825", rows="steps", facts={"evaluations": 1, "pinned": True})
+@stage(
+    "invert",
+    "direct",
+    paper="arXiv:2211.07825",
+    rows="steps",
+    facts={"evaluations": 1, "pinned": True, "replays": "'any'"},
+)
 async def direct(
     latents: Latents,
     prompt: SourcePrompt,

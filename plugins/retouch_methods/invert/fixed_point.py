@@ -46,7 +46,12 @@ async def renoise(step: Step, x: Tensor, predict: Predict, rounds: int) -> Tenso
     rows="(int(steps * strength + 1e-9) * (1 if source_guidance == 1 else 2) * "
     "(min(iterations, 5) if solver == 'renoise' else iterations), "
     "int(steps * strength + 1e-9) * (1 if source_guidance == 1 else 2) * iterations)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned != 'never'"},
+    facts={
+        "steps": "int(steps * strength + 1e-9)",
+        "evaluations": 1,
+        "pinned": "pinned != 'never'",
+        "replays": "'ddim'",
+    },
 )
 async def fixed_point(
     latents: Latents,

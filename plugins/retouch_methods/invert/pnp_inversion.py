@@ -29,7 +29,7 @@ from retouch_methods.invert.ddim import ddim
     "pnp_inversion",
     paper="arXiv:2310.01506",
     rows="steps * (1 if scale == 1 and every == 1 and edited == 'free' else 1 + guide)",
-    facts={"evaluations": 1, "pinned": True},
+    facts={"evaluations": 1, "pinned": True, "replays": "'any' if edited == 'free' else ''"},
 )
 async def pnp_inversion(
     latents: Latents,

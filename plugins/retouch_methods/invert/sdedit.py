@@ -13,7 +13,12 @@ from retouch.api import Ddim, Latents, NoiseSource, Offset, Range, Schedule, Tra
     "invert",
     "sdedit",
     paper="arXiv:2108.01073",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": True},
+    facts={
+        "steps": "int(steps * strength + 1e-9)",
+        "evaluations": 1,
+        "pinned": True,
+        "replays": "'any' if eta == 0 else ''",
+    },
 )
 async def sdedit(
     latents: Latents,

@@ -28,7 +28,12 @@ from retouch_methods.invert.ddim import PINNED
     paper="arXiv:2504.13109",
     rows="(int(steps * strength + 1e-9) + (min(1, int(steps * strength + 1e-9)) if first == 'asked' else 0)) * "
     "(1 if source_guidance == 1 or distilled else 2)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": "pinned != 'never'"},
+    facts={
+        "steps": "int(steps * strength + 1e-9)",
+        "evaluations": 1,
+        "pinned": "pinned != 'never'",
+        "replays": "'ddim'",
+    },
 )
 async def uniinv(
     latents: Latents,

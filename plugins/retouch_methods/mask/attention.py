@@ -21,6 +21,7 @@ from retouch.api import (
     SourcePrompt,
     Step,
     Touch,
+    WordsOf,
     gather,
     stage,
     together,
@@ -41,7 +42,7 @@ async def attention(
     schedule: Schedule,
     noise: NoiseSource,
     *,
-    words: tuple[str, ...],
+    words: tuple[Annotated[str, WordsOf("source")], ...],
     levels: Annotated[int, Range(1, 1000, "steps")] = 10,
     threshold: Annotated[float, Range(0, 1)] = 0.3,
     coarsest: Annotated[int, Range(1, 64, "cells")] = 4,
@@ -59,7 +60,7 @@ async def attention(
     spoken = {word: prompt.positions(word) for word in words}
     for word, positions in spoken.items():
         if not positions:
-            raise ValueError(f"the caption '{prompt.text}' has no '{word}'; name words as they stand in it")
+            raise ValueError(f"the model reads no '{word}' in the caption '{prompt.text}'")
     scales = sorted({site.scale for site in model.core.sites if site.kind == "cross" and site.scale <= coarsest})
     if not scales:
         raise ValueError(f"the network reads words at no more than {coarsest} cells a token nowhere; raise 'coarsest'")

@@ -19,8 +19,8 @@ from retouch.api import (
     Guidance,
     Latents,
     NegativePrompt,
-    Prompt,
     Range,
+    Rule,
     SourcePrompt,
     Trajectory,
     Unmet,
@@ -30,9 +30,15 @@ from retouch.api import (
 )
 from retouch_methods.sample.sample import sample
 
-REPLAY = "int(steps * (evaluations * guide + beside) + 0.5)"
+REPLAY = "int(steps * ((predictions if predictions else evaluations) * guide + beside) + 0.5)"
 # The trajectory is the same.
-PASSED_ON = {"steps": "steps", "evaluations": "evaluations", "beside": "beside", "pinned": "pinned"}
+PASSED_ON = {
+    "steps": "steps",
+    "evaluations": "evaluations",
+    "beside": "beside",
+    "pinned": "pinned",
+    "replays": "replays",
+}
 
 
 @stage("require", "psnr", rows=REPLAY, facts=PASSED_ON)
@@ -44,6 +50,7 @@ async def psnr(
     model: Denoiser,
     guidance: Guidance,
     codec: Codec,
+    solver: Rule | None = None,
     *,
     min_: Annotated[float, Range(0, 120, "dB")] = 30.0,
 ) -> Trajectory:
@@ -53,7 +60,7 @@ async def psnr(
 
     min_: peak signal-to-noise ratio over the picture's pixels, in dB.
     """
-    again = await replayed(trajectory, latents, prompt, negative, model, guidance)
+    again = await replayed(trajectory, latents, Edit(prompt, prompt, negative), model, guidance, solver)
     one, two = await gather(call(codec.decode, each.data) for each in (latents, again))
     measured = pixel_psnr(one, two, latents)
     if not measured >= min_:
@@ -69,6 +76,7 @@ async def cycle(
     negative: NegativePrompt,
     model: Denoiser,
     guidance: Guidance,
+    solver: Rule | None = None,
     *,
     max_: Annotated[float, Range(0, 10)] = 0.1,
 ) -> Trajectory:
@@ -76,7 +84,8 @@ async def cycle(
 
     max_: how far the replayed latents are from the source's, as a fraction of their own size; 0 is exact.
     """
-    measured = cycle_error(await replayed(trajectory, latents, prompt, negative, model, guidance), latents)
+    again = await replayed(trajectory, latents, Edit(prompt, prompt, negative), model, guidance, solver)
+    measured = cycle_error(again, latents)
     if not measured <= max_:
         raise Unmet("cycle", f"{measured:.3g}", f"{max_:g} or less")
     return trajectory.certified("cycle", f"{measured:.3g}")
@@ -95,10 +104,15 @@ def gaussian(trajectory: Trajectory, latents: Latents, *, max_: Annotated[float,
 
 
 async def replayed(
-    trajectory: Trajectory, latents: Latents, prompt: Prompt, negative: Prompt, model: Denoiser, guidance: Guidance
+    trajectory: Trajectory,
+    latents: Latents,
+    nothing: Edit,
+    model: Denoiser,
+    guidance: Guidance,
+    solver: Rule | None = None,
 ) -> Latents:
     """What comes back where nothing is to change."""
-    return await sample(trajectory, latents, Edit(prompt, prompt, negative), model, guidance)
+    return await sample(trajectory, latents, nothing, model, guidance, solver=solver)
 
 
 def pixel_psnr(one: Tensor, two: Tensor, latents: Latents) -> float:

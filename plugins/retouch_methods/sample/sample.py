@@ -12,10 +12,12 @@ from retouch.api import (
     Edit,
     Guidance,
     Latents,
+    Rule,
     Trajectory,
     predictor,
     stage,
     together,
+    walked_by,
 )
 
 
@@ -24,7 +26,7 @@ from retouch.api import (
     "walk",
     version=2,
     default=True,
-    rows="int(steps * (evaluations * guide + beside) + 0.5) * "
+    rows="int(steps * ((predictions if predictions else evaluations) * guide + beside) + 0.5) * "
     "(2 if attend or readers or (blend and not pinned) else 1)",
 )
 async def sample(
@@ -35,12 +37,16 @@ async def sample(
     guidance: Guidance,
     attend: tuple[AttentionControl, ...] = (),
     blend: tuple[Blend, ...] = (),
+    solver: Rule | None = None,
 ) -> Latents:
     """Walk from the noisy end of a trajectory with the target prompt, beside its source.
+
+    A `solver` of the turn takes the steps in place of the rule that the inversion chose.
 
     Controls and blends whose window holds none of the steps are left out.  The source branch is evaluated only if
     something reads it: an attention control, a recording, or a blend where the trajectory is not to be replayed.
     """
+    trajectory = trajectory if solver is None else walked_by(trajectory, solver)
     steps = len(trajectory.schedule)
     attend = tuple(control for control in attend if control.acts_in(steps))
     blend = tuple(each for each in blend if each.acts_in(steps))

@@ -50,7 +50,8 @@ def measure(weights: Path, size: int, count: int, file: Path | None, steps: int 
     steps: of inversion and sampling, if not the card's.
     """
     scenes = _held_out(count)
-    edits = [_other_subject(scene) for scene in scenes]
+    following = [SUBJECTS[(SUBJECTS.index(scene.subject) + 1) % len(SUBJECTS)] for scene in scenes]
+    edits = [replace(scene, subject=subject) for scene, subject in zip(scenes, following, strict=True)]
     sources, truths = _drawn(scenes, size), _drawn(edits, size)
     outside = torch.stack([_outside(*pair, size) for pair in zip(scenes, edits, strict=True)])
     rows, figures = [sources], {}
@@ -72,10 +73,6 @@ def _held_out(count: int) -> list[Scene]:
     return [
         replace(scene, seed=FIRST_UNSEEN_SEED + rng.getrandbits(31)) for scene in rng.sample(held_out_scenes(), count)
     ]
-
-
-def _other_subject(scene: Scene) -> Scene:
-    return replace(scene, subject=SUBJECTS[(SUBJECTS.index(scene.subject) + 1) % len(SUBJECTS)])
 
 
 def _drawn(scenes: Sequence[Scene], size: int) -> Tensor:

@@ -21,7 +21,6 @@ from retouch_storybook.train.latents import encode
 from retouch_storybook.train.loop import Settings
 from retouch_storybook.train.pool import Pool, pick
 from retouch_storybook.train.vae import KL, reconstruction
-from retouch_storybook.world import Scene
 
 LEVELS = Levels(0.15, 1.3)
 BETA_END = 0.016  # sigma / alpha ends at 29, not at 14.6: of four times as many cells noise hides the mean half as well
@@ -141,7 +140,10 @@ class PoolLatent:
             with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                 latents = encode(self.vae, self.pool.pixels[start:stop].float() / 255)
             self.latents[start:stop] = latents
-            self.captions[start:stop] = self._said(self.pool.scenes[start:stop], start).to(device)
+            draws = Random(f"captions {start}")  # of the chunk, so that a resumed training hears the same words
+            scenes = self.pool.scenes[start:stop]
+            ids = [[self.words.ids(draw_caption(scene, draws)) for _ in range(CAPTIONS)] for scene in scenes]
+            self.captions[start:stop] = torch.tensor(ids, dtype=torch.int16, device=device)
             self.encoded = stop
         self.filled.fill_(self.encoded)
 
@@ -154,11 +156,6 @@ class PoolLatent:
         scheduler(BETA_END).save_pretrained(weights / "scheduler")
         (weights / "model_index.json").write_bytes((base.SHIPPED / "model_index.json").read_bytes())
 
-    def _said(self, scenes: Sequence[Scene], start: int) -> Tensor:
-        rng = Random(f"captions {start}")
-        ids = [[self.words.ids(draw_caption(scene, rng)) for _ in range(CAPTIONS)] for scene in scenes]
-        return torch.tensor(ids, dtype=torch.int16)
-
 
 class Words:
     """The tokenizer's ids of captions, put together from those of their words, each asked for once."""
@@ -168,18 +165,14 @@ class Words:
 
     def ids(self, caption: str) -> list[int]:
         """Ids with both ends, padded to the tokenizer's length."""
-        inner = [i for word in caption.split() for i in self._word(word)][: self.tokenizer.model_max_length - 2]
-        start, end, pad = (int(i) for i in self._ends())
-        ids = [start, *inner, end]
-        return ids + [pad] * (self.tokenizer.model_max_length - len(ids))
-
-    def _word(self, word: str) -> list[int]:
-        if word not in self.known:
-            self.known[word] = list(self.tokenizer(word, add_special_tokens=False).input_ids)
-        return self.known[word]
-
-    def _ends(self) -> tuple[Any, Any, Any]:
-        return self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
+        words, length = self.tokenizer, self.tokenizer.model_max_length
+        for word in caption.split():
+            if word not in self.known:
+                self.known[word] = list(words(word, add_special_tokens=False).input_ids)
+        inner = [id_ for word in caption.split() for id_ in self.known[word]][: length - 2]
+        ends: tuple[Any, Any, Any] = (words.bos_token_id, words.eos_token_id, words.pad_token_id)
+        start, end, pad = map(int, ends)
+        return [start, *inner, end] + [pad] * (length - 2 - len(inner))
 
 
 def write_card(weights: Path, name: str, size: int, measured: dict[str, Any]) -> None:

@@ -73,7 +73,9 @@ class BatchedMuon(Muon):
                 update.to(weight.dtype).reshape(weight.shape).contiguous()
                 for update, weight in zip(updates, weights, strict=True)
             ]
-            foreach._foreach_mul_(steps, [-_stretch(weight) for weight in weights])
+            # Orthogonal, entries are about 1 / sqrt(the longer side); stretched, 1 / sqrt(columns) for tall ones too.
+            stretches = [max(1, weight.shape[0] / weight[0].numel()) ** 0.5 for weight in weights]
+            foreach._foreach_mul_(steps, [-stretch for stretch in stretches])
             foreach._foreach_mul_(steps, group["lr"])
             foreach._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
             foreach._foreach_add_(weights, steps)
@@ -85,16 +87,14 @@ class BatchedMuon(Muon):
         return state["momentum"]
 
 
-def _stretch(weight: Tensor) -> float:
-    return max(1, weight.shape[0] / weight[0].numel()) ** 0.5
-
-
 def _orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
     """Make each orthogonal, those of like shape together; in bfloat16 on a GPU, which Newton-Schulz bears."""
     wide = [matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix for matrix in matrices]
     alike: dict[tuple[int, int], list[int]] = {}
     for i, matrix in enumerate(wide):
-        alike.setdefault(_padded(*matrix.shape), []).append(i)
+        rows, columns = matrix.shape
+        padded = -(-rows // 64) * 64, 1 << (columns - 1).bit_length()  # few shapes, so few launches
+        alike.setdefault(padded, []).append(i)
     found = list(wide)
     for (rows, columns), members in alike.items():
         dtype = torch.bfloat16 if wide[members[0]].is_cuda else torch.float32
@@ -106,7 +106,3 @@ def _orthogonal_all(matrices: list[Tensor]) -> list[Tensor]:
             found[i] = turned[k, : wide[i].shape[0], : wide[i].shape[1]]
     pairs = zip(found, matrices, strict=True)
     return [turned.mT if matrix.shape[0] > matrix.shape[1] else turned for turned, matrix in pairs]
-
-
-def _padded(rows: int, columns: int) -> tuple[int, int]:
-    return -(-rows // 64) * 64, 1 << (columns - 1).bit_length()

@@ -1,6 +1,6 @@
 """Text to image, for the figures and the sample sheets: DDIM with guidance.  Song et al. 2021, arXiv:2010.02502"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,10 @@ class Painter:
         shape = (len(captions), config.in_channels, config.sample_size, config.sample_size)
         noise = torch.randn(shape, generator=draws).to(self.unet.device)
         with torch.autocast(noise.device.type, torch.float16, enabled=noise.is_cuda):
-            return torch.cat([self._paint(*batch).float() for batch in _batches(captions, noise)])
+            size = BATCH.get(noise.device.type, 25)
+            places = range(0, len(captions), size)
+            painted = [self._paint(captions[i : i + size], noise[i : i + size]) for i in places]
+            return torch.cat([pictures.float() for pictures in painted])
 
     def _paint(self, captions: Sequence[str], latents: Tensor) -> Tensor:
         steps = self.schedule
@@ -61,9 +64,3 @@ def sheet(rows: Sequence[Tensor], file: Path) -> None:
     lines = [torch.cat(list(row.cpu()), dim=2) for row in rows]
     pixels = (torch.cat(lines, dim=1) * 255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(file, format="PNG", optimize=True)
-
-
-def _batches(captions: Sequence[str], noise: Tensor) -> Iterator[tuple[Sequence[str], Tensor]]:
-    count = BATCH.get(noise.device.type, 25)
-    for start in range(0, len(captions), count):
-        yield captions[start : start + count], noise[start : start + count]

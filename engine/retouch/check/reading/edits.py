@@ -13,6 +13,7 @@ from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.names import NameScope, one_of
 from retouch.check.reading.near import near
 from retouch.check.reading.option_values import described
+from retouch.core.words import places
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.foreign_prompts import Place
@@ -179,16 +180,3 @@ def _changed(caption: str, changes: tuple[Change, ...], report: Report) -> str:
 def _absent(change: Change, caption: str, report: Report) -> None:
     mend = near(change.old, re.findall(r"\w+", caption)) or f"write words of the caption, such as {json.dumps(caption)}"
     report.add("RT306", change.word, word=change.old, caption=caption, mend=mend)
-
-
-def places(words: str, caption: str) -> list[tuple[int, int]]:
-    """Return where the words stand as whole words, in any case; scripts without spaces have no edges to look for."""
-    before = r"(?<!\w)" if words[:1] and _has_edges(words[0]) else ""
-    after = r"(?!\w)" if words[-1:] and _has_edges(words[-1]) else ""
-    if not words.strip():
-        return []
-    return [found.span() for found in re.finditer(before + re.escape(words) + after, caption, re.IGNORECASE)]
-
-
-def _has_edges(char: str) -> bool:
-    return char.isalnum() and ord(char) < 0x0E00

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 from retouch.check.reading.captions import check_words, normal_caption
@@ -77,11 +76,11 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         mend = ", ".join(json.dumps(choice) for choice in kind.choices)
         report.add("RT209", written.span, source=written.source, name=name, got=json.dumps(found), mend=mend)
         return REFUSED
-    if isinstance(found, str) and not _formed(found, kind):
+    if isinstance(found, str) and not kind.formed(found):
         facts: dict[str, Any] = {"name": name, "wanted": str(kind), "got": json.dumps(found), "mend": _example(kind)}
         report.add("RT228", written.span, source=written.source, **facts)
         return REFUSED
-    if isinstance(found, int | float) and not _within(found, kind):
+    if isinstance(found, int | float) and not kind.within(found):
         _out_of_range(name, kind, value, written, report)
         return REFUSED
     return found
@@ -93,30 +92,8 @@ def example(option: Option) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, int | float) else "…"
 
 
-def fits(kind: Kind, value: Any) -> bool:
-    """Whether a value that nobody wrote in the language, such as a model card's, is one that the option takes."""
-    if kind.many:
-        one = replace(kind, many=False)
-        return isinstance(value, list) and all(fits(one, item) for item in value)
-    types = {"int": int, "float": int | float, "text": str, "bool": bool}[kind.type]
-    right = isinstance(value, types) and isinstance(value, bool) == (kind.type == "bool")
-    return (
-        right
-        and (not kind.choices or value in kind.choices)
-        and (_formed(value, kind) if kind.type == "text" else _within(value, kind))
-    )
-
-
 def _example(kind: Kind) -> str:
     return f'write "{kind.form.example}"' if kind.form else ""
-
-
-def _formed(text: str, kind: Kind) -> bool:
-    return kind.form is None or bool(re.fullmatch(kind.form.form, text))
-
-
-def _within(number: float, kind: Kind) -> bool:
-    return (kind.low is None or kind.low <= number) and (kind.high is None or number <= kind.high)
 
 
 def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:

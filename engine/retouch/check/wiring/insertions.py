@@ -61,6 +61,12 @@ class Insertions:
             if card := registry.find("view", method):
                 self.wire(self.state, StageCall(card, span, put_in="what follows works on the window"))
 
+    def part_of_edit(self, type_: str, span: s.Span) -> None:
+        """Put in what takes one prompt out of an edit that a stage made."""
+        method = type_.removesuffix("Prompt").lower()
+        if card := self.state.context.world.registry.find("view", method):
+            self.wire(self.state, StageCall(card, span, put_in="a stage of this turn made its prompts"))
+
     def guidance(self, taker: str, span: s.Span) -> FromNode:
         """Return the turn's guidance, the default one if it has no `guide`."""
         self.guides()

@@ -11,7 +11,7 @@ from retouch.check.reading.given import Given
 from retouch.check.reading.option_values import REFUSED
 from retouch.check.reading.variants import PICTURES
 from retouch.check.wiring.endings import check_endings
-from retouch.graph.ports import SEED, WRITERS, turn_options
+from retouch.graph.ports import READERS, SEED, WRITERS, turn_options
 from retouch.lang import syntax as s
 from retouch.plugins.signatures import Option, StageCard
 
@@ -29,7 +29,7 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             found[option.name] = Given(option.default, s.NOWHERE, "signature")  # it decides prompts, not pixels
             continue
         given = _given(option, call, setting)
-        if option.name == "path" and call.card.takes("Pictures"):
+        if option.name == "path" and call.card.takes(*READERS):
             given = _read(given, call, context, setting, turn)
         elif option.name == "path" and call.card.takes(*WRITERS):
             given = _write(given, call, context, setting, turn)
@@ -57,7 +57,8 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
     if call.card.family != "open":
         path = None
         if not given.value:
-            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend='write "mask.png"')
+            mend = 'write "mask.png"' if call.card.takes("Pictures") else 'write "style.safetensors"'
+            context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
         elif given.value is not REFUSED and (
             text := context.files.filled(given, given.value, fields(context, setting, turn))
         ):

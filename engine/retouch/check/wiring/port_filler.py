@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
-from retouch.check.wiring.state import MISSING, FlowState
+from retouch.check.wiring.own_weights import own_weights
+from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.graph.nodes import FromEngine, FromNode, Input
-from retouch.graph.ports import FILES, FRAME, PICTURE, PROMPTS, SEED, SUPPLIED
+from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
@@ -40,17 +41,36 @@ class PortFiller:
             if port.type == "AttentionControl":
                 self.state.context.check_controls(edges, self.state.model)
             return edges
-        return self._supplied(port, call) if port.type in SUPPLIED else self._made(port, call)
+        if port.type not in SUPPLIED:
+            return self._made(port, call)
+        return self._tuned(port, call) or self._supplied(port, call)
+
+    def _tuned(self, port: Port, call: StageCall) -> FromNode | None:
+        """Return what a stage made in place of what the engine supplies: a schedule, a tuned model, prompts."""
+        state, type_ = self.state, port.type
+        if type_ not in MADE_OR_SUPPLIED or (type_ in PROMPTS and call.own_edit):
+            return None
+        if type_ == "Schedule" and call.card.output == "Schedule":
+            return None  # of one kind the newest holds, so each is made from the model's own
+        if type_ in PROMPTS - {"Edit"} and type_ not in state.held.slots and "Edit" in state.held.slots:
+            self.insert.part_of_edit(type_, call.span)
+        slot = state.held.slots.get(type_)
+        if slot and type_ in OF_A_MODEL and slot.model.name != state.model.name:
+            return self._of_another_model(slot, port, call)
+        return slot.edge if slot else None
+
+    def _of_another_model(self, slot: Slot, port: Port, call: StageCall) -> FromNode:
+        notes = ((f"made here, with '{slot.model.name}'", slot.span),)
+        facts = {"type": port.type.lower(), "made": slot.model.name, "wanted": self.state.model.name}
+        self.state.context.report.add("RT303", call.span, stage=call.card.name, notes=notes, **facts)
+        return MISSING
 
     def _made(self, port: Port, call: StageCall) -> FromNode | None:
         """Return the newest value that a stage made; a second port of one type is never filled in silence."""
         state, type_ = self.state, port.type
         slot = state.held.slots.get(type_)
         if slot and type_ in SPACED and slot.model.space != state.model.space:
-            notes = ((f"made here, with '{slot.model.name}'", slot.span),)
-            facts = {"type": type_.lower(), "made": slot.model.name, "wanted": state.model.name}
-            state.context.report.add("RT303", call.span, stage=call.card.name, notes=notes, **facts)
-            return MISSING
+            return self._of_another_model(slot, port, call)
         if port.optional:
             return slot.edge if slot else None
         if next(other for other in call.card.ports if other.type == type_) != port:
@@ -82,6 +102,9 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
+        if type_ == "Weights":
+            files = own_weights(call.card, call.span, state.context.report)
+            return FromEngine(type_, {"files": files, "model": state.model.name})
         if type_ == "NoiseSource":
             # The key has no picture and no variant in it, so that the same stage draws the same noise in all of them.
             state.draws[call.card.name] += 1

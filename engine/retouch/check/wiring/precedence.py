@@ -67,7 +67,7 @@ class Precedence:
             return None
         value = entry[option.name]
         # A card is a file that somebody wrote by hand, so its values are checked like a recipe's.
-        if not option_values.fits(option.kind, value):
+        if not option.kind.takes(value):
             what = f"its card says {option.name}={value!r}, and that takes {option.kind}"
             self._report.add("RT416", s.NOWHERE, source=model.name, name=model.name, what=what)
         return Given(tuple(value) if option.kind.many else value, s.NOWHERE, origin)

@@ -82,6 +82,7 @@ class FlowState:
     held: Held = field(default_factory=Held)
     turn: int = 1
     caption: str | None = None
+    certain: bool = True  # whether the command line can bring no other caption
     ended: bool = False  # whether the turn was sampled, and no stage of the next one has come
     began: dict[str, Slot] = field(default_factory=dict[str, Slot])  # what was held when the turn began
     first: FromNode | None = None  # the picture that the flow opened

@@ -46,14 +46,23 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[Turn]:
             continue
         if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
             name = "first" if isinstance(part, Alternatives) else part.card.name
+            now, ahead = _apart(now)
             turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span))
-            now, made = [], set()
+            now, made = ahead, {call.card.output for call in calls_of(tuple(ahead))}
         now.append(part)
         made |= outputs
         if isinstance(part, StageCall) and part.card.family == "sample":
             turns.append(Turn(tuple(now)))
             now, made = [], set()
     return [*turns, Turn(tuple(now))] if now else turns
+
+
+def _apart(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Alternatives], ...]:
+    """The stages of a turn, and the schedules at its end, which are for the inversion that follows."""
+    end = len(now)
+    while end and isinstance(part := now[end - 1], StageCall) and part.card.output == "Schedule":
+        end -= 1
+    return now[:end], now[end:]
 
 
 def _passes_on(part: StageCall | Alternatives) -> bool:

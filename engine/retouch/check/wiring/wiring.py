@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives
+from retouch.check.wiring.adapters import check_adapters
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
 from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.named_words import check_named_words
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
@@ -19,7 +21,7 @@ from retouch.check.wiring.state import MISSING, FlowState, Outside, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, SHARED, WRITERS
+from retouch.graph.ports import PICTURE, PROMPTS, SHARED, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -71,7 +73,8 @@ class _Wiring:
         opening = [part for part in flow if isinstance(part, StageCall)]
         state.caption = state.context.caption_of(opening)
         # A caption that the command line may still bring cannot be missing yet.
-        report = Report() if state.context.caption_may_come(opening) else state.context.report
+        state.certain = not state.context.caption_may_come(opening)
+        report = state.context.report if state.certain else Report()
         for turn in split(flow):
             self._begin(turn, report)
             for part in turn.parts:
@@ -118,7 +121,7 @@ class _Wiring:
         """Drop the turn's values but its latents and its window; its target prompt is the next caption."""
         self.insert.guides()
         state = self.state
-        state.held = state.held.only("Latents", "Window")
+        state.held = state.held.only("Latents", "Window", "Codec")
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target
         state.ended = True
@@ -135,6 +138,9 @@ class _Wiring:
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
         check_sites(call, values, state.model, state.context.report)
+        check_adapters(call, values, state.model, state.context.report)
+        if state.certain:
+            check_named_words(call, options, inputs, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}
@@ -160,7 +166,8 @@ class _Wiring:
         """Go on inside of a window: its picture is what the turn began with."""
         state = self.state
         state.outside = (*state.outside, Outside(state.held.only("Mask", "Window"), state.began, state.first))
-        for type_ in (*PICTURE, "Mask"):
+        # Schedules of some models are made for the size of the picture, which is now the window's.
+        for type_ in (*PICTURE, "Mask", *(["Schedule"] if state.model.sized else [])):
             state.held.slots.pop(type_, None)
         state.held.slots["Window"] = Slot(window, call.span, state.model)
         self.insert.view(call.span)
@@ -182,6 +189,9 @@ class _Wiring:
         if output in state.context.world.registry.gathered:
             state.held.many.setdefault(output, []).append(edge)
             return
+        if output == "Edit":  # prompts that were taken out of the one before
+            for type_ in PROMPTS - {"Edit"}:
+                state.held.slots.pop(type_, None)
         if (old := state.held.slots.get(output)) and old.edge != edge:
             state.context.lost.append(Overwritten(old.edge, output, old.span, call.span))
         state.held.slots[output] = Slot(edge, call.span, state.model)

@@ -50,17 +50,14 @@ def chart(graphs: Iterable[Graph]) -> Chart:
         keys = node_keys(graph)
         for node in graph.nodes:
             key = keys[node.id]
-            boxes.setdefault(key, _box(f"n{len(boxes) + 1}", node))
+            kind = "put_in" if node.put_in else "stage" if node.card.output else "result"
+            box = Box(f"n{len(boxes) + 1}", node.card.name, tuple(_lines(node)), kind, node.put_in or "")
+            boxes.setdefault(key, box)
             for _, edge in node.edges():
                 if isinstance(edge, FromNode):
                     label = graph.node(edge.id).card.output or ""
                     arrows[Arrow(boxes[keys[edge.id]].id, boxes[key].id, label)] = None
     return Chart(tuple(boxes.values()), tuple(arrows))
-
-
-def _box(id_: str, node: Node) -> Box:
-    kind = "put_in" if node.put_in else "stage" if node.card.output else "result"
-    return Box(id_, node.card.name, tuple(_lines(node)), kind, node.put_in or "")
 
 
 def _lines(node: Node) -> Iterator[str]:

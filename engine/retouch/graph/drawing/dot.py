@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retouch.graph.drawing.chart import Box, Chart
+from retouch.graph.drawing.chart import Chart
 
 _STYLES = {
     "stage": 'style="rounded"',
@@ -14,14 +14,12 @@ _STYLES = {
 def as_dot(chart: Chart) -> str:
     """Return a digraph, from top to bottom."""
     lines = ["digraph recipe {", '  node [shape=box fontname="monospace"]', '  edge [fontname="monospace" fontsize=10]']
-    lines += [f"  {_box(box)}" for box in chart.boxes]
+    for box in chart.boxes:
+        why = f" tooltip={_text(box.why)}" if box.why else ""
+        label = _text("\n".join((box.title, *box.lines)))
+        lines.append(f"  {box.id} [label={label} {_STYLES[box.kind]}{why}]")
     lines += [f"  {arrow.start} -> {arrow.end} [label={_text(arrow.label)}]" for arrow in chart.arrows]
     return "\n".join([*lines, "}"]) + "\n"
-
-
-def _box(box: Box) -> str:
-    why = f" tooltip={_text(box.why)}" if box.why else ""
-    return f"{box.id} [label={_text(chr(10).join((box.title, *box.lines)))} {_STYLES[box.kind]}{why}]"
 
 
 def _text(text: str) -> str:

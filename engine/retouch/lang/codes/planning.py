@@ -154,6 +154,20 @@ PLANNING = {
         why="A model may take parts from elsewhere: its configs and vocabularies from a base, another VAE, LoRA files "
         "beside its layers. Each is a file or a folder on this machine, of the same kind as the model.",
     ),
+    "RT434": Code(
+        "unfit-lora",
+        "'{path}' cannot run beside '{model}': {what}",
+        "use one that was trained on this model, or another model",
+        why="A LoRA adds to layers of one network, by their names and shapes. Both stand in the file's header, so a "
+        "file that does not fit is refused before anything loads.",
+    ),
+    "RT435": Code(
+        "no-weights",
+        "'{stage}' needs its weights '{name}', and {what}",
+        "{mend}",
+        why="A plugin may bring a network of its own. Its weights come with it, with another package or from the hub "
+        "at one commit; a run fetches nothing, so they are looked for before anything loads.",
+    ),
     "RT431": Code(
         "not-got",
         "the model '{name}' was not fetched: {what}",

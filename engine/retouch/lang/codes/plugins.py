@@ -21,7 +21,7 @@ PLUGINS = {
         "'{family} {method}' comes from {a} and {b}",
         "write {family} {a}.{method}",
         why="Two installed plugins give a family a method of the same name. The name of the plugin before it "
-        "says which one is meant.",
+        "says which one is meant. A stage that comes with retouch keeps the bare name and needs no other.",
     ),
     "RT904": Code(
         "bad-signature",
@@ -49,5 +49,31 @@ PLUGINS = {
         "its results may change",
         why="The stage is not yet covered by the promise that a recipe gives the same result with the next version.",
         severity="warning",
+    ),
+    "RT908": Code(
+        "engine-mismatch",
+        "'{plugin}' asks for {wanted}, and this is {have}",
+        "pip install --upgrade retouch {plugin}",
+        why="The plugin's distribution says which versions of retouch it was made for (Requires-Dist). With another "
+        "one it would fail later and less clearly, so it is left out.",
+    ),
+    "RT920": Code(
+        "bad-plugin-name",
+        "'{name}' cannot be a plugin's name: {what}",
+        "{mend}",
+        why="The name of a plugin is the name of its stage in recipes, of a function, and the end of the name of a "
+        "module.",
+    ),
+    "RT921": Code(
+        "plugin-name-taken",
+        "'{name}' is taken: there is {what}",
+        "{mend}",
+        why="Two plugins of one name, or two stages, could be told apart only by longer names.",
+    ),
+    "RT922": Code(
+        "folder-in-the-way",
+        "nothing is written to '{folder}': it {what}",
+        "name an empty folder, or one that is not there, with --to FOLDER",
+        why="A new plugin is written whole, and over nothing that is there.",
     ),
 }

@@ -36,6 +36,35 @@ RUNNING = {
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
         "the usual cause.",
     ),
+    "RT515": Code(
+        "wrong-result",
+        "'{stage}' has to give {wanted}, and gave {got}",
+        "report it to {plugin}",
+        why="What a stage makes is looked at where it is made, so that the stage is named that is at fault and not the "
+        "next one, and nothing that others share is touched.",
+    ),
+    "RT516": Code(
+        "left-changed",
+        "'{stage}' of '{plugin}' changed {what}, which others rely on; it was put back",
+        "report it to {plugin}",
+        why="A stage works on what it is given and leaves the process as it was. What can be put back is put back as "
+        "soon as the stage gives way, so that the others run as if it were not there.",
+        severity="warning",
+    ),
+    "RT517": Code(
+        "wrote-in-place",
+        "'{stage}' wrote into what it was given as '{port}'",
+        "let it write to a copy: x = x.clone(); report it to {plugin}",
+        why="Other stages and pictures may be given the same tensors. A stage of a plugin works on copies, so that "
+        "none of them is touched, and its own picture fails.",
+    ),
+    "RT518": Code(
+        "broken-touch",
+        "a control of '{plugin}' {what}",
+        "report it to {plugin}",
+        why="A control says in its touches where and how it acts, and recipes are checked against that. What it does "
+        "beside them would undo other controls in silence.",
+    ),
     "RT511": Code(
         "same-to-the-model",
         "'{stage}' would edit nothing: to the model both prompts are the same{why}",

@@ -142,6 +142,17 @@ WIRING = {
         example='invert ddim "cat"->"dog" | guide semantic scale=64',
         mend='invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT316": Code(
+        "not-in-prompt",
+        "'{stage}' names '{word}', which does not occur in {where}",
+        "{mend}",
+        why="Some options name words of a prompt: whose place is looked for, or which are treated apart. They have to "
+        "stand there as whole words; a stage cannot look for a word that nobody said.",
+        example='open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["meadow"] '
+        '| blend latent | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | mask attention words=["cat"] '
+        '| blend latent | save "o.png"',
+    ),
     "RT318": Code(
         "prompt-is-caption",
         "the target prompt is the caption, so nothing is edited",
@@ -158,6 +169,24 @@ WIRING = {
         why="A model was trained at so many noise levels, and each step visits one of its own.",
         example='invert ddim "cat"->"dog" steps=1000',
         mend='invert ddim "cat"->"dog" steps=999',
+    ),
+    "RT323": Code(
+        "steps-twice",
+        "'{stage}' has {own} steps, and the turn says {said}",
+        "{mend}",
+        why="A schedule that lists its levels has as many steps as levels. A number beside it that says another would "
+        "mean nothing.",
+        example='schedule levels at=[999, 600, 200] | invert ddim "cat"->"dog" steps=20',
+        mend='schedule levels at=[999, 600, 200] | invert ddim "cat"->"dog" steps=3',
+    ),
+    "RT322": Code(
+        "unfit-solver",
+        "'{solver}' cannot walk what '{walk}' recorded",
+        "{mend}",
+        why="Some inversions record, for each step, what their own rule misses, or undo that rule exactly. Another "
+        "rule misses other things, and would lead neither to the source nor to the edit.",
+        example='invert edict "cat"->"dog" | solver heun',
+        mend='invert ddim "cat"->"dog" | solver heun',
     ),
     "RT320": Code(
         "wrong-prediction",

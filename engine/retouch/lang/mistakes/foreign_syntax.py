@@ -22,7 +22,7 @@ def translated(tokens: list[Token], report: Report) -> Iterator[Token]:
         if token.type in LEFT_OUT:
             what, mend = LEFT_OUT[token.type]
             report.add("RT118", span_of(token), what=what, mend=mend)
-        elif token.type in ARROWS and _stage(tokens[i + 1 : i + 3]):
+        elif token.type in ARROWS and _begins_stage(tokens[i + 1 : i + 3]):
             report.add("RT104", span_of(token), word=str(tokens[i + 1]))
             if i:
                 yield Token.new_borrow_pos("_PIPE", "|", token)
@@ -32,7 +32,7 @@ def translated(tokens: list[Token], report: Report) -> Iterator[Token]:
             yield token
 
 
-def _stage(tokens: list[Token]) -> bool:
+def _begins_stage(tokens: list[Token]) -> bool:
     """Return whether these tokens begin a stage, and can't be the right side of an edit."""
     called = len(tokens) > 1 and tokens[0].type in ("NAME", "DOTTED") and tokens[1].type == "_LPAR"
     return called or (bool(tokens) and tokens[0].type == "NAME" and tokens[0] in FAMILIES)

@@ -50,9 +50,11 @@ class PromptTokenizer:
         whole = self.tokenizer(self.before + text + self.after, return_offsets_mapping=True, verbose=False)
         head, limit, dropped = len(self.before), self.length or self.most + self.cut, ""
         ids = list(whole["input_ids"])
-        spans = [_inside(start - head, end - head, text) for start, end in whole["offset_mapping"]]
+        offsets = [(start - head, end - head) for start, end in whole["offset_mapping"]]
+        spans = [_inside(start, end, text) for start, end in offsets]
         if len(ids) > limit:
-            closing = _closing(spans)  # what ends a text for the model stays
+            # What ends a text for the model stays.  A token of blanks alone is the prompt's, though it spells nothing.
+            closing = _closing([(max(start, 0), min(end, len(text))) for start, end in offsets])
             dropped = text[_word_at(text, spans[limit - closing][0]) :].strip()
             ids = [*ids[: limit - closing], *ids[len(ids) - closing :]]
             spans = [*spans[: limit - closing], *[(0, 0)] * closing]
@@ -112,7 +114,7 @@ def _word_at(text: str, place: int) -> int:
 
 
 def _closing(spans: Sequence[tuple[int, int]]) -> int:
-    """How many tokens follow the last that spells something of the prompt."""
+    """How many tokens follow the last that stands for characters of the prompt."""
     last = max((i for i, (start, end) in enumerate(spans) if start < end), default=len(spans) - 1)
     return len(spans) - 1 - last
 

@@ -67,6 +67,16 @@ def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
     )
 
 
+def left_beside(info: ModelInfo, lora: Lora) -> list[str]:
+    """Tensors of a file that do not act on the denoiser alone.  Raises BrokenModel where none does."""
+    left = _unplaced(info, lora)
+    layers, _ = read_lora(lora.file)
+    texts = [tensor for layer in layers if layer.part for tensor in layer.factors.values()]
+    if texts and all(layer.part for layer in layers):
+        raise BrokenModel(f"'{lora.file.name}' acts on text encoders alone; `model` takes it, as lora=[…]")
+    return [*dict.fromkeys((*left, *texts))]
+
+
 def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:
     """Tensors of a file that fit nowhere, as far as headers say."""
     _, left = read_lora(lora.file)

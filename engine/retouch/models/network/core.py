@@ -98,10 +98,10 @@ class NetworkCore:
                     out = self._evaluate(rows[0].model.delta, packed, scoped=bool(now.joined))
                 self._check(out, packed.x)
                 predictions = iter(self._split(rows, out[: len(rows)]))
-            recorded = now.recorded()
+            recorded, kept = now.recorded(), now.kept()
         return [
-            Reply(tuple(islice(predictions, len(group.rows))), maps)
-            for group, maps in zip(groups, recorded, strict=True)
+            Reply(tuple(islice(predictions, len(group.rows))), maps, each)
+            for group, maps, each in zip(groups, recorded, kept, strict=True)
         ]
 
     def _check(self, out: object, x: Tensor) -> None:

@@ -25,9 +25,10 @@ from torch.overrides import TorchFunctionMode
 
 from retouch.core.attention import Act, SiteCall
 from retouch.core.requests import Group, Scope
-from retouch.core.touches import Site
+from retouch.core.touches import Site, Touch
 from retouch.core.values import AttentionMaps, Role
 from retouch.models.family import Net, Spans
+from retouch.models.network.fence import Fence
 
 _INPUTS, _MAPS, _OUTPUT, _FEATURES = ("q", "k", "v", "qk", "kv"), ("probs",), ("out",), ("features",)
 _ALL = slice(None)
@@ -41,15 +42,20 @@ class ScopeView:
     rows: slice  # of the batch
     roles: list[Role]
     maps: list[AttentionMaps] = field(default_factory=list[AttentionMaps])
+    kept: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # see Reply.kept
 
-    def acts(self, site: Site, phase: tuple[str, ...]) -> list[Act]:
+    def acts(self, site: Site, phase: tuple[str, ...]) -> list[tuple[Touch, Act]]:
         """What is to be called at this site in this phase of the call, in the order of the controls."""
         progress = self.scope.progress
-        return [act for control in self.scope.controls for act in control.active(site, progress, phase)]
+        return [each for control in self.scope.controls for each in control.touching(site, progress, phase)]
 
-    def call(self, act: Act, site: Site, **tensors: Any) -> None:
-        """Let one function of a control act."""
-        act(SiteCall(site, self.roles, self.scope.progress, **tensors))
+    def call(self, acting: tuple[Touch, Act], site: Site, **tensors: Any) -> None:
+        """Let one function of a control act, on what its touch names and on no other.  Raises BrokenTouch."""
+        touch, act = acting
+        fence = Fence(touch, act, self.roles, tensors)
+        act(SiteCall(site, self.roles, self.scope.progress, **fence.given))
+        for what, fine in fence.questions():
+            self.kept[what] = self.kept[what] & fine if what in self.kept else fine
 
     def records(self, site: Site) -> bool:
         """Whether it keeps maps of this site."""
@@ -78,7 +84,7 @@ class Pass(NamedTuple):
         """Groups whose rows attention may tell apart; nobody else leaves the fused kernel."""
         return [(rows, views) for rows, views in self.groups if views]
 
-    def acts(self, site: Site, phase: tuple[str, ...]) -> Iterator[tuple[ScopeView, Act]]:
+    def acts(self, site: Site, phase: tuple[str, ...]) -> Iterator[tuple[ScopeView, tuple[Touch, Act]]]:
         """Everything that acts at this site in this phase."""
         for _, views in self.joined:
             for view in views:
@@ -89,6 +95,10 @@ class Pass(NamedTuple):
         """Whether anything acts or records at this site."""
         phases = _INPUTS + _MAPS + _OUTPUT + _FEATURES
         return any(view.acts(site, phases) or view.records(site) for _, views in self.joined for view in views)
+
+    def kept(self) -> list[dict[tuple[str, str], Tensor]]:
+        """For each group, what is to be known of its controls when the pass is over."""
+        return [{what: fine for view in views for what, fine in view.kept.items()} for _, views in self.groups]
 
     def recorded(self) -> list[tuple[tuple[AttentionMaps, ...], ...]]:
         """For each group, for each scope, a map for each recording."""

@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import cast
 
+from retouch.core.demands import WordsOf
 from retouch.core.endings import Ending
 from retouch.core.touches import Pattern, Range
 from retouch.plugins import trees
@@ -93,13 +94,16 @@ def _narrowed(kind: Kind, node: ast.expr, names: ModuleNames) -> Kind:
             return replace(kind, low=low, high=high, unit=unit or share)
         case Pattern() as form:
             return replace(kind, form=form)
+        case WordsOf(of):
+            return replace(kind, words=of)
         case Ending() as ending if ending.well_formed:
             return replace(kind, endings=ending.words)
         case Ending():
             raise NotStatic(node, f"'{ast.unparse(node)}' has to name endings, such as \".npz\", in small letters")
         case _:
             raise NotStatic(
-                node, f"'{ast.unparse(node)}' says nothing of an option: Range(…), Pattern(…) and Ending(…) do"
+                node,
+                f"'{ast.unparse(node)}' says nothing of an option; Range, Pattern, WordsOf and Ending do",
             )
 
 

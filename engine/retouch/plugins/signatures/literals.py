@@ -7,11 +7,11 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from retouch.core.demands import Moot, Need
+from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.endings import Ending
 from retouch.core.touches import Pattern, Range, Touch
 
-_DATA = (Ending, Moot, Need, Pattern, Range, Touch)
+_DATA = (Ending, Moot, Need, Pattern, Range, Touch, WordsOf)
 _BUILT = {f"retouch.api.{built.__name__}": built for built in _DATA}
 _BUILT |= {f"{built.__module__}.{built.__name__}": built for built in _DATA}
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
@@ -81,10 +81,19 @@ class ModuleNames:
             case ast.BinOp(left=left, op=op, right=right) if apply := _ARITHMETIC.get(type(op)):
                 found = apply(self.literal(left), self.literal(right))
             case ast.Call(func=func, args=args, keywords=keywords) if built := _BUILT.get(self.path(func)):
-                found = built(*map(self.literal, args), **self._keywords(keywords))
+                given = [self.literal(arg) for arg in args], self._keywords(keywords)
+                try:
+                    found = built(*given[0], **given[1])
+                except TypeError as err:  # an argument that it does not have
+                    raise NotStatic(node, f"'{ast.unparse(node)}': {_said(err)}") from err
             case _:
                 raise NotStatic(node, f"'{ast.unparse(node)}' has to be a literal")
         return found
 
     def _keywords(self, keywords: list[ast.keyword]) -> Mapping[str, Any]:
         return {keyword.arg: self.literal(keyword.value) for keyword in keywords if keyword.arg}
+
+
+def _said(err: TypeError) -> str:
+    """What Python says of wrong arguments, without the name of the function that it says it of."""
+    return str(err).partition("() ")[2] or str(err)

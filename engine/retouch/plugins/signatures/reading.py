@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from inspect import cleandoc
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
@@ -12,11 +13,13 @@ from typing import NamedTuple, TypeGuard
 from retouch.plugins import trees
 from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
+from retouch.plugins.signatures.settings import check_default, check_name, check_settings
 from retouch.plugins.signatures.signature import Fault, Option, StageCard
 
 _MARKS = ("retouch.api.stage", "retouch.plugins.stage.stage")
 _SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "reads", "rows", "facts")
-_SETTINGS += ("needs", "moot", "predicts", "told", "instead")
+_SETTINGS += ("needs", "moot", "predicts", "told", "instead", "weights")
+_STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -42,11 +45,22 @@ def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], 
             cards.append(_card(node, mark, source))
         except NotStatic as err:
             faults.append(_fault(source, _label(mark, node), str(err), err.line or node.lineno))
+        except Exception as err:  # whatever a stranger writes, the other stages are read
+            what = f"it cannot be read: {type(err).__name__}: {err}"
+            faults.append(_fault(source, _label(mark, node), what, node.lineno))
+    faults += [_fault(source, "@stage", _STAR, line) for line in _starred(tree)]
     seen = [mark for _, mark in marked]
     hidden = (mark for mark in ast.walk(tree) if _is_mark(mark, source.names) and mark not in seen)
     return cards, faults + [
         _fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno) for mark in hidden
     ]
+
+
+def _starred(tree: ast.Module) -> Iterator[int]:
+    """Lines that import whatever there is, so that the tree does not say which name is the mark."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module in ("retouch", "retouch.api") and node.names[0].name == "*":
+            yield node.lineno
 
 
 def _fault(source: _Source, stage: str, what: str, line: int) -> Fault:
@@ -71,9 +85,10 @@ def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
     if len(mark.args) != 2 or node.args.posonlyargs or node.args.vararg or node.args.kwarg:
         raise NotStatic(mark, "it is written @stage(family, method, …) over ports, '*' and options")
     family, method = (names.literal(arg) for arg in mark.args)
+    check_name(mark, family, method)
     settings = {keyword.arg or "**": names.literal(keyword.value) for keyword in mark.keywords}
     if unknown := settings.keys() - set(_SETTINGS):
-        raise NotStatic(mark, f"@stage has no setting '{min(unknown)}'")
+        raise NotStatic(mark, f"@stage has no setting '{min(unknown)}'; {_settings(min(unknown))}")
     doc = cleandoc(ast.get_docstring(node) or "")
     args = node.args
     gap = len(args.args) - len(args.defaults)
@@ -84,11 +99,17 @@ def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
     options = tuple(
         _option(arg, default, names, doc) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
     )
+    check_settings(mark, settings, options)
     output = _output(node, bool(settings.get("touches")), names)
     place = {"module": source.module, "function": node.name, "file": str(source.path), "line": node.lineno}
     return StageCard(
         family, method, **place, ports=ports, options=options, output=output, doc=doc, plugin=source.plugin, **settings
     )
+
+
+def _settings(word: str) -> str:
+    near = get_close_matches(word, _SETTINGS, 1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(_SETTINGS)}"
 
 
 def _annotation(arg: ast.arg) -> ast.expr:
@@ -113,7 +134,9 @@ def _option(arg: ast.arg, default: ast.expr | None, names: ModuleNames, doc: str
     except NotStatic as err:
         raise NotStatic(arg, f"the default of '{arg.arg}' is read without running it: {err}") from err
     name = arg.arg.rstrip("_")
-    return Option(name, arg.arg, kind, value, default is None, option_docs(doc).get(arg.arg, ""))
+    option = Option(name, arg.arg, kind, value, default is None, option_docs(doc).get(arg.arg, ""))
+    check_default(arg, option)
+    return option
 
 
 def option_docs(doc: str) -> dict[str, str]:

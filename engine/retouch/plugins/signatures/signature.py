@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from retouch.core.demands import Moot, Need
@@ -39,6 +40,7 @@ class Kind:
     optional: bool = False
     unit: str = ""
     form: Pattern | None = None  # of a text
+    words: Literal["source", "target", "either", ""] = ""  # the prompt whose words it names
     endings: tuple[str, ...] = ()  # of the stage's file, as `Ending` has them: those it may have, or that this is for
 
     def __str__(self) -> str:
@@ -48,6 +50,32 @@ class Kind:
         if self.choices:
             noun = " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in self.choices)
         return f"a list, each {noun}" if self.many else noun
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value that nobody wrote in the language, such as a default or a model card's, is one of these."""
+        if self.many:
+            one = replace(self, many=False)
+            return isinstance(value, list | tuple) and all(one.takes(item) for item in value)
+        types = {"int": int, "float": int | float, "text": str, "bool": bool}[self.type]
+        return (
+            isinstance(value, types)
+            and isinstance(value, bool) == (self.type == "bool")
+            and (not self.choices or value in self.choices)
+            and (self.formed(value) if isinstance(value, str) else self.within(value))
+        )
+
+    def formed(self, text: str) -> bool:
+        """Whether a text has the form that is asked for."""
+        return self.form is None or bool(re.fullmatch(self.form.form, text))
+
+    def within(self, number: float) -> bool:
+        """Whether a number lies in the range."""
+        return (self.low is None or self.low <= number) and (self.high is None or number <= self.high)
+
+    @property
+    def bounds(self) -> str:
+        """The range, as a message says it; empty where there is none."""
+        return "" if self.low is None or self.high is None else f" from {self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +119,12 @@ class StageCard:
     predicts: tuple[str, ...] = ()  # kinds of prediction that it works with; all if empty
     told: tuple[str, ...] = ()  # numbers that the network has to read besides
     instead: str = ""  # the stage to use on a model that is not of these
+    weights: tuple[str, ...] = ()  # files of weights of its plugin's own
+    shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property
     def name(self) -> str:
-        return f"{self.family} {self.method}"
+        return f"{self.family} {self.plugin}.{self.method}" if self.shared else f"{self.family} {self.method}"
 
     @property
     def summary(self) -> str:

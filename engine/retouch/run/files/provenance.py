@@ -15,6 +15,7 @@ import torch
 
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.graph.ports import READERS
 from retouch.pictures import About, Unwritable, read_about
 from retouch.plugins import discovery
 from retouch.run.files.private import (
@@ -112,6 +113,7 @@ class Provenance:
             "model_revision": model.revision or "",
             "plugins": json.dumps(versions(node.card.plugin for node in graph.nodes)),
             "stages": json.dumps([_stage(node, names) for node in graph.nodes], default=str),
+            **_own_weights(graph),
             "result": result,
             "seed": next(_seeds(graph), ""),
         }
@@ -157,6 +159,18 @@ def digest(file: Path) -> str:
         return ""
 
 
+def _own_weights(graph: Graph) -> dict[str, str]:
+    """Digests of the weights that plugins brought, by plugin and name; nothing where none was used."""
+    found = {
+        f"{node.card.plugin}:{name}": weights
+        for node in graph.nodes
+        for _, edge in node.edges()
+        if isinstance(edge, FromEngine)
+        for name, _, weights in edge.settings.get("files", ())
+    }
+    return {"weights": json.dumps(found)} if found else {}
+
+
 def _source_from(graph: Graph) -> str:
     """Who named the picture: the recipe, or the command line."""
     opened = [node.origin.get("path", "") for node in graph.nodes if node.card.family == "open"]
@@ -164,7 +178,7 @@ def _source_from(graph: Graph) -> str:
 
 
 def _inputs(graph: Graph) -> list[Path]:
-    paths = [node.options.get("path") for node in graph.nodes if node.card.takes("Pictures")]
+    paths = [node.options.get("path") for node in graph.nodes if node.card.takes(*READERS)]
     return [Path(path) for path in dict.fromkeys(paths) if path]
 
 

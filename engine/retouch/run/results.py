@@ -1,0 +1,257 @@
+"""What a stage made, held against the type that it declares: where it is made, before anyone takes it.
+
+Shapes, types and devices are known at once.  Whether numbers are finite and in range is asked of the device, and read
+when the executor has all of a tick's answers together, so that no device is waited for in between.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from retouch.core.attention import AttentionControl
+from retouch.core.requests import Network
+from retouch.core.schedule import Schedule
+from retouch.core.touches import Touch
+from retouch.core.values import Canvas, Image, Latents, Mask
+from retouch.core.walk import Blend, Trajectory
+from retouch.core.window import Window
+
+_SLACK = 1e-3  # what resampling and half precision may put a colour out of [0, 1]
+
+
+class NotFinite(Exception):
+    """A stage made infinities, or what is no number."""
+
+
+class WrongResult(Exception):
+    """A stage made something else than it declares.
+
+    wanted, got: both sides, as a sentence has them.
+    plugin: whose function it is, where one stage made it and another calls it.
+    """
+
+    def __init__(self, wanted: str, got: str, plugin: str = "") -> None:
+        super().__init__(f"it has to give {wanted}, and gave {got}")
+        self.wanted, self.got, self.plugin = wanted, got, plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A question put to the device: `fine` [] is True where nothing is wrong, else `error` is what is."""
+
+    fine: Tensor
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a stage's result has to be.
+
+    type: the name of the type that it returns; None for one that writes a file.
+    device: where its tensors lie; channels: of its latents; None where several models make that open.
+    """
+
+    type: str | None
+    device: str
+    channels: int | None = None
+
+    def check(self, value: Any) -> Iterator[Doubt]:
+        """Raise WrongResult for what is seen at once, and give the questions that only the device can answer."""
+        if self.type is None:
+            return
+        if inspect.iscoroutine(value):
+            value.close()  # or Python complains of it later
+        names = {each.__name__ for each in type(value).__mro__}
+        if look := _LOOKS.get(self.type):
+            yield from look(value, self)
+        elif self.type not in names:
+            raise WrongResult(f"a {self.type}", described(value))
+        finite = [torch.isfinite(tensor).all() for tensor in tensors(value) if tensor.is_floating_point()]
+        yield from (Doubt(each, NotFinite()) for each in finite)
+
+    def floats(self, wanted: str, data: Any, *, axes: int) -> Tensor:
+        """The tensor, if it has so many axes, at least 32 bits, no gradient, and lies where the run is."""
+        if not isinstance(data, Tensor):
+            raise WrongResult(wanted, described(data))
+        if data.ndim != axes or 0 in data.shape:
+            raise WrongResult(wanted, f"one of {list(data.shape)}")
+        if data.dtype not in (torch.float32, torch.float64):
+            raise WrongResult(f"{wanted} as float32", f"{_plain(data.dtype)}")
+        if data.requires_grad:
+            raise WrongResult(f"{wanted} without a gradient", "one that carries its graph along; detach() it")
+        if data.device.type != self.device:
+            raise WrongResult(f"{wanted} on {self.device}", f"one on {data.device.type}")
+        return data
+
+
+def described(value: Any) -> str:
+    """What a value is, for somebody who meant another."""
+    if isinstance(value, Tensor):
+        return f"a tensor {list(value.shape)}"
+    if inspect.isasyncgen(value) or inspect.isgenerator(value):
+        return "a generator: it returns its result, so it has no 'yield' in it"
+    if inspect.iscoroutine(value):
+        return "a coroutine that nobody awaits: write 'return await …'"
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    return "nothing: it ends without 'return'" if value is None else f"a {type(value).__name__}"
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Every tensor in a value: in the fields of dataclasses, in tuples, lists and mappings."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors(each)
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from tensors(each)
+    elif is_dataclass(value) and not isinstance(value, type | Schedule | Touch | Network):
+        for each in fields(value):
+            yield from tensors(getattr(value, each.name))
+
+
+def check_finite(value: Any) -> Any:
+    """The value, if all its numbers are finite; a device is waited for once."""
+    finite = [torch.isfinite(tensor).all() for tensor in tensors(value)]
+    if finite and not bool(torch.stack([each.to(finite[0].device) for each in finite]).all()):
+        raise NotFinite
+    return value
+
+
+def _of(type_: type, wanted: str, value: Any) -> None:
+    if not isinstance(value, type_):
+        raise WrongResult(wanted, described(value))
+
+
+def _within(data: Tensor, low: float, high: float, wanted: str) -> Doubt:
+    return Doubt(((data >= low) & (data <= high)).all(), WrongResult(wanted, "numbers outside of that"))
+
+
+def _image(value: Any, of: Declared) -> Iterator[Doubt]:
+    wanted = "an Image, data [3, H, W] in [0, 1]"
+    _of(Image, wanted, value)
+    data = of.floats(wanted, value.data, axes=3)
+    if len(data) != 3:
+        raise WrongResult(wanted, f"one of {list(data.shape)}")
+    if value.alpha is not None and (
+        not isinstance(value.alpha, Tensor) or tuple(value.alpha.shape) != tuple(data.shape[1:])
+    ):
+        size = list(data.shape[1:])
+        raise WrongResult(f"an Image whose alpha is {size} as its data", described(value.alpha))
+    finite = torch.isfinite(data).all()
+    yield Doubt(finite, NotFinite())
+    yield _within(data, -_SLACK, 1 + _SLACK, wanted)
+
+
+def _latents(value: Any, of: Declared) -> Iterator[Doubt]:
+    wanted = f"Latents, data [{of.channels or 'C'}, h, w]"
+    _of(Latents, wanted, value)
+    data = of.floats(wanted, value.data, axes=3)
+    if of.channels not in (None, len(data)):
+        raise WrongResult(wanted, f"one of {list(data.shape)}")
+    _of(Canvas, "Latents with the Canvas of their picture", value.canvas)
+    cells = [-(-side // value.canvas.scale) for side in (value.canvas.height, value.canvas.width)]
+    if any(have < need for have, need in zip(data.shape[1:], cells, strict=True)):
+        raise WrongResult(f"Latents that hold their canvas, {cells} cells", f"one of {list(data.shape)}")
+    yield from ()
+
+
+def _mask(value: Any, of: Declared) -> Iterator[Doubt]:
+    wanted = "a Mask, data [h, w] in [0, 1]"
+    _of(Mask, wanted, value)
+    data = of.floats(wanted, value.data, axes=2)
+    if not isinstance(value.scale, int) or value.scale < 1:
+        raise WrongResult("a Mask whose scale is pixels a cell, from 1", f"scale {value.scale!r}")
+    yield Doubt(torch.isfinite(data).all(), NotFinite())
+    yield _within(data, 0, 1, wanted)
+
+
+def _trajectory(value: Any, of: Declared) -> Iterator[Doubt]:
+    wanted = "a Trajectory"
+    _of(Trajectory, wanted, value)
+    _of(Schedule, "a Trajectory over a Schedule", value.schedule)
+    form = f"a Trajectory with states [{len(value.schedule) + 1}, k, {of.channels or 'C'}, h, w]"
+    states = of.floats(form, value.states, axes=5)
+    if len(states) != len(value.schedule) + 1 or of.channels not in (None, states.shape[2]):
+        raise WrongResult(form, f"states {list(states.shape)}")
+    if not callable(value.rule) or not hasattr(value.rule, "begin"):
+        what = "a Trajectory with a rule: an object with begin(x) and await rule(state, step, predict)"
+        raise WrongResult(what, described(value.rule))
+    if value.pinned not in (True, False, None):
+        raise WrongResult("a Trajectory whose pinned is True, False or None", repr(value.pinned))
+    if value.start is not None and tuple(of.floats(form, value.start, axes=4).shape) != tuple(states.shape[1:]):
+        raise WrongResult(f"a Trajectory whose start is {list(states.shape[1:])}", f"{list(value.start.shape)}")
+    yield from ()
+
+
+def _guidance(value: Any, of: Declared) -> Iterator[Doubt]:
+    wanted = "an async function (model, x, level, prompt, negative) -> Prediction"
+    if not callable(value) or isinstance(value, type):
+        raise WrongResult(wanted, described(value))
+    check_arguments(wanted, value, 5)
+    yield from ()
+
+
+def _blend(value: Any, of: Declared) -> Iterator[Doubt]:
+    _of(Blend, "a Blend", value)
+    check_arguments("a Blend whose apply is a function (state, source, step, maps) -> state", value.apply, 4)
+    if inspect.iscoroutinefunction(value.apply):
+        raise WrongResult("a Blend whose apply is a plain function", "an async one")
+    if not isinstance(value.start, int | float) or not 0 <= value.start <= 1:
+        raise WrongResult("a Blend whose start is a share of the steps, from 0 to 1", repr(value.start))
+    yield from ()
+
+
+def _control(value: Any, of: Declared) -> Iterator[Doubt]:
+    wanted = "functions of one SiteCall, one for each touch"
+    _of(AttentionControl, wanted, value)
+    for _, act in value.acts:
+        if inspect.iscoroutinefunction(act):
+            raise WrongResult(wanted, "an async function")
+        check_arguments(wanted, act, 1)
+    yield from ()
+
+
+def _window(value: Any, of: Declared) -> Iterator[Doubt]:
+    _of(Window, "a Window", value)
+    yield from _image(value.image, of)
+    yield from _mask(value.mask, of)
+
+
+def check_arguments(wanted: str, function: Any, count: int) -> None:
+    """Raise WrongResult where a function cannot be called with so many arguments."""
+    if not callable(function):
+        raise WrongResult(wanted, described(function))
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a builtin: it will say so itself
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError as err:
+        raise WrongResult(wanted, f"a function that takes {signature}") from err
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+_LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
+    "AttentionControl": _control,
+    "Blend": _blend,
+    "Guidance": _guidance,
+    "Image": _image,
+    "SourceImage": _image,
+    "Latents": _latents,
+    "Mask": _mask,
+    "Trajectory": _trajectory,
+    "Window": _window,
+}

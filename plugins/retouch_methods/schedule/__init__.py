@@ -1,0 +1,1 @@
+"""Schedules: which noise levels a walk visits."""

@@ -1,0 +1,1 @@
+"""Solvers: how a step is taken between two levels."""

@@ -1,0 +1,1 @@
+"""Tuning: other weights in place of the model's own, for what follows in the turn."""

@@ -1,0 +1,239 @@
+"""Plugins with one mistake each, as text: what stands in the module, the flow that uses it, and what is said of it."""
+
+# ruff: noqa: E501 - a table of programs, one a line
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HEAD = """
+import os, sys, threading, warnings, asyncio, signal
+import torch
+from torch.nn import functional as F
+from retouch.api import (Blend, Denoiser, Edit, Guidance, Image, Latents, Mask, Prediction, Schedule, SourcePrompt, Touch,
+                         Trajectory, call, gather, stage)
+"""
+MASK = 'open "cat.png" | mask {name} | save mask "{name}.png"'
+INVERT = 'open "cat.png" | invert {name} "cat"->"dog" steps=2 | save "{name}.png"'
+GUIDE = 'open "cat.png" | invert ddim "cat"->"dog" steps=2 | guide {name} | save "{name}.png"'
+BLEND = 'open "cat.png" | invert ddim "cat"->"dog" steps=2 | blend {name} | save "{name}.png"'
+ATTEND = 'open "cat.png" | invert ddim "cat"->"dog" steps=2 | attend {name} | save "{name}.png"'
+FINE = "Mask(torch.ones(image.size))"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One plugin: `name` is its method, and its plugin's name is `f_NAME`."""
+
+    name: str
+    source: str
+    flow: str
+    said: str  # of the plugin, by the command that runs it
+    fails: bool = True  # whether its own result is missing
+
+
+def mask(name: str, body: str, said: str, *, is_async: bool = True, fails: bool = True) -> Fault:
+    """A mask whose body is this."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    head = f'@stage("mask", "{name}")\n{"async " if is_async else ""}def {name}(image: Image) -> Mask:\n    """X."""\n'
+    return Fault(name, head + lines, MASK.format(name=name), said, fails)
+
+
+def guide(name: str, body: str, said: str) -> Fault:
+    """A guidance whose inner function is this."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    head = f'@stage("guide", "{name}", facts={{"guide": 1}})\ndef {name}() -> Guidance:\n    """X."""\n'
+    return Fault(name, head + lines, GUIDE.format(name=name), said)
+
+
+def attend(name: str, touch: str, act: str, said: str) -> Fault:
+    """A control with one function."""
+    head = f'@stage("attend", "{name}", touches=({touch},))\ndef {name}(edit: Edit):\n    """X."""\n'
+    return Fault(name, f"{head}    def act(attn):\n        {act}\n    return (act,)", ATTEND.format(name=name), said)
+
+
+def invert(name: str, body: str, said: str, rows: str = "0") -> Fault:
+    """An inversion whose body is this."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    ports = "latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule"
+    head = f'@stage("invert", "{name}", rows="{rows}")\nasync def {name}({ports}) -> Trajectory:\n    """X."""\n'
+    return Fault(name, head + lines, INVERT.format(name=name), said)
+
+
+RUNNING = [
+    # what is raised
+    mask("exits", f"sys.exit(3)\nreturn {FINE}", "'mask exits' failed: it raised SystemExit"),
+    mask("interrupts", "raise KeyboardInterrupt", "'mask interrupts' failed: it raised KeyboardInterrupt"),
+    mask("closes", "raise GeneratorExit", "'mask closes' failed: it raised GeneratorExit"),
+    mask("cancels", "raise asyncio.CancelledError", "'mask cancels' failed: CancelledError"),
+    mask("recurses", "def f(): return f()\nreturn f()", "'mask recurses' failed: maximum recursion depth"),
+    mask("raises", "raise ValueError('no')", "'mask raises' failed: no (f_raises.py"),
+    mask("exits_plainly", "sys.exit(3)", "'mask exits_plainly' failed: it raised SystemExit", is_async=False),
+    mask(
+        "clings", "try:\n    await call(len, None)\nexcept BaseException:\n    await asyncio.sleep(0)", "'mask clings'"
+    ),
+    # what is returned
+    mask("nothing", "pass", "'mask nothing' has to give a Mask, data [h, w] in [0, 1], and gave nothing"),
+    mask("tensor", "return torch.ones(image.size)", "'mask tensor' has to give a Mask"),
+    mask("picture", "return image", "'mask picture' has to give a Mask, data [h, w] in [0, 1], and gave a Image"),
+    mask("five", "return Mask(torch.full(image.size, 5.0))", "'mask five' has to give a Mask, data [h, w] in [0, 1]"),
+    mask("nan", "return Mask(torch.full(image.size, torch.nan))", "'mask nan' made values that are not finite"),
+    mask(
+        "half", f"return Mask({FINE}.data.half())", "'mask half' has to give a Mask, data [h, w] in [0, 1] as float32"
+    ),
+    mask("whole", "return Mask(torch.ones(image.size, dtype=torch.int64))", "as float32, and gave int64"),
+    mask("elsewhere", "return Mask(torch.ones(image.size, device='meta'))", "on cpu, and gave one on meta"),
+    mask(
+        "graph",
+        f"return Mask({FINE}.data.requires_grad_())",
+        "'mask graph' has to give a Mask, data [h, w] in [0, 1] w",
+    ),
+    mask("yields", f"yield {FINE}", "'mask yields' has to give a Mask, data [h, w] in [0, 1], and gave a generator"),
+    mask("forgets", f"async def later(): return {FINE}\nreturn later()", "gave a coroutine that nobody awaits"),
+    mask("classy", "return Mask", "and gave the class Mask itself"),
+    invert("flat", "return Trajectory(schedule, latents.data[None].repeat(3, 1, 1, 1), None)", "'invert flat' failed"),
+    invert(
+        "ruleless",
+        "x = latents.data[None, None].repeat(3, 1, 1, 1, 1)\nreturn Trajectory(schedule, x, None)",
+        "with a rule",
+    ),
+    invert(
+        "thin",
+        "x = latents.data[None, None, :1].repeat(3, 1, 1, 1, 1)\nreturn Trajectory(schedule, x, len)",
+        "states [",
+    ),
+    # what is written to
+    mask("blackens", f"image.data.zero_()\nreturn {FINE}", "'mask blackens' wrote into what it was given as 'image'"),
+    mask(
+        "blackens_unseen",
+        f"image.data.data.zero_()\nreturn {FINE}",
+        "'mask blackens_unseen' wrote into what it was given",
+    ),
+    mask(
+        "blackens_numpy",
+        f"image.data.numpy()[:] = 0\nreturn {FINE}",
+        "'mask blackens_numpy' wrote into what it was given",
+    ),
+    invert(
+        "tunes",
+        "with torch.no_grad():\n    [w.zero_() for w in model.core.base.values()]\nreturn None",
+        "'invert tunes' wrote into what it was given as 'model'",
+    ),
+    # what is left changed
+    mask(
+        "dtype",
+        f"torch.set_default_dtype(torch.float64)\nreturn {FINE}",
+        "of 'f_dtype' changed the default dtype",
+        fails=False,
+    ),
+    mask(
+        "grad",
+        f"torch.set_grad_enabled(True)\nreturn {FINE}",
+        "changed whether gradients are kept",
+        fails=False,
+        is_async=False,
+    ),
+    mask(
+        "seeds", f"torch.manual_seed(1)\nreturn {FINE}", "of 'f_seeds' changed the state of torch's random", fails=False
+    ),
+    mask(
+        "draws", "return Mask(torch.rand(image.size))", "of 'f_draws' changed the state of torch's random", fails=False
+    ),
+    mask(
+        "moves", f"os.chdir('/')\nreturn {FINE}", "of 'f_moves' changed the folder that the process is in", fails=False
+    ),
+    mask(
+        "strict", f"warnings.simplefilter('error')\nreturn {FINE}", "of 'f_strict' changed the filters of", fails=False
+    ),
+    mask(
+        "patches", f"F.silu = torch.relu\nreturn {FINE}", "of 'f_patches' changed a function of torch.nn", fails=False
+    ),
+    mask("deafens", f"signal.signal(2, signal.SIG_IGN)\nreturn {FINE}", "changed the handler of Ctrl-C", fails=False),
+    mask("speaks", f"print('one'); sys.stdout.write('two')\nreturn {FINE}", "f_speaks: one\n", fails=False),
+    # what is awaited
+    mask(
+        "sleeps", f"await asyncio.sleep(0)\nreturn {FINE}", "'mask sleeps' failed: it awaits nothing, and a stage may"
+    ),
+    mask("loops", f"await asyncio.sleep(1)\nreturn {FINE}", "'mask loops' failed: no running event loop"),
+    mask("gathers", "await gather([(x for x in ())])", "'mask gathers' failed: it awaits a generator, and a stage may"),
+    mask("calls_none", "await call(torch.relu, None)", "'mask calls_none' failed"),
+    mask(
+        "calls_short", "await call(lambda x: x[:0], image.data)", "'mask calls_short' failed: a batched function gave 0"
+    ),
+    mask(
+        "unhashable",
+        "class F(dict): __call__ = len\nawait call(F(), image.data)",
+        "'mask unhashable' failed: unhashable",
+    ),
+    # functions that others call
+    guide("returns_none", "async def g(*five): return None\nreturn g", "report it to f_returns_none"),
+    guide("takes_two", "async def g(a, b): return None\nreturn g", "'guide takes_two' has to give an async function"),
+    guide("no_function", "return 3", "'guide no_function' has to give an async function"),
+    guide("plain", "def g(*five): return 3\nreturn g", "a guidance that is an async function, and gave a int"),
+    guide("fails_late", "async def g(*five): raise SystemExit(1)\nreturn g", "report it to f_fails_late"),
+    guide("quits_late", "async def g(*five): return 1 / 0\nreturn g", "division by zero (f_quits_late.py, line"),
+    Fault(
+        "ruins",
+        '@stage("blend", "ruins")\ndef ruins() -> Blend:\n    """X."""\n    return Blend(lambda *four: None)',
+        BLEND.format(name="ruins"),
+        "report it to f_ruins",
+    ),
+    attend("other_tensor", 'Touch("self", "transform", "qk")', "attn.v.zero_()", "'v' is not to be had here"),
+    attend("other_rows", 'Touch("self", "transform", "q")', "attn.q.zero_()", "'f_other_rows' writes 'q' in rows"),
+    attend("reads_only", 'Touch("self", "read", "q", rows="*")', "attn.q.zero_()", "'f_reads_only' writes 'q' in rows"),
+    attend(
+        "other_maps",
+        'Touch("cross", "replace", "probs")',
+        "attn.probs[0] = attn.probs[1]",
+        "'f_other_maps' writes maps",
+    ),
+    attend(
+        "wrong_maps",
+        'Touch("cross", "replace", "probs", rows="*")',
+        "attn.probs[0] = attn.probs[0][0]",
+        "writes a map [",
+    ),
+    attend(
+        "few", 'Touch("self", "read", "q"), Touch("self", "read", "k")', "pass", "returns 1 functions for 2 touches"
+    ),
+    attend("exits_deep", 'Touch("self", "read", "q")', "raise SystemExit", "report it to f_exits_deep"),
+]
+
+# What is known without running anything; said by every command, and `retouch plugins` first.
+READ = {
+    "syntax": ("def (", "SyntaxError"),
+    "starred": (
+        'from retouch.api import *\n@stage("mask", "starred")\ndef starred() -> Mask:\n    """X."""',
+        "import *",
+    ),
+    "misspelt": ('@stage("invrt", "misspelt")\ndef f() -> Trajectory:\n    """X."""', "did you mean 'invert'?"),
+    "hook": (
+        "from retouch.api import hookimpl\n@hookimpl\ndef retouch_stagse():\n    return []",
+        "did you mean 'retouch_stages'?",
+    ),
+    "unmarked": ("def retouch_stages():\n    return []", "not marked @hookimpl"),
+    "range": (
+        'from typing import Annotated\nfrom retouch.api import Range\n@stage("mask", "range_")\n'
+        'def f(image: Image, *, share: Annotated[float, Range(0, 1)] = 5.0) -> Mask:\n    """X.\n\n    share: x.\n    """',
+        "the default of 'share' is 5.0, and it takes a number from 0 to 1",
+    ),
+    "touch_what": (
+        '@stage("attend", "a", touches=(Touch("cross", "replace", "prob"),))\ndef f(edit: Edit):\n    """X."""',
+        "did you mean 'probs'?",
+    ),
+    "touch_word": (
+        '@stage("attend", "a", touches=(Touch("cross", "replace", "probs", untill=0.5),))\ndef f(edit: Edit):\n    """X."""',
+        "unexpected keyword argument 'untill'",
+    ),
+    "touch_kind": (
+        '@stage("attend", "a", touches=(Touch("crss", "replace", "probs"),))\ndef f(edit: Edit):\n    """X."""',
+        "did you mean 'cross'?",
+    ),
+    "touch_never": (
+        '@stage("attend", "a", touches=(Touch("resnet", "replace", "q"),))\ndef f(edit: Edit):\n    """X."""',
+        "which a resnet site does not have: features",
+    ),
+    "setting": ('@stage("mask", "a", verson=2)\ndef f(image: Image) -> Mask:\n    """X."""', "did you mean 'version'?"),
+    "api_text": ('@stage("mask", "a", api="1")\ndef f(image: Image) -> Mask:\n    """X."""', "'api' is a whole number"),
+    "spaced": ('@stage("mask", "my mask")\ndef f(image: Image) -> Mask:\n    """X."""', "a word of small letters"),
+}

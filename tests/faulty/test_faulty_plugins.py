@@ -1,0 +1,187 @@
+"""Plugins that do everything wrong, through the command line: each is named, and nobody else notices."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import Ran, draw, retouch
+from tests.faulty.faults import FINE, HEAD, MASK, READ, RUNNING, Fault, mask
+
+NEIGHBOURS = """open "cat.png" | invert ddim "cat"->"dog" steps=2 | mask box right=50% | blend latent | save "one.png"
+open "cat.png" | mask box right=50% bottom=50% | save mask "two.png"
+"""
+
+
+def install(site: Path, name: str, source: str, *, requires: str = "", version: str = "0.1") -> None:
+    """Put a distribution on a path, with one module that it announces."""
+    (site / f"f_{name}.py").write_text(source)
+    info = site / f"f_{name}-{version}.dist-info"
+    info.mkdir()
+    needs = f"Requires-Dist: {requires}\n" if requires else ""
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: f_{name}\nVersion: {version}\n{needs}")
+    (info / "entry_points.txt").write_text(f"[retouch.plugins]\nf_{name} = f_{name}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of distributions that are installed while the test runs."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def run(folder: Path, recipe: str, *more: str) -> Ran:
+    return retouch("run", "-e", recipe, "--exact", "--stamp", "none", "--force", *more, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The neighbours' results, with no plugin near."""
+    folder = tmp_path_factory.mktemp("alone")
+    draw(folder / "cat.png")
+    done = run(folder, NEIGHBOURS)
+    assert done.code == 0, done.err
+    return {name: (folder / name).read_bytes() for name in ("one.png", "two.png")}
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ran, Path]]:
+    """All that fail while they run, in one run with the neighbours."""
+    folder = tmp_path_factory.mktemp("together")
+    draw(folder / "cat.png")
+    for fault in RUNNING:
+        install(folder, fault.name, HEAD + fault.source)
+    sys.path.insert(0, str(folder))
+    here = Path.cwd()
+    try:
+        yield run(folder, "\n".join([*(fault.flow for fault in RUNNING), NEIGHBOURS])), folder
+    finally:
+        sys.path.remove(str(folder))
+    assert Path.cwd() == here
+
+
+def test_there_are_enough() -> None:
+    assert len(RUNNING) + len(READ) >= 60
+
+
+def test_none_ends_the_run_or_changes_a_byte_of_a_neighbour(
+    together: tuple[Ran, Path], alone: dict[str, bytes]
+) -> None:
+    done, folder = together
+    assert done.code == 3, done.err
+    for name, before in alone.items():
+        assert (folder / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("fault", RUNNING, ids=lambda fault: fault.name)
+def test_it_is_named_and_fails_alone(fault: Fault, together: tuple[Ran, Path]) -> None:
+    done, folder = together
+    assert fault.said in done.err
+    assert (folder / f"{fault.name}.png").exists() != fault.fails
+    assert "Traceback" not in done.err
+
+
+def test_what_is_printed_leaves_the_answer_whole(site: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "cat.png")
+    (fault,) = (each for each in RUNNING if each.name == "speaks")
+    install(site, "talks", f"print('at import')\n{HEAD}{fault.source.replace('speaks', 'talks')}")
+    done = run(tmp_path, MASK.format(name="talks"), "--json")
+    assert done.code == 0, done.err
+    assert len(done.events) == len(done.out.splitlines())
+    assert [line for line in done.err.splitlines() if line.startswith("f_talks: ")] == [
+        "f_talks: at import",
+        "f_talks: one",
+        "f_talks: two",
+    ]
+
+
+def test_what_cannot_be_read_is_told_by_every_command_and_hinders_none(site: Path, tmp_path: Path) -> None:
+    for name, (source, _) in READ.items():
+        install(site, name, source if "import *" in source else HEAD + source)
+    listed = retouch("plugins", folder=tmp_path)
+    assert listed.code == 0
+    for name, (_, said) in READ.items():
+        about = listed.out.partition(f"f_{name}:")[2].partition("\nf_")[0]
+        assert said in about, (name, about)
+    checked = retouch("check", "-e", 'invert ddim "cat"->"dog"', "--caption", "a cat", folder=tmp_path)
+    assert checked.code == 0
+    assert "f_syntax" in checked.err
+    assert retouch("check", "-e", "invert ddim", "--no-plugin", "f_syntax", folder=tmp_path).err.count("f_syntax") == 0
+
+
+def test_names_and_defaults_of_ours_stay(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = f'{HEAD}@stage("invert", "ddim")\nasync def ddim(latents: Latents) -> Trajectory:\n    """X."""\n'
+    source += '@stage("guide", "takes_over", default=True)\ndef takes_over() -> Guidance:\n    """X."""\n'
+    install(site, "aaa", source)
+    listed = retouch("plugins", folder=tmp_path).out
+    assert "write 'invert f_aaa.ddim'" in listed
+    assert "'guide cfg' stays the default" in listed
+    assert listed.count("f_aaa.ddim") == 1
+    args = ("-e", 'invert ddim "cat"->"dog"', "--caption", "a cat")
+    ours = retouch("plan", *args, folder=tmp_path)
+    assert "guide cfg" in ours.out
+    assert not ours.err
+    chosen = retouch("plan", *args, "--set", "guide=takes_over", folder=tmp_path)
+    assert "'guide' without a method is 'guide takes_over' (command line)" in chosen.out
+    line = retouch("plan", "-e", f'defaults guide="f_aaa.takes_over"\n{args[1]}', *args[2:], folder=tmp_path)
+    assert "'guide' without a method is 'guide takes_over' (defaults)" in line.out
+    assert "takes" not in retouch("stages", "invert", "ddim", folder=tmp_path).out.partition("takes:")[0]
+    assert "invert f_aaa.ddim" in retouch("stages", "invert", folder=tmp_path).out
+    monkeypatch.setenv("RETOUCH_PLUGINS", "none")
+    assert "f_aaa" not in retouch("plugins", folder=tmp_path).out
+
+
+@pytest.mark.parametrize("how", ["import", "exit", "interrupt"])
+def test_a_failed_import_is_named_before_a_model_loads(how: str, site: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "cat.png")
+    lines = {"import": "import no_such_module", "exit": "raise SystemExit(0)", "interrupt": "raise KeyboardInterrupt"}
+    fault = mask(f"absent_{how}", "return None", "")
+    install(site, f"absent_{how}", f"{HEAD}{lines[how]}\n{fault.source}")
+    done = run(tmp_path, fault.flow)
+    assert done.code == 4
+    assert f"'f_absent_{how}' could not be loaded" in done.err
+    assert "rows in" not in done.out
+    doctor = retouch("doctor", folder=tmp_path)
+    assert doctor.code == 1
+    assert f"'f_absent_{how}' could not be loaded" in doctor.out
+
+
+def test_one_made_for_another_engine_is_left_out(site: Path, tmp_path: Path) -> None:
+    install(site, "newer", f"{HEAD}raise RuntimeError", requires="retouch>=99")
+    assert "asks for retouch >=99" in retouch("plugins", folder=tmp_path).out
+
+
+def test_a_name_of_a_plugin_that_is_none_is_a_wrong_command(tmp_path: Path) -> None:
+    done = retouch("plugins", "--no-plugin", "methods", folder=tmp_path)
+    assert done.code == 2
+    assert "not 'methods'" in done.err
+
+
+def test_wrong_rows_are_told_by_doctor(site: Path, tmp_path: Path) -> None:
+    body = "\n".join(["for step in schedule:", "    await model(latents.data, step.noisy, prompt)", "return None"])
+    ports = "latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule"
+    head = f'@stage("invert", "costly", rows="1")\nasync def costly({ports}) -> Trajectory:\n    """X."""\n'
+    install(site, "costly", HEAD + head + "\n".join(f"    {line}" for line in body.splitlines()))
+    done = retouch("doctor", "--plugin", "f_costly", folder=tmp_path)
+    assert done.code == 1
+    assert "'1' says 1 to 1 rows, and 4 were evaluated" in done.out
+
+
+def test_one_that_never_gives_way_is_named(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw(tmp_path / "cat.png")
+    loop = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass\n"
+    fault = mask("busy", f"{loop}return {FINE}", "")
+    install(site, "busy", HEAD + fault.source)
+    monkeypatch.setenv("RETOUCH_PATIENCE", "0.3")
+    done = run(tmp_path, fault.flow)
+    assert done.code == 0
+    assert "f_busy: 'busy' (f_busy.py, line " in done.err
+
+
+def test_each_is_there_once() -> None:
+    assert len({fault.name for fault in RUNNING}) == len(RUNNING)
