@@ -34,7 +34,7 @@ laws: $(STAMP)
 	$(PYTEST) tests/run tests/laws tests/parity tests/pictures tests/models tests/families
 
 e2e: $(STAMP)
-	$(PYTEST) tests/e2e tests/bench
+	$(PYTEST) tests/e2e tests/faulty tests/bench
 
 wheel: $(STAMP)
 	$(BIN)/python -m pytest -q tests/wheel

@@ -22,8 +22,8 @@ from retouch.api import (
     Figures,
     Guidance,
     Image,
+    KnownLevels,
     Latents,
-    Levels,
     Mask,
     ModelDelta,
     NoiseSource,
@@ -338,7 +338,7 @@ def goes_up(schedule: Schedule) -> Schedule:
 @planted("it ends at timestep 1, and the model at 0")
 @stage("schedule", "a")
 def stops_early(schedule: Schedule) -> Schedule:
-    levels = Levels(schedule)
+    levels = KnownLevels(schedule)
     return Schedule.through([levels.top, *schedule.levels[:-1]])
 
 

@@ -56,6 +56,16 @@ def test_every_hook_has_a_paragraph_in_the_guide_and_a_test_here(hook):
     assert f"def {hook}(" in Path(__file__).read_text("utf-8")
 
 
+def test_weights_are_a_literal_that_a_check_reads(plugin):
+    """What stages name: where each file lies."""
+    plugin("""
+        @hookimpl
+        def retouch_weights():
+            return {"face": "weights/face.safetensors"}
+    """)
+    assert {"face": "weights/face.safetensors"} in [each.weights() for each in announced.everything()]
+
+
 def test_nothing_is_announced_past_the_hooks():
     """What was an entry point of its own is a line in a hook now."""
     assert not entry_points(group="retouch.models")

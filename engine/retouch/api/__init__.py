@@ -21,5 +21,5 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module("retouch.api._stages"), name)
     except AttributeError:
         raise AttributeError(f"module 'retouch.api' has no attribute '{name}'") from None
-    globals()[name] = value
+    globals()[name] = import_module("retouch.api._examples").shown(name, value)
     return value

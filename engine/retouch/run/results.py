@@ -182,13 +182,27 @@ def _trajectory(value: Any, of: Declared) -> Iterator[Doubt]:
     states = of.floats(form, value.states, axes=5)
     if len(states) != len(value.schedule) + 1 or of.channels not in (None, states.shape[2]):
         raise WrongResult(form, f"states {list(states.shape)}")
-    if not callable(value.rule) or not hasattr(value.rule, "begin"):
-        what = "a Trajectory with a rule: an object with begin(x) and await rule(state, step, predict)"
-        raise WrongResult(what, described(value.rule))
+    _check_rule("a Trajectory with a rule: an object", value.rule)
     if value.pinned not in (True, False, None):
         raise WrongResult("a Trajectory whose pinned is True, False or None", repr(value.pinned))
     if value.start is not None and tuple(of.floats(form, value.start, axes=4).shape) != tuple(states.shape[1:]):
         raise WrongResult(f"a Trajectory whose start is {list(states.shape[1:])}", f"{list(value.start.shape)}")
+    yield from ()
+
+
+def _check_rule(what: str, value: Any) -> None:
+    if not callable(value) or not hasattr(value, "begin") or isinstance(value, type):
+        raise WrongResult(f"{what} with begin(x) and await rule(state, step, predict)", described(value))
+
+
+def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
+    _check_rule("a Rule", value)
+    yield from ()
+
+
+def _codec(value: Any, of: Declared) -> Iterator[Doubt]:
+    if not all(hasattr(value, name) for name in ("scale", "side", "padded", "encode", "decode")):
+        raise WrongResult("a Codec, with scale, side, padded, encode and decode", described(value))
     yield from ()
 
 
@@ -197,6 +211,15 @@ def _guidance(value: Any, of: Declared) -> Iterator[Doubt]:
     if not callable(value) or isinstance(value, type):
         raise WrongResult(wanted, described(value))
     check_arguments(wanted, value, 5)
+    yield from ()
+
+
+def _rule(value: Any, of: Declared) -> Iterator[Doubt]:
+    """A rule is whatever has its two methods: a stranger's inherits nothing."""
+    wanted = "a Rule, with begin(x) and an async call (state, step, predict)"
+    if isinstance(value, type) or not callable(value) or not callable(getattr(value, "begin", None)):
+        raise WrongResult(wanted, described(value))
+    check_arguments(wanted, value, 3)
     yield from ()
 
 
@@ -244,14 +267,33 @@ def _plain(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def _behaving(wanted: str, *members: str) -> Callable[[Any, Declared], Iterator[Doubt]]:
+    """The look at a value that is known by what it can do: of whatever class, with these members."""
+
+    def look(value: Any, declared: Declared) -> Iterator[Doubt]:
+        missing = [name for name in members if not hasattr(value, name)]
+        if isinstance(value, type) or missing:
+            lacking = f", which has no '{missing[0]}'" if missing and not isinstance(value, type) else ""
+            raise WrongResult(wanted, described(value) + lacking)
+        yield from ()
+
+    return look
+
+
 _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "AttentionControl": _control,
+    "Codec": _behaving("a Codec", "encode", "decode", "padded", "scale", "side"),
+    "Rule": _behaving("a Rule", "begin", "__call__"),
+    "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Blend": _blend,
+    "Codec": _codec,
     "Guidance": _guidance,
     "Image": _image,
     "SourceImage": _image,
     "Latents": _latents,
+    "Rule": _rule,
     "Mask": _mask,
+    "Rule": _rule,
     "Trajectory": _trajectory,
     "Window": _window,
 }

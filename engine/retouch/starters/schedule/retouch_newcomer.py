@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from retouch.api import Levels, Range, Schedule, hookimpl, stage
+from retouch.api import KnownLevels, Range, Schedule, hookimpl, stage
 
 
 @stage("schedule", "newcomer", predicts=("epsilon", "v_prediction"), instead="schedule shift")
@@ -15,7 +15,7 @@ def newcomer(schedule: Schedule, *, bend: Annotated[float, Range(0.1, 10)] = 1.5
     def curve(most: float, least: float, share: float) -> float:
         return most * (least / most) ** share**bend
 
-    return Levels(schedule).ramp(len(schedule), curve)  # as many steps as the recipe asks for
+    return KnownLevels(schedule).ramp(len(schedule), curve)  # as many steps as the recipe asks for
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from retouch.api import Predict, Range, Rule, Step, hookimpl, stage
 
 
 @dataclass(frozen=True, slots=True)
-class Newcomer:
+class NewcomerRule:
     """The step of DDIM, towards a picture that is kept within bounds.  States are [1, C, h, w]."""
 
     limit: float
@@ -33,7 +33,7 @@ def newcomer(*, limit: Annotated[float, Range(0.1, 100)] = 6.0) -> Rule:
 
     limit: the largest latent that is kept; most latents lie within 4.
     """
-    return Newcomer(limit)
+    return NewcomerRule(limit)
 
 
 @hookimpl

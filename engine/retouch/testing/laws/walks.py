@@ -27,7 +27,7 @@ def schedule_law(stage: Stage, world: World | None = None, **options: Any) -> Sc
     said = cost.evaluate(mark_of(stage).facts.get("steps", "steps"), scope_of(stage, world, None, options))
     assert len(made) == said, f"{said} steps were asked for, and it has {len(made)}; a fact 'steps' may say others"
     counted = [step.index for step in made] == list(range(len(made)))
-    assert counted, "its steps are not counted; make it by Levels(…).walk(…)"
+    assert counted, "its steps are not counted; make it by KnownLevels(…).walk(…)"
     for noisy, clean in pairwise(made.levels):
         falls = noisy.sigma * clean.alpha > clean.sigma * noisy.alpha
         assert falls, f"the noise goes up: timestep {clean.timestep:g} comes after {noisy.timestep:g}"
