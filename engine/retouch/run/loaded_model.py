@@ -117,7 +117,7 @@ class Machine:
         from retouch.models.kit.loading import ModelLoading
 
         parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
-        fresh = dict(self.family.load(self.info.known, parts).net.module.named_parameters())
+        fresh = dict(self._load(parts).net.module.named_parameters())
         with torch.no_grad():
             for name, weight in self.loaded.net.module.named_parameters():
                 weight.copy_(fresh[name])
