@@ -17,7 +17,7 @@ KINDS = ("self", "cross", "resnet")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Limitation:
     """Why a stage cannot work on a model, in a few words."""
 
     code: str
@@ -35,7 +35,7 @@ class Capability:
     family: str
     pipeline: str
     known: Described
-    refused: Mapping[str, Refusal]
+    refused: Mapping[str, Limitation]
 
     @property
     def sites(self) -> dict[str, int]:
@@ -56,14 +56,14 @@ def capabilities(registry: Registry) -> Iterator[Capability]:
             yield Capability(model, family.name, pipeline, known, {name: why for name, why in refusals if why})
 
 
-def _refusal(card: StageCard, known: Described) -> Refusal | None:
+def _refusal(card: StageCard, known: Described) -> Limitation | None:
     """What `check` would say first of a stage whose options are as by default."""
     if card.predicts and known.prediction not in card.predicts:
-        return Refusal("RT320", f"for models of {wanted(card)}; this one predicts {SAID[known.prediction]}")
+        return Limitation("RT320", f"for models of {wanted(card)}; this one predicts {SAID[known.prediction]}")
     if missing := unread(card, known.told):
-        return Refusal("RT321", f"the model reads no '{missing[0]}'")
+        return Limitation("RT321", f"the model reads no '{missing[0]}'")
     if lacks := _lacks(card, known):
-        return Refusal("RT325", f"no {lacks}")
+        return Limitation("RT325", f"no {lacks}")
     return None
 
 

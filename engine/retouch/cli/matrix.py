@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import groupby
 
-from retouch.check.capabilities import Capability, Refusal, capabilities
+from retouch.check.capabilities import Capability, Limitation, capabilities
 from retouch.check.matrix import CAPTION, Verdict, judged, pairs
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
@@ -77,7 +77,7 @@ def _families(found: Iterable[Capability]) -> Iterator[str]:
     yield from ("## Models", "", FAMILIES_HEAD, "")
     yield "| model | predicts | self | cross | resnet | told | by default | refused |"
     yield "|---|---|---|---|---|---|---|---|"
-    reasons: dict[Refusal, dict[str, None]] = {}
+    reasons: dict[Limitation, dict[str, None]] = {}
     notes: list[str] = []
     for each in found:
         known, counts = each.known, " | ".join(str(count or "") for count in each.sites.values())

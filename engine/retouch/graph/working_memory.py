@@ -34,7 +34,7 @@ CODEC, PIXEL = 3.5, 100
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class Transformer:
     """How a transformer sees a picture: cells along one side of a token, its width, and the room that a block takes."""
 
     side: Callable[[Config], int]
@@ -46,12 +46,12 @@ def _heads(net: Config) -> int:
     return net["num_attention_heads"] * net["attention_head_dim"]
 
 
-TRANSFORMERS: Mapping[str, Tokens] = {
-    "SD3Transformer2DModel": Tokens(lambda net: net["patch_size"], _heads, 12.6),
-    "FluxTransformer2DModel": Tokens(lambda net: 2, _heads, 15.0),
-    "Flux2Transformer2DModel": Tokens(lambda net: 1, _heads, 21.0),
-    "QwenImageTransformer2DModel": Tokens(lambda net: net["patch_size"], _heads, 13.5),
-    "ZImageTransformer2DModel": Tokens(lambda net: net["all_patch_size"][0], lambda net: net["dim"], 14.0),
+TRANSFORMERS: Mapping[str, Transformer] = {
+    "SD3Transformer2DModel": Transformer(lambda net: net["patch_size"], _heads, 12.6),
+    "FluxTransformer2DModel": Transformer(lambda net: 2, _heads, 15.0),
+    "Flux2Transformer2DModel": Transformer(lambda net: 1, _heads, 21.0),
+    "QwenImageTransformer2DModel": Transformer(lambda net: net["patch_size"], _heads, 13.5),
+    "ZImageTransformer2DModel": Transformer(lambda net: net["all_patch_size"][0], lambda net: net["dim"], 14.0),
 }
 
 

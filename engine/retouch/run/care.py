@@ -55,7 +55,7 @@ class StageCare:
     strange: bool
     author: str
     tell: Tell
-    weights: Weights
+    weights: BaseWeights
     _given: list[_Given] = field(default_factory=list["_Given"])
     _networks: list[Denoiser] = field(default_factory=list[Denoiser])
 
@@ -113,7 +113,7 @@ def _same(one: Tensor, other: Tensor) -> Tensor:
     return ((one == other) | (one.isnan() & other.isnan())).all()
 
 
-class Weights:
+class BaseWeights:
     """The base weights of a run's networks, which nobody may write to."""
 
     def __init__(self, restore: Callable[[Denoiser], None]) -> None:

@@ -26,7 +26,7 @@ from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
-from retouch.run.care import StageCare, Weights
+from retouch.run.care import BaseWeights, StageCare
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import Blame, diagnose
@@ -150,7 +150,7 @@ class _Run:
     shared: SharedFiles
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
-    weights: Weights = field(init=False)
+    weights: BaseWeights = field(init=False)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -164,7 +164,7 @@ class _Run:
     )
 
     def __post_init__(self) -> None:
-        self.weights = Weights(self._restore)
+        self.weights = BaseWeights(self._restore)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
