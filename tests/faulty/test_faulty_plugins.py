@@ -86,6 +86,11 @@ def test_it_is_named_and_fails_alone(fault: Fault, together: tuple[Ran, Path]) -
     assert "Traceback" not in done.err
 
 
+def test_broken_promises_have_codes(together: tuple[Ran, Path]) -> None:
+    """A wrong result, a write into what is shared, a write past a touch; RT516, put back, is a warning without one."""
+    assert {"RT515", "RT517", "RT518"} <= {word.strip("error[]:") for word in together[0].err.split()}
+
+
 def test_what_is_printed_leaves_the_answer_whole(site: Path, tmp_path: Path) -> None:
     draw(tmp_path / "cat.png")
     (fault,) = (each for each in RUNNING if each.name == "speaks")
@@ -153,7 +158,7 @@ def test_a_failed_import_is_named_before_a_model_loads(how: str, site: Path, tmp
 
 def test_one_made_for_another_engine_is_left_out(site: Path, tmp_path: Path) -> None:
     install(site, "newer", f"{HEAD}raise RuntimeError", requires="retouch>=99")
-    assert "asks for retouch >=99" in retouch("plugins", folder=tmp_path).out
+    assert "asks for retouch >=99" in retouch("plugins", folder=tmp_path).out  # RT908
 
 
 def test_a_name_of_a_plugin_that_is_none_is_a_wrong_command(tmp_path: Path) -> None:
