@@ -7,7 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -164,16 +164,18 @@ def _inside(text: str) -> list[str]:
 _IN_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
-def names(expression: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def names(expression: str) -> frozenset[str]:
     """Return the names that an expression reads; raises BadExpression where it says more than arithmetic."""
     tree = _parse(expression)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    found = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called)
     for node in ast.walk(tree):
         _allowed(node)
     return found
 
 
+@lru_cache(maxsize=1024)  # each node of each graph asks for the same few
 def _parse(expression: str) -> ast.expr:
     if len(expression) > _LONGEST:
         raise BadExpression(f"'{expression[:20]}…' has more than {_LONGEST} characters")
