@@ -70,3 +70,15 @@ def test_the_command_line_edits_with_a_folder_of_any_family(
     out = tmp_path / "dog.png"
     assert main(["run", "-e", 'invert edict "cat"->"dog"', str(cat), "-o", str(out), "--model", str(folder)]) == 0
     assert Image.open(out).size == (21, 19)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "table"), [("stable_diffusion", "", "sd1"), ("sdxl", "", "sdxl"), ("sdxl", ' table="sd1"', "sd1")]
+)
+def test_a_stage_takes_what_suits_the_family_and_the_recipe_has_the_last_word(
+    model_of: Callable[[str], FamilyModel], cat: Path, name: str, given: str, table: str
+):
+    """Align Your Steps has a table for each of two families."""
+    text = f'model "{model_of(name).folder}"\ndefaults steps=3\nschedule ays{given} | invert ddim "cat"->"dog"'
+    (graph,) = retouch.recipe(text, cat.parent).graphs(cat)
+    assert [node.options["table"] for node in graph.nodes if node.card.name == "schedule ays"] == [table]

@@ -237,3 +237,56 @@ READ = {
     "api_text": ('@stage("mask", "a", api="1")\ndef f(image: Image) -> Mask:\n    """X."""', "'api' is a whole number"),
     "spaced": ('@stage("mask", "my mask")\ndef f(image: Image) -> Mask:\n    """X."""', "a word of small letters"),
 }
+
+
+def card(mark: str, *, takes: str = "image: Image", returns: str = "Mask", family: str = "mask") -> str:
+    """A stage of which only the mark matters."""
+    return f'@stage("{family}", "NAME", {mark})\ndef NAME({takes}, *, n: int = 0, word: str = "a") -> {returns}:\n    """X."""'
+
+
+_WALK, _CONTROL = "latents: Latents, schedule: Schedule, prompt: SourcePrompt", 'Touch("self", "replace", "kv"'
+# What a card says, and what a check says of it: where its stage is used, or where it is read.
+CARDS = {
+    "zero": (card('rows="1 / n"'), "the rows of 'mask zero' cannot be reckoned: '1 / n' has no value: "),
+    "below": (card('rows="n - 1"'), "comes to -1, and rows are a number from 0, or (least, most)"),
+    "turned": (card('rows="(2, 1)"'), "comes to (2, 1), and rows are"),
+    "endless": (card('rows="1e999"'), "comes to inf, and rows are"),
+    "worded": (card('rows="word"'), "comes to 'a', and rows are"),
+    "filling": (card('rows="word * 99999999999"'), "'a' is no number"),
+    "listed": (card('rows="len(n)"'), "'len(n)' has no value: "),
+    "logs": (card('rows="log(n)"'), "'log(n)' has no value: "),
+    "falling": (card('rows="falls(n)"'), "'falls(n)' has no value: "),
+    "needy": (card('needs=(Need("1 / n > 0", "a", "b"),)'), "the needs of 'mask needy' cannot be reckoned"),
+    "mending": (card('needs=(Need("n > 0", "a", "{1 / n}"),)'), "the needs of 'mask mending' cannot be reckoned"),
+    "idle": (card('moot=(Moot("n", "1 // (n - 1)", "x"),)'), "the moot of 'mask idle' cannot be reckoned"),
+    "half_a_step": (
+        card('facts={"steps": "steps / 2"}', takes=_WALK, returns="Trajectory", family="invert"),
+        "the fact 'steps' of 'invert half_a_step' cannot be reckoned: 'steps / 2' comes to 1.0, and this is a whole",
+    ),
+    "replayed": (
+        card('facts={"replays": 1}', takes=_WALK, returns="Trajectory", family="invert"),
+        "comes to 1, and this is names of solvers, or 'any'",
+    ),
+    "lasting": (
+        card('facts={"during": "n"}', takes="mask: Mask", returns="Blend", family="blend"),
+        "comes to 0, and this is a pair of shares of the steps, (start, until)",
+    ),
+    "guided": (
+        card('facts={"guide": "word"}', takes="guidance: Guidance", returns="Guidance", family="guide"),
+        "comes to 'a', and this is",
+    ),
+    "power": (card('rows="9 ** 9 ** 9"'), "'9 ** 9 ** 9' is not arithmetic"),
+    "long": (card(f'rows="{"1+" * 9000}1"'), "has more than 1000 characters"),
+    "unneeded": (card('needs=(Need("n", 3, "b"),)'), "'needs' is a tuple, (Need(…),), of texts"),
+    "mooted": (card('moot=(Moot("n", None, "b"),)'), "'moot' is a tuple, (Moot(…),), of texts"),
+    "literal": (card('rows="a" * 99999999999'), "is arithmetic with what is no number"),
+    "divided": (card("rows=1 / 0"), "division by zero"),
+    "until_text": (
+        card(f'touches=({_CONTROL}, until="word"),)', takes="edit: Edit", returns="None", family="attend"),
+        "until is 'word', which may be no number: a text",
+    ),
+    "shallow": (
+        card(f"touches=({_CONTROL}, depth=1),)", takes="edit: Edit", returns="None", family="attend"),
+        "depth is 1, and it is a pair of shares",
+    ),
+}

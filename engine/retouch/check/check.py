@@ -30,7 +30,7 @@ from retouch.check.wiring.wiring import wire
 from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
-from retouch.graph.plan import plan
+from retouch.graph.plan import BadCard, plan
 from retouch.graph.ports import MADE_OR_SUPPLIED
 from retouch.graph.replays import check_replays
 from retouch.graph.windows import check_windows
@@ -345,10 +345,16 @@ def _graph(context: Context) -> Graph:
     _check_overwritten(context, nodes)
     graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
     if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
-        facts = plan(graph).facts
-        check_windows(graph, facts, context.report)
-        check_demands(graph, facts, context.report)
-        check_replays(graph, facts, context.report)
+        try:
+            facts = plan(graph).facts
+            check_windows(graph, facts, context.report)
+            check_demands(graph, facts, context.report)
+            check_replays(graph, facts, context.report)
+        except BadCard as err:
+            card, said = err.node.card, err.said
+            context.report.add(
+                "RT909", err.node.span, stage=card.name, setting=said.label, what=said.what, plugin=card.plugin
+            )
     return graph
 
 

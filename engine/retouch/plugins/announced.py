@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,14 @@ def announced(plugin: Plugin) -> Announced:
         return Announced(plugin, Path(), faults=(refusal,))
     try:
         path = plugin.source()
-        tree = trees.module(path.read_bytes(), str(path))
+        return _read(plugin, path, path.read_bytes())
     except Exception as err:  # whatever a stranger's file holds
         return Announced(plugin, Path(), faults=(broken(plugin.name, err),))
+
+
+@lru_cache(maxsize=256)  # by what it says: it is asked for many times in a check
+def _read(plugin: Plugin, path: Path, text: bytes) -> Announced:
+    tree = trees.module(text, str(path))
     names = ModuleNames(tree)
     found: dict[str, ast.FunctionDef] = {
         node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_hook(node, names)

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
@@ -30,11 +31,14 @@ class _Source(NamedTuple):
     names: ModuleNames
 
 
-def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], list[Fault]]:
+def read_module(path: Path, module: str, plugin: str) -> tuple[tuple[StageCard, ...], tuple[Fault, ...]]:
     """The cards of one file, and what is wrong with the stages that have none. A syntax error is the caller's."""
     text = path.read_bytes()
-    if b"stage" not in text:
-        return [], []
+    return _read(text, path, module, plugin) if b"stage" in text else ((), ())
+
+
+@lru_cache(maxsize=1024)  # by what it says: a process that checks many recipes reads each file's stages once
+def _read(text: bytes, path: Path, module: str, plugin: str) -> tuple[tuple[StageCard, ...], tuple[Fault, ...]]:
     tree = trees.module(text, str(path))
     source = _Source(path, module, plugin, ModuleNames(tree))
     marked = [(node, mark) for node in tree.body if isinstance(node, Function) for mark in _marks(node, source.names)]
@@ -51,9 +55,8 @@ def read_module(path: Path, module: str, plugin: str) -> tuple[list[StageCard], 
     faults += [_fault(source, "@stage", _STAR, line) for line in _starred(tree)]
     seen = [mark for _, mark in marked]
     hidden = (mark for mark in ast.walk(tree) if _is_mark(mark, source.names) and mark not in seen)
-    return cards, faults + [
-        _fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno) for mark in hidden
-    ]
+    faults += [_fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno) for mark in hidden]
+    return tuple(cards), tuple(faults)
 
 
 def _starred(tree: ast.Module) -> Iterator[int]:
