@@ -85,7 +85,12 @@ class Recipe:
             how = Settings(device or best_device(), exact=exact)
             request = Request.of(self.text, self.folder, checked.graphs, told, stamp=stamp)
             done = execute(
-                checked.graphs, registry=registry.load(), request=request, settings=how, machine=self._machines
+                checked.graphs,
+                registry=registry.load(),
+                request=request,
+                settings=how,
+                machine=self._machines,
+                refused=checked.refused,
             )
             made = [
                 result_of(self.text, graph, outcome, Provenance(graph, request, how.told), kept, checked.warnings)
@@ -110,6 +115,7 @@ class _Checked:
 
     graphs: tuple[Graph, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    refused: Mapping[Picture, tuple[Picture, ...]] = field(default_factory=dict)
     places: list[int | None] = field(default_factory=list[int | None])
     faults: dict[int, tuple[Diagnostic, ...]] = field(default_factory=dict[int, tuple[Diagnostic, ...]])
     notices: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
@@ -154,7 +160,7 @@ class _Checked:
             for i in pictures:  # every one is wrong by itself, all in the same way
                 made.faults[i] = (*shared, *made.faults.get(i, ()))
             return made
-        made.graphs = checked.graphs
+        made.graphs, made.refused = checked.graphs, checked.refused
         made.warnings = tuple(each for each in checked.diagnostics if each.severity != "error")
         by_path = {picture.path: i for i, picture in pictures.items()}
         made.places = [by_path.get(graph.item.path) if graph.item else None for graph in checked.graphs]
