@@ -128,8 +128,8 @@ def idle_everywhere(here: Path) -> dict[str, str]:
     for seed in SEEDS:
         (folder := here / str(seed)).mkdir()
         world = tiny_world(folder, seed)
-        verdicts = [judged(stages, world, SAID) for stages in pairs(INSTALLED)]
-        found = idle_among([v for v in verdicts if idle is None or v.name in idle], world)
+        asked = [stages for stages in pairs(INSTALLED) if idle is None or Verdict(stages, "").name in idle]
+        found = idle_among([judged(stages, world, SAID) for stages in asked], world)
         idle = found if idle is None else {name: idle[name] for name in idle if name in found}
     return idle or {}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, EDIT, FAMILIES, MASK, written
-from retouch.check.reading.environment import Environment
+from retouch.check.reading.environment import Environment, installed_model
 from retouch.graph.nodes import Graph, Picture
 from retouch.plugins.signatures import Option, StageCard
 from retouch.run.session import execute
@@ -113,7 +114,16 @@ def tiny(here: Path, seed: int) -> Environment:
     picture.convert("L").point(lambda grey: 255 * (grey < 200)).save(here / "pictures" / "other_mask.png")
     named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
     told = {"steps": str(STEPS)}
-    return Environment(INSTALLED, here, (named,), told, model=str(here / "tiny"), output=here / "out", allowed=(here,))
+    return Environment(
+        INSTALLED,
+        here,
+        (named,),
+        told,
+        model=str(here / "tiny"),
+        output=here / "out",
+        allowed=(here,),
+        find_model=cache(installed_model),  # hundreds of recipes, one model
+    )
 
 
 def cards() -> Iterator[StageCard]:

@@ -96,7 +96,7 @@ def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
     loads = []
     real = StableDiffusion.load
     monkeypatch.setattr(StableDiffusion, "load", lambda *args: loads.append(1) or real(*args))
-    edit = retouch.recipe('invert null_text steps=2 | attend p2p "cat"->"dog"')
+    edit = retouch.recipe('invert null_text steps=2 inner_steps=2 | attend p2p "cat"->"dog"')
     first, again = edit(cat).image, edit(cat).image
     assert first.tobytes() == again.tobytes()
     assert len(loads) == 1
