@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 HEAD = """
 import os, sys, threading, warnings, asyncio, signal
+from typing import Annotated
 import torch
 from torch.nn import functional as F
-from retouch.api import (Blend, Denoiser, Edit, Guidance, Image, Latents, Mask, Prediction, Rule, Schedule, SourcePrompt, Touch,
+from retouch.api import (Blend, Denoiser, Edit, Ending, Guidance, Outbox, Image, Latents, Mask, Prediction, Rule, Schedule, SourcePrompt, Touch,
                          Trajectory, call, gather, stage)
 """
 MASK = 'open "cat.png" | mask {name} | save mask "{name}.png"'
@@ -66,6 +67,13 @@ def walking(name: str, begin: str, step: str, said: str) -> Fault:
     head = f'@stage("solver", "{name}", facts={{"predictions": 1}})\ndef {name}() -> Rule:\n    """X."""\n'
     flow = f'open "cat.png" | invert ddim "cat"->"dog" steps=2 | solver {name} | save "{name}.png"'
     return Fault(name, f"{rule}{head}    return R()", flow, said)
+
+
+def saving(name: str, body: str, said: str) -> Fault:
+    """An output whose body is this."""
+    ports = 'image: Image, outbox: Outbox, *, path: Annotated[str, Ending("picture")]'
+    head = f'@stage("save", "{name}")\ndef {name}({ports}) -> None:\n    """X.\n\n    path: x.\n    """\n    {body}'
+    return Fault(name, head, f'open "cat.png" | save {name} "{name}.png"', said)
 
 
 RUNNING = [
@@ -224,6 +232,11 @@ RUNNING = [
     walking("begins_nothing", "return None", "return state", "report it to f_begins_nothing"),
     walking("walks_nowhere", "return x[None]", "return None", "report it to f_walks_nowhere"),
     walking("walks_thinly", "return x[None]", "return state[:, :1]", "whose async call returns a state"),
+    saving("writes_nothing", "pass", "'save writes_nothing' has to give the file 'writes_nothing.png', and gave none"),
+    saving("writes_empty", "with outbox.file(path): pass", "the file 'writes_empty.png', and gave an empty one"),
+    saving(
+        "writes_elsewhere", "with outbox.file('one.png') as f: f.write(b'x')", "is not the file that a stage of this"
+    ),
     Fault(
         "stepless",
         '@stage("schedule", "stepless")\ndef stepless(schedule: Schedule) -> Schedule:\n    """X."""\n'

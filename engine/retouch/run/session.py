@@ -35,7 +35,7 @@ from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
-from retouch.run.results import Declared
+from retouch.run.results import Declared, WrongResult
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
@@ -328,6 +328,8 @@ class _Run:
             except Exception as error:  # of a type whose numbers cannot be asked
                 task.error = error
         name = outcome.item.name if outcome.item else ""
+        if task.error is None and node.card.family == "save":
+            task.error = _unwritten(node, outcome)
         if task.error is None:
             self.tell("stage", {"item": name, "stage": node.card.name, "rows": task.rows})
             if node.card.family == "save":
@@ -360,6 +362,12 @@ class _Run:
                 outcome.failures += report.items
             if outcome not in self.outcomes:
                 self.outcomes.append(outcome)
+
+
+def _unwritten(node: Node, outcome: Outcome) -> WrongResult | None:
+    """What a `save` has to be told that ended well and left no file."""
+    path = Path(str(node.options["path"]))
+    return None if path in outcome.files else WrongResult(f"the file '{path.name}'", "none")
 
 
 def _measured(requirement: str, value: object) -> list[str]:

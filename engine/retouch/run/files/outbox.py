@@ -18,6 +18,7 @@ from retouch.core.values import Image, Mask
 from retouch.pictures import stamp
 from retouch.pictures.atomic import replacing
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
+from retouch.run.results import WrongResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -79,6 +80,8 @@ class FileOut:
             yield file
             file.flush()
             made = Path(file.name)
+            if not made.stat().st_size:
+                raise WrongResult(f"the file '{place.name}'", "an empty one")
             if recipe and stamp.metadata(made) is None:
                 stamp.put_beside(place, made, recipe)
             else:
