@@ -84,6 +84,8 @@ def _editing(card: StageCard) -> Iterator[str]:
     """How a stage edits, if it is one that does."""
     masked = any(port.type == "Mask" for port in card.ports)
     match card.family:
+        case "attend" if masked:
+            yield f" | {DIFFEDIT} | {card.name} | blend latent"
         case "attend":
             yield f" | {card.name}"
         case "guide" if not card.default:

@@ -52,6 +52,7 @@ class StableDiffusionXL:
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             defaults={"guidance": 5.0},
+            stages={"schedule ays": {"table": "sdxl"}},
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:

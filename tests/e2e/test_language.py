@@ -183,9 +183,14 @@ def test_measures_of_all_variants_stand_in_one_table(folder):
 def test_latents_are_saved_and_may_be_made_again(folder):
     from safetensors.torch import load_file
 
+    made: list[bytes] = []
     for _ in range(2):
         ran = retouch("run", "-e", 'open "cat.png" | encode | save latents "cat.safetensors"', folder=folder)
         assert ran.code == 0, ran.err
+        made.append((folder / "cat.safetensors").read_bytes())
+    assert made[0] == made[1]
+    said = json.loads(made[0][8 : 8 + int.from_bytes(made[0][:8], "little")])["__metadata__"]
+    assert list(said) == ["height", "retouch", "scale", "width"]  # by chance, in one of 24 files
     assert load_file(folder / "cat.safetensors")["latents"].shape == (4, 16, 16)
 
 

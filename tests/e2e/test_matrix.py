@@ -184,7 +184,7 @@ def test_the_page_is_up_to_date(shipped):
 def test_refusals_say_why_and_name_a_code(shipped):
     unread, unconnected = shipped["mask box + blend local"], shipped["blend pixel + blend latent"]
     assert (unread.code, unread.reason) == ("RT221", "beside 'blend local' nothing reads the mask")
-    assert unconnected.code == "RT301"
+    assert unconnected.code == "RT319"
     for verdict in shipped.values():
         assert bool(verdict.code) == bool(verdict.reason)
         assert bool(verdict.graphs) != bool(verdict.code)

@@ -31,6 +31,7 @@ COMMANDS = {
     "explain": ["RT301"],
     "plugins": [],
     "models": [],
+    "new-plugin": ["9", "--kind", "mask"],
     "doctor": [],
     "show": ["dog.png"],
     "rerun": ["dog.png", "-o", "again.png"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -146,3 +147,34 @@ def test_a_line_counts_those_that_fail_while_they_run(folder):
     ran = retouch("run", "-e", EDIT, "one.png", "odd.png", "two.png", folder=folder)
     assert (ran.code, "1 of 3 pictures failed" in ran.err) == (3, True)
     assert f"this is about '{torn}'" in ran.err
+
+
+SHEET = 'invert sdedit "cat"->"dog" steps=2 | sample guidance=[1, 2] | sheet "out/sheet.png"'
+
+
+@pytest.mark.parametrize("text", [SHEET, f'open "*.png" | {SHEET}'], ids=["command line", "pattern"])
+def test_a_refused_picture_keeps_its_cell_in_a_contact_sheet(folder, text):
+    """A picture that fails has one that says so; the row stands where the picture does among the others."""
+    for mask in folder.glob("*_mask.png"):
+        mask.unlink()
+    names = ["one.png", "odd.png", "two.png"] if text == SHEET else []
+    place = 1 if names else 0  # patterns go by the alphabet
+    whole = retouch("run", "-e", text, *names, folder=folder)
+    assert whole.code == 0, whole.err
+    full = np.asarray(Image.open(folder / "out" / "sheet.png")).astype(int)
+    (folder / "odd.txt").write_text("a bird in a tree")
+    ran = retouch("run", "-e", text, *names, folder=folder)
+    assert ran.code == 3, ran.err
+    found = np.asarray(Image.open(folder / "out" / "sheet.png")).astype(int)
+    assert found.shape == full.shape
+    rows = np.flatnonzero((abs(found - full) > 32).any((1, 2)))  # other company rounds otherwise
+    top, tall = 20 + 8, (full.shape[0] - 20 - 8) // 3
+    assert top + place * tall <= rows.min() <= rows.max() < top + (place + 1) * tall
+
+
+def test_python_keeps_the_cell_too(folder):
+    (folder / "odd.txt").write_text("a bird in a tree")
+    sources = [folder / f"{name}.png" for name in ("one", "odd", "two")]
+    python.recipe(SHEET, folder)(sources)
+    with Image.open(folder / "out" / "sheet.png") as sheet:
+        assert sheet.height > 3 * 128

@@ -98,18 +98,67 @@ def test_a_mask_of_nothing_and_one_of_everything_are_told_and_no_step_of_the_way
     assert told == ([code] if code else [])
 
 
+FILED = 'invert ddim "orange"->"white" steps=2 | mask file "{name}_mask.png" | blend pixel | save "{name}-out.png"'
+
+
+@pytest.fixture
+def masked(cat):
+    """The cat with a mask that edits nothing, and two more with one that edits everything, and one that does a part."""
+    for name, grey in (("cat", 0), ("whole", 255), ("part", None)):
+        picture = Image.open(cat)
+        mask = picture.convert("L").point(lambda level: 255 * (level > 128)) if grey is None else None
+        (mask or Image.new("L", picture.size, grey)).save(cat.parent / f"{name}_mask.png")
+        picture.save(cat.parent / f"{name}.png")
+    return cat.parent
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_a_file_that_masks_nothing_or_everything_is_told_once_by_every_command(masked, command):
+    for name, code in (("cat", "RT513"), ("whole", "RT514"), ("part", "")):
+        done = retouch(command, "-e", FILED, f"{name}.png", "--caption", "an orange cat", folder=masked)
+        assert done.code == 0
+        assert done.err.count("RT51") == (1 if code else 0)
+        assert f"warning[{code}]" in done.err or not code
+    many = retouch(
+        command, "-e", FILED, "cat.png", "whole.png", "part.png", "--caption", "an orange cat", folder=masked
+    )
+    assert (many.code, many.err.count("RT513"), many.err.count("RT514")) == (0, 1, 1)
+    assert many.err.count("this is about") == 2
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_no_window_is_cut_round_a_file_that_masks_nothing(masked, command):
+    text = 'mask file "{name}_mask.png" | crop | invert sdedit "cat"->"dog" steps=2 | paste | save "{name}-out.png"'
+    done = retouch(command, "-e", text, "cat.png", "part.png", "--caption", "an orange cat", folder=masked)
+    assert (done.code, done.err.count("error[RT510]")) == (3, 1)
+    assert "RT513" not in done.err
+
+
 def test_an_all_black_file_is_told_for_its_picture_and_the_result_is_the_source(cat):
     Image.new("L", Image.open(cat).size, 0).save(cat.parent / "none.png")
     text = 'open "cat.png" | invert ddim "orange"->"white" steps=2 | mask file "none.png" | blend pixel | save "o.png"'
     done = retouch("run", "--json", "-e", text, folder=cat.parent)
     assert done.code == 0
-    (result,) = [line for line in map(json.loads, done.out.splitlines()) if line.get("event") == "result"]
-    (told,) = result["diagnostics"]
+    first, *others = map(json.loads, done.out.splitlines())
+    (told,) = first["diagnostics"]
     assert (told["code"], told["severity"]) == ("RT513", "warning")
     assert "covers 0% of the picture" in told["message"]
+    assert "RT513" not in str(others)
     assert np.array_equal(np.asarray(Image.open(cat.parent / "o.png")), np.asarray(Image.open(cat).convert("RGB")))
 
 
 def test_python_is_told_the_same(cat):
     made = python.recipe('invert ddim "orange"->"white" steps=2 | mask box | blend latent', cat.parent)(cat)
     assert any("covers 100% of the picture" in notice for notice in made.notices)
+
+
+def test_python_is_told_what_a_check_warns_of(masked):
+    """Of the recipe with every picture, of a picture with that one."""
+    text = "seed 3\n" + FILED
+    first, whole, part = python.recipe(text, masked)(
+        [masked / f"{name}.png" for name in ("cat", "whole", "part")], caption="an orange cat"
+    )
+    for made, said in ((first, "covers 0%"), (whole, "covers 100%"), (part, "")):
+        assert sum("covers" in notice for notice in made.notices) == (1 if said else 0)
+        assert any(said in notice for notice in made.notices)
+        assert sum("seed" in notice for notice in made.notices) == 1, made.notices

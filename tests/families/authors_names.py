@@ -176,3 +176,102 @@ def flux(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     for name, shape in linear.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
+
+
+_SD3_ENDS = {
+    "pos_embed.pos_embed": "pos_embed",
+    "pos_embed.proj": "x_embedder.proj",
+    "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
+    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2",
+    "context_embedder": "context_embedder",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
+    "proj_out": "final_layer.linear",
+}
+_SD3_BLOCK = {
+    "attn.to_out.0": "x_block.attn.proj",
+    "attn.to_add_out": "context_block.attn.proj",
+    "attn.norm_q": "x_block.attn.ln_q",
+    "attn.norm_k": "x_block.attn.ln_k",
+    "attn.norm_added_q": "context_block.attn.ln_q",
+    "attn.norm_added_k": "context_block.attn.ln_k",
+    "attn2.to_out.0": "x_block.attn2.proj",
+    "attn2.norm_q": "x_block.attn2.ln_q",
+    "attn2.norm_k": "x_block.attn2.ln_k",
+    "norm1.linear": "x_block.adaLN_modulation.1",
+    "norm1_context.linear": "context_block.adaLN_modulation.1",
+    "ff.net.0.proj": "x_block.mlp.fc1",
+    "ff.net.2": "x_block.mlp.fc2",
+    "ff_context.net.0.proj": "context_block.mlp.fc1",
+    "ff_context.net.2": "context_block.mlp.fc2",
+}
+_SD3_JOINED = {
+    "attn.to_{}": "x_block.attn.qkv",
+    "attn.add_{}_proj": "context_block.attn.qkv",
+    "attn2.to_{}": "x_block.attn2.qkv",
+}
+
+
+def sd3(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """SD3's transformer as its authors have it: queries, keys and values in one, the last shifts before scales."""
+    made: dict[str, Tensor] = {}
+    blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("transformer_blocks."))
+    swapped = {"norm_out.linear", f"transformer_blocks.{blocks - 1}.norm1_context.linear"}
+    for old, tensor in state.items():
+        if old == "pos_embed.pos_embed":
+            made["pos_embed"] = tensor
+            continue
+        layer, _, leaf = old.rpartition(".")
+        value = torch.cat(tensor.chunk(2)[::-1]) if layer in swapped else tensor
+        if not layer.startswith("transformer_blocks."):
+            made[f"{_SD3_ENDS[layer]}.{leaf}"] = value
+            continue
+        _, number, name = layer.split(".", 2)
+        if name in _SD3_BLOCK:
+            made[f"joint_blocks.{number}.{_SD3_BLOCK[name]}.{leaf}"] = value
+        for split, joined in _SD3_JOINED.items():
+            if name == split.format("q"):
+                each = [state[f"transformer_blocks.{number}.{split.format(which)}.{leaf}"] for which in "qkv"]
+                made[f"joint_blocks.{number}.{joined}.{leaf}"] = torch.cat(each)
+    return made
+
+
+def sd3_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of SD3 and 3.5 as their authors have them, at full size.
+
+    The last block's text is read and no more written; blocks that attend twice have nine modulations, others six.
+    """
+    width, head, last = config["caption_projection_dim"], config["attention_head_dim"], config["num_layers"] - 1
+    patch = config["patch_size"]
+    twice = config.get("dual_attention_layers", ())
+    linear = {
+        "t_embedder.mlp.0": (width, 256),
+        "t_embedder.mlp.2": (width, width),
+        "y_embedder.mlp.0": (width, config["pooled_projection_dim"]),
+        "y_embedder.mlp.2": (width, width),
+        "context_embedder": (width, config["joint_attention_dim"]),
+        "final_layer.adaLN_modulation.1": (2 * width, width),
+        "final_layer.linear": (patch**2 * config["out_channels"], width),
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "pos_embed": (1, config["pos_embed_max_size"] ** 2, width),
+        "x_embedder.proj.weight": (width, config["in_channels"], patch, patch),
+        "x_embedder.proj.bias": (width,),
+    }
+    for i in range(last + 1):
+        for side in ("x", "context"):
+            block, ends = f"joint_blocks.{i}.{side}_block", side == "context" and i == last
+            doubled = side == "x" and i in twice
+            linear[f"{block}.adaLN_modulation.1"] = ((2 if ends else 9 if doubled else 6) * width, width)
+            for attention in ("attn", "attn2") if doubled else ("attn",):
+                linear[f"{block}.{attention}.qkv"] = (3 * width, width)
+                if not ends:
+                    linear[f"{block}.{attention}.proj"] = (width, width)
+                if config.get("qk_norm"):
+                    shapes |= {f"{block}.{attention}.ln_{which}.weight": (head,) for which in "qk"}
+            if not ends:
+                linear |= {f"{block}.mlp.fc1": (4 * width, width), f"{block}.mlp.fc2": (width, 4 * width)}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes

@@ -70,3 +70,49 @@ def test_the_command_line_edits_with_a_folder_of_any_family(
     out = tmp_path / "dog.png"
     assert main(["run", "-e", 'invert edict "cat"->"dog"', str(cat), "-o", str(out), "--model", str(folder)]) == 0
     assert Image.open(out).size == (21, 19)
+
+
+CROSSED = {
+    "half the way, Heun": 'mask box right=50% | solver heun | invert ddim "cat"->"dog" strength=50% | blend pixel',
+    "one step": 'mask box right=50% | invert ddim "cat"->"dog" steps=1 | attend p2p | blend local side=4 | blend pixel',
+    "a shifted window, DPM-Solver++": "mask box right=50% | crop size=24 | schedule shift | solver dpmpp "
+    '| invert ddim "cat"->"dog" strength=50% | blend latent | blend pixel | paste',
+    "a window, FlowEdit": 'mask box right=50% | crop size=24 | invert flowedit "cat"->"dog" | blend latent '
+    "| blend pixel | paste",
+    "a window, words": 'mask box right=50% | crop size=24 | invert edit_friendly "cat"->"dog" strength=50% '
+    "| attend p2p | blend local side=4 | blend pixel | paste",
+    "shifted, null-text": "mask box right=50% | schedule shift "
+    '| invert null_text "cat"->"dog" inner_steps=1 | blend latent | blend pixel',
+    "shifted, steered": 'mask box right=50% | schedule shift | invert rf_inversion "cat"->"dog" steps=1 | blend pixel',
+}
+
+
+@pytest.mark.parametrize("name", CROSSED)
+def test_what_a_flow_crosses_changes_the_mask_alone_and_has_the_bits_it_has_alone(
+    model_of: Callable[[str], FamilyModel], name: str, cat: Path
+):
+    """Strength, windows, schedules and solvers, of a family whose schedule depends on the size."""
+    larger = cat.parent / "larger.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (34, 30, 3), np.uint8)).save(larger)
+    head = f'model "{model_of("flux_dev").folder}"\ndefaults steps=3 seed=1\n'
+    recipe = retouch.recipe(f"{head}{CROSSED[name]}", cat.parent)
+    together = recipe([cat, larger], caption="a white cat", exact=True)
+    for path, one in zip((cat, larger), together, strict=True):
+        edited, before = np.asarray(one.image), np.asarray(Image.open(path))
+        half = before.shape[1] // 2 + 1  # the mask ends inside that column
+        assert (edited != before)[:, :half].any()
+        assert np.array_equal(edited[:, half:], before[:, half:])
+    alone = recipe(larger, caption="a white cat", exact=True)
+    assert np.array_equal(np.asarray(alone.image), np.asarray(together[1].image))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "table"), [("stable_diffusion", "", "sd1"), ("sdxl", "", "sdxl"), ("sdxl", ' table="sd1"', "sd1")]
+)
+def test_a_stage_takes_what_suits_the_family_and_the_recipe_has_the_last_word(
+    model_of: Callable[[str], FamilyModel], cat: Path, name: str, given: str, table: str
+):
+    """Align Your Steps has a table for each of two families."""
+    text = f'model "{model_of(name).folder}"\ndefaults steps=3\nschedule ays{given} | invert ddim "cat"->"dog"'
+    (graph,) = retouch.recipe(text, cat.parent).graphs(cat)
+    assert [node.options["table"] for node in graph.nodes if node.card.name == "schedule ays"] == [table]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from retouch.models.catalog import BrokenModel, UnknownModel, find
 from retouch.models.files import InOneFile
-from retouch.models.kit.loading import without_memory
+from retouch.models.kit.loading import _configured, without_memory
 from retouch.models.kit.renaming import renamed
 from retouch.models.single_file import model_in, shipped
 from retouch.run.executor import run
@@ -36,12 +36,27 @@ def config(folder: Path, part: str) -> dict[str, Any]:
 
 def whole(name: str, folder: Path) -> dict[str, Tensor]:
     """All tensors of a model, in its authors' names."""
+    if name == "sd3":
+        return whole_sd3(folder)
     made = authors.unet(config(folder, "unet"), stored(folder, "unet"))
     made |= authors.vae(config(folder, "vae"), stored(folder, "vae"))
     if name == "stable_diffusion":
         return made | authors.clip(stored(folder, "text_encoder"), "cond_stage_model.transformer.")
     made |= authors.clip(stored(folder, "text_encoder"), "conditioner.embedders.0.transformer.")
     return made | authors.open_clip(stored(folder, "text_encoder_2"))
+
+
+def whole_sd3(folder: Path) -> dict[str, Tensor]:
+    """One file of everything, as it was published: T5's words lie in it twice, and counts beside its texts."""
+    named = authors.sd3(stored(folder, "transformer"))
+    made = {f"model.diffusion_model.{name}": tensor for name, tensor in named.items()}
+    made |= authors.vae(config(folder, "vae"), stored(folder, "vae"))
+    for number, text in (("", "clip_l"), ("_2", "clip_g"), ("_3", "t5xxl")):
+        own = stored(folder, f"text_encoder{number}")
+        made |= {f"text_encoders.{text}.transformer.{name}": tensor for name, tensor in own.items()}
+        made[f"text_encoders.{text}.logit_scale"] = torch.tensor(4.6)
+    words = "text_encoders.t5xxl.transformer.shared.weight"
+    return made | {words.replace("shared", "encoder.embed_tokens"): made[words]}
 
 
 def written(path: Path, tensors: dict[str, Tensor]) -> Path:
@@ -75,7 +90,7 @@ def machine(name: str, **beside: Any) -> Machine:
     return Machine(find(name, **beside), "cpu", torch.float32)
 
 
-@pytest.mark.parametrize("name", ["stable_diffusion", "sdxl"])
+@pytest.mark.parametrize("name", ["stable_diffusion", "sdxl", "sd3"])
 def test_a_single_file_is_its_folder_bit_for_bit(name: str, folder_of: FolderOf, tmp_path: Path) -> None:
     folder = folder_of(name)
     file = written(tmp_path / "x.safetensors", whole(name, folder))
@@ -85,6 +100,23 @@ def test_a_single_file_is_its_folder_bit_for_bit(name: str, folder_of: FolderOf,
     weights = one.denoiser.core.base, other.denoiser.core.base
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_the_smaller_clip_of_sd3_is_pooled_as_it_is(folder_of: FolderOf, tmp_path: Path) -> None:
+    """Its file has no projection for that one, and diffusers' folder has one that changes nothing."""
+    folder = shutil.copytree(folder_of("sd3"), tmp_path / "folder")
+    state, name = stored(folder, "text_encoder"), "text_projection.weight"
+    state[name] = torch.eye(len(state[name]))
+    save_file(state, next((folder / "text_encoder").glob("*.safetensors")))
+    tensors = whole("sd3", folder)
+    del tensors[f"text_encoders.clip_l.transformer.{name}"]
+    file, base = written(tmp_path / "x.safetensors", tensors), without_weights(folder, tmp_path / "configs")
+    same = answers(machine(str(folder))), answers(machine(str(file), base=str(base)))
+    assert all(torch.equal(a, b) for a, b in zip(*same, strict=True))
+    del tensors[f"text_encoders.clip_g.transformer.{name}"]
+    written(file, tensors)
+    with pytest.raises(BrokenModel, match=f"lacks {name}"):
+        _ = machine(str(file), base=str(base)).loaded
 
 
 def test_what_a_file_lacks_comes_from_its_base(folder_of: FolderOf, tmp_path: Path) -> None:
@@ -189,6 +221,36 @@ def test_names_and_shapes_of_flux_at_full_size(kind: str, prefix: str) -> None:
     state = {prefix + name: torch.empty(shape, device="meta") for name, shape in authors.flux(said).items()}
     made = renamed(module, "FluxTransformer2DModel", InOneFile(Path("x.safetensors"), prefix), state, said)
     assert {name: tuple(tensor.shape) for name, tensor in made.items()} == wanted
+
+
+@pytest.mark.parametrize("kind", ["sd3-medium", "sd3.5-medium", "sd3.5-large"])
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
+def test_names_and_shapes_of_sd3_at_full_size(kind: str, prefix: str) -> None:
+    from diffusers import SD3Transformer2DModel
+
+    said = json.loads((shipped()[kind] / "transformer/config.json").read_text())
+    with without_memory():
+        module = SD3Transformer2DModel(**{key: value for key, value in said.items() if not key.startswith("_")})
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    state = {prefix + name: torch.empty(shape, device="meta") for name, shape in authors.sd3_shapes(said).items()}
+    made = renamed(module, "SD3Transformer2DModel", InOneFile(Path("x.safetensors"), prefix), state, said)
+    assert {name: tuple(tensor.shape) for name, tensor in made.items()} == wanted
+
+
+@pytest.mark.parametrize("kind", ["sd3-medium", "sd3.5-medium", "sd3.5-large", "flux-dev", "flux-schnell"])
+def test_texts_of_shipped_configs_are_as_large_as_published(kind: str) -> None:
+    """CLIP's two with their projections and T5's encoder, whose table of words counts once."""
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+
+    millions = {"768": 123.65, "1280": 694.66, "4096": 4762.31}
+    for folder in shipped()[kind].glob("text_encoder*"):
+        said = json.loads((folder / "config.json").read_text())
+        t5 = said["model_type"] == "t5"
+        build, kind_of_config = (T5EncoderModel, T5Config) if t5 else (CLIPTextModelWithProjection, CLIPTextConfig)
+        with without_memory():
+            module = build(_configured(kind_of_config, said))
+        count = sum(parameter.numel() for parameter in module.parameters()) / 1e6
+        assert count == pytest.approx(millions[str(said["d_model" if t5 else "hidden_size"])], rel=1e-3), folder
 
 
 def empty(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:

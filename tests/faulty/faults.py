@@ -10,7 +10,7 @@ HEAD = """
 import os, sys, threading, warnings, asyncio, signal
 import torch
 from torch.nn import functional as F
-from retouch.api import (Blend, Denoiser, Edit, Guidance, Image, Latents, Mask, Prediction, Schedule, SourcePrompt, Touch,
+from retouch.api import (Blend, Denoiser, Edit, Guidance, Image, Latents, Mask, Prediction, Rule, Schedule, SourcePrompt, Touch,
                          Trajectory, call, gather, stage)
 """
 MASK = 'open "cat.png" | mask {name} | save mask "{name}.png"'
@@ -58,6 +58,14 @@ def invert(name: str, body: str, said: str, rows: str = "0") -> Fault:
     ports = "latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule"
     head = f'@stage("invert", "{name}", rows="{rows}")\nasync def {name}({ports}) -> Trajectory:\n    """X."""\n'
     return Fault(name, head + lines, INVERT.format(name=name), said)
+
+
+def walking(name: str, begin: str, step: str, said: str) -> Fault:
+    """A solver whose two methods are these."""
+    rule = f"class R:\n    def begin(self, x): {begin}\n    async def __call__(self, state, step, predict): {step}\n"
+    head = f'@stage("solver", "{name}", facts={{"predictions": 1}})\ndef {name}() -> Rule:\n    """X."""\n'
+    flow = f'open "cat.png" | invert ddim "cat"->"dog" steps=2 | solver {name} | save "{name}.png"'
+    return Fault(name, f"{rule}{head}    return R()", flow, said)
 
 
 RUNNING = [
@@ -149,6 +157,46 @@ RUNNING = [
         "patches", f"F.silu = torch.relu\nreturn {FINE}", "of 'f_patches' changed a function of torch.nn", fails=False
     ),
     mask("deafens", f"signal.signal(2, signal.SIG_IGN)\nreturn {FINE}", "changed the handler of Ctrl-C", fails=False),
+    mask(
+        "hooks_torch",
+        "from torch.nn.modules import module\n"
+        f"module.register_module_forward_hook(lambda m, i, o: o * 0 if torch.is_tensor(o) else o)\nreturn {FINE}",
+        "of 'f_hooks_torch' changed what torch calls at every module",
+        fails=False,
+    ),
+    mask(
+        "unloads",
+        f"sys.modules.pop('torch'), sys.modules.pop('retouch.api')\nreturn {FINE}",
+        "of 'f_unloads' changed which modules there are",
+        fails=False,
+    ),
+    mask("paths", f"sys.path.clear()\nreturn {FINE}", "changed where modules are looked for", fails=False),
+    mask("reseeds", f"import random\nrandom.seed(3)\nreturn {FINE}", "the state of Python's random", fails=False),
+    mask("writes_otherwise", f"import locale\nlocale.setlocale(locale.LC_ALL, 'C')\nreturn {FINE}", "", fails=False),
+    mask(
+        "logs",
+        f"import logging\nlogging.basicConfig(level=1, force=True)\nreturn {FINE}",
+        "of 'f_logs' changed what is logged, and where",
+        fails=False,
+    ),
+    mask(
+        "collects",
+        f"import gc\ngc.enable()\nsys.setrecursionlimit(99)\nreturn {FINE}",
+        "of 'f_collects' changed how deep calls may go",
+        fails=False,
+    ),
+    mask(
+        "environs",
+        f"os.environ['RETOUCH_PLUGINS'] = 'none'\nreturn {FINE}",
+        "of 'f_environs' changed the environment",
+        fails=False,
+    ),
+    mask(
+        "repeats",
+        f"torch.use_deterministic_algorithms(not torch.are_deterministic_algorithms_enabled())\nreturn {FINE}",
+        "of 'f_repeats' changed whether torch repeats its sums",
+        fails=False,
+    ),
     mask("speaks", f"print('one'); sys.stdout.write('two')\nreturn {FINE}", "f_speaks: one\n", fails=False),
     # what is awaited
     mask(
@@ -172,6 +220,17 @@ RUNNING = [
     guide("plain", "def g(*five): return 3\nreturn g", "a guidance that is an async function, and gave a int"),
     guide("fails_late", "async def g(*five): raise SystemExit(1)\nreturn g", "report it to f_fails_late"),
     guide("quits_late", "async def g(*five): return 1 / 0\nreturn g", "division by zero (f_quits_late.py, line"),
+    walking("reshapes", "return x[None, :, :2]", "return state", "whose begin(x) returns a state"),
+    walking("begins_nothing", "return None", "return state", "report it to f_begins_nothing"),
+    walking("walks_nowhere", "return x[None]", "return None", "report it to f_walks_nowhere"),
+    walking("walks_thinly", "return x[None]", "return state[:, :1]", "whose async call returns a state"),
+    Fault(
+        "stepless",
+        '@stage("schedule", "stepless")\ndef stepless(schedule: Schedule) -> Schedule:\n    """X."""\n'
+        "    return schedule.tail(0)",
+        'open "cat.png" | schedule stepless | invert ddim "cat"->"dog" steps=2 | save "stepless.png"',
+        "'schedule stepless' has to give a Schedule whose steps go down in noise, and gave one without a step",
+    ),
     Fault(
         "ruins",
         '@stage("blend", "ruins")\ndef ruins() -> Blend:\n    """X."""\n    return Blend(lambda *four: None)',
@@ -236,4 +295,57 @@ READ = {
     "setting": ('@stage("mask", "a", verson=2)\ndef f(image: Image) -> Mask:\n    """X."""', "did you mean 'version'?"),
     "api_text": ('@stage("mask", "a", api="1")\ndef f(image: Image) -> Mask:\n    """X."""', "'api' is a whole number"),
     "spaced": ('@stage("mask", "my mask")\ndef f(image: Image) -> Mask:\n    """X."""', "a word of small letters"),
+}
+
+
+def card(mark: str, *, takes: str = "image: Image", returns: str = "Mask", family: str = "mask") -> str:
+    """A stage of which only the mark matters."""
+    return f'@stage("{family}", "NAME", {mark})\ndef NAME({takes}, *, n: int = 0, word: str = "a") -> {returns}:\n    """X."""'
+
+
+_WALK, _CONTROL = "latents: Latents, schedule: Schedule, prompt: SourcePrompt", 'Touch("self", "replace", "kv"'
+# What a card says, and what a check says of it: where its stage is used, or where it is read.
+CARDS = {
+    "zero": (card('rows="1 / n"'), "the rows of 'mask zero' cannot be reckoned: '1 / n' has no value: "),
+    "below": (card('rows="n - 1"'), "comes to -1, and rows are a number from 0, or (least, most)"),
+    "turned": (card('rows="(2, 1)"'), "comes to (2, 1), and rows are"),
+    "endless": (card('rows="1e999"'), "comes to inf, and rows are"),
+    "worded": (card('rows="word"'), "comes to 'a', and rows are"),
+    "filling": (card('rows="word * 99999999999"'), "'a' is no number"),
+    "listed": (card('rows="len(n)"'), "'len(n)' has no value: "),
+    "logs": (card('rows="log(n)"'), "'log(n)' has no value: "),
+    "falling": (card('rows="falls(n)"'), "'falls(n)' has no value: "),
+    "needy": (card('needs=(Need("1 / n > 0", "a", "b"),)'), "the needs of 'mask needy' cannot be reckoned"),
+    "mending": (card('needs=(Need("n > 0", "a", "{1 / n}"),)'), "the needs of 'mask mending' cannot be reckoned"),
+    "idle": (card('moot=(Moot("n", "1 // (n - 1)", "x"),)'), "the moot of 'mask idle' cannot be reckoned"),
+    "half_a_step": (
+        card('facts={"steps": "steps / 2"}', takes=_WALK, returns="Trajectory", family="invert"),
+        "the fact 'steps' of 'invert half_a_step' cannot be reckoned: 'steps / 2' comes to 1.0, and this is a whole",
+    ),
+    "replayed": (
+        card('facts={"replays": 1}', takes=_WALK, returns="Trajectory", family="invert"),
+        "comes to 1, and this is names of solvers, or 'any'",
+    ),
+    "lasting": (
+        card('facts={"during": "n"}', takes="mask: Mask", returns="Blend", family="blend"),
+        "comes to 0, and this is a pair of shares of the steps, (start, until)",
+    ),
+    "guided": (
+        card('facts={"guide": "word"}', takes="guidance: Guidance", returns="Guidance", family="guide"),
+        "comes to 'a', and this is",
+    ),
+    "power": (card('rows="9 ** 9 ** 9"'), "'9 ** 9 ** 9' is not arithmetic"),
+    "long": (card(f'rows="{"1+" * 9000}1"'), "has more than 1000 characters"),
+    "unneeded": (card('needs=(Need("n", 3, "b"),)'), "'needs' is a tuple, (Need(…),), of texts"),
+    "mooted": (card('moot=(Moot("n", None, "b"),)'), "'moot' is a tuple, (Moot(…),), of texts"),
+    "literal": (card('rows="a" * 99999999999'), "is arithmetic with what is no number"),
+    "divided": (card("rows=1 / 0"), "division by zero"),
+    "until_text": (
+        card(f'touches=({_CONTROL}, until="word"),)', takes="edit: Edit", returns="None", family="attend"),
+        "until is 'word', which may be no number: a text",
+    ),
+    "shallow": (
+        card(f"touches=({_CONTROL}, depth=1),)", takes="edit: Edit", returns="None", family="attend"),
+        "depth is 1, and it is a pair of shares",
+    ),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Ran, draw, retouch
-from tests.faulty.faults import FINE, HEAD, MASK, READ, RUNNING, Fault, mask
+from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, RUNNING, Fault, mask
 
 NEIGHBOURS = """open "cat.png" | invert ddim "cat"->"dog" steps=2 | mask box right=50% | blend latent | save "one.png"
 open "cat.png" | mask box right=50% bottom=50% | save mask "two.png"
@@ -118,6 +118,26 @@ def test_what_cannot_be_read_is_told_by_every_command_and_hinders_none(site: Pat
     assert checked.code == 0
     assert "f_syntax" in checked.err
     assert retouch("check", "-e", "invert ddim", "--no-plugin", "f_syntax", folder=tmp_path).err.count("f_syntax") == 0
+
+
+FLOWS = {"mask": MASK, "invert": INVERT, "guide": GUIDE, "blend": BLEND.replace("| blend", "| mask box | blend")}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_without_a_value_is_told_by_check(name: str, site: Path, tmp_path: Path) -> None:
+    """RT909 where it is used, RT904 or RT902 where it is read."""
+    source, said = CARDS[name]
+    install(site, name, f"{HEAD}from retouch.api import Moot, Need\n{source.replace('NAME', name)}")
+    draw(tmp_path / "cat.png")
+    family = source.partition('"')[2].partition('"')[0]
+    flow = FLOWS.get(family, MASK).format(name=name)
+    flow = flow.replace(name, f"{name} n=1") if "moot" in source else flow
+    checked = retouch("check", "-e", flow, folder=tmp_path)
+    assert checked.code == 1
+    assert said in checked.out + checked.err
+    assert f"f_{name}" in checked.out + checked.err
+    neighbour = retouch("check", "-e", NEIGHBOURS, folder=tmp_path)
+    assert neighbour.code == 0
 
 
 def test_names_and_defaults_of_ours_stay(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

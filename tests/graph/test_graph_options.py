@@ -94,6 +94,14 @@ def test_what_the_command_line_sets_is_checked_in_its_own_text(checked, setting,
     assert item.source == f"{name}={value}"
 
 
+@pytest.mark.parametrize(("value", "percent"), [("2", False), ("9.5", False), ("10", True), ("101", False)])
+def test_a_percentage_is_proposed_where_no_count_can_be_meant(checked, value, percent):
+    """A window `until=2` may be meant as the second step."""
+    (item,) = checked(f'invert ddim | attend p2p "cat"->"dog" self={value}').errors
+    assert (item.code, item.help == f"write self={value}%") == ("RT208", percent)
+    assert percent or item.help.startswith("write a number from 0 to 1; it is a share and no count")
+
+
 def test_percentages_are_fractions(graph):
     node = graph('mask diffedit "cat"->"dog" strength=40%').node("mask.diffedit#1")
     assert node.options["strength"] == 0.4

@@ -75,6 +75,7 @@ USUAL = {
     "RT905": {"plugin": "mine", "hook": "retouch_stagse", "mend": "did you mean 'retouch_stages'?"},
     "RT906": {"type": "Mesh", "a": "mine", "b": "yours"},
     "RT907": {"stage": "blend local"},
+    "RT909": {"stage": "mask mine", "setting": "rows", "what": "'1 / n': division by zero", "plugin": "mine"},
     "RT920": {"name": "soft-box", "what": "it is small letters, digits and single _", "mend": "write 'soft_box'"},
     "RT921": {"name": "ddim", "what": "a stage 'invert ddim'", "mend": "retouch stages invert ddim"},
     "RT922": {"folder": "retouch-softbox", "what": "has files in it"},

@@ -99,7 +99,7 @@ def test_every_option_of_the_attention_mask_counts():
 
 
 def test_the_attention_mask_refuses_words_that_the_caption_lacks():
-    with pytest.raises(ValueError, match="has no 'dog'; name words as they stand in it"):
+    with pytest.raises(ValueError, match="the model reads no 'dog' in the caption"):
         run(WORLD.call(attention, words=("dog",)))
 
 

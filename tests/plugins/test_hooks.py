@@ -130,6 +130,10 @@ FAMILY = """
             from retouch.api.families import Described
             side = read("net/config.json")["side"]
             return Described(4, 8, 8, side, 77, "epsilon", parts=("net",), tokenizers=(), space=("net",))
+        def schedule(self, read, steps, size):
+            raise NotImplementedError
+        def load(self, known, parts):
+            raise NotImplementedError
     FAMILY = Family()
 """
 

@@ -67,6 +67,7 @@ PLAIN = {
     "retouch_methods",
     "torch",
     "__future__",
+    "json",
     "typing",
     "dataclasses",
     "collections",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from retouch.check.wiring.wiring import wire
 from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Node, Picture
-from retouch.graph.plan import plan
+from retouch.graph.plan import BadCard, plan
 from retouch.graph.ports import MADE_OR_SUPPLIED
 from retouch.graph.replays import check_replays
 from retouch.graph.windows import check_windows
@@ -59,12 +59,13 @@ PUT_IN = ("open", "encode", "guide", "sample", "decode", "save")
 class Checked:
     """What a recipe comes to: graphs if it has no errors, and all diagnostics.
 
-    Errors that are about one picture among many leave the graphs of the others; `refused` has those pictures.
+    Errors that are about one picture among many leave the graphs of the others; `refused` has those pictures, each with
+    the pictures that go through the same flows and are left.
     """
 
     graphs: tuple[Graph, ...]
     diagnostics: tuple[Diagnostic, ...]
-    refused: tuple[Picture, ...] = ()
+    refused: Mapping[Picture, tuple[Picture, ...]] = field(default_factory=dict[Picture, tuple[Picture, ...]])
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -180,10 +181,16 @@ class Elaboration:
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))
 
     @property
-    def refused(self) -> tuple[Picture, ...]:
-        """The pictures that have mistakes of their own, in the order in which they would run."""
-        pictures = dict.fromkeys((*self._world.pictures, *(context.item for context in self._contexts.values())))
-        return tuple(picture for picture in pictures if picture and self._is_refused(picture))
+    def refused(self) -> dict[Picture, tuple[Picture, ...]]:
+        """The pictures that have mistakes of their own, in the order of a run, with those that go beside them."""
+        named = (*self._world.pictures, *(context.item for context in self._contexts.values()))
+        pictures = list(filter(None, dict.fromkeys(named)))
+        left = [picture for picture in pictures if not self._is_refused(picture)]
+        return {
+            picture: tuple(other for other in left if self._taken[other.path] == self._taken[picture.path])
+            for picture in pictures
+            if self._is_refused(picture)
+        }
 
     def _is_refused(self, picture: Picture | None) -> bool:
         return picture is not None and str(picture.path) in refused(self._report)
@@ -338,10 +345,16 @@ def _graph(context: Context) -> Graph:
     _check_overwritten(context, nodes)
     graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
     if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
-        facts = plan(graph).facts
-        check_windows(graph, facts, context.report)
-        check_demands(graph, facts, context.report)
-        check_replays(graph, facts, context.report)
+        try:
+            facts = plan(graph).facts
+            check_windows(graph, facts, context.report)
+            check_demands(graph, facts, context.report)
+            check_replays(graph, facts, context.report)
+        except BadCard as err:
+            card, said = err.node.card, err.said
+            context.report.add(
+                "RT909", err.node.span, stage=card.name, setting=said.label, what=said.what, plugin=card.plugin
+            )
     return graph
 
 

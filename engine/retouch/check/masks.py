@@ -1,66 +1,98 @@
-"""Masks of files, looked at before anything runs: whether they are there, say what is edited, and fit their picture."""
+"""Masks of files, looked at before anything runs: whether they are there, say what is edited, and fit their picture.
+
+One that edits nothing, or everything, is told of too, and refused where a window would be cut round it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retouch.check.reading.environment import Environment
 from retouch.check.sizes import opened_by, outermost, size_of
+from retouch.graph.masks import is_file_of_mask, report_coverage, takers
 from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
 from retouch.paths import is_file
 
+PAINT = "paint white in it what is to be edited"
 Found = tuple[str, Mapping[str, Any]]  # a code, and its facts
 
 
 def check_masks(graphs: Sequence[Graph], world: Environment, report: Report) -> None:
     """Report every mask that cannot be one, each for its own picture."""
-    sizes = _Sizes(world)
+    files = _Files(world)
     for graph in graphs:
-        for node in graph.nodes:
-            if node.card.output == "Mask" and node.card.takes("Pictures") and (fault := sizes.fault(graph, node)):
-                code, facts = fault
-                with report.looking_at(str(graph.item.path) if graph.item and graph.item.known else None):
+        taken = takers(graph)
+        parts = {id_ for node in graph.nodes if node.card.output == "Mask" for id_ in node.feeds()}  # of other masks
+        for node in filter(is_file_of_mask, graph.nodes):
+            with report.looking_at(str(graph.item.path) if graph.item and graph.item.known else None):
+                if fault := files.fault(graph, node):
+                    code, facts = fault
                     report.add(code, node.span, **facts)
+                elif (seen := files.seen(node)) and (node.id in taken or node.id not in parts):
+                    _report_coverage(node, taken.get(node.id, ()), seen, report)
 
 
-class _Sizes:
+def _report_coverage(node: Node, taken_by: Sequence[Node], seen: _Seen, report: Report) -> None:
+    """Tell of a mask that edits nothing, or everything; no window can be cut round nothing."""
+    cut = [taker for taker in taken_by if taker.card.family == "crop"]
+    if cut and not seen.any_edited:
+        report.add("RT510", node.span, stage=cut[0].card.name)
+        return
+    report_coverage(node, report, any_edited=seen.any_edited, all_edited=seen.all_edited, mend=PAINT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the pixels of a mask say."""
+
+    size: tuple[int, int]  # height, width
+    any_edited: bool
+    all_edited: bool
+
+
+class _Files:
     """What is known of files without running anything, each read once."""
 
     def __init__(self, world: Environment) -> None:
         self._world = world
-        self._masks: dict[tuple[str, int | None], Found | tuple[int, int] | None] = {}
+        self._masks: dict[tuple[str, int | None], Found | _Seen] = {}
 
     def fault(self, graph: Graph, node: Node) -> Found | None:
         """What is wrong with the mask that a stage reads."""
-        path, label = node.options.get("path"), node.options.get("label")
+        path, label = _named(node)
         if not path or (graph.item and not graph.item.known and not is_file(Path(path))):
             return None
         if (path, label) not in self._masks:
             self._masks[path, label] = self._looked_at(path, label)
         match self._masks[path, label]:
-            case (int(height), int(width)):
-                return self._of_another_size(graph, node, path, height, width)
-            case (str(), _) as fault:
+            case _Seen(size=size):
+                return self._of_another_size(graph, node, path, *size)
+            case fault:
                 return fault
-            case _:
-                return None
 
-    def _looked_at(self, path: str, label: int | None) -> Found | tuple[int, int] | None:
+    def seen(self, node: Node) -> _Seen | None:
+        """What a mask says that is right as far as `fault` tells; None where it is not known yet."""
+        found = self._masks.get(_named(node))
+        return found if isinstance(found, _Seen) else None
+
+    def _looked_at(self, path: str, label: int | None) -> Found | _Seen:
         from retouch.pictures import UnfitMask, Unreadable
 
         name = Path(path).name
         if not is_file(Path(path)):
             return "RT402", {"path": name, "mend": f"it would be {path}"}
         try:
-            height, width = self._world.mask(Path(path), label).data.shape
+            data = self._world.mask(Path(path), label).data
         except UnfitMask as err:
             return "RT417", {"path": name, "what": err.what, "mend": err.mend}
         except Unreadable as err:
             return "RT504", {"path": name, "what": str(err)}
-        return int(height), int(width)
+        height, width = data.shape
+        return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
 
     def _of_another_size(self, graph: Graph, node: Node, path: str, height: int, width: int) -> Found | None:
         size = self._source(graph, node)
@@ -74,3 +106,8 @@ class _Sizes:
         """Height and width of the picture that a mask is of: that which its windows were cut from."""
         opened = opened_by(graph, outermost(graph, node))
         return size_of(opened, self._world) if opened else None
+
+
+def _named(node: Node) -> tuple[str, int | None]:
+    """The file of a mask, and the number of its area."""
+    return str(node.options.get("path") or ""), node.options.get("label")

@@ -53,7 +53,14 @@ def main(args: Namespace) -> int:
         # What a process that runs one command after the other keeps loaded is not loaded again.
         machines = KeptMachines()
         result = execute(
-            graphs, registry=installed, request=request, settings=settings, machine=machines, tell=tell, keep=False
+            graphs,
+            registry=installed,
+            request=request,
+            settings=settings,
+            machine=machines,
+            tell=tell,
+            keep=False,
+            refused=found.refused,
         )
         for outcome in result.outcomes:
             progress.ended(outcome)

@@ -8,7 +8,7 @@ from typing import Any
 
 from retouch.graph.nodes import FromEngine, Graph, NodeId
 from retouch.graph.origins import COMMAND_LINE, RECIPE
-from retouch.graph.plan import scope_of
+from retouch.graph.plan import reckoning, scope_of
 from retouch.lang.diagnostics import Report
 from retouch.plugins import cost
 
@@ -17,21 +17,22 @@ _SAID = (RECIPE.name, COMMAND_LINE.name)
 
 
 def check_demands(graph: Graph, facts: Facts, report: Report) -> None:
-    """Report what the stages of a graph demand of their options and do not get."""
+    """Report what the stages of a graph demand of their options and do not get.  Raises BadCard."""
     guided = _guided(graph, facts)
     for node in graph.nodes:
         scope = scope_of(node, facts)
         if not (graph.item and graph.item.known):  # prompts that the command line may still bring
             scope |= {"source_words": 0, "target_words": 0}
-        for need in node.card.needs:
-            for guide in guided.get(node.id, (0,)):
-                walked = {"guide": guide} | scope
-                if not cost.evaluate(need.holds, walked):
-                    what, mend = cost.filled(need.what, walked), cost.filled(need.mend, walked)
-                    report.add("RT226", node.span, stage=node.card.name, what=what, mend=mend)
-        for moot in node.card.moot:
-            if node.origin.get(moot.option) in _SAID and cost.evaluate(moot.where, scope):
-                report.add("RT227", node.span, name=moot.option, why=moot.why)
+        with reckoning(node):
+            for need in node.card.needs:
+                for guide in guided.get(node.id, (0,)):
+                    walked = {"guide": guide} | scope
+                    if not cost.holds("needs", need.holds, walked):
+                        what, mend = (cost.sentence("needs", text, walked) for text in (need.what, need.mend))
+                        report.add("RT226", node.span, stage=node.card.name, what=what, mend=mend)
+            for moot in node.card.moot:
+                if node.origin.get(moot.option) in _SAID and cost.holds("moot", moot.where, scope):
+                    report.add("RT227", node.span, name=moot.option, why=moot.why)
         for _, edge in node.edges():
             if isinstance(edge, FromEngine) and edge.type == "Schedule":
                 model = graph.models.get(edge.settings.get("model", ""), graph.model)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,25 @@ def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
+class BadCard(Exception):
+    """A stage whose card cannot be reckoned with under the options that a recipe gives it."""
+
+    def __init__(self, node: Node, said: cost.Unsaid) -> None:
+        super().__init__(f"'{node.card.name}': {said}")
+        self.node, self.said = node, said
+
+
+@contextmanager
+def reckoning(node: Node) -> Iterator[None]:
+    """Raise BadCard for what an expression of this node's card does not say."""
+    try:
+        yield
+    except cost.Unsaid as said:
+        raise BadCard(node, said) from said
+
+
 def plan(graph: Graph) -> Plan:
-    """Add up what each stage says that it costs."""
+    """Add up what each stage says that it costs.  Raises BadCard."""
     rows: dict[str, cost.Rows] = {}
     facts: dict[str, Facts] = {}
     sure, nodes = _sure(graph), {node.id: node for node in graph.nodes}
@@ -79,11 +97,12 @@ def plan(graph: Graph) -> Plan:
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
         scope = scope_of(acting(node, nodes, facts), facts) | {"distilled": _distilled(node, graph)}
-        least, most = cost.rows(node.card.rows, scope)
+        with reckoning(node):
+            (least, most), stated = cost.rows_of(node.card, scope), cost.facts_of(node.card, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | {name: cost.evaluate(said, scope) for name, said in node.card.facts.items()}
+        facts[node.id] = made_with | stated
     return Plan(graph, rows, facts)
 
 

@@ -20,6 +20,7 @@ OF_A_MODEL = MODEL | {"Schedule"}
 # Both stand for the picture as it is now; a stage may ask for either.
 PICTURE = frozenset({"Image", "Latents"})
 FRAME = "Frame"  # either of them, whichever is there
+PICTURE_AXIS = "picture"  # what tells the pictures apart in a file of many
 
 # Options that belong to the turn, and the ports that make a stage accept them.
 STEPS = Option("steps", "steps", Kind("int", 1, 1000, unit="steps"), 50)

@@ -22,7 +22,6 @@ TINTED = 12  # levels between the colours of a grey pixel that JPEG has been thr
 FAINT = 1 / 8  # of the range; a mask whose whitest pixel is below is a file of numbers
 ONE_COLOUR = 32  # levels that what was painted with one brush spans
 TOLD = 12  # numbers that a message lists
-BLACK = "the mask is black everywhere, so nothing is edited"
 ERASED = "what was erased from the picture is edited; 'mask invert' behind it edits the rest"
 PAINT = "paint what is to be edited white on black, or in one colour on a transparent layer"
 
@@ -105,7 +104,7 @@ def _grey_mask(image: Image) -> MaskPicture:
         mend = PAINT if numbers is None or len(np.unique(numbers)) > TOLD else _which(numbers)
         raise UnfitMask(f"its whitest pixel is {grey.max():g} of {whitest:g}, so it edits next to nothing", mend)
     data = np.rint(grey.clip(0, whitest) * (255 / whitest)).astype(np.uint8)
-    return MaskPicture(data, () if data.any() else (BLACK,))
+    return MaskPicture(data)
 
 
 def _grey(image: Image) -> tuple[NDArray[Any] | None, float]:

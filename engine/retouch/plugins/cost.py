@@ -7,9 +7,9 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from retouch.plugins import trees
 from retouch.plugins.signatures import StageCard
@@ -23,6 +23,7 @@ ENGINE = frozenset({"steps", "distilled", "source_words", "target_words"})
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
+T = TypeVar("T")
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log,
@@ -38,19 +39,91 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Number, Number], bool]] = {
 }  # fmt: skip
 
 
+_LONGEST = 1000  # characters of an expression: nobody reads a longer one, and a deep one has no end
+_MOST_STEPS = 100_000
+
+
 class BadExpression(Exception):
-    """A text that is not in the little language of costs."""
+    """A text that is not in the little language of costs, or that has no value under some options."""
+
+
+class Unsaid(Exception):
+    """What a card says of itself has no value under the options of a recipe, or none of its kind.
+
+    label: which of its settings, such as "rows" or "fact 'steps'".
+    """
+
+    def __init__(self, label: str, what: str) -> None:
+        super().__init__(f"{label}: {what}")
+        self.label, self.what = label, what
 
 
 def evaluate(expression: Number | str, scope: Mapping[str, Any]) -> Any:
-    """Return the value of an expression: a number, or a pair of (least, most)."""
-    return _value(_parse(expression), scope) if isinstance(expression, str) else expression
+    """Return the value of an expression: a number, or a pair of (least, most).  Raises BadExpression."""
+    if not isinstance(expression, str):
+        return expression
+    try:
+        return _value(_parse(expression), scope)
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as err:
+        raise BadExpression(f"'{expression}' has no value: {err}") from err
 
 
 def rows(expression: Number | str, scope: Mapping[str, Any]) -> Rows:
-    """Denoiser rows as (least, most)."""
+    """Denoiser rows as (least, most).  Raises BadExpression."""
     found = evaluate(expression, scope)
-    return found if isinstance(found, tuple) else (found, found)
+    least, most = found if isinstance(found, tuple) else (found, found)
+    if not (_counts(least) and _counts(most) and least <= most):
+        raise BadExpression(f"'{expression}' comes to {found!r}, and rows are a number from 0, or (least, most)")
+    return least, most
+
+
+def rows_of(card: StageCard, scope: Mapping[str, Any]) -> Rows:
+    """Denoiser rows of a stage as (least, most).  Raises Unsaid."""
+    return _said("rows", lambda: rows(card.rows, scope))
+
+
+def facts_of(card: StageCard, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stage states for later ones, each of the kind that they count on.  Raises Unsaid."""
+    return {name: _said(f"fact '{name}'", partial(_fact, name, said, scope)) for name, said in card.facts.items()}
+
+
+def holds(label: str, expression: str, scope: Mapping[str, Any]) -> bool:
+    """Whether a condition of a stage is met.  Raises Unsaid."""
+    return _said(label, lambda: bool(evaluate(expression, scope)))
+
+
+def sentence(label: str, text: str, scope: Mapping[str, Any]) -> str:
+    """A sentence of a stage's, filled in.  Raises Unsaid."""
+    return _said(label, lambda: filled(text, scope))
+
+
+def _said(label: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except BadExpression as err:
+        raise Unsaid(label, str(err)) from err
+
+
+def _fact(name: str, said: Number | str, scope: Mapping[str, Any]) -> Any:
+    found = evaluate(said, scope)
+    fine, kind = _counts(found), "a number from 0"
+    if name == "replays":
+        fine, kind = isinstance(found, str), "names of solvers, or 'any'"
+    elif name == "during":
+        shares = found if isinstance(found, tuple) and len(found) == 2 else ()
+        fine, kind = bool(shares) and all(map(_counts, shares)), "a pair of shares of the steps, (start, until)"
+    elif name in ("steps", "walked"):
+        fine = isinstance(found, int) and 0 <= found <= _MOST_STEPS
+        kind = f"a whole number from 0 to {_MOST_STEPS:,}"
+    elif name == "pinned":
+        fine, kind = found is None or _counts(found), "True, False or None"
+    if not fine:
+        raise BadExpression(f"'{said}' comes to {found!r}, and this is {kind}")
+    return found
+
+
+def _counts(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number) and number >= 0
 
 
 def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
@@ -67,7 +140,7 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
         if isinstance(expression, str):
             try:
                 unknown = names(expression) - known
-            except BadExpression as err:
+            except (BadExpression, RecursionError) as err:
                 return f"the cost '{label}' cannot be read: {err}"
             if unknown:
                 return f"the cost '{label}' speaks of '{min(unknown)}', which nothing states"
@@ -104,9 +177,11 @@ def names(expression: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)  # each node of each graph asks for the same few
 def _parse(expression: str) -> ast.expr:
+    if len(expression) > _LONGEST:
+        raise BadExpression(f"'{expression[:20]}…' has more than {_LONGEST} characters")
     try:
         return trees.expression(expression)
-    except SyntaxError as err:
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as err:
         raise BadExpression(f"'{expression}' is not arithmetic") from err
 
 
@@ -146,7 +221,7 @@ def _value(node: ast.expr, scope: Mapping[str, Any]) -> Any:
         case ast.UnaryOp(op=op, operand=operand):
             found = not _value(operand, scope) if isinstance(op, ast.Not) else -_value(operand, scope)
         case ast.BinOp(left=left, op=op, right=right):
-            found = _BINARY[type(op)](_value(left, scope), _value(right, scope))
+            found = _BINARY[type(op)](_number(_value(left, scope)), _number(_value(right, scope)))
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             found = _COMPARE[type(op)](_value(left, scope), _value(right, scope))
         case ast.Call(func=ast.Name(id=name), args=args):
@@ -154,6 +229,13 @@ def _value(node: ast.expr, scope: Mapping[str, Any]) -> Any:
         case _:
             raise BadExpression(f"'{ast.unparse(node)}' is not arithmetic")
     return found
+
+
+def _number(value: Any) -> Number:
+    """A text or a list times a number would fill the memory."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return value
 
 
 def _joined(every: bool, values: Iterable[ast.expr], scope: Mapping[str, Any]) -> bool:

@@ -178,7 +178,11 @@ def _refused(card: StageCard, cards: Iterable[StageCard], families: set[str]) ->
     if card.family not in families and (near := get_close_matches(card.family, families, 1, 0.8)):
         what = f"no family is called '{card.family}'; did you mean '{near[0]}'?"
         return Fault("RT904", card.plugin, {"stage": card.name, "what": what}, card.file, card.line)
-    if wrong := cost.misstated(card, cost.FACTS.union(*(other.facts for other in cards))):
+    try:
+        wrong = cost.misstated(card, cost.FACTS.union(*(other.facts for other in cards)))
+    except Exception as err:  # whatever stands in a stranger's marks, the others are read
+        return broken(card.plugin, err)
+    if wrong:
         return Fault("RT904", card.plugin, {"stage": card.name, "what": wrong}, card.file, card.line)
     return None
 

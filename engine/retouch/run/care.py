@@ -164,8 +164,12 @@ def _guarded(value: Any, plugin: str) -> Any:
             return replace(value, apply=_blending(value.apply, plugin))
         case Image() | Latents() | Mask() | Trajectory() | AttentionControl():
             return value
+        case _ if inspect.isroutine(value):
+            return _guiding(value, plugin)
+        case _ if callable(value) and callable(getattr(value, "begin", None)):
+            return _Walking(value, plugin)
         case _:
-            return _guiding(value, plugin) if inspect.isroutine(value) else value
+            return value
 
 
 def _guiding(guidance: Callable[..., Any], plugin: str) -> Guidance:
@@ -183,6 +187,33 @@ def _guiding(guidance: Callable[..., Any], plugin: str) -> Guidance:
         return made
 
     return guided
+
+
+class _Walking:
+    """A stranger's rule: what it makes of a state is one."""
+
+    def __init__(self, rule: Any, plugin: str) -> None:
+        self._rule, self._plugin = rule, plugin
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of itself, while it is copied
+            raise AttributeError(name)
+        return getattr(self._rule, name)
+
+    def begin(self, x: Tensor) -> Tensor:
+        made: Any = self._rule.begin(x.clone())
+        if not isinstance(made, Tensor) or made.shape[1:] != x.shape or made.dtype != x.dtype:
+            form = f"a rule whose begin(x) returns a state {['k', *x.shape]} as {x.dtype}"
+            raise WrongResult(form, described(made), self._plugin)
+        return made
+
+    async def __call__(self, state: Tensor, step: Any, predict: Any) -> Tensor:
+        asked: Any = self._rule(state.clone(), step, predict)
+        made: Any = await asked if isinstance(asked, Awaitable) else asked
+        if not isinstance(made, Tensor) or made.shape != state.shape or made.dtype != state.dtype:
+            form = f"a rule whose async call returns a state {list(state.shape)} as {state.dtype}"
+            raise WrongResult(form, described(made), self._plugin)
+        return made
 
 
 def _blending(apply: Callable[..., Tensor], plugin: str) -> Callable[..., Tensor]:

@@ -190,6 +190,22 @@ def _trajectory(value: Any, of: Declared) -> Iterator[Doubt]:
     yield from ()
 
 
+def _schedule(value: Any, of: Declared) -> Iterator[Doubt]:
+    """A walk has steps, and each begins where there is more noise than where it ends."""
+    wanted = "a Schedule whose steps go down in noise"
+    _of(Schedule, wanted, value)
+    steps = list(value)
+    if not steps:
+        raise WrongResult(wanted, "one without a step")
+    for step in steps:
+        noisy, clean = (
+            level.sigma * other.alpha for level, other in ((step.noisy, step.clean), (step.clean, step.noisy))
+        )
+        if not noisy > clean:
+            raise WrongResult(wanted, f"one whose step {step.index + 1} of {len(steps)} does not")
+    yield from ()
+
+
 def _check_rule(what: str, value: Any) -> None:
     """A rule is whatever has its two methods: a stranger's inherits nothing."""
     wanted = f"{what} with begin(x) and an async call (state, step, predict)"
@@ -277,6 +293,7 @@ _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "Latents": _latents,
     "Mask": _mask,
     "Rule": _rule,
+    "Schedule": _schedule,
     "SourceImage": _image,
     "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Trajectory": _trajectory,

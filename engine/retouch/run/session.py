@@ -32,7 +32,7 @@ from retouch.run.executor import BatchInfo, Executor, Skipped, Task
 from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
-from retouch.run.files.shared import SharedFiles
+from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.results import Declared
@@ -120,19 +120,29 @@ def execute(
     machine: Callable[[Any, str, torch.dtype, Acceleration], Machine] = Machine,
     tell: Tell | None = None,
     keep: bool = True,
+    refused: Beside | None = None,
 ) -> Result:
     """Run the graphs of all pictures together, a wave of them at a time.
 
     request: what was asked for, which every result says of itself.
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
+    refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     settings = settings or Settings()
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
     blame = Blame.of(registry.cards, registry.built_in)
     run = _Run(
-        registry, request or Request(), settings, machine, say, keep, SharedFiles(graphs), waves_of(graphs), blame
+        registry,
+        request or Request(),
+        settings,
+        machine,
+        say,
+        keep,
+        SharedFiles(graphs, refused),
+        waves_of(graphs),
+        blame,
     )
     for graph in graphs:
         run.add(graph)

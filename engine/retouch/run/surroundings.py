@@ -7,7 +7,10 @@ process is not here: `os._exit`, memory written by other libraries, files that a
 from __future__ import annotations
 
 import gc
+import locale
+import logging
 import os
+import random
 import signal
 import sys
 import threading
@@ -19,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
+from torch.nn.modules import module as module_hooks
 
 Same = Callable[[Any, Any], bool]
 
@@ -78,6 +82,49 @@ def _set_streams(before: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = before
 
 
+def _hooks() -> tuple[dict[Any, Any], ...]:
+    """Functions that torch calls at every module there is, whosever it is."""
+    return tuple(getattr(module_hooks, name) for name in _HOOKS)
+
+
+def _set_hooks(before: tuple[dict[Any, Any], ...]) -> None:
+    for hooks, kept in zip(_hooks(), before, strict=True):
+        hooks.clear()
+        hooks.update(kept)
+
+
+def _set_path(before: list[str]) -> None:
+    sys.path[:] = before
+
+
+def _traced() -> tuple[Any, Any]:
+    return sys.gettrace(), sys.getprofile()
+
+
+def _set_traced(before: tuple[Any, Any]) -> None:
+    sys.settrace(before[0])
+    sys.setprofile(before[1])
+
+
+def _logging() -> tuple[Any, ...]:
+    return logging.root.level, logging.root.manager.disable, *logging.root.handlers
+
+
+def _set_logging(before: tuple[Any, ...]) -> None:
+    logging.root.level, logging.root.manager.disable, *logging.root.handlers = before
+
+
+def _set_locale(before: str) -> None:
+    locale.setlocale(locale.LC_ALL, before)
+
+
+def _set_modules(before: Mapping[str, ModuleType]) -> None:
+    sys.modules.update({name: module for name, module in before.items() if module})
+
+
+_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks", "_global_backward_pre_hooks")
+_MODULES = ("torch", "numpy", "retouch", "retouch.api")
+
 _THINGS: Mapping[str, _Thing] = {
     "the default dtype": _Thing(torch.get_default_dtype, torch.set_default_dtype),
     "the default device": _Thing(
@@ -96,6 +143,17 @@ _THINGS: Mapping[str, _Thing] = {
     "standard output or error": _Thing(
         lambda: (sys.stdout, sys.stderr), _set_streams, lambda a, b: a[0] is b[0] and a[1] is b[1]
     ),
+    "the state of Python's random numbers": _Thing(random.getstate, random.setstate),
+    "what torch calls at every module": _Thing(lambda: tuple(map(dict, _hooks())), _set_hooks),
+    "whether torch repeats its sums": _Thing(
+        torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
+    ),
+    "how torch multiplies": _Thing(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "where modules are looked for": _Thing(lambda: list(sys.path), _set_path),
+    "which modules there are": _Thing(lambda: {name: sys.modules.get(name) for name in _MODULES}, _set_modules),
+    "who is told of each line that runs": _Thing(_traced, _set_traced),
+    "what is logged, and where": _Thing(_logging, _set_logging),
+    "how numbers are written": _Thing(lambda: locale.setlocale(locale.LC_ALL), _set_locale),
     "how deep calls may go": _Thing(sys.getrecursionlimit, sys.setrecursionlimit),
     "whether garbage is collected": _Thing(gc.isenabled, lambda before: gc.enable() if before else gc.disable()),
 }

@@ -85,10 +85,15 @@ class Recipe:
             how = Settings(device or best_device(), exact=exact)
             request = Request.of(self.text, self.folder, checked.graphs, told, stamp=stamp)
             done = execute(
-                checked.graphs, registry=registry.load(), request=request, settings=how, machine=self._machines
+                checked.graphs,
+                registry=registry.load(),
+                request=request,
+                settings=how,
+                machine=self._machines,
+                refused=checked.refused,
             )
             made = [
-                result_of(self.text, graph, outcome, Provenance(graph, request, how.told), kept)
+                result_of(self.text, graph, outcome, Provenance(graph, request, how.told), kept, checked.warnings)
                 for graph, outcome in zip(checked.graphs, done.outcomes, strict=False)
             ]
             shared = [each for outcome in done.outcomes[len(made) :] for each in outcome.failures]  # sheets and tables
@@ -104,10 +109,13 @@ class Recipe:
 class _Checked:
     """Graphs of the pictures that are right, and what is wrong with the others.
 
+    warnings: what is to be known and forbids nothing, of the recipe and of single pictures.
     places: by graph, the number of its picture among the sources; None for one that the recipe opens itself.
     """
 
     graphs: tuple[Graph, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    refused: Mapping[Picture, tuple[Picture, ...]] = field(default_factory=dict)
     places: list[int | None] = field(default_factory=list[int | None])
     faults: dict[int, tuple[Diagnostic, ...]] = field(default_factory=dict[int, tuple[Diagnostic, ...]])
     notices: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
@@ -116,7 +124,7 @@ class _Checked:
     def of(
         cls, recipe: Recipe, sources: Sequence[Source], kept: Path, caption: Caption, settings: Mapping[str, str]
     ) -> _Checked:
-        """Check the recipe with all pictures.  What is wrong with one among many is found by checking each alone."""
+        """Check the recipe with all pictures.  What is wrong with one of them, or all, and not the recipe is theirs."""
         from retouch.check.check import check
         from retouch.check.reading.environment import SOMETHING, Environment
         from retouch.plugins import registry
@@ -138,21 +146,22 @@ class _Checked:
                 raise RecipeError(recipe.text, found)
             return made
         checked = check(recipe.text, world)
-        if (
-            checked.errors
-            and len(pictures) > 1
-            and not check(recipe.text, replace(world, pictures=(SOMETHING,))).errors
-        ):
-            for i, picture in list(pictures.items()):
-                if found := check(recipe.text, replace(world, pictures=(picture,))).errors:
-                    made.faults[i] = found
-                    del pictures[i]
-            if not pictures:
-                return made
-            checked = check(recipe.text, replace(world, pictures=tuple(pictures.values())))
-        if checked.errors:
-            raise RecipeError(recipe.text, checked.errors)
-        made.graphs = checked.graphs
+        for i, picture in pictures.items():
+            if found := checked.errors_of(picture):
+                made.faults[i] = found
+        told = {id(each) for found in made.faults.values() for each in found}
+        if shared := tuple(each for each in checked.errors if id(each) not in told):
+
+            def wrong_with(*alone: Picture) -> bool:
+                return bool(check(recipe.text, replace(world, pictures=alone)).errors)
+
+            if wrong_with(SOMETHING) or not wrong_with(*list(pictures.values())[:1]):  # as it is, or with several
+                raise RecipeError(recipe.text, checked.errors)
+            for i in pictures:  # every one is wrong by itself, all in the same way
+                made.faults[i] = (*shared, *made.faults.get(i, ()))
+            return made
+        made.graphs, made.refused = checked.graphs, checked.refused
+        made.warnings = tuple(each for each in checked.diagnostics if each.severity != "error")
         by_path = {picture.path: i for i, picture in pictures.items()}
         made.places = [by_path.get(graph.item.path) if graph.item else None for graph in checked.graphs]
         return made

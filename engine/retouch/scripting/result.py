@@ -96,8 +96,13 @@ class Result:
         return self.images[0]
 
 
-def result_of(text: str, graph: Graph, outcome: Outcome, source: Provenance, kept: Path) -> Result:
-    """The result of one picture's graph.  kept: the folder of this call, which goes with it."""
+def result_of(
+    text: str, graph: Graph, outcome: Outcome, source: Provenance, kept: Path, warnings: Sequence[Diagnostic] = ()
+) -> Result:
+    """The result of one picture's graph.
+
+    kept: the folder of this call, which goes with it.  warnings: of the check, those of other pictures among them.
+    """
     from retouch.run.files.edited import EditedImage
 
     def last(type_: str) -> Any:
@@ -110,7 +115,9 @@ def result_of(text: str, graph: Graph, outcome: Outcome, source: Provenance, kep
         if id_ in outcome.values
     ]
     files = tuple(path for path in outcome.files if not path.is_relative_to(kept))
-    told = [f"{each.message}; {each.help}" for each in outcome.warnings]
+    path = str(graph.item.path) if graph.item else ""
+    own = [each for each in warnings if not each.about or path in each.about]
+    told = [f"{each.message}; {each.help}" for each in (*own, *outcome.warnings)]
     notices = tuple(dict.fromkeys((*outcome.notices, *told)))
     rows = sum(outcome.rows.values())
     found = tuple(outcome.failures)

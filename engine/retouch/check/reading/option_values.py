@@ -23,6 +23,7 @@ NAMES = (
     "vae",
     "lora",
 )  # of files and models, to the letter; other texts are words of captions
+SURELY_PERCENT = 10  # what is less, and more than 1, may be meant as a count
 REFUSED = object()  # reported already
 
 
@@ -99,8 +100,12 @@ def _example(kind: Kind) -> str:
 def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
     raw = value.raw if isinstance(value, s.Number) else ""
     low, high = (f"{end:.10g}" for end in (kind.low or 0, kind.high or 0))
-    meant_percent = kind.high == 1 and isinstance(value, s.Number) and 1 < value.value <= 100
-    mend = f"write {name}={raw}%" if meant_percent else f"write a number from {low} to {high}"
+    mend = f"write a number from {low} to {high}"
+    if kind.type == "float" and (kind.low, kind.high) == (0, 1) and isinstance(value, s.Number) and value.value > 1:
+        if SURELY_PERCENT <= value.value <= 100:
+            mend = f"write {name}={raw}%"
+        else:  # it may as well be a count, of steps for instance
+            mend += "; it is a share and no count: 0.5 or 50% is half of the whole"
     report.add("RT208", written.span, source=written.source, name=name, low=low, high=high, got=raw, mend=mend)
 
 

@@ -11,7 +11,7 @@ from retouch.check.reading.given import Given
 from retouch.check.reading.option_values import REFUSED
 from retouch.check.reading.variants import PICTURES
 from retouch.check.wiring.endings import check_endings
-from retouch.graph.ports import READERS, SEED, WRITERS, turn_options
+from retouch.graph.ports import PICTURE_AXIS, READERS, SEED, WRITERS, turn_options
 from retouch.lang import syntax as s
 from retouch.plugins.signatures import Option, StageCard
 
@@ -121,9 +121,9 @@ def cell(call: StageCall, context: Context) -> dict[str, Any]:
     pictures = {"name", "index", PICTURES}
     told: dict[str, str] = {}
     if context.item in context.world.pictures and len(context.world.pictures) > 1 and not named & pictures:
-        told["picture"] = context.item.name if context.item else ""
+        told[PICTURE_AXIS] = context.item.name if context.item else ""
     for axis in context.choices.axes.values():
         is_picture = PICTURES in axis.labels
         if not named & (pictures if is_picture else axis.labels.keys()):
-            told["picture" if is_picture else ", ".join(axis.labels)] = axis.label
+            told[PICTURE_AXIS if is_picture else ", ".join(axis.labels)] = axis.label
     return {"axes": tuple(told.items())}

@@ -57,6 +57,13 @@ PLUGINS = {
         why="The plugin's distribution says which versions of retouch it was made for (Requires-Dist). With another "
         "one it would fail later and less clearly, so it is left out.",
     ),
+    "RT909": Code(
+        "card-without-value",
+        "the {setting} of '{stage}' cannot be reckoned: {what}",
+        "write other options, and report it to {plugin}",
+        why="What a stage costs and asks for stands beside it as expressions over its options. One that divides by "
+        "zero, or comes to a text where a number is due, leaves nothing to plan with.",
+    ),
     "RT920": Code(
         "bad-plugin-name",
         "'{name}' cannot be a plugin's name: {what}",

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from retouch.models.errors import BrokenModel
 from retouch.models.files import InOneFile
 
 _OPEN_CLIP = "transformer.resblocks."
+_SMALLER_CLIP, _PROJECTION = "text_encoders.clip_l.transformer.", "text_projection.weight"
 
 
 def renamed(module: Any, kind: str, part: InOneFile, state: dict[str, Tensor], config: Mapping[str, Any]) -> Any:
@@ -24,7 +26,7 @@ def renamed(module: Any, kind: str, part: InOneFile, state: dict[str, Tensor], c
     """
     bare = {name.removeprefix(part.prefix): tensor for name, tensor in state.items()}
     if len(bare.keys() & module.state_dict().keys()) > len(bare) // 2:  # some names are the same in both
-        return bare
+        return bare | _unprojected(module, part, bare)
     if any(name.startswith(_OPEN_CLIP) for name in bare):
         return _open_clip(module, state, part.prefix)
     function = _functions().get(kind)
@@ -49,6 +51,15 @@ def _functions() -> Mapping[str, Any]:
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 
     return {kind: said["checkpoint_mapping_fn"] for kind, said in SINGLE_FILE_LOADABLE_CLASSES.items()}
+
+
+def _unprojected(module: Any, part: InOneFile, bare: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The projection that changes nothing, where files of SD3 keep none: the smaller CLIP is pooled as it is."""
+    wanted = module.state_dict().get(_PROJECTION)
+    if part.prefix != _SMALLER_CLIP or wanted is None or _PROJECTION in bare or not bare:
+        return {}
+    like = next(iter(bare.values()))
+    return {_PROJECTION: torch.eye(*wanted.shape, dtype=like.dtype, device=like.device)}
 
 
 def _open_clip(module: Any, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

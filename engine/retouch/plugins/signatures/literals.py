@@ -79,7 +79,10 @@ class ModuleNames:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 found = -self.literal(operand)
             case ast.BinOp(left=left, op=op, right=right) if apply := _ARITHMETIC.get(type(op)):
-                found = apply(self.literal(left), self.literal(right))
+                numbers = self.literal(left), self.literal(right)
+                if not all(isinstance(each, int | float) for each in numbers):  # a text times a number fills the memory
+                    raise NotStatic(node, f"'{ast.unparse(node)}' is arithmetic with what is no number")
+                found = apply(*numbers)
             case ast.Call(func=func, args=args, keywords=keywords) if built := _BUILT.get(self.path(func)):
                 given = [self.literal(arg) for arg in args], self._keywords(keywords)
                 try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import astuple
 from difflib import get_close_matches
+from types import UnionType
 from typing import Any, get_args
 
 from retouch.core.demands import Moot, Need
@@ -62,8 +64,8 @@ def _misstated(name: str, value: Any) -> str:
         "reads": (_all(value, Touch), "is a tuple, (Touch(…),)"),
         "rows": (isinstance(value, int | float | str) and value is not True, "is a number or an expression"),
         "facts": (isinstance(value, Mapping) and _all(tuple(value), str), 'is a mapping, {"pinned": True}'),
-        "needs": (_all(value, Need), "is a tuple, (Need(…),)"),
-        "moot": (_all(value, Moot), "is a tuple, (Moot(…),)"),
+        "needs": (_texts(value, Need), "is a tuple, (Need(…),), of texts"),
+        "moot": (_texts(value, Moot), "is a tuple, (Moot(…),), of texts"),
         "predicts": (
             kinds,
             f"is a tuple of {', '.join(_KINDS_OF_PREDICTION)}",
@@ -79,8 +81,12 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _all(value: Any, type_: type) -> bool:
+def _all(value: Any, type_: type | UnionType) -> bool:
     return isinstance(value, tuple) and all(isinstance(each, type_) for each in value)
+
+
+def _texts(value: Any, type_: type) -> bool:
+    return _all(value, type_) and all(isinstance(text, str) for each in value for text in astuple(each))
 
 
 def _untouchable(touch: Touch, options: Collection[Option]) -> Iterator[str]:
@@ -94,21 +100,36 @@ def _untouchable(touch: Touch, options: Collection[Option]) -> Iterator[str]:
     for field, bound in (("start", touch.start), ("until", touch.until)):
         if isinstance(bound, str):
             yield from _no_word(field, bound, names, "an option of the stage")
+            yield from _no_number(field, bound, options)
         elif not (isinstance(bound, int | float) and 0 <= bound <= 1):
             yield f"{field} is {bound!r}, and it is a share of the steps, from 0 to 1"
     numbers = all(isinstance(bound, int | float) for bound in (touch.start, touch.until))
     if numbers and float(touch.start) >= float(touch.until):
         yield f"start is {touch.start} and until {touch.until}, so it never acts"
-    for bound in touch.scale if isinstance(touch.scale, tuple) else ():
-        if isinstance(bound, str):
-            yield from _no_word("scale", bound, names, "an option of the stage")
-    if not (isinstance(touch.scale, tuple) and len(touch.scale) == 2):
-        yield f"scale is {touch.scale!r}, and it is a pair (least, most)"
-    if touch.when:
+    yield from _placeless(touch, options)
+    if not _all(touch.when, str | int | float):
+        yield f"when is {touch.when!r}, and it is a tuple, an option and values of it"
+    elif touch.when:
         yield from _no_word("when", touch.when[0], names, "an option of the stage")
         yield from _no_value(touch, options)
     if not isinstance(touch.rows, str) or not touch.rows:
         yield f"rows is {touch.rows!r}, and it is the last label of rows, such as 'cond', or '*'"
+
+
+def _placeless(touch: Touch, options: Collection[Option]) -> Iterator[str]:
+    """Say what is wrong with how a touch tells sites apart."""
+    if not (_numbers(touch.scale, str) and len(touch.scale) == 2):
+        yield f"scale is {touch.scale!r}, and it is a pair (least, most)"
+    for bound in touch.scale if isinstance(touch.scale, tuple) else ():
+        if isinstance(bound, str):
+            yield from _no_word("scale", bound, {option.parameter for option in options}, "an option of the stage")
+            yield from _no_number("scale", bound, options)
+    if not (_numbers(touch.depth) and len(touch.depth) == 2):
+        yield f"depth is {touch.depth!r}, and it is a pair of shares, such as (0.5, 1)"
+    if not _whole(touch.first):
+        yield f"first is {touch.first!r}, and it is a whole number"
+    if not isinstance(touch.sites, str):
+        yield f"sites is {touch.sites!r}, and it is a text of module paths with | between them"
 
 
 def _no_word(field: str, word: Any, words: Collection[str], what: str = "") -> Iterator[str]:
@@ -117,6 +138,17 @@ def _no_word(field: str, word: Any, words: Collection[str], what: str = "") -> I
     near = get_close_matches(str(word), words, 1)
     mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(words)) or 'none'}"
     yield f"{field} is '{word}', which is {f'not {what}' if what else 'none of its words'}; {mend}"
+
+
+def _numbers(value: Any, *others: type) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, (int, float, *others)) for each in value)
+
+
+def _no_number(field: str, name: str, options: Collection[Option]) -> Iterator[str]:
+    """An option that holds a bound and may be no number."""
+    for option in options:
+        if option.parameter == name and (option.kind.type == "text" or option.kind.optional):
+            yield f"{field} is '{name}', which may be no number: {option.kind}{' or None' * option.kind.optional}"
 
 
 def _no_value(touch: Touch, options: Collection[Option]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +13,14 @@ import numpy as np
 
 from retouch import pictures
 from retouch.core.values import Image
-from retouch.graph.nodes import FromEngine, Graph
+from retouch.graph.nodes import FromEngine, Graph, Picture
+from retouch.graph.ports import PICTURE_AXIS
 from retouch.pictures import sheet, stamp
 from retouch.pictures.atomic import replacing
 from retouch.run.files.outbox import as_bytes
 
 Axes = tuple[tuple[str, str], ...]  # (name, label), outermost first
+Beside = Mapping[Picture, Collection[Picture]]
 
 
 class SharedFile(Protocol):
@@ -112,24 +114,45 @@ _KINDS: Mapping[str, Callable[[list[Axes]], SharedFile]] = {"Sheet": _Sheet, "Fi
 
 
 class SharedFiles:
-    """All shared files of a run; what goes into each is known before anything runs."""
+    """All shared files of a run; what goes into each is known before anything runs.
 
-    def __init__(self, graphs: Iterable[Graph]) -> None:
+    refused: pictures that do not run, with those that do and go through the same flows.  Their places stay empty.
+    """
+
+    def __init__(self, graphs: Iterable[Graph], refused: Beside | None = None) -> None:
         self.made: dict[str, SharedFile] = {}
-        for edge in _edges(graphs):
-            path = edge.settings["path"]
-            if path not in self.made:
-                self.made[path] = _KINDS[edge.type]([])
-            self.made[path].places.append(edge.settings["axes"])
+        for graph, stands_for in _in_order(list(graphs), refused or {}):
+            for edge in _edges(graph):
+                path, axes = edge.settings["path"], edge.settings["axes"]
+                if stands_for and PICTURE_AXIS not in dict(axes):  # the path names the picture: that file is its own
+                    continue
+                if path not in self.made:
+                    self.made[path] = _KINDS[edge.type]([])
+                self.made[path].places.append(_named_anew(axes, stands_for) if stands_for else axes)
 
     def at(self, settings: Mapping[str, Any]) -> Any:
         """What the port of a stage is given."""
         return self.made[settings["path"]].at(settings["axes"])
 
 
-def _edges(graphs: Iterable[Graph]) -> Iterator[FromEngine]:
-    for graph in graphs:
-        for node in graph.nodes:
-            for _, edge in node.edges():
-                if isinstance(edge, FromEngine) and edge.type in _KINDS:
-                    yield edge
+def _in_order(graphs: list[Graph], refused: Beside) -> list[tuple[Graph, Picture | None]]:
+    """Every graph, and in its place among the others each refused picture, with a graph such as it would have."""
+    found: list[tuple[Graph, Picture | None]] = [(graph, None) for graph in graphs]
+    for picture, beside in refused.items():
+        alike = [i for i, (graph, stands_for) in enumerate(found) if (stands_for or graph.item) in beside]
+        if not alike:
+            continue
+        behind = [i for i in alike if (item := found[i][0].item) and item.index > picture.index]
+        found.insert(behind[0] if behind else alike[-1] + 1, (found[alike[0]][0], picture))
+    return found
+
+
+def _named_anew(axes: Axes, picture: Picture) -> Axes:
+    return tuple((name, picture.name if name == PICTURE_AXIS else label) for name, label in axes)
+
+
+def _edges(graph: Graph) -> Iterator[FromEngine]:
+    for node in graph.nodes:
+        for _, edge in node.edges():
+            if isinstance(edge, FromEngine) and edge.type in _KINDS:
+                yield edge
