@@ -36,7 +36,8 @@ def pixel(
     area = mask.pixels(*source.data.shape[-2:]).to(source.data)  # [H, W]
     edited = image.data + membrane(source.data - image.data, area > 0) if seam == "poisson" else image.data
     share = area * depth(area, feather) if feather else area  # [H, W], against pictures [3, H, W]
-    return Image(torch.where(area == 0, source.data, torch.lerp(source.data, edited, share)), source.alpha)
+    mixed = torch.lerp(source.data, edited, share).clamp(0, 1)  # shifted colours may be brighter than white
+    return Image(torch.where(area == 0, source.data, mixed), source.alpha)
 
 
 def membrane(gap: Tensor, inside: Tensor) -> Tensor:
