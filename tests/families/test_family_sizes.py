@@ -75,7 +75,7 @@ def test_the_command_line_tells_what_each_family_can_do(capsys: pytest.CaptureFi
     assert (dev["sites"], dev["told"]) == ({"self": 57, "cross": 57, "resnet": 0}, {"guidance": 3.5})
     assert "attend pnp_features" in dev["refused"]
     assert "attend p2p" not in dev["refused"]
-    assert not told["Stable Diffusion 1.5"]["refused"]
+    assert "attend pnp_features" not in told["Stable Diffusion 1.5"]["refused"]
     assert "four steps" in told["FLUX.1 schnell"]["noted"]
     assert main(["models", "--family"]) == 0
     assert "'attend pnp_features' is refused: no residual blocks" in capsys.readouterr().out
@@ -103,7 +103,7 @@ def test_a_plan_knows_what_a_pass_and_a_picture_take(model: FamilyModel) -> None
 
 def test_what_a_published_model_refuses_is_told_with_its_code() -> None:
     refused = {each.model: {name: why.code for name, why in each.refused.items()} for each in capabilities(load())}
-    flows = {"invert fireflow", "invert rf_inversion", "invert rf_solver"}
+    flows = {"invert fireflow", "invert rf_inversion", "invert rf_solver", "schedule shift"}
     assert refused["Stable Diffusion 1.5"] == dict.fromkeys(flows, "RT320") | {"guide distilled": "RT321"}
     acting = {"attend pnp_features": "RT325", "guide semantic": "RT325"}
     assert refused["FLUX.1 dev"] == acting

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from retouch.models.catalog import BrokenModel, UnknownModel, find
+from retouch.models.catalog import BrokenModel, find
 from retouch.models.files import InOneFile
 from retouch.models.kit.loading import _configured, without_memory
 from retouch.models.kit.renaming import renamed
@@ -318,7 +318,7 @@ def test_a_base_beside_a_folder_is_refused(folder_of: FolderOf) -> None:
     folder = str(folder_of("stable_diffusion"))
     with pytest.raises(BrokenModel, match="goes with a single file"):
         find(folder, base=folder)
-    with pytest.raises(UnknownModel, match="there is no VAE"):
+    with pytest.raises(BrokenModel, match="there is no VAE"):
         find(folder, vae="nowhere.safetensors")
 
 

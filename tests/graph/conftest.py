@@ -43,7 +43,12 @@ def folder(tmp_path: Path) -> Path:
     for name in ("cat.png", "c.png", "dog.png", "a.png", "x.png", "m.png"):
         Image.new("RGB", (64, 64)).save(tmp_path / name)
     Image.new("RGB", (300, 40)).save(tmp_path / "wide.png")
-    Image.new("L", (64, 64), 3).save(tmp_path / "labels.png")
+    half = Image.new("L", (64, 64))
+    half.paste(255, (0, 0, 32, 64))
+    half.save(tmp_path / "m.png")
+    labels = Image.new("L", (64, 64), 3)
+    labels.paste(1, (0, 0, 32, 64))
+    labels.save(tmp_path / "labels.png")
     (tmp_path / "torn.png").write_bytes(b"not a picture")
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "b.png", "b10.png", "b9.png"):

@@ -317,7 +317,7 @@ def writes_the_time(image: Image, outbox: Outbox, *, path: Annotated[str, Ending
         file.write(json.dumps(len(CALLS)).encode())
 
 
-@planted("is empty")
+@planted("gave an empty one")
 @stage("save", "a")
 def writes_nothing(image: Image, outbox: Outbox, *, path: Annotated[str, Ending(".txt")]) -> None:
     with outbox.file(path):

@@ -108,7 +108,7 @@ def _fact(name: str, said: Number | str, scope: Mapping[str, Any]) -> Any:
     found = evaluate(said, scope)
     fine, kind = _counts(found), "a number from 0"
     if name == "replays":
-        fine, kind = isinstance(found, str), "names of solvers, or 'any'"
+        fine, kind = isinstance(found, str) or not found, "names of solvers, or 'any'"
     elif name == "during":
         shares = found if isinstance(found, tuple) and len(found) == 2 else ()
         fine, kind = bool(shares) and all(map(_counts, shares)), "a pair of shares of the steps, (start, until)"

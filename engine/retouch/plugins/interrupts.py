@@ -23,7 +23,8 @@ def is_stop(error: BaseException) -> bool:
 def listening() -> Iterator[None]:
     """Know meanwhile whether SIGINT came, which raises KeyboardInterrupt as ever; other handlers are left alone."""
     mine = threading.current_thread() is threading.main_thread()
-    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    handler = signal.getsignal(signal.SIGINT)
+    if not mine or handler not in (signal.default_int_handler, signal.SIG_IGN):
         yield
         return
     place = len(_HEARD)
@@ -33,9 +34,11 @@ def listening() -> Iterator[None]:
         signal.default_int_handler(signum, frame)
 
     _HEARD.append(False)
-    signal.signal(signal.SIGINT, heard)
+    if handler is not signal.SIG_IGN:  # as of a job in the background: there no Ctrl-C comes at all
+        signal.signal(signal.SIGINT, heard)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if handler is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         del _HEARD[place:]

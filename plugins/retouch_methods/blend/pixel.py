@@ -36,7 +36,9 @@ def pixel(
     area = mask.pixels(*source.data.shape[-2:]).to(source.data)  # [H, W]
     edited = image.data + membrane(source.data - image.data, area > 0) if seam == "poisson" else image.data
     share = area * depth(area, feather) if feather else area  # [H, W], against pictures [3, H, W]
-    mixed = torch.lerp(source.data, edited, share).clamp(0, 1)  # shifted colours may be brighter than white
+    mixed = torch.lerp(source.data, edited, share)
+    if seam == "poisson":  # shifted colours may be brighter than white
+        mixed = mixed.clamp(0, 1)
     return Image(torch.where(area == 0, source.data, mixed), source.alpha)
 
 
