@@ -10,7 +10,12 @@ import pytest
 from tests.e2e.command import draw, in_process, retouch
 from tests.e2e.test_nobody_listens import COMMANDS, EDIT
 
-RIGHT = {**COMMANDS, "check": ["-e", EDIT, "cat.png"], "show": ["made.png"], "rerun": ["made.png"]} | {
+RIGHT = COMMANDS | {
+    "check": ["-e", EDIT, "cat.png"],
+    "show": ["made.png"],
+    "rerun": ["made.png"],
+    "new-plugin": ["softbox", "--kind", "mask"],
+}
     "new-plugin": ["softbox", "--kind", "mask"]
 }
 WRONG = {

@@ -106,5 +106,7 @@ def test_what_a_published_model_refuses_is_told_with_its_code() -> None:
     flows = {"invert fireflow", "invert rf_inversion", "invert rf_solver", "schedule shift"}
     assert refused["Stable Diffusion 1.5"] == dict.fromkeys(flows, "RT320") | {"guide distilled": "RT321"}
     acting = {"attend pnp_features": "RT325", "guide semantic": "RT325"}
-    assert refused["FLUX.1 dev"] == acting
-    assert refused["Qwen-Image"] == acting | {"guide distilled": "RT321"}
+    spaced = {name: "RT320" for name in refused["FLUX.1 dev"] if name.startswith("schedule ")}  # made for noise models
+    assert spaced
+    assert refused["FLUX.1 dev"] == acting | spaced
+    assert refused["Qwen-Image"] == acting | spaced | {"guide distilled": "RT321"}

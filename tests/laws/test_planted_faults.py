@@ -317,13 +317,6 @@ def writes_the_time(image: Image, outbox: Outbox, *, path: Annotated[str, Ending
         file.write(json.dumps(len(CALLS)).encode())
 
 
-@planted("gave an empty one")
-@stage("save", "a")
-def writes_nothing(image: Image, outbox: Outbox, *, path: Annotated[str, Ending(".txt")]) -> None:
-    with outbox.file(path):
-        pass
-
-
 @planted("4 steps were asked for, and it has 3")
 @stage("schedule", "a")
 def leaves_a_step_out(schedule: Schedule) -> Schedule:
