@@ -16,8 +16,6 @@ RIGHT = COMMANDS | {
     "rerun": ["made.png"],
     "new-plugin": ["softbox", "--kind", "mask"],
 }
-    "new-plugin": ["softbox", "--kind", "mask"]
-}
 WRONG = {
     "run": ["-e", "invert nulltext", "cat.png"],
     "plan": ["-e", "invert nulltext", "cat.png"],
