@@ -16,10 +16,11 @@ from retouch.core.values import Canvas, Edit, Latents, Prompt
 from retouch.models import catalog
 from retouch.run import waves
 from retouch.run.batching import Buckets
-from retouch.run.executor import Executor, Task
+from retouch.run.executor import Executor
 from retouch.run.files.outbox import FileOut
 from retouch.run.loaded_model import Machine
 from retouch.run.session import Settings, execute
+from retouch.run.task import Task
 from retouch.run.waves import IN_FLIGHT
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim

@@ -12,7 +12,8 @@ import torch
 
 from retouch.core.values import Edit
 from retouch.run.batching import Buckets
-from retouch.run.executor import Executor, Task
+from retouch.run.executor import Executor
+from retouch.run.task import Task
 from retouch.testing import laws
 from retouch.testing.tiny import Draws
 from retouch_methods.attend.p2p import p2p

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from retouch.api import Edit
-from retouch.run.executor import Executor, Task
+from retouch.run.executor import Executor
+from retouch.run.task import Task
 from retouch.testing.worlds import World
 from retouch_methods.attend.p2p import p2p
 from retouch_methods.blend.local import local

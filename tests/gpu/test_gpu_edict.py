@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from retouch.run.batching import Buckets
-from retouch.run.executor import Executor, Task
+from retouch.run.executor import Executor
+from retouch.run.task import Task
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.invert.edict import edict
 from retouch_methods.sample.sample import sample

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from retouch.core.denoiser import Denoiser
-from retouch.run.executor import Executor, Task
+from retouch.run.executor import Executor
+from retouch.run.task import Task
 from retouch_methods.invert.ddim import ddim
 from tests.gpu.device import DEVICE, REHEARSED, far, world
 

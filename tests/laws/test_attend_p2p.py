@@ -14,7 +14,8 @@ from retouch.core.touches import Touch, clashes
 from retouch.core.values import Edit
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, schedule, tiny_model
 from retouch_methods.attend.p2p import p2p
 from retouch_methods.guide.cfg import cfg

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 import torch
 
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing import laws
 from retouch.testing.worlds import gaussian_world, tiny_world
 from retouch_methods.guide.cfg import cfg

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from retouch.api import Blend, Ddim, DpmPlusPlus2M, Fresh, Heun, NoiseSource, walked_by
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.worlds import gaussian_world, tiny_world
 from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg

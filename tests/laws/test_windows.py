@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from retouch.api import AttentionControl, Blend, Ddim, Mask, Touch, Trajectory, predictor, together
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.worlds import tiny_world
 from retouch_methods.attend.masactrl import masactrl
 from retouch_methods.attend.p2p import p2p

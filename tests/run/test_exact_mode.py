@@ -9,7 +9,8 @@ import torch
 
 from retouch.api import gather, together
 from retouch.run.batching import Buckets
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.laws import batch_law
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg

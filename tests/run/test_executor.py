@@ -12,7 +12,8 @@ import torch
 
 from retouch.api import AttentionControl, SiteCall, Touch, call, gather, together, value_and_grad
 from retouch.run.batching import Buckets
-from retouch.run.executor import BatchInfo, Executor, Skipped, Task, run
+from retouch.run.executor import BatchInfo, Executor, run
+from retouch.run.task import Skipped, Task
 from retouch.testing.worlds import World, gaussian_world, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim

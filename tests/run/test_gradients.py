@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from retouch.api import Adam, Prompt, call, together, value_and_grad
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.cfg import cfg
 from tests.laws.by_hand import MAPS, p2p

@@ -10,7 +10,8 @@ import torch
 
 from retouch.api import AttentionControl, AttentionMaps, Blend, SiteCall, Touch, gather, together
 from retouch.run.batching import Buckets
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from retouch.run.executor import BatchInfo, Executor, Task
+from retouch.run.executor import BatchInfo, Executor
 from retouch.run.files.provenance import software
 from retouch.run.model_cache import KeptMachines
 from retouch.run.session import Outcome, Result, Settings, execute
+from retouch.run.task import Task
 
 __all__ = [
     "BatchInfo",

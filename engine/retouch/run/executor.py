@@ -10,54 +10,25 @@ import gc
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from traceback import clear_frames
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, Unmet
+from retouch.core.errors import BrokenTouch
 from retouch.core.repeatable import backward_repeatable, repeatable
-from retouch.core.requests import Ask, Backward, Call, Group, Part, as_ask
+from retouch.core.requests import Backward, Call, Group
 from retouch.models.network.core import padded
 from retouch.plugins.interrupts import is_stop, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 from retouch.run.results import Doubt
+from retouch.run.task import MISSING, Task, begin, close, fail, resume, take_up
 
-_MISSING = object()
 MOST_ASIDE = 64  # results that may wait to be written, each in memory
 LANES = min(8, max(1, (os.cpu_count() or 2) // 2))  # threads that write
-
-
-class Skipped(Exception):
-    """A task that another's failure left without its inputs."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-class Care(Protocol):
-    """What a task is surrounded with, so that what is wrong in it stays in it."""
-
-    @property
-    def strange(self) -> bool:
-        """Whether its advances are to be surrounded at all."""
-        ...
-
-    def handed(self, values: Sequence[Any]) -> list[Any]:
-        """Give the values as the task gets them."""
-        ...
-
-    def around(self) -> AbstractContextManager[None]:
-        """Surround one advance."""
-        ...
-
-    def admitted(self, value: Any) -> tuple[Any, list[Doubt]]:
-        """Give what others get of its result, and what is to be asked of the device; raises what is wrong with it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,57 +39,6 @@ class BatchInfo:
     rows: int
     bucket: int
     tasks: int
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """One stage of one image: started when the tasks it waits for are done, with their results.
-
-    start: a plain function gives the result at once, an async one a coroutine to drive.
-    ways: instead of `start`, sets of tasks of which the first that all meet what they require gives the result, which
-        is its first task's; a later way is begun only when those before it have missed.
-    wanted: whether anyone waits for it; what nobody wants is never begun.
-    aside: a lane, where `start` writes a result: it runs in that lane's thread beside the others, so that the device
-        need not wait for files.  What shares a lane is done in a fixed order.
-    care: what looks after its values, its advances and its result.
-    """
-
-    start: Callable[..., Any]
-    after: tuple[Task, ...] = ()
-    name: str = ""
-    result: Any = None
-    error: BaseException | None = None
-    done: bool = False
-    rows: int = 0  # denoiser rows evaluated for it
-    ways: tuple[tuple[Task, ...], ...] = ()
-    wanted: bool = True
-    aside: int | None = None
-    care: Care | None = None
-    _made: bool = False  # the result is there, and not yet looked at
-    _kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict)  # see Reply.kept
-    _future: Future[Any] | None = None
-    _way: int = 0
-    _coroutine: Coroutine[Any, Any, Any] | None = None
-    _parts: tuple[Part, ...] = ()
-    _replies: list[Any] = field(default_factory=list)
-    _thrown: BaseException | None = None
-
-    def want(self) -> None:
-        """Ask for its result, and for all that it needs."""
-        if not self.wanted:
-            self.wanted = True
-            for task in self.needs:
-                task.want()
-
-    @property
-    def needs(self) -> tuple[Task, ...]:
-        """The tasks that have to be done before this one goes on."""
-        return self.ways[self._way] if self.ways else self.after
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is suspended on parts that are not all answered."""
-        return not self.done and bool(self._parts)
 
 
 class Executor:
@@ -154,7 +74,7 @@ class Executor:
             finally:
                 self._aside.clear()
                 for task in pending:
-                    _close(task)
+                    close(task)
 
     def _start(self, pending: Sequence[Task], lanes: Sequence[ThreadPoolExecutor]) -> bool:
         """Start whatever has its inputs; a plain function may let the next one start at once."""
@@ -162,11 +82,10 @@ class Executor:
         while going:
             going = False
             for task in pending:
-                begun = task.done or task._coroutine is not None or task._future is not None
-                if not begun and all(before.done for before in task.needs):
+                if not task.begun and all(before.done for before in task.needs):
                     self.beats += 1
-                    _begin(task, lanes)
-                    if task._future:
+                    begin(task, lanes)
+                    if task.future:
                         self._aside.append(task)
                     going = True
             _admit(pending)
@@ -176,36 +95,36 @@ class Executor:
     def _settle(self, *, wait: bool) -> None:
         """Take what was done aside, in the order in which it began; wait for the first where nothing else goes on."""
         while self._aside:
-            future = self._aside[0]._future
+            future = self._aside[0].future
             assert future is not None
             if not (wait or future.done() or len(self._aside) > MOST_ASIDE):
                 return
             task, wait = self._aside.popleft(), False
             if error := future.exception():
-                _fail(task, error)
+                fail(task, error)
             else:
-                _started(task, future.result())
+                take_up(task, future.result())
                 _admit([task])
 
     def _tick(self, waiting: Sequence[Task]) -> None:
-        asked = [(task, i) for task in waiting for i in range(len(task._parts)) if task._replies[i] is _MISSING]
+        asked = [(task, i) for task in waiting for i in range(len(task.parts)) if task.replies[i] is MISSING]
         # gradients wait for each other: one backward pass for all images
-        ready = [(t, i) for t, i in asked if not isinstance(t._parts[i], Backward)] or asked
+        ready = [(t, i) for t, i in asked if not isinstance(t.parts[i], Backward)] or asked
         try:
-            batches = pack([task._parts[i] for task, i in ready], self.buckets, self._narrower)
+            batches = pack([task.parts[i] for task, i in ready], self.buckets, self._narrower)
         except Exception:  # something waits that is nothing to evaluate: whoever asked for it hears so
             ready = [(task, i) for task, i in ready if _is_askable(task, i)]
-            batches = pack([task._parts[i] for task, i in ready], self.buckets, self._narrower)
+            batches = pack([task.parts[i] for task, i in ready], self.buckets, self._narrower)
         for batch in batches:
             self._evaluate(batch, [ready[place] for place in batch.places])
         for task in waiting:
-            if task._thrown or not any(reply is _MISSING for reply in task._replies):
+            if task.thrown or not any(reply is MISSING for reply in task.replies):
                 self.beats += 1
-                _resume(task, task._replies)
+                resume(task, task.replies)
 
     def _evaluate(self, batch: Batch, asked: list[tuple[Task, int]]) -> None:
         """Answer what one call can; where it fails, halve it until whose fault it is stands alone."""
-        parts = [task._parts[i] for task, i in asked]
+        parts = [task.parts[i] for task, i in asked]
         self.beats += 1
         try:
             answers = _answer(batch, parts)
@@ -220,21 +139,21 @@ class Executor:
                 key = key_of(parts[0])  # from the next tick on
                 self._narrower[key] = self._narrower.get(key, self.buckets).below(batch.rows)
             if len(asked) == 1:
-                asked[0][0]._thrown = error
+                asked[0][0].thrown = error
                 return
         if answers is None:  # outside the handler, which would keep what failed alive
             middle = len(asked) // 2
             for half in (asked[:middle], asked[middle:]):
-                rows = sum(rows_of(task._parts[i]) for task, i in half)
+                rows = sum(rows_of(task.parts[i]) for task, i in half)
                 bucket = batch.bucket if self.buckets.fixed else rows
                 self._evaluate(Batch(batch.kind, bucket, rows=rows), half)
             return
         for (task, i), part, answer in zip(asked, parts, answers, strict=True):
-            task._replies[i] = answer
+            task.replies[i] = answer
             if isinstance(part, Group):
                 task.rows += len(part.rows)
                 for what, fine in answer.kept.items():
-                    task._kept[what] = task._kept[what] & fine if what in task._kept else fine
+                    task.kept[what] = task.kept[what] & fine if what in task.kept else fine
         info = BatchInfo(batch.kind, batch.rows, batch.bucket, len({id(task) for task, _ in asked}))
         self.calls.append(info)
         self.observe(info)
@@ -250,58 +169,20 @@ def run(*coroutines: Coroutine[Any, Any, Any], buckets: Buckets | None = None) -
     return [task.result for task in tasks]
 
 
-def _begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
-    if task.ways and task._way + 1 < len(task.ways) and any(_missed(before) for before in task.needs):
-        task._way += 1
-        for other in task.needs:
-            other.want()
-        return
-    for before in task.needs:
-        if before.error:
-            cause = before.error.cause if isinstance(before.error, Skipped) else before.error
-            task.done, task.error = True, Skipped(cause)
-            return
-    if task.ways:
-        task.done, task.result = True, task.needs[0].result
-        return
-    values = [before.result for before in task.after]
-    try:
-        if task.care:
-            values = task.care.handed(values)
-        if task.aside is not None:
-            task._future = lanes[task.aside % len(lanes)].submit(_without_grad, task, values)
-            return
-        with _around(task):
-            started = task.start(*values)
-    except BaseException as error:
-        _fail(task, error)
-        return
-    _started(task, started)
-
-
-def _started(task: Task, started: Any) -> None:
-    """What `start` gave: a coroutine to drive, or the result."""
-    if isinstance(started, Coroutine):
-        task._coroutine = started
-        _resume(task, None)
-    else:
-        task._made, task.result = True, started
-
-
 def _admit(tasks: Sequence[Task]) -> None:
     """Let others take what was made, if it is what its stage declares.  The device is waited for once."""
     asked: list[tuple[Task, Doubt]] = []
     for task in tasks:
-        if task.done or not task._made:
+        if task.done or not task.made:
             continue
         task.done = True
-        asked += [(task, Doubt(fine, BrokenTouch(*what))) for what, fine in task._kept.items()]
+        asked += [(task, Doubt(fine, BrokenTouch(*what))) for what, fine in task.kept.items()]
         try:
             if task.care:
                 task.result, doubts = task.care.admitted(task.result)
                 asked += [(task, doubt) for doubt in doubts]
         except BaseException as error:
-            _fail(task, error)
+            fail(task, error)
     for (task, doubt), fine in zip(asked, _read([doubt.fine for _, doubt in asked]), strict=True):
         if not fine and task.error is None:
             task.error, task.result = doubt.error, None
@@ -316,89 +197,14 @@ def _read(flags: Sequence[torch.Tensor]) -> list[bool]:
     return [found[i] for i in range(len(flags))]
 
 
-def _fail(task: Task, error: BaseException) -> None:
-    """End a task with what it raised, whatever that is: SystemExit is a failure like another.  Ctrl-C ends the work."""
-    if is_stop(error):
-        raise error
-    task.done, task.error, task.result = True, error, None
-    _close(task)
-
-
-def _close(task: Task) -> None:
-    """End its coroutine, which may not hinder that."""
-    with suppress(Exception, SystemExit, GeneratorExit):
-        if task._coroutine:
-            task._coroutine.close()
-
-
-def _around(task: Task) -> AbstractContextManager[None]:
-    return task.care.around() if task.care and task.care.strange else nullcontext()
-
-
 def _is_askable(task: Task, i: int) -> bool:
     """Whether a part can be packed; if not, its task is told why."""
     try:
-        hash(key_of(task._parts[i]))
+        hash(key_of(task.parts[i]))
     except Exception as error:
-        task._thrown = error
+        task.thrown = error
         return False
     return True
-
-
-def _missed(task: Task) -> bool:
-    """Whether the task, or one that it needs, did not meet what the recipe requires of it."""
-    cause = task.error.cause if isinstance(task.error, Skipped) else task.error
-    return isinstance(cause, Unmet)
-
-
-def _resume(task: Task, replies: list[Any] | None) -> None:
-    thrown, task._thrown = task._thrown, None
-    coroutine = task._coroutine
-    assert coroutine is not None
-    task._parts, task._replies = (), []
-    try:
-        with _around(task):
-            ask, result = _sent(coroutine, replies, thrown)
-    except BaseException as error:
-        _fail(task, error)
-        return
-    if ask is None:
-        task._made, task.result = True, result
-        return
-    task._parts, task._replies = tuple(ask.parts), [_MISSING] * len(ask.parts)
-    if not ask.parts:
-        _resume(task, [])
-
-
-def _sent(
-    coroutine: Coroutine[Any, Any, Any], replies: list[Any] | None, thrown: BaseException | None
-) -> tuple[Ask | None, Any]:
-    """What it asks for next, or None and its result."""
-    try:
-        awaited: Any = coroutine.throw(thrown) if thrown else coroutine.send(replies)
-    except StopIteration as stop:
-        return None, stop.value
-    _check_modes(coroutine)
-    return as_ask(awaited), None
-
-
-def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Modes belong to the thread, so to every other image; a block of one may not span an await."""
-    held = {
-        "a grad-mode block spans an await; use value_and_grad": torch.is_grad_enabled(),
-        "an autocast block spans an await": torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"),
-        "an inference-mode block spans an await; stages need none": torch.is_inference_mode_enabled(),
-    }
-    if any(held.values()):
-        coroutine.close()
-        torch.set_grad_enabled(False)
-        raise RuntimeError(next(what for what, is_held in held.items() if is_held))
-
-
-def _without_grad(task: Task, values: Sequence[Any]) -> Any:
-    """Grad mode belongs to the thread, and another thread begins with it on."""
-    with torch.no_grad(), _around(task):
-        return task.start(*values)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 from retouch.core.combinators import gather
 from retouch.core.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt
 from retouch.graph.nodes import FromEngine
-from retouch.run.executor import Task
 from retouch.run.loaded_model import Machine
+from retouch.run.task import Task
 
 _ROLES: dict[str, type[Prompt]] = {
     "SourcePrompt": SourcePrompt,

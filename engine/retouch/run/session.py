@@ -28,7 +28,7 @@ from retouch.plugins.registry import Registry
 from retouch.run.batching import Buckets
 from retouch.run.care import BaseWeights, StageCare
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
-from retouch.run.executor import BatchInfo, Executor, Skipped, Task
+from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
@@ -36,6 +36,7 @@ from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
+from retouch.run.task import Skipped, Task
 from retouch.run.unheard import cut, difference_lost, edits, texts_of
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of

@@ -21,7 +21,8 @@ from retouch.plugins import cost, discovery, registry
 from retouch.plugins.signatures.agreement import differences
 from retouch.plugins.stage import StageMark
 from retouch.run.batching import Buckets
-from retouch.run.executor import Executor, Task, run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.laws.running import (
     EXACT,
     Stage,
