@@ -41,12 +41,12 @@ def build(name: str, folder: Path) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = parts()
-    index = {"_class_name": pipeline, **made.pop("index", {})}
-    for part, value in made.items():
-        if isinstance(value, nn.Module):
-            randomised(value).save_pretrained(folder / part)
-        else:
-            value.save_pretrained(folder / part)
+        index = {"_class_name": pipeline, **made.pop("index", {})}
+        for part, value in made.items():
+            if isinstance(value, nn.Module):
+                randomised(value).save_pretrained(folder / part)
+            else:
+                value.save_pretrained(folder / part)
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
 
