@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from retouch.check.check import check
-from retouch.check.reading.environment import Environment
+from retouch.check.matrix import CAPTION, MASK
+from retouch.check.reading.environment import Environment, installed_model
 from retouch.graph.nodes import Graph, Picture
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
 from retouch.run.model_cache import KeptMachines
 from retouch.run.session import Result, Settings, execute
+from retouch_storybook.world import Scene, render
+from tests.models.tiny_folder import three_levels
 
 INSTALLED = registry.load()
 KEPT = KeptMachines()  # the embedded models, loaded once a worker
+
+
+def tiny_world(here: Path, steps: int, seed: int = 0) -> Environment:
+    """A small random model with the sites of the embedded one, and a picture of 32 pixels with two masks."""
+    three_levels(seed).save_pretrained(here / "tiny")
+    (here / "pictures").mkdir()
+    picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
+    picture.save(here / "pictures" / "cat_meadow.png")
+    for mask, darker in ((here / MASK, 150), (here / "pictures" / "other_mask.png", 200)):
+        picture.convert("L").point(lambda grey, darker=darker: 255 * (grey < darker)).save(mask)
+    return Environment(
+        INSTALLED,
+        here,
+        (Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION),),
+        {"steps": str(steps)},
+        model=str(here / "tiny"),
+        output=here / "out",
+        allowed=(here,),
+        find_model=cache(installed_model),  # hundreds of recipes, one model
+    )
 
 
 def graphs(recipe: str, pictures: Sequence[Path], out: Path, **settings: object) -> tuple[Graph, ...]:

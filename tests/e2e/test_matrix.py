@@ -14,15 +14,13 @@ import torch
 
 from retouch.check.ablation import without
 from retouch.check.check import check
-from retouch.check.matrix import CAPTION, MASK, Verdict, idle_pairs, judged, pairs, triples, written
+from retouch.check.matrix import Verdict, idle_pairs, judged, pairs, triples, written
 from retouch.check.reading.environment import Environment, installed_model
 from retouch.cli.matrix import all_pairs, page
-from retouch.graph.nodes import FromNode, Graph, Picture
+from retouch.graph.nodes import FromNode, Graph
 from retouch.paths import folder
 from retouch.run.session import execute
-from retouch_storybook.world import Scene, render
-from tests.e2e.sessions import INSTALLED
-from tests.models.tiny_folder import three_levels
+from tests.e2e.sessions import INSTALLED, tiny_world
 
 STEPS = 4
 SEEDS = (0, 1, 2)
@@ -37,30 +35,9 @@ SAID = {
 SEEN = 1e-3  # of a colour's range: rounding in other company is below a tenth of it, the weakest method above thrice
 
 
-def tiny_world(here: Path, seed: int = 0) -> Environment:
-    """A small random model with the sites of the embedded one, and a picture of 32 pixels with its mask."""
-    three_levels(seed).save_pretrained(here / "tiny")
-    (here / "pictures").mkdir()
-    picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
-    picture.save(here / "pictures" / "cat_meadow.png")
-    picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
-    named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
-    told = {"steps": str(STEPS)}
-    return Environment(
-        INSTALLED,
-        here,
-        (named,),
-        told,
-        model=str(here / "tiny"),
-        output=here / "out",
-        allowed=(here,),
-        find_model=cache(installed_model),  # hundreds of recipes, one model
-    )
-
-
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return tiny_world(tmp_path_factory.mktemp("matrix"))
+    return tiny_world(tmp_path_factory.mktemp("matrix"), STEPS)
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +107,7 @@ def idle_everywhere(here: Path) -> dict[str, str]:
     idle: dict[str, str] | None = None
     for seed in SEEDS:
         (folder := here / str(seed)).mkdir()
-        world = tiny_world(folder, seed)
+        world = tiny_world(folder, STEPS, seed)
         asked = [stages for stages in pairs(INSTALLED) if idle is None or Verdict(stages, "").name in idle]
         found = idle_among([judged(stages, world, SAID) for stages in asked], world)
         idle = found if idle is None else {name: idle[name] for name in idle if name in found}

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import torch
 
 from retouch.check.check import check
-from retouch.check.matrix import CAPTION, EDIT, FAMILIES, MASK, written
-from retouch.check.reading.environment import Environment, installed_model
-from retouch.graph.nodes import Graph, Picture
+from retouch.check.matrix import EDIT, FAMILIES, written
+from retouch.check.reading.environment import Environment
+from retouch.graph.nodes import Graph
 from retouch.plugins.signatures import Option, StageCard
 from retouch.run.session import execute
-from retouch_storybook.world import Scene, render
-from tests.e2e.sessions import INSTALLED
-from tests.models.tiny_folder import three_levels
+from tests.e2e.sessions import INSTALLED, tiny_world
 
 # What else has to hold for an option to matter: written on its own stage, in both runs.
 BESIDE = {
@@ -105,27 +101,6 @@ class Trial:
     changed: Graph
 
 
-def tiny(here: Path, seed: int) -> Environment:
-    three_levels(seed).save_pretrained(here / "tiny")
-    (here / "pictures").mkdir()
-    picture = render(Scene("cat", "orange", "in a meadow", seed=4), 64).resize((32, 32))
-    picture.save(here / "pictures" / "cat_meadow.png")
-    picture.convert("L").point(lambda grey: 255 * (grey < 150)).save(here / MASK)
-    picture.convert("L").point(lambda grey: 255 * (grey < 200)).save(here / "pictures" / "other_mask.png")
-    named = Picture(here / "pictures" / "cat_meadow.png", 0, CAPTION)
-    told = {"steps": str(STEPS)}
-    return Environment(
-        INSTALLED,
-        here,
-        (named,),
-        told,
-        model=str(here / "tiny"),
-        output=here / "out",
-        allowed=(here,),
-        find_model=cache(installed_model),  # hundreds of recipes, one model
-    )
-
-
 def cards() -> Iterator[StageCard]:
     """All that work on a model of noise; tests/laws/test_flow.py has the others."""
     for family in FAMILIES:
@@ -180,7 +155,7 @@ def test_every_option_changes_the_result(tmp_path):
     idle = {f"{card.name} {option.name}" for card in cards() for option in card.options}
     for seed in SEEDS:
         (here := tmp_path / str(seed)).mkdir()
-        idle -= changing(idle, tiny(here, seed))
+        idle -= changing(idle, tiny_world(here, STEPS, seed))
     assert not idle, "these options change nothing: " + ", ".join(sorted(idle))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from dataclasses import replace
 from threading import Event, current_thread
 from time import sleep
@@ -41,6 +42,14 @@ def finished(*tasks: Task) -> list[Task]:
     order: list[Task] = []
     Executor().run(tasks, order.append)
     return order
+
+
+@pytest.fixture
+def hears_ctrl_c():
+    """A job in the background ignores SIGINT; here it is heard as in a terminal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class TestTicks:
@@ -265,7 +274,7 @@ class TestFailure:
         assert isinstance(task.error, ValueError)
         assert sorted(closed) == ["a1", "a2"]
 
-    def test_an_interruption_closes_every_coroutine_and_goes_on_to_the_caller(self, world):
+    def test_an_interruption_closes_every_coroutine_and_goes_on_to_the_caller(self, world, hears_ctrl_c):
         closed = []
 
         async def patient(name):
@@ -277,7 +286,7 @@ class TestFailure:
 
         async def interrupted():
             await ask(world)
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
         with pytest.raises(KeyboardInterrupt) as caught:  # it holds every frame, so nothing closes by itself
             Executor().run([Task(lambda: patient("a")), Task(interrupted), Task(lambda: gather([patient("b")]))])
@@ -371,7 +380,7 @@ class TestWhatIsDoneAside:
         Executor().run([task])
         assert torch.equal(task.result, run(tiny_world().call(ddim))[0].states)
 
-    def test_is_not_begun_where_the_run_is_stopped_but_what_was_begun_is_ended(self):
+    def test_is_not_begun_where_the_run_is_stopped_but_what_was_begun_is_ended(self, hears_ctrl_c):
         written, begun = [], Event()
 
         def write(i):
@@ -381,7 +390,7 @@ class TestWhatIsDoneAside:
 
         async def interrupted():
             assert begun.wait(30)
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
         tasks = [*(Task(lambda i=i: write(i), aside=0) for i in range(5)), Task(interrupted)]
         with pytest.raises(KeyboardInterrupt):
