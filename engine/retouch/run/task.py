@@ -71,14 +71,14 @@ class Task:
     wanted: bool = True
     aside: int | None = None
     care: Care | None = None
-    made: bool = False  # the result is there, and not yet looked at
-    kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict)  # see Reply.kept
-    future: Future[Any] | None = None
-    _way: int = 0
-    _coroutine: Coroutine[Any, Any, Any] | None = None
-    parts: tuple[Part, ...] = ()
-    replies: list[Any] = field(default_factory=list)
-    thrown: BaseException | None = None
+    made: bool = field(default=False, init=False)  # the result is there, and not yet looked at
+    kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict, init=False)  # see Reply.kept
+    future: Future[Any] | None = field(default=None, init=False)
+    parts: tuple[Part, ...] = field(default=(), init=False)  # what it waits for, and the answers so far
+    replies: list[Any] = field(default_factory=list[Any], init=False)
+    thrown: BaseException | None = field(default=None, init=False)
+    _way: int = field(default=0, init=False)
+    _coroutine: Coroutine[Any, Any, Any] | None = field(default=None, init=False)
 
     def want(self) -> None:
         """Ask for its result, and for all that it needs."""
