@@ -29,7 +29,12 @@ def report_coverage(node: Node, report: Report, *, any_edited: bool, all_edited:
     if not any_edited:
         report.add("RT513", node.span, stage=node.card.name, mend=_mend(node, "lower", mend))
     elif all_edited:
-        report.add("RT514", node.span, stage=node.card.name, mend=_mend(node, "higher", "leave it out"))
+        report.add(
+            "RT514",
+            node.span,
+            stage=node.card.name,
+            mend=_mend(node, "higher", "let it take less, or leave it out with all that reads it"),
+        )
 
 
 def _mend(node: Node, way: str, otherwise: str) -> str:
