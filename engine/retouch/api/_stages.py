@@ -10,6 +10,7 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
+from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
@@ -23,6 +24,7 @@ from retouch.core.resources import (
     Frame,
     Outbox,
     Pictures,
+    Pretrained,
     Sheet,
     TextEncoder,
     Weights,
@@ -80,6 +82,7 @@ __all__ = [
     "Guidance",
     "Heun",
     "Image",
+    "ImageText",
     "Injected",
     "KnownLevels",
     "Latents",
@@ -96,9 +99,11 @@ __all__ = [
     "Offset",
     "Outbox",
     "Pattern",
+    "Perceptual",
     "Pictures",
     "Predict",
     "Prediction",
+    "Pretrained",
     "Prompt",
     "Range",
     "Rectangle",
@@ -116,6 +121,7 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "VisionTokens",
     "Weights",
     "Window",
     "WordsOf",

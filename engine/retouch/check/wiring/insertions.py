@@ -67,6 +67,15 @@ class Insertions:
         if card := self.state.context.world.registry.find("view", method):
             self.wire(self.state, StageCall(card, span, put_in="a stage of this turn made its prompts"))
 
+    def of_type(self, type_: str, taker: str, span: s.Span) -> None:
+        """Put in the one stage that makes values of this type, where a stage takes all there are and there is none."""
+        registry = self.state.context.world.registry
+        makers = [card for card in registry.cards if card.output == type_]
+        stated = [card for card in makers if card.default] or makers
+        if len(stated) == 1:
+            why = f"'{taker}' needs {'an' if stated[0].family[0] in 'aeiou' else 'a'} '{stated[0].family}'"
+            self.wire(self.state, StageCall(stated[0], span, put_in=why))
+
     def guidance(self, taker: str, span: s.Span) -> FromNode:
         """Return the turn's guidance, the default one if it has no `guide`."""
         self.guides()
