@@ -11,6 +11,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
+from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
@@ -79,6 +80,7 @@ __all__ = [
     "Frame",
     "Fresh",
     "Gradient",
+    "GradientGuidance",
     "Guidance",
     "Heun",
     "Image",
@@ -87,6 +89,7 @@ __all__ = [
     "KnownLevels",
     "Latents",
     "Level",
+    "Loss",
     "MapRows",
     "Mask",
     "ModelDelta",
@@ -102,12 +105,14 @@ __all__ = [
     "Perceptual",
     "Pictures",
     "Predict",
+    "Predicted",
     "Prediction",
     "Pretrained",
     "Prompt",
     "Range",
     "Rectangle",
     "Renoise",
+    "Restart",
     "Rule",
     "Schedule",
     "Sheet",
@@ -129,6 +134,7 @@ __all__ = [
     "gather",
     "hold",
     "hookimpl",
+    "leading",
     "predictor",
     "remembering",
     "resized",
@@ -138,6 +144,7 @@ __all__ = [
     "unguided",
     "value_and_grad",
     "walked_by",
+    "with_loss",
 ]
 
 

@@ -1,7 +1,7 @@
 """What looks at pictures beside the denoiser: image-text models, vision transformers, perceptual metrics.
 
-All of them see pictures in [0, 1], of any size; everything but a text is differentiable.  What several pictures wait for
-is done in one batch.
+All of them see pictures in [0, 1], of any size; everything but a text is differentiable.  What several pictures wait
+for is done in one batch.
 """
 
 from __future__ import annotations
@@ -82,4 +82,3 @@ def at_side(data: Tensor, side: int) -> Tensor:
     batch = data.reshape(-1, *data.shape[-3:])
     made = F.interpolate(batch, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
     return made.reshape(*data.shape[:-2], side, side)
-

@@ -16,7 +16,14 @@ from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 
-LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches", "retouch_weights", "retouch_pretrained")
+LITERAL = (
+    "retouch_models",
+    "retouch_families",
+    "retouch_configs",
+    "retouch_benches",
+    "retouch_weights",
+    "retouch_pretrained",
+)
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
 

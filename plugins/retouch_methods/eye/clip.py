@@ -18,7 +18,8 @@ from retouch_methods.eye.normal import Normal
 def clip(pretrained: Pretrained, *, name: str) -> ImageText:
     """See with an image-text model, which says how well a picture fits a text; several see together.
 
-    name: one that a plugin ships, such as "storybook"; the folder of a CLIPModel; or a model of the hub that was fetched.
+    name: one that a plugin ships, such as "storybook"; the folder of a CLIPModel; or a model of the hub that was
+        fetched.
     """
     return pretrained.once(_image_text)
 

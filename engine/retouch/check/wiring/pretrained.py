@@ -35,12 +35,14 @@ def _found(name: str, call: StageCall, report: Report) -> dict[str, Any]:
     from retouch.models.pretrained import find
 
     given, kinds = call.given.get("name"), call.card.pretrained
-    place = {"span": given.span, "source": given.source} if given else {"span": call.span}
+    span, source = (given.span, given.source) if given else (call.span, None)
     mend = f"name the folder of a {' or '.join(kinds) or 'network'}, with config.json and safetensors"
     try:
         files = find(name)
         if kinds and files.kind not in kinds:
-            raise BrokenModel(f"it is a {files.kind or 'network of no known kind'}, and this reads {' or '.join(kinds)}")
+            raise BrokenModel(
+                f"it is a {files.kind or 'network of no known kind'}, and this reads {' or '.join(kinds)}"
+            )
         return {"folder": str(files.folder), "files": ((Path(name).name, str(files.weights), files.digest),)}
     except UnknownModel as err:
         what, mend = err.what, err.mend
@@ -48,5 +50,5 @@ def _found(name: str, call: StageCall, report: Report) -> dict[str, Any]:
         what, mend = str(err), f"run '{err.command}'"
     except BrokenModel as err:
         what = str(err)
-    report.add("RT450", **place, stage=call.card.name, name=Path(name).name, what=what, mend=mend)
+    report.add("RT450", span, source=source, stage=call.card.name, name=Path(name).name, what=what, mend=mend)
     return {}

@@ -17,7 +17,7 @@ _PLAIN = {"int": "int", "float": "float", "bool": "bool", "str": "text"}
 
 
 def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: ModuleNames) -> Port:
-    """`T` is one value, `T | None = None` may be missing, `tuple[T, ...]` takes all there are, with `= ()` even none."""
+    """`T` is one value, `T | None = None` may be missing, `tuple[T, ...]` takes all, with `= ()` even none."""
     annotation = plain(annotation, names)
     inner, optional = _without_none(annotation)
     many = _tuple_item(inner, names)
