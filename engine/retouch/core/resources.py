@@ -137,6 +137,14 @@ class Adapters(Protocol):
         ...
 
 
+class TunedWeights(Protocol):
+    """Files that `save weights` wrote; each was held against the model before anything ran."""
+
+    def tuning(self, path: str) -> ModelDelta:
+        """What stands in the file there, on the denoiser's device and in its precision."""
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 
