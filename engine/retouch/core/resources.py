@@ -145,6 +145,14 @@ class TunedWeights(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """Where a stage that learns says how far it is; whoever watches the run hears of it."""
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """So many steps are done of so many, and this was the loss of the last."""
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 

@@ -19,6 +19,7 @@ from retouch.api import (
     Codec,
     Denoiser,
     ImageText,
+    Journal,
     KnownLevels,
     Level,
     NegativePrompt,
@@ -56,6 +57,7 @@ async def diffusionclip(
     codec: Codec,
     negative: NegativePrompt,
     noise: NoiseSource,
+    journal: Journal,
     eyes: tuple[ImageText, ...],
     faces: tuple[VisionTokens, ...] = (),
     *,
@@ -109,10 +111,13 @@ async def diffusionclip(
 
     learner = Learner(movable(model, weights, rank, noise), negative, lr)
     teach = learner.whole if variant == "whole" else learner.efficient
-    for _ in range(rounds):
-        for which in batches(noisy, batch):
-            await teach(down, torch.stack([noisy[i] for i in which]), [misses[i] for i in which])
-        learner.grow(growth)
+    every = batches(noisy, batch)
+    for done in range(rounds * len(every)):
+        which = every[done % len(every)]
+        loss = await teach(down, torch.stack([noisy[i] for i in which]), [misses[i] for i in which])
+        journal.learnt(done + 1, rounds * len(every), loss)
+        if which is every[-1]:
+            learner.grow(growth)
     return learner.now
 
 

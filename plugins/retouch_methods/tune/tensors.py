@@ -82,6 +82,6 @@ def movable(model: Denoiser, which: Which, rank: int, noise: NoiseSource) -> Mov
     if which == "low_rank":
         return Narrow(model, [name for name in names if base[name].ndim > 1], rank, noise)
     if which == "attention":
-        sites = tuple(f"{site.path}." for site in model.core.sites if site.kind != "resnet")
+        sites = tuple(f"{site.name}." for site in model.core.sites if site.kind != "resnet")
         names = [name for name in names if name.startswith(sites)]
     return Whole(model, names)
