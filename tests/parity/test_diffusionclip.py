@@ -5,7 +5,7 @@ What differs on purpose: their L_id of the efficient variant is taken where it h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np

@@ -22,6 +22,7 @@ from retouch.api import (
     Journal,
     KnownLevels,
     Level,
+    Need,
     NegativePrompt,
     NoiseSource,
     Pattern,
@@ -46,9 +47,15 @@ Sentence = Annotated[str, Pattern(r".*\*.*", "a text with * where the prompt sta
     "tune",
     "diffusionclip",
     paper="arXiv:2110.02711",
-    rows="training * (inversion_steps - 1 + "
-    "rounds * (2 * tuning_steps - 1 if variant == 'whole' else tuning_steps))",
+    rows="training * (inversion_steps - 1 + rounds * (2 * tuning_steps - 1 if variant == 'whole' else tuning_steps))",
     facts={"copies": "4 if weights == 'all' else 1"},
+    needs=(
+        Need(
+            "identity == 0 or faces",
+            "has a weight of identity, and no 'eye vit' to see it with",
+            'write eye vit "storybook" before it, or identity=0',
+        ),
+    ),
 )
 async def diffusionclip(
     training: TrainingPictures,
