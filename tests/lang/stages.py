@@ -61,7 +61,7 @@ from typing import Annotated, Literal
 from retouch.api import (
     Adapters, AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need,
     NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourcePrompt, TargetPrompt,
-    Touch, Trajectory, WordsOf, stage,
+    Touch, Trajectory, Turn, WordsOf, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -71,6 +71,9 @@ Count = Annotated[int, Range(1, 1000)]
 @stage("open", "image", default=True)
 def open_image(pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192)] = 0
                ) -> Image: ...
+
+@stage("twice", "through", rows="turn * times")
+async def twice(image: Image, turn: Turn, mask: Mask | None = None, *, times: Count = 2) -> Image: ...
 
 @stage("encode", "vae", default=True)
 async def encode(image: Image, codec: Codec) -> Latents: ...

@@ -13,6 +13,7 @@ from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.graph.windows import acting
 from retouch.plugins import cost
+from retouch.plugins.signatures import Port
 
 Facts = Mapping[str, Any]
 
@@ -28,6 +29,13 @@ class Plan:
     @property
     def total(self) -> cost.Rows:
         return sum(least for least, _ in self.rows.values()), sum(most for _, most in self.rows.values())
+
+    def everything(self) -> Iterator[Plan]:
+        """Return it, and the plans of all flows in brackets, each once through."""
+        yield self
+        for node in self.graph.nodes:
+            for turn in node.turns():
+                yield from plan(turn).everything()
 
 
 def total(plans: Sequence[Plan]) -> cost.Rows:
@@ -67,6 +75,7 @@ def at_once(plan: Plan) -> int:
 def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     """How many times a stage asks, one after the other."""
     known = [facts[id_] for id_ in (node.id, *node.feeds())]
+    known += [fact for turn in node.turns() for fact in plan(turn).facts.values()]
     return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
@@ -98,12 +107,29 @@ def plan(graph: Graph) -> Plan:
             continue
         scope = scope_of(acting(node, nodes, facts), facts) | {"distilled": _distilled(node, graph)}
         with reckoning(node):
-            (least, most), stated = cost.rows_of(node.card, scope), cost.facts_of(node.card, scope)
+            (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
         facts[node.id] = made_with | stated
     return Plan(graph, rows, facts)
+
+
+def _rows(node: Node, scope: dict[str, Any]) -> cost.Rows:
+    """Rows of a stage as (least, most), by those of the flows in its brackets."""
+    flows = {port.name: plan(turn).total for port, turn in _flows(node)}
+    if not flows:
+        return cost.rows_of(node.card, scope)
+    least, most = (cost.rows_of(node.card, scope | {name: each[i] for name, each in flows.items()}) for i in (0, 1))
+    return least[0], most[1]
+
+
+def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
+    """The flows that a stage is given as values, each with its port."""
+    for port in node.card.ports:
+        given = node.inputs.get(port.name)
+        if isinstance(given, FromEngine) and given.turn is not None:
+            yield port, given.turn
 
 
 def _sure(graph: Graph) -> set[str]:
@@ -142,6 +168,8 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
             for name, value in _facts(given, facts).items():
                 scope[name] = scope.get(name, 0) + value if port.many else scope.get(name, value)
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
+    for port, turn in _flows(node):
+        scope[port.name] = plan(turn).total[1]
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope
