@@ -42,8 +42,11 @@ simple = st.one_of(texts, numbers, st.booleans().map(s.Bool), refs, changes, lis
 longer = st.builds(s.Stage, words, lists(called, 1, 1), st.just(()), st.just(()))
 turns = st.builds(
     lambda parts: s.TurnSyntax(s.FlowSyntax(parts)),
-    st.one_of(lists(longer, 1, 3), lists(st.one_of(longer, words.map(s.Stage), refs.map(lambda ref: s.List((ref,)))), 2)),
-).filter(lambda turn: all(not isinstance(part, s.List) for part in turn.flow.parts[1:]))
+    st.one_of(
+        lists(longer, 1, 3),
+        st.builds(lambda head, rest: (head, *rest), refs.map(lambda ref: s.List((ref,))), lists(words.map(s.Stage), 1)),
+    ),
+)
 values = st.recursive(
     st.one_of(simple, turns),
     lambda inner: st.one_of(

@@ -10,6 +10,8 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
+from retouch.core.eyes import ImageText, Perceptual, VisionTokens
+from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
@@ -23,6 +25,7 @@ from retouch.core.resources import (
     Frame,
     Outbox,
     Pictures,
+    Pretrained,
     Sheet,
     TextEncoder,
     Weights,
@@ -78,13 +81,16 @@ __all__ = [
     "Frame",
     "Fresh",
     "Gradient",
+    "GradientGuidance",
     "Guidance",
     "Heun",
     "Image",
+    "ImageText",
     "Injected",
     "KnownLevels",
     "Latents",
     "Level",
+    "Loss",
     "MapRows",
     "Mask",
     "ModelDelta",
@@ -97,13 +103,17 @@ __all__ = [
     "Offset",
     "Outbox",
     "Pattern",
+    "Perceptual",
     "Pictures",
     "Predict",
+    "Predicted",
     "Prediction",
+    "Pretrained",
     "Prompt",
     "Range",
     "Rectangle",
     "Renoise",
+    "Restart",
     "Rule",
     "Schedule",
     "Sheet",
@@ -119,6 +129,7 @@ __all__ = [
     "Turn",
     "Turned",
     "Unmet",
+    "VisionTokens",
     "Weights",
     "Window",
     "WordsOf",
@@ -126,6 +137,7 @@ __all__ = [
     "gather",
     "hold",
     "hookimpl",
+    "leading",
     "predictor",
     "remembering",
     "resized",
@@ -135,6 +147,7 @@ __all__ = [
     "unguided",
     "value_and_grad",
     "walked_by",
+    "with_loss",
 ]
 
 

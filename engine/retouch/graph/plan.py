@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node, Picture
 from retouch.graph.windows import acting
 from retouch.plugins import cost
 from retouch.plugins.signatures import Port
+
+if TYPE_CHECKING:
+    from retouch.models.info import ModelInfo
 
 Facts = Mapping[str, Any]
 
@@ -105,13 +108,15 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        scope = scope_of(acting(node, nodes, facts), facts) | {"distilled": _distilled(node, graph)}
+        model = _model(node, graph)
+        scope = scope_of(acting(node, nodes, facts), facts)
+        scope |= {"distilled": int("guidance" in model.known.told), "side": model.trained_size}
         with reckoning(node):
             (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | stated
+        facts[node.id] = made_with | _size(node, graph, scope) | stated
     return Plan(graph, rows, facts)
 
 
@@ -175,11 +180,34 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     return scope
 
 
-def _distilled(node: Node, graph: Graph) -> int:
-    """Return whether the node's model is told its guidance, so that guidance costs it no row."""
+def _model(node: Node, graph: Graph) -> ModelInfo:
+    """The model that a stage works with, or that its flow begins with."""
     given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
-    names = [name for name in given if isinstance(name, str)]
-    return int(any("guidance" in graph.models.get(name, graph.model).known.told for name in names))
+    return next((graph.models[name] for name in given if isinstance(name, str) and name in graph.models), graph.model)
+
+
+def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
+    """Height and width of the picture that a stage makes, as far as they are known: of one of the same size."""
+    if node.card.family == "open":
+        return _opened(str(node.options.get("path")), int(node.options.get("size") or 0), graph.item)
+    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family not in ("view", "paste")
+    return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
+
+
+def _opened(path: str, size: int, item: Picture | None) -> dict[str, int]:
+    from retouch import pictures
+
+    if item is not None and not item.known:
+        return {}
+    try:
+        info = pictures.inspect(path)
+    except (pictures.Unreadable, OSError):
+        return {}
+    width, height = pictures.scaled_size((info.width, info.height), size or None)
+    return {"height": height, "width": width}
+
+
+_SIZE = ("height", "width", "about")
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

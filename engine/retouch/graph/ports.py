@@ -11,7 +11,7 @@ WRITERS = SHARED | {"Outbox"}
 READERS = frozenset({"Pictures", "Adapters"})  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
 TURN = "Turn"  # a flow as a value, which the stage gives pictures to
-SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource", "Adapters", "Weights", TURN}
+SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource", "Adapters", "Weights", "Pretrained", TURN}
 
 # What the engine supplies where no stage of the flow has made one.
 MADE_OR_SUPPLIED = PROMPTS | MODEL | {"Schedule"}

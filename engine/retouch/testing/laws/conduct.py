@@ -164,7 +164,16 @@ def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given:
     """What expressions of a card may name."""
     ports = signature(stage).parameters.values()
     flows = dict.fromkeys((port.name for port in ports if bare(port) == "Turn"), 1)  # a world's flow takes one row
-    return {"steps": len(world.schedule), **flows, **defaults(stage), **(facts or {}), **given}
+    height, width = world.latents.size
+    told = {
+        "steps": len(world.schedule),
+        "guide": 1,
+        **flows,
+        "height": height,
+        "width": width,
+        "side": max(height, width),
+    }  # a world guides by one row
+    return {**told, **defaults(stage), **(facts or {}), **given}
 
 
 def _counted(start: Callable[[], Any]) -> int:
