@@ -116,7 +116,7 @@ def plan(graph: Graph) -> Plan:
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | _size(node, graph, scope) | stated
+        facts[node.id] = made_with | _size(node, graph, scope) | _led(node, facts) | stated
     return Plan(graph, rows, facts)
 
 
@@ -148,6 +148,15 @@ def _sure(graph: Graph) -> set[str]:
             node = nodes[id_]
             waiting += node.ways()[0] if node.card.family == "first" else node.feeds()
     return sure
+
+
+def _led(node: Node, facts: Mapping[str, Facts]) -> Facts:
+    """What the guidance states that this one leads: it holds for both unless this one says otherwise, windows aside."""
+    if node.card.output != "Guidance":
+        return {}
+    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Guidance"]
+    passed = [facts[edge.id] for edge in given if isinstance(edge, FromNode)]
+    return {name: value for each in passed for name, value in each.items() if name != "during"}
 
 
 def _dearest(ways: Sequence[Facts]) -> Facts:
