@@ -142,10 +142,11 @@ class _Wiring:
         options = resolve(call, state.context, state.now, state.model, state.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
-        if not check_words(call, options, state.now, state.model, state.context.report):
+        misplaced = check_words(call, options, state.now, state.model, state.context.report)
+        if not misplaced:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
-        if state.certain:
+        if state.certain and not misplaced:
             check_named_words(call, options, inputs, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}

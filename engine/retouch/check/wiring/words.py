@@ -1,4 +1,4 @@
-"""Words on a model that reads none: stages that work by them, edits and prompts, and guidance between prompts."""
+"""Words on a model that reads none, or classes alone: stages, edits and prompts, guidance between prompts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ READER = 'a model that reads text: model "storybook"'
 SCALES = (GUIDANCE.name, "source_guidance")
 
 
-class _Unread(NamedTuple):
-    """Words that nobody reads: what they are, and where they are written."""
+class _Written(NamedTuple):
+    """Words in a recipe: what they are, the texts of which they are made, and where they stand."""
 
     what: str
+    texts: tuple[str, ...]
     span: Span
     source: str | None = None
 
@@ -35,6 +36,8 @@ def check_words(
 
     Returns whether the stage itself is out of place there.
     """
+    if model.known.classes:
+        _check_classes(call, turn, model, report)
     if model.known.reads_words:
         return False
     if call.card.needs_words:
@@ -43,7 +46,7 @@ def check_words(
         return True
     if turn.read or call.card.words == "own":
         return False
-    for words in _unread(call, turn):
+    for words in _written(call, turn):
         mend = f"delete {words.what}, or use {READER}"
         report.add("RT327", words.span, source=words.source, model=model.name, mend=mend)
     for name in SCALES:
@@ -55,9 +58,21 @@ def check_words(
     return False
 
 
-def _unread(call: StageCall, turn: TurnSettings) -> Iterator[_Unread]:
+def _check_classes(call: StageCall, turn: TurnSettings, model: ModelInfo, report: Report) -> None:
+    """Report prompts that are no number of a class, on a model that is told one."""
+    count = model.known.classes
+    for words in _written(call, turn):
+        wrong = [text for text in words.texts if not (text.isascii() and text.isdigit() and int(text) < count)]
+        if wrong and not turn.read:
+            mend = f"write the number of one, from 0 to {count - 1}"
+            report.add("RT329", words.span, source=words.source, text=wrong[0], model=model.name, mend=mend)
+
+
+def _written(call: StageCall, turn: TurnSettings) -> Iterator[_Written]:
+    """What this stage says in words, and what it reads of its turn's."""
     for edit in filter(None, (call.edit, call.own_edit)):
         what = "the prompt" if edit[0].kind == "prompt" else "the edit"
-        yield _Unread(what, edit[0].span.to(edit[-1].span))
+        texts = tuple(text for change in edit for text in (change.old, change.new) if text)
+        yield _Written(what, texts, edit[0].span.to(edit[-1].span))
     if call.card.takes("NegativePrompt", "Edit") and (negative := turn.of(NEGATIVE)).value:
-        yield _Unread(f"'{NEGATIVE.name}'", negative.span, negative.source)
+        yield _Written(f"'{NEGATIVE.name}'", (negative.value,), negative.span, negative.source)
