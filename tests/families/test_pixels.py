@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import retouch
 from retouch.cli.main import main
 from retouch.core.combinators import gather, together
 from retouch.core.schedule import split
 from retouch.core.solvers import Ddim, Fresh
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Canvas, Edit, Latents, Mask, NoiseSource
 from retouch.graph import working_memory
 from retouch.graph.plan import plan
@@ -131,6 +133,38 @@ def test_rows_have_the_same_bits_alone_and_in_company(name: str, dtype: torch.dt
     among, calls = evaluated([ask(i) for i in range(6)])
     assert all(torch.equal(one.pair, other.pair) for one, other in zip(alone, among, strict=True))
     assert calls == 1
+
+
+def flat(folder: Path, to: Path) -> Path:
+    """The same model as the first ones were published: network and scheduler beside the index."""
+    shutil.copytree(folder / "unet", to)
+    shutil.copy(folder / "scheduler/scheduler_config.json", to)
+    index = {"unet": ["diffusers", "UNet2DModel"], "scheduler": ["diffusers", "DDPMScheduler"]}
+    (to / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline", **index}))
+    return to
+
+
+def test_a_folder_without_folders_is_the_same_model(folder_of: Callable[[str], Path], tmp_path: Path, capsys):
+    """Blocks and attention under their first names as well; what is wrong there is told as elsewhere."""
+    folder, there = folder_of("ddpm"), flat(folder_of("ddpm"), tmp_path / "flat")
+    config = json.loads((there / "config.json").read_text())
+    config["down_block_types"] = [f"UNetRes{kind}" for kind in config["down_block_types"]]
+    (there / "config.json").write_text(json.dumps(config))
+    one, other = find(str(folder)), find(str(there))
+    assert (one.known, one.digest) == (other.known, other.digest)
+    state = load_file(there / "diffusion_pytorch_model.safetensors")
+    for old, new in {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}.items():
+        state = {name.replace(f".{new}.", f".{old}."): tensor for name, tensor in state.items()}
+    save_file(state, there / "diffusion_pytorch_model.safetensors")
+    models = FamilyModel("ddpm", folder), FamilyModel("ddpm", there)
+    x, level = models[0].latents()[0], models[0].schedule(3).steps[1].noisy
+    said = [run(each.model(x, level, each.prompt("")))[0].pair for each in models]
+    assert torch.equal(*said)
+    assert main(["models", str(there)]) == 0
+    assert "unet: " in capsys.readouterr().out
+    changed(there / "config.json", {"layers_per_block": 99})
+    with pytest.raises(BrokenModel, match="layers_per_block is 99"):
+        find(str(there))
 
 
 # ---------------------------------------------------------------------- codec and prompts
@@ -487,3 +521,37 @@ def test_the_embedded_one_brings_a_drawing_back_and_makes_another_inside_of_a_ma
     before, after = (np.asarray(each).astype(int) for each in (Image.open(cat).convert("RGB"), made.image))
     assert np.abs(after - before)[:, 32:].mean() > 5
     assert np.abs(after - before)[:, :32].max() <= 1
+
+
+def test_a_stage_that_reads_words_itself_lets_an_edit_be_written(tmp_path: Path):
+    """An image-text model leads a model that reads none, inside of a mask; outside not one byte changes."""
+    pictures = shutil.copytree(folder_of_recipes("recipes") / "pictures", tmp_path / "pictures")
+    text = 'mask file "cat_meadow_mask.png" | invert sdedit strength=50% | guide image_text "cat"->"dog" | blend latent'
+    recipe = retouch.recipe(f'model "storybook_pixels"\ndefaults steps=8\n{text} | blend pixel', pictures)
+    made, plain = (
+        recipe(pictures / "cat_meadow.png"),
+        retouch.recipe(
+            f'model "storybook_pixels"\ndefaults steps=8\n{text} | blend pixel'.replace(
+                'guide image_text "cat"->"dog" | ', ""
+            ),
+            pictures,
+        )(pictures / "cat_meadow.png"),
+    )
+    before = np.asarray(Image.open(pictures / "cat_meadow.png").convert("RGB"))
+    outside = made.mask.pixels(64, 64).numpy() == 0
+    assert np.array_equal(np.asarray(made.image)[outside], before[outside])
+    assert not np.array_equal(np.asarray(made.image), np.asarray(plain.image))
+
+
+def test_a_tuned_network_runs_beside_its_own(model_of: Callable[[str], FamilyModel]):
+    """Weights of its own, and low ranks beside its layers; the base stays as it was."""
+    made = world(model_of("guided"))
+    level, x, prompt = made.schedule.steps[1].noisy, made.latents.data, made.edit.source
+    weights = made.model.core.base
+    name = next(each for each in weights if each.endswith("attentions.0.to_q.weight"))
+    up, down = Draws(3).tensor(len(weights[name]), 2), Draws(4).tensor(2, weights[name].shape[1])
+    deltas = ModelDelta(weights={name: weights[name] + up @ down}), ModelDelta(low_rank={name: (up, down)})
+    plain, *tuned = run(*(each(x, level, prompt) for each in (made.model, *map(made.model.tuned, deltas))))
+    assert far(plain.pair, tuned[0].pair) > 1e-4
+    assert far(tuned[0].pair, tuned[1].pair) < 1e-4
+    assert torch.equal(run(made.model(x, level, prompt))[0].pair, plain.pair)

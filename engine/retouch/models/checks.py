@@ -52,7 +52,7 @@ def check_configs(files: ModelFiles) -> None:
             check_part(config, files.weights(part), files.tensors(part))
         if check := _CONFIGS.get(_class_of(config)):
             check(config)
-    if (files.configs / SCHEDULER).exists():
+    if files.has_config(SCHEDULER):
         _check_levels(Config(files.read(SCHEDULER), SCHEDULER))
 
 

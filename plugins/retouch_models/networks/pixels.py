@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from retouch.api.families import Ask, Net, Rows
 
@@ -50,5 +49,6 @@ def _classes(rows: Rows) -> Tensor:
     chosen = rows.embeds[:, 0]  # [B, classes]
     count = chosen.shape[-1]
     mixed = (rows.timesteps.double() * 1000).long() * 2_654_435_761 % 2**32  # Knuth's multiplicative hash
-    any_one = F.one_hot((mixed >> 8) % count, count).to(chosen)
+    drawn = (mixed >> 8) % count  # [B]
+    any_one = (torch.arange(count, device=chosen.device) == drawn[:, None]).to(chosen)
     return torch.where(chosen.any(-1, keepdim=True), chosen, any_one)
