@@ -445,6 +445,34 @@ def test_words_of_the_command_line_are_refused_where_they_are_given(folder: Path
     assert told.count("command line:1") == 2
 
 
+def test_a_caption_that_nobody_reads_is_told_and_no_mistake(folder: Path, capsys: pytest.CaptureFixture[str]):
+    """On the recipe's `open` and on the command line; not where some stage reads it, nor where no network is asked."""
+    one, model = str(folder / "one.png"), 'model "storybook_pixels"\n'
+    for text, given, name in (
+        ('open "one.png" caption="a cat" | invert ddim | save "o.png"', [], "'caption'"),
+        ("invert ddim", [one, "--caption", "a cat"], "'--caption'"),
+    ):
+        (folder / "r.retouch").write_text(model + text)
+        assert main(["check", str(folder / "r.retouch"), *given]) == 0
+        told = "".join(capsys.readouterr())
+        assert f"{name} changes nothing here: 'storybook_pixels' reads no words" in told
+    for text in (
+        "mask box right=50%",
+        'invert sdedit | guide image_text "cat"->"dog"',
+        'model "storybook" | invert ddim',
+    ):
+        assert main(["check", "-e", model + text, one, "--caption", "a cat"]) == 0
+        assert "RT227" not in "".join(capsys.readouterr())
+
+
+def test_a_vae_that_would_be_idle_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
+    vae = find("storybook").folder / "vae"
+    assert main(["check", "-e", f'model "storybook_pixels" vae="{vae}"\ninvert ddim', str(folder / "one.png")]) == 1
+    told = "".join(capsys.readouterr())
+    assert "RT433" in told
+    assert "works on pixels and has no use for one" in told
+
+
 def test_a_mask_may_be_made_by_words_with_another_model(folder: Path):
     """An edit is refused on the model that it is written for, not on all of a turn."""
     text = (

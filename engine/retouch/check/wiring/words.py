@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from retouch.check.reading.calls import StageCall
@@ -13,6 +14,7 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE, Span
 
 if TYPE_CHECKING:
+    from retouch.check.wiring.context import Context
     from retouch.models.info import ModelInfo
 
 READER = 'a model that reads text: model "storybook"'
@@ -56,6 +58,21 @@ def check_words(
             mend, value = f"write {name}=1, or delete it", f"{given.value:g}"
             report.add("RT328", place, source=given.source, name=name, value=value, model=model.name, mend=mend)
     return False
+
+
+def check_caption(calls: Iterable[StageCall], models: Iterable[ModelInfo], context: Context) -> None:
+    """Tell of a caption that somebody gave and no stage of the flow reads, since none of its models does."""
+    calls, models = list(calls), list(models)
+    read = any(model.known.reads_words for model in models) or any(call.card.words == "own" for call in calls)
+    if read or not any(call.card.takes("Denoiser") for call in calls):
+        return
+    why = f"'{models[0].name}' reads no words"
+    opened = next((call for call in calls if call.card.family == "open"), None)
+    if opened and (given := opened.given.get("caption")):
+        context.report.add("RT227", given.span, name="caption", why=why)
+    elif context.world.caption is not None and not (opened and "path" in opened.given):
+        source = f"--caption {json.dumps(context.world.caption, ensure_ascii=False)}"
+        context.report.add("RT227", Span(0, len("--caption")), source=source, name="--caption", why=why)
 
 
 def _check_classes(call: StageCall, turn: TurnSettings, model: ModelInfo, report: Report) -> None:
