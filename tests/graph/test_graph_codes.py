@@ -155,6 +155,10 @@ EXAMPLES = {
         'model "storybook_pixels"\ninvert ddim | guide cfg «guidance=5»',
         'model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
     ),
+    "RT329": (
+        'model "guided.safetensors"\ninvert ddim «"cat"->"207"»',
+        'model "guided.safetensors"\ninvert ddim "281"->"207"',
+    ),
     "RT320": ('«invert rf_solver "cat"->"dog"»', 'invert fixed_point "cat"->"dog"'),
     "RT321": ('invert ddim "cat"->"dog" | «guide distilled»', 'invert ddim "cat"->"dog" | guide cfg'),
     "RT401": (

@@ -116,7 +116,7 @@ def plan(graph: Graph) -> Plan:
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | _size(node, graph, scope) | _led(node, facts) | stated
+        facts[node.id] = made_with | _size(node, graph, scope) | {**_led(node, facts)} | stated
     return Plan(graph, rows, facts)
 
 

@@ -130,7 +130,8 @@ class PortFiller:
             key = f"{state.turn}/{call.card.name}/{state.draws[call.card.name]}"
             return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
         if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
-            if not port.optional:
+            wordless = call.card.needs_words and not state.model.known.reads_words  # which is told in its own words
+            if not port.optional and not wordless:
                 if type_ in state.gone:
                     self._ended(type_, call, "an edit", ', or write what changes now: "cat"->"dog"')
                 else:
