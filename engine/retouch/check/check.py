@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.blame import of_pictures, refused, settle
+from retouch.check.frames import check_frames
 from retouch.check.masks import check_masks
+from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import SOMETHING, Environment
@@ -177,6 +179,8 @@ class Elaboration:
         for graph, context in zip(graphs, contexts, strict=True):
             with context.looked_at():
                 check_sizes(graph, context, self._report)
+                check_frames(graph, self._world, self._report)
+                check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))
 

@@ -96,7 +96,7 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        scope = scope_of(acting(node, nodes, facts), facts) | {"distilled": _distilled(node, graph)}
+        scope = of_model(node, graph) | scope_of(acting(node, nodes, facts), facts)
         with reckoning(node):
             (least, most), stated = cost.rows_of(node.card, scope), cost.facts_of(node.card, scope)
         rows[node.id] = (least if node.id in sure else 0, most)
@@ -147,11 +147,12 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     return scope
 
 
-def _distilled(node: Node, graph: Graph) -> int:
-    """Return whether the node's model is told its guidance, so that guidance costs it no row."""
+def of_model(node: Node, graph: Graph) -> dict[str, Any]:
+    """Return what a node's costs and needs may say of its model, see `cost.ENGINE`."""
     given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
-    names = [name for name in given if isinstance(name, str)]
-    return int(any("guidance" in graph.models.get(name, graph.model).known.told for name in names))
+    models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
+    distilled = any("guidance" in model.known.told for model in models)
+    return {"distilled": int(distilled), "trained": min(model.grid.trained if model.grid else 0 for model in models)}
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from retouch.plugins.signatures import StageCard
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
 )
-# distilled: whether the model is told its guidance, 1 or 0; …_words: how many the prompts of an edit have.
-ENGINE = frozenset({"steps", "distilled", "source_words", "target_words"})
+# distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
+# which has no such list; …_words: how many the prompts of an edit have.
+ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words"})
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)

@@ -12,6 +12,7 @@ import torch
 
 from retouch.core.errors import BrokenTouch, NothingMasked, Unmet
 from retouch.graph.nodes import Node
+from retouch.graph.unheard import SameToTheModel
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
@@ -19,7 +20,6 @@ from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
 from retouch.run.care import WroteInPlace
 from retouch.run.results import NotFinite, WrongResult
-from retouch.run.unheard import SameToTheModel
 
 
 @dataclass(frozen=True, slots=True)

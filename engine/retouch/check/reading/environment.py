@@ -18,6 +18,7 @@ from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
+    from retouch.models.prompt_reader import PromptReader
     from retouch.pictures import MaskPicture, PictureInfo
 
 SOMETHING = Picture(Path("IMAGE"), known=False)
@@ -28,6 +29,13 @@ def installed_model(name: str, revision: str | None, **beside: Any) -> ModelInfo
     from retouch.models import catalog
 
     return catalog.find(name, revision, **beside)
+
+
+def reader(model: ModelInfo) -> PromptReader | None:
+    """Who knows what a model reads of its prompts, if its vocabularies tell."""
+    from retouch.models.prompt_reader import prompt_reader
+
+    return prompt_reader(model)
 
 
 def inspect(path: Path) -> PictureInfo:
@@ -90,6 +98,7 @@ class Environment:
     allowed: tuple[Path, ...] = ()
     force: bool = False
     find_model: Callable[..., ModelInfo] = installed_model
+    reader: Callable[[ModelInfo], PromptReader | None] = reader
     inspect: Callable[[Path], PictureInfo] = inspect
     mask: Callable[[Path, int | None], MaskPicture] = mask
     made_here: Callable[[Path], bool] = made_here

@@ -144,7 +144,7 @@ class _Wiring:
         check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
         if state.certain:
-            check_named_words(call, options, inputs, state.context.report)
+            check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}
