@@ -7,3 +7,9 @@ from retouch import hookimpl
 def retouch_models():
     """Register the models that ship with retouch: of 64 and of 128 pixels."""
     return {"storybook": "weights", "storybook128": "weights128"}
+
+
+@hookimpl
+def retouch_pretrained():
+    """Register the image-text model of the same world, for guidance and measures."""
+    return {"storybook": "weights/image_text"}

@@ -292,6 +292,7 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT432", "RT433"}  # about files beside a model: test_single_file_recipes
     elsewhere |= {"RT432"}  # about files beside a model: test_single_file_recipes
     elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger
+    elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()
 

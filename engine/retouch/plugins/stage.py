@@ -38,6 +38,7 @@ class StageMark:
     told: tuple[str, ...] = ()
     instead: str = ""
     weights: tuple[str, ...] = ()
+    pretrained: tuple[str, ...] = ()
 
 
 def stage(
@@ -59,6 +60,7 @@ def stage(
     told: tuple[str, ...] = (),
     instead: str = "",
     weights: tuple[str, ...] = (),
+    pretrained: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -78,9 +80,10 @@ def stage(
     told: numbers that the network has to read besides, such as ("guidance",).
     instead: the stage to use where the model is not of these.
     weights: names of files, as the plugin's hook `retouch_weights` has them, that its port `Weights` holds.
+    pretrained: what the folder that its option `name` names calls itself, such as ("clip",): its port `Pretrained`.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, pretrained)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

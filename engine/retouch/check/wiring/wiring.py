@@ -16,6 +16,8 @@ from retouch.check.wiring.named_words import check_named_words
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
+from retouch.check.wiring.pretrained import PORT as PRETRAINED
+from retouch.check.wiring.pretrained import with_pretrained
 from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
@@ -145,6 +147,8 @@ class _Wiring:
         check_adapters(call, values, state.model, state.context.report)
         if state.certain:
             check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
+        if call.card.takes(PRETRAINED):
+            inputs = with_pretrained(inputs, call, values, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

@@ -71,6 +71,8 @@ def _misstated(name: str, value: Any) -> str:
             f"is a tuple of {', '.join(_KINDS_OF_PREDICTION)}",
         ),
         "told": (_all(value, str), "is a tuple of texts"),
+        "weights": (_all(value, str), "is a tuple of texts"),
+        "pretrained": (_all(value, str), "is a tuple of texts"),
         "instead": (isinstance(value, str), "is a text"),
     }
     fine, form = right.get(name, (True, ""))

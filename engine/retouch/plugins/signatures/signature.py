@@ -120,6 +120,7 @@ class StageCard:
     told: tuple[str, ...] = ()  # numbers that the network has to read besides
     instead: str = ""  # the stage to use on a model that is not of these
     weights: tuple[str, ...] = ()  # files of weights of its plugin's own
+    pretrained: tuple[str, ...] = ()  # kinds of the network that its option `name` names
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property
