@@ -30,6 +30,7 @@ from retouch.check.reading.environment import Environment, installed_model
 from retouch.cli.matrix import all_pairs, page
 from retouch.graph.nodes import FromNode, Graph
 from retouch.paths import folder
+from retouch.plugins.registry import Registry
 from retouch.run.loaded_model import Machine
 from retouch.run.session import execute
 from tests.e2e.sessions import INSTALLED, tiny_world
@@ -184,7 +185,7 @@ def test_every_family_has_rows_or_the_page_says_why_not(shipped):
     assert set(UNPAIRED) == unpaired(INSTALLED).keys(), "a reason for a family that is not there"
     mine = replace(INSTALLED.find("invert", "ddim"), family="weave", method="warp", plugin="loom", default=False)
     theirs = replace(INSTALLED.find("solver", "heun"), method="wheel", plugin="loom")
-    more = replace(INSTALLED, cards=(*INSTALLED.cards, mine, theirs))
+    more = Registry((*INSTALLED.cards, mine, theirs))
     assert unpaired(more)["weave"] == "is a family of 'loom's own"
     assert {tuple(card.name for card in pair) for pair in pairs(more)} >= {("invert ddim", "solver wheel")}
 
@@ -231,7 +232,7 @@ def test_a_lora_for_a_turn_goes_with_every_method_and_acts_beside_each(tiny):
     tuned = ['tune lora "style.safetensors" | '.join(parted(one.recipe)) for one in plain]
     beside = [graph_of(text, tiny) for text in tuned]
     pictures = ended_well(plain, beside)
-    for one, before, after in zip(plain, pictures, pictures[len(plain) :], strict=True):
+    for one, before, after in zip(plain, pictures[: len(plain)], pictures[len(plain) :], strict=True):
         assert (before - after).abs().max() > SEEN, one.name
 
 

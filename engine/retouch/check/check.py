@@ -168,7 +168,8 @@ class Elaboration:
         )
         contexts = [context for context in contexts if not self._is_refused(context.item)]
         graphs = [self._graph(context) for context in contexts]
-        self._check_unused()
+        if whole:
+            self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
@@ -336,6 +337,7 @@ class Elaboration:
             self._report.add("RT411", s.NOWHERE, mend='invert ddim "cat"->"dog"')
 
     def _check_unused(self) -> None:
+        """Report pictures that no flow takes; a flow that could not be read may be the one that would."""
         used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
         for picture in self._world.pictures:
             if picture.known and picture.path not in used:

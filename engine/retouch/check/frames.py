@@ -49,7 +49,11 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
     frames: dict[NodeId, _Frame | None] = {}
     for node in graph.nodes:
         taken = [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
-        frames[node.id] = _made(node, taken, graph, world)
+        frames[node.id] = made = _made(node, taken, graph, world)
+        if made and node.card.family == "crop" and made.longer > (most := _model(node, graph).largest_side):
+            mend = f"write size={_model(node, graph).trained_size}, or leave it out"
+            what = f"the longer side that '{node.card.name}' lets be edited, in pixels"
+            report.add("RT404", node.span, what=what, count=made.longer, limit=most, mend=mend)
         for other in taken[1:]:
             if _do_not_fit(taken[0], other):
                 (first, known), (then, frame) = taken[0], other

@@ -150,7 +150,7 @@ def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None)
     takes_mask = any(card.takes("Mask") for family in ("guide", "attend", "blend") for card in by_family[family])
     if (takes_mask or crops) and not masks:
         masks = ["mask box right=70%"]
-    if masks and not blends:
+    if masks and not (blends or crops):
         blends = ["blend latent"]
     inversions = [_stage(card, said) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
     between = [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]

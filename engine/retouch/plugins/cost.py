@@ -28,7 +28,7 @@ Rows = tuple[Number, Number]  # (least, most)
 T = TypeVar("T")
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log,
+    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log, "all": all,
     "falls": lambda numbers: all(a > b for a, b in pairwise(numbers)),
 }  # fmt: skip
 _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {

@@ -63,7 +63,7 @@ def diagnose(node: Node, error: BaseException, model: str = "", blame: Blame = N
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(path).name, what=str(error))
+            report.add("RT504", node.span, path=Path(path).name, what=error.about(path))
         case Unwritable() | OSError():
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +74,20 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
 
 def _instead(file: Path, path: str) -> str:
     """What to name where a picture was meant and is not."""
+    if not path:
+        return "name an image"
     if is_folder(file):
         return f"it is a folder; name its pictures, as in {file.name or '.'}/*.png"
     if any(sign in path for sign in "*?"):
+        if glob(path):
+            return "a pattern between quotes is one name; without them your shell puts in the files"
         return "no file matches this pattern; name images that are there"
-    from retouch.check.reading.near import near
+    if file.exists():
+        return "what has this name is no file; name an image"
+    from retouch.check.reading.near import near_file
 
     there = [child.name for child in file.parent.iterdir()] if is_folder(file.parent) else []
-    return near(file.name, there) or "name an image that is there"
+    return near_file(file.name, there) or "name an image that is there"
 
 
 @dataclass(frozen=True)
