@@ -143,6 +143,18 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | «guide semantic scale=64»',
         'invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT326": (
+        'model "storybook_pixels"\n«invert null_text» | guide cfg',
+        'model "storybook_pixels"\ninvert ddim | guide cfg',
+    ),
+    "RT327": (
+        'model "storybook_pixels"\ninvert ddim «"cat"->"dog"» strength=50%',
+        'model "storybook_pixels"\ninvert ddim strength=50%',
+    ),
+    "RT328": (
+        'model "storybook_pixels"\ninvert ddim | guide cfg «guidance=5»',
+        'model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
+    ),
     "RT320": ('«invert rf_solver "cat"->"dog"»', 'invert fixed_point "cat"->"dog"'),
     "RT321": ('invert ddim "cat"->"dog" | «guide distilled»', 'invert ddim "cat"->"dog" | guide cfg'),
     "RT401": (
@@ -194,7 +206,7 @@ EXAMPLES = {
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
     ),
-    "RT326": (
+    "RT335": (
         'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
         'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
     ),

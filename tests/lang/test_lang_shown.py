@@ -67,7 +67,7 @@ USUAL = {
     "RT503": {"what": "one row of 'sample walk'"},
     "RT505": {"stage": "sample walk"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
-    "RT326": {
+    "RT335": {
         "stage": "blend pixel",
         "a": "image",
         "size": "300×40 pixels",

@@ -60,7 +60,7 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
                 window = known.is_within(frame) or frame.is_within(known)
                 mend = "make both behind 'crop', or both before it" if window else _OF_PICTURES
                 a, b, size, of_b = first.name, then.name, known.said, frame.said
-                report.add("RT326", node.span, stage=node.card.name, a=a, size=size, b=b, other=of_b, mend=mend)
+                report.add("RT335", node.span, stage=node.card.name, a=a, size=size, b=b, other=of_b, mend=mend)
                 break
 
 

@@ -43,6 +43,7 @@ CLASH = "RT310"
 UNREAD = "RT221"  # a warning to whoever writes a recipe; to a pair it says that the two never meet
 SOFT = "mask box right=70% bottom=70% | mask feather pixels=4"  # a mask on which every change of a mask shows
 OTHERS = {"area": "mask box left=40% bottom=60%", "rest": "mask box left=50% top=50%"}  # for ports of a second mask
+EYE = 'eye clip "storybook"'  # for what is led by an image-text model
 LEVELS = "[900, 500, 100]"  # for numbers of which a method wants a list
 NEEDED = {"mask box": "left=60% top=30%"}  # what a method changes nothing without
 
@@ -153,7 +154,8 @@ def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None)
     if masks and not (blends or crops):
         blends = ["blend latent"]
     inversions = [_stage(card, said) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
-    between = [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]
+    between = [EYE] if any(card.takes("ImageText") for card in stages) else []
+    between += [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]
     # A control may take the mask, so masks stand before it; a window is cut round the mask before all else.
     turn = [*inversions, *solvers, *([] if crops else masks), *between, *blends]
     flow = " | ".join([*(masks if crops else []), *crops, *schedules, *turn, *(["paste"] if crops else [])])

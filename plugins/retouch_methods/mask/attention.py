@@ -36,6 +36,7 @@ from retouch.api import (
     reads=(Touch("cross", "read", "maps", scale=(1, "coarsest")),),
     rows="min(levels, steps)",
     needs=(Need("len(words) > 0", "is given no word to look for", 'name one: words=["cat"]'),),
+    instead="mask box",
 )
 async def attention(
     latents: Latents,
