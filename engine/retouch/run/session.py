@@ -17,6 +17,7 @@ from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.models.errors import BrokenModel
@@ -38,7 +39,6 @@ from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
 from retouch.run.task import Skipped, Task
 from retouch.run.turns import Turns, blamed
-from retouch.run.unheard import cut, difference_lost, edits, texts_of
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 
@@ -308,8 +308,9 @@ class _Run:
                 task.result = None
         self._write_shared()
         for outcome, model, texts in self.prompts:
-            if any(outcome.rows.values()):
-                outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
+            if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
+                report_cut(model.texts, texts, report := Report())
+                outcome.warnings += [each for each in report.items if each not in outcome.warnings]
         self._tell_missed()
         return Result(self.outcomes, executor.calls)
 

@@ -160,7 +160,7 @@ class _Wiring:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
         if state.certain and not misplaced:
-            check_named_words(call, options, inputs, state.context.report)
+            check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
         if call.card.takes(*SHARED):
