@@ -6,7 +6,7 @@ A family asks for a part by its class, configs choose no code, and weights are s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import local
@@ -37,9 +37,6 @@ _BOOKKEEPING = {
 }
 _OF_TOKENIZER = ("model_max_length", "pad_token", "unk_token", "bos_token", "eos_token")
 _OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
-# Of a network's config, what published files state and its class never read.
-_NEVER_READ = {"QwenImageTransformer2DModel": {"pooled_projection_dim"}}
-
 
 _CPU = torch.device("cpu")
 
@@ -64,13 +61,12 @@ class ModelLoading:
         """Read a JSON file of the model."""
         return self.files.read(name)
 
-    def diffusers(self, kind: Any, part: str) -> Any:
+    def diffusers(self, kind: Any, part: str, unread: Collection[str] = ()) -> Any:
         """Build a class of diffusers from the part's config and fill it with its weights."""
         config = self.config(f"{part}/config.json")
         if config.get("_class_name") != kind.__name__:
             raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{config.get('_class_name')}'")
-        idle = _NEVER_READ.get(kind.__name__, set[str]())
-        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in idle}
+        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in unread}
         module = self._filled(part, kind.__name__, lambda: kind(**options), config)
         prepare(module, self.acceleration)
         return module
