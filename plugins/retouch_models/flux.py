@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.published import PUBLISHED
 
@@ -55,7 +56,9 @@ class Flux:
             tokenizers=("tokenizer", "tokenizer_2"),
             sites=joint_sites(blocks(net), SIDE),
             sized=known_flow(scheduler),
-            working=token_memory(width(net), picture=16, text=17, side=SIDE, vae=vae),
+            working=token_memory(
+                width(net), picture=16, text=17, side=SIDE, pixel=vae_memory(vae["block_out_channels"])
+            ),
             **_version(net),
         )
 

@@ -21,6 +21,7 @@ from retouch.api.families import (
     same_width,
     token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.flux import DISTILLED, SCHEDULER, blocks, width
 from retouch_models.published import PUBLISHED
@@ -55,7 +56,7 @@ class Flux2Klein:
             tokenizers=("tokenizer",),
             sites=joint_sites(blocks(net), 1),
             sized=known_flow(scheduler),
-            working=token_memory(width(net), picture=22, text=25, side=1, vae=vae),
+            working=token_memory(width(net), picture=22, text=25, side=1, pixel=vae_memory(vae["block_out_channels"])),
             defaults={"guidance": 1.0, "steps": 4} if distilled else {"guidance": 4.0, "steps": 50},
             noted=DISTILLED if distilled else "",
         )

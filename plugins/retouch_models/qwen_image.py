@@ -14,12 +14,12 @@ from retouch.api.families import (
     Loaded,
     Loading,
     Read,
-    WorkingMemory,
     flow_schedule,
     joint_sites,
     known_flow,
     same_channels,
     same_width,
+    token_memory,
     vae_memory,
     wants_no_more,
 )
@@ -65,7 +65,7 @@ class QwenImage:
             sites=joint_sites([f"transformer_blocks.{i}" for i in range(net["num_layers"])], SIDE),
             sized=known_flow(scheduler),
             # Convolutions in time keep the frames before, of which a picture has none, and pad them.
-            working=WorkingMemory(15 * width / SIDE**2, 10 * width, vae_memory(channels, states=9)),
+            working=token_memory(width, picture=15, text=10, side=SIDE, pixel=vae_memory(channels, states=9)),
             defaults={"guidance": 4.0, "steps": 50},
             noted="its own pipeline scales a guided prediction back to the norm that it had without guidance",
         )

@@ -17,6 +17,7 @@ from retouch.api.families import (
     same_width,
     token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.published import PUBLISHED
 
@@ -52,7 +53,7 @@ class StableDiffusion3:
             tokenizers=("tokenizer", "tokenizer_2", "tokenizer_3"),
             sites=joint_sites(blocks, side, apart=[f"transformer_blocks.{i}.attn2" for i in dual]),
             sized=known_flow(scheduler),
-            working=token_memory(width, picture=14, text=6, side=side, vae=vae),
+            working=token_memory(width, picture=14, text=6, side=side, pixel=vae_memory(vae["block_out_channels"])),
             **_version(net),
         )
 

@@ -17,6 +17,7 @@ from retouch.api.families import (
     unet_levels,
     unet_memory,
     unet_sites,
+    vae_memory,
     wants_no_more,
 )
 from retouch_models.published import PUBLISHED
@@ -52,7 +53,7 @@ class StableDiffusionXL:
             tokenizers=("tokenizer", "tokenizer_2"),
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
-            working=unet_memory(unet, vae),
+            working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
             defaults={"guidance": 5.0},
             stages={"schedule ays": {"table": "sdxl"}},
         )

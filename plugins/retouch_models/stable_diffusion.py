@@ -17,6 +17,7 @@ from retouch.api.families import (
     unet_levels,
     unet_memory,
     unet_sites,
+    vae_memory,
     wants_no_more,
 )
 from retouch_models.published import PUBLISHED
@@ -50,7 +51,7 @@ class StableDiffusion:
             tokenizers=("tokenizer",),
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
-            working=unet_memory(unet, vae),
+            working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:

@@ -18,6 +18,7 @@ from retouch.api.families import (
     same_width,
     token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.published import PUBLISHED
 
@@ -54,7 +55,9 @@ class ZImage:
                 [*alone, *together], side, attention="attention", apart=[f"{block}.attention" for block in alone]
             ),
             sized=known_flow(scheduler),
-            working=token_memory(net["dim"], picture=17, text=18, side=side, vae=vae),
+            working=token_memory(
+                net["dim"], picture=17, text=18, side=side, pixel=vae_memory(vae["block_out_channels"])
+            ),
             defaults={"guidance": 1.0, "steps": 9},
             noted="a guidance of g in its own pipeline is guidance=1+g here",
         )

@@ -18,6 +18,7 @@ from retouch.models.kit.encoders import (
 )
 from retouch.models.kit.levels import ddim_schedule
 from retouch.models.kit.loading import ModelLoading
+from retouch.models.kit.pixels import NoTexts, PixelCodec
 from retouch.models.kit.text_models import clip_encoder, qwen3_encoder, t5_encoder
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
@@ -31,6 +32,8 @@ __all__ = [
     "Encoder",
     "ModelLoading",
     "NetworkCore",
+    "NoTexts",
+    "PixelCodec",
     "PromptTokenizer",
     "Texts",
     "Tokens",

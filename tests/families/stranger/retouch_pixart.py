@@ -14,6 +14,7 @@ class PixArt:
         net, vae = read("transformer/config.json"), read("vae/config.json")
         families.same_width(net["caption_channels"], read("text_encoder/config.json")["d_model"])
         width = net["num_attention_heads"] * net["attention_head_dim"]
+        pixel = families.vae_memory(vae["block_out_channels"])
         scale, side, blocks = 2 ** (families.unet_levels(vae) - 1), net["patch_size"], net["num_layers"]
         return families.Described(
             channels=net["in_channels"],
@@ -28,7 +29,7 @@ class PixArt:
                 [_site(i, kind, blocks, side) for i in range(blocks) for kind in ("self", "cross")]
             ),
             grid=families.noise_levels(read("scheduler/scheduler_config.json")).grid,
-            working=families.token_memory(width, picture=13.5, text=2, side=side, vae=vae),
+            working=families.token_memory(width, picture=13.5, text=2, side=side, pixel=pixel),
             defaults={"guidance": 4.5, "steps": 20},
         )
 

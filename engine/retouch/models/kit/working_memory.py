@@ -6,7 +6,7 @@ quarter more for convolutions: their kernels copy what they read to a layout of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from retouch.models.family import WorkingMemory
@@ -16,34 +16,38 @@ ATTENDING, CONVOLVING = 22, 9  # hidden states that a block of a UNet holds at o
 DECODING = 3  # hidden states that the widest block of a decoder holds at once
 
 
-def unet_memory(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> WorkingMemory:
-    """Of a UNet, and an AutoencoderKL.
+def unet_memory(unet: Mapping[str, Any], pixel: float) -> WorkingMemory:
+    """Of a UNet; pixel: of its codec, such as `vae_memory(…)`.
 
     The way up reads stored states again; beside them the widest block works:
 
-        row = skips + max(22 * widest that attends, 9 * widest)
+        row = skips + max(22 * widest with transformer blocks, 9 * widest)
     """
     channels, layers = unet["block_out_channels"], unet.get("layers_per_block", 2)
     each = layers if isinstance(layers, list | tuple) else [layers] * len(channels)
+    reads = any("CrossAttn" in block for block in unet["down_block_types"])
     stored, work = float(channels[0]), 0.0
     for i, (width, count, block) in enumerate(zip(channels, each, unet["down_block_types"], strict=True)):
         share = width / 4**i  # numbers of a hidden state, for each latent cell
         lowest = i + 1 == len(channels)
         stored += share * count + (0 if lowest else share / 4)
-        attends = lowest or "Attn" in block  # below the lowest level lies the middle, which attends
-        work = max(work, (ATTENDING if attends else CONVOLVING) * share)
-    return WorkingMemory(cell=CONVOLVED * (stored + work), pixel=vae_memory(vae["block_out_channels"]))
+        transforms = "CrossAttn" in block or (lowest and reads)  # below the lowest level lies the middle, which does
+        work = max(work, (ATTENDING if transforms else CONVOLVING) * share)
+    return WorkingMemory(cell=CONVOLVED * (stored + work), pixel=pixel)
 
 
-def token_memory(width: int, *, picture: float, text: float, side: int, vae: Mapping[str, Any]) -> WorkingMemory:
-    """Of a transformer, and an AutoencoderKL.
+def token_memory(width: int, *, picture: float, text: float, side: int, pixel: float) -> WorkingMemory:
+    """Of a transformer; pixel: of its codec, such as `vae_memory(…)`.
 
     width: of a token's hidden state; picture, text: how many of them each token holds at once.
     side: latent cells along one side of a token.
     """
-    return WorkingMemory(picture * width / side**2, text * width, vae_memory(vae["block_out_channels"]))
+    return WorkingMemory(picture * width / side**2, text * width, pixel)
 
 
-def vae_memory(channels: list[int], states: float = DECODING) -> float:
-    """Numbers for each pixel: a decoder's last level comes in at its size with the channels of the one before."""
+def vae_memory(channels: Sequence[int], states: float = DECODING) -> float:
+    """Return the numbers for each pixel of an AutoencoderKL's decoder; states: that its widest block holds at once.
+
+    The last level comes in at its own size with the channels of the one before.
+    """
     return CONVOLVED * states * max(channels[:2])

@@ -10,6 +10,7 @@ from retouch.api.families import (
     unet_levels,
     unet_memory,
     unet_sites,
+    vae_memory,
 )
 
 
@@ -35,7 +36,7 @@ class Newcomer:
             tokenizers=("tokenizer",),
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
-            working=unet_memory(unet, vae),
+            working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
         )
 
     def schedule(self, read, steps, size):
