@@ -107,8 +107,9 @@ class ModelLoading:
                 weights.check_with(module, path, bare)
             else:
                 weights.check(module, path)
-            with without_memory():  # again, for what no file stores: buffers, and tables of positions
-                module = build()
+            if _keeps_its_own(module):
+                with without_memory():  # again, for what no file stores: buffers, and tables of positions
+                    module = build()
         except (BrokenModel, MemoryError, ImportError):
             raise
         except Exception as why:  # what a config makes the library trip over is the config's fault
@@ -119,6 +120,26 @@ class ModelLoading:
             state = renamed(module, kind, inside, weights.read_as_stored(path, inside.tensors()), config)
             return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
+
+
+def _keeps_its_own(module: nn.Module) -> bool:
+    """Whether a module that was built on the meta device holds tensors there that no file will give it."""
+    stored = {id(each) for each in module.state_dict(keep_vars=True).values()}
+    seen = set[int]()
+
+    def lost(value: Any) -> bool:
+        if isinstance(value, torch.Tensor):
+            return value.is_meta and id(value) not in stored
+        if id(value) in seen or isinstance(value, type):
+            return False
+        seen.add(id(value))
+        if isinstance(value, Mapping):
+            return any(map(lost, value.values()))
+        if isinstance(value, list | tuple | set | frozenset):
+            return any(map(lost, value))
+        return any(map(lost, getattr(value, "__dict__", {}).values()))
+
+    return lost(module)
 
 
 def _fuse(module: nn.Module, updates: Mapping[str, Sequence[Update]]) -> None:
