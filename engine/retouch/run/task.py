@@ -12,7 +12,7 @@ import torch
 
 from retouch.core.errors import Unmet
 from retouch.core.requests import Ask, Part, as_ask
-from retouch.plugins.interrupts import is_stop
+from retouch.plugins.interrupts import is_stop, is_stopping
 from retouch.run.results import Doubt
 
 MISSING = object()  # in place of an answer that has not come
@@ -198,6 +198,8 @@ def _sent(
         awaited: Any = coroutine.throw(thrown) if thrown else coroutine.send(replies)
     except StopIteration as stop:
         return None, stop.value
+    if is_stopping():
+        raise KeyboardInterrupt  # which it has caught
     _check_modes(coroutine, modes)
     return as_ask(awaited), None
 
