@@ -66,7 +66,10 @@ USUAL = {
     "RT908": {"plugin": "mine", "wanted": "retouch >=2", "have": "1.0"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},
-    "RT505": {"stage": "sample walk"},
+    "RT505": {
+        "stage": "sample walk",
+        "mend": "run with --dtype float32; if it was, with a lower guidance or more steps",
+    },
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {
         "stage": "blend pixel",
