@@ -28,12 +28,20 @@ def as_text(plan: Plan) -> str:
             f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
             for name, value in chosen(node).items()
         ]
-        cost = f"  [{rows_text(plan.rows[node.id])} rows]" if plan.rows[node.id][1] else ""
+        cost = f"  [{', '.join(costs)}]" if (costs := [*_costs(plan, node)]) else ""
         lines.append(f"  {node.card.name:{width}}{' '.join(shown)}{cost}".rstrip())
         lines += [f"  {'':{width}}{text}" for text in prompts(node)]
         if node.put_in:
             lines.append(f"  {'':{width}}put in: {node.put_in}")
     return "\n".join(lines) + "\n"
+
+
+def _costs(plan: Plan, node: Node) -> Iterator[str]:
+    """Rows of the denoiser, and passes of networks of a plugin's own."""
+    if plan.rows[node.id][1]:
+        yield f"{rows_text(plan.rows[node.id])} rows"
+    if passes := plan.facts[node.id].get("passes"):
+        yield f"{passes:g} passes of its own networks"
 
 
 def order() -> str:

@@ -38,6 +38,7 @@ class StageMark:
     told: tuple[str, ...] = ()
     instead: str = ""
     weights: tuple[str, ...] = ()
+    side: int = 0
 
 
 def stage(
@@ -59,6 +60,7 @@ def stage(
     told: tuple[str, ...] = (),
     instead: str = "",
     weights: tuple[str, ...] = (),
+    side: int = 0,
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -78,9 +80,10 @@ def stage(
     told: numbers that the network has to read besides, such as ("guidance",).
     instead: the stage to use where the model is not of these.
     weights: names of files, as the plugin's hook `retouch_weights` has them, that its port `Weights` holds.
+    side: height and width in pixels of the pictures that it takes, if it takes no others; 0 if it does.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, side)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, NothingMasked, Unmet
+from retouch.core.errors import BrokenTouch, NothingMasked, UnfitSize, Unmet
 from retouch.graph.nodes import Node
+from retouch.graph.sides import unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
@@ -69,8 +70,8 @@ def diagnose(node: Node, error: BaseException, model: str = "", blame: Blame = N
             report.add("RT507", node.span, path=path, what=what)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
-        case NothingMasked():
-            report.add("RT510", node.span, stage=stage)
+        case UnfitSize() | NothingMasked():
+            _add_of_picture(report, node, error)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
         case SameToTheModel():
@@ -89,6 +90,15 @@ def diagnose(node: Node, error: BaseException, model: str = "", blame: Blame = N
             what = _said(error, node, blame)
             report.add("RT501", node.span, stage=stage, what=what, plugin=plugin)
     return report.items[0]
+
+
+def _add_of_picture(report: Report, node: Node, error: UnfitSize | NothingMasked) -> None:
+    """What a picture is, or lacks, so that a stage cannot begin."""
+    match error:
+        case UnfitSize():
+            report.add("RT560", node.span, **unfit(node, error.size))
+        case NothingMasked():
+            report.add("RT510", node.span, stage=node.card.name)
 
 
 def _add_of_plugin(report: Report, node: Node, error: NotFinite | WrongResult | WroteInPlace, plugin: str) -> None:

@@ -120,6 +120,7 @@ class StageCard:
     told: tuple[str, ...] = ()  # numbers that the network has to read besides
     instead: str = ""  # the stage to use on a model that is not of these
     weights: tuple[str, ...] = ()  # files of weights of its plugin's own
+    side: int = 0  # height and width of the pictures that it takes, in pixels; 0 if it takes others too
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property
