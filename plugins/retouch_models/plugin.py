@@ -14,6 +14,8 @@ def retouch_families():
         "Flux2KleinPipeline": "retouch_models.flux2:FAMILY",
         "QwenImagePipeline": "retouch_models.qwen_image:FAMILY",
         "ZImagePipeline": "retouch_models.z_image:FAMILY",
+        "DDPMPipeline": "retouch_models.pixels:DDPM",
+        "DDIMPipeline": "retouch_models.pixels:DDIM",
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 from PIL import Image
 
 from retouch.check.capabilities import capabilities
@@ -41,17 +42,19 @@ def test_a_published_model_is_described_as_it_is_built(name: str):
     modules = dict(network.named_modules())
     assert not [site.name for site in known.sites if site.name not in modules]
     own = {site.name for site in known.sites if site.kind == "self"}
-    assert own == {name for name in modules if attends_to_itself(name)}
+    assert own == {name for name, module in modules.items() if attends_to_itself(name, module)}
     held = sum(each.numel() for each in network.state_dict().values()) / 1e9
     assert held == pytest.approx(billions, rel=within)
     assert known.trained_size % known.multiple == 0
 
 
-def attends_to_itself(module: str) -> bool:
+def attends_to_itself(path: str, module: Any) -> bool:
     """Whether a module is an attention in which the picture reads itself: all but UNets' attn2 and text refiners."""
-    parent, _, name = module.rpartition(".")
-    unet = ".attentions." in module
-    if "context_refiner" in module:
+    parent, _, name = path.rpartition(".")
+    unet = ".attentions." in path
+    if parent.endswith(".attentions"):  # of a UNet without text, where no transformer is round it
+        return isinstance(module, Attention)
+    if "context_refiner" in path:
         return False
     return name in ("attn", "attention") or name == "attn1" or (name == "attn2" and not unet and bool(parent))
 

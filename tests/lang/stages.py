@@ -35,6 +35,7 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads_words: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ async def require(trajectory: Trajectory, codec: Codec, *, min: float = 0.0) -> 
 async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule, *,
                convention: Literal["target", "source"] = "target", strength: Fraction = 1.0) -> Trajectory: ...
 
-@stage("invert", "null_text", default=True)
+@stage("invert", "null_text", default=True, words="needed", instead="invert ddim")
 async def null_text(latents: Latents, prompt: SourcePrompt, negative: NegativePrompt, model: Denoiser,
                     schedule: Schedule, guidance: Guidance, *, inner: Annotated[int, Range(1, 100)] = 10
                     ) -> Trajectory: ...
@@ -202,6 +203,8 @@ def find_model(name: str, revision: str | None) -> Any:
     """Models that are there, one that is torn, and none of any other name."""
     if name == "torn":
         raise BrokenModel("it has no weights")
+    if name == "storybook_pixels":
+        return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(reads_words=False))
     if name not in ("storybook", "sd15", "other"):
         raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook, sd15, other")
     return Model(name, space=(name,))

@@ -46,6 +46,12 @@ USUAL = {
         "what": "'face.safetensors' is not there",
         "mend": "hf download owner/name face.safetensors --revision 0123456789abcdef0123456789abcdef01234567",
     },
+    "RT450": {
+        "stage": "eye clip",
+        "name": "dino",
+        "what": "it is a vit, and this reads clip",
+        "mend": "name the folder of a clip, with config.json and safetensors",
+    },
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",

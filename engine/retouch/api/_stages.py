@@ -10,6 +10,8 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
+from retouch.core.eyes import ImageText, Perceptual, VisionTokens
+from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
@@ -23,6 +25,7 @@ from retouch.core.resources import (
     Frame,
     Outbox,
     Pictures,
+    Pretrained,
     Sheet,
     TextEncoder,
     Weights,
@@ -77,13 +80,16 @@ __all__ = [
     "Frame",
     "Fresh",
     "Gradient",
+    "GradientGuidance",
     "Guidance",
     "Heun",
     "Image",
+    "ImageText",
     "Injected",
     "KnownLevels",
     "Latents",
     "Level",
+    "Loss",
     "MapRows",
     "Mask",
     "ModelDelta",
@@ -96,13 +102,17 @@ __all__ = [
     "Offset",
     "Outbox",
     "Pattern",
+    "Perceptual",
     "Pictures",
     "Predict",
+    "Predicted",
     "Prediction",
+    "Pretrained",
     "Prompt",
     "Range",
     "Rectangle",
     "Renoise",
+    "Restart",
     "Rule",
     "Schedule",
     "Sheet",
@@ -116,6 +126,7 @@ __all__ = [
     "Touch",
     "Trajectory",
     "Unmet",
+    "VisionTokens",
     "Weights",
     "Window",
     "WordsOf",
@@ -123,6 +134,7 @@ __all__ = [
     "gather",
     "hold",
     "hookimpl",
+    "leading",
     "predictor",
     "remembering",
     "resized",
@@ -132,6 +144,7 @@ __all__ = [
     "unguided",
     "value_and_grad",
     "walked_by",
+    "with_loss",
 ]
 
 

@@ -11,6 +11,7 @@ from retouch.models.family import Ask, Described, Loaded, Loading, ModelFamily, 
 from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
 from retouch.models.kit.levels import NoiseLevels, noise_levels
 from retouch.models.kit.transformers import flow_schedule, joint_sites
+from retouch.models.kit.unet2d_sites import unet2d_sites
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
 
@@ -33,6 +34,7 @@ __all__ = [
     "noise_levels",
     "same_channels",
     "same_width",
+    "unet2d_sites",
     "unet_levels",
     "unet_sites",
     "wants_no_more",

@@ -18,6 +18,7 @@ from retouch.models.kit.encoders import (
 )
 from retouch.models.kit.levels import ddim_schedule
 from retouch.models.kit.loading import ModelLoading
+from retouch.models.kit.pixels import NoTexts, PixelCodec
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
@@ -30,6 +31,8 @@ __all__ = [
     "Encoder",
     "ModelLoading",
     "NetworkCore",
+    "NoTexts",
+    "PixelCodec",
     "PromptTokenizer",
     "Texts",
     "Tokens",

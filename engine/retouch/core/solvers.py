@@ -84,6 +84,10 @@ class Fresh:
         """As the rule within.  [C, h, w] -> [k, C, h, w]"""
         return self.rule.begin(x)
 
+    def again(self, attempt: int) -> Fresh:
+        """The same with other noise, for a walk that begins again."""
+        return replace(self, noise=replace(self.noise, key=f"{self.noise.key}/again{attempt}"))
+
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         mean = await self.rule(state, step, predict)
         (draw,) = replace(self.noise, key=f"{self.noise.key}/{step.index}").normal(1, like=state[0])

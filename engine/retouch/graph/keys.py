@@ -45,7 +45,8 @@ def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
             return maker(given)
         sized_by = [maker(given.sized_by)] if given.sized_by else []
         settings = dict(given.settings)
-        if "files" in settings:  # of a plugin's own weights: what is in them counts, not where they lie
+        settings.pop("folder", None)
+        if "files" in settings:  # of networks beside the model: what is in them counts, not where they lie
             settings["files"] = [[name, digest] for name, _, digest in settings["files"]]
         return [given.type, settings, *sized_by]
 

@@ -30,6 +30,8 @@ Cells = tuple[int, int]
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
 KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
 NETWORK = 37
+UNETS = ("UNet2DConditionModel", "UNet2DModel")
+COLOURS = 3
 CODEC, PIXEL = 3.5, 100
 
 
@@ -66,7 +68,7 @@ def of_a_row(model: ModelInfo, cells: Cells) -> float | None:
         if part in model.known.parts:
             net = model.files.read(f"{part}/config.json")
             kind = net.get("_class_name")
-            if kind == "UNet2DConditionModel":
+            if kind in UNETS:
                 return unet(net, cells)
             if kind in TRANSFORMERS:
                 return transformer(net, cells, model.known.tokens)
@@ -74,7 +76,12 @@ def of_a_row(model: ModelInfo, cells: Cells) -> float | None:
 
 
 def of_a_picture(model: ModelInfo, cells: Cells) -> float | None:
-    """Numbers that one picture needs while it is decoded; None where the VAE is of no class that was measured."""
+    """Numbers that one picture needs while it is decoded; None where the VAE is of no class that was measured.
+
+    Where latents are pixels, decoding makes the picture twice: moved to its range, and held to it.
+    """
+    if not model.known.space:
+        return 2 * COLOURS * cells[0] * cells[1]
     if "vae" not in model.known.parts:
         return None
     vae = model.files.read("vae/config.json")

@@ -62,8 +62,9 @@ def describe(pipeline: str, read: Read) -> Described:
     if not isinstance(known, Described):
         raise at_fault(pipeline, f"its describe() gives a {type(known).__name__}, not a Described")
     for name in ("channels", "scale", "multiple", "trained_size", "tokens"):
-        if type(count := getattr(known, name)) is not int or count < 1:
-            raise at_fault(pipeline, f"{name} is {count!r}, and not a whole number above 0")
+        least = -1 if name == "tokens" else 0  # of a network that reads no text there are none
+        if type(count := getattr(known, name)) is not int or count <= least:
+            raise at_fault(pipeline, f"{name} is {count!r}, and not a whole number above {least}")
     if known.prediction not in get_args(get_type_hints(Described)["prediction"]):
         raise at_fault(pipeline, f"prediction is {known.prediction!r}, which is of no kind")
     if strange := [site for site in known.sites if not isinstance(site, Site)]:

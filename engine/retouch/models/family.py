@@ -35,7 +35,8 @@ class Described:
     tokenizers: folders that hold a vocabulary.
     told: numbers that the network reads besides, such as a distilled guidance, and what it reads where no stage says.
     defaults: options that suit it: `steps`, `guidance`; stages: the same for a turn with one stage, by its name.
-    space: the parts that decide what a latent means; models that share their weights can exchange latents.
+    space: the parts that decide what a latent means; models that share their weights can exchange latents.  Empty where
+        latents are the pixels themselves, which all such models share.
     grid: the trained timesteps that a walk may visit; None where there is no such list, as on flow.
     sized: whether the schedule depends on the size of the picture.
     noted: one sentence that a user of this model should know.
@@ -45,7 +46,7 @@ class Described:
     scale: int  # pixels per latent cell, along one side
     multiple: int  # sides of a picture, in pixels, must be multiples of this
     trained_size: int  # pixels
-    tokens: int  # of a prompt, at most
+    tokens: int  # of a prompt, at most; 0 where the network reads no text
     prediction: Literal["epsilon", "v_prediction", "flow"]
     parts: tuple[str, ...]
     tokenizers: tuple[str, ...]
@@ -57,6 +58,11 @@ class Described:
     grid: Grid | None = None
     sized: bool = False
     noted: str = ""
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether a prompt can tell the network anything."""
+        return self.tokens > 0
 
 
 class Rows(NamedTuple):

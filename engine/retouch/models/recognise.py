@@ -127,10 +127,11 @@ def _as_model(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _abilities(info: ModelInfo, path: Path) -> tuple[str, ...]:
+    reads = f"read prompts of {info.tokens - 2} tokens" if info.known.reads_words else "read no prompt"
     return (
         f'be edited with: model "{path}"',
         f"take pictures up to {info.largest_side} pixels a side, in steps of {info.multiple}",
-        f"read prompts of {info.tokens - 2} tokens; it predicts {info.prediction}",
+        f"{reads}; it predicts {info.prediction}",
     )
 
 

@@ -17,7 +17,7 @@ from retouch.plugins.signatures import StageCard
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
-    | {"passes"}
+    | {"extra", "attempts", "redraws", "passes"}
 )
 # distilled: whether the model is told its guidance, 1 or 0; …_words: how many the prompts of an edit have.
 ENGINE = frozenset({"steps", "distilled", "source_words", "target_words"})

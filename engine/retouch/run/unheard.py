@@ -33,6 +33,8 @@ def edits(node: Node) -> Iterator[FromEngine]:
 def difference_lost(texts: ModelTexts, edit: FromEngine) -> SameToTheModel | None:
     """Why nothing would be edited, if the model reads the same tokens before and after."""
     source, target = (texts.heard(edit.settings[role]) for role in ("source", "target"))
+    if not (source.ids or target.ids):  # of any text: the check has told what that means
+        return None
     read = edit.settings["target"][: max(end for _, end in target.spans)].casefold()
     if source.ids != target.ids or any(words.casefold() in read for words, _ in edit.settings["weights"]):
         return None

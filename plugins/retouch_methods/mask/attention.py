@@ -34,6 +34,7 @@ from retouch.api import (
     paper="arXiv:2210.04885",
     reads=(Touch("cross", "read", "maps", scale=(1, "coarsest")),),
     rows="min(levels, steps)",
+    instead="mask box",
 )
 async def attention(
     latents: Latents,

@@ -34,6 +34,7 @@ from retouch_methods.guide.cfg import cfg
     paper="arXiv:2210.11427",
     rows="(4 if source_negative else 2) * maps",
     facts={"walked": "int(steps * strength + 1e-9)"},
+    instead="mask box",
     needs=(
         Need(
             "source_negative or not swapped",

@@ -35,6 +35,8 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             given = _write(given, call, context, setting, turn)
         elif option.required and given.value is None:
             what, mend = f"needs '{option.name}'", f"write {option.name}=…"
+            if call.card.takes("Pretrained"):
+                what, mend = "needs a network to look with", f'write {call.card.name} "folder" before it'
             context.report.add("RT223", call.span, stage=call.card.name, what=what, mend=mend)
         found[option.name] = given
     return found | check_endings(call, found, context) if call.card.takes(*WRITERS) else found

@@ -37,7 +37,11 @@ class PortFiller:
             found = tuple(self.from_flow(other, port.type) for other in call.flows[port.name])
             return found if port.many else found[0]
         if port.many:
+            if port.type not in self.state.held.many and not port.optional:
+                self.insert.of_type(port.type, call.card.name, call.span)
             edges = tuple(self.state.held.many.get(port.type, ()))
+            if not edges and not port.optional:
+                return (self._missing(port, call),)
             if port.type == "AttentionControl":
                 self.state.context.check_controls(edges, self.state.model)
             return edges

@@ -30,6 +30,7 @@ class TurnSettings:
     precedence: Precedence
     model: ModelInfo
     stages: tuple[str, ...] = ()  # of the turn, in their order: what suits the model in them holds for the turn
+    read: bool = False  # whether a stage of the turn reads the prompts' words itself, so that any model will do
 
     def of(self, option: Option) -> Given:
         """Return an option of the turn: as a stage says it, or from the next place of the table that does."""
@@ -62,7 +63,8 @@ def of_turn(
     said = prompts(caption, edit, about_caption)
     check_change(edit, said, report)
     stages = tuple(call.card.name for call in turn.everything)
-    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages)
+    read = any(call.card.words == "own" for call in turn.everything)
+    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages, read=read)
 
 
 def _edit(turn: Turn, report: Report) -> tuple[Change, ...]:

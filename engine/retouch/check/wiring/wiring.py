@@ -16,10 +16,13 @@ from retouch.check.wiring.named_words import check_named_words
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
+from retouch.check.wiring.pretrained import PORT as PRETRAINED
+from retouch.check.wiring.pretrained import with_pretrained
 from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
 from retouch.check.wiring.turn_settings import nothing_said, of_turn
 from retouch.check.wiring.turns import OPEN, Turn, split
+from retouch.check.wiring.words import check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
 from retouch.graph.ports import PICTURE, PROMPTS, SHARED, WRITERS
 from retouch.lang import syntax as s
@@ -141,10 +144,13 @@ class _Wiring:
         options = resolve(call, state.context, state.now, state.model, state.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
-        check_sites(call, values, state.model, state.context.report)
+        if not check_words(call, options, state.now, state.model, state.context.report):
+            check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
         if state.certain:
             check_named_words(call, options, inputs, state.context.report)
+        if call.card.takes(PRETRAINED):
+            inputs = with_pretrained(inputs, call, values, state.context.report)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

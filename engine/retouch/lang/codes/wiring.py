@@ -142,6 +142,33 @@ WIRING = {
         example='invert ddim "cat"->"dog" | guide semantic scale=64',
         mend='invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT326": Code(
+        "no-words",
+        "'{stage}' works by words, and '{model}' reads none",
+        "{mend}",
+        why="Some models draw without being told what: they have no text encoder. A method that compares prompts, or "
+        "asks where a word is seen, has nothing there to compare.",
+        example='model "storybook_pixels"\ninvert null_text | guide cfg',
+        mend='model "storybook_pixels"\ninvert ddim | guide cfg',
+    ),
+    "RT327": Code(
+        "unread-words",
+        "'{model}' reads no words, and no stage of this turn does",
+        "{mend}",
+        why="A model without a text encoder draws what it was trained on, whatever is written. Words reach it only "
+        "through a stage that reads them itself; masks, strength and seed say the rest.",
+        example='model "storybook_pixels"\ninvert ddim "cat"->"dog" strength=50%',
+        mend='model "storybook_pixels"\ninvert ddim strength=50%',
+    ),
+    "RT328": Code(
+        "nothing-to-guide-by",
+        "{name}={value} guides by words, and '{model}' reads none",
+        "{mend}",
+        why="This number says how far to go from one prompt's prediction to another's. Where the model reads no "
+        "prompt, both are the same, and the second would be paid for and change nothing.",
+        example='model "storybook_pixels"\ninvert ddim | guide cfg guidance=5',
+        mend='model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
+    ),
     "RT316": Code(
         "not-in-prompt",
         "'{stage}' names '{word}', which does not occur in {where}",

@@ -13,6 +13,7 @@ from retouch.core.touches import Pattern, Touch
 Operand = Literal["edit", "path", "text"]
 EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")
 OF_A_TURN = ("Trajectory", "AttentionControl", "Blend")
+_ON_ANY_MODEL = ("sample", "view")  # which take the turn's prompts, whatever they say
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class StageCard:
     told: tuple[str, ...] = ()  # numbers that the network has to read besides
     instead: str = ""  # the stage to use on a model that is not of these
     weights: tuple[str, ...] = ()  # files of weights of its plugin's own
+    pretrained: tuple[str, ...] = ()  # kinds of the network that its option `name` names
+    words: Literal["needed", "own", ""] = ""  # who has to read the prompts: the model, or the stage itself
     side: int = 0  # height and width of the pictures that it takes, in pixels; 0 if it takes others too
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
@@ -141,6 +144,14 @@ class StageCard:
             return "edit"
         names = {option.name for option in self.options}
         return "path" if "path" in names else "text" if "name" in names else None
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether it has nothing to do on a model that reads no text."""
+        if self.words or self.family in _ON_ANY_MODEL:
+            return self.words == "needed"
+        asks = any(port.type in ("Edit", "TextEncoder") and not port.optional for port in self.ports)
+        return asks or any(option.required and option.kind.words for option in self.options)
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)

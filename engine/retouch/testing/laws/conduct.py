@@ -160,7 +160,8 @@ def mark_of(stage: Stage) -> StageMark:
 
 def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """What expressions of a card may name."""
-    return {"steps": len(world.schedule), **defaults(stage), **(facts or {}), **given}
+    told = {"steps": len(world.schedule), "guide": 1}  # a world guides by one row
+    return {**told, **defaults(stage), **(facts or {}), **given}
 
 
 def _counted(start: Callable[[], Any]) -> int:
