@@ -26,6 +26,7 @@ async def paint(code: GanCode, weights: Weights) -> Image:
     "edit",
     paper="arXiv:2103.17249",
     weights=("generator", "vae", "eye"),
+    words="own",
     facts={"passes": "iterations * (1 if method == 'styleclip' else 1 + others)"},
     moot=(
         Moot("lr", "method == 'nada'", 'method="nada" leaves the code as it is'),

@@ -4,6 +4,7 @@ Non-saturating loss and lazy R1 (Karras et al. 2020, arXiv:1912.04958, section 3
 before the discriminator sees them (Zhao et al. 2020, arXiv:2006.10738).
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,8 +46,8 @@ class Adversaries(Protocol):
 class AdversarialTraining(Training):
     """Two networks being trained; state, budget and average are the product's loop's."""
 
-    def __init__(self, part: Adversaries, minutes: float, **loop: Callable[[], float]) -> None:
-        super().__init__(part, minutes, **loop)
+    def __init__(self, part: Adversaries, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(part, minutes, clock)
         self.pair = part
         rate, lazy = part.settings.adam, EVERY / (EVERY + 1)
         self.optimizers = {
