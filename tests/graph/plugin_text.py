@@ -16,6 +16,8 @@ class Known:
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
     reads_words: bool = True
+    space: tuple[str, ...] = ("vae",)
+    classes: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 USUAL = {
     "RT123": {"what": "it is UTF-16"},
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
+    "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},
     "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
     "RT419": {"path": "cat.txt"},

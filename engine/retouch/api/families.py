@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from retouch.core.touches import Site, with_depth
 from retouch.models.errors import BrokenModel
-from retouch.models.family import Ask, Described, Loaded, Loading, ModelFamily, Net, Read, Rows, Spans
+from retouch.models.family import Ask, Described, Loaded, Loading, ModelFamily, Names, Net, Read, Rows, Spans
 from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
 from retouch.models.kit.levels import NoiseLevels, noise_levels
 from retouch.models.kit.transformers import flow_schedule, joint_sites
@@ -22,6 +22,7 @@ __all__ = [
     "Loaded",
     "Loading",
     "ModelFamily",
+    "Names",
     "Net",
     "NoiseLevels",
     "Read",

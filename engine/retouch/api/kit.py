@@ -18,7 +18,7 @@ from retouch.models.kit.encoders import (
 )
 from retouch.models.kit.levels import ddim_schedule
 from retouch.models.kit.loading import ModelLoading
-from retouch.models.kit.pixels import NoTexts, PixelCodec
+from retouch.models.kit.pixels import ClassTexts, NoTexts, PixelCodec
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
@@ -27,6 +27,7 @@ from retouch.models.tokens import Tokens
 
 __all__ = [
     "Acceleration",
+    "ClassTexts",
     "Encoded",
     "Encoder",
     "ModelLoading",

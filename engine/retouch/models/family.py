@@ -39,6 +39,7 @@ class Described:
         latents are the pixels themselves, which all such models share.
     grid: the trained timesteps that a walk may visit; None where there is no such list, as on flow.
     sized: whether the schedule depends on the size of the picture.
+    classes: how many kinds of picture a prompt may name by number, in place of words; 0 where prompts are words.
     noted: one sentence that a user of this model should know.
     """
 
@@ -57,6 +58,7 @@ class Described:
     space: tuple[str, ...] = ("vae",)
     grid: Grid | None = None
     sized: bool = False
+    classes: int = 0
     noted: str = ""
 
     @property
@@ -143,6 +145,10 @@ class Loaded:
     texts: ModelTexts
 
 
+Names = Callable[[Mapping[str, "Tensor"], Mapping[str, Any]], "dict[str, Tensor]"]
+"""Renames the tensors of a single file, from its authors' names to the module's; the config is given with them."""
+
+
 class Loading(Protocol):
     """How parts come to memory: the one place that knows files, devices and precisions."""
 
@@ -160,8 +166,11 @@ class Loading(Protocol):
         """Read a JSON file of the model."""
         ...
 
-    def diffusers(self, kind: Any, part: str) -> Any:
-        """Build a class of diffusers from the part's config and fill it with its weights."""
+    def diffusers(self, kind: Any, part: str, names: Names | None = None) -> Any:
+        """Build a class of diffusers from the part's config and fill it with its weights.
+
+        names: what makes the class's names of its authors', of which diffusers knows nothing.
+        """
         ...
 
     def transformers(self, kind: Any, config: Any, part: str) -> Any:

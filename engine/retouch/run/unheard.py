@@ -58,7 +58,7 @@ def cut(texts: ModelTexts, prompts: Mapping[str, Span]) -> Iterator[Diagnostic]:
 def texts_of(graph: Graph) -> Mapping[str, Mapping[str, Span]]:
     """Every prompt of a graph with the first stage that reads it, once for each model."""
     found: dict[str, dict[str, Span]] = {}
-    for node in graph.nodes:
+    for node in graph.everything():
         for _, edge in node.edges():
             if isinstance(edge, FromEngine):
                 texts = found.setdefault(edge.settings.get("model", graph.model.name), {})

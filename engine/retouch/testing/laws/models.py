@@ -49,7 +49,8 @@ def family_laws(family: ModelFamily, folder: Path, *, steps: int = 3) -> World:
     canvas = Canvas(side * known.scale, side * known.scale, known.scale)
     x, mask = Draws(0).tensor(known.channels, side, side), Mask(torch.ones(side, side), known.scale)
     world = World(model, Latents(x, canvas), edit, schedule, mask=mask, codec=loaded.codec)
-    _prompts_are_their_own(loaded)
+    if known.reads_words and not known.classes:
+        _prompts_are_their_own(loaded)
     _every_site_attends(world)
     batch_law(lambda i: model(x, schedule.steps[i % steps].noisy, edit.source if i % 2 else edit.target))
     return world
