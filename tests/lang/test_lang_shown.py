@@ -86,6 +86,13 @@ USUAL = {
     "RT508": {"path": "dog.png", "what": "'inputs' is not JSON"},
     "RT509": {"path": "dog.png", "what": "'cat.png' is not below out", "mend": "allow its folder with --allow DIR"},
     "RT510": {"stage": "crop window"},
+    "RT560": {
+        "stage": "gan invert",
+        "side": 64,
+        "width": 512,
+        "height": 512,
+        "mend": "let it be made smaller: open … size=64",
+    },
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},

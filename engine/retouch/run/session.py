@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from retouch.core.errors import Unmet
-from retouch.core.values import Mask
+from retouch.core.errors import UnfitSize, Unmet
+from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
@@ -306,6 +306,7 @@ class _Run:
             taken = {
                 port: next(rest) if count is None else tuple(next(rest) for _ in range(count)) for port, count in ports
             }
+            _hold_to_side(node, values)
             return function(**taken, **options)
 
         return start
@@ -408,6 +409,14 @@ def _measured(requirement: str, value: object) -> list[str]:
     """The figure that a requirement held with: the last of the certificate."""
     told = list(value.certificate.values()) if isinstance(value, Trajectory) else []
     return [f"{requirement}: {told[-1]}"] if told else []
+
+
+def _hold_to_side(node: Node, values: Sequence[Any]) -> None:
+    """Raise UnfitSize for a picture of another size than the stage takes: check has not seen those of windows."""
+    side = node.card.side
+    for value in values:
+        if side and isinstance(value, Image | Latents) and value.size != (side, side):
+            raise UnfitSize(value.size)
 
 
 def _raising(error: Exception) -> Callable[[], Any]:
