@@ -128,7 +128,7 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     found: dict[tuple[str, object], int] = {}
     for plan in (each for outer in plans for each in outer.everything()):
         for node in plan.graph.nodes:
-            if node.card.takes("Adapters") and node.options.get("path"):
+            if node.card.takes("Adapters", "TunedWeights") and node.options.get("path"):
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
             if copies := plan.facts[node.id].get("copies", 0):
                 key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)

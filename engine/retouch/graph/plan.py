@@ -111,10 +111,12 @@ def plan(graph: Graph) -> Plan:
         scope = of_model(node, graph) | scope_of(acting(node, nodes, facts), facts)
         with reckoning(node):
             (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
-        rows[node.id] = (least if node.id in sure else 0, most)
+        few, many = _networks(node, facts)
+        rows[node.id] = (least * few if node.id in sure else 0, most * many)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | _size(node, graph, scope) | {**_led(node, facts)} | stated
+        mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
+        facts[node.id] = made_with | _size(node, graph, scope) | {**_led(node, facts)} | mixed | stated
     return Plan(graph, rows, facts)
 
 
@@ -133,6 +135,14 @@ def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
         given = node.inputs.get(port.name)
         if isinstance(given, FromEngine) and given.turn is not None:
             yield port, given.turn
+
+
+def _networks(node: Node, facts: Mapping[str, Facts]) -> tuple[int, int]:
+    """How many networks the denoiser that a node asks is a mix of, (least, most): each is a row of its own."""
+    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
+    made = [facts[each.id] for each in given if isinstance(each, FromNode)]
+    few, many = (max((each.get(name, 1) for each in made), default=1) for name in ("networks_least", "networks"))
+    return few, many
 
 
 def _sure(graph: Graph) -> set[str]:

@@ -17,7 +17,7 @@ from retouch.plugins.signatures import StageCard
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
-    | {"extra", "attempts", "redraws", "passes"}
+    | {"extra", "attempts", "redraws", "passes", "networks", "networks_least"}
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
 # which has no such list; …_words: how many the prompts of an edit have.
