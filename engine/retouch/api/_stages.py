@@ -37,6 +37,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
+from retouch.core.turn import Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -134,6 +135,8 @@ __all__ = [
     "TrainingPictures",
     "Trajectory",
     "TunedWeights",
+    "Turn",
+    "Turned",
     "Unmet",
     "VisionTokens",
     "Weights",

@@ -11,12 +11,9 @@ WRITERS = SHARED | {"Outbox"}
 TRAINING = "TrainingPictures"  # those that the option `pictures` names, or the turn's own
 READERS = frozenset({"Pictures", "Adapters", "TunedWeights"})  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
-SUPPLIED = (
-    PROMPTS
-    | MODEL
-    | FILES
-    | {"Schedule", "NoiseSource", "Adapters", "Weights", "Pretrained", "TunedWeights", "Journal", TRAINING}
-)
+TURN = "Turn"  # a flow as a value, which the stage gives pictures to
+SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained", "Journal"}
+SUPPLIED |= {TURN, TRAINING}
 
 # Networks that look at pictures: loaded once, and the same for every picture.
 EYES = frozenset({"ImageText", "VisionTokens", "Perceptual"})
