@@ -53,7 +53,7 @@ PICTURES = [Image(torch.rand(3, 32, 32, generator=DRAWS.generator, dtype=torch.f
 
 @dataclass
 class Heard:
-    """A journal."""
+    """A log."""
 
     losses: list[float] = field(default_factory=list)
 
@@ -63,14 +63,14 @@ class Heard:
 
 
 def tuned(pictures=PICTURES, **options: Any) -> tuple[Any, Heard, int]:
-    """The model, what the journal heard, and the rows that it cost."""
+    """The model, what the log heard, and the rows that it cost."""
     heard = Heard()
     made = WORLD.call(
         diffusionclip,
         training=TrainingPictures(tuple(pictures)),
         codec=FreeCodec(),
         negative=EMPTY,
-        journal=heard,
+        log=heard,
         eyes=(EYE,),
         source="a cat",
         target="a dog",

@@ -19,7 +19,6 @@ from retouch.api import (
     Codec,
     Denoiser,
     ImageText,
-    Journal,
     KnownLevels,
     Level,
     Need,
@@ -29,6 +28,7 @@ from retouch.api import (
     Prompt,
     Range,
     Schedule,
+    TrainingLog,
     TrainingPictures,
     VisionTokens,
     call,
@@ -64,7 +64,7 @@ async def diffusionclip(
     codec: Codec,
     negative: NegativePrompt,
     noise: NoiseSource,
-    journal: Journal,
+    log: TrainingLog,
     eyes: tuple[ImageText, ...],
     faces: tuple[VisionTokens, ...] = (),
     *,
@@ -122,7 +122,7 @@ async def diffusionclip(
     for done in range(rounds * len(every)):
         which = every[done % len(every)]
         loss = await teach(down, torch.stack([noisy[i] for i in which]), [misses[i] for i in which])
-        journal.learnt(done + 1, rounds * len(every), loss)
+        log.learnt(done + 1, rounds * len(every), loss)
         if which is every[-1]:
             learner.grow(growth)
     return learner.now

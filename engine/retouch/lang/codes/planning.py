@@ -190,8 +190,6 @@ PLANNING = {
         "{mend}",
         why="'save weights' writes what a tuning made of the denoiser, for later runs to begin with. The model's own "
         "weights and LoRA files are files already.",
-        example='tune lora "ink.safetensors" | save weights "dog.safetensors"',
-        mend='tune diffusionclip source="a cat" target="a dog" | save weights "dog.safetensors"',
     ),
     "RT457": Code(
         "untuned-again",
