@@ -135,7 +135,7 @@ def test_a_file_that_does_not_fit_is_refused_before_anything_loads(folder: Path,
         ('open "three.png" | tune weights "out.safetensors" | tune weights "ink.safetensors" | invert ddim', "RT457"),
         (f'{TUNE} pictures="none/*.png" | save weights "x.safetensors"', "RT401"),
         (f'{TUNE} pictures="../*.png" | save weights "x.safetensors"', "RT40"),
-        (f'{LEARN} identity=1 | save weights "x.safetensors"', "RT3"),
+        (f'{LEARN} identity=1 | save weights "x.safetensors"', "RT226"),
     ],
 )
 def test_what_cannot_be_meant_has_a_code(folder: Path, recipe: str, code: str) -> None:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from retouch.api import Image, ImageText, NegativePrompt, TrainingPictures
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
+from retouch.testing import laws
 from retouch.testing.tiny import Draws, TinyCodec
 from retouch.testing.worlds import tiny_world
 from retouch_methods.tune.diffusionclip import diffusionclip, inverted, ways
@@ -225,3 +226,13 @@ def test_the_walk_of_a_flow_ends_at_the_picture_and_takes_as_many_steps():
     assert (len(up), len(down)) == (5, 3)
     assert up.levels[-1].sigma == down.levels[-1].sigma == 0
     assert up.levels[0].sigma == pytest.approx(0.5)
+
+
+def test_it_keeps_the_laws_of_tunings():
+    given = {"codec": FreeCodec(), "eyes": (EYE,), "source": "a cat", "target": "a dog", "lr": 1e-3}
+    world = tiny_world(steps=4, dtype=torch.float64)
+    for variant in ("whole", "efficient"):
+        kept = laws.stage_laws(
+            diffusionclip, world, variant=variant, inversion_steps=3, tuning_steps=2, rounds=1, **given
+        )
+        assert "tune_law" in kept

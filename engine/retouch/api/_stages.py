@@ -54,7 +54,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import written
+from retouch.core.weights_file import tuned_tensors
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -157,7 +157,7 @@ __all__ = [
     "value_and_grad",
     "walked_by",
     "with_loss",
-    "written",
+    "tuned_tensors",
 ]
 
 

@@ -19,7 +19,7 @@ BASE = "base"  # the digest of the network that they were tuned from
 UP, DOWN = ".up", ".down"
 
 
-def written(model: Denoiser) -> tuple[dict[str, Tensor], dict[str, str]]:
+def tuned_tensors(model: Denoiser) -> tuple[dict[str, Tensor], dict[str, str]]:
     """What a tuning made of a model, as tensors and metadata; what LoRA files add is no part of it."""
     delta = model.delta
     tensors = dict(delta.weights)

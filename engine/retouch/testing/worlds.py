@@ -29,6 +29,7 @@ from retouch.core.values import (
     SourceImage,
     SourcePrompt,
     TargetPrompt,
+    TrainingPictures,
 )
 from retouch.core.walk import Guidance
 from retouch.testing.gaussian import GaussianMixture
@@ -68,6 +69,9 @@ class Keeping:
     def place(self, image: Image) -> None:
         """Keep a picture of a sheet."""
         self.pictures.append(image)
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """Nobody watches."""
 
     def put(self, figures: Mapping[str, float]) -> None:
         """Keep a row of a table."""
@@ -170,6 +174,8 @@ class World:
             "NoiseSource": self.noise,
             "Turn": self.turn,
             "Mask": self.mask,
+            "TrainingPictures": TrainingPictures((self.source,) if self.source else ()),
+            "TrainingLog": self.outbox,
             "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),
         }
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:

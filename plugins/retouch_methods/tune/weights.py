@@ -9,7 +9,7 @@ from typing import Annotated
 
 from safetensors.torch import save as safetensors
 
-from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, stage, written
+from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, stage, tuned_tensors
 from retouch_methods.picture.files import in_order
 
 Share = Annotated[float, Range(0, 1)]
@@ -61,7 +61,7 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
 
     path: the file.
     """
-    tensors, said = written(model)
+    tensors, said = tuned_tensors(model)
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
         file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))

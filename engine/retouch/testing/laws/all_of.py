@@ -44,7 +44,8 @@ def stage_laws(
 def _of_any(stage: Stage, world: World, given: dict[str, Any]) -> Iterator[tuple[str, Law]]:
     for law in (conduct.repeat_law, conduct.untouched_law):
         yield law.__name__, partial(law, stage, world, **given)
-    yield "rows_law", partial(conduct.rows_law, stage, world, facts={"guide": 1}, **given)
+    learnt = {port.name: 1 for port in signature(stage).parameters.values() if bare(port) == "TrainingPictures"}
+    yield "rows_law", partial(conduct.rows_law, stage, world, facts={"guide": 1, **learnt}, **given)
 
 
 _FAMILIES: Mapping[str, tuple[Law, ...]] = {
