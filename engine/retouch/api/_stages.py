@@ -153,11 +153,11 @@ __all__ = [
     "stage",
     "stages_in",
     "together",
+    "tuned_tensors",
     "unguided",
     "value_and_grad",
     "walked_by",
     "with_loss",
-    "tuned_tensors",
 ]
 
 
