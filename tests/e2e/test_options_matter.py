@@ -45,7 +45,16 @@ BESIDE = {
 READ = {"invert ddim pinned", "invert pnp_inversion scale", "invert sdedit draws", "invert fixed_point pinned"}
 READ |= {"invert uniinv pinned"}
 SOFT = "mask box right=70% | mask feather pixels=8"
-RECIPES = {"mask threshold at": f"invert ddim EDIT | {SOFT} | mask threshold | blend latent"}
+HIGH, SMALL = (
+    f"mask box left=40% right=60% top={top} bottom={bottom} | crop window | invert ddim EDIT | paste"
+    for top, bottom in (("30%", "70%"), ("40%", "60%"))
+)
+RECIPES = {
+    "mask threshold at": f"invert ddim EDIT | {SOFT} | mask threshold | blend latent",
+    "crop window context": SMALL,
+    "crop window shape": HIGH,
+    "crop window least": SMALL,
+}
 # Another value, where the next one that comes to mind would not do.
 OTHER = {
     "invert null_text inner_steps": "1",
