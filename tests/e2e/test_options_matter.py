@@ -36,6 +36,7 @@ BESIDE = {
     "invert sdedit draws": "strength=100%",
     "invert sdedit begin": "strength=100%",
     "attend masactrl masked": "start=0",
+    "crop window shape": "size=64 least=1",
     "blend local words": "threshold=95% start=0",
     "blend local keep": "threshold=95% start=0",
     "blend local start": "threshold=95%",
@@ -46,8 +47,8 @@ READ = {"invert ddim pinned", "invert pnp_inversion scale", "invert sdedit draws
 READ |= {"invert uniinv pinned"}
 SOFT = "mask box right=70% | mask feather pixels=8"
 HIGH, SMALL = (
-    f"mask box left=40% right=60% top={top} bottom={bottom} | crop window | invert ddim EDIT | paste"
-    for top, bottom in (("30%", "70%"), ("40%", "60%"))
+    f"mask box left=40% {box} | crop window | invert ddim EDIT | paste"
+    for box in ("right=50% top=30% bottom=70%", "right=60% top=40% bottom=60%")
 )
 RECIPES = {
     "mask threshold at": f"invert ddim EDIT | {SOFT} | mask threshold | blend latent",

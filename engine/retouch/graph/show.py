@@ -28,6 +28,10 @@ def as_text(plan: Plan) -> str:
             f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
             for name, value in chosen(node).items()
         ]
+        if node.card.family == "crop" and node.options.get("size") == 0:  # nobody would know what is edited
+            named = (str(edge.settings.get("model", "")) for _, edge in node.edges() if not isinstance(edge, FromNode))
+            model = graph.models.get(next(filter(None, named), ""), graph.model)
+            shown.append(f"size={model.trained_size} (what '{model.name}' was trained on)")
         cost = f"  [{rows_text(plan.rows[node.id])} rows]" if plan.rows[node.id][1] else ""
         lines.append(f"  {node.card.name:{width}}{' '.join(shown)}{cost}".rstrip())
         lines += [f"  {'':{width}}{text}" for text in prompts(node)]
