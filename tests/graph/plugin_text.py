@@ -17,6 +17,8 @@ class Known:
     told: dict[str, float] = field(default_factory=dict)
     reads: dict[str, int] = field(default_factory=dict)
     reads_words: bool = True
+    space: tuple[str, ...] = ("vae",)
+    classes: int = 0
 
 
 @dataclass(frozen=True)

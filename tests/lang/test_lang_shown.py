@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 USUAL = {
     "RT123": {"what": "it is UTF-16"},
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
+    "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},
     "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
     "RT419": {"path": "cat.txt"},
@@ -65,7 +66,10 @@ USUAL = {
     "RT908": {"plugin": "mine", "wanted": "retouch >=2", "have": "1.0"},
     "RT502": {"metric": "psnr", "value": "24.1", "wanted": "at least 28"},
     "RT503": {"what": "one row of 'sample walk'"},
-    "RT505": {"stage": "sample walk"},
+    "RT505": {
+        "stage": "sample walk",
+        "mend": "run with --dtype float32; if it was, with a lower guidance or more steps",
+    },
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {
         "stage": "blend pixel",

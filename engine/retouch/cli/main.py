@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
 from retouch.cli.reporting import refuse
 from retouch.cli.speakers import Answers, known_plugins
-from retouch.cli.talk import talking
+from retouch.cli.stopping import place, stoppable
+from retouch.cli.talk import silent_answers, talking
 from retouch.cli.without import add_no_plugin, without_plugins
 from retouch.paths import is_there
 from retouch.plugins.interrupts import listening
@@ -48,6 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
+def process() -> None:
+    """Run one command as a process of its own: what is printed when it ends is no answer."""
+    try:
+        sys.exit(main())
+    finally:
+        silent_answers()
+
+
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the line; files and words may stand before and after options, which argparse alone refuses."""
     parser = _parser()
@@ -64,12 +74,14 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        with listening(), without_plugins(args):
+        with stoppable(), listening(), without_plugins(args):
             return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
         return refuse(args, WRONG_COMMAND, str(err))
-    except KeyboardInterrupt:
-        print("stopped; what was finished is kept", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        frames = [place(frame) for frame, _ in traceback.walk_tb(stop.__traceback__)]
+        where = next((f" in {found}" for found in reversed(frames) if found), "")
+        print(f"stopped{where}; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except BaseException as err:  # the last resort: a mistake of ours, or of a plugin's, is still no traceback
         if isinstance(err, SystemExit) and args.command == "bench":  # its own command line

@@ -65,7 +65,7 @@ def report_cut(texts: Hearing, prompts: Mapping[str, Span], report: Report) -> N
 def texts_of(graph: Graph) -> Mapping[str, Mapping[str, Span]]:
     """Every prompt of a graph with the first stage that reads it, once for each model."""
     found: dict[str, dict[str, Span]] = {}
-    for node in graph.nodes:
+    for node in graph.everything():
         for _, edge in node.edges():
             if isinstance(edge, FromEngine):
                 texts = found.setdefault(edge.settings.get("model", graph.model.name), {})

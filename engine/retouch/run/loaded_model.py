@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.resources import Codec
@@ -22,6 +23,7 @@ from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
+from retouch.run.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:
     from retouch.models.kit.loading import ModelLoading
@@ -114,15 +116,20 @@ class Machine:
         known = self.info.known
         return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
 
-    def restore(self) -> None:
-        """Read the network's weights anew, into the same memory: somebody has written to them."""
+    def restore(self, modules: Sequence[nn.Module]) -> None:
+        """Read weights anew, into the same memory: somebody has written to these modules, if they are of this model."""
         from retouch.models.kit.loading import ModelLoading
 
+        if "loaded" not in vars(self) or not any(each is own for each in modules for own in _modules(self.loaded)):
+            return
+        if self.plain is not None and self.loaded is self.plain.loaded:
+            return self.plain.restore(modules)
         parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
-        fresh = dict(self._load(parts).net.module.named_parameters())
-        with torch.no_grad():
-            for name, weight in self.loaded.net.module.named_parameters():
-                weight.copy_(fresh[name])
+        if self.plain is not None:
+            parts = parts.with_fused({part: each for part, each in self._updates.items() if part})
+        for fresh, own in zip(_modules(self._load(parts)), _modules(self.loaded), strict=True):
+            if any(own is each for each in modules):
+                copy_weights(fresh, own)
 
     @cached_property
     def _updates(self) -> dict[str, list[dict[str, tuple[Update, ...]]]]:
@@ -186,3 +193,7 @@ class Machine:
     def texts(self) -> ModelTexts:
         """Prompts."""
         return self.loaded.texts
+
+
+def _modules(loaded: Loaded) -> list[nn.Module]:
+    return [*modules_of(loaded.net.module), *modules_of(loaded.codec), *modules_of(loaded.texts)]

@@ -38,7 +38,8 @@ class Insertions:
     def latents(self, taker: str, span: s.Span) -> FromNode:
         """Return the picture as it is now in the model's space."""
         if "Latents" not in self.state.held.slots:
-            self.put_in("encode", f"'{taker}' works on latents", span)
+            what = "latents" if self.state.model.known.space else "pixels from -1 to 1"
+            self.put_in("encode", f"'{taker}' works on {what}", span)
         return self.state.held.newest("Latents") or MISSING
 
     def frame(self, taker: str, span: s.Span) -> FromNode:

@@ -169,6 +169,15 @@ WIRING = {
         example='model "storybook_pixels"\ninvert ddim | guide cfg guidance=5',
         mend='model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
     ),
+    "RT329": Code(
+        "no-class",
+        "'{text}' is no class of '{model}'",
+        "{mend}",
+        why="A model of this kind reads no words. It was told, for each picture that it was trained on, the number of "
+        "its class, and a prompt is such a number; an empty one stands for any class, another at each step.",
+        example='model "guided.safetensors"\ninvert ddim "cat"->"207"',
+        mend='model "guided.safetensors"\ninvert ddim "0"->"207"',
+    ),
     "RT316": Code(
         "not-in-prompt",
         "'{stage}' names '{word}', which does not occur in {where}",

@@ -71,7 +71,7 @@ class NetworkCore:
     @property
     def base(self) -> Mapping[str, Tensor]:
         """The base weights by parameter name; read-only."""
-        return self._base
+        return MappingProxyType(self._base)
 
     def _accelerated(self) -> Network:
         """The network as rows that no control joins are evaluated."""
