@@ -52,6 +52,7 @@ class Flux:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
+            reads={"tokenizer": CLIP_TOKENS, "tokenizer_2": _tokens(net, read)},
             sites=joint_sites(_blocks(net), SIDE),
             sized=scheduler.get("use_dynamic_shifting", False),
             **_version(net),
@@ -83,7 +84,7 @@ class Flux:
         )
         long = Encoder(
             parts.transformers(T5EncoderModel, T5Config, "text_encoder_2"),
-            PromptTokenizer(parts.tokenizer("tokenizer_2"), known.tokens),
+            PromptTokenizer(parts.tokenizer("tokenizer_2"), known.reads["tokenizer_2"]),
             t5,
         )
         return Loaded(

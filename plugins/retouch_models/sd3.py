@@ -49,6 +49,7 @@ class StableDiffusion3:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"),
             tokenizers=("tokenizer", "tokenizer_2", "tokenizer_3"),
+            reads={"tokenizer": CLIP_TOKENS, "tokenizer_2": CLIP_TOKENS, "tokenizer_3": t5_tokens(read)},
             sites=joint_sites(blocks, side, apart=[f"transformer_blocks.{i}.attn2" for i in dual]),
             sized=scheduler.get("use_dynamic_shifting", False),
             **_version(net),
@@ -84,7 +85,7 @@ class StableDiffusion3:
         ]
         long = Encoder(
             parts.transformers(T5EncoderModel, T5Config, "text_encoder_3"),
-            PromptTokenizer(parts.tokenizer("tokenizer_3"), known.tokens - CLIP_TOKENS),
+            PromptTokenizer(parts.tokenizer("tokenizer_3"), known.reads["tokenizer_3"]),
             t5,
         )
         return Loaded(

@@ -49,6 +49,7 @@ class StableDiffusionXL:
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
+            reads=dict.fromkeys(("tokenizer", "tokenizer_2"), small["max_position_embeddings"]),
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             defaults={"guidance": 5.0},

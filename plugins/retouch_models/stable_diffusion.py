@@ -47,6 +47,7 @@ class StableDiffusion:
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
+            reads={"tokenizer": text["max_position_embeddings"]},
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
         )

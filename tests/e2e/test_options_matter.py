@@ -84,6 +84,7 @@ OTHER = {
     "blend local keep": '["meadow"]',
     "blend local side": "4",
     "mask box right": "80%",
+    "schedule levels at": "[900, 500, 200]",
     "mask box left": "90%",
     "mask color name": '"#2040ff"',
     "mask file label": "0",

@@ -210,6 +210,10 @@ EXAMPLES = {
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
     ),
+    "RT335": (
+        'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
+        'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
+    ),
     "RT415": (
         'open "cat.png" | invert ddim | save «"dog.png"»',
         'open "cat.png" | invert ddim | save "dog-2.png"',
@@ -303,6 +307,7 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT430", "RT431"}  # about models of the hub: test_models_get
     elsewhere |= {"RT432", "RT433"}  # about files beside a model: test_single_file_recipes
     elsewhere |= {"RT432"}  # about files beside a model: test_single_file_recipes
+    elsewhere |= {f"RT24{i}" for i in range(5)}  # about flows in brackets: test_flow_values, test_stranger_studio
     elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger
     elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts

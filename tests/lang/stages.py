@@ -35,6 +35,7 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads: dict[str, int] = field(default_factory=dict)
     reads_words: bool = True
     space: tuple[str, ...] = ("vae",)
     classes: int = 0
@@ -64,7 +65,7 @@ from typing import Annotated, Literal
 from retouch.api import (
     Adapters, AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need,
     NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourcePrompt, TargetPrompt,
-    Touch, Trajectory, WordsOf, stage,
+    Touch, Trajectory, Turn, WordsOf, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -74,6 +75,9 @@ Count = Annotated[int, Range(1, 1000)]
 @stage("open", "image", default=True)
 def open_image(pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192)] = 0
                ) -> Image: ...
+
+@stage("twice", "through", rows="turn * times")
+async def twice(image: Image, turn: Turn, mask: Mask | None = None, *, times: Count = 2) -> Image: ...
 
 @stage("encode", "vae", default=True)
 async def encode(image: Image, codec: Codec) -> Latents: ...

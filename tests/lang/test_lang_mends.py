@@ -107,6 +107,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT114": ("let name = value", None),
     "RT120": ("family, method, what it works on, options", None),
     "RT122": ("split it", None),
+    "RT130": ("write swap(…, how=…)", None),
     "RT210": ("choose another name", None),
     "RT211": ("such as 'area'", 'area = open "cat.png"\narea | mask diffedit "cat"->"dog" | save mask "o.png"'),
     "RT212": ("use it, or delete the line", "invert ddim"),
@@ -120,6 +121,10 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT220": ("make it a parameter", None),
     "RT221": ("go on with '|'", None),
     "RT223": ("options: guidance", None),
+    "RT240": ("twice through: write twice through (…)", None),
+    "RT241": ("write twice through (invert ddim | …)", None),
+    "RT242": ("write 'save image' behind the stage that works on this flow", None),
+    "RT243": ('(invert ddim "cat"->"dog")', None),
     "RT224": ("let it begin a line", f'invert ddim "cat"->"dog"\n{CAT} | invert ddim | save "o.png"'),
     "RT301": ("add a 'mask' stage before it", None),
     "RT302": (

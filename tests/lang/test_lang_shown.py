@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 USUAL = {
     "RT123": {"what": "it is UTF-16"},
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
+    "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},
     "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
     "RT419": {"path": "cat.txt"},
@@ -67,6 +68,14 @@ USUAL = {
     "RT503": {"what": "one row of 'sample walk'"},
     "RT505": {"stage": "sample walk"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
+    "RT335": {
+        "stage": "blend pixel",
+        "a": "image",
+        "size": "300×40 pixels",
+        "b": "source",
+        "other": "64×64 pixels",
+        "mend": "take both from one picture, or open one of them with size=…",
+    },
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},
     "RT513": {"stage": "mask diffedit", "mend": "try a lower threshold"},

@@ -34,6 +34,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
+from retouch.core.turn import Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -125,6 +126,8 @@ __all__ = [
     "TextEncoder",
     "Touch",
     "Trajectory",
+    "Turn",
+    "Turned",
     "Unmet",
     "VisionTokens",
     "Weights",

@@ -124,7 +124,7 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
         for stored in model.files.tensors(part).values()
     )
     found: dict[tuple[str, object], int] = {}
-    for plan in plans:
+    for plan in (each for outer in plans for each in outer.everything()):
         for node in plan.graph.nodes:
             if node.card.takes("Adapters") and node.options.get("path"):
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])

@@ -48,6 +48,7 @@ class StageCare:
     author: that plugin, if it made the stage itself; empty otherwise.
     tell: hears what it changed for the process.
     weights: those of all networks of the run.
+    inner: questions about what the flows in its brackets made, which it answers for.
     """
 
     declared: Declared
@@ -56,6 +57,7 @@ class StageCare:
     author: str
     tell: Tell
     weights: BaseWeights
+    inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
     _networks: list[Denoiser] = field(default_factory=list[Denoiser])
 
@@ -95,6 +97,8 @@ class StageCare:
         # What was written past torch, through `.data` or numpy, has left the version as it was.
         doubts += [Doubt(_same(each.tensor, each.original), WroteInPlace(each.port)) for each in self._given]
         self._given = []
+        doubts += self.inner
+        self.inner.clear()
         # The author may still hold what it gave, and write there for the next picture.
         return (_guarded(copied(value), self.author) if self.author else value), doubts
 

@@ -12,6 +12,7 @@ import torch
 
 from retouch.core.errors import BrokenTouch, NothingMasked, Unmet
 from retouch.graph.nodes import Node
+from retouch.graph.unheard import SameToTheModel
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
@@ -19,7 +20,6 @@ from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
 from retouch.run.care import WroteInPlace
 from retouch.run.results import NotFinite, WrongResult
-from retouch.run.unheard import SameToTheModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def diagnose(node: Node, error: BaseException, model: str = "", blame: Blame = N
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(path).name, what=str(error))
+            report.add("RT504", node.span, path=Path(path).name, what=error.about(path))
         case Unwritable() | OSError():
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)

@@ -34,7 +34,11 @@ class PixelCodec:
 
     def decode(self, latents: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, 3, H, W], clamped to [0, 1]"""
-        return (at_least_float32(latents) / 2 + 0.5).clamp(0, 1)
+        return self.decode_freely(latents).clamp(0, 1)
+
+    def decode_freely(self, latents: Tensor) -> Tensor:
+        """[B, 3, H, W] -> [B, 3, H, W], where colours may leave [0, 1]: for gradients, which end at a clamp."""
+        return at_least_float32(latents) / 2 + 0.5
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """The least size that holds this one and that the network can take."""

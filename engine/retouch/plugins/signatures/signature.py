@@ -10,7 +10,7 @@ from typing import Any, Literal
 from retouch.core.demands import Moot, Need
 from retouch.core.touches import Pattern, Touch
 
-Operand = Literal["edit", "path", "text"]
+Operand = Literal["edit", "path", "text", "flow"]
 EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")
 OF_A_TURN = ("Trajectory", "AttentionControl", "Blend")
 _ON_ANY_MODEL = ("sample", "view")  # which take the turn's prompts, whatever they say
@@ -135,14 +135,21 @@ class StageCard:
 
     @property
     def operand(self) -> Operand | None:
-        """What a recipe may write right after the method: an edit, a path or a text.
+        """What a recipe may write right after the method: an edit, a path, a text or a flow in brackets.
 
-        Stages that build a trajectory, a control or a blend take the turn's edit.
+        Stages that build a trajectory, a control or a blend take the turn's edit; those that run a flow, that flow.
         """
-        if self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports):
+        if self.takes("Turn"):
+            return "flow"
+        if self.edits:
             return "edit"
         names = {option.name for option in self.options}
         return "path" if "path" in names else "text" if "name" in names else None
+
+    @property
+    def edits(self) -> bool:
+        """Whether it takes the edit of its turn, which a recipe may write as `edit=`."""
+        return self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports)
 
     @property
     def needs_words(self) -> bool:

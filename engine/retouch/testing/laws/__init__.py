@@ -34,6 +34,7 @@ from retouch.testing.laws.families import (
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
 from retouch.testing.laws.models import family_laws
+from retouch.testing.laws.turns import turn_law
 from retouch.testing.laws.walks import schedule_law, solver_law, tune_law
 
 __all__ = [
@@ -62,5 +63,6 @@ __all__ = [
     "stage_laws",
     "touch_law",
     "tune_law",
+    "turn_law",
     "untouched_law",
 ]
