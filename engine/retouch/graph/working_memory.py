@@ -2,7 +2,8 @@
 
 A UNet keeps the hidden states that its way up reads again, and works in room of its widest ones:
 
-    row = skips + NETWORK * widest     skips: sum of channels * cells over all stored states
+    row = skips + UNETS * widest     skips: sum of channels * cells over all stored states; UNETS by the class, since
+                                     transformers in its blocks take more room than convolutions do
 
 A transformer keeps its tokens, of the picture and of the text, and works in the room of one block:
 
@@ -29,8 +30,7 @@ Cells = tuple[int, int]
 
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
 KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
-NETWORK = 37
-UNETS = ("UNet2DConditionModel", "UNet2DModel")
+UNETS = {"UNet2DConditionModel": 37.0, "UNet2DModel": 14.0, "GuidedDiffusionUNet": 14.0}
 COLOURS = 3
 CODEC, PIXEL = 3.5, 100
 
@@ -69,7 +69,7 @@ def of_a_row(model: ModelInfo, cells: Cells) -> float | None:
             net = model.files.read(f"{part}/config.json")
             kind = net.get("_class_name")
             if kind in UNETS:
-                return unet(net, cells)
+                return unet(net, cells, UNETS[kind])
             if kind in TRANSFORMERS:
                 return transformer(net, cells, model.known.tokens)
     return None
@@ -95,8 +95,8 @@ def of_a_picture(model: ModelInfo, cells: Cells) -> float | None:
     return decoder(channels, cells[0] * cells[1] * model.scale**2)
 
 
-def unet(net: Config, cells: Cells) -> float:
-    """Of one row of a UNet."""
+def unet(net: Config, cells: Cells, room: float) -> float:
+    """Of one row of a UNet; room: hidden states as large as the widest that it works in."""
     height, width = cells
     channels, layers = net["block_out_channels"], net.get("layers_per_block", 2)
     each = layers if isinstance(layers, list) else [layers] * len(channels)
@@ -105,7 +105,7 @@ def unet(net: Config, cells: Cells) -> float:
         area = (height >> i) * (width >> i)
         states += [width_of * area] * count
         states += [width_of * area // 4] if i + 1 < len(channels) else []
-    return sum(states) + NETWORK * max(states)
+    return sum(states) + room * max(states)
 
 
 def transformer(net: Config, cells: Cells, words: int) -> float:
