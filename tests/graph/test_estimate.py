@@ -41,7 +41,8 @@ def rate(per_second: float = 10.0, when: float = 1.0, **other) -> Rate:
     # Peak of resident memory over that before, less 20 MB that any pass takes: engine/README.md says of which runs.
     [(SD15, (64, 64), 212.9), ({"block_out_channels": [64, 96, 128], "layers_per_block": 1}, (16, 16), 2.71),
      ({"block_out_channels": [64, 96, 128], "layers_per_block": 1}, (32, 32), 10.5),
-     ({"block_out_channels": [32, 64, 128, 192], "layers_per_block": 1, "_class_name": "UNet2DModel"}, (128, 128), 36.4)],
+     ({"_class_name": "UNet2DModel", "block_out_channels": [32, 64, 128, 192], "layers_per_block": 1},
+      (128, 128), 36.4)],
 )  # fmt: skip
 def test_a_row_is_within_15_percent_of_what_was_measured(config, cells, megabytes) -> None:
     room = working_memory.UNETS[config.get("_class_name", "UNet2DConditionModel")]
