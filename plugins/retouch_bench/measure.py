@@ -11,7 +11,7 @@ from torch import Tensor
 
 from retouch_bench.drawn import Drawn, read
 from retouch_bench.metrics import iou, psnr, ssim, structure_distance
-from retouch_storybook.image_text import ImageText, load_image_text
+from retouch_storybook.image_text import StorybookImageText, load_image_text
 from retouch_storybook.judge import Judge, load_judge
 
 Figures = dict[str, float | None]
@@ -23,7 +23,7 @@ class Eyes:
     """The models that look at results, neither of which had a part in making them."""
 
     judge: Judge = field(default_factory=load_judge)
-    image_text: ImageText | None = field(default_factory=lambda: _image_text())  # noqa: PLW0108 (defined below)
+    image_text: StorybookImageText | None = field(default_factory=lambda: _image_text())  # noqa: PLW0108 (defined below)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def seen(truth: Truth, results: Sequence[Tensor], eyes: Eyes) -> list[Figures]:
     ]
 
 
-def _likenesses(truth: Truth, pictures: Tensor, model: ImageText | None) -> list[Figures]:
+def _likenesses(truth: Truth, pictures: Tensor, model: StorybookImageText | None) -> list[Figures]:
     """How far each picture is built as the first, and how well it fits the caption of the truth."""
     if model is None:
         return [{"structure": None, "image_text": None} for _ in pictures[1:]]
@@ -113,7 +113,7 @@ def _rounded(figures: Mapping[str, float | None]) -> Figures:
     return {name: None if value is None else float(f"{value:.{DIGITS}g}") for name, value in figures.items()}
 
 
-def _image_text() -> ImageText | None:
+def _image_text() -> StorybookImageText | None:
     """The image-text model; None where its weights are not installed, and then its two figures are missing."""
     try:
         return load_image_text()

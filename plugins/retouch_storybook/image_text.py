@@ -16,7 +16,7 @@ from retouch_storybook.judge import at_side
 
 
 @dataclass(frozen=True, slots=True)
-class ImageText:
+class StorybookImageText:
     """A CLIP of the drawn world.  Pictures are in [0, 1], of any size; all but the text is differentiable."""
 
     model: Any  # transformers.CLIPModel, in evaluation mode
@@ -61,11 +61,11 @@ class ImageText:
         return at_side(pictures, self.model.config.vision_config.image_size) * 2 - 1
 
 
-def load_image_text(folder: Path | None = None, *, device: str = "cpu") -> ImageText:
+def load_image_text(folder: Path | None = None, *, device: str = "cpu") -> StorybookImageText:
     """Load the model that ships with the weights, or another one from its folder."""
     folder = folder or Path(__file__).parent / "weights" / "image_text"
     model: Any = CLIPModel(CLIPConfig(**json.loads((folder / "config.json").read_text())))
     state = load_file(folder / "model.safetensors")
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    return ImageText(model.to(device).eval().requires_grad_(False), tokenizer)
+    return StorybookImageText(model.to(device).eval().requires_grad_(False), tokenizer)

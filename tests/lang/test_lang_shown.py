@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 USUAL = {
     "RT123": {"what": "it is UTF-16"},
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
+    "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},
     "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
     "RT419": {"path": "cat.txt"},
@@ -46,6 +47,12 @@ USUAL = {
         "what": "'face.safetensors' is not there",
         "mend": "hf download owner/name face.safetensors --revision 0123456789abcdef0123456789abcdef01234567",
     },
+    "RT450": {
+        "stage": "eye clip",
+        "name": "dino",
+        "what": "it is a vit, and this reads clip",
+        "mend": "name the folder of a clip, with config.json and safetensors",
+    },
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
@@ -64,6 +71,14 @@ USUAL = {
         "mend": "run with --dtype float32; if it was, with a lower guidance or more steps",
     },
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
+    "RT335": {
+        "stage": "blend pixel",
+        "a": "image",
+        "size": "300×40 pixels",
+        "b": "source",
+        "other": "64×64 pixels",
+        "mend": "take both from one picture, or open one of them with size=…",
+    },
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},
     "RT513": {"stage": "mask diffedit", "mend": "try a lower threshold"},

@@ -66,6 +66,16 @@ def test_weights_are_a_literal_that_a_check_reads(plugin):
     assert {"face": "weights/face.safetensors"} in [each.weights() for each in announced.everything()]
 
 
+def test_pretrained_networks_are_a_literal_that_a_check_reads(plugin):
+    """What recipes may name beside a model: where each folder lies."""
+    plugin("""
+        @hookimpl
+        def retouch_pretrained():
+            return {"face": "weights/face"}
+    """)
+    assert "face" in {name for each in announced.everything() for name in each.pretrained()}
+
+
 def test_nothing_is_announced_past_the_hooks():
     """What was an entry point of its own is a line in a hook now."""
     assert not entry_points(group="retouch.models")

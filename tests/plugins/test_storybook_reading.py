@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from retouch_storybook.image_text import ImageText, load_image_text
+from retouch_storybook.image_text import StorybookImageText, load_image_text
 from retouch_storybook.judge import Judge, JudgeNetwork, Reading, load_judge
 from retouch_storybook.train.base import SHIPPED
 from retouch_storybook.train.judge import accuracy
@@ -40,7 +40,7 @@ def judge() -> Judge:
 
 
 @pytest.fixture(scope="module")
-def image_text() -> ImageText:
+def image_text() -> StorybookImageText:
     return load_image_text()
 
 

@@ -10,6 +10,8 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
 from retouch.core.errors import NothingMasked, Unmet
+from retouch.core.eyes import ImageText, Perceptual, VisionTokens
+from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.optim import Adam
@@ -23,6 +25,7 @@ from retouch.core.resources import (
     Frame,
     Outbox,
     Pictures,
+    Pretrained,
     Sheet,
     TextEncoder,
     Weights,
@@ -31,6 +34,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
+from retouch.core.turn import Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -77,13 +81,16 @@ __all__ = [
     "Frame",
     "Fresh",
     "Gradient",
+    "GradientGuidance",
     "Guidance",
     "Heun",
     "Image",
+    "ImageText",
     "Injected",
     "KnownLevels",
     "Latents",
     "Level",
+    "Loss",
     "MapRows",
     "Mask",
     "ModelDelta",
@@ -96,13 +103,17 @@ __all__ = [
     "Offset",
     "Outbox",
     "Pattern",
+    "Perceptual",
     "Pictures",
     "Predict",
+    "Predicted",
     "Prediction",
+    "Pretrained",
     "Prompt",
     "Range",
     "Rectangle",
     "Renoise",
+    "Restart",
     "Rule",
     "Schedule",
     "Sheet",
@@ -115,7 +126,10 @@ __all__ = [
     "TextEncoder",
     "Touch",
     "Trajectory",
+    "Turn",
+    "Turned",
     "Unmet",
+    "VisionTokens",
     "Weights",
     "Window",
     "WordsOf",
@@ -123,6 +137,7 @@ __all__ = [
     "gather",
     "hold",
     "hookimpl",
+    "leading",
     "predictor",
     "remembering",
     "resized",
@@ -132,6 +147,7 @@ __all__ = [
     "unguided",
     "value_and_grad",
     "walked_by",
+    "with_loss",
 ]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO, Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor, device, nn
 
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Image, Mask, Prompt
+
+T = TypeVar("T")
 
 
 class Frame(Protocol):
@@ -84,6 +87,45 @@ class Weights(Protocol):
 
     def tensors(self, name: str) -> Mapping[str, Tensor]:
         """The tensors of that file, by their names; only to be read."""
+        ...
+
+
+class Pretrained(Protocol):
+    """The network that the stage's option `name` names, of a kind that its `pretrained=` says: loaded once a run."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies, for its tokenizer."""
+        ...
+
+    @property
+    def device(self) -> device:
+        """Where the run is."""
+        ...
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its config.json."""
+        ...
+
+    def read(self, name: str) -> Mapping[str, Any]:
+        """Another JSON file of its folder; empty if there is no such file."""
+        ...
+
+    def network(
+        self, make: Callable[[Mapping[str, Any]], nn.Module], spelt: Callable[[str], str | None] | None = None
+    ) -> Any:
+        """The module that `make` builds of the config, filled with its weights, on the run's device and precision.
+
+        spelt: the module's name for a tensor of the file, where names differ; None for one that it does without.
+        """
+        ...
+
+    def once(self, make: Callable[[Any], T]) -> T:
+        """What `make` makes of this, once for all pictures, so that they share the calls of one value.
+
+        make: a function at the top of a module, so that it is the same one each time.
+        """
         ...
 
 

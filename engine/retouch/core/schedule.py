@@ -54,6 +54,7 @@ class Level:
 
     progress: the share of its walk's steps that lie before it: 0 where the walk begins, 1 at the image.  Every window
         (of a control, a guidance, a blend) is of this; a walk that begins late has it all the same from 0 to 1.
+    clean: the level that its walk goes to from here; None at the end of one, and outside of any.
     """
 
     timestep: float
@@ -61,6 +62,12 @@ class Level:
     sigma: float
     flow: bool = False  # whether alpha = 1 - sigma, a straight line on which the network predicts the velocity
     progress: float = field(default=0.0, compare=False)
+    clean: Level | None = field(default=None, compare=False, repr=False)
+
+    def variance_from(self, noisy: Level) -> float:
+        """The variance of q(this | noisy, x0): of the new noise of a DDPM step that comes here from there."""
+        kept = noisy.alpha / self.alpha * self.sigma
+        return (self.sigma / noisy.sigma) ** 2 * max(noisy.sigma**2 - kept**2, 0.0)
 
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
         """alpha * x0 + sigma * eps: adds noise, and is the DDIM step, and Euler's on flow.  All [C, h, w]"""
@@ -209,7 +216,10 @@ class Schedule:
     def through(levels: Sequence[Level]) -> Schedule:
         """A walk through these levels, in their order; RePaint's jumps go up on the way."""
         n = len(levels) - 1
-        walk = [replace(level, progress=i / max(n, 1)) for i, level in enumerate(levels)]
+        walk: list[Level] = []  # last first, since each knows the one after it
+        for i, level in reversed(list(enumerate(levels))):
+            walk.append(replace(level, progress=i / max(n, 1), clean=walk[-1] if walk else None))
+        walk.reverse()
         return Schedule(tuple(Step(i, walk[i], walk[i + 1], walk[i - 1] if i else None) for i in range(n)))
 
     @staticmethod

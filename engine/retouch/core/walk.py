@@ -66,6 +66,7 @@ class Trajectory:
         drift, None where it walks only if an attention control or a recording sees it, and is replayed for a blend
     certificate: what requirements measured of it, by metric and with its unit
     start: the state that an edit begins with where that is not the source's, states[0]  # [k, C, h, w]
+    again: makes the same by other noise, of the attempt of this number; None where no noise was drawn
     """
 
     schedule: Schedule
@@ -74,6 +75,7 @@ class Trajectory:
     pinned: bool | None = False
     certificate: Mapping[str, str] = field(default_factory=dict)
     start: Tensor | None = None
+    again: Callable[[int], Trajectory] | None = None
 
     def certified(self, metric: str, value: str) -> Trajectory:
         """The same, with one more figure in its certificate."""

@@ -10,7 +10,8 @@ SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
 WRITERS = SHARED | {"Outbox"}
 READERS = frozenset({"Pictures", "Adapters"})  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
-SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource", "Adapters", "Weights"}
+TURN = "Turn"  # a flow as a value, which the stage gives pictures to
+SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource", "Adapters", "Weights", "Pretrained", TURN}
 
 # What the engine supplies where no stage of the flow has made one.
 MADE_OR_SUPPLIED = PROMPTS | MODEL | {"Schedule"}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
 from retouch.models.headers import read_header
+from retouch.models.layout import stored_tensors
 from retouch.plugins.announced import Announced
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def digest_of(path: Path) -> str:
 
 def numbers_of(paths: Iterable[str]) -> int:
     """How many numbers such files hold."""
-    return sum(stored.numbers for path in paths for stored in read_header(Path(path)).tensors.values())
+    return sum(stored.numbers for path in paths for _, stored in stored_tensors(Path(path)).values())
 
 
 class OwnNetwork:

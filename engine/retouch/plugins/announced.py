@@ -16,7 +16,14 @@ from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 
-LITERAL = ("retouch_models", "retouch_families", "retouch_configs", "retouch_benches", "retouch_weights")
+LITERAL = (
+    "retouch_models",
+    "retouch_families",
+    "retouch_configs",
+    "retouch_benches",
+    "retouch_weights",
+    "retouch_pretrained",
+)
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
 
@@ -45,6 +52,10 @@ class Announced:
     def weights(self) -> Mapping[str, str]:
         """Return where each file of weights lies that stages of the plugin name."""
         return self.literals.get("retouch_weights", {})
+
+    def pretrained(self) -> dict[str, Path]:
+        """Return the folder of each network that recipes may name beside a model."""
+        return {name: self.home / folder for name, folder in self.literals.get("retouch_pretrained", {}).items()}
 
     def benches(self) -> Mapping[str, str]:
         """Return "module:function" of each benchmark that it brings."""

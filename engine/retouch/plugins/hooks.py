@@ -48,6 +48,11 @@ def retouch_weights() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
 
 
 @hookspec
+def retouch_pretrained() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register networks that recipes name beside a model, as a literal: name to folder, beside the module."""
+
+
+@hookspec
 def retouch_port_types() -> Iterable[type]:  # pyright: ignore[reportReturnType]
     """Register kinds of value that stages exchange, such as a mesh, so that one name is one class."""
 

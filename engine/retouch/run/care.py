@@ -88,6 +88,7 @@ class StageCare:
     tell: hears what it changed for the process.
     weights: those of all models of the run.
     makers: of what the run's rows are evaluated by.
+    inner: questions about what the flows in its brackets made, which it answers for.
     """
 
     node: Node
@@ -99,6 +100,7 @@ class StageCare:
     tell: Tell
     weights: BaseWeights
     makers: Makers
+    inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
     _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
     _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])
@@ -158,7 +160,8 @@ class StageCare:
         for doubt in doubts:
             if isinstance(doubt.error, NotFinite):
                 doubt.error.suspects = (*self._suspects.values(), *self.makers.controls(self.near))
-        doubts += self._written()
+        doubts += [*self._written(), *self.inner]
+        self.inner.clear()
         if not self.author:
             return value, doubts
         # The author may still hold what it gave, and write there for the next picture.

@@ -13,6 +13,7 @@ import torch
 
 from retouch.core.errors import BrokenTouch, NothingMasked, Unmet
 from retouch.graph.nodes import Node
+from retouch.graph.unheard import SameToTheModel
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
@@ -21,7 +22,6 @@ from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
 from retouch.run.care import WroteInPlace
 from retouch.run.results import NotFinite, WrongResult
-from retouch.run.unheard import SameToTheModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def diagnose(
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(path).name, what=str(error))
+            report.add("RT504", node.span, path=Path(path).name, what=error.about(path))
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)

@@ -22,6 +22,7 @@ from retouch.models.info import ModelInfo
 from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
+from retouch.models.pretrained import PretrainedNetwork
 from retouch.run.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Machine:
             plain = Machine(info.plain, device, dtype, acceleration)
         self.plain = plain
         self._own: dict[tuple[tuple[str, str], ...], OwnWeights] = {}
+        self._beside: dict[str, PretrainedNetwork] = {}
         self.info, self.device, self.dtype, self.acceleration = info, torch.device(device), dtype, acceleration
 
     @cached_property
@@ -173,6 +175,14 @@ class Machine:
             places = {name: Path(place) for name, place, _ in files}
             self._own[key] = OwnWeights(places, self.device, self.dtype)
         return self._own[key]
+
+    def pretrained(self, folder: str, weights: str, digest: str) -> PretrainedNetwork:
+        """What a recipe names beside the model: once in this machine, by its digest."""
+        if self.plain is not None:
+            return self.plain.pretrained(folder, weights, digest)
+        if digest not in self._beside:
+            self._beside[digest] = PretrainedNetwork(Path(folder), Path(weights), self.device, self.dtype)
+        return self._beside[digest]
 
     @property
     def codec(self) -> Codec:

@@ -72,6 +72,7 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
         "TextEncoder": lambda: machine.texts,
         "Adapters": lambda: machine,
         "Weights": lambda: machine.own_weights(told["files"]),
+        "Pretrained": lambda: machine.pretrained(told["folder"], *told["files"][0][1:]),
         "Schedule": lambda: machine.schedule(told["steps"], (0, 0)),
         "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
         "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),

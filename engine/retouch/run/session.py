@@ -18,7 +18,8 @@ from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
 from retouch.graph.lineage import feeding
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.models.errors import BrokenModel
@@ -41,7 +42,7 @@ from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
 from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
-from retouch.run.unheard import cut, difference_lost, edits, texts_of
+from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 
@@ -199,15 +200,18 @@ class _Run:
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
 
-        def supplied(edge: FromEngine) -> Task:
-            machine = machines.get(edge.settings.get("model", ""), own_machine)
-            return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
+        def done_once(task: Task, node: Node) -> None:
+            self.stages[task] = (outcome, node, graph.model.name)
+
+        care_of = self._care_of(graph, outcome)
+        turns = Turns(self.supply, machines, own_machine, own, self._start, care_of, done_once)
 
         once = of_no_picture(graph)
         for node in graph.nodes:
             if (key := once.get(node.id)) and (known := self.supply.shared(key)):
                 tasks[node.id] = known
                 continue
+            care = self._care(node, graph, outcome, strange=node.id in strange)
             if (lost := self._lost(node, machines, own_machine)) is not None:
                 # What it would be given is not begun either, unless something else wants it: no row is paid for.
                 tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
@@ -216,9 +220,11 @@ class _Run:
                 tasks[node.id] = Task(_nothing, name=node.id, ways=ways, wanted=False)
             else:
                 edges = [edge for _, edge in node.edges()]
-                after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
+                after = tuple(
+                    tasks[edge.id] if isinstance(edge, FromNode) else turns.supplied(edge, tasks, care)
+                    for edge in edges
+                )
                 aside = lane if node.card.family == "save" else None
-                care = self._care(node, graph, outcome, strange=node.id in strange)
                 tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
             if key:
@@ -227,7 +233,7 @@ class _Run:
         self.feeding[id(outcome)] = partial(feeding, graph)
         for id_ in graph.results:
             tasks[id_].want()
-        self.pictures.append([task for id_, task in tasks.items() if id_ not in once])
+        self.pictures.append([*turns.made, *(task for id_, task in tasks.items() if id_ not in once)])
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
 
     def _strange(self, graph: Graph) -> set[NodeId]:
@@ -237,6 +243,13 @@ class _Run:
             if node.card.plugin not in self.registry.built_in or not strange.isdisjoint(node.feeds()):
                 strange.add(node.id)
         return strange
+
+    def _care_of(self, graph: Graph, outcome: Outcome) -> Callable[[Node, bool], StageCare]:
+        """What looks after the stages in brackets."""
+        return lambda node, strange: self._care(node, graph, outcome, strange=strange or self._is_strange(node))
+
+    def _is_strange(self, node: Node) -> bool:
+        return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
 
     def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
         """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
@@ -264,8 +277,8 @@ class _Run:
             machine.restore(modules)
 
     def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
-        """Why a stage would edit nothing, as far as prompts tell."""
-        for edit in edits(node):
+        """Why a stage would edit nothing, as far as prompts tell, or one in its brackets."""
+        for edit in (edit for each in node.everything() for edit in edits(each)):
             with suppress(BrokenModel):  # whatever needs the model says so
                 if lost := difference_lost(machines.get(edit.settings.get("model", ""), own).texts, edit):
                     return lost
@@ -308,8 +321,9 @@ class _Run:
                 task.result = None
         self._write_shared()
         for outcome, model, texts in self.prompts:
-            if any(outcome.rows.values()):
-                outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
+            if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
+                report_cut(model.texts, texts, report := Report())
+                outcome.warnings += [each for each in report.items if each not in outcome.warnings]
         self._tell_missed()
         return Result(self.outcomes, executor.calls)
 
@@ -358,11 +372,12 @@ class _Run:
             return
         cause = task.error.cause if isinstance(task.error, Skipped) else task.error
         if id(cause) not in self.causes:
-            self.causes[id(cause)] = diagnose(node, cause, model, self.blame, self.feeding[id(outcome)](node))
+            place = blamed(cause) or node
+            self.causes[id(cause)] = diagnose(place, cause, model, self.blame, self.feeding[id(outcome)](node))
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
         elif isinstance(task.error, Unmet):
-            outcome.notices.append(f"{node.card.name}: {task.error}")
+            outcome.notices.append(f"{(blamed(task.error) or node).card.name}: {task.error}")
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""

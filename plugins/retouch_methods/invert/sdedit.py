@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
+from torch import Tensor
 
 from retouch.api import Ddim, Latents, NoiseSource, Offset, Range, Schedule, Trajectory, stage
 
@@ -18,6 +20,7 @@ from retouch.api import Ddim, Latents, NoiseSource, Offset, Range, Schedule, Tra
         "evaluations": 1,
         "pinned": True,
         "replays": "'any' if eta == 0 else ''",
+        "redraws": True,
     },
 )
 async def sdedit(
@@ -43,7 +46,12 @@ async def sdedit(
         mask nothing of the old thing is left, as that code begins (with strength=76% and `blend latent
         level="one_late"` it is that code).
     """
-    walk, x0 = schedule.tail(strength), latents.data  # [C, h, w]
+    walk = schedule.tail(strength)
+    return _noised(latents.data, walk, noise, eta, draws, begin)
+
+
+def _noised(x0: Tensor, walk: Schedule, noise: NoiseSource, eta: float, draws: str, begin: str) -> Trajectory:
+    """The source at each level of a walk, by this noise.  x0: [C, h, w]"""
     # N draws that noise the source, N for the edit's steps, and one to begin with: [2 N + 1, C, h, w].
     drawn = noise.normal(2 * len(walk) + (begin == "noise"), like=x0)
     levels = drawn[: len(walk)] if draws == "each" else drawn[:1].expand(len(walk), *x0.shape)
@@ -51,4 +59,8 @@ async def sdedit(
     added = [step.fresh(eta) * draw for step, draw in zip(walk, drawn[len(walk) : 2 * len(walk), None], strict=True)]
     rule = Offset(Ddim(eta), torch.stack(added)) if eta and added else Ddim()
     start = drawn[-1:] if begin == "noise" and added else None  # [1, C, h, w]
-    return Trajectory(walk, torch.stack([*noised, x0])[:, None], rule, pinned=True, start=start)
+
+    def again(attempt: int) -> Trajectory:
+        return _noised(x0, walk, replace(noise, key=f"{noise.key}/again{attempt}"), eta, draws, begin)
+
+    return Trajectory(walk, torch.stack([*noised, x0])[:, None], rule, pinned=True, start=start, again=again)

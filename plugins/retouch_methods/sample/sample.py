@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 from retouch.api import (
     AttentionControl,
@@ -12,8 +13,11 @@ from retouch.api import (
     Edit,
     Guidance,
     Latents,
+    Need,
+    Restart,
     Rule,
     Trajectory,
+    leading,
     predictor,
     stage,
     together,
@@ -26,8 +30,17 @@ from retouch.api import (
     "walk",
     version=2,
     default=True,
-    rows="int(steps * ((predictions if predictions else evaluations) * guide + beside) + 0.5) * "
-    "(2 if attend or readers or (blend and not pinned) else 1)",
+    rows="(int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
+    "(2 if attend or readers or (blend and not pinned) else 1), "
+    "int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
+    "(2 if attend or readers or (blend and not pinned) else 1) * (attempts if attempts else 1))",
+    needs=(
+        Need(
+            "attempts < 2 or redraws",
+            "cannot begin again with other noise, since this turn draws none",
+            "begin with 'invert sdedit', add 'solver ddpm', or give guide range attempts=1",
+        ),
+    ),
 )
 async def sample(
     trajectory: Trajectory,
@@ -41,12 +54,34 @@ async def sample(
 ) -> Latents:
     """Walk from the noisy end of a trajectory with the target prompt, beside its source.
 
-    A `solver` of the turn takes the steps in place of the rule that the inversion chose.
+    A `solver` of the turn takes the steps in place of the rule that the inversion chose.  A guidance by gradient leads
+    the target's branch alone, and may ask for the walk to begin again with other noise.
 
     Controls and blends whose window holds none of the steps are left out.  The source branch is evaluated only if
     something reads it: an attention control, a recording, or a blend where the trajectory is not to be replayed.
     """
-    trajectory = trajectory if solver is None else walked_by(trajectory, solver)
+    for attempt in count():
+        walked = trajectory.again(attempt) if attempt and trajectory.again else trajectory
+        if solver is not None:
+            redrawn = getattr(solver, "again", None) if attempt else None
+            walked = walked_by(walked, redrawn(attempt) if redrawn else solver)
+        try:
+            return await _walk(walked, latents, edit, model, guidance, attend, blend, attempt)
+        except Restart:
+            continue
+    raise AssertionError
+
+
+async def _walk(
+    trajectory: Trajectory,
+    latents: Latents,
+    edit: Edit,
+    model: Denoiser,
+    guidance: Guidance,
+    attend: tuple[AttentionControl, ...],
+    blend: tuple[Blend, ...],
+    attempt: int,
+) -> Latents:
     steps = len(trajectory.schedule)
     attend = tuple(control for control in attend if control.acts_in(steps))
     blend = tuple(each for each in blend if each.acts_in(steps))
@@ -60,7 +95,7 @@ async def sample(
 
     rule = trajectory.rule
     towards_source = predictor(guidance, model, edit.source, edit.negative)
-    towards_target = predictor(guidance, model, edit.target, edit.negative)
+    towards_target = predictor(leading(guidance, edit.target, attempt), model, edit.target, edit.negative)
     source = trajectory.states[0]  # [k, C, h, w]
     state = source if trajectory.start is None else trajectory.start  # [k, C, h, w]
     maps = [AttentionMaps() for _ in blend]  # recorded so far, for each blend

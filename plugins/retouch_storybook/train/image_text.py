@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPModel
 
-from retouch_storybook.image_text import ImageText
+from retouch_storybook.image_text import StorybookImageText
 from retouch_storybook.judge import ATTRIBUTES, at_side
 from retouch_storybook.train import base
 from retouch_storybook.train.captions import draw_caption, token_ids
@@ -81,7 +81,7 @@ class ImageTextPart:
     def measure(self) -> Mapping[str, float]:
         """How often a held-out picture is nearest to its own caption, of a hundred different ones."""
         held_out = self.workspace.held_out()
-        model = ImageText(self.clip.eval(), self.tokenizer)
+        model = StorybookImageText(self.clip.eval(), self.tokenizer)
         first = {scene.caption(): i for i, scene in reversed(list(enumerate(held_out.scenes)))}
         chosen = sorted(first.values())[:100]
         with torch.no_grad():

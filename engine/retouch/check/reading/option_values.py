@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.environment import Written
-from retouch.check.reading.names import one_of
+from retouch.check.reading.names import BoundTurn, one_of
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -37,7 +38,7 @@ def read(option: Option, written: Written, choices: Choices, report: Report) -> 
     if not isinstance(value, s.List):
         _wrong(option.name, kind, value, written, report)
         return REFUSED
-    each = Kind(kind.type, kind.low, kind.high, kind.choices)
+    each = replace(kind, many=False)
     found = tuple(_one(option.name, each, item, written, report) for item in value.items)
     return REFUSED if REFUSED in found else found
 
@@ -136,6 +137,8 @@ _IN_WORDS = {
     s.Ref: "a name",
     s.RowSyntax: "a row",
     s.CallSyntax: "a call",
+    s.TurnSyntax: "a flow in brackets",
+    BoundTurn: "a flow in brackets",
 }
 
 

@@ -38,7 +38,8 @@ class Insertions:
     def latents(self, taker: str, span: s.Span) -> FromNode:
         """Return the picture as it is now in the model's space."""
         if "Latents" not in self.state.held.slots:
-            self.put_in("encode", f"'{taker}' works on latents", span)
+            what = "latents" if self.state.model.known.space else "pixels from -1 to 1"
+            self.put_in("encode", f"'{taker}' works on {what}", span)
         return self.state.held.newest("Latents") or MISSING
 
     def frame(self, taker: str, span: s.Span) -> FromNode:
@@ -67,21 +68,37 @@ class Insertions:
         if card := self.state.context.world.registry.find("view", method):
             self.wire(self.state, StageCall(card, span, put_in="a stage of this turn made its prompts"))
 
+    def of_type(self, type_: str, taker: str, span: s.Span) -> None:
+        """Put in the one stage that makes values of this type, where a stage takes all there are and there is none."""
+        registry = self.state.context.world.registry
+        makers = [card for card in registry.cards if card.output == type_]
+        stated = [card for card in makers if card.default] or makers
+        if len(stated) == 1:
+            why = f"'{taker}' needs {'an' if stated[0].family[0] in 'aeiou' else 'a'} '{stated[0].family}'"
+            self.wire(self.state, StageCall(stated[0], span, put_in=why))
+
     def guidance(self, taker: str, span: s.Span) -> FromNode:
-        """Return the turn's guidance, the default one if it has no `guide`."""
-        self.guides()
+        """Return the turn's guidance, the default one if it has no `guide`.
+
+        What leads another guidance acts where the turn samples; inversions ask the one that is led.
+        """
+        self.guides(led=taker.partition(" ")[0] == "sample")
         if "Guidance" not in self.state.held.slots:
             self.put_in("guide", f"'{taker}' needs guidance, and this turn has no 'guide'", span)
         return self.state.held.newest("Guidance") or MISSING
 
-    def guides(self) -> None:
-        """Wire the turn's `guide` stages, wherever they stand: guidance holds for the whole turn."""
+    def guides(self, *, led: bool = True) -> None:
+        """Wire the turn's `guide` stages, wherever they stand: guidance holds for the whole turn.
+
+        led: those too that lead the one before, by what the turn has made meanwhile, such as its mask.
+        """
         state = self.state
-        guides, state.guides = state.guides, []
+        leads = [call for call in state.guides if call.card.takes("Guidance")]
+        plain = [call for call in state.guides if call not in leads]
         given = state.now.given.get("guidance")
-        takes = any(call.card.option("guidance") or call.card.takes("Guidance") for call in guides)
-        if guides and given and not takes:
-            name, mend = guides[-1].card.name, "this guidance has no such number"
+        if plain and given and not any(call.card.option("guidance") for call in plain):
+            name, mend = plain[-1].card.name, "this guidance has no such number"
             state.context.report.add("RT205", given.span, stage=name, name="guidance", mend=mend)
-        for call in guides:
-            self.wire(state, call)
+        state.guides = [] if led else leads
+        for call in (*plain, *(leads if led else ())):
+            self.wire(self.state, call)

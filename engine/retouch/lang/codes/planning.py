@@ -168,6 +168,14 @@ PLANNING = {
         why="A plugin may bring a network of its own. Its weights come with it, with another package or from the hub "
         "at one commit; a run fetches nothing, so they are looked for before anything loads.",
     ),
+    "RT450": Code(
+        "unfit-pretrained",
+        "'{stage}' cannot use '{name}': {what}",
+        "{mend}",
+        why="Some stages look at pictures with a network of their own, such as an image-text model. It is one that a "
+        "plugin ships, a folder in the layout of transformers, or a model of the hub that was fetched; its config says "
+        "what it is, so one of another kind is refused before anything loads.",
+    ),
     "RT431": Code(
         "not-got",
         "the model '{name}' was not fetched: {what}",

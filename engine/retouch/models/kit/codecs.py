@@ -52,8 +52,12 @@ class VaeCodec:
 
     def decode(self, latents: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, 3, H, W], clamped to [0, 1]"""
+        return self.decode_freely(latents).clamp(0, 1)
+
+    def decode_freely(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W], where colours may leave [0, 1]: for gradients, which end at a clamp."""
         cells: Any = self.unscaled(latents.to(self.vae.dtype))
-        return (at_least_float32(self.vae.decode(cells, return_dict=False)[0]) / 2 + 0.5).clamp(0, 1)
+        return at_least_float32(self.vae.decode(cells, return_dict=False)[0]) / 2 + 0.5
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """The least size that holds this one and that the network can take."""

@@ -17,13 +17,13 @@ _PLAIN = {"int": "int", "float": "float", "bool": "bool", "str": "text"}
 
 
 def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: ModuleNames) -> Port:
-    """`T` is one value, `T | None = None` may be missing, `tuple[T, ...] = ()` takes all there are."""
+    """`T` is one value, `T | None = None` may be missing, `tuple[T, ...]` takes all, with `= ()` even none."""
     annotation = plain(annotation, names)
     inner, optional = _without_none(annotation)
     many = _tuple_item(inner, names)
-    if (optional or many is not None) != (default is not None):
-        raise NotStatic(annotation, f"port '{name}' is 'T', 'T | None = None' or 'tuple[T, ...] = ()'")
-    return Port(name, type_name(many or inner, names), optional, many is not None)
+    if optional != (default is not None) and (optional or many is None):
+        raise NotStatic(annotation, f"port '{name}' is 'T', 'T | None = None', 'tuple[T, ...]' or 'tuple[T, ...] = ()'")
+    return Port(name, type_name(many or inner, names), default is not None, many is not None)
 
 
 def type_name(node: ast.expr, names: ModuleNames) -> str:

@@ -71,7 +71,10 @@ def _misstated(name: str, value: Any) -> str:
             f"is a tuple of {', '.join(_KINDS_OF_PREDICTION)}",
         ),
         "told": (_all(value, str), "is a tuple of texts"),
+        "weights": (_all(value, str), "is a tuple of texts"),
+        "pretrained": (_all(value, str), "is a tuple of texts"),
         "instead": (isinstance(value, str), "is a text"),
+        "words": (value in ("needed", "own", ""), 'is "needed" or "own"'),
     }
     fine, form = right.get(name, (True, ""))
     return "" if fine else f"{form}, and this is {value!r}"

@@ -33,7 +33,9 @@ from retouch.testing.laws.families import (
     touch_law,
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
+from retouch.testing.laws.memory import memory_law
 from retouch.testing.laws.models import family_laws
+from retouch.testing.laws.turns import turn_law
 from retouch.testing.laws.walks import schedule_law, solver_law, tune_law
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "identity_law",
     "mask_law",
     "measure_law",
+    "memory_law",
     "output_law",
     "paste_law",
     "picture_law",
@@ -62,5 +65,6 @@ __all__ = [
     "stage_laws",
     "touch_law",
     "tune_law",
+    "turn_law",
     "untouched_law",
 ]

@@ -1,0 +1,80 @@
+"""Copies of a picture that a network looks at in place of the one: a gradient that fools it on one fools it on few.
+
+Avrahami et al. 2022, arXiv:2111.14818, sec. 4.2; the amounts are those of the authors' code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from retouch.api import NoiseSource
+
+
+class Amounts(NamedTuple):
+    """How far copies may differ: each is drawn evenly up to that.
+
+    turn: degrees; shift: share of the side; slant: of the corners, as a share of half a side; often: how often they do.
+    """
+
+    turn: float = 15.0
+    shift: float = 0.1
+    slant: float = 0.7
+    often: float = 0.7
+
+
+USUAL = Amounts()
+
+
+def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, amounts: Amounts = USUAL) -> Tensor:
+    """The picture as it is, and count - 1 turned, shifted and slanted ones, by draws of this noise.
+
+    [3, H, W] -> [count, 3, side, side]; what lies outside of the picture is black.
+    """
+    maps = torch.stack([torch.eye(3, dtype=torch.float64)] + [_map(draw, amounts) for draw in _even(noise, count - 1)])
+    places = (torch.arange(side, dtype=torch.float64) * 2 + 1) / side - 1
+    y, x = torch.meshgrid(places, places, indexing="ij")
+    points = torch.stack((x, y, torch.ones_like(x)), -1)  # [side, side, 3]
+    seen = points @ maps.transpose(1, 2)[:, None]  # [count, side, side, 3]
+    grid = (seen[..., :2] / seen[..., 2:].clamp_min(1e-3)).to(picture)
+    shrunk = F.interpolate(picture[None], (side, side), mode="bilinear", antialias=True, align_corners=False)
+    return F.grid_sample(shrunk.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False)
+
+
+def _even(noise: NoiseSource, count: int) -> Tensor:
+    """Numbers that are evenly spread in [0, 1].  [count, 13]"""
+    if count < 1:
+        return torch.zeros(0, 13, dtype=torch.float64)
+    normal = noise.normal(count, like=torch.zeros(13)).double()
+    return (1 + torch.erf(normal / math.sqrt(2))) / 2
+
+
+def _map(draw: Tensor, amounts: Amounts) -> Tensor:
+    """Where a place of the copy lies in the picture, in coordinates from -1 to 1.  [13] -> [3, 3]"""
+    turn, right, down, whether_affine, whether_slant, *corners = draw.tolist()
+    made = torch.eye(3, dtype=torch.float64)
+    if whether_affine < amounts.often:
+        angle = math.radians((2 * turn - 1) * amounts.turn)
+        cos, sin = math.cos(angle), math.sin(angle)
+        shifts = [(2 * each - 1) * 2 * amounts.shift for each in (right, down)]
+        made = made.new_tensor([[cos, -sin, shifts[0]], [sin, cos, shifts[1]], [0, 0, 1]])
+    if whether_slant < amounts.often:
+        moved = made.new_tensor(corners).reshape(4, 2) * amounts.slant
+        made = _slanting(moved) @ made
+    return made
+
+
+def _slanting(moved: Tensor) -> Tensor:
+    """The projection that takes each corner inward by these shares of half a side.  [4, 2] -> [3, 3]"""
+    corners = moved.new_tensor([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    there = corners * (1 - moved)
+    rows: list[Tensor] = []
+    for (x, y), (u, v) in zip(corners.tolist(), there.tolist(), strict=True):
+        rows.append(moved.new_tensor([x, y, 1, 0, 0, 0, -u * x, -u * y]))
+        rows.append(moved.new_tensor([0, 0, 0, x, y, 1, -v * x, -v * y]))
+    solved = torch.linalg.solve(torch.stack(rows), there.reshape(-1))
+    return torch.cat((solved, solved.new_ones(1))).reshape(3, 3)

@@ -1,0 +1,81 @@
+"""Guidance by how well the predicted picture fits a text, as an image-text model sees both.
+
+Avrahami et al. 2022 (Blended Diffusion), arXiv:2111.14818, sec. 4.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from retouch.api import (
+    Codec,
+    Edit,
+    Guidance,
+    ImageText,
+    Loss,
+    Mask,
+    NoiseSource,
+    Predicted,
+    Range,
+    gather,
+    stage,
+    with_loss,
+)
+from retouch_methods.guide.copies import copies
+
+
+@stage("guide", "image_text", paper="arXiv:2111.14818", facts={"guide": "guide"}, words="own")
+async def image_text(
+    guidance: Guidance,
+    edit: Edit,
+    codec: Codec,
+    noise: NoiseSource,
+    eyes: tuple[ImageText, ...],
+    mask: Mask | None = None,
+    *,
+    weight: Annotated[float, Range(0, 1_000_000)] = 1000.0,
+    looks: Annotated[int, Range(1, 64, "copies")] = 8,
+    through: Literal["network", "x0"] = "network",
+) -> Guidance:
+    """Lead each step towards pictures that fit the target prompt, inside the mask if there is one.
+
+    Choose it on models that know no text, or beside a prompt that the model reads badly.
+
+    weight: how much the distance counts: the squared angle between picture and text, doubled, in radians.
+    looks: how many copies are looked at: the picture as it is, the others turned, shifted and slanted.
+    through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
+    """
+    wanted = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
+
+    async def miss(seen: Predicted) -> Tensor:
+        picture = inside(await seen.picture("mixed"), mask)  # [3, H, W]
+        drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
+        found = [_distance(eye, picture, text, looks, drawn) for eye, text in zip(eyes, wanted, strict=True)]
+        return torch.stack(await gather(found)).mean()
+
+    return with_loss(guidance, Loss(miss, weight, through), codec)
+
+
+def inside(picture: Tensor, mask: Mask | None) -> Tensor:
+    """The picture where it is edited, and black elsewhere; without a mask all of it.  [3, H, W] -> [3, H', W']"""
+    if mask is None:
+        return picture
+    height, width = (min(side * mask.scale, of) for side, of in zip(mask.data.shape, picture.shape[-2:], strict=True))
+    return picture[:, :height, :width] * mask.pixels(height, width).to(picture)
+
+
+async def _distance(eye: ImageText, picture: Tensor, text: Tensor, looks: int, noise: NoiseSource) -> Tensor:
+    """The mean over all copies.  picture: [3, H, W]; text: [d]"""
+    made = copies(picture, eye.side, looks, noise)
+    found = torch.stack(await gather(eye.picture(each) for each in made))  # [looks, d]
+    return apart(found, text).mean()
+
+
+def apart(directions: Tensor, text: Tensor) -> Tensor:
+    """Twice the squared angle between half of each: the spherical distance of CLIP guidance.  [n, d], [d] -> [n]"""
+    half = (directions - text).norm(dim=-1) / 2
+    return 2 * torch.asin(half.clamp(max=1 - 1e-6)).square()
