@@ -53,6 +53,13 @@ USUAL = {
         "what": "it is a vit, and this reads clip",
         "mend": "name the folder of a clip, with config.json and safetensors",
     },
+    "RT455": {
+        "path": "dog.safetensors",
+        "model": "storybook",
+        "what": "its weights were tuned from another network",
+    },
+    "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
+    "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",

@@ -6,6 +6,7 @@ What differs on purpose: their L_id of the efficient variant is taken where it h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ PICTURES = [Image(torch.rand(3, 32, 32, generator=DRAWS.generator, dtype=torch.f
 
 @dataclass
 class Heard:
-    """A journal."""
+    """A log."""
 
     losses: list[float] = field(default_factory=list)
 
@@ -62,14 +63,14 @@ class Heard:
 
 
 def tuned(pictures=PICTURES, **options: Any) -> tuple[Any, Heard, int]:
-    """The model, what the journal heard, and the rows that it cost."""
+    """The model, what the log heard, and the rows that it cost."""
     heard = Heard()
     made = WORLD.call(
         diffusionclip,
         training=TrainingPictures(tuple(pictures)),
         codec=FreeCodec(),
         negative=EMPTY,
-        journal=heard,
+        log=heard,
         eyes=(EYE,),
         source="a cat",
         target="a dog",
@@ -114,7 +115,7 @@ def by_hand(variant: str, t0: int, rounds: int, growth: float) -> dict[str, torc
     with torch.no_grad():
         for picture in PICTURES:
             x = codec.encode(picture.data[None])
-            for i, j in zip(seq[:-1], seq[1:], strict=True):
+            for i, j in pairwise(seq):
                 x = moved(base, x, i, j)[0]
             lats.append(x)
     weights = {name: weight.clone().requires_grad_() for name, weight in base.items()}
@@ -164,7 +165,7 @@ def test_the_way_up_asks_at_the_level_that_it_leaves():
     up, _ = ways(WORLD.schedule, 0.5, 6, 3)
     x = expected = DRAWS.tensor(4, 8, 8)
     seq, _ = grids(500, 6)
-    for i, j in zip(seq[:-1], seq[1:], strict=True):
+    for i, j in pairwise(seq):
         expected = moved(dict(BASE), expected[None], i, j)[0][0]
     torch.testing.assert_close(run(inverted(MODEL, x, up, EMPTY))[0], expected, rtol=1e-6, atol=1e-6)
 

@@ -145,7 +145,7 @@ class TunedWeights(Protocol):
         ...
 
 
-class Journal(Protocol):
+class TrainingLog(Protocol):
     """Where a stage that learns says how far it is; whoever watches the run hears of it."""
 
     def learnt(self, done: int, of: int, loss: float) -> None:

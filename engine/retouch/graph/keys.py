@@ -34,8 +34,8 @@ def turn_key(turn: Graph) -> str:
 def of_no_picture(graph: Graph) -> Mapping[str, str]:
     """Return the keys of the nodes that are done once, however many pictures there are.
 
-    They make what the engine would supply, a schedule or a tuned model, or an eye, and depend on no picture.  Other values may
-    behaviour that remembers its walk, such as guidance, and each picture has its own.
+    They make what the engine would supply, a schedule or a tuned model, or an eye, and depend on no picture.  Other
+    values may be behaviour that remembers its walk, such as guidance, and each picture has its own.
     """
     keys, own = node_keys(graph), set[str]()
     for node in graph.nodes:

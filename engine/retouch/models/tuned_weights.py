@@ -22,7 +22,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def network_digest(info: ModelInfo) -> str:
-    """The fingerprint of the denoiser's weights alone: of the same network it is the same, whatever VAE is beside it."""
+    """The fingerprint of the denoiser's weights alone, whatever VAE and text encoders are beside it."""
     return info.files.digest_of_parts(tuple(part for part in info.known.parts if part in NETWORKS))
 
 

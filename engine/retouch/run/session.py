@@ -37,12 +37,12 @@ from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
-from retouch.run.journal import RunJournal
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
 from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
+from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
@@ -168,7 +168,7 @@ class _Run:
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
     weights: BaseWeights = field(init=False)
-    journal: RunJournal = field(init=False)
+    learning: RunTrainingLog = field(init=False)
     makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
@@ -185,7 +185,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.weights = BaseWeights(self._restore)
-        self.journal = RunJournal(self.tell)
+        self.learning = RunTrainingLog(self.tell)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -199,7 +199,13 @@ class _Run:
         told = Provenance(graph, self.request, self.settings.told)
         out = FileOut(told, told.about, outcome.files, outcome.notices)
         self.missed.append((outcome, out.missed))
-        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared, "Journal": self.journal}
+        own = {
+            "Pictures": files,
+            "Outbox": out,
+            "Sheet": self.shared,
+            "Figures": self.shared,
+            "TrainingLog": self.learning,
+        }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
 

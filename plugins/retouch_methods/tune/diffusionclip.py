@@ -1,7 +1,7 @@
 """Weights tuned until pictures change as words change.  Kim et al. 2022 (DiffusionCLIP), arXiv:2110.02711.
 
-The walk is the authors': S timesteps from t0 down to 0, both among them, and from there to the picture (alpha 1); on the
-way up the network is asked at the level that a step leaves.  Each picture goes up once, by the model as it was, and
+The walk is the authors': S timesteps from t0 down to 0, both among them, and from there to the picture (alpha 1); on
+the way up the network is asked at the level that a step leaves.  Each picture goes up once, by the model as it was, and
 comes down by the weights that are tuned.
 """
 
@@ -19,15 +19,16 @@ from retouch.api import (
     Codec,
     Denoiser,
     ImageText,
-    Journal,
     KnownLevels,
     Level,
+    Need,
     NegativePrompt,
     NoiseSource,
     Pattern,
     Prompt,
     Range,
     Schedule,
+    TrainingLog,
     TrainingPictures,
     VisionTokens,
     call,
@@ -48,6 +49,13 @@ Sentence = Annotated[str, Pattern(r".*\*.*", "a text with * where the prompt sta
     paper="arXiv:2110.02711",
     rows="training * (inversion_steps - 1 + rounds * (2 * tuning_steps - 1 if variant == 'whole' else tuning_steps))",
     facts={"copies": "4 if weights == 'all' else 1"},
+    needs=(
+        Need(
+            "identity == 0 or faces",
+            "has a weight of identity, and no 'eye vit' to see it with",
+            'write eye vit "storybook" before it, or identity=0',
+        ),
+    ),
 )
 async def diffusionclip(
     training: TrainingPictures,
@@ -56,7 +64,7 @@ async def diffusionclip(
     codec: Codec,
     negative: NegativePrompt,
     noise: NoiseSource,
-    journal: Journal,
+    log: TrainingLog,
     eyes: tuple[ImageText, ...],
     faces: tuple[VisionTokens, ...] = (),
     *,
@@ -80,9 +88,9 @@ async def diffusionclip(
 ) -> Denoiser:
     """Tune the denoiser until what comes back from noise has moved from one text to another, as an eye sees it.
 
-    One model an attribute: tuned once, on some thirty pictures, it edits any picture of their kind by an inversion under
-    the model as it was and a walk under the tuned one.  Prompts do not change: while it is tuned the denoiser reads the
-    negative prompt, which is empty unless the recipe says otherwise.
+    One model an attribute: tuned once, on some thirty pictures, it edits any picture of their kind by an inversion
+    under the model as it was and a walk under the tuned one.  Prompts do not change: while it is tuned the denoiser
+    reads the negative prompt, which is empty unless the recipe says otherwise.
 
     source, target: what the pictures show, and what they are to show; the eye alone reads it.
     pictures: the pictures that it learns from, a file or a pattern such as "cats/*.png"; without, the turn's own.
@@ -114,7 +122,7 @@ async def diffusionclip(
     for done in range(rounds * len(every)):
         which = every[done % len(every)]
         loss = await teach(down, torch.stack([noisy[i] for i in which]), [misses[i] for i in which])
-        journal.learnt(done + 1, rounds * len(every), loss)
+        log.learnt(done + 1, rounds * len(every), loss)
         if which is every[-1]:
             learner.grow(growth)
     return learner.now
@@ -159,7 +167,7 @@ def _visited(schedule: Schedule, strength: float, count: int) -> list[Level]:
 
 
 async def inverted(model: Denoiser, x: Tensor, up: Schedule, prompt: Prompt) -> Tensor:
-    """Take a picture's latents up, each step seen from the level that it leaves; they begin at timestep 0.  [C, h, w]"""
+    """Take latents [C, h, w] up, each step seen from the level that it leaves; they begin at timestep 0."""
     for step in up.ascending():
         x = step.uncarry(x, await model(x, step.clean, prompt))
     return x

@@ -1,6 +1,6 @@
 """Tuned weights from and to files, and several of them at once.
 
-Mixing what networks predict, and by how much at which time: Kim et al. 2022 (DiffusionCLIP), arXiv:2110.02711, sec. 3.4.
+Mixing what networks predict, each for a part of the walk: Kim et al. 2022 (DiffusionCLIP), arXiv:2110.02711.
 """
 
 from __future__ import annotations

@@ -180,9 +180,9 @@ PLANNING = {
         "unfit-tuned",
         "'{path}' cannot stand in for weights of '{model}': {what}",
         "use the model that it was tuned from, or tune this one",
-        why="What 'save weights' writes holds tensors for one network, by their names and shapes, and the digest of the "
-        "weights that they were tuned from. On any other they would mean nothing, so they are refused before anything "
-        "loads.",
+        why="What 'save weights' writes holds tensors for one network, by their names and shapes, and the digest of "
+        "the weights that they were tuned from. On any other they would mean nothing, so they are refused before "
+        "anything loads.",
     ),
     "RT456": Code(
         "nothing-tuned",
@@ -190,8 +190,6 @@ PLANNING = {
         "{mend}",
         why="'save weights' writes what a tuning made of the denoiser, for later runs to begin with. The model's own "
         "weights and LoRA files are files already.",
-        example='tune lora "ink.safetensors" | save weights "dog.safetensors"',
-        mend='tune diffusionclip source="a cat" target="a dog" | save weights "dog.safetensors"',
     ),
     "RT457": Code(
         "untuned-again",

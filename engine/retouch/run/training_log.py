@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class RunJournal:
+class RunTrainingLog:
     """One for all stages of a run; which of them speaks is told where the port is filled."""
 
     tell: Callable[[str, Mapping[str, Any]], None]
