@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Frame, Mask, Range, stage
+from retouch.api import Mask, Range, stage
 
 
 @stage("mask", "dilate")
@@ -27,14 +27,6 @@ def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -
     pixels: how far, in pixels of the picture; a mask of latent cells shrinks by as many whole cells as cover it.
     """
     return Mask(1 - grown(1 - mask.data, -(-pixels // mask.scale)), mask.scale)
-
-
-@stage("mask", "fit")
-def fit(mask: Mask, frame: Frame) -> Mask:
-    """Bring the mask to the size that the picture has now: a pixel is edited as much as the most edited below it."""
-    height, width = frame.size
-    whole = mask.data.repeat_interleave(mask.scale, 0).repeat_interleave(mask.scale, 1)
-    return Mask(whole[:height, :width]) if mask.scale > 1 else mask.resized(height, width)
 
 
 @stage("mask", "feather")

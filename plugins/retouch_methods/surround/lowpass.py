@@ -6,13 +6,11 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Image, Mask, Range, Window, resized, stage
+from retouch.api import Image, Range, Window, resized, stage
 
 
 @stage("surround", "lowpass", default=True, paper="arXiv:2210.12965")
-def lowpass(
-    image: Image, window: Window, mask: Mask, *, detail: Annotated[float, Range(0.05, 1)] = 0.70710678
-) -> Image:
+def lowpass(image: Image, window: Window, *, detail: Annotated[float, Range(0.05, 1)] = 0.70710678) -> Image:
     """Bring the photograph's own pixels back round the mask, at the size that the window has now, and as soft.
 
     Choose it between enlarging an edit and denoising it again: the network then carries the photograph's detail over
@@ -21,6 +19,7 @@ def lowpass(
     detail: the size at which the photograph is as sharp as the edit, as a share of its size now; 1 keeps all detail.
     """
     height, width = image.size
+    area = window.mask.resized(height, width).data
     small = resized(window.box.of(window.whole.data), *(max(1, round(side * detail)) for side in (height, width)))
     around = resized(small, height, width).to(image.data)
-    return Image(torch.lerp(around, image.data, mask.pixels(height, width).to(image.data)), image.alpha)
+    return Image(torch.lerp(around, image.data, area.to(image.data)), image.alpha)
