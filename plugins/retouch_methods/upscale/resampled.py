@@ -14,7 +14,7 @@ Sharpness = Annotated[float, Range(0, 5)]
 _LARGER = {"height": "int(height * factor + 0.5)", "width": "int(width * factor + 0.5)", "about": "about"}
 
 
-@stage("upscale", "lanczos", default=True, facts=_LARGER)
+@stage("upscale", "lanczos", default=True, paper="doi:10.1016/B978-0-08-050753-8.50042-5", facts=_LARGER)
 def lanczos(image: Image, *, factor: Factor = 2.0, sharpen: Sharpness = 0.0) -> Image:
     """Make the picture larger by Lanczos' filter: the sharpest of the plain ones.
 
@@ -25,7 +25,7 @@ def lanczos(image: Image, *, factor: Factor = 2.0, sharpen: Sharpness = 0.0) -> 
     return _made(image, resized(image.data, height, width), sharpen)
 
 
-@stage("upscale", "bicubic", facts=_LARGER)
+@stage("upscale", "bicubic", paper="doi:10.1109/TASSP.1981.1163711", facts=_LARGER)
 def bicubic(image: Image, *, factor: Factor = 2.0, sharpen: Sharpness = 0.0) -> Image:
     """Make the picture larger by cubic curves: softer than Lanczos' filter, with fewer rings beside edges.
 
