@@ -124,12 +124,12 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
         for stored in model.files.tensors(part).values()
     )
     found: dict[tuple[str, object], int] = {}
-    for plan in (each for outer in plans for each in outer.everything()):
-        for node in plan.graph.nodes:
+    for one in (each for outer in plans for each in outer.everything()):
+        for node in one.graph.nodes:
             if node.card.takes("Adapters") and node.options.get("path"):
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
-            if copies := plan.facts[node.id].get("copies", 0):
-                key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)
+            if copies := one.facts[node.id].get("copies", 0):
+                key = of_no_picture(one.graph).get(node.id) or (one.graph.item, node.id)
                 found[node.card.name, key] = int(copies * network)
             for _, edge in node.edges():
                 for name, path, _ in edge.settings.get("files", ()) if isinstance(edge, FromEngine) else ():

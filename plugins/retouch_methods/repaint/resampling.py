@@ -17,9 +17,9 @@ async def resampling(
 ) -> Image:
     """Send the picture through a flow again and again, with other noise each time, its surroundings put back.
 
-    Choose it behind an edit under a mask whose seam shows.  With `invert sdedit` in the flow each round goes up in noise
-    to its strength and down again, the paper's jump; the paper jumps from every level that it reaches, this from the
-    picture alone.  The surroundings are the picture's own, bytes and all, however many rounds there are.
+    Choose it behind an edit under a mask whose seam shows.  With `invert sdedit` in the flow each round goes up in
+    noise to its strength and down again, the paper's jump; the paper jumps from every level that it reaches, this
+    from the picture alone.  The surroundings are the picture's own, bytes and all, however many rounds there are.
 
     times: how many rounds.
     """
