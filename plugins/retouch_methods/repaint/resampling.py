@@ -13,7 +13,7 @@ from retouch.api import Image, Mask, Range, Turn, stage
     "repaint", "resampling", default=True, paper="arXiv:2201.09865", rows="(0 if mask else turn * times, turn * times)"
 )
 async def resampling(
-    image: Image, turn: Turn, mask: Mask | None = None, *, times: Annotated[int, Range(1, 100)] = 3
+    image: Image, turn: Turn, mask: Mask | None = None, *, times: Annotated[int, Range(1, 100, "rounds")] = 3
 ) -> Image:
     """Send the picture through a flow again and again, with other noise each time, its surroundings put back.
 
