@@ -1,13 +1,13 @@
 """Diffusion in pixels without a text: a UNet2DModel by itself.  Ho et al. 2020, Dhariwal & Nichol 2021.
 
-It takes pictures from -1 to 1 and says their noise; what it is told besides is a time.  A network that says how much
-new noise a step should have (Nichol & Dhariwal 2021, learned variance) has twice as many channels to give; walks here
-have no use for that half, and it is left out.
+It takes pictures from -1 to 1 and says their noise; what it is told besides is a time, and maybe a class.  A network
+that says how much new noise a step should have (Nichol & Dhariwal 2021, learned variance) has twice as many channels to
+give; walks here have no use for that half, and it is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retouch.api.families import (
@@ -16,9 +16,11 @@ from retouch.api.families import (
     Loaded,
     Loading,
     Read,
+    Site,
     noise_levels,
     unet2d_sites,
     unet_levels,
+    unet_memory,
 )
 from retouch_models.published import PUBLISHED
 from retouch_models.stable_diffusion import prediction
@@ -41,19 +43,23 @@ class Pixels:
         """Read the configs, and insist that the network takes pictures and a time, and nothing else."""
         unet, scheduler = read("unet/config.json"), read("scheduler/scheduler_config.json")
         _check(unet)
+        classes, sites = unet.get("num_class_embeds") or 0, unet2d_sites(unet)
         return Described(
             channels=_COLOURS,
             scale=1,
             multiple=2 ** (unet_levels(unet) - 1),
             trained_size=_side(unet),
-            tokens=0,
+            tokens=int(bool(classes)),
+            classes=classes,
             prediction=prediction(read),
             parts=("unet",),
             tokenizers=(),
-            sites=unet2d_sites(unet),
+            sites=sites,
             grid=noise_levels(scheduler).grid,
-            defaults={"guidance": 1.0, "source_guidance": 1.0},  # there is nothing to be guided by
+            defaults={"guidance": 1.0, "source_guidance": 1.0},  # by nothing, or by what no class was never trained as
+            stages={"attend masactrl": {"coarsest": _coarsest(sites)}, **_bounds(scheduler)},
             space=(),
+            working=unet_memory(unet, pixel=2 * _COLOURS),  # moved to its range, and held to it
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
@@ -66,11 +72,28 @@ class Pixels:
         """Load the UNet, which is all there is."""
         from diffusers.models.unets.unet_2d import UNet2DModel
 
-        from retouch.api.kit import NoTexts, PixelCodec
+        from retouch.api.kit import ClassTexts, NoTexts, PixelCodec
+        from retouch_models.networks.guided_diffusion import GuidedDiffusionUNet, by_own_names
         from retouch_models.networks.pixels import PixelUNet
 
-        unet = parts.diffusers(UNet2DModel, "unet")
-        return Loaded(PixelUNet(unet), PixelCodec.of(known), NoTexts(parts.device, parts.dtype))
+        wide = "time_channels" in parts.config("unet/config.json")
+        unet = parts.diffusers(GuidedDiffusionUNet if wide else UNet2DModel, "unet", names=by_own_names)
+        where = parts.device, parts.dtype
+        texts = ClassTexts(known.classes, *where) if known.classes else NoTexts(*where)
+        return Loaded(PixelUNet(unet), PixelCodec.of(known), texts)
+
+
+def _coarsest(sites: Iterable[Site]) -> int:
+    """Up to where MasaCtrl shares: the finest attention of the decoder, and what is half as fine."""
+    return 2 * min((site.scale for site in sites if site.kind == "self" and site.place == "up"), default=1)
+
+
+def _bounds(scheduler: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Options of solvers where its own pipeline holds each predicted picture to a range."""
+    if not scheduler.get("clip_sample", True):
+        return {}
+    bound = {"clip": scheduler.get("clip_sample_range", 1.0)}
+    return {"solver ddim": bound, "solver ddpm": bound}
 
 
 def _side(unet: Mapping[str, Any]) -> int:
@@ -90,9 +113,8 @@ def _check(unet: Mapping[str, Any]) -> None:
         )
     if (times := unet.get("time_embedding_type", "positional")) != "positional":
         raise BrokenModel(f"the network is told its time as '{times}', and those that are known as 'positional'")
-    for option in ("num_class_embeds", "class_embed_type"):
-        if unet.get(option) is not None:
-            raise BrokenModel(f"the network wants to be told a class ({option} is {unet[option]!r})")
+    if (kind := unet.get("class_embed_type")) is not None:
+        raise BrokenModel(f"the network is told a class by '{kind}', and those that are known by its number")
 
 
 DDPM, DDIM = Pixels("DDPMPipeline"), Pixels("DDIMPipeline")

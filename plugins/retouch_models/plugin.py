@@ -32,4 +32,9 @@ def retouch_configs():
         "sd3.5-large": "configs/sd3.5-large",
         "flux-dev": "configs/flux-dev",
         "flux-schnell": "configs/flux-schnell",
+        "guided-64-classes": "configs/guided-64-classes",
+        "guided-256": "configs/guided-256",
+        "guided-256-classes": "configs/guided-256-classes",
+        "guided-512": "configs/guided-512",
+        "guided-512-classes": "configs/guided-512-classes",
     }

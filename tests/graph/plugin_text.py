@@ -15,7 +15,10 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads: dict[str, int] = field(default_factory=dict)
     reads_words: bool = True
+    space: tuple[str, ...] = ("vae",)
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,9 @@ def karras(schedule: Schedule) -> Schedule: ...
 
 @stage("solver", "heun", facts={"predictions": 2})
 def heun() -> Rule: ...
+
+@stage("glaze", "small", side=64, facts={"passes": "rounds"})
+async def glaze(image: Image, *, rounds: int = 3) -> Image: ...
 
 @stage("tune", "lora")
 def lora(model: Denoiser, adapters: Adapters, *, path: str, scale: float = 1.0) -> Denoiser: ...

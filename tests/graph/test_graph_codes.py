@@ -155,6 +155,10 @@ EXAMPLES = {
         'model "storybook_pixels"\ninvert ddim | guide cfg «guidance=5»',
         'model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
     ),
+    "RT329": (
+        'model "guided.safetensors"\ninvert ddim «"cat"->"207"»',
+        'model "guided.safetensors"\ninvert ddim "281"->"207"',
+    ),
     "RT320": ('«invert rf_solver "cat"->"dog"»', 'invert fixed_point "cat"->"dog"'),
     "RT321": ('invert ddim "cat"->"dog" | «guide distilled»', 'invert ddim "cat"->"dog" | guide cfg'),
     "RT401": (
@@ -205,6 +209,10 @@ EXAMPLES = {
     "RT413": (
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
+    ),
+    "RT335": (
+        'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
+        'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
     ),
     "RT415": (
         'open "cat.png" | invert ddim | save «"dog.png"»',

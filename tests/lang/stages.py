@@ -35,7 +35,10 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads: dict[str, int] = field(default_factory=dict)
     reads_words: bool = True
+    space: tuple[str, ...] = ("vae",)
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,8 @@ def find_model(name: str, revision: str | None) -> Any:
         raise BrokenModel("it has no weights")
     if name == "storybook_pixels":
         return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(reads_words=False))
+    if name == "guided.safetensors":
+        return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(classes=1000))
     if name not in ("storybook", "sd15", "other"):
         raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook, sd15, other")
     return Model(name, space=(name,))

@@ -86,6 +86,7 @@ MECHANICAL: dict[str, Callable[[str, Diagnostic], str]] = {
     "RT326": lambda text, item: text.replace("invert null_text", re.findall(r"use '(.+?)'", item.help)[0]),
     "RT327": lambda text, item: text.replace(' "cat"->"dog"', ""),
     "RT328": typed,
+    "RT329": lambda text, item: text.replace('"cat"', f'"{re.findall(r"from ([0-9]+)", item.help)[0]}"'),
     "RT325": lambda text, item: text.replace("scale=64", re.findall(r"scale=\d+", item.help)[0]),
     "RT425": typed,
     "RT312": lambda text, item: text.replace("strength=5%", re.findall(r"strength=\d+%", item.help)[0]),

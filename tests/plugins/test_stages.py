@@ -16,6 +16,7 @@ UNWRITTEN = {
     "encode vae",
     "decode vae",
     "save image",
+    "eye clip",
     "guide cfg",
     "mask erode",
     "view image",

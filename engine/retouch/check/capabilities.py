@@ -75,5 +75,5 @@ def _lacks(card: StageCard, known: Described) -> str:
     for written in (*card.touches, *card.reads):
         touch = written.bound(options)
         if not touch.meets(known.sites):
-            return asked(touch)
+            return asked(touch, known)
     return ""

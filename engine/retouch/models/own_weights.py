@@ -119,12 +119,11 @@ class OwnWeights:
 
     def network(self, name: str, make: Callable[[], Any]) -> OwnNetwork:
         """The module that `make` builds, filled with these weights: loaded once, however many pictures ask."""
-        import torch
-
+        from retouch.models.kit.loading import without_memory
         from retouch.models.weights import fill, fill_with, read_as_stored
 
         if (name, make) not in self._made:
-            with torch.device("meta"):
+            with without_memory():  # buffers that no file stores have their numbers
                 module = make()
             path = self._files[name]
             if is_ncnn(path):

@@ -98,4 +98,4 @@ async def diffedit(
     draws = noise.normal(maps, like=latents.data)  # [maps, C, h, w]
     heat = torch.stack(await gather(disagreement(eps) for eps in draws)).mean(dim=0)  # [h, w]
     whole = ceiling or clamp * heat.mean()  # []
-    return Mask((heat.clamp(max=whole) > threshold * whole).to(heat), latents.canvas.scale)
+    return Mask.of_cells((heat.clamp(max=whole) > threshold * whole).to(heat), latents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from retouch.check.reading.captions import check_words, normal_caption
@@ -37,7 +38,7 @@ def read(option: Option, written: Written, choices: Choices, report: Report) -> 
     if not isinstance(value, s.List):
         _wrong(option.name, kind, value, written, report)
         return REFUSED
-    each = Kind(kind.type, kind.low, kind.high, kind.choices)
+    each = replace(kind, many=False)
     found = tuple(_one(option.name, each, item, written, report) for item in value.items)
     return REFUSED if REFUSED in found else found
 

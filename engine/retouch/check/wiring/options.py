@@ -29,7 +29,7 @@ def resolve(call: StageCall, context: Context, setting: TurnSettings, model: Mod
             found[option.name] = Given(option.default, s.NOWHERE, "signature")  # it decides prompts, not pixels
             continue
         given = _given(option, call, setting)
-        if option.name == "path" and call.card.takes(*READERS):
+        if option.name == "path" and call.card.takes(*READERS) and not (option.kind.optional and given.value is None):
             given = _read(given, call, context, setting, turn)
         elif option.name == "path" and call.card.takes(*WRITERS):
             given = _write(given, call, context, setting, turn)
@@ -59,7 +59,7 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
     if call.card.family != "open":
         path = None
         if not given.value:
-            mend = 'write "mask.png"' if call.card.takes("Pictures") else 'write "style.safetensors"'
+            mend = f'write "{call.card.family}.png"' if call.card.takes("Pictures") else 'write "style.safetensors"'
             context.report.add("RT223", call.span, stage=call.card.name, what="needs a file", mend=mend)
         elif given.value is not REFUSED and (
             text := context.files.filled(given, given.value, fields(context, setting, turn))

@@ -121,6 +121,8 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
+        if type_ == "Journal":
+            return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)
             return FromEngine(type_, {"files": files, "model": state.model.name})
@@ -130,7 +132,8 @@ class PortFiller:
             key = f"{state.turn}/{call.card.name}/{state.draws[call.card.name]}"
             return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
         if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
-            if not port.optional:
+            wordless = call.card.needs_words and not state.model.known.reads_words  # which is told in its own words
+            if not port.optional and not wordless:
                 if type_ in state.gone:
                     self._ended(type_, call, "an edit", ', or write what changes now: "cat"->"dog"')
                 else:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
-from retouch.check.reading.flows import Alternatives, Flow
-from retouch.check.wiring.adapters import check_adapters
+from retouch.check.reading.flows import Alternatives, Flow, calls_of
+from retouch.check.wiring.adapters import check_adapters, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
@@ -21,11 +21,12 @@ from retouch.check.wiring.pretrained import PORT as PRETRAINED
 from retouch.check.wiring.pretrained import with_pretrained
 from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
+from retouch.check.wiring.training import with_training
 from retouch.check.wiring.turn_settings import of_turn
 from retouch.check.wiring.turns import OPEN, TurnStages, split
-from retouch.check.wiring.words import check_words
+from retouch.check.wiring.words import check_caption, check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TURN, WRITERS
+from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -70,6 +71,7 @@ class _Wiring:
         self.state = state
         self.insert = Insertions(state, _wire)
         self._ports = PortFiller(state, self.insert, self._from_flow)
+        self._models = [state.model]  # of the flow, in their order
 
     # ------------------------------------------------------------ turns
 
@@ -99,12 +101,15 @@ class _Wiring:
                 self.close(turn.put_in, turn.place, turn)
             if turn.taker:
                 self.stage(turn.taker, early)
+        if state.context.inside is None:
+            check_caption(calls_of(flow), self._models, state.context)
 
     def _work_with(self, call: StageCall) -> None:
         """Let what follows work with the model that this stage names."""
         state = self.state
         if model := state.context.models.named(call.given):
             state.model = state.context.used_models[model.name] = model
+            self._models.append(model)
             state.now = replace(state.now, model=model)
             slots = state.held.slots
             if "Image" in slots and "Latents" in slots and slots["Latents"].model.space != model.space:
@@ -151,13 +156,17 @@ class _Wiring:
         options = resolve(call, state.context, state.now, state.model, state.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
-        if not check_words(call, options, state.now, state.model, state.context.report):
+        misplaced = check_words(call, options, state.now, state.model, state.context.report)
+        if not misplaced:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
-        if state.certain:
-            check_named_words(call, options, inputs, state.context.report)
+        check_tuned(call, values, inputs, state.context.builder.nodes, state.model, state.context.report)
+        if state.certain and not misplaced:
+            check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
+        if call.card.takes(TRAINING):
+            inputs = with_training(inputs, call, options.get("pictures"), state.context, self.insert)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

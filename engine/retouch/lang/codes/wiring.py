@@ -169,6 +169,15 @@ WIRING = {
         example='model "storybook_pixels"\ninvert ddim | guide cfg guidance=5',
         mend='model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
     ),
+    "RT329": Code(
+        "no-class",
+        "'{text}' is no class of '{model}'",
+        "{mend}",
+        why="A model of this kind reads no words. It was told, for each picture that it was trained on, the number of "
+        "its class, and a prompt is such a number; an empty one stands for any class, another at each step.",
+        example='model "guided.safetensors"\ninvert ddim "cat"->"207"',
+        mend='model "guided.safetensors"\ninvert ddim "0"->"207"',
+    ),
     "RT316": Code(
         "not-in-prompt",
         "'{stage}' names '{word}', which does not occur in {where}",
@@ -223,6 +232,13 @@ WIRING = {
         "rule misses other things, and would lead neither to the source nor to the edit.",
         example='invert edict "cat"->"dog" | solver heun',
         mend='invert ddim "cat"->"dog" | solver heun',
+    ),
+    "RT335": Code(
+        "other-sizes",
+        "'{stage}' is given '{a}' of {size}, and '{b}' of {other}",
+        "{mend}",
+        why="What meets in a stage lies on the same pixels: a picture and its mask, an edit and its source, a window "
+        "and what is put back into it. Of another picture, or of the whole where a window is meant, they do not.",
     ),
     "RT320": Code(
         "wrong-prediction",

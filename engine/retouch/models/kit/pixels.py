@@ -1,4 +1,4 @@
-"""Models that work on pixels themselves and read no text: their codec, and their prompts."""
+"""Models that work on pixels themselves and read no text: their codec, and prompts of nothing or of a class."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from retouch.core.precision import at_least_float32
+from retouch.core.transfer import upload
 from retouch.core.values import Prompt
 from retouch.models.family import Described
 from retouch.models.tokens import Tokens
@@ -61,3 +62,34 @@ class NoTexts:
     def heard(self, text: str) -> Tokens:
         """Return that nothing is read, and nothing cut off that would be."""
         return Tokens((), (), (), "", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTexts:
+    """Prompts of a network that is told a class: the class's number as text.
+
+    Any other text names none, which is all zeros; what that means is the network's.
+
+    count: of classes.
+    device, dtype: of the network.
+    """
+
+    count: int
+    device: torch.device
+    dtype: torch.dtype
+
+    async def prompt(self, text: str) -> Prompt:
+        """Encode a class as one token, which is 1 at its number.  [1, count]"""
+        chosen, spans, ids = torch.zeros(1, self.count, dtype=self.dtype), (), ()
+        if (number := self._number(text)) is not None:
+            chosen[0, number] = 1
+            spans, ids = ((0, len(text)),), (number,)
+        return Prompt(text, upload(chosen, self.device), spans, ids)
+
+    def heard(self, text: str) -> Tokens:
+        """Return the class as the only token; of a text that names none nothing is read."""
+        number = self._number(text)
+        return Tokens((), (), (), "", 0) if number is None else Tokens((number,), ((0, len(text)),), (text,), "", 1)
+
+    def _number(self, text: str) -> int | None:
+        return int(text) if text.isascii() and text.isdigit() and int(text) < self.count else None

@@ -40,7 +40,7 @@ def _walk(config: Mapping[str, Any]) -> Iterator[tuple[Kind, str, int]]:
     _check(config)
     levels, layers = levels_of(config), config.get("layers_per_block", 2)
     for i, block in enumerate(config["down_block_types"]):
-        yield from _block(f"down_blocks.{i}", layers, 2**i, attends=_ATTENDS[block])
+        yield from _block(f"down_blocks.{i}", layers, 2**i, attends=_ATTENDS[_today(block)])
     deepest = 2 ** (levels - 1)
     if config.get("mid_block_type", _MID):
         yield "resnet", "mid_block.resnets.0", deepest
@@ -48,7 +48,7 @@ def _walk(config: Mapping[str, Any]) -> Iterator[tuple[Kind, str, int]]:
             yield "self", "mid_block.attentions.0", deepest
         yield "resnet", "mid_block.resnets.1", deepest
     for i, block in enumerate(config["up_block_types"]):
-        yield from _block(f"up_blocks.{i}", layers + 1, 2 ** (levels - 1 - i), attends=_ATTENDS[block])
+        yield from _block(f"up_blocks.{i}", layers + 1, 2 ** (levels - 1 - i), attends=_ATTENDS[_today(block)])
 
 
 def _block(name: str, layers: int, scale: int, *, attends: bool) -> Iterator[tuple[Kind, str, int]]:
@@ -58,8 +58,14 @@ def _block(name: str, layers: int, scale: int, *, attends: bool) -> Iterator[tup
             yield "self", f"{name}.attentions.{layer}", scale
 
 
+def _today(block: str) -> str:
+    """A block's name in the diffusers of today, which still reads the first ones."""
+    return block.removeprefix("UNetRes")
+
+
 def _check(config: Mapping[str, Any]) -> None:
-    strange = [block for block in (*config["down_block_types"], *config["up_block_types"]) if block not in _ATTENDS]
+    blocks = (*config["down_block_types"], *config["up_block_types"])
+    strange = [block for block in blocks if _today(block) not in _ATTENDS]
     if (mid := config.get("mid_block_type", _MID)) not in (_MID, None):
         strange.append(str(mid))
     if strange:
