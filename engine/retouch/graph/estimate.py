@@ -13,7 +13,7 @@ from typing import Any
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Graph
-from retouch.graph.plan import Plan, at_once, total
+from retouch.graph.plan import Plan, at_once, plan, total
 from retouch.models import rates
 from retouch.models.headers import read_header
 from retouch.models.info import ModelInfo
@@ -126,12 +126,12 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
         for stored in model.files.tensors(part).values()
     )
     found: dict[tuple[str, object], int] = {}
-    for plan in (each for outer in plans for each in outer.everything()):
-        for node in plan.graph.nodes:
+    for one in (each for outer in plans for each in outer.everything()):
+        for node in one.graph.nodes:
             if node.card.takes("Adapters", "TunedWeights") and node.options.get("path"):
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
-            if copies := plan.facts[node.id].get("copies", 0):
-                key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)
+            if copies := one.facts[node.id].get("copies", 0):
+                key = of_no_picture(one.graph).get(node.id) or (one.graph.item, node.id)
                 found[node.card.name, key] = int(copies * network)
             for _, edge in node.edges():
                 for name, path, _ in edge.settings.get("files", ()) if isinstance(edge, FromEngine) else ():
@@ -143,21 +143,21 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
 
 
 def cells_of(graph: Graph) -> tuple[int, int] | None:
-    """Height and width of a graph's largest picture in the model's cells, padded as a run pads it; None if unknown."""
-    from retouch import pictures
+    """Height and width of the largest picture that is encoded, in the model's cells, as a run pads it; None if unknown.
 
+    What a flow in brackets is given is counted at the model's own side, where its stage does not say more.
+    """
+    whole, model = plan(graph), graph.model
     found: list[tuple[int, int]] = []
-    for node in graph.nodes:
-        if node.card.family == "open" and node.options.get("path") and (not graph.item or graph.item.known):
-            try:
-                info = pictures.inspect(node.options["path"])
-            except (pictures.Unreadable, OSError):
+    for each in whole.everything():
+        for node in each.graph.nodes:
+            if node.card.family != "encode":
+                continue
+            known = each.facts[node.id]
+            size = (known.get("height", 0), known.get("width", 0))
+            if not all(size) and each is whole:
                 return None
-            size = int(node.options.get("size") or 0)
-            shrink = min(1.0, size / max(info.height, info.width)) if size else 1.0
-            multiple, scale = graph.model.multiple, graph.model.scale
-            height, width = (
-                -(-max(1, round(side * shrink)) // multiple) * multiple for side in (info.height, info.width)
-            )
-            found.append((height // scale, width // scale))
+            padded = (-(-(side or model.trained_size) // model.multiple) * model.multiple for side in size)
+            height, width = (side // model.scale for side in padded)
+            found.append((height, width))
     return max(found, key=lambda cells: cells[0] * cells[1], default=None)

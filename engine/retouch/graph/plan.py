@@ -210,7 +210,7 @@ def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
     """Height and width of the picture that a stage makes, as far as they are known: of one of the same size."""
     if node.card.family == "open":
         return _opened(str(node.options.get("path")), int(node.options.get("size") or 0), graph.item)
-    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family not in ("view", "paste")
+    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family != "paste"
     return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
 
 

@@ -165,14 +165,8 @@ def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given:
     ports = signature(stage).parameters.values()
     flows = dict.fromkeys((port.name for port in ports if bare(port) == "Turn"), 1)  # a world's flow takes one row
     height, width = world.latents.size
-    told = {
-        "steps": len(world.schedule),
-        "guide": 1,
-        **flows,
-        "height": height,
-        "width": width,
-        "side": max(height, width),
-    }  # a world guides by one row
+    picture = {"height": height, "width": width, "side": max(height, width)}
+    told = {"steps": len(world.schedule), "guide": 1, **flows, **picture}  # a world guides by one row
     return {**told, **defaults(stage), **(facts or {}), **given}
 
 
