@@ -20,6 +20,7 @@ from retouch.api.families import (
     noise_levels,
     unet2d_sites,
     unet_levels,
+    unet_memory,
 )
 from retouch_models.published import PUBLISHED
 from retouch_models.stable_diffusion import prediction
@@ -58,6 +59,7 @@ class Pixels:
             defaults={"guidance": 1.0, "source_guidance": 1.0},  # by nothing, or by what no class was never trained as
             stages={"attend masactrl": {"coarsest": _coarsest(sites)}, **_bounds(scheduler)},
             space=(),
+            working=unet_memory(unet, pixel=2 * _COLOURS),  # moved to its range, and held to it
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
@@ -75,7 +77,7 @@ class Pixels:
         from retouch_models.networks.pixels import PixelUNet
 
         wide = "time_channels" in parts.config("unet/config.json")
-        unet = parts.diffusers(GuidedDiffusionUNet if wide else UNet2DModel, "unet", by_own_names)
+        unet = parts.diffusers(GuidedDiffusionUNet if wide else UNet2DModel, "unet", names=by_own_names)
         where = parts.device, parts.dtype
         texts = ClassTexts(known.classes, *where) if known.classes else NoTexts(*where)
         return Loaded(PixelUNet(unet), PixelCodec.of(known), texts)

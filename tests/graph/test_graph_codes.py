@@ -210,6 +210,10 @@ EXAMPLES = {
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
     ),
+    "RT335": (
+        'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
+        'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
+    ),
     "RT415": (
         'open "cat.png" | invert ddim | save «"dog.png"»',
         'open "cat.png" | invert ddim | save "dog-2.png"',

@@ -35,6 +35,7 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads: dict[str, int] = field(default_factory=dict)
     reads_words: bool = True
     space: tuple[str, ...] = ("vae",)
     classes: int = 0

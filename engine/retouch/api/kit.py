@@ -19,6 +19,7 @@ from retouch.models.kit.encoders import (
 from retouch.models.kit.levels import ddim_schedule
 from retouch.models.kit.loading import ModelLoading
 from retouch.models.kit.pixels import ClassTexts, NoTexts, PixelCodec
+from retouch.models.kit.text_models import clip_encoder, qwen3_encoder, t5_encoder
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
@@ -41,6 +42,7 @@ __all__ = [
     "VaeCodec",
     "alone",
     "cells",
+    "clip_encoder",
     "clip_inner",
     "clip_last",
     "clip_last_and_pooled",
@@ -48,6 +50,8 @@ __all__ = [
     "layers",
     "patches",
     "prepare",
+    "qwen3_encoder",
     "t5",
+    "t5_encoder",
     "wide",
 ]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.blame import of_pictures, refused, settle
+from retouch.check.frames import check_frames
 from retouch.check.masks import check_masks
+from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import SOMETHING, Environment
@@ -161,7 +163,8 @@ class Elaboration:
         )
         contexts = [context for context in contexts if not self._is_refused(context.item)]
         graphs = [self._graph(context) for context in contexts]
-        self._check_unused()
+        if whole:
+            self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
@@ -172,6 +175,8 @@ class Elaboration:
         for graph, context in zip(graphs, contexts, strict=True):
             with context.looked_at():
                 check_sizes(graph, context, self._report)
+                check_frames(graph, self._world, self._report)
+                check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))
 
@@ -327,6 +332,7 @@ class Elaboration:
             self._report.add("RT411", s.NOWHERE, mend='invert ddim "cat"->"dog"')
 
     def _check_unused(self) -> None:
+        """Report pictures that no flow takes; a flow that could not be read may be the one that would."""
         used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
         for picture in self._world.pictures:
             if picture.known and picture.path not in used:

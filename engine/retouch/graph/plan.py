@@ -16,7 +16,7 @@ from retouch.plugins import cost
 from retouch.plugins.signatures import Port
 
 if TYPE_CHECKING:
-    from retouch.models.info import ModelInfo
+    pass
 
 Facts = Mapping[str, Any]
 
@@ -108,15 +108,15 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        model = _model(node, graph)
-        scope = scope_of(acting(node, nodes, facts), facts)
-        scope |= {"distilled": int("guidance" in model.known.told), "side": model.trained_size}
+        scope = of_model(node, graph) | scope_of(acting(node, nodes, facts), facts)
         with reckoning(node):
             (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
-        rows[node.id] = (least if node.id in sure else 0, most)
+        few, many = _networks(node, facts)
+        rows[node.id] = (least * few if node.id in sure else 0, most * many)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | _size(node, graph, scope) | {**_led(node, facts)} | stated
+        mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
+        facts[node.id] = made_with | _size(node, graph, scope) | {**_led(node, facts)} | mixed | stated
     return Plan(graph, rows, facts)
 
 
@@ -135,6 +135,14 @@ def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
         given = node.inputs.get(port.name)
         if isinstance(given, FromEngine) and given.turn is not None:
             yield port, given.turn
+
+
+def _networks(node: Node, facts: Mapping[str, Facts]) -> tuple[int, int]:
+    """How many networks the denoiser that a node asks is a mix of, (least, most): each is a row of its own."""
+    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
+    made = [facts[each.id] for each in given if isinstance(each, FromNode)]
+    few, many = (max((each.get(name, 1) for each in made), default=1) for name in ("networks_least", "networks"))
+    return few, many
 
 
 def _sure(graph: Graph) -> set[str]:
@@ -189,10 +197,13 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     return scope
 
 
-def _model(node: Node, graph: Graph) -> ModelInfo:
-    """The model that a stage works with, or that its flow begins with."""
+def of_model(node: Node, graph: Graph) -> dict[str, Any]:
+    """Return what a node's costs and needs may say of its model, see `cost.ENGINE`."""
     given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
-    return next((graph.models[name] for name in given if isinstance(name, str) and name in graph.models), graph.model)
+    models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
+    distilled = any("guidance" in model.known.told for model in models)
+    trained = min(model.grid.trained if model.grid else 0 for model in models)
+    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size}
 
 
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:

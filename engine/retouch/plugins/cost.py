@@ -17,12 +17,14 @@ from retouch.plugins.signatures import StageCard
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
-    | {"extra", "attempts", "redraws", "passes"}
+    | {"extra", "attempts", "redraws", "passes", "networks", "networks_least"}
 )
-# distilled: whether the model is told its guidance, 1 or 0; …_words: how many the prompts of an edit have.
+# distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
+# which has no such list; …_words: how many the prompts of an edit have.
 # height, width: pixels of the picture that a stage is given, 0 where they are not known before it is there, `about` 1
 # where they are the most that it may have; side: that of the pictures which the model was trained on.
-ENGINE = frozenset({"steps", "distilled", "source_words", "target_words", "height", "width", "about", "side"})
+ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words"})
+ENGINE |= {"height", "width", "about", "side"}
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
@@ -36,7 +38,7 @@ def _tiles(length: int, side: int, overlap: float) -> int:
 
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log,
+    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log, "all": all,
     "tiles": _tiles, "falls": lambda numbers: all(a > b for a, b in pairwise(numbers)),
 }  # fmt: skip
 _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {

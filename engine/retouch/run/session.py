@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from retouch.core.denoiser import Denoiser
 from retouch.core.errors import UnfitSize, Unmet
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
+from retouch.graph.lineage import feeding
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.models.errors import BrokenModel
@@ -25,20 +28,22 @@ from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
+from retouch.run.base_weights import BaseWeights
 from retouch.run.batching import Buckets
-from retouch.run.care import BaseWeights, StageCare
+from retouch.run.care import Makers, StageCare
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
+from retouch.run.journal import RunJournal
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
+from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
 from retouch.run.turns import Turns, blamed
-from retouch.run.unheard import cut, difference_lost, edits, texts_of
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 
@@ -163,6 +168,8 @@ class _Run:
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
     weights: BaseWeights = field(init=False)
+    journal: RunJournal = field(init=False)
+    makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -171,12 +178,14 @@ class _Run:
     missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
     masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
+    feeding: dict[int, Callable[[Node], Sequence[Node]]] = field(default_factory=dict)  # by outcome
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
         default_factory=list[tuple[Outcome, Machine, Mapping[str, Span]]]
     )
 
     def __post_init__(self) -> None:
         self.weights = BaseWeights(self._restore)
+        self.journal = RunJournal(self.tell)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -190,7 +199,7 @@ class _Run:
         told = Provenance(graph, self.request, self.settings.told)
         out = FileOut(told, told.about, outcome.files, outcome.notices)
         self.missed.append((outcome, out.missed))
-        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
+        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared, "Journal": self.journal}
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
 
@@ -224,6 +233,7 @@ class _Run:
             if key:
                 self.supply.share(key, tasks[node.id])
         self.masks[id(outcome)] = deciding_masks(graph)
+        self.feeding[id(outcome)] = partial(feeding, graph)
         for id_ in graph.results:
             tasks[id_].want()
         self.pictures.append([*turns.made, *(task for id_, task in tasks.items() if id_ not in once)])
@@ -249,19 +259,25 @@ class _Run:
 
         def tell(what: str) -> None:
             report = Report()
-            report.add("RT516", node.span, stage=node.card.name, plugin=node.card.plugin, what=what)
+            # A stage of the engine's own calls functions of others; it changes nothing by itself.
+            strangers = [
+                each for each in (node, *feeding(graph, node)) if each.card.plugin not in self.registry.built_in
+            ]
+            who = next(iter(strangers), node)
+            report.add("RT516", who.span, stage=who.card.name, plugin=who.card.plugin, what=what)
             outcome.warnings += [each for each in report.items if each not in outcome.warnings]
 
         # Of several models it is open which one's latents a stage makes.
         channels = getattr(graph.model.known, "channels", None) if len(graph.models) < 2 else None
         declared = Declared(node.card.output, torch.device(self.settings.device).type, channels)
         author = node.card.plugin if node.card.plugin not in self.registry.built_in else ""
-        return StageCare(declared, [port for port, _ in node.edges()], strange, author, tell, self.weights)
+        ports = [port for port, _ in node.edges()]
+        near = [graph.node(edge.id) for _, edge in node.edges() if isinstance(edge, FromNode)]
+        return StageCare(node, near, declared, ports, strange, author, tell, self.weights, self.makers)
 
-    def _restore(self, network: Denoiser) -> None:
+    def _restore(self, modules: Sequence[nn.Module]) -> None:
         for machine in self.machines.values():
-            if "denoiser" in vars(machine) and machine.denoiser.core is network.core and not machine.plain:
-                machine.restore()
+            machine.restore(modules)
 
     def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
         """Why a stage would edit nothing, as far as prompts tell, or one in its brackets."""
@@ -303,16 +319,22 @@ class _Run:
         executor = Executor(self.settings.buckets, self._called)
         waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
         for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
-            with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell):
+            with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell), self._alive():
                 executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):
                 task.result = None
         self._write_shared()
         for outcome, model, texts in self.prompts:
-            if any(outcome.rows.values()):
-                outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
+            if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
+                report_cut(model.texts, texts, report := Report())
+                outcome.warnings += [each for each in report.items if each not in outcome.warnings]
         self._tell_missed()
         return Result(self.outcomes, executor.calls)
+
+    def _alive(self) -> AbstractContextManager[None]:
+        """Strangers' stages may not end the process; without them nothing is surrounded."""
+        strange = any(task.care and task.care.strange for task in self.stages)
+        return surviving() if strange else nullcontext()
 
     def _tell_missed(self) -> None:
         """Say once what sources told of themselves and their results do not."""
@@ -354,7 +376,8 @@ class _Run:
             return
         cause = task.error.cause if isinstance(task.error, Skipped) else task.error
         if id(cause) not in self.causes:
-            self.causes[id(cause)] = diagnose(blamed(cause) or node, cause, model, self.blame)
+            place = blamed(cause) or node
+            self.causes[id(cause)] = diagnose(place, cause, model, self.blame, self.feeding[id(outcome)](node))
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
         elif isinstance(task.error, Unmet):

@@ -35,7 +35,7 @@ from retouch_methods.guide.image_text import inside
 Sentence = Annotated[str, Pattern(r".*\*.*", "a text with * where the prompt stands", "a drawing of *")]
 
 
-@stage("guide", "direction", paper="arXiv:2108.00946", facts={"guide": "guide"})
+@stage("guide", "direction", paper="arXiv:2108.00946", facts={"guide": "guide"}, words="own")
 async def direction(
     guidance: Guidance,
     edit: Edit,

@@ -32,9 +32,9 @@ RUNNING = {
     "RT505": Code(
         "not-finite",
         "'{stage}' made values that are not finite",
-        "run with --dtype float32; if it was, with a lower guidance or more steps",
+        "{mend}",
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
-        "the usual cause.",
+        "the usual cause. Of stages that call one another, the one is named whose work made them of finite numbers.",
     ),
     "RT515": Code(
         "wrong-result",

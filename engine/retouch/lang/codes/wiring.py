@@ -233,6 +233,13 @@ WIRING = {
         example='invert edict "cat"->"dog" | solver heun',
         mend='invert ddim "cat"->"dog" | solver heun',
     ),
+    "RT335": Code(
+        "other-sizes",
+        "'{stage}' is given '{a}' of {size}, and '{b}' of {other}",
+        "{mend}",
+        why="What meets in a stage lies on the same pixels: a picture and its mask, an edit and its source, a window "
+        "and what is put back into it. Of another picture, or of the whole where a window is meant, they do not.",
+    ),
     "RT320": Code(
         "wrong-prediction",
         "'{stage}' works on models that predict {wanted}, and '{model}' predicts {has}",

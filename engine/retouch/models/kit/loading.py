@@ -6,7 +6,7 @@ A family asks for a part by its class, configs choose no code, and weights are s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import local
@@ -38,9 +38,6 @@ _BOOKKEEPING = {
 }
 _OF_TOKENIZER = ("model_max_length", "pad_token", "unk_token", "bos_token", "eos_token")
 _OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
-# Of a network's config, what published files state and its class never read.
-_NEVER_READ = {"QwenImageTransformer2DModel": {"pooled_projection_dim"}}
-
 
 _CPU = torch.device("cpu")
 
@@ -65,16 +62,16 @@ class ModelLoading:
         """Read a JSON file of the model."""
         return self.files.read(name)
 
-    def diffusers(self, kind: Any, part: str, names: Names | None = None) -> Any:
+    def diffusers(self, kind: Any, part: str, unread: Collection[str] = (), names: Names | None = None) -> Any:
         """Build a class of diffusers from the part's config and fill it with its weights.
 
+        unread: what published configs state and the class never takes.
         names: what makes the class's names of its authors', of which diffusers knows nothing.
         """
         config = self.config(f"{part}/config.json")
         if config.get("_class_name") != kind.__name__:
             raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{config.get('_class_name')}'")
-        idle = _NEVER_READ.get(kind.__name__, set[str]())
-        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in idle}
+        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in unread}
         module = self._filled(part, kind.__name__, lambda: kind(**options), config, names)
         prepare(module, self.acceleration)
         return module
@@ -124,8 +121,9 @@ class ModelLoading:
                 weights.check_with(module, path, bare)
             else:
                 weights.check(module, path)
-            with without_memory():  # again, for what no file stores: buffers, and tables of positions
-                module = build()
+            if _keeps_its_own(module):
+                with without_memory():  # again, for what no file stores: buffers, and tables of positions
+                    module = build()
         except (BrokenModel, MemoryError, ImportError):
             raise
         except Exception as why:  # what a config makes the library trip over is the config's fault
@@ -136,6 +134,26 @@ class ModelLoading:
             state = renamed(module, kind, inside, weights.read_as_stored(path, inside.tensors()), config, names)
             return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
+
+
+def _keeps_its_own(module: nn.Module) -> bool:
+    """Whether a module that was built on the meta device holds tensors there that no file will give it."""
+    stored = {id(each) for each in module.state_dict(keep_vars=True).values()}
+    seen = set[int]()
+
+    def lost(value: Any) -> bool:
+        if isinstance(value, torch.Tensor):
+            return value.is_meta and id(value) not in stored
+        if id(value) in seen or isinstance(value, type):
+            return False
+        seen.add(id(value))
+        if isinstance(value, Mapping):
+            return any(map(lost, value.values()))
+        if isinstance(value, list | tuple | set | frozenset):
+            return any(map(lost, value))
+        return any(map(lost, getattr(value, "__dict__", {}).values()))
+
+    return lost(module)
 
 
 def _fuse(module: nn.Module, updates: Mapping[str, Sequence[Update]]) -> None:

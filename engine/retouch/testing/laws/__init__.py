@@ -33,6 +33,7 @@ from retouch.testing.laws.families import (
     touch_law,
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
+from retouch.testing.laws.memory import memory_law
 from retouch.testing.laws.models import family_laws
 from retouch.testing.laws.turns import turn_law
 from retouch.testing.laws.walks import schedule_law, solver_law, tune_law
@@ -49,6 +50,7 @@ __all__ = [
     "identity_law",
     "mask_law",
     "measure_law",
+    "memory_law",
     "output_law",
     "paste_law",
     "picture_law",
