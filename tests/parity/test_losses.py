@@ -41,7 +41,7 @@ class TestDirection:
             lambda text: torch.tensor(order.index(text)),
             lambda ids: torch.stack([*read.values()])[ids],
         )
-        (found,) = run(text_direction(eye, "a cat", "a puppy", ("*", "see *!")))
+        (found,) = run(text_direction(eye, "a cat", "a puppy", ("_", "see _!")))
         mean = (read["a puppy"] - read["a cat"] + read["see a puppy!"] - read["see a cat!"]) / 2
         torch.testing.assert_close(found, mean / mean.norm())
 
