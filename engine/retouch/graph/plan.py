@@ -119,7 +119,7 @@ def _sure(graph: Graph) -> set[str]:
     return sure
 
 
-def _led(node: Node, facts: Mapping[str, Facts]) -> Facts:
+def _led(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """What the guidance states that this one leads: it holds for both unless this one says otherwise, windows aside."""
     if node.card.output != "Guidance":
         return {}
