@@ -50,7 +50,7 @@ def bring(trunk: str, pickle: bytes) -> Path:
         raise ValueError("RETOUCH_CACHE is off, so there is no place for it")
     config = {"model_type": "lpips", "trunk": trunk, "shift_tolerant": True}
     network = made(config)
-    state = renamed(torch.load(io.BytesIO(pickle), map_location="cpu", weights_only=True))
+    state = renamed(torch.load(io.BytesIO(pickle), map_location="cpu", weights_only=True))  # noqa: TID251 (tensors alone)
     try:
         network.load_state_dict(state)
     except RuntimeError as err:

@@ -6,7 +6,7 @@ Zhang et al. 2018, arXiv:1801.03924; Ghildyal and Liu 2022 (ST-LPIPS), arXiv:220
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ class Lpips(nn.Module):
         x, total = ((pairs * 2 - 1 - shift) / scale).flatten(0, 1), pairs.new_zeros(len(pairs))
         for index, (convolutions, head) in enumerate(zip(self.stages, self.heads, strict=True)):
             x = self._pooled(x, index)
-            for convolution in convolutions:
+            for convolution in cast("nn.ModuleList", convolutions):
                 x = convolution(x)
                 if self.trunk == "alex" and index == 0 and self.tolerant:
                     x = _blurred(x)
