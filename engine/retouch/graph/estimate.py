@@ -21,6 +21,8 @@ from retouch.models.info import ModelInfo
 from retouch.models.own_weights import numbers_of
 from retouch.models.single_file import NETWORKS
 
+# Of rows without, in time: a row whose gradient is asked, and a decoded picture there and back (engine/README.md).
+LED_ROW, LOOK = 2.1, 2.5
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -38,6 +40,8 @@ class Estimate:
     pictures: int
     rate: rates.Rate | None
     seconds: tuple[float, float] | None
+    led: int = 0  # rows whose gradient is asked
+    looked: int = 0  # pictures that are decoded with their gradient
 
     @property
     def process(self) -> int:
@@ -49,7 +53,11 @@ class Estimate:
         """Bytes at most: the process, all weights, and the larger of the largest pass and call of the codec."""
         if self.row is None or self.picture is None:
             return None
-        work = max(self.row * self.rows, self.picture * self.pictures)
+        row = self.row * (working_memory.LED_ROW if self.led else 1)
+        picture = self.picture * (working_memory.LED_PICTURE if self.looked else 1)
+        work = row * self.rows, picture * self.pictures
+        # A gradient through both keeps what both have worked with.
+        work = round(sum(work) if self.led and self.looked else max(work))
         return self.process + sum(self.weights.values()) + work
 
     def as_data(self) -> dict[str, Any]:
@@ -67,6 +75,7 @@ class Estimate:
                 "pictures_at_once": self.pictures,
                 "peak": self.peak,
             },
+            "with_gradient": {"rows": self.led, "pictures": self.looked},
             "seconds": self.seconds,
             "rows_per_second": self.rate.rows_per_second if self.rate else None,
             "measured_on": {"device": self.rate.device, "dtype": self.rate.dtype, "threads": self.rate.threads}
@@ -101,6 +110,11 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
     weights |= _besides(plans, model, item)
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
+    led, looked = (
+        sum(int(known.get(what, 0)) for plan in plans for known in plan.facts.values()) for what in ("led", "looked")
+    )
+    more = led * (LED_ROW - 1) + looked * LOOK
+    again = most / least if least else 1  # of walks that may begin again
     return Estimate(
         model=model.name,
         dtype=dtype,
@@ -111,7 +125,9 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
         rate=rate,
-        seconds=(least / rate.rows_per_second, most / rate.rows_per_second) if rate else None,
+        seconds=((least + more) / rate.rows_per_second, (most + more * again) / rate.rows_per_second) if rate else None,
+        led=led,
+        looked=looked,
     )
 
 

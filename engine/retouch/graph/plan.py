@@ -102,7 +102,10 @@ def plan(graph: Graph) -> Plan:
         rows[node.id] = (least if node.id in sure else 0, most)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | _led(node, facts) | stated
+        led = _led(node, facts)
+        # All losses are one gradient, which goes as deep as the deepest of them.
+        deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
+        facts[node.id] = made_with | led | stated | deepest
     return Plan(graph, rows, facts)
 
 

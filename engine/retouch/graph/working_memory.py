@@ -30,6 +30,7 @@ Cells = tuple[int, int]
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
 KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
 NETWORK = 37
+LED_ROW, LED_PICTURE = 5, 5.5  # times a row, a picture in the decoder, where a gradient goes back through it
 CODEC, PIXEL = 3.5, 100
 
 

@@ -72,12 +72,13 @@ def _folder(name: str) -> Path:
         return brought
     try:
         place = Path(name).expanduser()
-        if place.is_dir():
-            return place.resolve()
-        if place.is_file():
-            raise BrokenModel(f"'{place.name}' is a file; name the folder with its config.json")
+        is_folder, is_file = place.is_dir(), place.is_file()
     except (OSError, RuntimeError, ValueError):  # no such user, a link to itself, a null
-        pass
+        place, is_folder, is_file = Path(), False, False
+    if is_folder:
+        return place.resolve()
+    if is_file:
+        raise BrokenModel(f"'{place.name}' is a file; name the folder with its config.json")
     if known := hub.split(name):
         return hub.snapshot(*known)[0]
     there = sorted([*own, *user_cache.networks()])

@@ -35,7 +35,12 @@ from retouch_methods.guide.image_text import inside
 Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt stands", "a drawing of _")]
 
 
-@stage("guide", "direction", paper="arXiv:2108.00946", facts={"guide": "guide"})
+@stage(
+    "guide",
+    "direction",
+    paper="arXiv:2108.00946",
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+)
 async def direction(
     guidance: Guidance,
     edit: Edit,
