@@ -17,7 +17,7 @@ _PYTHON = ("EditFailed", "Flow", "Recipe", "RecipeError", "Result", "add", "edit
 def __getattr__(name: str) -> Any:
     """What scripts use comes when it is asked for: `import retouch` alone loads nothing.
 
-    Families of stages are attributes: `retouch.open("cat.png") | retouch.invert.ddim() | …`.
+    Families of stages are attributes, those of plugins too: `retouch.open("cat.png") | retouch.invert.ddim() | …`.
     """
     from retouch.lang.words import FAMILIES
 
@@ -25,8 +25,19 @@ def __getattr__(name: str) -> Any:
         from retouch.plugins.hooks import hookimpl
 
         return hookimpl
-    if name not in _PYTHON and name not in FAMILIES:
+    if name not in _PYTHON and name not in FAMILIES and not _is_family(name):
         raise AttributeError(f"module 'retouch' has no attribute '{name}'")
     from retouch import scripting
 
     return getattr(scripting, name) if name in _PYTHON else scripting.Family(name)
+
+
+def _is_family(name: str) -> bool:
+    """Whether an installed plugin has stages of this family."""
+    from importlib.util import find_spec
+
+    if name.startswith("_") or find_spec(f"{__name__}.{name}"):  # a module of ours that is about to be imported
+        return False
+    from retouch.plugins import registry
+
+    return name in registry.load().families

@@ -1,7 +1,5 @@
 """`python -m retouch`."""
 
-import sys
+from retouch.cli.main import process
 
-from retouch.cli.main import main
-
-sys.exit(main())
+process()

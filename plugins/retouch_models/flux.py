@@ -19,7 +19,9 @@ from retouch.api.families import (
     known_flow,
     same_channels,
     same_width,
+    token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.published import PUBLISHED
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 SCHEDULER = "scheduler/scheduler_config.json"
 SIDE = 2  # latent cells along one side of a token
+DISTILLED = "it is distilled to four steps: inversions that walk its path up miss the picture by much"
 CLIP_TOKENS, DEV_TOKENS, SCHNELL_TOKENS = 77, 512, 256
 
 
@@ -40,7 +43,6 @@ class Flux:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"), read("text_encoder_2/config.json"))
         scale = 2 ** (unet_levels(vae) - 1)
         return Described(
@@ -52,8 +54,12 @@ class Flux:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
-            sites=joint_sites(_blocks(net), SIDE),
-            sized=scheduler.get("use_dynamic_shifting", False),
+            reads={"tokenizer": CLIP_TOKENS, "tokenizer_2": _tokens(net, read)},
+            sites=joint_sites(blocks(net), SIDE),
+            sized=known_flow(scheduler),
+            working=token_memory(
+                width(net), picture=16, text=17, side=SIDE, pixel=vae_memory(vae["block_out_channels"])
+            ),
             **_version(net),
         )
 
@@ -71,21 +77,12 @@ class Flux:
         """Load the transformer, the VAE, CLIP's text model and T5's encoder."""
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
-        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_last_and_pooled, t5
+        from retouch.api.kit import Texts, VaeCodec, clip_encoder, clip_last_and_pooled, t5_encoder
         from retouch_models.networks.flux import FluxNet, joined
 
-        clip = Encoder(
-            parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"),
-            PromptTokenizer(parts.tokenizer("tokenizer", CLIPTokenizer), CLIP_TOKENS),
-            clip_last_and_pooled,
-        )
-        long = Encoder(
-            parts.transformers(T5EncoderModel, T5Config, "text_encoder_2"),
-            PromptTokenizer(parts.tokenizer("tokenizer_2"), known.tokens),
-            t5,
-        )
+        clip = clip_encoder(parts, CLIP_TOKENS, read=clip_last_and_pooled)
+        long = t5_encoder(parts, known.reads["tokenizer_2"], "_2")
         return Loaded(
             FluxNet(parts.diffusers(FluxTransformer2DModel, "transformer")),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
@@ -98,7 +95,13 @@ def _tokens(net: Mapping[str, Any], read: Read) -> int:
     return min(most, read("tokenizer_2/tokenizer_config.json").get("model_max_length", most))
 
 
-def _blocks(net: Mapping[str, Any]) -> list[str]:
+def width(net: Mapping[str, Any]) -> int:
+    """Return numbers of a token."""
+    return net["num_attention_heads"] * net["attention_head_dim"]
+
+
+def blocks(net: Mapping[str, Any]) -> list[str]:
+    """Name the blocks of two streams, then those of one."""
     double = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
     return double + [f"single_transformer_blocks.{i}" for i in range(net["num_single_layers"])]
 
@@ -113,7 +116,7 @@ def _version(net: Mapping[str, Any]) -> dict[str, Any]:
         }
     return {
         "defaults": {"guidance": 1.0, "steps": 4},
-        "noted": "it is distilled to four steps: inversions that walk its path up miss the picture by much",
+        "noted": DISTILLED,
     }
 
 

@@ -19,18 +19,18 @@ from retouch.api.families import (
     known_flow,
     same_channels,
     same_width,
+    token_memory,
     unet_levels,
+    vae_memory,
 )
+from retouch_models.flux import DISTILLED, SCHEDULER, blocks, width
 from retouch_models.published import PUBLISHED
 
 if TYPE_CHECKING:
     from retouch.api import Schedule
 
-SCHEDULER = "scheduler/scheduler_config.json"
 TOKENS = 512
 FOLD = 2  # cells of the VAE along one side of a latent cell
-BEFORE, AFTER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
-NO_THOUGHT = "<think>\n\n</think>\n\n"
 
 
 class Flux2Klein:
@@ -42,11 +42,8 @@ class Flux2Klein:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"))
         scale = FOLD * 2 ** (unet_levels(vae) - 1)
-        double = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
-        single = [f"single_transformer_blocks.{i}" for i in range(net["num_single_layers"])]
         distilled = read("model_index.json").get("is_distilled", False)
         return Described(
             channels=net["in_channels"],
@@ -57,12 +54,11 @@ class Flux2Klein:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
-            sites=joint_sites([*double, *single], 1),
-            sized=scheduler.get("use_dynamic_shifting", False),
+            sites=joint_sites(blocks(net), 1),
+            sized=known_flow(scheduler),
+            working=token_memory(width(net), picture=22, text=25, side=1, pixel=vae_memory(vae["block_out_channels"])),
             defaults={"guidance": 1.0, "steps": 4} if distilled else {"guidance": 4.0, "steps": 50},
-            noted="it is distilled to four steps: inversions that walk its path up miss the picture by much"
-            if distilled
-            else "",
+            noted=DISTILLED if distilled else "",
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
@@ -74,23 +70,15 @@ class Flux2Klein:
         """Load the transformer, the VAE and Qwen3."""
         from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
         from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-        from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, alone, layers
+        from retouch.api.kit import Texts, alone, layers, qwen3_encoder
         from retouch_models.networks.flux2 import Flux2Net, FoldedCodec
 
-        words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
-        after = AFTER + (NO_THOUGHT if "<think>" in words.get_vocab() else "")  # as its chat template has it
-        text: Any = parts.transformers(Qwen3ForCausalLM, Qwen3Config, "text_encoder")
-        qwen = Encoder(
-            text,
-            PromptTokenizer(words, known.tokens, before=BEFORE, after=after),
-            layers(*_read_layers(text.config.num_hidden_layers)),
-        )
+        inner = _read_layers(parts.config("text_encoder/config.json")["num_hidden_layers"])
         return Loaded(
             Flux2Net(parts.diffusers(Flux2Transformer2DModel, "transformer")),
             FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
-            Texts([qwen], alone),
+            Texts([qwen3_encoder(parts, layers(*inner), length=known.tokens, thinks=False)], alone),
         )
 
 

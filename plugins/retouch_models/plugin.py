@@ -14,6 +14,8 @@ def retouch_families():
         "Flux2KleinPipeline": "retouch_models.flux2:FAMILY",
         "QwenImagePipeline": "retouch_models.qwen_image:FAMILY",
         "ZImagePipeline": "retouch_models.z_image:FAMILY",
+        "DDPMPipeline": "retouch_models.pixels:DDPM",
+        "DDIMPipeline": "retouch_models.pixels:DDIM",
     }
 
 
@@ -30,4 +32,9 @@ def retouch_configs():
         "sd3.5-large": "configs/sd3.5-large",
         "flux-dev": "configs/flux-dev",
         "flux-schnell": "configs/flux-schnell",
+        "guided-64-classes": "configs/guided-64-classes",
+        "guided-256": "configs/guided-256",
+        "guided-256-classes": "configs/guided-256-classes",
+        "guided-512": "configs/guided-512",
+        "guided-512-classes": "configs/guided-512-classes",
     }

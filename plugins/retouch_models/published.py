@@ -59,6 +59,10 @@ def _klein(double: int, single: int, heads: int, text: int) -> dict[str, dict[st
     return made | {"model_index.json": {"is_distilled": True}}
 
 
+def _pixels(levels: dict[str, Any], **unet: Any) -> dict[str, dict[str, Any]]:
+    return _files({"unet": {"in_channels": 3, "out_channels": 3} | unet}) | {"scheduler/scheduler_config.json": levels}
+
+
 _SDXL = {
     "sample_size": 128,
     "block_out_channels": [320, 640, 1280],
@@ -76,12 +80,40 @@ _SD1 = {"sample_size": 64, "block_out_channels": [320, 640, 1280, 1280], "cross_
 _SD2 = {**_SD1, "sample_size": 96, "cross_attention_dim": 1024, "attention_head_dim": [5, 10, 20, 20]}
 _QWEN = {"patch_size": 2, "in_channels": 64, "out_channels": 16, "num_layers": 60, "attention_head_dim": 128}
 _QWEN |= {"num_attention_heads": 24, "joint_attention_dim": 3584, "pooled_projection_dim": 768}
-_QWEN_VAE = {"z_dim": 16, "temperal_downsample": [False, True, True]}
+_QWEN_VAE = {"base_dim": 96, "dim_mult": [1, 2, 4, 4], "z_dim": 16, "temperal_downsample": [False, True, True]}
 _QWEN_VAE |= {"latents_mean": [0.0] * 16, "latents_std": [1.0] * 16}
 _QWEN_SHIFT = {"use_dynamic_shifting": True, "max_shift": 0.9, "max_image_seq_len": 8192, "shift_terminal": 0.02}
 _Z = {"all_patch_size": [2], "all_f_patch_size": [1], "in_channels": 16, "dim": 3840, "n_layers": 30, "n_heads": 30}
 _Z |= {"n_refiner_layers": 2, "n_kv_heads": 30, "cap_feat_dim": 2560}
 
+# Ho et al.'s, of 256 pixels: one head at 16 pixels and in the middle.
+_LINEAR = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
+_DDPM = {
+    "sample_size": 256,
+    "block_out_channels": [128, 128, 256, 256, 512, 512],
+    "layers_per_block": 2,
+    "down_block_types": ["DownBlock2D"] * 4 + ["AttnDownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "AttnUpBlock2D"] + ["UpBlock2D"] * 4,
+    "attention_head_dim": None,
+    "downsample_padding": 0,
+    "flip_sin_to_cos": False,
+    "freq_shift": 1,
+    "norm_eps": 1e-6,
+}
+# Dhariwal & Nichol's, of 256 pixels and without classes: heads of 64 channels at 32, 16 and 8 pixels, and a variance.
+_GUIDED = {
+    "sample_size": 256,
+    "out_channels": 6,
+    "block_out_channels": [256, 256, 512, 512, 1024, 1024],
+    "layers_per_block": 2,
+    "down_block_types": ["ResnetDownsampleBlock2D"] * 3 + ["AttnDownBlock2D"] * 3,
+    "up_block_types": ["AttnUpBlock2D"] * 3 + ["ResnetUpsampleBlock2D"] * 3,
+    "downsample_type": "resnet",
+    "upsample_type": "resnet",
+    "resnet_time_scale_shift": "scale_shift",
+    "attention_head_dim": 64,
+    "attn_norm_num_groups": 32,
+}
 PUBLISHED: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     "StableDiffusionPipeline": {
         "Stable Diffusion 1.5": _sd(_CLIP_L, **_SD1, attention_head_dim=8),
@@ -118,5 +150,7 @@ PUBLISHED: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
     "ZImagePipeline": {
         "Z-Image": _flow({"shift": 3.0}, transformer=_Z, vae=_VAE16, text_encoder={"hidden_size": 2560}),
     },
+    "DDPMPipeline": {"DDPM 256": _pixels(_LINEAR, **_DDPM)},
+    "DDIMPipeline": {"guided diffusion 256": _pixels(_LINEAR, **_GUIDED)},
 }
 """class of pipeline -> name of a model -> file of its folder -> what is in it"""

@@ -19,6 +19,8 @@ from retouch.api.families import (
     known_flow,
     same_channels,
     same_width,
+    token_memory,
+    vae_memory,
     wants_no_more,
 )
 from retouch_models.published import PUBLISHED
@@ -35,6 +37,7 @@ BEFORE = (
 )
 AFTER = "<|im_end|>\n<|im_start|>assistant\n"
 CUT = 34  # tokens of BEFORE, which the network is not given
+_UNREAD = ("pooled_projection_dim",)  # its published config has it, and the class takes no such option
 _MORE = ("guidance_embeds", "use_additional_t_cond", "use_layer3d_rope", "zero_cond_t")
 
 
@@ -47,9 +50,9 @@ class QwenImage:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"))
-        scale = 2 ** len(vae["temperal_downsample"])
+        scale, width = 2 ** len(vae["temperal_downsample"]), net["num_attention_heads"] * net["attention_head_dim"]
+        channels = [vae["base_dim"] * times for times in vae["dim_mult"]]
         return Described(
             channels=vae["z_dim"],
             scale=scale,
@@ -60,7 +63,9 @@ class QwenImage:
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
             sites=joint_sites([f"transformer_blocks.{i}" for i in range(net["num_layers"])], SIDE),
-            sized=scheduler.get("use_dynamic_shifting", False),
+            sized=known_flow(scheduler),
+            # Convolutions in time keep the frames before, of which a picture has none, and pad them.
+            working=token_memory(width, picture=15, text=10, side=SIDE, pixel=vae_memory(channels, states=9)),
             defaults={"guidance": 4.0, "steps": 50},
             noted="its own pipeline scales a guided prediction back to the norm that it had without guidance",
         )
@@ -85,7 +90,7 @@ class QwenImage:
             layers(-1),
         )
         return Loaded(
-            QwenImageNet(parts.diffusers(QwenImageTransformer2DModel, "transformer")),
+            QwenImageNet(parts.diffusers(QwenImageTransformer2DModel, "transformer", _UNREAD)),
             FrameCodec.of(parts.diffusers(AutoencoderKLQwenImage, "vae"), known),
             Texts([qwen], masked),
         )

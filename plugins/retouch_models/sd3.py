@@ -15,7 +15,9 @@ from retouch.api.families import (
     known_flow,
     same_channels,
     same_width,
+    token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.published import PUBLISHED
 
@@ -35,9 +37,9 @@ class StableDiffusion3:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        known_flow(scheduler)
         _check(net, vae, *(read(f"text_encoder{number}/config.json") for number in ("", "_2", "_3")))
         scale, side = 2 ** (unet_levels(vae) - 1), net["patch_size"]
+        width = net["num_attention_heads"] * net["attention_head_dim"]
         blocks = [f"transformer_blocks.{i}" for i in range(net["num_layers"])]
         dual = net.get("dual_attention_layers", ())
         return Described(
@@ -49,8 +51,10 @@ class StableDiffusion3:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"),
             tokenizers=("tokenizer", "tokenizer_2", "tokenizer_3"),
+            reads={"tokenizer": CLIP_TOKENS, "tokenizer_2": CLIP_TOKENS, "tokenizer_3": t5_tokens(read)},
             sites=joint_sites(blocks, side, apart=[f"transformer_blocks.{i}.attn2" for i in dual]),
-            sized=scheduler.get("use_dynamic_shifting", False),
+            sized=known_flow(scheduler),
+            working=token_memory(width, picture=14, text=6, side=side, pixel=vae_memory(vae["block_out_channels"])),
             **_version(net),
         )
 
@@ -69,24 +73,12 @@ class StableDiffusion3:
         """Load the transformer, the VAE, both of CLIP's text models and T5's encoder."""
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-        from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner, t5
+        from retouch.api.kit import Texts, VaeCodec, clip_encoder, clip_inner, t5_encoder
         from retouch_models.networks.sd3 import SD3Net, joined
 
-        clips = [
-            Encoder(
-                parts.transformers(CLIPTextModelWithProjection, CLIPTextConfig, f"text_encoder{number}"),
-                PromptTokenizer(parts.tokenizer(f"tokenizer{number}", CLIPTokenizer), CLIP_TOKENS),
-                clip_inner,
-            )
-            for number in ("", "_2")
-        ]
-        long = Encoder(
-            parts.transformers(T5EncoderModel, T5Config, "text_encoder_3"),
-            PromptTokenizer(parts.tokenizer("tokenizer_3"), known.tokens - CLIP_TOKENS),
-            t5,
-        )
+        clips = [clip_encoder(parts, CLIP_TOKENS, number, clip_inner, projects=True) for number in ("", "_2")]
+        long = t5_encoder(parts, known.reads["tokenizer_3"], "_3")
         return Loaded(
             SD3Net(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),

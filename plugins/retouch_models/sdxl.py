@@ -15,7 +15,9 @@ from retouch.api.families import (
     same_channels,
     same_width,
     unet_levels,
+    unet_memory,
     unet_sites,
+    vae_memory,
     wants_no_more,
 )
 from retouch_models.published import PUBLISHED
@@ -49,8 +51,10 @@ class StableDiffusionXL:
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
+            reads=dict.fromkeys(("tokenizer", "tokenizer_2"), small["max_position_embeddings"]),
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
+            working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
             defaults={"guidance": 5.0},
             stages={"schedule ays": {"table": "sdxl"}},
         )
@@ -71,24 +75,17 @@ class StableDiffusionXL:
         """Load the UNet, the VAE and both of CLIP's text models."""
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, clip_inner
+        from retouch.api.kit import Texts, VaeCodec, clip_encoder, clip_inner
         from retouch_models.networks.sdxl import UNetXL, joined
 
         zeroed = parts.config("model_index.json").get("force_zeros_for_empty_prompt", True)
-        encoders = [
-            Encoder(
-                parts.transformers(kind, CLIPTextConfig, f"text_encoder{number}"),
-                PromptTokenizer(parts.tokenizer(f"tokenizer{number}", CLIPTokenizer), known.tokens),
-                clip_inner,
-            )
-            for number, kind in (("", CLIPTextModel), ("_2", CLIPTextModelWithProjection))
-        ]
+        small = clip_encoder(parts, known.tokens, read=clip_inner)
+        large = clip_encoder(parts, known.tokens, "_2", clip_inner, projects=True)
         return Loaded(
             UNetXL(parts.diffusers(UNet2DConditionModel, "unet"), known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
-            Texts(encoders, joined(zeroed=zeroed)),
+            Texts([small, large], joined(zeroed=zeroed)),
         )
 
 

@@ -15,7 +15,9 @@ from retouch.api.families import (
     same_channels,
     same_width,
     unet_levels,
+    unet_memory,
     unet_sites,
+    vae_memory,
     wants_no_more,
 )
 from retouch_models.published import PUBLISHED
@@ -47,8 +49,10 @@ class StableDiffusion:
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
+            reads={"tokenizer": text["max_position_embeddings"]},
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
+            working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
         )
 
     def schedule(self, read: Read, steps: int, size: tuple[int, int]) -> Schedule:
@@ -67,19 +71,13 @@ class StableDiffusion:
         """Load the UNet, the VAE and CLIP's text model."""
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, UNet, VaeCodec, alone, clip_last
+        from retouch.api.kit import Texts, UNet, VaeCodec, alone, clip_encoder
 
-        clip = Encoder(
-            parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"),
-            PromptTokenizer(parts.tokenizer("tokenizer", CLIPTokenizer), known.tokens),
-            clip_last,
-        )
         return Loaded(
             UNet(parts.diffusers(UNet2DConditionModel, "unet")),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
-            Texts([clip], alone),
+            Texts([clip_encoder(parts, known.tokens)], alone),
         )
 
 

@@ -16,7 +16,9 @@ from retouch.api.families import (
     known_flow,
     same_channels,
     same_width,
+    token_memory,
     unet_levels,
+    vae_memory,
 )
 from retouch_models.published import PUBLISHED
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 SCHEDULER = "scheduler/scheduler_config.json"
 TOKENS = 512
-BEFORE, AFTER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
 
 
 class ZImage:
@@ -37,7 +38,6 @@ class ZImage:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        known_flow(scheduler)
         _check(net, vae, read("text_encoder/config.json"))
         scale, side = 2 ** (unet_levels(vae) - 1), net["all_patch_size"][0]
         alone = [f"noise_refiner.{i}" for i in range(net["n_refiner_layers"])]
@@ -54,7 +54,10 @@ class ZImage:
             sites=joint_sites(
                 [*alone, *together], side, attention="attention", apart=[f"{block}.attention" for block in alone]
             ),
-            sized=scheduler.get("use_dynamic_shifting", False),
+            sized=known_flow(scheduler),
+            working=token_memory(
+                net["dim"], picture=17, text=18, side=side, pixel=vae_memory(vae["block_out_channels"])
+            ),
             defaults={"guidance": 1.0, "steps": 9},
             noted="a guidance of g in its own pipeline is guidance=1+g here",
         )
@@ -67,21 +70,14 @@ class ZImage:
         """Load the transformer, the VAE and Qwen3."""
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.transformers.transformer_z_image import ZImageTransformer2DModel
-        from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec, layers
+        from retouch.api.kit import Texts, VaeCodec, layers, qwen3_encoder
         from retouch_models.networks.z_image import ZImageNet, counted
 
-        words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
-        qwen = Encoder(
-            parts.transformers(Qwen3ForCausalLM, Qwen3Config, "text_encoder"),
-            PromptTokenizer(words, most=known.tokens, before=BEFORE, after=AFTER),
-            layers(-2),
-        )
         return Loaded(
             ZImageNet(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
-            Texts([qwen], counted),
+            Texts([qwen3_encoder(parts, layers(-2), most=known.tokens)], counted),
         )
 
 

@@ -5,8 +5,8 @@ from retouch import hookimpl
 
 @hookimpl
 def retouch_models():
-    """Register the models that ship with retouch: of 64 and of 128 pixels."""
-    return {"storybook": "weights", "storybook128": "weights128"}
+    """Register the models that ship with retouch: of 64 and of 128 pixels, and of 64 without a text or a VAE."""
+    return {"storybook": "weights", "storybook128": "weights128", "storybook_pixels": "weights/pixel"}
 
 
 @hookimpl

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, MASK
 from retouch.check.reading.environment import Environment, installed_model
 from retouch.graph.nodes import Graph, Picture
+from retouch.models.catalog import ModelInfo
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
 from retouch.run.model_cache import KeptMachines
@@ -41,14 +44,26 @@ def tiny_world(here: Path, steps: int, seed: int = 0) -> Environment:
     )
 
 
-def graphs(recipe: str, pictures: Sequence[Path], out: Path, **settings: object) -> tuple[Graph, ...]:
+def unread(name: str, revision: str | None, **beside: Any) -> ModelInfo:
+    """A model of the catalog of which no check knows what it reads, as of one that is given a template."""
+    found = installed_model(name, revision, **beside)
+    return replace(found, known=replace(found.known, reads={}))
+
+
+def graphs(
+    recipe: str,
+    pictures: Sequence[Path],
+    out: Path,
+    find_model: Callable[..., ModelInfo] = installed_model,
+    **settings: object,
+) -> tuple[Graph, ...]:
     """The graphs of a recipe that has no mistakes."""
     named = tuple(
         Picture(path, i, path.with_suffix(".txt").read_text().strip() if path.with_suffix(".txt").exists() else None)
         for i, path in enumerate(pictures)
     )
     told = {name: str(value) for name, value in settings.items()}
-    world = Environment(INSTALLED, out, named, told, output=out, force=True, allowed=(out,))
+    world = Environment(INSTALLED, out, named, told, output=out, force=True, allowed=(out,), find_model=find_model)
     checked = check(recipe, world)
     assert not checked.errors, [found.message for found in checked.errors]
     return checked.graphs

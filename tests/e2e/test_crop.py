@@ -192,11 +192,16 @@ def test_the_mend_of_a_picture_that_is_too_large_is_to_crop_it(tmp_path):
         (f"crop | {EDIT} | paste", "RT301"),
         (f"{RECIPE} | paste", "RT319"),
         (f"def a() = crop | {EDIT}\ndef b() = {EDIT}\n{BOX} | first(a(), b())", "RT309"),
+        (f'w = open "small.png"\n{BOX} | crop | paste image=w', "RT335"),
+        (f'x = open "small.png"\n{BOX} | crop | {EDIT} | blend latent | blend pixel image=x | paste', "RT335"),
+        (f'm = open "small.png" | mask box right=50%\n{BOX} | crop | {EDIT} | blend latent mask=m | paste', "RT335"),
+        (f"m = {BOX}\n{BOX} | crop | mask union other=m | {EDIT} | blend latent | paste", "RT335"),
         (f"{BOX} | crop context=11 | {EDIT} | paste", "RT208"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_loads(tmp_path, recipe, code):
     source = photo(tmp_path / "photo.png", 100, 100)
+    photo(tmp_path / "small.png", 48, 48)
     assert code in [error.code for error in checked(recipe, source).errors]
 
 

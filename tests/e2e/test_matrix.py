@@ -14,20 +14,37 @@ import torch
 
 from retouch.check.ablation import without
 from retouch.check.check import check
-from retouch.check.matrix import Verdict, idle_pairs, judged, pairs, triples, written
+from retouch.check.matrix import (
+    FAMILIES,
+    UNPAIRED,
+    Verdict,
+    idle_pairs,
+    judged,
+    methods,
+    pairs,
+    triples,
+    unpaired,
+    written,
+)
 from retouch.check.reading.environment import Environment, installed_model
 from retouch.cli.matrix import all_pairs, page
 from retouch.graph.nodes import FromNode, Graph
 from retouch.paths import folder
+from retouch.plugins.registry import Registry
+from retouch.run.loaded_model import Machine
 from retouch.run.session import execute
 from tests.e2e.sessions import INSTALLED, tiny_world
+from tests.families.lora_files import kohya, some
 
-STEPS = 4
-SEEDS = (0, 1, 2)
+STEPS = 3  # the fewest in which a solver of second order has a step of its own
+SEEDS = (0, 1, 2, 3)
 FEW = " inner_steps=2"  # of ten, each of which costs as much as three steps; that it acts shows in two
 # Without the others the maps of a random network say too little for the method to act.
 SAID = {
     "invert null_text": FEW.strip(),
+    "invert sdedit": "strength=100%",
+    "invert edit_friendly": "strength=100%",
+    "guide image_text": "looks=1",
     "blend local": "threshold=95% start=0",
     "mask attention": "threshold=60%",
     "mask diffedit": "threshold=40%",
@@ -139,6 +156,7 @@ def test_what_a_pair_is_compared_with_lacks_one_method_and_keeps_the_other(tiny_
             if recipe is not None and card.name not in ("mask box", "mask union"):  # which stand in for others
                 assert f"{card.name} " not in f"{recipe} ", recipe
                 assert other.name in recipe or card.family == "blend", "a mask goes with the blend that alone reads it"
+                assert ("paste" in recipe) == ("crop" in recipe)
 
 
 def test_a_pair_that_is_marked_wrongly_is_found(tiny_pairs):
@@ -158,6 +176,29 @@ def test_the_page_is_up_to_date(shipped):
     assert page(list(shipped.values())) == (folder("recipes") / "MATRIX.md").read_text("utf-8")
 
 
+def test_every_family_has_rows_or_the_page_says_why_not(shipped):
+    """That of a plugin too, whose method joins those of its family, or makes a family that nobody can pair."""
+    stages = (card for verdict in shipped.values() for card in verdict.stages)
+    paired = {card.family for card in stages}
+    assert paired == {*FAMILIES}
+    assert paired | unpaired(INSTALLED).keys() == {card.family for card in INSTALLED.cards}
+    assert set(UNPAIRED) == unpaired(INSTALLED).keys(), "a reason for a family that is not there"
+    mine = replace(INSTALLED.find("invert", "ddim"), family="weave", method="warp", plugin="loom", default=False)
+    theirs = replace(INSTALLED.find("solver", "heun"), method="wheel", plugin="loom")
+    more = Registry((*INSTALLED.cards, mine, theirs))
+    assert unpaired(more)["weave"] == "is a family of 'loom's own"
+    assert {tuple(card.name for card in pair) for pair in pairs(more)} >= {("invert ddim", "solver wheel")}
+
+
+def test_a_window_is_cut_round_the_mask_before_all_else(shipped):
+    assert (
+        shipped["invert ddim + crop window"].recipe
+        == 'mask box right=70% | crop window | invert ddim "cat"->"dog" | paste\n'
+    )
+    assert shipped["blend latent + crop window"].recipe.endswith("| blend latent | paste\n")
+    assert shipped["mask attention + crop window"].recipe.startswith('mask attention words=["cat"] | crop window | ')
+
+
 def test_refusals_say_why_and_name_a_code(shipped):
     unread, unconnected = shipped["mask box + blend local"], shipped["blend pixel + blend latent"]
     assert (unread.code, unread.reason) == ("RT221", "beside 'blend local' nothing reads the mask")
@@ -173,6 +214,26 @@ def test_controls_that_clash_go_together_where_their_parts_are_kept_apart(shippe
     assert apart.only_with == "attend p2p self_replace=0"
     assert "self_replace=0" in apart.recipe
     assert "self_replace" not in written(apart.stages)
+
+
+def parted(recipe: str) -> tuple[str, str]:
+    """What stands before the last flow, and that flow."""
+    *lines, flow = recipe.splitlines(keepends=True)
+    return "".join(lines), flow
+
+
+def test_a_lora_for_a_turn_goes_with_every_method_and_acts_beside_each(tiny):
+    """It is loaded from a file of one's own, so it makes no row."""
+    net = Machine(tiny.find_model(tiny.model, None), "cpu", torch.float32).denoiser.core.base
+    kohya(some(net)).to(tiny.folder / "style.safetensors")
+    alone = [card for family in FAMILIES for card in methods(INSTALLED, family)]
+    plain = [one for card in alone if not (one := judged((card,), tiny, SAID)).code]
+    assert len(plain) > 35
+    tuned = ['tune lora "style.safetensors" | '.join(parted(one.recipe)) for one in plain]
+    beside = [graph_of(text, tiny) for text in tuned]
+    pictures = ended_well(plain, beside)
+    for one, before, after in zip(plain, pictures[: len(plain)], pictures[len(plain) :], strict=True):
+        assert (before - after).abs().max() > SEEN, one.name
 
 
 @pytest.mark.bench

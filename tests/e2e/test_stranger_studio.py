@@ -111,12 +111,58 @@ def test_weights_that_are_missing_are_told_before_a_model_loads(folder: Path, en
     assert in_process("check", "-e", theirs, folder=folder, env=env).code == 0
 
 
+EDIT = 'invert edit_friendly steps=4 | mask diffedit "cat"->"dog" | blend latent | blend pixel'
+
+
+def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Path, env: dict[str, str]) -> None:
+    """Its noise, its rows and its calls are those of an ordinary run; mirrored as well, both go into the same calls."""
+    said: dict[str, tuple[int, int]] = {}
+    for name, text in {
+        "plain": EDIT,
+        "inside": f"mirror ({EDIT}) flipped=false",
+        "both": f"mirror ({EDIT})",
+        "nested": f"mirror (mirror ({EDIT}) flipped=false) flipped=false",
+    }.items():
+        recipe = f'open "cat.png" | {text} | save "{name}.png"'
+        ran = in_process("run", "-e", recipe, "--json", folder=folder, env=env)
+        assert ran.code == 0, ran.out + ran.err
+        planned = json.loads(in_process("plan", "-e", recipe, "--json", folder=folder, env=env).out)
+        said[name] = (ran.event("done")["rows"], ran.event("done")["calls"])
+        assert planned["rows"] == [ran.event("done")["rows"]] * 2
+    bytes_of = {name: Image.open(folder / f"{name}.png").tobytes() for name in said}
+    assert bytes_of["inside"] == bytes_of["nested"] == bytes_of["plain"] != bytes_of["both"]
+    assert said["inside"] == said["nested"] == said["plain"]
+    assert said["both"][0] == 2 * said["plain"][0]
+    assert said["both"][1] == said["plain"][1] + 1  # since a call takes no more than 32 rows
+    told = json.loads((pictures.metadata(folder / "inside.png") or {})["stages"])
+    assert [each["stage"] for each in told if each["stage"].startswith(("invert", "mirror"))] == [
+        "invert edit_friendly",
+        "mirror both",
+    ]
+
+
+def test_what_fails_in_brackets_is_told_at_its_own_place(folder: Path, env: dict[str, str]) -> None:
+    """One stage of the flow does not meet what is required: its line is shown, not that of the brackets."""
+    recipe = 'open "cat.png" | mirror (invert ddim "cat"->"dog" steps=2 | require psnr min=99) | save "no.png"'
+    ran = in_process("run", "-e", recipe, folder=folder, env=env)
+    assert ran.code == 4
+    assert "RT502" in ran.err
+    assert "   " + "^" * len("require psnr min=99") in ran.err
+    recipe = 'open "cat.png" | mirror (mask box right=0.5 | crop | invert ddim "cat"->"dog") | save "no.png"'
+    assert "RT244" in in_process("check", "-e", recipe, folder=folder, env=env).err
+    ways = "def a() = invert ddim steps=2 | require psnr min=99\ndef b() = invert edit_friendly\n"
+    recipe = ways + 'open "cat.png" | mirror (first(a(), b()) | attend p2p "cat"->"dog") | save "yes.png"'
+    (folder / "first.retouch").write_text(recipe)
+    assert in_process("run", "first.retouch", folder=folder, env=env).code == 0
+
+
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(STUDIO.parent))
     import retouch_studio.control
     import retouch_studio.inversion
     import retouch_studio.mask
+    import retouch_studio.pictures
     import retouch_studio.tuning
     import retouch_studio.walk
 
@@ -129,6 +175,7 @@ def test_it_keeps_the_laws(studio) -> None:
     laws.rows_law(studio.inversion.twice)
     laws.identity_law(studio.control.gaze)
     laws.touch_law(studio.control.gaze)
+    laws.stage_laws(studio.pictures.both)
     laws.rule_law(studio.walk.Adams(), tolerance=2e-3)
     own = OwnWeights({"edges": STUDIO / "weights" / "edges.safetensors"}, torch.device("cpu"), torch.float32)
     assert own.network("edges", studio.mask.Edges) is own.network("edges", studio.mask.Edges)

@@ -1,4 +1,4 @@
-"""What only a run finds out: edits that are none to the model, prompts that it does not read, masks of nothing."""
+"""Edits that are none to the model, prompts that it does not read, masks of nothing: told before the run, or in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 import retouch as python
 from retouch.run.session import execute
 from tests.e2e.command import retouch
-from tests.e2e.sessions import INSTALLED, graphs
+from tests.e2e.sessions import INSTALLED, graphs, unread
 
 LONG = "a red cat on a beach on a beach on a beach on a beach on a red beach on a hat"  # all that the model reads
 
@@ -21,8 +21,14 @@ def outcome(recipe: str, cat: Path, caption: str = ""):
     """What became of one picture."""
     if caption:
         cat.with_suffix(".txt").write_text(caption)
-    (only,) = execute(graphs(recipe, [cat], cat.parent / "out"), registry=INSTALLED).outcomes
+    (only,) = execute(graphs(recipe, [cat], cat.parent / "out", unread), registry=INSTALLED).outcomes
     return only
+
+
+def found(recipe: str, cat: Path, caption: str):
+    """What a check says of it, by code."""
+    done = retouch("check", "--json", "-e", recipe, cat.name, "--caption", caption, folder=cat.parent)
+    return {each["code"]: each["message"] for each in json.loads(done.out)["diagnostics"]}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +47,10 @@ def test_an_edit_that_is_none_to_the_model_fails_before_a_row_is_paid_for(cat, c
         assert not any(done.rows.values())
         assert not done.files
     assert said in done.failures[0].message
+    told = found(f"invert ddim {change}", cat, caption)
+    assert (
+        "what the model reads of" in told["RT316"] if "*" in change else said in told["RT511"]
+    )  # a weight names words
 
 
 def test_one_picture_of_several_fails_alone(cat, tmp_path):
@@ -49,15 +59,17 @@ def test_one_picture_of_several_fails_alone(cat, tmp_path):
     cat.with_suffix(".txt").write_text("a cat")
     other.with_suffix(".txt").write_text(f"{LONG} cat")
     done = execute(
-        graphs('invert ddim "cat"->"fox" steps=2', [cat, other], tmp_path / "out"), registry=INSTALLED
+        graphs('invert ddim "cat"->"fox" steps=2', [cat, other], tmp_path / "out", unread), registry=INSTALLED
     ).outcomes
     assert [[f.code for f in each.failures] for each in done] == [[], []]  # both name a cat that is read
     other.with_suffix(".txt").write_text(f"{LONG} rainbow")
     cat.with_suffix(".txt").write_text("a rainbow")
     done = execute(
-        graphs('invert ddim "rainbow"->"fox" steps=2', [cat, other], tmp_path / "out"), registry=INSTALLED
+        graphs('invert ddim "rainbow"->"fox" steps=2', [cat, other], tmp_path / "out", unread), registry=INSTALLED
     ).outcomes
     assert [[f.code for f in each.failures] for each in done] == [[], ["RT511"]]
+    many = retouch("check", "-e", 'invert ddim "rainbow"->"fox" steps=2', "cat.png", "other.png", folder=tmp_path)
+    assert (many.code, many.err.count("error[RT511]"), "this is about" in many.err) == (3, 1, True)
 
 
 def test_the_mend_of_a_lost_edit_is_enough(cat):
@@ -74,10 +86,36 @@ def test_weight_for_a_word_that_is_read_is_an_edit(cat):
 @pytest.mark.parametrize(("tail", "word"), [("rainbow over the sea", "rainbow"), ("umbrella, red", "umbrella")])
 def test_a_prompt_that_is_cut_names_the_word_at_which_reading_stops(cat, begin, tail, word):
     done = outcome('invert ddim "cat"->"dog" steps=2', cat, f"{begin} {tail}")
-    told = [each for each in done.warnings if each.code == "RT512"]
-    assert len(told) == 2  # of the source and the target
-    assert f"stops reading the prompt at '{word}'" in told[0].message
-    assert f"not read: '{tail}'" in told[0].message
+    (told,) = [each.message for each in done.warnings if each.code == "RT512"]  # the same of source and target
+    assert f"stops reading the prompt at '{word}'" in told
+    assert f"not read: '{tail}'" in told
+    assert found('invert ddim "cat"->"dog"', cat, f"{begin} {tail}") == {"RT512": told}
+
+
+def test_what_a_check_tells_of_prompts_the_run_does_not_tell_again(cat):
+    done = retouch(
+        "run", "-e", 'invert ddim "cat"->"dog" steps=2', "cat.png", "--caption", f"{LONG} rainbow", folder=cat.parent
+    )
+    assert (done.code, done.err.count("RT512")) == (0, 1)
+
+
+NAMING = {
+    'invert ddim "cat"->"dog" | mask attention words=["rainbow"] | blend latent': "'mask attention' names 'rainbow'",
+    'invert ddim "cat"->"dog" | attend p2p words=["rainbow"]': "'attend p2p' names 'rainbow'",
+    'invert ddim "cat"->"dog" | attend p2p | blend local words=["rainbow"]': "'blend local' names 'rainbow'",
+    'invert ddim | attend p2p edit=("cat"->"dog" "rainbow"*2)': "'attend p2p' names 'rainbow'",
+}
+
+
+@pytest.mark.parametrize("recipe", NAMING)
+def test_words_beyond_what_the_model_reads_are_told_by_the_check_and_refused_by_the_run(cat, recipe):
+    told = found(recipe, cat, f"{LONG} rainbow")
+    assert NAMING[recipe] in told["RT316"]
+    assert "what the model reads of" in told["RT316"]
+    assert "RT316" not in found(recipe, cat, f"rainbow {LONG}")
+    recipe = recipe.replace("ddim", "ddim steps=2", 1)
+    (failure, *_) = outcome(recipe, cat, f"{LONG} rainbow").failures
+    assert (failure.code, "reads no 'rainbow'" in failure.message) == ("RT501", True)
 
 
 MASKS = [

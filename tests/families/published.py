@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 UNET, SD3 = "UNet2DConditionModel", "SD3Transformer2DModel"
+PIXELS = "UNet2DModel"
 FLUX, KLEIN = "FluxTransformer2DModel", "Flux2Transformer2DModel"
 SIZES: dict[str, tuple[str, float, float]] = {
     "Stable Diffusion 1.5": (UNET, 0.8595, 0.01),
@@ -16,6 +17,8 @@ SIZES: dict[str, tuple[str, float, float]] = {
     "FLUX.2 klein 4B": (KLEIN, 4.0, 0.04),
     "FLUX.2 klein 9B": (KLEIN, 9.0, 0.01),
     "Qwen-Image": ("QwenImageTransformer2DModel", 20.43, 0.01),
+    "DDPM 256": (PIXELS, 0.113673, 0.0001),
+    "guided diffusion 256": (PIXELS, 0.552814, 0.0001),
     "Z-Image": ("ZImageTransformer2DModel", 6.15, 0.01),
 }
 """name -> class of the network, numbers that its file holds in billions, tables of positions too, and how far that is

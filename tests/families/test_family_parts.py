@@ -10,6 +10,9 @@ import torch
 
 from retouch.core.combinators import gather, together
 from retouch.core.schedule import split
+from retouch.models import families
+from retouch.models.files import ModelFiles
+from retouch.models.kit import loading
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws
 from tests.families.family_models import FamilyModel, far
@@ -141,3 +144,30 @@ def decoded(model: FamilyModel, latents: torch.Tensor) -> torch.Tensor:
     else:
         out = model.vae.decode(latents / config.scaling_factor + (config.get("shift_factor") or 0.0))[0]
     return its.image_processor.postprocess(out, output_type="pt")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_built_once_has_the_bits_of_what_is_built_again(name: str, folder_of, monkeypatch: pytest.MonkeyPatch):
+    """A module is built a second time only where it holds tensors that no file has; UNets and VAEs never are."""
+    asked: dict[str, bool] = {}
+    decide = loading._keeps_its_own
+
+    def loaded() -> dict[tuple[str, str], torch.Tensor]:
+        files = ModelFiles.of_folder(folder_of(name))
+        family, parts = families.named(families.pipeline_of(files.configs)), loading.ModelLoading(files)
+        family.load(family.describe(files.read), parts)
+        return {
+            (part, at): each
+            for part, module in parts.made.items()
+            for at, each in (*module.named_parameters(), *module.named_buffers())
+        }
+
+    monkeypatch.setattr(
+        loading, "_keeps_its_own", lambda module: asked.setdefault(type(module).__name__, decide(module))
+    )
+    once = loaded()
+    monkeypatch.setattr(loading, "_keeps_its_own", lambda module: True)
+    again = loaded()
+    assert once.keys() == again.keys()
+    assert all(torch.equal(once[key], again[key]) and not once[key].is_meta for key in once)
+    assert not any(twice for kind, twice in asked.items() if kind.startswith(("UNet", "Autoencoder")))

@@ -78,7 +78,7 @@ def test_it_is_short_and_imports_of_ours_the_api_alone():
     assert len(text.splitlines()) <= 80
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     ours = {node.module for node in nodes if node.module and node.module.startswith("retouch")}
-    assert ours == {"retouch", "retouch.api", "retouch.api.families", "retouch.api.kit"}
+    assert ours == {"retouch", "retouch.api", "retouch.api.kit"}
 
 
 def test_a_recipe_runs_on_its_model(installed: dict[str, str], folder: Path, tmp_path: Path):
@@ -130,6 +130,7 @@ def test_its_forward_and_our_laws(folder: Path, monkeypatch: pytest.MonkeyPatch)
         ).sample[:, :4]
     wanted = split("epsilon", x, said, torch.tensor(level.alpha), torch.tensor(level.sigma))[0]
     assert torch.equal(run(model(x[0], level, edit.source))[0].pair, wanted)
+    laws.family_laws(FAMILY, folder)  # its memory, too
     world = World(model, Latents(x[0], Canvas(16, 16, 2)), edit, schedule)
     for control in (p2p, masactrl):
         assert laws.identity_law(control, world) < 1e-4

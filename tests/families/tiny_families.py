@@ -18,12 +18,14 @@ from diffusers import (
     AutoencoderKLFlux2,
     AutoencoderKLQwenImage,
     DDIMScheduler,
+    DDPMScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2Transformer2DModel,
     FluxTransformer2DModel,
     QwenImageTransformer2DModel,
     SD3Transformer2DModel,
     UNet2DConditionModel,
+    UNet2DModel,
     ZImageTransformer2DModel,
 )
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -37,7 +39,7 @@ TIMES = 4  # blocks of a transformer
 
 def build(name: str, folder: Path) -> Path:
     """Make one of `FAMILIES` in this folder."""
-    pipeline, parts = FAMILIES[name]
+    pipeline, parts = (FAMILIES | PIXELS)[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = parts()
@@ -365,6 +367,45 @@ def z_image() -> dict[str, Any]:
     }
 
 
+def pixels(**unet: Any) -> dict[str, Any]:
+    """A UNet of pictures: three levels, of which the second and the middle attend."""
+    levels = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear", "clip_sample": False}
+    kinds = {"clip_sample_range": 1.0, "prediction_type": unet.pop("prediction_type", "epsilon")}
+    scheduler = unet.pop("scheduler", DDPMScheduler)(**levels, **kinds)
+    shape = {
+        "sample_size": 16,
+        "block_out_channels": (32, 32, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+        "norm_num_groups": 16,
+        "attention_head_dim": 16,
+    }
+    return {"scheduler": scheduler, "unet": UNet2DModel(**(shape | unet))}
+
+
+def guided(**unet: Any) -> dict[str, Any]:
+    """As Dhariwal & Nichol have it: blocks that are told by scales, halve and double themselves, and say a variance."""
+    return pixels(
+        down_block_types=("ResnetDownsampleBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"),
+        up_block_types=("ResnetUpsampleBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        downsample_type="resnet",
+        upsample_type="resnet",
+        resnet_time_scale_shift="scale_shift",
+        attn_norm_num_groups=16,
+        out_channels=6,
+        scheduler=DDIMScheduler,
+        **unet,
+    )
+
+
+# Those without a text, which have tests of their own.
+PIXELS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "ddpm": ("DDPMPipeline", lambda: pixels(attention_head_dim=None, downsample_padding=0, freq_shift=1)),
+    "velocity": ("DDIMPipeline", lambda: pixels(prediction_type="v_prediction", scheduler=DDIMScheduler)),
+    "guided": ("DDIMPipeline", guided),
+    "classes": ("DDIMPipeline", lambda: guided(num_class_embeds=5)),
+}
 FAMILIES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "stable_diffusion": ("StableDiffusionPipeline", stable_diffusion),
     "sdxl": ("StableDiffusionXLPipeline", sdxl),

@@ -11,7 +11,7 @@ import os, sys, threading, warnings, asyncio, signal
 from typing import Annotated
 import torch
 from torch.nn import functional as F
-from retouch.api import (Blend, Denoiser, Edit, Ending, Guidance, Outbox, Image, Latents, Mask, Prediction, Rule, Schedule, SourcePrompt, Touch,
+from retouch.api import (Blend, Codec, Denoiser, Edit, Ending, Guidance, Outbox, Image, Latents, Mask, Prediction, Rule, Schedule, SourcePrompt, TextEncoder, Touch,
                          Trajectory, call, gather, stage)
 """
 MASK = 'open "cat.png" | mask {name} | save mask "{name}.png"'

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Ran, draw, retouch
-from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, RUNNING, Fault, mask
+from tests.faulty import faults
+from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
+from tests.faulty.wild import WILD
+
+RUNNING = [*faults.RUNNING, *WILD]
 
 NEIGHBOURS = """open "cat.png" | invert ddim "cat"->"dog" steps=2 | mask box right=50% | blend latent | save "one.png"
 open "cat.png" | mask box right=50% bottom=50% | save mask "two.png"

@@ -17,12 +17,16 @@ from retouch.graph.verify import verify
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
-from tests.graph.plugin_text import STAGES, FakeModel
+from tests.graph.plugin_text import STAGES, FakeModel, Known
 
 
 def find_model(name: str, revision: str | None) -> Any:
     if name == "torn":
         raise BrokenModel("it has no weights")
+    if name == "storybook_pixels":
+        return FakeModel(name, defaults={"guidance": 1.0}, space="", known=Known(reads_words=False))
+    if name == "guided.safetensors":
+        return FakeModel(name, defaults={"guidance": 1.0}, space="", known=Known(classes=1000))
     if name not in ("storybook", "other"):
         raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook")
     return FakeModel(name, space=name)

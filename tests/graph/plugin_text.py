@@ -15,6 +15,10 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads: dict[str, int] = field(default_factory=dict)
+    reads_words: bool = True
+    space: tuple[str, ...] = ("vae",)
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule
                *, convention: Literal["target", "source"] = "target", strength: Annotated[float, Range(0, 1)] = 1.0,
                pinned: bool = False) -> Trajectory: ...
 
-@stage("invert", "null_text", rows="(4 * steps, (3 + inner) * steps)", facts={"evaluations": 1, "pinned": False})
+@stage("invert", "null_text", rows="(4 * steps, (3 + inner) * steps)", facts={"evaluations": 1, "pinned": False},
+       words="needed", instead="invert ddim")
 async def null_text(latents: Latents, prompt: SourcePrompt, negative: NegativePrompt, model: Denoiser,
                     schedule: Schedule, guidance: Guidance,
                     *, inner: Annotated[int, Range(1, 100)] = 10) -> Trajectory: ...
@@ -171,6 +176,9 @@ def karras(schedule: Schedule) -> Schedule: ...
 
 @stage("solver", "heun", facts={"predictions": 2})
 def heun() -> Rule: ...
+
+@stage("glaze", "small", side=64, facts={"passes": "rounds"})
+async def glaze(image: Image, *, rounds: int = 3) -> Image: ...
 
 @stage("tune", "lora")
 def lora(model: Denoiser, adapters: Adapters, *, path: str, scale: float = 1.0) -> Denoiser: ...

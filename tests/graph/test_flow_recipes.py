@@ -46,6 +46,17 @@ def test_on_the_embedded_model_it_is_refused_with_what_to_use(path):
     assert all(wrong.help.startswith(("use 'invert ", "use 'guide ", "use 'schedule ")) for wrong in errors)
 
 
+def test_what_counts_trained_levels_is_refused_on_flow_which_has_none():
+    """Steps cannot be divided there; levels up to pure noise can be listed."""
+    divided = 'invert ddim "cat"->"dog" parts=4'
+    (error,) = checked(divided, prediction="flow", grid=None).errors
+    assert (error.code, "has no list of trained levels" in error.message) == ("RT226", True)
+    assert not checked(divided).errors
+    assert not checked(
+        f"schedule levels at=[1000, 400] | {divided.removesuffix(' parts=4')}", prediction="flow", grid=None
+    ).errors
+
+
 def test_without_a_told_guidance_the_source_of_flowedit_costs_two_rows():
     path = next(path for path in RECIPES if path.stem == "distilled")
     text = path.read_text("utf-8").replace("guide distilled", "guide cfg")

@@ -143,6 +143,22 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | «guide semantic scale=64»',
         'invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT326": (
+        'model "storybook_pixels"\n«invert null_text» | guide cfg',
+        'model "storybook_pixels"\ninvert ddim | guide cfg',
+    ),
+    "RT327": (
+        'model "storybook_pixels"\ninvert ddim «"cat"->"dog"» strength=50%',
+        'model "storybook_pixels"\ninvert ddim strength=50%',
+    ),
+    "RT328": (
+        'model "storybook_pixels"\ninvert ddim | guide cfg «guidance=5»',
+        'model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
+    ),
+    "RT329": (
+        'model "guided.safetensors"\ninvert ddim «"cat"->"207"»',
+        'model "guided.safetensors"\ninvert ddim "281"->"207"',
+    ),
     "RT320": ('«invert rf_solver "cat"->"dog"»', 'invert fixed_point "cat"->"dog"'),
     "RT321": ('invert ddim "cat"->"dog" | «guide distilled»', 'invert ddim "cat"->"dog" | guide cfg'),
     "RT401": (
@@ -193,6 +209,10 @@ EXAMPLES = {
     "RT413": (
         'open «"https://x.org/a.png"» | invert ddim | save "o.png"',
         'open "a.png" | invert ddim | save "o.png"',
+    ),
+    "RT335": (
+        'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
+        'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
     ),
     "RT415": (
         'open "cat.png" | invert ddim | save «"dog.png"»',
@@ -287,6 +307,7 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT430", "RT431"}  # about models of the hub: test_models_get
     elsewhere |= {"RT432", "RT433"}  # about files beside a model: test_single_file_recipes
     elsewhere |= {"RT432"}  # about files beside a model: test_single_file_recipes
+    elsewhere |= {f"RT24{i}" for i in range(5)}  # about flows in brackets: test_flow_values, test_stranger_studio
     elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger
     elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from retouch.check.check import check
-from retouch.check.reading.environment import Environment
+from retouch.check.reading.environment import Environment, reader
 from retouch.core.grid import Grid
 from retouch.graph.nodes import Picture
 from retouch.paths import folder
@@ -188,7 +189,9 @@ def test_a_word_that_a_caption_may_still_bring_is_no_mistake():
 def test_words_of_a_script_without_blanks_are_found():
     picture = (Picture(CAT.path, 0, "草地上的猫"),)
     text = 'invert ddim "猫"->"狗" | mask attention words=["草地"] | attend p2p words=["狗"] | blend latent'
-    assert not check(text, Environment(INSTALLED, folder("recipes"), picture)).errors
+    world = Environment(INSTALLED, folder("recipes"), picture, reader=lambda model: None)  # to storybook they are alike
+    assert not check(text, world).errors
+    assert {found.code for found in check(text, replace(world, reader=reader)).errors} == {"RT511"}
 
 
 ENDED = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 
 def saved(graphs):
@@ -219,3 +220,29 @@ def test_the_source_of_a_stage_after_sample_is_what_that_turn_began_with(checked
     (graph,) = checked(f'open "cat.png" | {ends} | invert ddim "b"->"c" | sample | compare').graphs
     (compared,) = stages([graph], "compare source")
     assert {compared.inputs["image"].id, compared.inputs["source"].id} == {"decode.vae#1", "decode.vae#2"}
+
+
+@pytest.mark.parametrize("pictures", [("cat.png",), ("cat.png", "dog.png")])
+def test_what_is_wrong_with_each_item_of_a_list_is_told_of_each(checked, folder, pictures):
+    """Three files that are no masks stand at one place; what is wrong twice alike is told once."""
+    for level, name in enumerate(("small.png", "large.png"), 4):
+        Image.new("L", (64, 64), level).save(folder / name)
+    found = checked(
+        'let at = [4, 5]\nlet area = ["small.png", "m.png", "large.png", "labels.png"]\n'
+        'invert ddim "a"->"b" steps=at | mask file path=area | blend latent | save "o/{name}-{area}-{at}.png"',
+        *pictures,
+    )
+    told = [(error.code, error.message) for error in found.errors]
+    assert len(told) == len(set(told)) == 3
+    assert all(any(name in message for _, message in told) for name in ("small.png", "large.png", "labels.png"))
+    assert len({error.span for error in found.errors}) == 1
+
+
+def test_each_window_of_a_list_that_holds_no_step_is_told(checked):
+    found = checked(
+        'let s = [0.5, 0.01, 0.02]\nopen "cat.png" | invert ddim "a"->"b" steps=10 strength=s | save "{s}.png"'
+    )
+    assert [error.label for error in found.errors if error.code == "RT312"] == [
+        "0.01 of 10 steps is less than one",
+        "0.02 of 10 steps is less than one",
+    ]

@@ -73,7 +73,9 @@ def test_listed_levels_are_the_steps_and_another_number_is_refused():
     assert codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT}", steps="20") == ["RT323"]
     assert not codes(f"schedule levels at=[900, 500, 100] | invert ddim {EDIT} steps=3")
     assert codes(f"schedule levels at=[100, 900] | invert ddim {EDIT}") == ["RT226"]
-    assert codes(f"schedule levels at=[] | invert ddim {EDIT}")
+    assert "RT226" in codes(f"schedule levels at=[] | invert ddim {EDIT}")
+    assert codes(f"schedule levels at=[1000, 500] | invert ddim {EDIT}") == ["RT226"]  # it has 0 to 999
+    assert not codes(f"schedule levels at=[999, 500] | invert ddim {EDIT}")
 
 
 def test_windows_and_strength_are_of_the_levels_that_are_listed():

@@ -35,6 +35,10 @@ class Known:
 
     sized: bool = False
     told: dict[str, float] = field(default_factory=dict)
+    reads: dict[str, int] = field(default_factory=dict)
+    reads_words: bool = True
+    space: tuple[str, ...] = ("vae",)
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ from typing import Annotated, Literal
 from retouch.api import (
     Adapters, AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need,
     NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourcePrompt, TargetPrompt,
-    Touch, Trajectory, WordsOf, stage,
+    Touch, Trajectory, Turn, WordsOf, stage,
 )
 
 Fraction = Annotated[float, Range(0, 1)]
@@ -71,6 +75,9 @@ Count = Annotated[int, Range(1, 1000)]
 @stage("open", "image", default=True)
 def open_image(pictures: Pictures, *, path: str = "", caption: str = "", size: Annotated[int, Range(0, 8192)] = 0
                ) -> Image: ...
+
+@stage("twice", "through", rows="turn * times")
+async def twice(image: Image, turn: Turn, mask: Mask | None = None, *, times: Count = 2) -> Image: ...
 
 @stage("encode", "vae", default=True)
 async def encode(image: Image, codec: Codec) -> Latents: ...
@@ -99,7 +106,7 @@ async def require(trajectory: Trajectory, codec: Codec, *, min: float = 0.0) -> 
 async def ddim(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule, *,
                convention: Literal["target", "source"] = "target", strength: Fraction = 1.0) -> Trajectory: ...
 
-@stage("invert", "null_text", default=True)
+@stage("invert", "null_text", default=True, words="needed", instead="invert ddim")
 async def null_text(latents: Latents, prompt: SourcePrompt, negative: NegativePrompt, model: Denoiser,
                     schedule: Schedule, guidance: Guidance, *, inner: Annotated[int, Range(1, 100)] = 10
                     ) -> Trajectory: ...
@@ -202,6 +209,10 @@ def find_model(name: str, revision: str | None) -> Any:
     """Models that are there, one that is torn, and none of any other name."""
     if name == "torn":
         raise BrokenModel("it has no weights")
+    if name == "storybook_pixels":
+        return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(reads_words=False))
+    if name == "guided.safetensors":
+        return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(classes=1000))
     if name not in ("storybook", "sd15", "other"):
         raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook, sd15, other")
     return Model(name, space=(name,))

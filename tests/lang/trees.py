@@ -38,8 +38,17 @@ changes = st.one_of(
     st.builds(s.Remove, sides),
 )
 simple = st.one_of(texts, numbers, st.booleans().map(s.Bool), refs, changes, lists(changes, 1).map(s.GroupSyntax))
+# One name alone in brackets stays a name, so the flows here have a stage with more to it, or two stages.
+longer = st.builds(s.Stage, words, lists(called, 1, 1), st.just(()), st.just(()))
+turns = st.builds(
+    lambda parts: s.TurnSyntax(s.FlowSyntax(parts)),
+    st.one_of(
+        lists(longer, 1, 3),
+        st.builds(lambda head, rest: (head, *rest), refs.map(lambda ref: s.List((ref,))), lists(words.map(s.Stage), 1)),
+    ),
+)
 values = st.recursive(
-    simple,
+    st.one_of(simple, turns),
     lambda inner: st.one_of(
         lists(inner).map(s.List),
         lists(inner, 2).map(s.RowSyntax),
@@ -49,7 +58,11 @@ values = st.recursive(
 )
 options = st.builds(s.OptionSyntax, words, values)
 operands = st.one_of(
-    st.just(()), texts.map(lambda text: (text,)), lists(texts, 1).map(lambda items: (s.List(items),)), lists(changes, 1)
+    st.just(()),
+    texts.map(lambda text: (text,)),
+    lists(texts, 1).map(lambda items: (s.List(items),)),
+    lists(changes, 1),
+    turns.map(lambda turn: (turn,)),
 )
 stages = st.builds(s.Stage, words, lists(called), operands, lists(options))
 calls = st.builds(s.CallSyntax, called, lists(values), lists(options, 0, 2))

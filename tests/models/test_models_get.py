@@ -13,6 +13,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from retouch.models.catalog import find
+from retouch.models.hub.choice import Listed, choose
+from retouch.models.hub.errors import CannotGet
 from tests.models.hub_stand_in import COMMIT, Hub, serve
 from tests.models.mutations import TEXT, UNET, VAE, shard
 
@@ -330,3 +332,14 @@ def test_a_file_that_leaves_its_folder_is_not_asked_for() -> None:
         "unet/config.json",
         "unet/diffusion_pytorch_model.safetensors",
     ]
+
+
+def test_of_a_model_without_folders_what_lies_beside_its_index_is_fetched() -> None:
+    """As the first models of diffusers were published: one network, and its scheduler."""
+    wanted = ("model_index.json", "config.json", "scheduler_config.json", "diffusion_pytorch_model.safetensors")
+    others = ("diffusion_pytorch_model.bin", "README.md", "images/1.png", "evil.py")
+    index = {"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet2DModel"], "scheduler": ["diffusers", "X"]}
+    listed = [Listed(name, 1, "0") for name in (*wanted, *others)]
+    assert sorted(file.path for file in choose(listed, index, None)) == sorted(wanted)
+    with pytest.raises(CannotGet, match="in a pickle alone"):
+        choose([file for file in listed if not file.path.endswith(".safetensors")], index, None)

@@ -9,10 +9,12 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
+from torch.nn import functional as F
 
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.kit.unet_sites import attention_sites
+from retouch.testing.tiny import Draws, tiny_core
 from tests.models.tiny_folder import unet
 
 SD1 = {
@@ -108,3 +110,20 @@ def test_indices_count_each_kind_apart() -> None:
 def test_another_kind_of_network_is_refused_by_name(change: dict[str, Any], named: str) -> None:
     with pytest.raises(BrokenModel, match=named):
         attention_sites(dict(unet().config) | change)
+
+
+@pytest.mark.parametrize("upcast", [True, False])
+def test_attention_is_in_float32_where_the_config_says_so(upcast: bool, monkeypatch: pytest.MonkeyPatch):
+    """Stable Diffusion 2.1's scores overflow in half precision: queries, keys and values are widened before them."""
+    seen: set[torch.dtype] = set()
+    plain = F.scaled_dot_product_attention
+
+    def noted(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *args: Any, **how: Any) -> torch.Tensor:
+        seen.update((q.dtype, k.dtype, v.dtype))
+        return plain(q, k, v, *args, **how)
+
+    core, draws = tiny_core(dtype=torch.bfloat16, upcast_attention=upcast), Draws(0, torch.bfloat16)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", noted)
+    with torch.no_grad():
+        core.module(draws.tensor(1, 4, 8, 8), torch.tensor([500.0]), draws.tensor(1, 7, 32))
+    assert seen == {torch.float32 if upcast else torch.bfloat16}

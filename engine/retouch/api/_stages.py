@@ -14,6 +14,7 @@ from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
@@ -23,17 +24,20 @@ from retouch.core.resources import (
     Codec,
     Figures,
     Frame,
+    Journal,
     Outbox,
     Pictures,
     Pretrained,
     Sheet,
     TextEncoder,
+    TunedWeights,
     Weights,
 )
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
+from retouch.core.turn import Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -47,8 +51,10 @@ from retouch.core.values import (
     SourceImage,
     SourcePrompt,
     TargetPrompt,
+    TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
+from retouch.core.weights_file import written
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -86,12 +92,14 @@ __all__ = [
     "Image",
     "ImageText",
     "Injected",
+    "Journal",
     "KnownLevels",
     "Latents",
     "Level",
     "Loss",
     "MapRows",
     "Mask",
+    "MixedDenoiser",
     "ModelDelta",
     "Moot",
     "Need",
@@ -124,7 +132,11 @@ __all__ = [
     "TargetPrompt",
     "TextEncoder",
     "Touch",
+    "TrainingPictures",
     "Trajectory",
+    "TunedWeights",
+    "Turn",
+    "Turned",
     "Unmet",
     "VisionTokens",
     "Weights",
@@ -145,6 +157,7 @@ __all__ = [
     "value_and_grad",
     "walked_by",
     "with_loss",
+    "written",
 ]
 
 

@@ -18,6 +18,8 @@ from retouch.models.kit.encoders import (
 )
 from retouch.models.kit.levels import ddim_schedule
 from retouch.models.kit.loading import ModelLoading
+from retouch.models.kit.pixels import ClassTexts, NoTexts, PixelCodec
+from retouch.models.kit.text_models import clip_encoder, qwen3_encoder, t5_encoder
 from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
@@ -26,10 +28,13 @@ from retouch.models.tokens import Tokens
 
 __all__ = [
     "Acceleration",
+    "ClassTexts",
     "Encoded",
     "Encoder",
     "ModelLoading",
     "NetworkCore",
+    "NoTexts",
+    "PixelCodec",
     "PromptTokenizer",
     "Texts",
     "Tokens",
@@ -37,6 +42,7 @@ __all__ = [
     "VaeCodec",
     "alone",
     "cells",
+    "clip_encoder",
     "clip_inner",
     "clip_last",
     "clip_last_and_pooled",
@@ -44,6 +50,8 @@ __all__ = [
     "layers",
     "patches",
     "prepare",
+    "qwen3_encoder",
     "t5",
+    "t5_encoder",
     "wide",
 ]

@@ -24,6 +24,8 @@ def without(recipe: str, card: StageCard, stages: Sequence[StageCard]) -> str | 
             parts = [part.replace(card.name, other, 1) if _is(part, card) else part for part in parts]
         case "guide" if card.default:
             return None
+        case "crop":
+            parts = [part for part in parts if part != "paste" and not _is(part, card)]
         case "blend":
             parts = [part for part in parts if not _is(part, card)]
             if not any(other.takes("Mask") and other != card and other.family != "mask" for other in stages):

@@ -39,9 +39,9 @@ def of_pictures(report: Report) -> list[Diagnostic]:
 def _hand_over(report: Report, shared: list[Diagnostic]) -> None:
     for found in shared:
         report.own.remove(found)
-        if (key := (found.code, found.span, found.source, None)) not in report.seen:
-            report.seen.add(key)
-            report.items.append(replace(found, about=()))
+        if (of_all := replace(found, about=())) not in report.seen:
+            report.seen.add(of_all)
+            report.items.append(of_all)
 
 
 def _what(found: Diagnostic) -> Hashable:

@@ -62,6 +62,8 @@ def _refusal(card: StageCard, known: Described) -> Limitation | None:
         return Limitation("RT320", f"for models of {wanted(card)}; this one predicts {SAID[known.prediction]}")
     if missing := unread(card, known.told):
         return Limitation("RT321", f"the model reads no '{missing[0]}'")
+    if card.needs_words and not known.reads_words:
+        return Limitation("RT326", "it works by words, and the model reads none")
     if lacks := _lacks(card, known):
         return Limitation("RT325", f"no {lacks}")
     return None
@@ -73,5 +75,5 @@ def _lacks(card: StageCard, known: Described) -> str:
     for written in (*card.touches, *card.reads):
         touch = written.bound(options)
         if not touch.meets(known.sites):
-            return asked(touch)
+            return asked(touch, known)
     return ""

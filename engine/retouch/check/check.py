@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.blame import of_pictures, refused, settle
+from retouch.check.frames import check_frames
 from retouch.check.masks import check_masks
+from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
 from retouch.check.reading.environment import SOMETHING, Environment
@@ -22,18 +24,13 @@ from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.sizes import check_sizes
 from retouch.check.wiring.context import Context
+from retouch.check.wiring.finished import finished
 from retouch.check.wiring.outputs import check_results
 from retouch.check.wiring.precedence import Precedence
-from retouch.check.wiring.state import MISSING
 from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
-from retouch.graph.demands import check_demands
 from retouch.graph.limits import MOST_VARIANTS
-from retouch.graph.nodes import Graph, Node, Picture
-from retouch.graph.plan import BadCard, plan
-from retouch.graph.ports import MADE_OR_SUPPLIED
-from retouch.graph.replays import check_replays
-from retouch.graph.windows import check_windows
+from retouch.graph.nodes import Graph, Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.parse import parse
@@ -166,17 +163,20 @@ class Elaboration:
         )
         contexts = [context for context in contexts if not self._is_refused(context.item)]
         graphs = [self._graph(context) for context in contexts]
-        self._check_unused()
+        if whole:
+            self._check_unused()
         writers = [writer for context in contexts for writer in context.writers]
         check_results(graphs, writers, self._world, self._report)
         check_masks(graphs, self._world, self._report)
         if whole:
             texts = [node.value for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
             fields = {name for text in texts for name in fields_of(text)}
-            self._precedence.check_read([node for graph in graphs for node in graph.nodes], fields)
+            self._precedence.check_read([node for graph in graphs for node in graph.everything()], fields)
         for graph, context in zip(graphs, contexts, strict=True):
             with context.looked_at():
                 check_sizes(graph, context, self._report)
+                check_frames(graph, self._world, self._report)
+                check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))
 
@@ -197,8 +197,8 @@ class Elaboration:
 
     def _graph(self, context: Context) -> Graph:
         with context.looked_at():
-            made = _graph(context)
-        used = {node.card.name for node in made.nodes}
+            made = finished(context, context.builder.sinks())
+        used = {node.card.name for node in made.everything()}
         chosen = context.world.registry.chosen.items()
         origins = self._defaults.origins
         return replace(made, defaults={f: f"'{c.name}' ({origins[f]})" for f, c in chosen if c.name in used})
@@ -332,30 +332,11 @@ class Elaboration:
             self._report.add("RT411", s.NOWHERE, mend='invert ddim "cat"->"dog"')
 
     def _check_unused(self) -> None:
+        """Report pictures that no flow takes; a flow that could not be read may be the one that would."""
         used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
         for picture in self._world.pictures:
             if picture.known and picture.path not in used:
                 self._report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)
-
-
-def _graph(context: Context) -> Graph:
-    builder = context.builder
-    sinks = builder.sinks()
-    nodes = builder.needed(sinks)
-    _check_overwritten(context, nodes)
-    graph = Graph(nodes, tuple(sinks), context.item, context.model, context.used_models)
-    if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
-        try:
-            facts = plan(graph).facts
-            check_windows(graph, facts, context.report)
-            check_demands(graph, facts, context.report)
-            check_replays(graph, facts, context.report)
-        except BadCard as err:
-            card, said = err.node.card, err.said
-            context.report.add(
-                "RT909", err.node.span, stage=card.name, setting=said.label, what=said.what, plugin=card.plugin
-            )
-    return graph
 
 
 def _saved(flow: Flow, context: Context) -> Flow:
@@ -370,24 +351,3 @@ def _saved(flow: Flow, context: Context) -> Flow:
         card = registry.find("save", "mask") or card
     why = "a flow without a name is a result"
     return (*flow, StageCall(card, last.span, put_in=why)) if card else flow
-
-
-def _check_overwritten(context: Context, nodes: tuple[Node, ...]) -> None:
-    """Report a value that is replaced unread, and warn of work that nothing needs."""
-    needed = {node.id for node in nodes}
-    lost = {lost.edge.id: lost for lost in context.lost}
-    read = {id_ for node in context.builder.nodes.values() for id_ in node.feeds()}
-    for id_, node in context.builder.nodes.items():
-        if id_ in needed or id_ in read or node.put_in:
-            continue
-        if id_ in lost:
-            gone = lost[id_]
-            mend = f"{node.card.family} union other=…" if gone.type == "Mask" else "as one stage"
-            notes = (("replaced here", gone.by),)
-            context.report.add("RT302", gone.span, type=gone.type.lower(), mend=mend, notes=notes)
-        else:
-            label = f"nothing reads what '{node.card.name}' makes"
-            mend = "use it in a later stage, or delete it"
-            if node.card.output in MADE_OR_SUPPLIED:
-                mend = "write it before the stages that are to use it; at the end of its turn it is gone"
-            context.report.add("RT221", node.span, label=label, mend=mend)

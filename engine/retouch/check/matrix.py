@@ -14,7 +14,28 @@ from retouch.paths import folder
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
 
-FAMILIES = ("invert", "guide", "attend", "mask", "blend")  # in the order of a turn
+FAMILIES = ("schedule", "invert", "solver", "guide", "attend", "mask", "blend", "crop")  # in the order of the page
+ONE_A_TURN = (
+    "schedule",
+    "invert",
+    "solver",
+    "guide",
+    "crop",
+)  # two inversions make two turns, two solvers are one too many
+UNPAIRED = {  # families that make no rows here, and why
+    "open": "begins every flow",
+    "encode": "is put in wherever a stage works on latents",
+    "decode": "is put in wherever a stage works on the picture",
+    "sample": "ends every turn",
+    "view": "is put in behind `crop`, and where a stage made the prompts",
+    "paste": "ends what `crop` began, and stands in each of its recipes",
+    "save": "writes whatever picture, mask or latents there are",
+    "sheet": "lays out whatever pictures there are",
+    "measure": "compares whatever picture there is with its source",
+    "require": "measures an inversion and hands it on unchanged",
+    "eye": "is looked through by the guidances that name it",
+    "tune": "wants a file of its own; a test runs it with every method that works here",
+}
 CAPTION = "an orange cat in a meadow"
 EDIT = '"cat"->"dog"'
 MASK = "pictures/cat_meadow_mask.png"
@@ -22,6 +43,8 @@ CLASH = "RT310"
 UNREAD = "RT221"  # a warning to whoever writes a recipe; to a pair it says that the two never meet
 SOFT = "mask box right=70% bottom=70% | mask feather pixels=4"  # a mask on which every change of a mask shows
 OTHERS = {"area": "mask box left=40% bottom=60%", "rest": "mask box left=50% top=50%"}  # for ports of a second mask
+EYE = 'eye clip "storybook"'  # for what is led by an image-text model
+LEVELS = "[900, 500, 100]"  # for numbers of which a method wants a list
 NEEDED = {"mask box": "left=60% top=30%"}  # what a method changes nothing without
 
 
@@ -52,22 +75,26 @@ class Verdict:
 
 
 def pairs(registry: Registry) -> Iterator[tuple[StageCard, StageCard]]:
-    """Return each method with each of every other family, and in either order with the others of its own.
+    """Return each method with each of every other family, and in either order with the others of its own."""
+    for one, other in combinations_with_replacement(FAMILIES, 2):
+        both = product(methods(registry, one), methods(registry, other))
+        if one != other:
+            yield from both
+        elif one not in ONE_A_TURN:
+            yield from ((a, b) for a, b in both if a != b)
 
-    Two inversions make two turns, and two guidances are one too many: neither are pairs.
-    """
-    families = [_methods(registry, family) for family in FAMILIES]
-    for one, other in combinations_with_replacement(families, 2):
-        if one is not other:
-            yield from product(one, other)
-        elif one and one[0].family not in ("invert", "guide"):
-            yield from ((a, b) for a, b in product(one, one) if a != b)
+
+def unpaired(registry: Registry) -> dict[str, str]:
+    """Why each family has no rows that has none: of a plugin's own, no recipe is known that would join it to others."""
+    families = {card.family: card.plugin for card in reversed(registry.cards)}
+    why = {family: UNPAIRED.get(family, f"is a family of '{plugin}'s own") for family, plugin in families.items()}
+    return {family: why[family] for family in sorted(families.keys() - {*FAMILIES})}
 
 
 def triples(registry: Registry) -> Iterator[tuple[StageCard, ...]]:
     """Return each inversion with each control, guidance or mask, and each blend."""
-    invert, guide, attend, mask, blend = (_methods(registry, family) for family in FAMILIES)
-    yield from product(invert, [*guide, *attend, *mask], blend)
+    between = [card for family in ("guide", "attend", "mask") for card in methods(registry, family)]
+    yield from product(methods(registry, "invert"), between, methods(registry, "blend"))
 
 
 def judged(stages: tuple[StageCard, ...], world: Environment, added: Mapping[str, str] | None = None) -> Verdict:
@@ -118,16 +145,20 @@ def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None)
     by_family = {family: [card for card in chosen if card.family == family] for family in FAMILIES}
     said, lines = added or {}, list[str]()
     masks = list(_masks(by_family["mask"], lines, said))
-    blends = [_stage(card, said) for card in by_family["blend"]]
+    crops, schedules, solvers, blends = (
+        [_stage(card, said) for card in by_family[family]] for family in ("crop", "schedule", "solver", "blend")
+    )
     takes_mask = any(card.takes("Mask") for family in ("guide", "attend", "blend") for card in by_family[family])
-    if takes_mask and not masks:
+    if (takes_mask or crops) and not masks:
         masks = ["mask box right=70%"]
-    if masks and not blends:
+    if masks and not (blends or crops):
         blends = ["blend latent"]
     inversions = [_stage(card, said) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
-    between = [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]
-    # A control may take the mask, so masks stand before it.
-    flow = " | ".join([*inversions, *masks, *between, *blends])
+    between = [EYE] if any(card.takes("ImageText") for card in stages) else []
+    between += [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]
+    # A control may take the mask, so masks stand before it; a window is cut round the mask before all else.
+    turn = [*inversions, *solvers, *([] if crops else masks), *between, *blends]
+    flow = " | ".join([*(masks if crops else []), *crops, *schedules, *turn, *(["paste"] if crops else [])])
     return "\n".join([*lines, flow]) + "\n"
 
 
@@ -168,12 +199,12 @@ def _value(option: Option) -> str:
     if option.kind.choices:
         return f'"{option.kind.choices[0]}"'
     if option.kind.type != "text":
-        return f"{option.kind.low or 0:g}"
+        return LEVELS if option.kind.many else f"{option.kind.low or 0:g}"
     text = {"path": f'"{MASK}"', "name": '"#e88020"'}.get(option.name, '"cat"')
     return f"[{text}]" if option.kind.many else text
 
 
-def _methods(registry: Registry, family: str) -> list[StageCard]:
+def methods(registry: Registry, family: str) -> list[StageCard]:
     """Return all methods of a family, by name."""
     cards = [card for card in registry.cards if card.family == family]
     return sorted(cards, key=lambda card: card.method)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
 from retouch.cli.reporting import refuse
 from retouch.cli.speakers import Answers, known_plugins
-from retouch.cli.talk import talking
+from retouch.cli.stopping import place, stoppable
+from retouch.cli.talk import silent_answers, talking
 from retouch.cli.without import add_no_plugin, without_plugins
+from retouch.paths import is_there
 from retouch.plugins.interrupts import listening
 from retouch.version import __version__
 
@@ -47,25 +50,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
+def process() -> None:
+    """Run one command as a process of its own: what is printed when it ends is no answer."""
+    try:
+        sys.exit(main())
+    finally:
+        silent_answers()
+
+
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the line; words of `models` may stand before and after its options, which argparse alone refuses."""
+    """Read the line; files and words may stand before and after options, which argparse alone refuses."""
     parser = _parser()
     args, rest = parser.parse_known_args(argv)
-    if rest and (args.command != "models" or any(word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        args.words += rest
+    many = next((given for name in ("paths", "words") if isinstance(given := getattr(args, name, None), list)), None)
+    if rest and (many is None or any(word.startswith("-") for word in rest)):
+        dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
+        mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{mend}")
+    if rest and many is not None:
+        many += rest
     return args
 
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        with listening(), without_plugins(args):
+        with stoppable(), listening(), without_plugins(args):
             return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
         return refuse(args, WRONG_COMMAND, str(err))
-    except KeyboardInterrupt:
-        print("stopped; what was finished is kept", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        frames = [place(frame) for frame, _ in traceback.walk_tb(stop.__traceback__)]
+        where = next((f" in {found}" for found in reversed(frames) if found), "")
+        print(f"stopped{where}; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except BaseException as err:  # the last resort: a mistake of ours, or of a plugin's, is still no traceback
         if isinstance(err, SystemExit) and args.command == "bench":  # its own command line
@@ -100,6 +116,17 @@ def _command(commands: Commands, name: str, help_: str) -> argparse.ArgumentPars
     return parser
 
 
+def _name(text: str) -> str:
+    """A name that somebody has typed: an unset variable of a shell is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("takes a name, and this is empty")
+    return text
+
+
+def _place(text: str) -> Path:
+    return Path(_name(text))
+
+
 def _add_run(commands: Commands) -> None:
     one, many = "RECIPE or '-', then images; with -e all are images", "recipes (.retouch or '-'), then images"
     _of_a_run(_command(commands, "run", "Run a recipe on images."), one)
@@ -109,7 +136,7 @@ def _add_run(commands: Commands) -> None:
     _of_a_run(graph, many)
     graph.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
     graph.add_argument(
-        "--to", dest="picture", type=Path, metavar="FILE", help="write the drawing there instead of printing it"
+        "--to", dest="picture", type=_place, metavar="FILE", help="write the drawing there instead of printing it"
     )
 
 
@@ -128,15 +155,15 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a 'let' or a default")
     parser.add_argument("--caption", metavar="TEXT", help="what the images show")
     parser.add_argument("--seed", metavar="N", help="of all noise; 0 by default")
-    parser.add_argument("--model", metavar="M", help="a model's name or folder")
+    parser.add_argument("--model", type=_name, metavar="M", help="a model's name or folder")
     parser.add_argument(
-        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder it may use too"
+        "--allow", action="append", default=[], type=_place, metavar="DIR", help="a folder it may use too"
     )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     help_ = "a file for one result (dog.png), a folder for many (out)"
-    parser.add_argument("-o", dest="output", type=Path, metavar="OUT", help=help_)
+    parser.add_argument("-o", dest="output", type=_place, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
 
 
@@ -174,7 +201,7 @@ def _add_listings(commands: Commands) -> None:
     stages.add_argument("family", nargs="?", metavar="FAMILY")
     stages.add_argument("method", nargs="?", metavar="METHOD")
     matrix = _command(commands, "matrix", "Show which methods go together.")
-    matrix.add_argument("-o", dest="file", type=Path, metavar="FILE", help="write it there instead of printing it")
+    matrix.add_argument("-o", dest="file", type=_place, metavar="FILE", help="write it there instead of printing it")
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
@@ -193,7 +220,7 @@ def _add_new_plugin(commands: Commands) -> None:
     new.set_defaults(module="new_plugin")
     new.add_argument("name", metavar="NAME", help="of the plugin and of its stage, such as softbox")
     new.add_argument("--kind", choices=KINDS, required=True, help="what it adds")
-    new.add_argument("--to", dest="folder", type=Path, metavar="FOLDER", help="where; retouch-NAME by default")
+    new.add_argument("--to", dest="folder", type=_place, metavar="FOLDER", help="where; retouch-NAME by default")
 
 
 def _add_models(commands: Commands) -> None:
@@ -211,16 +238,18 @@ def _add_models(commands: Commands) -> None:
 
 def _add_results(commands: Commands) -> None:
     show = _command(commands, "show", "Show the recipe inside a picture that retouch made.")
-    show.add_argument("image", type=Path, metavar="IMAGE")
+    show.add_argument("image", type=_place, metavar="IMAGE")
     rerun = _command(commands, "rerun", "Make a picture again from what it says of itself, and compare.")
-    rerun.add_argument("image", type=Path, metavar="IMAGE", help="a picture that retouch made")
-    rerun.add_argument("source", nargs="?", type=Path, metavar="SOURCE", help="what it was made from, if that moved")
-    rerun.add_argument("-o", dest="output", type=Path, metavar="FILE", help="keep the new picture there, in a new file")
+    rerun.add_argument("image", type=_place, metavar="IMAGE", help="a picture that retouch made")
+    rerun.add_argument("source", nargs="?", type=_place, metavar="SOURCE", help="what it was made from, if that moved")
+    rerun.add_argument(
+        "-o", dest="output", type=_place, metavar="FILE", help="keep the new picture there, in a new file"
+    )
     rerun.add_argument("--verify", action="store_true", help="exit with 4 unless the new picture is the same")
     rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
     rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
     rerun.add_argument(
-        "--allow", action="append", default=[], type=Path, metavar="DIR", help="a folder to look for its files in"
+        "--allow", action="append", default=[], type=_place, metavar="DIR", help="a folder to look for its files in"
     )
     rerun.add_argument("--force", action="store_true", help="replace the file that -o names")
 

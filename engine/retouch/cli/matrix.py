@@ -10,13 +10,14 @@ from functools import cache
 from itertools import groupby
 
 from retouch.check.capabilities import Capability, Limitation, capabilities
-from retouch.check.matrix import CAPTION, Verdict, judged, pairs
+from retouch.check.matrix import CAPTION, Verdict, judged, pairs, unpaired
 from retouch.check.reading.environment import Environment
 from retouch.cli import DONE
 from retouch.cli.reporting import check_place, keep, put, warn
 from retouch.graph.nodes import Picture
 from retouch.paths import folder
 from retouch.plugins import registry
+from retouch.plugins.registry import Registry
 
 WORKS, APART, IDLE = "✓", "✓*", "–"
 HEAD = """\
@@ -25,8 +26,9 @@ HEAD = """\
 Written by `retouch matrix -o recipes/MATRIX.md` from the stages that are installed: for each pair it makes the least
 recipe that joins the two and checks it.  A test runs all that pass, all of them at once, and compares each with the
 same recipe without either method: ✓ ends well, and both methods change the result.  – ends well, and one of them
-changes nothing.  ✓* clashes as it is, and works with the option below the table, or wherever ranges of steps or sites
-are kept apart.  Of two methods of one family the row comes first in the recipe.
+changes nothing, as does what a turn has anyway: `solver ddim`, and on this model `schedule leading`.  ✓* clashes as it
+is, and works with the option below the table, or wherever ranges of steps or sites are kept apart.  Of two methods of
+one family the row comes first in the recipe.
 """
 
 FAMILIES_HEAD = """\
@@ -68,8 +70,14 @@ def page(verdicts: Sequence[Verdict]) -> str:
     for (one, other), group in families:
         parts.append(f"## {one} × {other}\n")
         parts.append("\n".join(_table(list(group))) + "\n")
+    parts.append("\n".join(["## In no pair", "", *_unpaired(registry.load())]) + "\n")
     parts.append("\n".join(_families(capabilities(registry.load()))) + "\n")
     return "\n".join(parts)
+
+
+def _unpaired(installed: Registry) -> Iterator[str]:
+    """The families without a row, and why."""
+    yield from (f"- `{family}` {why}" for family, why in unpaired(installed).items())
 
 
 def _families(found: Iterable[Capability]) -> Iterator[str]:
@@ -109,10 +117,18 @@ def _table(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield f"- **{code}** {reason}"
     if idle := [verdict for verdict in verdicts if verdict.idle]:
         yield ""
-        yield from (f"- {IDLE} {verdict.name}: '{verdict.idle}' changes nothing there" for verdict in idle)
+        yield from _idle(idle)
     if apart := [verdict for verdict in verdicts if verdict.only_with]:
         yield ""
         yield from (f"- {APART} {verdict.name}: with `{verdict.only_with}`" for verdict in apart)
+
+
+def _idle(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Which methods change nothing, each with all beside which it does not."""
+    beside: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        beside.setdefault(verdict.idle, []).extend(f"`{c.name}`" for c in verdict.stages if c.name != verdict.idle)
+    yield from (f"- {IDLE} `{method}` changes nothing beside {', '.join(others)}" for method, others in beside.items())
 
 
 def _cell(verdict: Verdict) -> str:

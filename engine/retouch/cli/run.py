@@ -78,15 +78,15 @@ def usable(source: Source, graphs: Sequence[Graph], found: Registry, *, as_data:
     It is done before a model loads, since a plugin that is broken is so for all that needs it.
     """
     wrong: dict[str, Fault] = {}
-    for card in {node.card.name: node.card for graph in graphs for node in graph.nodes}.values():
+    for card in {node.card.name: node.card for graph in graphs for node in graph.everything()}.values():
         try:
-            if card.family != "first":
+            if card.module:  # others are the engine's own
                 found.function(card)
         except PluginError as err:
             wrong[card.name] = err.fault
     report, left = Report(), list[Graph]()
     for graph in graphs:
-        broken = {node.id: node for node in graph.nodes if node.card.name in wrong}
+        broken = {node.id: stage for node in graph.nodes for stage in node.everything() if stage.card.name in wrong}
         choice = any(node.card.family == "first" for node in graph.nodes)  # another way may do
         if not choice and all(any(n.id in broken for n in graph.only(id_).nodes) for id_ in graph.results):
             for node in broken.values():

@@ -55,6 +55,10 @@ class Talk:
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)
 
+    def close(self) -> None:
+        """Stay open: whoever closes the stream of the process has not made it."""
+        self.flush()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
@@ -69,10 +73,10 @@ def talking(answers: Callable[[TextIO, Talk, bool], Talk]) -> Iterator[Talk]:
     answers: makes standard output of a stream, of standard error, and of whether control characters are spelt out.
     """
     before = sys.stdout, sys.stderr
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        terminal = sys.stdout is not None and not sys.stdout.closed and sys.stdout.isatty()
-        err = Talk(sys.stderr or nowhere)
-        out = answers(sys.stdout or nowhere, err, terminal)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, _ours(sys.stdout, sys.stderr) as (own_out, own_err):
+        terminal = own_out is not None and not own_out.closed and own_out.isatty()
+        err = Talk(own_err or nowhere)
+        out = answers(own_out or nowhere, err, terminal)
         sys.stdout, sys.stderr = out, err  # pyright: ignore[reportAttributeAccessIssue]: all that is asked of a stream
         try:
             yield out
@@ -81,3 +85,45 @@ def talking(answers: Callable[[TextIO, Talk, bool], Talk]) -> Iterator[Talk]:
             out.flush()
             err.flush()
             sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def _ours(out: TextIO | None, err: TextIO | None) -> Iterator[tuple[TextIO | None, TextIO | None]]:
+    """The same streams on descriptors of our own, where they are those of the process.
+
+    What is written to descriptor 1 meanwhile, by C code, by a child or past the streams, goes to standard error.
+    """
+    if _descriptor(out) != 1 or _descriptor(err) != 2:  # in a test or a notebook, or one of them is closed
+        yield out, err
+        return
+    assert out
+    assert err
+    for each in (out, err):
+        with suppress(OSError, ValueError):
+            each.flush()
+    with _duplicate(out) as own_out, _duplicate(err) as own_err:
+        os.dup2(2, 1)
+        try:
+            yield own_out, own_err
+        finally:
+            os.dup2(own_err.fileno(), 2)  # somebody may have closed it
+            os.dup2(own_out.fileno(), 1)
+
+
+def silent_answers() -> None:
+    """From now on let standard output lead to standard error."""
+    if _descriptor(sys.stdout) == 1 and _descriptor(sys.stderr) == 2:
+        os.dup2(2, 1)
+
+
+def _duplicate(stream: TextIO) -> TextIO:
+    """A stream like this one on a copy of its descriptor, which no child inherits."""
+    buffering = 1 if stream.isatty() or getattr(stream, "line_buffering", False) else -1
+    return open(os.dup(stream.fileno()), "w", buffering, stream.encoding, stream.errors)
+
+
+def _descriptor(stream: TextIO | None) -> int:
+    try:
+        return stream.fileno() if stream is not None else -1
+    except (OSError, ValueError):  # it is closed, or has none
+        return -1

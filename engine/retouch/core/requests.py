@@ -162,4 +162,7 @@ def as_ask(awaited: object) -> Ask:
     """What a stage awaits, if it is one of ours.  Raises ForeignAwait."""
     if not isinstance(awaited, Ask):
         raise ForeignAwait("nothing" if awaited is None else f"a {type(awaited).__name__}")
+    for part in awaited.parts:
+        if not isinstance(part, Group | Backward | Call):
+            raise ForeignAwait(f"a {type(part).__name__}")
     return awaited

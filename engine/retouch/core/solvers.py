@@ -18,9 +18,11 @@ class Ddim:
     """The mean of a step, without its new noise.  Song et al. 2021, eq. 12.
 
     eta=1 is DDPM; on flow, eta=0 is Euler.
+    clip: how far a predicted x0 may lie from 0; what x has besides is then its noise.  0 is no bound.
     """
 
     eta: float = 0.0
+    clip: float = 0.0
 
     def begin(self, x: Tensor) -> Tensor:
         """One latent.  [C, h, w] -> [1, C, h, w]"""
@@ -28,7 +30,11 @@ class Ddim:
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         pred = await predict(state[0], step.noisy)
-        return step.mean(pred.x0, pred.eps, self.eta)[None]
+        x0, eps = pred.x0, pred.eps
+        if self.clip:
+            x0 = x0.clamp(-self.clip, self.clip)
+            eps = torch.sub(state[0], x0, alpha=step.noisy.alpha) / step.noisy.sigma
+        return step.mean(x0, eps, self.eta)[None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,13 @@ class SourceImage(Image):
     """The picture that this turn began with."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingPictures:
+    """What a stage learns from: the pictures that its option `pictures` names, or the turn's own alone."""
+
+    pictures: tuple[Image, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Canvas:
     """The picture that latents stand for: its own size in pixels, its alpha, and the pixels per latent cell.
@@ -153,12 +160,20 @@ class Mask:
         if self.data.ndim != 2:
             raise ValueError(f"a mask has the axes [h, w], and this is {list(self.data.shape)}")
 
+    @staticmethod
+    def of_cells(cells: Tensor, latents: Latents) -> Mask:
+        """A mask [h, w] on the cells of these latents; where a cell is a pixel, without those that pad the picture."""
+        canvas = latents.canvas
+        return Mask(cells, canvas.scale) if canvas.scale > 1 else Mask(cells[: canvas.height, : canvas.width])
+
     def on(self, latents: Latents) -> Tensor:
         """The mask on the cells of these latents: a cell is edited as much as its most edited pixel.  [h, w]"""
         height, width = latents.data.shape[-2:]
+        cell = latents.canvas.scale
+        if self.scale > 1 and self.scale != cell:  # made on the latents of another model
+            return Mask(self.pixels(latents.canvas.height, latents.canvas.width)).on(latents)
         if self.scale > 1:
             return self._fitting(height, width)
-        cell = latents.canvas.scale
         canvas = self._fitting(latents.canvas.height, latents.canvas.width)
         extra = (0, width * cell - canvas.shape[1], 0, height * cell - canvas.shape[0])
         padded = F.pad(canvas[None, None], extra, mode="replicate")

@@ -8,7 +8,7 @@ from typing import Any
 
 from retouch.graph.nodes import FromEngine, Graph, NodeId
 from retouch.graph.origins import COMMAND_LINE, RECIPE
-from retouch.graph.plan import reckoning, scope_of
+from retouch.graph.plan import of_model, reckoning, scope_of
 from retouch.lang.diagnostics import Report
 from retouch.plugins import cost
 
@@ -20,7 +20,7 @@ def check_demands(graph: Graph, facts: Facts, report: Report) -> None:
     """Report what the stages of a graph demand of their options and do not get.  Raises BadCard."""
     guided = _guided(graph, facts)
     for node in graph.nodes:
-        scope = scope_of(node, facts)
+        scope = of_model(node, graph) | scope_of(node, facts)
         if not (graph.item and graph.item.known):  # prompts that the command line may still bring
             scope |= {"source_words": 0, "target_words": 0}
         with reckoning(node):

@@ -12,7 +12,7 @@ from retouch.graph.estimate import Estimate
 from retouch.graph.keys import node_keys
 from retouch.graph.nodes import Edge, FromNode
 from retouch.graph.origins import PRECEDENCE
-from retouch.graph.plan import Plan, calls, total
+from retouch.graph.plan import Plan, calls, plan, total
 from retouch.graph.show import settings
 
 SCHEMA = "retouch.plan/1"
@@ -49,41 +49,50 @@ def document(
     }
 
 
-def as_data(plan: Plan) -> dict[str, Any]:
+def as_data(shown: Plan) -> dict[str, Any]:
     """Return all work on one picture."""
-    graph = plan.graph
+    graph = shown.graph
     picture = {"path": str(graph.item.path), "caption": graph.item.caption} if graph.item else None
-    keys = node_keys(graph)
     return {
         "picture": picture,
         "model": graph.model.name,
-        "rows": list(plan.total),
+        "rows": list(shown.total),
         "results": list(graph.results),
         "defaults": dict(graph.defaults),
-        "stages": [
-            {
-                "id": node.id,
-                "stage": node.card.name,
-                "plugin": node.card.plugin,
-                "version": node.card.version,
-                "stability": node.card.stability,
-                "turn": node.turn,
-                "put_in": node.put_in,
-                "options": {
-                    name: {"value": value, "from": node.origin[name]} for name, value in settings(node).items()
-                },
-                "inputs": {
-                    port: [_edge(edge) for edge in given] if isinstance(given, tuple) else _edge(given)
-                    for port, given in node.inputs.items()
-                },
-                "output": node.card.output,
-                "rows": list(plan.rows[node.id]),
-                "key": keys[node.id],
-            }
-            for node in graph.nodes
-        ],
+        "stages": _stages(shown),
     }
 
 
+def _stages(shown: Plan) -> list[dict[str, Any]]:
+    keys = node_keys(shown.graph)
+    return [
+        {
+            "id": node.id,
+            "stage": node.card.name,
+            "plugin": node.card.plugin,
+            "version": node.card.version,
+            "stability": node.card.stability,
+            "turn": node.turn,
+            "put_in": node.put_in,
+            "options": {name: {"value": value, "from": node.origin[name]} for name, value in settings(node).items()},
+            "inputs": {
+                port: [_edge(edge) for edge in given] if isinstance(given, tuple) else _edge(given)
+                for port, given in node.inputs.items()
+            },
+            "output": node.card.output,
+            "rows": list(shown.rows[node.id]),
+            "key": keys[node.id],
+        }
+        for node in shown.graph.nodes
+    ]
+
+
 def _edge(edge: Edge) -> Any:
-    return edge.id if isinstance(edge, FromNode) else {"type": edge.type, **edge.settings}
+    """A stage's name, or what the engine gives; of a flow in brackets all its stages, and its rows each time."""
+    if isinstance(edge, FromNode):
+        return edge.id
+    told = {"type": edge.type, **edge.settings}
+    if edge.turn is None:
+        return told
+    inner = plan(edge.turn)
+    return {**told, "rows": list(inner.total), "results": list(edge.turn.results), "stages": _stages(inner)}

@@ -1,7 +1,7 @@
 """What a plan comes to in bytes and seconds, from headers, configs and pictures alone.
 
-Weights are exact: the numbers that headers count, in the type of the run.  What work needs beside them is told by
-`working_memory`, and how many rows are in a pass by `plan.at_once`.
+Weights are exact: the numbers that headers count, in the type of the run.  What work needs beside them is told by the
+model's family (`Described.working`), and how many rows are in a pass by `plan.at_once`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retouch.graph import working_memory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Graph
@@ -21,8 +20,11 @@ from retouch.models.info import ModelInfo
 from retouch.models.own_weights import numbers_of
 from retouch.models.single_file import NETWORKS
 
+PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
+KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
 # Of rows without, in time: a row whose gradient is asked, and a decoded picture there and back (engine/README.md).
 LED_ROW, LOOK = 2.1, 2.5
+LED_ROW_KEEPS, LED_PICTURE_KEEPS = 5, 5.5  # likewise, in memory
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -46,15 +48,15 @@ class Estimate:
     @property
     def process(self) -> int:
         """Bytes of the libraries, and what their allocator keeps."""
-        return working_memory.of_the_process(sum(self.weights.values()))
+        return PROCESS + min(KEPT, sum(self.weights.values()))
 
     @property
     def peak(self) -> int | None:
         """Bytes at most: the process, all weights, and the larger of the largest pass and call of the codec."""
         if self.row is None or self.picture is None:
             return None
-        row = self.row * (working_memory.LED_ROW if self.led else 1)
-        picture = self.picture * (working_memory.LED_PICTURE if self.looked else 1)
+        row = self.row * (LED_ROW_KEEPS if self.led else 1)
+        picture = self.picture * (LED_PICTURE_KEEPS if self.looked else 1)
         work = row * self.rows, picture * self.pictures
         # A gradient through both keeps what both have worked with.
         work = round(sum(work) if self.led and self.looked else max(work))
@@ -108,6 +110,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
     if loras := sum(stored.numbers for lora in model.loras for stored in read_header(lora.file).tensors.values()):
         weights["LoRA"] = item * loras
     weights |= _besides(plans, model, item)
+    working, pixels = model.known.working, counted[0] * counted[1] * model.scale**2
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
     led, looked = (
@@ -120,8 +123,8 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         dtype=dtype,
         cells=largest,
         weights=weights,
-        row=_bytes(item, working_memory.of_a_row(model, counted)),
-        picture=_bytes(item, working_memory.of_a_picture(model, counted)),
+        row=round(item * working.row(counted, model.tokens)) if working else None,
+        picture=round(item * working.picture(pixels)) if working else None,
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
         rate=rate,
@@ -140,9 +143,9 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
         for stored in model.files.tensors(part).values()
     )
     found: dict[tuple[str, object], int] = {}
-    for plan in plans:
+    for plan in (each for outer in plans for each in outer.everything()):
         for node in plan.graph.nodes:
-            if node.card.takes("Adapters") and node.options.get("path"):
+            if node.card.takes("Adapters", "TunedWeights") and node.options.get("path"):
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
             if copies := plan.facts[node.id].get("copies", 0):
                 key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)
@@ -154,10 +157,6 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     for (name, _), numbers in found.items():
         told[name] = told.get(name, 0) + item * numbers
     return told
-
-
-def _bytes(item: int, numbers: float | None) -> int | None:
-    return None if numbers is None else round(item * numbers)
 
 
 def cells_of(graph: Graph) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Which picture a result is made of: the one that its flow opened."""
+"""What a stage's work comes from: which picture, and which other stages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ def opened(graph: Graph, node: Node) -> Node | None:
             return None
         node = graph.node(edge.id)
     return node
+
+
+def feeding(graph: Graph, node: Node) -> list[Node]:
+    """The stages whose values a stage takes, and those whose values they take, nearest first."""
+    found: dict[str, Node] = {}
+    waiting = [*node.feeds()]
+    while waiting:
+        if (id_ := waiting.pop(0)) not in found:
+            found[id_] = graph.node(id_)
+            waiting += found[id_].feeds()
+    return [*found.values()]
 
 
 def _picture(node: Node) -> FromNode | None:

@@ -29,11 +29,13 @@ class FromEngine:
     """A value that the engine supplies, such as a prompt or a schedule, and what it is made from.
 
     sized_by: the latents whose size it depends on, as the schedules of some models do.
+    turn: of a flow as a value, its graph, which begins with what its stage will give it.
     """
 
     type: str
     settings: Settings = field(default_factory=dict[str, Any])
     sized_by: FromNode | None = None
+    turn: Graph | None = None
 
 
 Edge = FromNode | FromEngine
@@ -59,6 +61,18 @@ class Node:
             for edge in given if isinstance(given, tuple) else (given,):
                 yield port, edge
 
+    def turns(self) -> Iterator[Graph]:
+        """Return the flows that it is given as values."""
+        for _, edge in self.edges():
+            if isinstance(edge, FromEngine) and edge.turn is not None:
+                yield edge.turn
+
+    def everything(self) -> Iterator[Node]:
+        """Return all stages of the flows in its brackets, and it itself."""
+        for turn in self.turns():
+            yield from turn.everything()
+        yield self
+
     def ways(self) -> list[tuple[NodeId, ...]]:
         """Of a choice: what each way makes, that of this node first."""
         return [
@@ -73,6 +87,14 @@ class Node:
             maker = edge if isinstance(edge, FromNode) else edge.sized_by
             if maker is not None:
                 yield maker.id
+
+
+GIVEN = "given"  # family of the nodes that stand for what a stage gives to its flow
+
+
+def given(method: str, output: str) -> Node:
+    """Return the node that stands for a value which a stage gives to the flow in its brackets."""
+    return Node("", StageCard(GIVEN, method, module="", function="", file="", line=0, output=output), {}, {}, {}, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +125,11 @@ class Graph:
     model: ModelInfo
     models: Mapping[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def everything(self) -> Iterator[Node]:
+        """Return its nodes, and those of all flows in brackets, each before the stage that runs it."""
+        for node in self.nodes:
+            yield from node.everything()
 
     def node(self, id_: NodeId) -> Node:
         return next(node for node in self.nodes if node.id == id_)

@@ -6,13 +6,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node, Picture
 from retouch.graph.windows import acting
 from retouch.plugins import cost
+from retouch.plugins.signatures import Port
+
+if TYPE_CHECKING:
+    pass
 
 Facts = Mapping[str, Any]
 
@@ -28,6 +32,13 @@ class Plan:
     @property
     def total(self) -> cost.Rows:
         return sum(least for least, _ in self.rows.values()), sum(most for _, most in self.rows.values())
+
+    def everything(self) -> Iterator[Plan]:
+        """Return it, and the plans of all flows in brackets, each once through."""
+        yield self
+        for node in self.graph.nodes:
+            for turn in node.turns():
+                yield from plan(turn).everything()
 
 
 def total(plans: Sequence[Plan]) -> cost.Rows:
@@ -67,6 +78,7 @@ def at_once(plan: Plan) -> int:
 def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     """How many times a stage asks, one after the other."""
     known = [facts[id_] for id_ in (node.id, *node.feeds())]
+    known += [fact for turn in node.turns() for fact in plan(turn).facts.values()]
     return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
@@ -96,17 +108,44 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
             continue
-        scope = scope_of(acting(node, nodes, facts), facts) | {"distilled": _distilled(node, graph)}
+        scope = of_model(node, graph) | scope_of(acting(node, nodes, facts), facts)
         with reckoning(node):
-            (least, most), stated = cost.rows_of(node.card, scope), cost.facts_of(node.card, scope)
-        rows[node.id] = (least if node.id in sure else 0, most)
+            (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
+        few, many = _networks(node, facts)
+        rows[node.id] = (least * few if node.id in sure else 0, most * many)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
-        facts[node.id] = made_with | led | stated | deepest
+        mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
+        facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
     return Plan(graph, rows, facts)
+
+
+def _rows(node: Node, scope: dict[str, Any]) -> cost.Rows:
+    """Rows of a stage as (least, most), by those of the flows in its brackets."""
+    flows = {port.name: plan(turn).total for port, turn in _flows(node)}
+    if not flows:
+        return cost.rows_of(node.card, scope)
+    least, most = (cost.rows_of(node.card, scope | {name: each[i] for name, each in flows.items()}) for i in (0, 1))
+    return least[0], most[1]
+
+
+def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
+    """The flows that a stage is given as values, each with its port."""
+    for port in node.card.ports:
+        given = node.inputs.get(port.name)
+        if isinstance(given, FromEngine) and given.turn is not None:
+            yield port, given.turn
+
+
+def _networks(node: Node, facts: Mapping[str, Facts]) -> tuple[int, int]:
+    """How many networks the denoiser that a node asks is a mix of, (least, most): each is a row of its own."""
+    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
+    made = [facts[each.id] for each in given if isinstance(each, FromNode)]
+    few, many = (max((each.get(name, 1) for each in made), default=1) for name in ("networks_least", "networks"))
+    return few, many
 
 
 def _sure(graph: Graph) -> set[str]:
@@ -154,16 +193,44 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
             for name, value in _facts(given, facts).items():
                 scope[name] = scope.get(name, 0) + value if port.many else scope.get(name, value)
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
+    for port, turn in _flows(node):
+        scope[port.name] = plan(turn).total[1]
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope
 
 
-def _distilled(node: Node, graph: Graph) -> int:
-    """Return whether the node's model is told its guidance, so that guidance costs it no row."""
+def of_model(node: Node, graph: Graph) -> dict[str, Any]:
+    """Return what a node's costs and needs may say of its model, see `cost.ENGINE`."""
     given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
-    names = [name for name in given if isinstance(name, str)]
-    return int(any("guidance" in graph.models.get(name, graph.model).known.told for name in names))
+    models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
+    distilled = any("guidance" in model.known.told for model in models)
+    trained = min(model.grid.trained if model.grid else 0 for model in models)
+    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size}
+
+
+def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
+    """Height and width of the picture that a stage makes, as far as they are known: of one of the same size."""
+    if node.card.family == "open":
+        return _opened(str(node.options.get("path")), int(node.options.get("size") or 0), graph.item)
+    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family not in ("view", "paste")
+    return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
+
+
+def _opened(path: str, size: int, item: Picture | None) -> dict[str, int]:
+    from retouch import pictures
+
+    if item is not None and not item.known:
+        return {}
+    try:
+        info = pictures.inspect(path)
+    except (pictures.Unreadable, OSError):
+        return {}
+    width, height = pictures.scaled_size((info.width, info.height), size or None)
+    return {"height": height, "width": width}
+
+
+_SIZE = ("height", "width", "about")
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

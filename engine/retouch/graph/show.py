@@ -5,35 +5,55 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from retouch.graph.nodes import FromNode, Node
+from retouch.graph.nodes import GIVEN, FromNode, Node
 from retouch.graph.origins import PRECEDENCE
-from retouch.graph.plan import Plan
+from retouch.graph.plan import Plan, plan
 from retouch.plugins.cost import Rows
 
 
-def as_text(plan: Plan) -> str:
+def as_text(shown: Plan) -> str:
     """Return the stages turn by turn: prompts, options that were chosen, rows, and why each put-in is there."""
-    graph = plan.graph
+    graph = shown.graph
     picture = graph.item.path.name if graph.item else "no picture"
-    lines = [f"{picture}, model '{graph.model.name}', {rows_text(plan.total)} rows"]
+    lines = [f"{picture}, model '{graph.model.name}', {rows_text(shown.total)} rows"]
     lines += [f"'{family}' without a method is {stage}" for family, stage in graph.defaults.items()]
     turn = 0
-    width = max(len(node.card.name) for node in graph.nodes) + 2
-    for node in graph.nodes:
+    for node, text in zip(graph.nodes, _stages(shown, "  "), strict=True):
         if node.turn != turn:
             turn = node.turn
             lines.append(f"turn {turn}")
+        lines += text
+    return "\n".join(lines) + "\n"
+
+
+def _stages(shown: Plan, indent: str) -> Iterator[list[str]]:
+    """The lines of each stage, and below it the flows in its brackets."""
+    width = max(len(node.card.name) for node in shown.graph.nodes) + 2
+    for node in shown.graph.nodes:
         # Where a value comes from is said unless the recipe's own stage shows it.
-        shown = [
+        options = [
             f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
             for name, value in chosen(node).items()
         ]
-        cost = f"  [{rows_text(plan.rows[node.id])} rows]" if plan.rows[node.id][1] else ""
-        lines.append(f"  {node.card.name:{width}}{' '.join(shown)}{cost}".rstrip())
-        lines += [f"  {'':{width}}{text}" for text in prompts(node)]
+        cost = f"  [{', '.join(costs)}]" if (costs := [*_costs(shown, node)]) else ""
+        lines = [f"{indent}{node.card.name:{width}}{' '.join(options)}{cost}".rstrip()]
+        lines += [f"{indent}{'':{width}}{text}" for text in prompts(node)]
         if node.put_in:
-            lines.append(f"  {'':{width}}put in: {node.put_in}")
-    return "\n".join(lines) + "\n"
+            lines.append(f"{indent}{'':{width}}put in: {node.put_in}")
+        for turn in node.turns():
+            inner = plan(turn)
+            lines.append(f"{indent}  in brackets, {rows_text(inner.total)} rows each time:")
+            for each, text in zip(turn.nodes, _stages(inner, f"{indent}    "), strict=True):
+                lines += text if each.card.family != GIVEN else []
+        yield lines
+
+
+def _costs(plan: Plan, node: Node) -> Iterator[str]:
+    """Rows of the denoiser, and passes of networks of a plugin's own."""
+    if plan.rows[node.id][1]:
+        yield f"{rows_text(plan.rows[node.id])} rows"
+    if passes := plan.facts[node.id].get("passes"):
+        yield f"{passes:g} passes of its own networks"
 
 
 def order() -> str:

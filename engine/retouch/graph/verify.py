@@ -24,6 +24,8 @@ def verify(graph: Graph) -> None:
         expected = {option.name for option in node.card.options}
         assert node.options.keys() == expected, f"{node.id} has the options {sorted(node.options)}"
         assert node.options.keys() <= node.origin.keys(), f"{node.id} does not know where its options come from"
+        for turn in node.turns():
+            verify(turn)
         seen[node.id] = node
     assert len({identity(node) for node in graph.nodes}) == len(graph.nodes), "the same work stands twice"
     assert graph.results, "a graph without results"

@@ -96,6 +96,16 @@ class TreeBuilder:
         self.check_joined(operand)
         return s.Stage(family, methods, tuple(operand), tuple(options), span=at(meta))
 
+    def called(self, meta, kids):
+        """`tiles (dog) size=64`: what looks like a call and has options behind it works on a flow."""
+        name, args, *options = kids
+        if len(args or ()) == 1 and isinstance(args[0], s.Ref | s.CallSyntax | s.TurnSyntax | s.GroupSyntax):
+            arg = args[0]
+            value = arg if isinstance(arg, s.TurnSyntax | s.GroupSyntax) else s.GroupSyntax((arg,), span=arg.span)
+            return s.Stage(self.word(name), (), (value,), tuple(options), span=at(meta))
+        self.report.add("RT130", options[0].span, name=str(name), option=options[0].name.name)
+        return s.Bad(span=at(meta))
+
     def check_joined(self, changes):
         """`"a" + x` between two texts looks like one text, and would add words at the end: the two are told apart."""
         for before, added in pairwise(changes):
@@ -119,8 +129,8 @@ class TreeBuilder:
         return f"{one}; to add words at the end of the caption, write ' +{word}'"
 
     def check_operand(self, operand):
-        """One lone text or list, or changes side by side; a text beside anything has lost an arrow."""
-        lone = next((i for i, item in enumerate(operand) if isinstance(item, s.Text | s.List)), None)
+        """One lone text, list or flow, or changes side by side; a text beside anything has lost an arrow."""
+        lone = next((i for i, item in enumerate(operand) if isinstance(item, s.Text | s.List | s.TurnSyntax)), None)
         if lone is None or len(operand) == 1:
             return
         first, second = operand[lone : lone + 2] if lone + 1 < len(operand) else operand[lone - 1 :]
@@ -170,6 +180,9 @@ class TreeBuilder:
 
     def false(self, meta, kids):
         return s.Bool(False, span=at(meta))
+
+    def turn(self, meta, kids):
+        return s.TurnSyntax(kids[0], span=at(meta), broken="\n" in self.text[meta.start_pos : meta.end_pos])
 
     def paren(self, meta, kids):
         if len(kids) > 1:

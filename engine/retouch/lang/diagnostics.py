@@ -68,12 +68,12 @@ class Diagnostic:
 
 
 class Report:
-    """The findings of one check, each place and code once: of the recipe, and of each picture beside."""
+    """The findings of one check, each once: of the recipe, and of each picture beside."""
 
     def __init__(self) -> None:
         self.items: list[Diagnostic] = []
         self.wrong = 0  # number of errors reported, repeats included
-        self.seen: set[tuple[str, Span, str | None, str | None]] = set()
+        self.seen: set[Diagnostic] = set()
         self.picture: str | None = None  # the path of the one that is looked at; None while it is the recipe
         self.own: list[Diagnostic] = []  # findings made while a picture was looked at, about that one
 
@@ -99,15 +99,16 @@ class Report:
         """Report a code of the table at a place; the facts fill its message and its help."""
         row = CODES[code]
         self.wrong += row.severity == "error"
-        if (code, span, source, self.picture) in self.seen:
-            return
-        self.seen.add((code, span, source, self.picture))
         try:
             message, mend = row.message.format_map(facts), row.help.format_map(facts)
         except KeyError as error:
             raise TypeError(f"{code} '{row.name}' needs the fact {error}") from None
         about = (self.picture,) if self.picture else ()
         found = Diagnostic(code, message, span, label, mend, tuple(notes), row.severity, source, about)
+        # A list at one place goes through many values: what is the same of all is one finding, each other one its own.
+        if found in self.seen:
+            return
+        self.seen.add(found)
         (self.own if about else self.items).append(found)
 
     def sorted(self) -> list[Diagnostic]:

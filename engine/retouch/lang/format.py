@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from retouch.lang import syntax as s
@@ -130,12 +132,55 @@ class LineLayout:
         """The writer's line breaks are kept; if a line is too long, every stage gets its own."""
         parts = [spell(part) for part in body.parts]
         rows = list(pairwise([0, *self.breaks(body), len(parts)]))
-        if any(len(row_text(lead, parts, *row)) > WIDTH for row in rows):
-            rows = [(i, i + 1) for i in range(len(parts))]
+        alone = [(i, i + 1) for i in range(len(parts))]
+        blocks = {i for i in range(len(parts)) if self.is_block(body.parts[i], row_text(lead, parts, i, i + 1))}
+        if blocks or any(len(row_text(lead, parts, *row)) > WIDTH for row in rows):
+            rows = alone
         for start, end in rows:
+            if start in blocks:
+                self.comments_inside(body.parts[start].span.start, INDENT if start else "")
+                self.block(f"{INDENT}| " if start else lead, body.parts[start], INDENT if start else "")
+                continue
             self.comments_inside(body.parts[end - 1].span.end, INDENT if start else "")
             self.lines.append(row_text(lead, parts, start, end))
-            self.comment_behind(body.parts[end - 1].span.end)
+            if end not in blocks or self.has_comment(body.parts[start].span.start, body.parts[end].span.start):
+                self.comment_behind(body.parts[end - 1].span.end)
+
+    def is_block(self, part: s.SyntaxNode, line: str) -> bool:
+        """Return whether a flow in the brackets of a stage goes over several lines: it did, or must."""
+        given = (value.value if isinstance(value, s.OptionSyntax) else value for value in values_of(part))
+        turns = [value for value in given if isinstance(value, s.TurnSyntax)]
+        return bool(turns) and (
+            len(line) > WIDTH
+            or any(turn.broken or self.has_comment(turn.span.start, turn.span.end) for turn in turns)
+            or any(self.is_block(inner, "") for turn in turns for inner in turn.flow.parts)
+        )
+
+    def block(self, lead: str, part: s.SyntaxNode, indent: str) -> None:
+        """A stage whose flows in brackets have a line for each of their stages."""
+        line, inner = lead, indent + 2 * INDENT
+        for value in values_of(part):
+            name = value.name.name + "=" if isinstance(value, s.OptionSyntax) else ""
+            turn = value.value if isinstance(value, s.OptionSyntax) else value
+            gap = "" if line in (lead, "") else " "
+            if not isinstance(turn, s.TurnSyntax):
+                line += gap + spell(value)
+                continue
+            self.lines.append(f"{line}{gap}{name}(")
+            self.comment_behind(turn.span.start)
+            for i, each in enumerate(turn.flow.parts):
+                before = f"{inner}| " if i else inner
+                if self.is_block(each, before + spell(each)):
+                    self.comments_inside(each.span.start, inner)
+                    self.block(before, each, inner)
+                else:
+                    self.comments_inside(each.span.end, inner)
+                    self.lines.append(before + spell(each))
+                    self.comment_behind(each.span.end)
+            self.comments_inside(turn.span.end, inner)
+            line = f"{indent}{INDENT})"
+        self.lines.append(line)
+        self.comment_behind(part.span.end)
 
     def breaks(self, body: s.FlowSyntax) -> list[int]:
         """Return the stages that begin a line: those that did, and those with a comment before them."""
@@ -143,6 +188,14 @@ class LineLayout:
             i for i, (a, b) in enumerate(pairwise(body.parts), 1) if self.has_comment(a.span.end, b.span.start)
         }
         return sorted(commented.union(body.breaks))
+
+
+def values_of(part: s.SyntaxNode) -> Iterator[s.SyntaxNode]:
+    """Return what a stage is written of, in its order: each flow in brackets, and each option, by itself."""
+    if isinstance(part, s.Stage):
+        yield replace(part, operand=(), options=())
+        yield from part.operand
+        yield from part.options
 
 
 def row_text(lead: str, parts: list[str], start: int, end: int) -> str:

@@ -53,6 +53,11 @@ def _(node: s.GroupSyntax) -> str:
 
 
 @spell.register
+def _(node: s.TurnSyntax) -> str:
+    return f"({joined(node.flow.parts, ' | ')})"
+
+
+@spell.register
 def _(node: s.Replace) -> str:
     return f"{spell(node.source)}->{spell(node.target)}{weight(node.weight)}"
 

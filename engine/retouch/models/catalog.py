@@ -93,7 +93,7 @@ def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> Mo
     with blamed_on("vae", vae):
         other = files.other_part("vae", _vae(vae))
     try:
-        return describe(title, other, commit)
+        info = describe(title, other, commit)
     except MissingFile:
         raise
     except BrokenModel as why:
@@ -101,6 +101,10 @@ def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> Mo
             describe(title, files, commit)
         with blamed_on("vae", vae):
             raise why
+    if "vae" not in info.known.parts:
+        with blamed_on("vae", vae):
+            raise BrokenModel(f"'{info.name.partition(' + ')[0]}' works on pixels and has no use for one")
+    return info
 
 
 def _vae(name: str) -> InOneFile | Path:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from retouch.models.configs import Config
+from retouch.models.configs import WIDEST, Config
 from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.files import ModelFiles
 from retouch.models.headers import Stored
 from retouch.models.kit.unet_sites import levels_of
 from retouch.models.layout import INDEX
-from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet_shapes, vae_shapes
+from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet2d_shapes, unet_shapes, vae_shapes
 
 MOST_LEVELS = 10  # resolutions of a network: a cell of the deepest is then 512 of the first
 SCHEDULER = "scheduler/scheduler_config.json"
@@ -52,7 +52,7 @@ def check_configs(files: ModelFiles) -> None:
             check_part(config, files.weights(part), files.tensors(part))
         if check := _CONFIGS.get(_class_of(config)):
             check(config)
-    if (files.configs / SCHEDULER).exists():
+    if files.has_config(SCHEDULER):
         _check_levels(Config(files.read(SCHEDULER), SCHEDULER))
 
 
@@ -91,6 +91,25 @@ def _check_unet(unet: Config) -> None:
         unet.wholes("layers_per_block", levels_of(unet), 64)
 
 
+def _check_unet2d(unet: Config) -> None:
+    """A UNet without a text: heads of a stated width, or one head where nothing is stated."""
+    _check_network(unet)
+    for key in ("in_channels", "out_channels"):
+        unet.whole(key, most=4096, default=3)
+    if isinstance(unet.get("sample_size"), list):
+        unet.wholes("sample_size", 2)
+    else:
+        unet.whole("sample_size")
+    unet.whole("layers_per_block", most=64, default=2)
+    if unet.get("num_class_embeds") is not None:
+        unet.whole("num_class_embeds", most=WIDEST)
+    if unet.get("attention_head_dim", 8) is not None:
+        side = unet.whole("attention_head_dim", default=8)
+        for kind, width in zip(unet["down_block_types"], unet["block_out_channels"], strict=True):
+            if kind == "AttnDownBlock2D" and width % side:
+                raise unet.misstated("attention_head_dim", f"a divisor of {width}, where it attends")
+
+
 def _check_vae(vae: Config) -> None:
     _check_network(vae)
     vae.whole("latent_channels", most=4096)
@@ -125,6 +144,11 @@ def _unet_weights(unet: Config, weights: Path, tensors: Tensors) -> None:
     _check_count(unet, "block_out_channels", count_of(tensors, "down_blocks"), levels_of(unet))
 
 
+def _unet2d_weights(unet: Config, weights: Path, tensors: Tensors) -> None:
+    check_shapes(weights, tensors, unet2d_shapes(unet))
+    _check_count(unet, "block_out_channels", count_of(tensors, "down_blocks"), levels_of(unet))
+
+
 def _vae_weights(vae: Config, weights: Path, tensors: Tensors) -> None:
     check_shapes(weights, tensors, vae_shapes(vae))
     _check_count(vae, "block_out_channels", count_of(tensors, "encoder.down_blocks"), levels_of(vae))
@@ -144,11 +168,13 @@ def _check_count(config: Config, key: str, found: int, said: int) -> None:
 
 _CONFIGS: Mapping[str, Callable[[Config], None]] = {
     "UNet2DConditionModel": _check_unet,
+    "UNet2DModel": _check_unet2d,
     "AutoencoderKL": _check_vae,
     "clip_text_model": _check_text,
 }
 _WEIGHTS: Mapping[str, Callable[[Config, Path, Tensors], None]] = {
     "UNet2DConditionModel": _unet_weights,
+    "UNet2DModel": _unet2d_weights,
     "AutoencoderKL": _vae_weights,
     "clip_text_model": _text_weights,
 }

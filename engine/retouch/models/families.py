@@ -5,13 +5,14 @@ The hook `retouch_families` is read from its source; of the modules that it name
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
-from retouch.models.family import Described, ModelFamily, Read
+from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
 from retouch.plugins import announced
 
@@ -62,12 +63,17 @@ def describe(pipeline: str, read: Read) -> Described:
     if not isinstance(known, Described):
         raise at_fault(pipeline, f"its describe() gives a {type(known).__name__}, not a Described")
     for name in ("channels", "scale", "multiple", "trained_size", "tokens"):
-        if type(count := getattr(known, name)) is not int or count < 1:
-            raise at_fault(pipeline, f"{name} is {count!r}, and not a whole number above 0")
+        least = -1 if name == "tokens" else 0  # of a network that reads no text there are none
+        if type(count := getattr(known, name)) is not int or count <= least:
+            raise at_fault(pipeline, f"{name} is {count!r}, and not a whole number above {least}")
     if known.prediction not in get_args(get_type_hints(Described)["prediction"]):
         raise at_fault(pipeline, f"prediction is {known.prediction!r}, which is of no kind")
     if strange := [site for site in known.sites if not isinstance(site, Site)]:
         raise at_fault(pipeline, f"{strange[0]!r} among its sites is no Site")
+    if not isinstance(known.working, WorkingMemory | None):
+        raise at_fault(pipeline, f"working is {known.working!r}, and no WorkingMemory")
+    if known.working and min(numbers := astuple(known.working)) < 0:
+        raise at_fault(pipeline, f"working has {min(numbers):g} numbers, which is less than nothing")
     return known
 
 

@@ -7,7 +7,7 @@ The hook `retouch_families` names the module for each class of pipeline that mod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -28,16 +28,41 @@ Read = Callable[[str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class WorkingMemory:
+    """Numbers that work holds at its peak beside the weights, for `plan`; each takes the bytes of the run's type.
+
+    `retouch.testing.laws.memory_law` measures them.  Attention's maps are not counted: kernels never hold them whole.
+    """
+
+    cell: float  # in one row of a pass, for each latent cell
+    word: float = 0.0  # in one row of a pass, for each token of its prompt
+    pixel: float = 0.0  # in one call of the codec, for each pixel of a picture
+
+    def row(self, cells: tuple[int, int], words: int) -> float:
+        """Of one row, for latents [h, w]."""
+        return self.cell * cells[0] * cells[1] + self.word * words
+
+    def picture(self, pixels: int) -> float:
+        """Of one picture in the codec."""
+        return self.pixel * pixels
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
     """What is known of a model before its weights are loaded.
 
     parts: folders that hold a network: config.json and weights.
     tokenizers: folders that hold a vocabulary.
+    reads: tokens that an encoder is given of a prompt, by the folder of its vocabulary, where it is given the prompt as
+        it stands and no template round it; by these `check` tells what of a prompt is not read.
     told: numbers that the network reads besides, such as a distilled guidance, and what it reads where no stage says.
     defaults: options that suit it: `steps`, `guidance`; stages: the same for a turn with one stage, by its name.
-    space: the parts that decide what a latent means; models that share their weights can exchange latents.
+    space: the parts that decide what a latent means; models that share their weights can exchange latents.  Empty where
+        latents are the pixels themselves, which all such models share.
     grid: the trained timesteps that a walk may visit; None where there is no such list, as on flow.
     sized: whether the schedule depends on the size of the picture.
+    classes: how many kinds of picture a prompt may name by number, in place of words; 0 where prompts are words.
+    working: what work takes beside the weights; None where nobody has measured it, and then `plan` tells no peak.
     noted: one sentence that a user of this model should know.
     """
 
@@ -45,18 +70,26 @@ class Described:
     scale: int  # pixels per latent cell, along one side
     multiple: int  # sides of a picture, in pixels, must be multiples of this
     trained_size: int  # pixels
-    tokens: int  # of a prompt, at most
+    tokens: int  # of a prompt, at most; 0 where the network reads no text
     prediction: Literal["epsilon", "v_prediction", "flow"]
     parts: tuple[str, ...]
     tokenizers: tuple[str, ...]
     sites: tuple[Site, ...] = field(default=(), repr=False)
+    reads: Mapping[str, int] = field(default_factory=dict[str, int])
     told: Mapping[str, float] = field(default_factory=dict[str, float])
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     space: tuple[str, ...] = ("vae",)
     grid: Grid | None = None
     sized: bool = False
+    classes: int = 0
+    working: WorkingMemory | None = None
     noted: str = ""
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether a prompt can tell the network anything."""
+        return self.tokens > 0
 
 
 class Rows(NamedTuple):
@@ -137,6 +170,10 @@ class Loaded:
     texts: ModelTexts
 
 
+Names = Callable[[Mapping[str, "Tensor"], Mapping[str, Any]], "dict[str, Tensor]"]
+"""Renames the tensors of a single file, from its authors' names to the module's; the config is given with them."""
+
+
 class Loading(Protocol):
     """How parts come to memory: the one place that knows files, devices and precisions."""
 
@@ -154,8 +191,12 @@ class Loading(Protocol):
         """Read a JSON file of the model."""
         ...
 
-    def diffusers(self, kind: Any, part: str) -> Any:
-        """Build a class of diffusers from the part's config and fill it with its weights."""
+    def diffusers(self, kind: Any, part: str, unread: Collection[str] = (), names: Names | None = None) -> Any:
+        """Build a class of diffusers from the part's config and fill it with its weights.
+
+        unread: what published configs state and the class never takes.
+        names: what makes the class's names of its authors', of which diffusers knows nothing.
+        """
         ...
 
     def transformers(self, kind: Any, config: Any, part: str) -> Any:

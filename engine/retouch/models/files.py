@@ -11,7 +11,10 @@ from typing import Any
 from retouch.models.digest import fingerprint
 from retouch.models.errors import MissingFile
 from retouch.models.headers import Stored, read_header
-from retouch.models.layout import is_index, read_json, stored_tensors, weights_file, weights_files
+from retouch.models.layout import INDEX, is_index, read_json, stored_tensors, weights_file, weights_files
+
+SCHEDULER = "scheduler"
+FLAT = ("unet", SCHEDULER)  # parts that may lie beside the index, as the first models of diffusers have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,9 @@ class ModelFiles:
 
     @classmethod
     def of_folder(cls, folder: Path) -> ModelFiles:
-        """All in one folder."""
-        return cls(folder, folder)
+        """All in one folder: each part in its own, or, of a model with one network alone, beside the index."""
+        flat = (folder / INDEX).is_file() and (folder / "config.json").is_file() and not (folder / "unet").is_dir()
+        return cls(folder, folder, elsewhere=dict.fromkeys(FLAT, folder) if flat else {})
 
     def read(self, name: str) -> Mapping[str, Any]:
         """Read a JSON file of the model, such as "vae/config.json".  Raises BrokenModel."""
@@ -64,7 +68,16 @@ class ModelFiles:
 
     def config_names(self) -> list[str]:
         """The names of all configs of parts."""
-        return [f"{path.parent.name}/config.json" for path in sorted(self.configs.glob("*/config.json"))]
+        here = {f"{path.parent.name}/config.json" for path in self.configs.glob("*/config.json")}
+        there = {f"{part}/config.json" for part, at in self.elsewhere.items() if (at / "config.json").is_file()}
+        return sorted(here | there - {f"{SCHEDULER}/config.json"})
+
+    def has_config(self, name: str) -> bool:
+        """Whether there is a JSON file of this name."""
+        try:
+            return bool(self.read(name))
+        except MissingFile:
+            return False
 
     def folder(self, part: str) -> Path:
         """Where a part or a vocabulary lies."""

@@ -81,6 +81,20 @@ _VAE_UP = Clue(r".*decoder\.up(?:_blocks)?\.0\..*")
 _FLUX = Clue(_LDM + r"double_blocks\.0\.img_attn\.qkv\.weight")
 
 
+_GUIDED = Clue(r"middle_block\.1\.qkv\.weight")
+_GUIDED_IN = r"input_blocks\.0\.0\.weight"
+_CLASSES = Clue(r"label_emb\.weight", 0, (1000,))
+
+
+def _guided(version: str, title: str, *clues: Clue) -> WeightsKind:
+    """Of Dhariwal & Nichol's networks: their width, the last of their blocks, and whether they are told a class."""
+    return WeightsKind("network", "guided-diffusion", title, (_GUIDED, *clues), "guided-diffusion", version=version)
+
+
+def _deepest(block: int) -> Clue:
+    return Clue(rf"input_blocks\.{block}\.0\.in_layers\.2\.weight")
+
+
 def _upscaler(family: str, title: str, *clues: Clue) -> WeightsKind:
     return WeightsKind("upscaler", family, f"an upscaler ({title})", clues, family)
 
@@ -146,10 +160,41 @@ MODELS = (
         Clue(_LDM + r"noise_refiner\.0\.attention\.(?:qkv|to_q)\.weight"),
         Clue(_LDM + r"cap_embedder\.1\.weight"),
     ),
+    _guided(
+        "guided-512-classes",
+        "the guided-diffusion network of 512 pixels with classes",
+        Clue(_GUIDED_IN, 0, (128,)),
+        _deepest(20),
+        _CLASSES,
+    ),
+    _guided("guided-512", "the guided-diffusion network of 512 pixels", Clue(_GUIDED_IN, 0, (128,)), _deepest(20)),
+    _guided(
+        "guided-256-classes",
+        "the guided-diffusion network of 256 pixels with classes",
+        Clue(_GUIDED_IN, 0, (256,)),
+        _deepest(17),
+        _CLASSES,
+    ),
+    _guided("guided-256", "the guided-diffusion network of 256 pixels", Clue(_GUIDED_IN, 0, (256,)), _deepest(17)),
+    _guided(
+        "guided-64-classes",
+        "the guided-diffusion network of 64 pixels with classes",
+        Clue(_GUIDED_IN, 0, (192,)),
+        _deepest(15),
+        _CLASSES,
+    ),
+    _guided("", "a guided-diffusion network of another size"),
     _diffusers("network", "sdxl", "the network of Stable Diffusion XL", Clue(_ATTN2, 1, (2048,))),
     _diffusers("network", "sd2", "the network of Stable Diffusion 2", Clue(_ATTN2, 1, (1024,))),
     _diffusers("network", "sd1", "the network of Stable Diffusion 1", Clue(_ATTN2, 1, (768,))),
     _diffusers("network", "unet", "a UNet in the way of Stable Diffusion", Clue(_ATTN2)),
+    _diffusers(
+        "network",
+        "pixels",
+        "a UNet that works on pixels",
+        Clue(r"down_blocks\.0\.resnets\.0\.conv1\.weight"),
+        Clue(r"conv_in\.weight", 1, (3,)),
+    ),
     _diffusers("network", "flux", "the network of FLUX.1", Clue(r"single_transformer_blocks\.0\.proj_mlp\.weight")),
     _diffusers(
         "network",

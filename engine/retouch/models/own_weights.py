@@ -106,12 +106,11 @@ class OwnWeights:
 
     def network(self, name: str, make: Callable[[], Any]) -> OwnNetwork:
         """The module that `make` builds, filled with these weights: loaded once, however many pictures ask."""
-        import torch
-
+        from retouch.models.kit.loading import without_memory
         from retouch.models.weights import fill
 
         if (name, make) not in self._made:
-            with torch.device("meta"):
+            with without_memory():  # buffers that no file stores have their numbers
                 module = make()
             self._made[name, make] = OwnNetwork(fill(module, self._files[name], self._device, self._dtype), self._dtype)
         return self._made[name, make]

@@ -54,6 +54,17 @@ def unet_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"down_blocks.{i}.resnets.0.conv1.weight", (width, before, 3, 3)
 
 
+def unet2d_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Tensors of a UNet2DModel that its config fixes."""
+    channels = config.wholes("block_out_channels")
+    yield "conv_in.weight", (channels[0], config.get("in_channels", 3), 3, 3)
+    yield "conv_out.weight", (config.get("out_channels", 3), channels[0], 3, 3)
+    for i, (before, width) in enumerate(pairwise((channels[0], *channels))):
+        yield f"down_blocks.{i}.resnets.0.conv1.weight", (width, before, 3, 3)
+    if (classes := config.get("num_class_embeds")) is not None:
+        yield "class_embedding.weight", (classes, config.get("time_embedding_dim") or 4 * channels[0])
+
+
 def vae_shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Tensors of an AutoencoderKL that its config fixes."""
     channels, cells = config.wholes("block_out_channels"), config["latent_channels"]

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from retouch.models.errors import BrokenModel
+from retouch.models.files import ModelFiles
 from retouch.models.headers import BITS, Stored, read_header
 from retouch.models.info import ModelInfo, describe
 from retouch.models.kinds import WeightsKind, kind_of
 from retouch.models.layout import read_json, stored_tensors
 from retouch.models.pickles import is_pickle, refusal
-from retouch.models.single_file import NETWORK, model_in
+from retouch.models.single_file import NETWORK, NETWORKS, model_in
 
 # Where the parts of a whole model lie in a single file.
 _PARTS = {
@@ -127,16 +128,17 @@ def _as_model(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _abilities(info: ModelInfo, path: Path) -> tuple[str, ...]:
+    reads = f"read prompts of {info.tokens - 2} tokens" if info.known.reads_words else "read no prompt"
     return (
         f'be edited with: model "{path}"',
         f"take pictures up to {info.largest_side} pixels a side, in steps of {info.multiple}",
-        f"read prompts of {info.tokens - 2} tokens; it predicts {info.prediction}",
+        f"{reads}; it predicts {info.prediction}",
     )
 
 
 def _folder(folder: Path) -> Recognised:
     """A folder in the layout of diffusers: its parts, and what a check says of it."""
-    parts = {path.name: measured(stored) for path, stored in _weights_in(folder)}
+    parts = {name: measured(stored) for name, stored in _weights_in(folder)}
     index = read_json(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
     if not parts and not index:
         single = sorted(path.name for path in folder.iterdir() if path.suffix == ".safetensors" or is_pickle(path))
@@ -160,12 +162,13 @@ def _reads(info: ModelInfo) -> Any:
     return info.files.read("unet/config.json").get("cross_attention_dim") if "unet" in info.known.parts else None
 
 
-def _weights_in(folder: Path) -> Iterable[tuple[Path, list[Stored]]]:
-    for part in sorted(each for each in folder.iterdir() if each.is_dir()):
+def _weights_in(folder: Path) -> Iterable[tuple[str, list[Stored]]]:
+    places = {part: at for part, at in ModelFiles.of_folder(folder).elsewhere.items() if part in NETWORKS}
+    for name, part in {**{each.name: each for each in sorted(folder.iterdir()) if each.is_dir()}, **places}.items():
         for stem in ("diffusion_pytorch_model", "model"):
             whole = sorted(path for path in part.glob(f"{stem}*.safetensors") if "-of-" not in path.name)
             if found := [*whole, *sorted(part.glob(f"{stem}.safetensors.index*.json"))]:
-                yield part, [stored for _, stored in stored_tensors(found[0]).values()]
+                yield name, [stored for _, stored in stored_tensors(found[0]).values()]
                 break
 
 

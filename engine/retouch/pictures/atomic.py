@@ -9,12 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+_unfinished: set[Path] = set()
+
+
+def remove_unfinished() -> None:
+    """Remove what is being written, where the process ends without coming back to it."""
+    for part in [*_unfinished]:
+        part.unlink(missing_ok=True)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path` that takes its place at the end, or vanishes if anything is raised."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+    _unfinished.add(part)
     try:
         with part.open("xb") as file:
             yield file
@@ -24,3 +33,5 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:  # Ctrl-C too
         part.unlink(missing_ok=True)
         raise
+    finally:
+        _unfinished.discard(part)

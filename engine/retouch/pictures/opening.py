@@ -22,6 +22,12 @@ _ORIENTATION = 0x0112  # the EXIF tag
 class Unreadable(ValueError):
     """A plain sentence: what is wrong with the file."""
 
+    def about(self, path: Path | str) -> str:
+        """The sentence where the file has been named already."""
+        told = str(self)
+        name = f"'{path}' "
+        return f"it {told.removeprefix(name)}" if told.startswith(name) else told
+
 
 @dataclass(frozen=True, slots=True)
 class PictureInfo:

@@ -17,19 +17,30 @@ from retouch.plugins.signatures import StageCard
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
-    | {"extra", "attempts", "redraws"}
+    | {"extra", "attempts", "redraws", "passes", "networks", "networks_least"}
     | {"gradient", "led", "looked"}  # of guidance: 1 through the decoder, 2 through the network too; rows, decodings
 )
-# distilled: whether the model is told its guidance, 1 or 0; …_words: how many the prompts of an edit have.
-ENGINE = frozenset({"steps", "distilled", "source_words", "target_words"})
+# distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
+# which has no such list; …_words: how many the prompts of an edit have.
+# height, width: pixels of the picture that a stage is given, 0 where they are not known before it is there, `about` 1
+# where they are the most that it may have; side: that of the pictures which the model was trained on.
+ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words"})
+ENGINE |= {"height", "width", "about", "side"}
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
 T = TypeVar("T")
 
+
+def _tiles(length: int, side: int, overlap: float) -> int:
+    """How many tiles of a side cover a length, if each overlaps with the next by at least this share of itself."""
+    shared = int(overlap * side)
+    return max(1, math.ceil((length - shared) / (side - shared)))
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log,
-    "falls": lambda numbers: all(a > b for a, b in pairwise(numbers)),
+    "min": min, "max": max, "int": int, "ceil": math.ceil, "len": len, "log": math.log, "all": all,
+    "tiles": _tiles, "falls": lambda numbers: all(a > b for a, b in pairwise(numbers)),
 }  # fmt: skip
 _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,

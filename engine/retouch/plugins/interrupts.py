@@ -19,6 +19,11 @@ def is_stop(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) and (not _HEARD or any(_HEARD))
 
 
+def is_stopping() -> bool:
+    """Whether a Ctrl-C has come, though somebody may have caught what it raised."""
+    return any(_HEARD)
+
+
 @contextmanager
 def listening() -> Iterator[None]:
     """Know meanwhile whether SIGINT came, which raises KeyboardInterrupt as ever; other handlers are left alone."""

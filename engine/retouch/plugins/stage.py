@@ -15,6 +15,7 @@ from retouch.core.touches import Touch
 
 F = TypeVar("F", bound=Callable[..., Any])
 Stability = Literal["stable", "experimental"]
+Words = Literal["needed", "own", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class StageMark:
     instead: str = ""
     weights: tuple[str, ...] = ()
     pretrained: tuple[str, ...] = ()
+    words: Words = ""
+    side: int = 0
 
 
 def stage(
@@ -61,6 +64,8 @@ def stage(
     instead: str = "",
     weights: tuple[str, ...] = (),
     pretrained: tuple[str, ...] = (),
+    words: Words = "",
+    side: int = 0,
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -81,9 +86,12 @@ def stage(
     instead: the stage to use where the model is not of these.
     weights: names of files, as the plugin's hook `retouch_weights` has them, that its port `Weights` holds.
     pretrained: what the folder that its option `name` names calls itself, such as ("clip",): its port `Pretrained`.
+    words: "needed" where the model has to read text, or there is nothing to do; "own" where the stage itself reads the
+        prompts' words, so that they say something on any model; unsaid, needed by what takes an edit or a TextEncoder.
+    side: height and width in pixels of the pictures that it takes, if it takes no others; 0 if it does.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, pretrained)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

@@ -8,26 +8,30 @@ the process is put back, and functions that it hands on are asked for what they 
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
 from retouch.core.denoiser import Denoiser
-from retouch.core.schedule import Prediction, Schedule
+from retouch.core.requests import Call, Group, Part
+from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
-from retouch.core.values import Image, Latents, Mask
-from retouch.core.walk import Blend, Guidance, Trajectory
-from retouch.run.results import Declared, Doubt, WrongResult, described, tensors
+from retouch.core.tuning import NOTHING
+from retouch.graph.nodes import Node
+from retouch.run.base_weights import BaseWeights
+from retouch.run.handed_on import guarded, no_worse
+from retouch.run.results import Declared, Doubt, NotFinite, WrongResult, tensors
 from retouch.run.surroundings import Unchanged
 
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.
-_SHARED = (type, Schedule, Touch, Denoiser, AttentionControl)
+_SHARED = (type, Schedule, Touch, AttentionControl)
+_now: ContextVar[StageCare | None] = ContextVar("_now", default=None)  # of the stage that is at work
 
 
 class WroteInPlace(Exception):
@@ -39,25 +43,67 @@ class WroteInPlace(Exception):
 
 
 @dataclass(slots=True)
+class Makers:
+    """Which stage made a thing that others evaluate by: a model's delta, a codec, text encoders; by its identity."""
+
+    _known: dict[int, tuple[Any, Node]] = field(default_factory=dict[int, tuple[Any, Node]])
+    _acted: dict[int, tuple[Node, Tensor]] = field(default_factory=dict[int, tuple[Node, Tensor]])  # of controls
+
+    def acted(self, maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
+        """Keep whether a control, which acts while several pictures are evaluated, made nothing worse than it got."""
+        if (fine := no_worse(given, made)) is not None:
+            known = self._acted.get(id(maker))
+            self._acted[id(maker)] = maker, fine if known is None else known[1] & fine
+
+    def controls(self, near: Iterable[Node]) -> list[tuple[Node, Tensor]]:
+        """What is kept so of these stages."""
+        return [self._acted[id(each)] for each in near if id(each) in self._acted]
+
+    def know(self, value: Any, maker: Node) -> None:
+        """Remember who made it.  A codec is copied for whoever takes it, its modules are not."""
+        found = [value.delta] if isinstance(value, Denoiser) and value.delta is not NOTHING else [value]
+        self._known.update({id(each): (each, maker) for each in found})
+
+    def of(self, part: Part, row: int = 0) -> Node | None:
+        """The stage whose work evaluates a row of a group, or an item of a call."""
+        match part:
+            case Group():
+                thing = part.rows[row].model.delta
+            case Call():
+                thing = getattr(part.function, "__self__", None)
+            case _:
+                return None
+        return self._known.get(id(thing), (None, None))[1]
+
+
+@dataclass(slots=True)
 class StageCare:
     """The surroundings of one stage.
 
+    node: the stage in the graph; near: those whose values it takes.
     declared: what its result has to be.
     ports: the name of the port that each value goes to, in the order of the values.
     strange: whether it or a value that it takes comes from a plugin that is not built in.
     author: that plugin, if it made the stage itself; empty otherwise.
     tell: hears what it changed for the process.
-    weights: those of all networks of the run.
+    weights: those of all models of the run.
+    makers: of what the run's rows are evaluated by.
+    inner: questions about what the flows in its brackets made, which it answers for.
     """
 
+    node: Node
+    near: Sequence[Node]
     declared: Declared
     ports: Sequence[str]
     strange: bool
     author: str
     tell: Tell
     weights: BaseWeights
+    makers: Makers
+    inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
-    _networks: list[Denoiser] = field(default_factory=list[Denoiser])
+    _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
+    _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])
 
     def handed(self, values: Sequence[Any]) -> list[Any]:
         """The values as the stage gets them: where strangers take part, copies that are nobody else's."""
@@ -70,33 +116,79 @@ class StageCare:
             for copy_, original in zip(tensors(value), tensors(before), strict=True)
             if copy_ is not original
         ]
-        self._networks = [value for value in made if isinstance(value, Denoiser)]
-        for network in self._networks:
-            self.weights.know(network)
+        self._weighty = [pair for pair in zip(self.ports, values, strict=True) if self.weights.know(pair[1])]
         return made
 
     @contextmanager
     def around(self) -> Iterator[None]:
         """Surround one advance of it.  Raises WroteInPlace."""
+        token = _now.set(self)
         try:
             with Unchanged(self.tell):
                 yield
         finally:
-            kept = [self.weights.kept(network) for network in self._networks]
-        if not all(kept):
-            raise WroteInPlace("model")
+            _now.reset(token)
+            ruined = [port for port, value in self._weighty if not self.weights.kept(value)]
+        if ruined:
+            raise WroteInPlace(ruined[0])
         for each in self._given:
             if each.tensor._version != each.version:
                 raise WroteInPlace(each.port)
 
+    def answered(self, part: Part, answer: Any) -> None:
+        """Hear what became of a part that it waited for: what a stage evaluates is another's work, perhaps."""
+        if isinstance(part, Group):
+            for i, (row, prediction) in enumerate(zip(part.rows, answer.predictions, strict=True)):
+                if maker := self.makers.of(part, i):
+                    self._note(maker, [row.x], [prediction.pair])
+        elif isinstance(part, Call) and (maker := self.makers.of(part)):
+            self._note(maker, [part.item], tensors(answer))
+
+    def _note(self, maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
+        """Keep whether a stage's function made what is not finite of what was; no device is waited for."""
+        if (fine := no_worse(given, made)) is not None:
+            known = self._suspects.get(maker.id)
+            self._suspects[maker.id] = maker, fine if known is None else known[1] & fine
+
     def admitted(self, value: Any) -> tuple[Any, list[Doubt]]:
         """What others get of its result, and what is to be asked of the device.  Raises WrongResult."""
-        doubts = list(self.declared.check(value))
-        # What was written past torch, through `.data` or numpy, has left the version as it was.
-        doubts += [Doubt(_same(each.tensor, each.original), WroteInPlace(each.port)) for each in self._given]
-        self._given = []
+        try:
+            doubts = list(self.declared.check(value))
+        except WrongResult as error:
+            error.maker = error.maker or self._called()
+            raise
+        for doubt in doubts:
+            if isinstance(doubt.error, NotFinite):
+                doubt.error.suspects = (*self._suspects.values(), *self.makers.controls(self.near))
+        doubts += [*self._written(), *self.inner]
+        self.inner.clear()
+        if not self.author:
+            return value, doubts
         # The author may still hold what it gave, and write there for the next picture.
-        return (_guarded(copied(value), self.author) if self.author else value), doubts
+        self.makers.know(value, self.node)
+        note = self.makers.acted if isinstance(value, AttentionControl) else _noted
+        return guarded(copied(value), self.node, note), doubts
+
+    def _called(self) -> Node | None:
+        """Whose function or model a stage of the engine's own was given, which itself makes what it declares."""
+        makers = [maker for maker, _ in self._suspects.values()]
+        return makers[0] if len(makers) == 1 and not self.author else None
+
+    def _written(self) -> Iterator[Doubt]:
+        # What was written past torch, through `.data` or numpy, has left the version as it was.
+        for each in self._given:
+            if not each.is_like():
+                raise WroteInPlace(each.port)
+            yield Doubt(_same(each.tensor, each.original), WroteInPlace(each.port))
+        for port, value in self._weighty:
+            if (fine := self.weights.probed(value)) is not None:
+                yield Doubt(fine, WroteInPlace(port))
+        self._given = []
+
+
+def _noted(maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
+    if care := _now.get():
+        care._note(maker, given, made)  # pyright: ignore[reportPrivateUsage]
 
 
 class _Given(NamedTuple):
@@ -107,36 +199,15 @@ class _Given(NamedTuple):
     original: Tensor
     version: int
 
+    def is_like(self) -> bool:
+        """Whether it is still a tensor of that form."""
+        one, other = self.tensor, self.original
+        return one.shape == other.shape and one.dtype == other.dtype and one.device == other.device
+
 
 def _same(one: Tensor, other: Tensor) -> Tensor:
     """Whether [] both hold the same numbers, those that are none included."""
     return ((one == other) | (one.isnan() & other.isnan())).all()
-
-
-class BaseWeights:
-    """The base weights of a run's networks, which nobody may write to."""
-
-    def __init__(self, restore: Callable[[Denoiser], None]) -> None:
-        """restore: reads the weights of a network anew."""
-        self._restore = restore
-        self._versions: dict[int, int] = {}
-
-    def know(self, network: Denoiser) -> None:
-        """Look at a network before a stranger has it."""
-        self._versions.setdefault(id(network.core), _version(network))
-
-    def kept(self, network: Denoiser) -> bool:
-        """Whether the weights are as they were; if not, they are again, before anyone else's rows are evaluated."""
-        if self._versions[id(network.core)] == _version(network):
-            return True
-        self._restore(network)
-        self._versions[id(network.core)] = _version(network)
-        return False
-
-
-def _version(network: Denoiser) -> int:
-    """A number that grows whenever any weight is written to."""
-    return sum(weight._version for weight in network.core.base.values())
 
 
 def copied(value: Any) -> Any:
@@ -145,83 +216,15 @@ def copied(value: Any) -> Any:
         return value.clone()
     if isinstance(value, tuple) and type(value) is tuple:
         return tuple(map(copied, value))
-    if isinstance(value, dict):
+    if isinstance(value, Mapping) and type(value) is dict:
         return {key: copied(each) for key, each in value.items()}
     if not is_dataclass(value) or isinstance(value, _SHARED):
         return value
     made = copy.copy(value)
+    if isinstance(value, Denoiser):  # its core and its delta are what rows share a pass by
+        return made
     for each in fields(value):
         before = getattr(value, each.name)
         if (after := copied(before)) is not before:
             object.__setattr__(made, each.name, after)
     return made
-
-
-def _guarded(value: Any, plugin: str) -> Any:
-    """The same, with the functions in it asked for what they promise; whoever calls them is not to blame for them."""
-    match value:
-        case Blend():
-            return replace(value, apply=_blending(value.apply, plugin))
-        case Image() | Latents() | Mask() | Trajectory() | AttentionControl():
-            return value
-        case _ if inspect.isroutine(value):
-            return _guiding(value, plugin)
-        case _ if callable(value) and callable(getattr(value, "begin", None)):
-            return _Walking(value, plugin)
-        case _:
-            return value
-
-
-def _guiding(guidance: Callable[..., Any], plugin: str) -> Guidance:
-    async def guided(model: Any, x: Tensor, level: Any, prompt: Any, negative: Any) -> Prediction:
-        # Both branches may begin with one tensor, so it is given its own.
-        asked: Any = guidance(model, x.clone(), level, prompt, negative)
-        if not isinstance(asked, Awaitable):
-            raise WrongResult("a guidance that is an async function", described(asked), plugin)
-        made: Any = await asked
-        if not isinstance(made, Prediction):
-            raise WrongResult("a guidance that returns a Prediction", described(made), plugin)
-        if made.pair.shape != (2, *x.shape):
-            form = f"a guidance whose Prediction is {[2, *x.shape]}"
-            raise WrongResult(form, f"one of {list(made.pair.shape)}", plugin)
-        return made
-
-    return guided
-
-
-class _Walking:
-    """A stranger's rule: what it makes of a state is one."""
-
-    def __init__(self, rule: Any, plugin: str) -> None:
-        self._rule, self._plugin = rule, plugin
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # of itself, while it is copied
-            raise AttributeError(name)
-        return getattr(self._rule, name)
-
-    def begin(self, x: Tensor) -> Tensor:
-        made: Any = self._rule.begin(x.clone())
-        if not isinstance(made, Tensor) or made.shape[1:] != x.shape or made.dtype != x.dtype:
-            form = f"a rule whose begin(x) returns a state {['k', *x.shape]} as {x.dtype}"
-            raise WrongResult(form, described(made), self._plugin)
-        return made
-
-    async def __call__(self, state: Tensor, step: Any, predict: Any) -> Tensor:
-        asked: Any = self._rule(state.clone(), step, predict)
-        made: Any = await asked if isinstance(asked, Awaitable) else asked
-        if not isinstance(made, Tensor) or made.shape != state.shape or made.dtype != state.dtype:
-            form = f"a rule whose async call returns a state {list(state.shape)} as {state.dtype}"
-            raise WrongResult(form, described(made), self._plugin)
-        return made
-
-
-def _blending(apply: Callable[..., Tensor], plugin: str) -> Callable[..., Tensor]:
-    def blended(state: Tensor, source: Tensor, step: Any, maps: Any) -> Tensor:
-        made: Any = apply(state.clone(), source.clone(), step, maps)
-        if not isinstance(made, Tensor) or made.shape != state.shape or made.dtype != state.dtype:
-            form = f"a blend that returns a state {list(state.shape)} as {state.dtype}"
-            raise WrongResult(form, described(made), plugin)
-        return made
-
-    return blended

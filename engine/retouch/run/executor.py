@@ -112,8 +112,10 @@ class Executor:
         ready = [(t, i) for t, i in asked if not isinstance(t.parts[i], Backward)] or asked
         try:
             batches = pack([task.parts[i] for task, i in ready], self.buckets, self._narrower)
-        except Exception:  # something waits that is nothing to evaluate: whoever asked for it hears so
-            ready = [(task, i) for task, i in ready if _is_askable(task, i)]
+        except BaseException as error:  # something waits that is nothing to evaluate: whoever asked for it hears so
+            if is_stop(error):
+                raise
+            ready = _askable(ready)
             batches = pack([task.parts[i] for task, i in ready], self.buckets, self._narrower)
         for batch in batches:
             self._evaluate(batch, [ready[place] for place in batch.places])
@@ -150,6 +152,8 @@ class Executor:
             return
         for (task, i), part, answer in zip(asked, parts, answers, strict=True):
             task.replies[i] = answer
+            if task.care and task.care.strange:
+                task.care.answered(part, answer)
             if isinstance(part, Group):
                 task.rows += len(part.rows)
                 for what, fine in answer.kept.items():
@@ -197,14 +201,20 @@ def _read(flags: Sequence[torch.Tensor]) -> list[bool]:
     return [found[i] for i in range(len(flags))]
 
 
-def _is_askable(task: Task, i: int) -> bool:
-    """Whether a part can be packed; if not, its task is told why."""
-    try:
-        hash(key_of(task.parts[i]))
-    except Exception as error:
-        task.thrown = error
-        return False
-    return True
+def _askable(asked: Sequence[tuple[Task, int]]) -> list[tuple[Task, int]]:
+    """The parts that can be packed, the functions of plugins being whatever they are; who asks others hears why."""
+    fine: list[tuple[Task, int]] = []
+    keys: dict[Key, None] = {}
+    for task, i in asked:
+        try:
+            keys.setdefault(key_of(task.parts[i]))  # asks for its hash, and whether it equals those that have the same
+        except BaseException as error:
+            if is_stop(error):
+                raise
+            task.thrown = error
+        else:
+            fine.append((task, i))
+    return fine
 
 
 @contextmanager
@@ -244,7 +254,9 @@ def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
 
 def _release(error: BaseException | None) -> None:
     """Free what the frames of a failed call hold: the halves need its memory.  Where it failed can still be read."""
-    while error:
+    seen: set[int] = set()  # who raises may have made a ring of them
+    while error and id(error) not in seen:
+        seen.add(id(error))
         clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 

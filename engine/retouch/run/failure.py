@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, NothingMasked, Unmet
+from retouch.core.errors import BrokenTouch, NothingMasked, UnfitSize, Unmet
 from retouch.graph.nodes import Node
+from retouch.graph.sides import unfit
+from retouch.graph.unheard import SameToTheModel
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
+from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
 from retouch.run.care import WroteInPlace
 from retouch.run.results import NotFinite, WrongResult
-from retouch.run.unheard import SameToTheModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,64 +48,100 @@ class Blame:
 
     def culprit(self, error: BaseException, node: Node) -> str:
         """The plugin whose code failed: the innermost stranger's that the error came through, else the stage's own."""
-        found = node.card.plugin
-        for frame, _ in traceback.walk_tb(error.__traceback__):
-            found = self.stranger(frame.f_globals.get("__name__")) or found
-        return found
+        return next((plugin for _, _, plugin in self._frames(error)), node.card.plugin)
+
+    def stage(self, error: BaseException, node: Node, feeding: Sequence[Node]) -> Node:
+        """The stage whose code failed: the node's own, or one that made a function which it was given."""
+        for function, module, plugin in self._frames(error):
+            of = [each for each in (node, *feeding) if each.card.plugin == plugin]
+            near = [each for each in of if each.card.module == module] or of
+            if found := [each for each in near if each.card.function == function] or near:
+                return found[0]
+        return node
+
+    def _frames(self, error: BaseException) -> Iterator[tuple[str, str, str]]:
+        """Outer function, module and plugin of the strangers' code that an error came through, innermost first."""
+        for frame, _ in reversed([*traceback.walk_tb(error.__traceback__)]):
+            module = str(frame.f_globals.get("__name__"))
+            if plugin := self.stranger(module):
+                yield frame.f_code.co_qualname.partition(".")[0], module, plugin
 
 
 NOBODY = Blame()
+_HALF = "run with --dtype float32; if it was, with a lower guidance or more steps"
 
 
-def diagnose(node: Node, error: BaseException, model: str = "", blame: Blame = NOBODY) -> Diagnostic:
-    """The diagnostic of a stage that failed."""
-    plugin = blame.culprit(error, node) or "retouch"
-    report, stage = Report(), node.card.name
-    path = str(node.options.get("path", ""))
+def diagnose(
+    node: Node, error: BaseException, model: str = "", blame: Blame = NOBODY, feeding: Sequence[Node] = ()
+) -> Diagnostic:
+    """The diagnostic of a stage that failed; of a function that it was given, that of the stage which made it.
+
+    feeding: the stages whose values it takes, and theirs.
+    """
+    report, path = Report(), str(node.options.get("path", ""))
     match error:
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(path).name, what=str(error))
-        case Unwritable() | OSError():
+            report.add("RT504", node.span, path=Path(path).name, what=error.about(path))
+        case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
-        case NothingMasked():
-            report.add("RT510", node.span, stage=stage)
+        case UnfitSize() | NothingMasked():
+            _add_of_picture(report, node, error)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
         case SameToTheModel():
-            report.add("RT511", node.span, stage=stage, why=error.why, mend=error.mend)
-        case NotFinite() | WrongResult() | WroteInPlace():
-            _add_of_plugin(report, node, error, plugin)
-        case BrokenTouch():
-            told = blame.plugin_of(error.module) or plugin
-            report.add("RT518", node.span, stage=stage, plugin=told, what=str(error))
+            report.add("RT511", node.span, stage=node.card.name, why=error.why, mend=error.mend)
         case torch.OutOfMemoryError() | MemoryError():
-            report.add("RT503", node.span, what=f"'{stage}'")
+            report.add("RT503", node.span, what=f"'{node.card.name}'")
         case PluginError():
             facts: dict[str, Any] = {**error.fault.facts}
             report.add(error.fault.code, node.span, **facts)
         case _:
-            what = _said(error, node, blame)
-            report.add("RT501", node.span, stage=stage, what=what, plugin=plugin)
+            _add_of_plugin(report, node, error, blame, feeding)
     return report.items[0]
 
 
-def _add_of_plugin(report: Report, node: Node, error: NotFinite | WrongResult | WroteInPlace, plugin: str) -> None:
+def _is_of(error: OSError, path: str) -> bool:
+    """Whether it is about the file that the recipe names, not about another that a plugin's code opens."""
+    named = error.filename
+    return bool(path) and (not isinstance(named, str | bytes) or Path(path).name[:64] in os.fsdecode(named))
+
+
+def _add_of_picture(report: Report, node: Node, error: UnfitSize | NothingMasked) -> None:
+    """What a picture is, or lacks, so that a stage cannot begin."""
+    match error:
+        case UnfitSize():
+            report.add("RT560", node.span, **unfit(node, error.size))
+        case NothingMasked():
+            report.add("RT510", node.span, stage=node.card.name)
+
+
+def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blame, feeding: Sequence[Node]) -> None:
     """What was wrong with a result, or with how it was made."""
-    stage = node.card.name
     match error:
         case NotFinite():
-            report.add("RT505", node.span, stage=stage)
-        case WroteInPlace():
-            report.add("RT517", node.span, stage=stage, port=error.port, plugin=plugin)
+            maker = error.maker or node
+            stranger = maker.card.plugin not in blame.built_in and blame is not NOBODY
+            mend = f"report it to {maker.card.plugin}; or {_HALF}" if stranger else _HALF
+            report.add("RT505", maker.span, stage=maker.card.name, mend=mend)
         case WrongResult():
-            # Of a function that one stage made and another calls, the maker is told.
-            told = error.plugin or plugin
-            report.add("RT515", node.span, stage=stage, wanted=error.wanted, got=error.got, plugin=told)
+            maker = error.maker or node
+            told = maker.card.plugin or "retouch"
+            report.add("RT515", maker.span, stage=maker.card.name, wanted=error.wanted, got=error.got, plugin=told)
+        case WroteInPlace():
+            plugin = blame.culprit(error, node) or "retouch"
+            report.add("RT517", node.span, stage=node.card.name, port=error.port, plugin=plugin)
+        case BrokenTouch():
+            plugin = blame.plugin_of(error.module) or blame.culprit(error, node) or "retouch"
+            maker = next((each for each in (node, *feeding) if each.card.module == error.module), node)
+            report.add("RT518", maker.span, stage=maker.card.name, plugin=plugin, what=str(error))
+        case _:
+            maker, plugin = blame.stage(error, node, feeding), blame.culprit(error, node) or "retouch"
+            report.add("RT501", maker.span, stage=maker.card.name, what=_said(error, node, blame), plugin=plugin)
 
 
 def _said(error: BaseException, node: Node, blame: Blame) -> str:
@@ -115,5 +154,15 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
     where = f" ({Path(lines[-1][0]).name}, line {lines[-1][1]})" if lines else ""
     if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
         return f"it raised {type(error).__name__}, which ends its own picture alone{where}"
-    said = str(error).strip().splitlines()
-    return (said[0] if said else type(error).__name__) + where
+    return _words(error) + where
+
+
+def _words(error: BaseException) -> str:
+    """The first line of what an error says; of one that cannot even say that, its type."""
+    try:
+        said = str(error).strip().splitlines()
+    except BaseException as err:
+        if is_stop(err):
+            raise
+        said = []
+    return said[0] if said else type(error).__name__

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.core.tuning import ModelDelta, Update
-from retouch.models import families
+from retouch.models import families, tuned_weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
@@ -22,6 +23,7 @@ from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
+from retouch.run.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:
     from retouch.models.kit.loading import ModelLoading
@@ -112,17 +114,24 @@ class Machine:
                     delta = delta.under(ModelDelta(beside=each)) if delta.beside else ModelDelta(beside=each)
             return self.plain.denoiser.tuned(delta)
         known = self.info.known
-        return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
+        digest = tuned_weights.network_digest(self.info)
+        net = self.loaded.net
+        return Denoiser(NetworkCore(net, known.prediction, known.sites, known.told, self.acceleration, digest))
 
-    def restore(self) -> None:
-        """Read the network's weights anew, into the same memory: somebody has written to them."""
+    def restore(self, modules: Sequence[nn.Module]) -> None:
+        """Read weights anew, into the same memory: somebody has written to these modules, if they are of this model."""
         from retouch.models.kit.loading import ModelLoading
 
+        if "loaded" not in vars(self) or not any(each is own for each in modules for own in _modules(self.loaded)):
+            return
+        if self.plain is not None and self.loaded is self.plain.loaded:
+            return self.plain.restore(modules)
         parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
-        fresh = dict(self._load(parts).net.module.named_parameters())
-        with torch.no_grad():
-            for name, weight in self.loaded.net.module.named_parameters():
-                weight.copy_(fresh[name])
+        if self.plain is not None:
+            parts = parts.with_fused({part: each for part, each in self._updates.items() if part})
+        for fresh, own in zip(_modules(self._load(parts)), _modules(self.loaded), strict=True):
+            if any(own is each for each in modules):
+                copy_weights(fresh, own)
 
     @cached_property
     def _updates(self) -> dict[str, list[dict[str, tuple[Update, ...]]]]:
@@ -159,6 +168,11 @@ class Machine:
             placed = placed_on(self.info, file, self.shapes).get("", [])
             return ModelDelta(beside=updates(file, placed, self.device, self.dtype))
 
+    def tuning(self, path: str) -> ModelDelta:
+        """What a file of `save weights` holds: what stages get as TunedWeights."""
+        with blamed_on(self.info):
+            return tuned_weights.load(self.info, Path(path), self.shapes[""], self.device, self.dtype)
+
     def own_weights(self, files: Sequence[tuple[str, str, str]]) -> OwnWeights:
         """What a plugin's own weights are here: once in this machine, by their digests."""
         if self.plain is not None:
@@ -186,3 +200,7 @@ class Machine:
     def texts(self) -> ModelTexts:
         """Prompts."""
         return self.loaded.texts
+
+
+def _modules(loaded: Loaded) -> list[nn.Module]:
+    return [*modules_of(loaded.net.module), *modules_of(loaded.codec), *modules_of(loaded.texts)]

@@ -7,14 +7,15 @@ when the executor has all of a tick's answers together, so that no device is wai
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
+from retouch.core.denoiser import Denoiser
 from retouch.core.requests import Network
 from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
@@ -22,23 +23,36 @@ from retouch.core.values import Canvas, Image, Latents, Mask
 from retouch.core.walk import Blend, Trajectory
 from retouch.core.window import Window
 
+if TYPE_CHECKING:
+    from retouch.graph.nodes import Node
+
 _SLACK = 1e-3  # what resampling and half precision may put a colour out of [0, 1]
 
 
 class NotFinite(Exception):
-    """A stage made infinities, or what is no number."""
+    """A stage made infinities, or what is no number.
+
+    suspects: stages whose functions or models it called, and whether [] these made nothing worse than they got.
+    """
+
+    suspects: Sequence[tuple[Node, Tensor]] = ()
+
+    @property
+    def maker(self) -> Node | None:
+        """The stage that made what is to blame, if it is one of those that were called; asks the device."""
+        return next((maker for maker, fine in self.suspects if not fine), None)
 
 
 class WrongResult(Exception):
     """A stage made something else than it declares.
 
     wanted, got: both sides, as a sentence has them.
-    plugin: whose function it is, where one stage made it and another calls it.
+    maker: the stage that made the function, where another calls it.
     """
 
-    def __init__(self, wanted: str, got: str, plugin: str = "") -> None:
+    def __init__(self, wanted: str, got: str, maker: Node | None = None) -> None:
         super().__init__(f"it has to give {wanted}, and gave {got}")
-        self.wanted, self.got, self.plugin = wanted, got, plugin
+        self.wanted, self.got, self.maker = wanted, got, maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,8 @@ class Declared:
             raise WrongResult(wanted, described(data))
         if data.ndim != axes or 0 in data.shape:
             raise WrongResult(wanted, f"one of {list(data.shape)}")
+        if data.layout != torch.strided:
+            raise WrongResult(wanted, f"one that is laid out as {_plain(data.layout)}")
         if data.dtype not in (torch.float32, torch.float64):
             raise WrongResult(f"{wanted} as float32", f"{_plain(data.dtype)}")
         if data.requires_grad:
@@ -206,6 +222,37 @@ def _schedule(value: Any, of: Declared) -> Iterator[Doubt]:
     yield from ()
 
 
+def _denoiser(value: Any, of: Declared) -> Iterator[Doubt]:
+    """Weights that stand in for others are such as the network has."""
+    wanted = "a Denoiser, such as model.tuned(ModelDelta(…))"
+    _of(Denoiser, wanted, value)
+    base, delta = getattr(value.core, "base", None), value.delta
+    if not isinstance(base, Mapping) or not callable(getattr(value.core, "forward", None)):
+        raise WrongResult(wanted, f"one whose core is {described(value.core)}")
+    for name in (*delta.weights, *delta.low_rank, *delta.beside):
+        if name not in base:
+            raise WrongResult("a Denoiser with weights by the names of its network", f"'{name}'")
+    form = "a Denoiser with weights of its network's shapes"
+    for name, weight in delta.weights.items():
+        _fits(form, name, weight, base[name].shape, of)
+    for name, (up, down) in delta.low_rank.items():
+        shape = base[name].shape
+        narrow = up.shape[-1] if isinstance(up, Tensor) and up.ndim else 0
+        _fits(f"{form}: up [out, r]", name, up, (shape[0], narrow), of)
+        _fits(f"{form}: down [r, in]", name, down, (narrow, shape[1:].numel()), of)
+    given = [*delta.weights.values(), *(each for pair in delta.low_rank.values() for each in pair)]
+    yield from (Doubt(torch.isfinite(each).all(), NotFinite()) for each in given if each.is_floating_point())
+
+
+def _fits(form: str, name: str, weight: Any, shape: Sequence[int], of: Declared) -> None:
+    if not isinstance(weight, Tensor):
+        raise WrongResult(form, f"'{name}' as {described(weight)}")
+    if tuple(weight.shape) != tuple(shape):
+        raise WrongResult(f"{form}: '{name}' is {list(shape)}", f"{list(weight.shape)}")
+    if weight.device.type != of.device:
+        raise WrongResult(f"{form} on {of.device}", f"'{name}' on {weight.device.type}")
+
+
 def _check_rule(what: str, value: Any) -> None:
     """A rule is whatever has its two methods: a stranger's inherits nothing."""
     wanted = f"{what} with begin(x) and an async call (state, step, predict)"
@@ -267,8 +314,8 @@ def check_arguments(wanted: str, function: Any, count: int) -> None:
         raise WrongResult(wanted, f"a function that takes {signature}") from err
 
 
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def _plain(said: torch.dtype | torch.layout) -> str:
+    return str(said).removeprefix("torch.")
 
 
 def _behaving(wanted: str, *members: str) -> Callable[[Any, Declared], Iterator[Doubt]]:
@@ -287,6 +334,7 @@ def _behaving(wanted: str, *members: str) -> Callable[[Any, Declared], Iterator[
 _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "AttentionControl": _control,
     "Blend": _blend,
+    "Denoiser": _denoiser,
     "Codec": _behaving("a Codec", "encode", "decode", "padded", "scale", "side"),
     "Guidance": _guidance,
     "Image": _image,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from retouch.core.denoiser import Denoiser
-from retouch.core.errors import Unmet
-from retouch.core.values import Mask
+from retouch.core.errors import UnfitSize, Unmet
+from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.lineage import feeding
+from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.models.errors import BrokenModel
@@ -25,19 +28,22 @@ from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
+from retouch.run.base_weights import BaseWeights
 from retouch.run.batching import Buckets
-from retouch.run.care import BaseWeights, StageCare
+from retouch.run.care import Makers, StageCare
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
+from retouch.run.journal import RunJournal
 from retouch.run.loaded_model import Machine
 from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
+from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
-from retouch.run.unheard import cut, difference_lost, edits, texts_of
+from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 
@@ -162,6 +168,8 @@ class _Run:
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
     weights: BaseWeights = field(init=False)
+    journal: RunJournal = field(init=False)
+    makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -170,12 +178,14 @@ class _Run:
     missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
     masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
+    feeding: dict[int, Callable[[Node], Sequence[Node]]] = field(default_factory=dict)  # by outcome
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
         default_factory=list[tuple[Outcome, Machine, Mapping[str, Span]]]
     )
 
     def __post_init__(self) -> None:
         self.weights = BaseWeights(self._restore)
+        self.journal = RunJournal(self.tell)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -189,19 +199,22 @@ class _Run:
         told = Provenance(graph, self.request, self.settings.told)
         out = FileOut(told, told.about, outcome.files, outcome.notices)
         self.missed.append((outcome, out.missed))
-        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
+        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared, "Journal": self.journal}
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
 
-        def supplied(edge: FromEngine) -> Task:
-            machine = machines.get(edge.settings.get("model", ""), own_machine)
-            return self.supply.task(edge, machine, own, tasks[edge.sized_by.id] if edge.sized_by else None)
+        def done_once(task: Task, node: Node) -> None:
+            self.stages[task] = (outcome, node, graph.model.name)
+
+        care_of = self._care_of(graph, outcome)
+        turns = Turns(self.supply, machines, own_machine, own, self._start, care_of, done_once)
 
         once = of_no_picture(graph)
         for node in graph.nodes:
             if (key := once.get(node.id)) and (known := self.supply.shared(key)):
                 tasks[node.id] = known
                 continue
+            care = self._care(node, graph, outcome, strange=node.id in strange)
             if (lost := self._lost(node, machines, own_machine)) is not None:
                 # What it would be given is not begun either, unless something else wants it: no row is paid for.
                 tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
@@ -210,17 +223,20 @@ class _Run:
                 tasks[node.id] = Task(_nothing, name=node.id, ways=ways, wanted=False)
             else:
                 edges = [edge for _, edge in node.edges()]
-                after = tuple(tasks[edge.id] if isinstance(edge, FromNode) else supplied(edge) for edge in edges)
+                after = tuple(
+                    tasks[edge.id] if isinstance(edge, FromNode) else turns.supplied(edge, tasks, care)
+                    for edge in edges
+                )
                 aside = lane if node.card.family == "save" else None
-                care = self._care(node, graph, outcome, strange=node.id in strange)
                 tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
             if key:
                 self.supply.share(key, tasks[node.id])
         self.masks[id(outcome)] = deciding_masks(graph)
+        self.feeding[id(outcome)] = partial(feeding, graph)
         for id_ in graph.results:
             tasks[id_].want()
-        self.pictures.append([task for id_, task in tasks.items() if id_ not in once])
+        self.pictures.append([*turns.made, *(task for id_, task in tasks.items() if id_ not in once)])
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
 
     def _strange(self, graph: Graph) -> set[NodeId]:
@@ -231,28 +247,41 @@ class _Run:
                 strange.add(node.id)
         return strange
 
+    def _care_of(self, graph: Graph, outcome: Outcome) -> Callable[[Node, bool], StageCare]:
+        """What looks after the stages in brackets."""
+        return lambda node, strange: self._care(node, graph, outcome, strange=strange or self._is_strange(node))
+
+    def _is_strange(self, node: Node) -> bool:
+        return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
+
     def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
         """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
 
         def tell(what: str) -> None:
             report = Report()
-            report.add("RT516", node.span, stage=node.card.name, plugin=node.card.plugin, what=what)
+            # A stage of the engine's own calls functions of others; it changes nothing by itself.
+            strangers = [
+                each for each in (node, *feeding(graph, node)) if each.card.plugin not in self.registry.built_in
+            ]
+            who = next(iter(strangers), node)
+            report.add("RT516", who.span, stage=who.card.name, plugin=who.card.plugin, what=what)
             outcome.warnings += [each for each in report.items if each not in outcome.warnings]
 
         # Of several models it is open which one's latents a stage makes.
         channels = getattr(graph.model.known, "channels", None) if len(graph.models) < 2 else None
         declared = Declared(node.card.output, torch.device(self.settings.device).type, channels)
         author = node.card.plugin if node.card.plugin not in self.registry.built_in else ""
-        return StageCare(declared, [port for port, _ in node.edges()], strange, author, tell, self.weights)
+        ports = [port for port, _ in node.edges()]
+        near = [graph.node(edge.id) for _, edge in node.edges() if isinstance(edge, FromNode)]
+        return StageCare(node, near, declared, ports, strange, author, tell, self.weights, self.makers)
 
-    def _restore(self, network: Denoiser) -> None:
+    def _restore(self, modules: Sequence[nn.Module]) -> None:
         for machine in self.machines.values():
-            if "denoiser" in vars(machine) and machine.denoiser.core is network.core and not machine.plain:
-                machine.restore()
+            machine.restore(modules)
 
     def _lost(self, node: Node, machines: Mapping[str, Machine], own: Machine) -> Exception | None:
-        """Why a stage would edit nothing, as far as prompts tell."""
-        for edit in edits(node):
+        """Why a stage would edit nothing, as far as prompts tell, or one in its brackets."""
+        for edit in (edit for each in node.everything() for edit in edits(each)):
             with suppress(BrokenModel):  # whatever needs the model says so
                 if lost := difference_lost(machines.get(edit.settings.get("model", ""), own).texts, edit):
                     return lost
@@ -280,6 +309,7 @@ class _Run:
             taken = {
                 port: next(rest) if count is None else tuple(next(rest) for _ in range(count)) for port, count in ports
             }
+            _hold_to_side(node, values)
             return function(**taken, **options)
 
         return start
@@ -289,16 +319,22 @@ class _Run:
         executor = Executor(self.settings.buckets, self._called)
         waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
         for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
-            with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell):
+            with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell), self._alive():
                 executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):
                 task.result = None
         self._write_shared()
         for outcome, model, texts in self.prompts:
-            if any(outcome.rows.values()):
-                outcome.warnings += [each for each in cut(model.texts, texts) if each not in outcome.warnings]
+            if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
+                report_cut(model.texts, texts, report := Report())
+                outcome.warnings += [each for each in report.items if each not in outcome.warnings]
         self._tell_missed()
         return Result(self.outcomes, executor.calls)
+
+    def _alive(self) -> AbstractContextManager[None]:
+        """Strangers' stages may not end the process; without them nothing is surrounded."""
+        strange = any(task.care and task.care.strange for task in self.stages)
+        return surviving() if strange else nullcontext()
 
     def _tell_missed(self) -> None:
         """Say once what sources told of themselves and their results do not."""
@@ -340,11 +376,12 @@ class _Run:
             return
         cause = task.error.cause if isinstance(task.error, Skipped) else task.error
         if id(cause) not in self.causes:
-            self.causes[id(cause)] = diagnose(node, cause, model, self.blame)
+            place = blamed(cause) or node
+            self.causes[id(cause)] = diagnose(place, cause, model, self.blame, self.feeding[id(outcome)](node))
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
         elif isinstance(task.error, Unmet):
-            outcome.notices.append(f"{node.card.name}: {task.error}")
+            outcome.notices.append(f"{(blamed(task.error) or node).card.name}: {task.error}")
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
@@ -375,6 +412,14 @@ def _measured(requirement: str, value: object) -> list[str]:
     """The figure that a requirement held with: the last of the certificate."""
     told = list(value.certificate.values()) if isinstance(value, Trajectory) else []
     return [f"{requirement}: {told[-1]}"] if told else []
+
+
+def _hold_to_side(node: Node, values: Sequence[Any]) -> None:
+    """Raise UnfitSize for a picture of another size than the stage takes: check has not seen those of windows."""
+    side = node.card.side
+    for value in values:
+        if side and isinstance(value, Image | Latents) and value.size != (side, side):
+            raise UnfitSize(value.size)
 
 
 def _raising(error: Exception) -> Callable[[], Any]:

@@ -12,7 +12,7 @@ import torch
 
 from retouch.core.errors import Unmet
 from retouch.core.requests import Ask, Part, as_ask
-from retouch.plugins.interrupts import is_stop
+from retouch.plugins.interrupts import is_stop, is_stopping
 from retouch.run.results import Doubt
 
 MISSING = object()  # in place of an answer that has not come
@@ -22,7 +22,7 @@ class Skipped(Exception):
     """A task that another's failure left without its inputs."""
 
     def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
+        super().__init__(type(cause).__name__)  # what it says may itself raise
         self.cause = cause
 
 
@@ -40,6 +40,10 @@ class Care(Protocol):
 
     def around(self) -> AbstractContextManager[None]:
         """Surround one advance."""
+        ...
+
+    def answered(self, part: Part, answer: Any) -> None:
+        """Hear what became of a part that the task waits for."""
         ...
 
     def admitted(self, value: Any) -> tuple[Any, list[Doubt]]:
@@ -189,20 +193,30 @@ def _sent(
     coroutine: Coroutine[Any, Any, Any], replies: list[Any] | None, thrown: BaseException | None
 ) -> tuple[Ask | None, Any]:
     """What it asks for next, or None and its result."""
+    modes = _modes()
     try:
         awaited: Any = coroutine.throw(thrown) if thrown else coroutine.send(replies)
     except StopIteration as stop:
         return None, stop.value
-    _check_modes(coroutine)
+    if is_stopping():
+        raise KeyboardInterrupt  # which it has caught
+    _check_modes(coroutine, modes)
     return as_ask(awaited), None
 
 
-def _check_modes(coroutine: Coroutine[Any, Any, Any]) -> None:
+def _modes() -> int:
+    """How many modes see every call of torch."""
+    stacks: Any = torch._C
+    return stacks._len_torch_function_stack() + stacks._len_torch_dispatch_stack()
+
+
+def _check_modes(coroutine: Coroutine[Any, Any, Any], modes: int) -> None:
     """Modes belong to the thread, so to every other image; a block of one may not span an await."""
     held = {
         "a grad-mode block spans an await; use value_and_grad": torch.is_grad_enabled(),
         "an autocast block spans an await": torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"),
         "an inference-mode block spans an await; stages need none": torch.is_inference_mode_enabled(),
+        "a mode of torch spans an await": _modes() > modes,
     }
     if any(held.values()):
         coroutine.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from retouch.scripting.recipe import Recipe
 
@@ -87,10 +87,21 @@ class Family:
 
 
 def _stage(name: str, operand: Sequence[Any], options: Mapping[str, Any]) -> Flow:
+    """A stage with what it works on; a flow there stands in brackets, and one that an option is given has a name."""
     named = {key: value for key, value in options.items() if isinstance(value, Flow)}
     given = {key: _name(value) if key in named else _value(value) for key, value in options.items()}
     parts = [name, *map(_value, operand), *(f"{key.rstrip('_')}={value}" for key, value in given.items())]
-    return Flow((" ".join(parts),), tuple((_name(flow), flow) for flow in named.values()))
+    inside = (each for value in operand for each in _flows(value))
+    kept = (each for flow in inside for each in flow.named)
+    return Flow((" ".join(parts),), (*kept, *((_name(flow), flow) for flow in named.values())))
+
+
+def _flows(value: Any) -> Iterator[Flow]:
+    """The flows that a value is made of."""
+    if isinstance(value, Flow):
+        yield value
+    elif isinstance(value, list | tuple):
+        yield from (flow for each in cast("Sequence[Any]", value) for flow in _flows(each))
 
 
 def _name(flow: Flow) -> str:
@@ -103,6 +114,8 @@ def _name(flow: Flow) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, EditText):
         return value.text
+    if isinstance(value, Flow):
+        return f"({' | '.join(value.stages)})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, Path):

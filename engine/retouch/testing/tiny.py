@@ -11,7 +11,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import Canvas, Edit, Latents, NoiseSource, Prompt
-from retouch.models.kit.unet import UNet
+from retouch.models.kit.unet import UNet, random_unet
 from retouch.models.kit.unet_sites import attention_sites
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.core import NetworkCore
@@ -29,11 +29,9 @@ def tiny_core(
     **config: Any,
 ) -> NetworkCore:
     """A UNet of the Stable Diffusion shape with two levels, on 8x8 latents; `config` adds to its configuration."""
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        unet = UNet2DConditionModel(
+        unet = random_unet(
             sample_size=CELLS,
             in_channels=CHANNELS,
             out_channels=CHANNELS,

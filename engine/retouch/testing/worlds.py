@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Literal, get_origin
+from typing import Any, BinaryIO, Literal, NamedTuple, get_origin
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.guidance import unguided
 from retouch.core.resources import Codec
 from retouch.core.schedule import PredictionKind, Schedule
+from retouch.core.turn import Turn, Turned
 from retouch.core.values import (
     Canvas,
     Edit,
@@ -74,6 +75,37 @@ class Keeping:
         self.figures.append(figures)
 
 
+class Asked(NamedTuple):
+    """What a stage gave its flow in one call."""
+
+    image: Image
+    source: Image | None
+    mask: Mask | None
+    key: str
+
+
+class TinyTurn:
+    """A flow as a value: one row a call, and a picture that is greyer where it is masked, or all over.
+
+    asked: what its stage gave it, call by call.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.asked: list[Asked] = []
+
+    async def __call__(
+        self, image: Image, *, source: Image | None = None, mask: Mask | None = None, key: str = ""
+    ) -> Turned:
+        """Grey the picture where it is masked, as an edit would that keeps the rest."""
+        self.asked.append(Asked(image, source, mask, key))
+        edited = mask.pixels(*image.size) if mask else torch.ones_like(image.data[0])
+        world, level = self._world, self._world.schedule.at(0.5)
+        pred = await world.model(world.latents.data, level, world.edit.target)
+        grey = image.data.mean() + 0 * pred.x0.mean().nan_to_num().to(image.data)
+        return Turned(Image(torch.lerp(image.data, grey.expand_as(image.data), 0.5 * edited), image.alpha), mask)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
     """One picture's ports.  Worlds of one model are neighbours: their rows may share a forward pass."""
@@ -88,13 +120,14 @@ class World:
     codec: Codec | None = None  # its own where nothing is given: mean colours
     image: Image | None = None  # random colours of the canvas's size
     source: SourceImage | None = None  # another such picture: what the turn began with
+    turn: Turn | None = None  # a flow that takes one row and greys the picture
     outbox: Any = field(default_factory=Keeping)  # and what a sheet and a table keep
 
     def __post_init__(self) -> None:
         """Draw what was not given."""
         data, canvas = self.latents.data, self.latents.canvas
         pictures = _pictures(canvas.height, canvas.width, data)
-        drawn = {"codec": TinyCodec(len(data), canvas.scale), "image": Image(next(pictures))}
+        drawn = {"codec": TinyCodec(len(data), canvas.scale), "image": Image(next(pictures)), "turn": TinyTurn(self)}
         for name, value in {**drawn, "source": SourceImage(next(pictures))}.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -138,6 +171,7 @@ class World:
             "Schedule": self.schedule,
             "Guidance": self.guidance,
             "NoiseSource": self.noise,
+            "Turn": self.turn,
             "Mask": self.mask,
             "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),
         }

@@ -18,8 +18,8 @@ from retouch.api import Latents, Mask, Need, Range, SiteCall, Touch, stage
     paper="arXiv:2304.08465",
     version=2,
     touches=(
-        Touch("self", "replace", "kv", rows="*", start="start", place="up", scale=(1, 2)),
-        Touch("self", "transform", "probs", rows="*", start="start", until="masked", place="up", scale=(1, 2)),
+        Touch("self", "replace", "kv", rows="*", start="start", place="up", scale=(1, "coarsest")),
+        Touch("self", "transform", "probs", rows="*", start="start", until="masked", place="up", scale=(1, "coarsest")),
     ),
     needs=(
         Need(
@@ -36,19 +36,21 @@ def masactrl(
     *,
     start: Annotated[float, Range(0, 1)] = 0.08,
     masked: bool = False,
+    coarsest: Annotated[int, Range(1, 64, "cells")] = 2,
 ):
     """Let the target look its content up in the source: its own queries, the source's keys and values.
 
     Choose it where the thing stays what it is and moves or turns: a sitting dog stands up.  It keeps texture and
-    identity, not the layout; a change of kind, such as cat to dog, it tends to undo.  The decoder's sites at full and
-    half resolution share, which on Stable Diffusion are the paper's layers 10 to 15; rows with the prompt and rows
-    without it alike.
+    identity, not the layout; a change of kind, such as cat to dog, it tends to undo.  Rows with the prompt and rows
+    without it share alike.
 
     start: fraction of the steps that are taken before sharing begins, in which the target finds its own layout; the
         paper has 4 of 50.
     masked: whether the inside of `destination` looks up the inside of the mask alone, and its outside the outside.  The
         turn's mask says where the thing was; destination=there, where `there` is a flow that holds a mask, says where
         it is to be, and without one it stays where it was.
+    coarsest: latent cells a side of the coarsest tokens that share, in the decoder; at 2 these are the sites at full
+        and half resolution, on Stable Diffusion the paper's layers 10 to 15.  A model of pixels attends coarser.
     """
     was = mask.on(latents) if mask is not None else None  # [h, w]
     will = was if destination is None else destination.on(latents)  # [h, w]

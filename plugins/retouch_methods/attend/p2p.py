@@ -31,6 +31,7 @@ class Sharing:
     "attend",
     "p2p",
     paper="arXiv:2208.01626",
+    instead="attend masactrl",
     touches=(
         Touch("cross", "replace", "probs", until="cross_replace"),
         Touch("cross", "replace", "probs", until="word_replace"),

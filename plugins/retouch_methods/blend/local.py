@@ -19,6 +19,7 @@ from retouch_methods.attend.alignment import alignment
     paper="arXiv:2208.01626",
     reads=(Touch("cross", "read", "maps"),),
     facts={"readers": 1, "during": "(start, 1)"},
+    instead="blend latent",
 )
 def local(
     edit: Edit,

@@ -40,6 +40,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "direction",
     paper="arXiv:2108.00946",
     facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    words="own",
 )
 async def direction(
     guidance: Guidance,

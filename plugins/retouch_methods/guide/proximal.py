@@ -34,6 +34,7 @@ from retouch_methods.invert.ddim import ddim
     version=2,
     rows="steps if pull and pull_to == 'inversion' else 0",
     facts={"guide": 2},
+    words="needed",
 )
 async def proximal(
     latents: Latents,

@@ -16,6 +16,7 @@ from retouch.api import (
     Guidance,
     Level,
     Moot,
+    Need,
     Prediction,
     Prompt,
     Range,
@@ -33,6 +34,7 @@ from retouch.api import (
     paper="arXiv:2311.16711",
     reads=(Touch("cross", "read", "maps", "*", scale=("scale", "scale"), when=("mask", "both", "attention")),),
     facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))", "during": "(start, until)"},
+    needs=(Need("all(add) and all(remove)", "is given a concept without a word", "name each, or leave it out"),),
     moot=(
         Moot("scale", "mask == 'none' or mask == 'noise'", "without attention's mask no maps are read"),
         Moot("quantile", "mask == 'none'", "without a mask it guides everywhere"),

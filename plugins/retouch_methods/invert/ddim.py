@@ -11,6 +11,7 @@ from retouch.api import (
     Ddim,
     Denoiser,
     Latents,
+    Need,
     NegativePrompt,
     Range,
     Schedule,
@@ -39,6 +40,13 @@ PINNED = {"auto": None, "always": True, "never": False}
         "pinned": "pinned != 'never'",
         "replays": "'any'",
     },
+    needs=(
+        Need(
+            "parts == 1 or trained > 0",
+            "divides its steps in {parts}, and this model has no list of trained levels between them",
+            "write parts=1, and more steps",
+        ),
+    ),
 )
 async def ddim(
     latents: Latents,

@@ -28,6 +28,8 @@ from retouch_methods.invert.ddim import ddim
     paper="arXiv:2305.16807",
     rows="int(steps * strength + 1e-9)",
     facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": True, "replays": "'any'"},
+    words="needed",
+    instead="invert ddim",
 )
 async def negative_prompt(
     latents: Latents,

@@ -32,6 +32,8 @@ from retouch_methods.invert.ddim import ddim
     paper="arXiv:2211.09794",
     rows="2 * steps if guide == 1 else (4 * steps, (3 + inner_steps) * steps)",
     facts={"evaluations": 1, "pinned": True, "replays": "'ddim'"},
+    words="needed",
+    instead="invert ddim",
 )
 async def null_text(
     latents: Latents,

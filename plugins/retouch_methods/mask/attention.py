@@ -15,6 +15,7 @@ from retouch.api import (
     Denoiser,
     Latents,
     Mask,
+    Need,
     NoiseSource,
     Range,
     Schedule,
@@ -34,6 +35,8 @@ from retouch.api import (
     paper="arXiv:2210.04885",
     reads=(Touch("cross", "read", "maps", scale=(1, "coarsest")),),
     rows="min(levels, steps)",
+    needs=(Need("len(words) > 0", "is given no word to look for", 'name one: words=["cat"]'),),
+    instead="mask box",
 )
 async def attention(
     latents: Latents,
@@ -83,7 +86,7 @@ async def attention(
     heat = torch.stack(shares).sum(0)  # [keys, h, w]
     # Each word between its own least and most, and of several the greatest: [h, w].
     found = torch.stack([_stretched(torch.stack([heat[i] for i in at]).mean(0)) for at in spoken.values()]).amax(0)
-    return Mask((found > threshold).to(found) if threshold else found, latents.canvas.scale)
+    return Mask.of_cells((found > threshold).to(found) if threshold else found, latents)
 
 
 def _spread(schedule: Schedule, levels: int) -> list[Step]:

@@ -34,6 +34,7 @@ from retouch_methods.guide.cfg import cfg
     paper="arXiv:2210.11427",
     rows="(4 if source_negative else 2) * maps",
     facts={"walked": "int(steps * strength + 1e-9)"},
+    instead="mask box",
     needs=(
         Need(
             "source_negative or not swapped",
@@ -97,4 +98,4 @@ async def diffedit(
     draws = noise.normal(maps, like=latents.data)  # [maps, C, h, w]
     heat = torch.stack(await gather(disagreement(eps) for eps in draws)).mean(dim=0)  # [h, w]
     whole = ceiling or clamp * heat.mean()  # []
-    return Mask((heat.clamp(max=whole) > threshold * whole).to(heat), latents.canvas.scale)
+    return Mask.of_cells((heat.clamp(max=whole) > threshold * whole).to(heat), latents)

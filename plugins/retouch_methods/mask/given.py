@@ -38,9 +38,9 @@ def file(
     "box",
     needs=(
         Need("left != right", "is as wide as nothing: left and right are {left}", "write two numbers"),
-        Need("left < right", "has its left side right of its right one", "write left={right} right={left}"),
+        Need("left <= right", "has its left side right of its right one", "write left={right} right={left}"),
         Need("top != bottom", "is as high as nothing: top and bottom are {top}", "write two numbers"),
-        Need("top < bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
+        Need("top <= bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
     ),
 )
 def box(

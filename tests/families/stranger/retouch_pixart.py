@@ -1,7 +1,7 @@
 """PixArt-alpha and PixArt-sigma: self- and cross-attention apart, T5's tokens masked.  Chen et al. 2023."""
 
 from retouch import hookimpl
-from retouch.api.families import Described, Loaded, Net, Site, noise_levels, same_width, unet_levels, with_depth
+from retouch.api import families
 
 
 class PixArt:
@@ -12,9 +12,11 @@ class PixArt:
     def describe(self, read):
         """Read the configs, and insist that they belong together."""
         net, vae = read("transformer/config.json"), read("vae/config.json")
-        same_width(net["caption_channels"], read("text_encoder/config.json")["d_model"])
-        scale, side, blocks = 2 ** (unet_levels(vae) - 1), net["patch_size"], net["num_layers"]
-        return Described(
+        families.same_width(net["caption_channels"], read("text_encoder/config.json")["d_model"])
+        width = net["num_attention_heads"] * net["attention_head_dim"]
+        pixel = families.vae_memory(vae["block_out_channels"])
+        scale, side, blocks = 2 ** (families.unet_levels(vae) - 1), net["patch_size"], net["num_layers"]
+        return families.Described(
             channels=net["in_channels"],
             scale=scale,
             multiple=scale * side,
@@ -23,8 +25,11 @@ class PixArt:
             prediction="epsilon",
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
-            sites=with_depth([_site(i, kind, blocks, side) for i in range(blocks) for kind in ("self", "cross")]),
-            grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
+            sites=families.with_depth(
+                [_site(i, kind, blocks, side) for i in range(blocks) for kind in ("self", "cross")]
+            ),
+            grid=families.noise_levels(read("scheduler/scheduler_config.json")).grid,
+            working=families.token_memory(width, picture=13.5, text=2, side=side, pixel=pixel),
             defaults={"guidance": 4.5, "steps": 20},
         )
 
@@ -37,22 +42,21 @@ class PixArt:
     def load(self, known, parts):
         """Load the transformer, the VAE and T5's encoder."""
         from diffusers import AutoencoderKL, PixArtTransformer2DModel
-        from transformers import T5Config, T5EncoderModel
 
         from retouch.api import Prompt
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, VaeCodec
+        from retouch.api.kit import Texts, VaeCodec, t5_encoder
 
         def masked(text, read):
             return Prompt(text, read.embeds, read.tokens.spans, read.tokens.ids, extra={"mask": read.mask})
 
-        words = PromptTokenizer(parts.tokenizer("tokenizer"), known.tokens)
-        model = parts.transformers(T5EncoderModel, T5Config, "text_encoder")
-        t5 = Encoder(model, words, lambda model, ids, mask: model(ids, attention_mask=mask)[0])
+        t5 = t5_encoder(parts, known.tokens, read=lambda model, ids, mask: model(ids, attention_mask=mask)[0])
         vae = VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known)
-        return Loaded(Transformer(parts.diffusers(PixArtTransformer2DModel, "transformer")), vae, Texts([t5], masked))
+        return families.Loaded(
+            Transformer(parts.diffusers(PixArtTransformer2DModel, "transformer")), vae, Texts([t5], masked)
+        )
 
 
-class Transformer(Net):
+class Transformer(families.Net):
     """It is told the words that are no padding."""
 
     def forward(self, ask, rows):
@@ -64,7 +68,7 @@ class Transformer(Net):
 
 def _site(block, kind, blocks, side):
     name = f"transformer_blocks.{block}.{'attn1' if kind == 'self' else 'attn2'}"
-    return Site(name, kind, "down" if 2 * block < blocks else "up", block, side)
+    return families.Site(name, kind, "down" if 2 * block < blocks else "up", block, side)
 
 
 FAMILY = PixArt()

@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 from torch.nn import functional as F
 
-from retouch.api import Ending, Figures, Image, Outbox, Range, stage
+from retouch.api import Ending, Figures, Image, Mask, Outbox, Range, Turn, gather, stage
 
 
 @stage("upscale", "bicubic", default=True)
@@ -24,6 +24,27 @@ def bicubic(
     if alpha is not None:
         alpha = F.interpolate(alpha[None, None], scale_factor=by, mode="bilinear")[0, 0]
     return Image((grown + sharpen * (grown - blurred)).clamp(0, 1)[0], alpha)
+
+
+@stage("mirror", "both", rows="turn * (1 + flipped)")
+async def both(image: Image, turn: Turn, mask: Mask | None = None, *, flipped: bool = True) -> Image:
+    """Send the picture through a flow as it is and, side by side, mirrored; half of each is the result.
+
+    flipped: whether the mirrored one goes through as well, or the result is that of the picture alone.
+    """
+    if mask is not None and not mask.data.any():
+        return image
+    area = mask.pixels(*image.size) if mask else None
+
+    async def through(turned: bool) -> Image:
+        data = image.data.flip(-1) if turned else image.data
+        part = None if area is None else Mask(area.flip(-1) if turned else area)
+        made = (await turn(Image(data, image.alpha), mask=part, key="mirrored" if turned else "")).image
+        return Image(made.data.flip(-1) if turned else made.data, image.alpha)
+
+    made = await gather(through(turned) for turned in ((False, True) if flipped else (False,)))
+    mean = sum(each.data for each in made) / len(made)
+    return Image(mean.clamp(0, 1), image.alpha)
 
 
 @stage("save", "ppm")

@@ -11,15 +11,17 @@ from retouch.check.reading.edits import Change, read_edit
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
 from retouch.check.reading.given import Given
-from retouch.check.reading.names import Closure, NameScope, one_of
+from retouch.check.reading.names import BoundTurn, Closure, NameScope, one_of
 from retouch.check.reading.near import near
 from retouch.check.reading.resolve_stage import resolve_stage
 from retouch.check.reading.variants import PICTURES
-from retouch.graph.ports import options
+from retouch.graph.ports import PICTURE, TURN, options
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
+
+FLOW = "flow"  # the axis of a list of flows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,13 @@ class StageCall:
     edit: tuple[Change, ...] = ()  # beside the method: the turn's
     own_edit: tuple[Change, ...] = ()  # edit=…: the turn's if it has no other, else for this stage alone
     flows: Mapping[str, tuple[Other, ...]] = field(default_factory=dict[str, tuple[Other, ...]])
+    turns: Mapping[str, Closure] = field(default_factory=dict[str, Closure])  # flows as values, by port
     put_in: str | None = None
+
+    @property
+    def makes_turns(self) -> bool:
+        """Whether it makes another picture by flows of its own, each of which is a turn."""
+        return bool(self.turns) and self.card.output in PICTURE
 
 
 class CallReader:
@@ -65,17 +73,18 @@ class CallReader:
         before = self._report.wrong if before is None else before
         given: dict[str, Given] = {}
         edit = self._operand(stage, card, scope, given)
+        turns = self._turns(stage, card, scope)
         flows = dict(self._flows(stage, card, scope))
         own_edit: tuple[Change, ...] = ()
         for option in self._once(stage):
-            if option.name.name == "edit" and card.operand == "edit":
+            if option.name.name == "edit" and card.edits:
                 own_edit = read_edit((option.value,), scope, self._report) or ()
-            elif option.name.name not in flows:
+            elif option.name.name not in flows and not _is_turn(card, option.name.name):
                 self._option(option, card, scope, given)
         wrong = self._report.wrong > before
         if card.stability == "experimental":
             self._report.add("RT907", stage.span, stage=card.name)
-        return None if wrong else StageCall(card, stage.span, given, edit, own_edit, flows)
+        return None if wrong else StageCall(card, stage.span, given, edit, own_edit, flows, turns)
 
     def _look_up(self, stage: s.Stage, scope: NameScope) -> None:
         """Mark the names in an unknown stage as used, so that they are not reported as well."""
@@ -100,6 +109,13 @@ class CallReader:
             return ()
         first = stage.operand[0]
         span = first.span.to(stage.operand[-1].span)
+        if card.operand == "flow":
+            return ()
+        if isinstance(first, s.TurnSyntax):
+            others = [other.name for other in self._registry.cards if other.operand == "flow"]
+            takes = f"{', '.join(others)}: write {others[0]} (…)" if others else "no installed stage does"
+            self._report.add("RT240", span, stage=card.name, takes=takes)
+            return ()
         if card.operand == "edit":
             return read_edit(stage.operand, scope, self._report) or ()
         if card.operand is None:
@@ -181,12 +197,48 @@ class CallReader:
         for option in stage.options:
             name = option.name.name
             port = card.port(name)
-            if port is None or name in options(card) or (name == "edit" and card.operand == "edit"):
+            if port is None or port.type == TURN or name in options(card) or (name == "edit" and card.edits):
                 continue
             items: tuple[s.Value, ...] = (option.value,)
             if isinstance(option.value, s.List) and option.value.items:
                 items = option.value.items if port.many else (one_of(option.value, name, scope.choices),)
             yield name, tuple(other for item in items if (other := self._other(item, name, scope)))
+
+    # ------------------------------------------------------------ flows as values
+
+    def _turns(self, stage: s.Stage, card: StageCard, scope: NameScope) -> dict[str, Closure]:
+        """The flow in brackets that a stage works on, and those that are given by name."""
+        ports = [port.name for port in card.ports if port.type == TURN]
+        written = [(option.name.name, option.value) for option in stage.options if option.name.name in ports]
+        if ports and stage.operand:
+            written.append((ports[0], stage.operand[0]))
+        if ports and stage.operand and any(name == ports[0] for name, _ in written[:-1]):
+            self._report.add("RT206", stage.operand[0].span, name=ports[0], notes=())
+        found = {name: self._turn(value, name, scope) for name, value in written}
+        return {name: closure for name, closure in found.items() if closure is not None}
+
+    def _turn(self, value: s.Value | BoundTurn, port: str, scope: NameScope) -> Closure | None:
+        """A flow with the names that it sees: as it is written here, as a name or a def stands for it."""
+        if isinstance(value, s.Ref):
+            return self._named_turn(value, port, scope)
+        if isinstance(value, s.List) and value.items:
+            return self._turn(one_of(value, FLOW, scope.choices), port, scope)
+        if isinstance(value, BoundTurn):
+            return value.closure
+        if flow := s.as_flow(value):
+            return Closure(flow, scope)
+        return self._no_turn(value, port, option_values.described(value), "write (invert ddim | …)")
+
+    def _named_turn(self, name: s.Ref, port: str, scope: NameScope) -> Closure | None:
+        found = scope.find(name, f"keep a flow as {name.name} = …")
+        if found and found.value:
+            return self._turn(scope.one(found.value, FLOW).value, port, scope)
+        if found and found.made:
+            return self._no_turn(name, port, "a def", f"call it: {port}={name.name}(…)")
+        return found and found.flow
+
+    def _no_turn(self, value: s.SyntaxNode, port: str, got: str, mend: str) -> None:
+        self._report.add("RT207", value.span, name=port, wanted="a flow in brackets", got=got, mend=mend)
 
     def _other(self, item: s.Value, port: str, scope: NameScope) -> Other | None:
         if not isinstance(item, s.Ref):
@@ -200,3 +252,8 @@ class CallReader:
     def _not_a_flow(self, item: s.Value, port: str, got: str) -> None:
         mend = f"keep the flow as area = …, then write {port}=area"
         self._report.add("RT207", item.span, name=port, wanted="the name of a flow", got=got, mend=mend)
+
+
+def _is_turn(card: StageCard, name: str) -> bool:
+    port = card.port(name)
+    return port is not None and port.type == TURN

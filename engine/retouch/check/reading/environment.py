@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
+    from retouch.models.prompt_reader import PromptReader
     from retouch.pictures import MaskPicture, PictureInfo
 
 SOMETHING = Picture(Path("IMAGE"), known=False)
@@ -28,6 +30,13 @@ def installed_model(name: str, revision: str | None, **beside: Any) -> ModelInfo
     from retouch.models import catalog
 
     return catalog.find(name, revision, **beside)
+
+
+def reader(model: ModelInfo) -> PromptReader | None:
+    """Who knows what a model reads of its prompts, if its vocabularies tell."""
+    from retouch.models.prompt_reader import prompt_reader
+
+    return prompt_reader(model)
 
 
 def inspect(path: Path) -> PictureInfo:
@@ -65,14 +74,20 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
 
 def _instead(file: Path, path: str) -> str:
     """What to name where a picture was meant and is not."""
+    if not path:
+        return "name an image"
     if is_folder(file):
         return f"it is a folder; name its pictures, as in {file.name or '.'}/*.png"
     if any(sign in path for sign in "*?"):
+        if glob(path):
+            return "a pattern between quotes is one name; without them your shell puts in the files"
         return "no file matches this pattern; name images that are there"
-    from retouch.check.reading.near import near
+    if file.exists():
+        return "what has this name is no file; name an image"
+    from retouch.check.reading.near import near_file
 
     there = [child.name for child in file.parent.iterdir()] if is_folder(file.parent) else []
-    return near(file.name, there) or "name an image that is there"
+    return near_file(file.name, there) or "name an image that is there"
 
 
 @dataclass(frozen=True)
@@ -90,6 +105,7 @@ class Environment:
     allowed: tuple[Path, ...] = ()
     force: bool = False
     find_model: Callable[..., ModelInfo] = installed_model
+    reader: Callable[[ModelInfo], PromptReader | None] = reader
     inspect: Callable[[Path], PictureInfo] = inspect
     mask: Callable[[Path, int | None], MaskPicture] = mask
     made_here: Callable[[Path], bool] = made_here

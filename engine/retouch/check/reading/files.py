@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.environment import Environment, Written
-from retouch.check.reading.near import near
+from retouch.check.reading.near import near, near_file
 from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
@@ -65,7 +65,7 @@ class Files:
         if path is None or is_file(path) or not sure:
             return path
         there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
-        self._add("RT402", given, path=text, mend=near(path.name, there) or f"it would be {path}")
+        self._add("RT402", given, path=text, mend=near_file(path.name, there) or f"it would be {path}")
         return None
 
     def used(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
@@ -80,7 +80,7 @@ class Files:
             return None
         if not is_file(path):
             there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
-            mend = near(path.name, there) or f"it would be {path}"
+            mend = near_file(path.name, there) or f"it would be {path}"
             self._report.add("RT217", written.span, path=written.value, mend=mend)
             return None
         return path
@@ -126,7 +126,7 @@ class Files:
         try:
             self._world.inspect(path)
         except Unreadable as err:
-            self._add("RT504", given, path=path.name, what=str(err))
+            self._add("RT504", given, path=path.name, what=err.about(path))
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from retouch.check.reading.calls import CallReader, StageCall
+from retouch.check.reading.calls import FLOW, CallReader, StageCall
 from retouch.check.reading.files import Files, fields_of
 from retouch.check.reading.given import Given
-from retouch.check.reading.names import Closure, Definition, Name, NameScope, one_of
+from retouch.check.reading.names import BoundTurn, Closure, Definition, Name, NameScope, one_of
 from retouch.check.reading.statements import missing
 from retouch.check.reading.variants import label
 from retouch.graph.limits import MOST_STAGES
@@ -157,6 +157,13 @@ class FlowReader:
                     yield None
                 else:
                     yield self._stage(part, scope)
+            case s.Stage(operand=(_, *_)) if (made := scope.get(part.family.name)) and made.made and not part.methods:
+                made.used = True
+                option = part.options[0].name.name if part.options else ""
+                self.report.add("RT130", (part.options or part.operand)[0].span, name=part.family.name, option=option)
+                yield None
+            case s.CallSyntax(name=name) if name.name not in scope and self.registry.methods(name.name):
+                yield self._in_brackets(part, scope)
             case s.CallSyntax(name=s.Word(name="first")):
                 yield self._first(part, scope)
             case s.CallSyntax():
@@ -172,9 +179,29 @@ class FlowReader:
         if self._left < 0:
             raise TooLong
         call = CallReader(self.registry, self.files, self.report).read(stage, scope)
-        if call:
-            self.cards[call.card.name] = call.card
-        return call
+        if call is None:
+            return None
+        self.cards[call.card.name] = call.card
+        # Read here too, so that a mistake in it is told where nothing uses the flow, and lists in it are met.
+        inner = [list(self._flow(turn, first=True)) for turn in call.turns.values()]
+        return None if any(None in flow for flow in inner) else call
+
+    def _in_brackets(self, call: s.CallSyntax, scope: NameScope) -> StageCall | None:
+        """`tiles (dog)`: a stage that works on a flow which a name or a call stands for."""
+        if len(call.args) == 1 and not call.named:
+            operand = s.GroupSyntax(call.args, span=call.args[0].span)
+            return self._stage(s.Stage(call.name, (), (operand,), (), span=call.span), scope)
+        name, card = call.name.name, self.registry.default(call.name.name)
+        if card and card.operand == "flow" and not (call.args or call.named):
+            self.report.add("RT241", call.span, stage=name, mend=f"write {name} (invert ddim | …)")
+            return None
+        if card is None or card.operand != "flow":
+            mend = f"write {name} …, without ( )"
+        else:
+            mend = " ".join([f"write {name} (invert ddim | …)", *(f"{option.name.name}=…" for option in call.named)])
+        what = "has its options behind its brackets" if call.named else "has one flow in its brackets"
+        self.report.add("RT223", call.span, stage=name, what=what, mend=mend)
+        return None
 
     def _model(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
         return read_model(CallReader(self.registry, self.files, self.report), self.files, stage, scope)
@@ -187,6 +214,8 @@ class FlowReader:
         if not first:
             self.report.add("RT224", word.span, name=word.name)
             yield None
+        elif name and name.value and isinstance(kept := scope.one(name.value, FLOW).value, BoundTurn):
+            yield from self._flow(kept.closure, first=True)
         elif name is None or name.flow is None:
             if name and (name.value or name.made):
                 got = "a value" if name.value else "a def"
@@ -201,7 +230,7 @@ class FlowReader:
         if not items.items:
             yield None
             return
-        item = scope.choices.take(items.span, "flow", items.items, label)
+        item = scope.choices.take(items.span, FLOW, items.items, label)
         match item:
             case s.Ref():
                 yield from self._named(item, scope, first=True)

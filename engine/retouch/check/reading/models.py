@@ -14,6 +14,7 @@ from retouch.models.errors import BrokenModel, NotFetched, UnfitBeside, UnknownM
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
     from retouch.models.catalog import ModelInfo
+    from retouch.models.prompt_reader import PromptReader
 
 SHIPPED = "storybook"
 BESIDE = ("base", "vae", "lora")  # what may stand beside a model's name, see `catalog.find`
@@ -27,6 +28,7 @@ class Models:
         self._world = world
         self._report = report
         self._found: dict[Hashable, ModelInfo | None] = {}
+        self._readers: dict[str, PromptReader | None] = {}
 
     def default(self, given: Names | None) -> ModelInfo | None:
         """The recipe's model: the command line's, that of its own line, or the one that ships with the engine."""
@@ -41,6 +43,12 @@ class Models:
             return None
         beside = {option: given[option] for option in BESIDE if option in given}
         return self._find(name.value, revision.value if revision else None, beside, name.span, None)
+
+    def reader(self, model: ModelInfo) -> PromptReader | None:
+        """Who knows what the model reads of its prompts, if its vocabularies tell."""
+        if model.name not in self._readers:
+            self._readers[model.name] = self._world.reader(model)
+        return self._readers[model.name]
 
     def _find(
         self, name: str, revision: str | None, beside: Names, span: s.Span, source: str | None

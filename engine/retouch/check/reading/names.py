@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from retouch.check.reading.environment import Written, from_command_line
@@ -23,6 +23,14 @@ class Closure:
 
     flow: s.FlowSyntax
     scope: NameScope
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTurn(s.SyntaxNode):
+    """A flow in brackets that was kept as a value, with the names that it sees where it is written."""
+
+    turn: s.SyntaxNode
+    closure: Closure = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -157,12 +165,20 @@ class NameScope:
             return None
         return name.value if name.value.source else replace(name.value, span=value.span)
 
+    def bound(self, written: Written) -> Written:
+        """Return a value of the command line; a flow in it sees the names that the recipe's line would."""
+        flows = any(isinstance(node, s.TurnSyntax) for node in s.walk(written.value))
+        return replace(written, value=self._closed(written.value)) if flows else written
+
     def _closed(self, node: Any) -> Any:
         """Return the same tree without names; None if one of them means nothing."""
         match node:
             case s.Ref():
                 written = self.written(node)
                 return written and written.value
+            case s.TurnSyntax() | s.GroupSyntax(changes=(s.TurnSyntax() | s.CallSyntax(),)):
+                flow = s.as_flow(node)
+                return flow and BoundTurn(node, Closure(flow, self), span=node.span)
             case tuple():
                 items = tuple(self._closed(item) for item in node)
                 return None if None in items else items

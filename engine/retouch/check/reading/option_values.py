@@ -9,7 +9,7 @@ from typing import Any
 
 from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.environment import Written
-from retouch.check.reading.names import one_of
+from retouch.check.reading.names import BoundTurn, one_of
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
@@ -137,6 +137,8 @@ _IN_WORDS = {
     s.Ref: "a name",
     s.RowSyntax: "a row",
     s.CallSyntax: "a call",
+    s.TurnSyntax: "a flow in brackets",
+    BoundTurn: "a flow in brackets",
 }
 
 

@@ -65,7 +65,12 @@ def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, rep
         default = registry.default(family)
         if (name := scope.get(word.name)) is not None:
             name.used = True
-            mend = f"write {word.name} | {family} …" if name.is_flow else f"write {_option_of(default)}={word.name}"
+            if default and default.operand == "flow":
+                mend = f"write {family} ({word.name})"
+            elif name.made:
+                mend = f"it is a def: {family} … | {word.name}(…)"
+            else:
+                mend = f"write {word.name} | {family} …" if name.is_flow else f"write {_option_of(default)}={word.name}"
         elif "." in word.name or (default and default.operand in ("path", "text")):
             mend += f"; if it is text, put it in quotes: {json.dumps(word.name)}"
         report.add("RT202", word.span, family=family, name=word.name, mend=mend)

@@ -82,7 +82,8 @@ class Reader:
             self._rows(let, scope)
             return
         name = next(iter(let.names))
-        written = self._names.setting(name.name) or scope.written(let.value)
+        said = self._names.setting(name.name)
+        written = scope.bound(said) if said else scope.written(let.value)
         if written and isinstance(written.value, s.List):
             written = replace(written, value=replace(written.value, name=name.name))
         self._names.make(name, Name(name.span, value=written))

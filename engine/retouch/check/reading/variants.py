@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from retouch.lang import syntax as s
+from retouch.lang.unparse import spell
 
 T = TypeVar("T")
 PICTURES = "path"  # the axis of a pattern of files
@@ -106,7 +107,9 @@ def label(value: s.SyntaxNode) -> str:
         case s.Replace() | s.Add() | s.Remove() | s.Weigh():
             return _change(value)
         case _:
-            return ""
+            kept = getattr(value, "turn", None)  # of a flow that was kept as a value
+            flow = spell(value)[1:-1].replace('"', "") if isinstance(value, s.TurnSyntax) else ""
+            return label(kept) if isinstance(kept, s.SyntaxNode) else flow
 
 
 def _change(change: s.Change) -> str:

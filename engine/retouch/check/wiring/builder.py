@@ -12,8 +12,13 @@ from retouch.graph.nodes import FromNode, Node
 
 @dataclass(slots=True)
 class NodeBuilder:
-    """Collects nodes; makers come before takers, since a node is added when all it takes is there."""
+    """Collects nodes; makers come before takers, since a node is added when all it takes is there.
 
+    prefix: of the names of its nodes, so that those in brackets have others than those round them.
+    """
+
+    prefix: str = ""
+    turns: int = 0  # flows in brackets that were begun
     nodes: dict[str, Node] = field(default_factory=dict[str, Node])
     _known: dict[str, str] = field(default_factory=dict[str, str])
     _counts: Counter[str] = field(default_factory=Counter[str])
@@ -27,12 +32,17 @@ class NodeBuilder:
             if self.nodes[id_].put_in and not node.put_in:
                 self.nodes[id_] = replace(node, id=id_)
             return FromNode(id_)
-        name = f"{node.card.family}.{node.card.method}"
+        name = f"{self.prefix}{node.card.family}.{node.card.method}"
         self._counts[name] += 1
         id_ = f"{name}#{self._counts[name]}"
         self._known[key] = id_
         self.nodes[id_] = replace(node, id=id_)
         return FromNode(id_)
+
+    def for_turn(self, stage: str) -> NodeBuilder:
+        """Return a builder for the flow in the brackets of a stage."""
+        self.turns += 1
+        return NodeBuilder(f"{self.prefix}{stage.replace(' ', '.')}({self.turns}).")
 
     def sinks(self) -> list[str]:
         """Return the nodes that make nothing for others: they are why the graph runs."""

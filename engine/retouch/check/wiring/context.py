@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -47,6 +48,23 @@ class TakenFlow(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What flows in brackets begin with: nodes for what their stage gives, and what holds where that stage stands.
+
+    draws: noise that each stage has taken so far, of the flow round the brackets too.
+    """
+
+    image: FromNode
+    source: FromNode
+    mask: FromNode | None
+    caption: str | None
+    certain: bool
+    turn: int
+    draws: Counter[str]
+    span: s.Span
+
+
 @dataclass(slots=True)
 class Context:
     """One picture's surroundings, and the nodes made so far, of all its variants."""
@@ -69,6 +87,7 @@ class Context:
     others: dict[tuple[s.Span, int], TakenFlow | None] = field(default_factory=dict)  # flows that others take from
     opened: dict[str, Given] = field(default_factory=dict[str, "Given"])  # where each picture is named, by its path
     unnamed: list[s.Span] = field(default_factory=list[s.Span])  # results whose file the recipe does not name
+    inside: Inside | None = None  # of brackets: what flows there begin with
 
     def looked_at(self) -> AbstractContextManager[None]:
         """While this lasts, what is found is about this picture, as far as others do without it."""
@@ -89,7 +108,7 @@ class Context:
             self.unnamed.append(span)
         return self.unnamed.index(span) + 1
 
-    def other(self, taken: Other, wire: Callable[[Context, Flow], TakenFlow]) -> TakenFlow | None:
+    def other(self, taken: Other, wire: Callable[[Context, Flow], TakenFlow | None]) -> TakenFlow | None:
         """Return a flow that another takes a value from, wired once in each variant."""
         place = (taken.flow.flow.span, id(taken.flow.scope.own))
         # Another variant may take other items of the lists in that flow.  Where it does not, its nodes are found again

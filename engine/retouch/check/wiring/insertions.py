@@ -38,7 +38,8 @@ class Insertions:
     def latents(self, taker: str, span: s.Span) -> FromNode:
         """Return the picture as it is now in the model's space."""
         if "Latents" not in self.state.held.slots:
-            self.put_in("encode", f"'{taker}' works on latents", span)
+            what = "latents" if self.state.model.known.space else "pixels from -1 to 1"
+            self.put_in("encode", f"'{taker}' works on {what}", span)
         return self.state.held.newest("Latents") or MISSING
 
     def frame(self, taker: str, span: s.Span) -> FromNode:
@@ -53,6 +54,12 @@ class Insertions:
             return state.first or self.image(taker, span)
         # The flow has moved on: what is put in to get that picture back is no part of what it holds now.
         return Insertions(state.apart(Held(dict(state.began))), self.wire).image(taker, span)
+
+    def own_picture(self, taker: str, span: s.Span) -> FromNode:
+        """Put in what a stage learns from where it names no pictures: the one that this turn began with."""
+        card = self.state.context.world.registry.find("view", "own")
+        assert card
+        return self.wire(self.state, StageCall(card, span, put_in=f"'{taker}' names no other pictures to learn from"))
 
     def view(self, span: s.Span) -> None:
         """Put in what the newest window shows: its picture, and its mask."""

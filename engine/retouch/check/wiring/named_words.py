@@ -1,10 +1,11 @@
-"""Options that name words of a prompt, which have to stand in it."""
+"""Words of a prompt that options name or an edit weighs: they have to stand in it, and the model has to read them."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from retouch.check.reading.calls import StageCall
 from retouch.check.reading.given import Given
@@ -12,28 +13,66 @@ from retouch.check.reading.near import near
 from retouch.core.words import places
 from retouch.graph.nodes import FromEngine, Input
 from retouch.lang.diagnostics import Report
+from retouch.lang.syntax import Span
+from retouch.models.errors import BrokenModel
+
+if TYPE_CHECKING:
+    from retouch.models.prompt_reader import PromptReader
 
 _NAMES = {"source": ("source",), "target": ("target",), "either": ("source", "target")}
 _CALLED = {"source": "the caption", "target": "the target prompt"}
 
 
 def check_named_words(
-    call: StageCall, options: Mapping[str, Given], inputs: Mapping[str, Input], report: Report
+    call: StageCall,
+    options: Mapping[str, Given],
+    inputs: Mapping[str, Input],
+    reader: PromptReader | None,
+    report: Report,
 ) -> None:
-    """Report words that stand in none of the prompts that their option speaks of."""
+    """Report words that stand in none of the prompts that their option speaks of, or beyond what the model reads."""
     texts = _texts(call, inputs)
     for option in call.card.options:
         given = options[option.name]
         wanted = {name: texts[name] for name in _NAMES.get(option.kind.words, ()) if name in texts}
         said = given.value if isinstance(given.value, tuple) else (given.value,) if given.value else ()
-        if not wanted:
-            continue
-        where = " or ".join(f"{_CALLED[name]} {json.dumps(text, ensure_ascii=False)}" for name, text in wanted.items())
-        for word in said:
-            if isinstance(word, str) and not any(places(word, text) for text in wanted.values()):
-                mend = _mend(word, list(wanted.values()))
-                name, source = call.card.name, given.source
-                report.add("RT316", given.span, source=source, stage=name, word=word, where=where, mend=mend)
+        for word in filter(lambda each: isinstance(each, str), said if wanted else ()):
+            _check_word(word, wanted, call, given.span, given.source, reader, report)
+    for edge in inputs.values():
+        if isinstance(edge, FromEngine) and edge.type == "Edit":
+            for word, _ in edge.settings["weights"]:
+                _check_word(word, {"target": texts["target"]}, call, call.span, None, reader, report)
+
+
+def _check_word(
+    word: str,
+    wanted: Mapping[str, str],
+    call: StageCall,
+    span: Span,
+    source: str | None,
+    reader: PromptReader | None,
+    report: Report,
+) -> None:
+    texts = list(wanted.values())
+    said = " or ".join(f"{_CALLED[name]} {json.dumps(text, ensure_ascii=False)}" for name, text in wanted.items())
+    if not any(places(word, text) for text in texts):
+        where, mend = said, _mend(word, texts)
+    elif reader and not any(_is_read(word, text, reader) for text in texts):
+        where, mend = f"what the model reads of {said}", "put it further to the front, or shorten what stands before it"
+    else:
+        return
+    report.add("RT316", span, source=source, stage=call.card.name, word=word, where=where, mend=mend)
+
+
+def _is_read(word: str, text: str, reader: PromptReader) -> bool:
+    """Whether a token of the word is among those that the model reads, as `Prompt.positions` finds them."""
+    if reader.reads_whole(text):
+        return bool(places(word, text))
+    try:
+        spans = reader.heard(text).spans
+    except BrokenModel:  # told when the model is loaded
+        return True
+    return any(start <= a < b <= end for start, end in places(word, text) for a, b in spans)
 
 
 def _texts(call: StageCall, inputs: Mapping[str, Input]) -> dict[str, str]:

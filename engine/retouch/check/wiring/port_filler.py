@@ -11,7 +11,7 @@ from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.graph.nodes import FromEngine, FromNode, Input
-from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED
+from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED, TURN
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
@@ -28,7 +28,7 @@ class PortFiller:
 
     def early(self, call: StageCall) -> dict[str, Input | None]:
         """Fill all ports but the picture itself, which a put-in `sample` is about to change."""
-        ports = (port for port in call.card.ports if port.name in call.flows or port.type not in PICTURE)
+        ports = (p for p in call.card.ports if p.type != TURN and (p.name in call.flows or p.type not in PICTURE))
         return {port.name: self.take(port, call) for port in ports}
 
     def take(self, port: Port, call: StageCall) -> Input | None:
@@ -121,6 +121,8 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
+        if type_ == "Journal":
+            return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)
             return FromEngine(type_, {"files": files, "model": state.model.name})
@@ -130,7 +132,8 @@ class PortFiller:
             key = f"{state.turn}/{call.card.name}/{state.draws[call.card.name]}"
             return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
         if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
-            if not port.optional:
+            wordless = call.card.needs_words and not state.model.known.reads_words  # which is told in its own words
+            if not port.optional and not wordless:
                 if type_ in state.gone:
                     self._ended(type_, call, "an edit", ', or write what changes now: "cat"->"dog"')
                 else:

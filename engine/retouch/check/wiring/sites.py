@@ -10,6 +10,7 @@ from retouch.core.touches import Touch
 from retouch.lang.diagnostics import Report
 
 if TYPE_CHECKING:
+    from retouch.models.family import Described
     from retouch.models.info import ModelInfo
 
 _SITES = {"self": "self-attention", "cross": "cross-attention", "resnet": "residual blocks"}
@@ -21,20 +22,18 @@ def check_sites(call: StageCall, values: Mapping[str, Any], model: ModelInfo, re
     for written in (*call.card.touches, *call.card.reads):
         touch = written.bound(options)
         if not touch.meets(model.sites):
-            label = f"{model.name} ({model.family}) has no {asked(touch)}"
+            label = f"{model.name} ({model.family}) has no {asked(touch, model.known)}"
             mend = " or ".join(_mends(written, touch, call, model)) or "choose another stage or another model"
             report.add("RT325", call.span, label=label, stage=call.card.name, model=model.name, mend=mend)
             return
 
 
-def asked(touch: Touch) -> str:
+def asked(touch: Touch, known: Described) -> str:
     """What a touch asks for, in words."""
-    words = [_SITES[touch.kind]]
+    words, cells = [_SITES[touch.kind]], "latent cells" if known.space else "pixels"
     least, most = touch.scale
     if (least, most) != (1, 64):
-        words.append(
-            f"at {least} latent cells a token" if least == most else f"at {least} to {most} latent cells a token"
-        )
+        words.append(f"at {least} {cells} a token" if least == most else f"at {least} to {most} {cells} a token")
     if touch.place != "*":
         words.append(f"on the way {touch.place}" if touch.place != "mid" else "in the middle")
     if touch.sites:

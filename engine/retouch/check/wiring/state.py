@@ -98,6 +98,7 @@ class FlowState:
     guides: list[StageCall] = field(default_factory=list[StageCall])  # of the turn, not wired yet
     outside: tuple[Outside, ...] = ()  # round each window that is open, the innermost last
     gone: dict[str, Gone] = field(default_factory=dict[str, Gone])  # with turns that have ended, by type
+    mask: FromNode | None = None  # the newest of the whole picture that was made, whatever turns have ended
     draws: Counter[str] = field(default_factory=Counter[str])  # noise that each stage has taken so far
 
     def apart(self, held: Held | None = None) -> FlowState:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from retouch.check.reading.edits import Change, Prompts, check_change, prompts
 from retouch.check.reading.given import Given
 from retouch.check.wiring.precedence import Precedence
-from retouch.check.wiring.turns import Turn
+from retouch.check.wiring.turns import TurnStages
 from retouch.graph.nodes import FromEngine
 from retouch.graph.ports import NEGATIVE, STEPS, turn_options
 from retouch.lang.diagnostics import Report
@@ -30,6 +30,7 @@ class TurnSettings:
     precedence: Precedence
     model: ModelInfo
     stages: tuple[str, ...] = ()  # of the turn, in their order: what suits the model in them holds for the turn
+    read: bool = False  # whether a stage of the turn reads the prompts' words itself, so that any model will do
 
     def of(self, option: Option) -> Given:
         """Return an option of the turn: as a stage says it, or from the next place of the table that does."""
@@ -55,17 +56,18 @@ def nothing_said(precedence: Precedence, model: ModelInfo) -> TurnSettings:
 
 
 def of_turn(
-    turn: Turn, caption: str | None, before: TurnSettings, report: Report, about_caption: Report
+    turn: TurnStages, caption: str | None, before: TurnSettings, report: Report, about_caption: Report
 ) -> TurnSettings:
     """Gather what the stages of a turn say for all of it; two that differ are an error."""
     edit = _edit(turn, report)
     said = prompts(caption, edit, about_caption)
     check_change(edit, said, report)
     stages = tuple(call.card.name for call in turn.everything)
-    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages)
+    read = any(call.card.words == "own" for call in turn.everything)
+    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages, read=read)
 
 
-def _edit(turn: Turn, report: Report) -> tuple[Change, ...]:
+def _edit(turn: TurnStages, report: Report) -> tuple[Change, ...]:
     """Return the edit beside a method, which is the turn's; without one, that of `edit=`."""
     written = [call.edit for call in turn.everything if call.edit]
     found = written or [call.own_edit for call in turn.everything if call.own_edit]
@@ -79,7 +81,7 @@ def _place(edit: tuple[Change, ...]) -> Span:
     return Span(edit[0].span.start, edit[-1].span.end)
 
 
-def _given(turn: Turn, report: Report) -> dict[str, Given]:
+def _given(turn: TurnStages, report: Report) -> dict[str, Given]:
     found: dict[str, Given] = {}
     for call in turn.everything:
         own = {"guidance"} if call.card.output == "Guidance" else set[str]()

@@ -14,7 +14,7 @@ OPEN = frozenset({"Trajectory", "AttentionControl", "Blend"})
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TurnStages:
     """Stages from one picture to the next.
 
     by: the stage that ends it, or that wants it ended.
@@ -34,9 +34,9 @@ class Turn:
         return (*calls_of(self.parts), *([self.taker] if self.taker else []))
 
 
-def split(flow: Iterable[StageCall | Alternatives]) -> list[Turn]:
+def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
     """Return the turns of a flow, in order; the last one may still be open."""
-    turns: list[Turn] = []
+    turns: list[TurnStages] = []
     now: list[StageCall | Alternatives] = []
     made: set[str | None] = set()
     for part in flow:
@@ -44,21 +44,21 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[Turn]:
         # What is open becomes a picture by sampling alone, and this stage wants that picture.
         if isinstance(part, StageCall) and made & OPEN and takes_image(part):
             turns.append(
-                Turn(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span, part.card.name)
+                TurnStages(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span, part.card.name)
             )
             now, made = [], set()
             continue
         if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
             name = "first" if isinstance(part, Alternatives) else part.card.name
             now, ahead = _apart(now)
-            turns.append(Turn(tuple(now), f"'{name}' begins another turn", place=part.span, by=name))
+            turns.append(TurnStages(tuple(now), f"'{name}' begins another turn", place=part.span, by=name))
             now, made = ahead, {call.card.output for call in calls_of(tuple(ahead))}
         now.append(part)
         made |= outputs
-        if isinstance(part, StageCall) and part.card.family == "sample":
-            turns.append(Turn(tuple(now), place=part.span, by=part.card.name))
+        if isinstance(part, StageCall) and (part.card.family == "sample" or part.makes_turns):
+            turns.append(TurnStages(tuple(now), place=part.span, by=part.card.name))
             now, made = [], set()
-    return [*turns, Turn(tuple(now))] if now else turns
+    return [*turns, TurnStages(tuple(now))] if now else turns
 
 
 def _apart(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Alternatives], ...]:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
-from retouch.check.reading.flows import Alternatives
-from retouch.check.wiring.adapters import check_adapters
+from retouch.check.reading.flows import Alternatives, Flow, calls_of
+from retouch.check.wiring.adapters import check_adapters, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
 from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.inside import begun, refused, wire_turn
 from retouch.check.wiring.named_words import check_named_words
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
@@ -20,10 +21,12 @@ from retouch.check.wiring.pretrained import PORT as PRETRAINED
 from retouch.check.wiring.pretrained import with_pretrained
 from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
-from retouch.check.wiring.turn_settings import nothing_said, of_turn
-from retouch.check.wiring.turns import OPEN, Turn, split
+from retouch.check.wiring.training import with_training
+from retouch.check.wiring.turn_settings import of_turn
+from retouch.check.wiring.turns import OPEN, TurnStages, split
+from retouch.check.wiring.words import check_caption, check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, PROMPTS, SHARED, WRITERS
+from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -51,10 +54,12 @@ class WiredFlow:
         return MISSING
 
 
-def wire(context: Context, flow: Iterable[StageCall | Alternatives]) -> WiredFlow:
-    """Wire a flow of one picture into the context's nodes."""
+def wire(context: Context, flow: Iterable[StageCall | Alternatives]) -> WiredFlow | None:
+    """Wire a flow of one picture into the context's nodes; None, and diagnostics, if it has no place there."""
+    if context.inside is not None and refused(tuple(flow), context):
+        return None
     context.used_models[context.model.name] = context.model
-    wiring = _Wiring(FlowState(context, context.model, nothing_said(context.precedence, context.model)))
+    wiring = _Wiring(begun(context))
     wiring.run(tuple(flow))
     return WiredFlow(wiring.state)
 
@@ -66,16 +71,18 @@ class _Wiring:
         self.state = state
         self.insert = Insertions(state, _wire)
         self._ports = PortFiller(state, self.insert, self._from_flow)
+        self._models = [state.model]  # of the flow, in their order
 
     # ------------------------------------------------------------ turns
 
     def run(self, flow: tuple[StageCall | Alternatives, ...]) -> None:
         """Wire all stages of a flow."""
         state = self.state
-        opening = [part for part in flow if isinstance(part, StageCall)]
-        state.caption = state.context.caption_of(opening)
-        # A caption that the command line may still bring cannot be missing yet.
-        state.certain = not state.context.caption_may_come(opening)
+        if state.context.inside is None:
+            opening = [part for part in flow if isinstance(part, StageCall)]
+            state.caption = state.context.caption_of(opening)
+            # A caption that the command line may still bring cannot be missing yet.
+            state.certain = not state.context.caption_may_come(opening)
         report = state.context.report if state.certain else Report()
         for turn in split(flow):
             self._begin(turn, report)
@@ -94,18 +101,21 @@ class _Wiring:
                 self.close(turn.put_in, turn.place, turn)
             if turn.taker:
                 self.stage(turn.taker, early)
+        if state.context.inside is None:
+            check_caption(calls_of(flow), self._models, state.context)
 
     def _work_with(self, call: StageCall) -> None:
         """Let what follows work with the model that this stage names."""
         state = self.state
         if model := state.context.models.named(call.given):
             state.model = state.context.used_models[model.name] = model
+            self._models.append(model)
             state.now = replace(state.now, model=model)
             slots = state.held.slots
             if "Image" in slots and "Latents" in slots and slots["Latents"].model.space != model.space:
                 del slots["Latents"]  # the picture is there, and is encoded anew
 
-    def _begin(self, turn: Turn, report: Report) -> None:
+    def _begin(self, turn: TurnStages, report: Report) -> None:
         state = self.state
         if state.ended and any(call.card.output in OPEN or call.card.family == "sample" for call in turn.everything):
             state.turn += 1
@@ -114,12 +124,12 @@ class _Wiring:
         state.now = of_turn(turn, state.caption, state.now, state.context.report, report)
         state.guides = [call for call in turn.everything if call.card.output == "Guidance"]
 
-    def close(self, why: str, span: s.Span, turn: Turn | None = None) -> None:
+    def close(self, why: str, span: s.Span, turn: TurnStages | None = None) -> None:
         """Put in the `sample` that ends this turn."""
         self.insert.put_in("sample", why, span)
-        self._end(turn or Turn((), place=span))
+        self._end(turn or TurnStages((), place=span))
 
-    def _end(self, turn: Turn) -> None:
+    def _end(self, turn: TurnStages) -> None:
         """Drop the turn's values but its latents and its window; its target prompt is the next caption."""
         self.insert.guides()
         state = self.state
@@ -138,23 +148,29 @@ class _Wiring:
         """Add the node of a stage, and put its value in its type's place."""
         state = self.state
         check_model(call, state.model, state.context.report)
-        taken = {p.name: early[p.name] if p.name in early else self._ports.take(p, call) for p in call.card.ports}
+        ports = [port for port in call.card.ports if port.type != TURN]
+        taken = {p.name: early[p.name] if p.name in early else self._ports.take(p, call) for p in ports}
         inputs = {name: given for name, given in taken.items() if given is not None}
+        turn = state.turn
+        inputs |= self._turns(call, inputs)
         options = resolve(call, state.context, state.now, state.model, state.turn)
         values = {name: value.value for name, value in options.items()}
         origin = {name: value.origin for name, value in options.items()} | origins(call.card, state.now)
-        check_sites(call, values, state.model, state.context.report)
+        misplaced = check_words(call, options, state.now, state.model, state.context.report)
+        if not misplaced:
+            check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
-        if state.certain:
-            check_named_words(call, options, inputs, state.context.report)
+        check_tuned(call, values, inputs, state.context.builder.nodes, state.model, state.context.report)
+        if state.certain and not misplaced:
+            check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
+        if call.card.takes(TRAINING):
+            inputs = with_training(inputs, call, options.get("pictures"), state.context, self.insert)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}
-        edge = state.context.builder.add(
-            Node("", call.card, inputs, values, origin, state.turn, call.put_in, call.span)
-        )
+        edge = state.context.builder.add(Node("", call.card, inputs, values, origin, turn, call.put_in, call.span))
         if call.card.family == "crop":
             self._crop(call, edge)
         elif call.card.family == "paste":
@@ -169,6 +185,18 @@ class _Wiring:
             shared, by_output = call.card.takes(*SHARED), is_whole(call, state.context)
             state.context.writers.append(Writer(path.value, path.span, work, names, shared, item, text, by_output))
         return edge
+
+    def _turns(self, call: StageCall, inputs: Mapping[str, Input]) -> dict[str, Input]:
+        """Wire the flows that a stage is given, and go on behind what they come to."""
+        masked = any(port.type == "Mask" and port.name in inputs for port in call.card.ports)
+        found: dict[str, Input] = {}
+        for port in call.card.ports:
+            if port.type == TURN and not (port.optional and port.name not in call.turns):
+                wired = wire_turn(self.state, call, port.name, masked=masked, run=_picture_of)
+                found[port.name] = wired.edge if wired else MISSING
+                if wired and call.makes_turns:
+                    self.state.caption, self.state.turn, self.state.ended = wired.caption, wired.turn, True
+        return found
 
     def _crop(self, call: StageCall, window: FromNode) -> None:
         """Go on inside of a window: its picture is what the turn began with."""
@@ -194,6 +222,8 @@ class _Wiring:
         state = self.state
         if call.card.family == "open":
             state.first = edge
+        if output == "Mask" and not state.outside:
+            state.mask = edge
         if output in state.context.world.registry.gathered:
             state.held.many.setdefault(output, []).append(edge)
             return
@@ -210,6 +240,17 @@ class _Wiring:
     def _from_flow(self, other: Other, type_: str) -> FromNode:
         wired = self.state.context.other(other, wire)
         return wired.newest(other, type_) if wired else MISSING
+
+
+def _picture_of(state: FlowState, flow: Flow) -> tuple[FromNode, FromNode | None]:
+    """Wire a flow in brackets; the picture that it comes to, and the newest mask of that picture."""
+    wiring = _Wiring(state)
+    wiring.run(flow)
+    last = flow[-1]
+    name, span = (last.card.name, last.span) if isinstance(last, StageCall) else ("first", last.span)
+    if state.held.is_open:
+        wiring.close("a flow in brackets gives its picture back", span)
+    return wiring.insert.image(name, span), state.mask
 
 
 def _wire(state: FlowState, call: StageCall) -> FromNode:

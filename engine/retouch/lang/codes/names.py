@@ -237,4 +237,45 @@ NAMES = {
         example='open "cat.png" | invert ddim "cat"->"dog" | mask color "orange" | blend latent | save "o.png"',
         mend='open "cat.png" | invert ddim "cat"->"dog" | mask color "#ff8000" | blend latent | save "o.png"',
     ),
+    "RT240": Code(
+        "takes-no-flow",
+        "'{stage}' works on no flow in brackets",
+        "{takes}",
+        why="A flow in brackets is a value, for stages that send pictures through it, once or many times. Others "
+        "take an edit, a file or nothing.",
+        example='open "cat.png" | invert ddim (invert edict | sample) | save "o.png"',
+        mend='open "cat.png" | invert ddim "cat"->"dog" | save "o.png"',
+    ),
+    "RT241": Code(
+        "no-flow-in-brackets",
+        "'{stage}' works on a flow, and has none",
+        "{mend}",
+        why="The stage sends pictures through a flow of yours: it stands in brackets behind it, or has a name there.",
+        example='open "cat.png" | twice | save "o.png"',
+        mend='open "cat.png" | twice (invert ddim "cat"->"dog") | save "o.png"',
+    ),
+    "RT242": Code(
+        "not-in-brackets",
+        "'{stage}' has no place in brackets: it {what}",
+        "{mend}",
+        why="A flow in brackets begins with a picture that its stage gives it, perhaps a part of the whole, and gives "
+        "the edited picture back, perhaps many times. What reads or writes files of the whole stands outside.",
+        example='open "cat.png" | twice (invert ddim "cat"->"dog" | save "in.png") | save "o.png"',
+        mend='open "cat.png" | twice (invert ddim "cat"->"dog") | save "o.png"',
+    ),
+    "RT243": Code(
+        "idle-flow",
+        "the flow in the brackets of '{stage}' gives every picture back as it was",
+        'put what edits into it, such as (invert ddim "cat"->"dog")',
+        why="Nothing in the flow makes a picture, so that the stage around it would work for nothing.",
+        example='open "cat.png" | twice (mask box right=0.5) | save "o.png"',
+        mend='open "cat.png" | twice (invert ddim "cat"->"dog" | mask box right=0.5 | blend latent) | save "o.png"',
+    ),
+    "RT244": Code(
+        "window-left-open",
+        "the flow in the brackets of '{stage}' ends inside of a window",
+        "end it with '| paste'",
+        why="What comes back has to be the picture that was given, edited. A flow that crops and does not paste gives "
+        "back a part of it, at another size.",
+    ),
 }

@@ -32,9 +32,9 @@ RUNNING = {
     "RT505": Code(
         "not-finite",
         "'{stage}' made values that are not finite",
-        "run with --dtype float32; if it was, with a lower guidance or more steps",
+        "{mend}",
         why="Infinities and NaN spread through every later step and end as a black picture. Half precision is "
-        "the usual cause.",
+        "the usual cause. Of stages that call one another, the one is named whose work made them of finite numbers.",
     ),
     "RT515": Code(
         "wrong-result",
@@ -120,5 +120,12 @@ RUNNING = {
         "'{stage}' has nothing to be cut round: the mask is empty",
         "look at it with 'save mask', and let it take more",
         why="A window is cut round what the mask edits, and this mask edits no pixel of this picture.",
+    ),
+    "RT560": Code(
+        "one-size",
+        "'{stage}' takes pictures of {side} by {side} pixels, and this has {width} by {height}",
+        "{mend}",
+        why="Some networks make pictures of one size alone, such as a GAN. Where a picture's size is known before the "
+        "run, it is refused there; a window's is known when it is cut.",
     ),
 }

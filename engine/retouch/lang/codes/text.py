@@ -223,4 +223,13 @@ TEXT = {
         example='invert ddim "cat"->"a big " + "dog"',
         mend='invert ddim "cat"->"a big dog"',
     ),
+    "RT130": Code(
+        "options-behind-a-call",
+        "the options of '{name}' stand inside its brackets",
+        "write {name}(…, {option}=…)",
+        why="A def is called with all that it takes in its brackets, by place or by name. What stands behind the "
+        "brackets would be the option of a stage that works on a flow, and this is none.",
+        example='def swap(a, b, how=3) = invert ddim\nopen "c.png" | swap("cat", "dog") how=2',
+        mend='def swap(a, b, how=3) = invert ddim\nopen "c.png" | swap("cat", "dog", how=2)',
+    ),
 }

@@ -142,6 +142,42 @@ WIRING = {
         example='invert ddim "cat"->"dog" | guide semantic scale=64',
         mend='invert ddim "cat"->"dog" | guide semantic scale=2',
     ),
+    "RT326": Code(
+        "no-words",
+        "'{stage}' works by words, and '{model}' reads none",
+        "{mend}",
+        why="Some models draw without being told what: they have no text encoder. A method that compares prompts, or "
+        "asks where a word is seen, has nothing there to compare.",
+        example='model "storybook_pixels"\ninvert null_text | guide cfg',
+        mend='model "storybook_pixels"\ninvert ddim | guide cfg',
+    ),
+    "RT327": Code(
+        "unread-words",
+        "'{model}' reads no words, and no stage of this turn does",
+        "{mend}",
+        why="A model without a text encoder draws what it was trained on, whatever is written. Words reach it only "
+        "through a stage that reads them itself; masks, strength and seed say the rest.",
+        example='model "storybook_pixels"\ninvert ddim "cat"->"dog" strength=50%',
+        mend='model "storybook_pixels"\ninvert ddim strength=50%',
+    ),
+    "RT328": Code(
+        "nothing-to-guide-by",
+        "{name}={value} guides by words, and '{model}' reads none",
+        "{mend}",
+        why="This number says how far to go from one prompt's prediction to another's. Where the model reads no "
+        "prompt, both are the same, and the second would be paid for and change nothing.",
+        example='model "storybook_pixels"\ninvert ddim | guide cfg guidance=5',
+        mend='model "storybook_pixels"\ninvert ddim | guide cfg guidance=1',
+    ),
+    "RT329": Code(
+        "no-class",
+        "'{text}' is no class of '{model}'",
+        "{mend}",
+        why="A model of this kind reads no words. It was told, for each picture that it was trained on, the number of "
+        "its class, and a prompt is such a number; an empty one stands for any class, another at each step.",
+        example='model "guided.safetensors"\ninvert ddim "cat"->"207"',
+        mend='model "guided.safetensors"\ninvert ddim "0"->"207"',
+    ),
     "RT316": Code(
         "not-in-prompt",
         "'{stage}' names '{word}', which does not occur in {where}",
@@ -196,6 +232,13 @@ WIRING = {
         "rule misses other things, and would lead neither to the source nor to the edit.",
         example='invert edict "cat"->"dog" | solver heun',
         mend='invert ddim "cat"->"dog" | solver heun',
+    ),
+    "RT335": Code(
+        "other-sizes",
+        "'{stage}' is given '{a}' of {size}, and '{b}' of {other}",
+        "{mend}",
+        why="What meets in a stage lies on the same pixels: a picture and its mask, an edit and its source, a window "
+        "and what is put back into it. Of another picture, or of the whole where a window is meant, they do not.",
     ),
     "RT320": Code(
         "wrong-prediction",

@@ -12,6 +12,49 @@ COMMA, LINE_END = map(kinds, ("_COMMA", "_NL"))
 ONE_COMMA = "one ',' between two values"
 
 SHAPES = (
+    # A flow in brackets
+    MistakePattern(
+        "RT105",
+        "tiles (| sample)",
+        {"where": "after '('", "mend": "a flow in brackets begins with a stage"},
+        after=kinds("_LPAR"),
+        here=PIPE,
+    ),
+    MistakePattern(
+        "RT105",
+        "tiles (invert ddim | | sample)",
+        {"where": "between '|' and '|'", "mend": "delete one '|'"},
+        after=PIPE,
+        here=PIPE,
+        inside=True,
+    ),
+    MistakePattern(
+        "RT105",
+        "tiles (invert ddim |)",
+        {"where": "after '|'", "mend": "delete the '|'"},
+        after=PIPE,
+        here=kinds("_RPAR"),
+        inside=True,
+        blame=before,
+    ),
+    MistakePattern(
+        "RT112",
+        "tiles [invert ddim | sample]",
+        {"what": "a flow as a value stands in other brackets", "mend": "( and )"},
+        after=NAME,
+        here=NAME,
+        inside=True,
+        when=lambda at: at.opened == "[" and at.before in FAMILIES,
+        blame=opener,
+    ),
+    MistakePattern(
+        "RT120",
+        "tiles size=3 (invert ddim)",
+        {"what": "what the stage works on", "before": "its options"},
+        after=ENDS_VALUE,
+        here=kinds("_LPAR"),
+        when=lambda at: at.kind(-2) in EQUALS,
+    ),
     # Inside brackets
     MistakePattern(
         "RT112",
@@ -53,6 +96,7 @@ SHAPES = (
         {"what": "this '{at.opened}' is not closed", "mend": "a '{at.closes}'"},
         here=kinds("_NL", "_PIPE", "EQUAL", *CLOSERS),
         inside=True,
+        when=lambda at: (at.kind(0) not in CLOSERS or at.mark != at.closes) and at.kind(-2) != "_PIPE",
         blame=opener,
     ),
     MistakePattern(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retouch.lang.mistakes.pattern import MistakePattern, before, edge, kinds, odd_quote
 from retouch.lang.syntax import Span
-from retouch.lang.tokens import ARROWS, CLOSERS, ENDS_VALUE, NAMES, STARTS_VALUE, TEXTS, span_of
+from retouch.lang.tokens import ARROWS, CLOSERS, ENDS_VALUE, EQUALS, STARTS_VALUE, TEXTS, span_of
 from retouch.lang.words import FAMILIES
 
 NAME, EQUAL, PIPE = map(kinds, ("NAME", "EQUAL", "_PIPE"))
@@ -89,22 +89,21 @@ SIGNS = (
     MistakePattern(
         "RT109",
         "mask dilate(pixels=8)",
+        {"mend": "options without ( ): {at.before}=…"},
+        after=NAME,
+        here=EQUAL,
+        when=lambda at: at.kind(-2) == "_LPAR" and at.kind(-3) in ENDS_VALUE,
+        blame=lambda at: at.span(-2),
+    ),
+    MistakePattern(
+        "RT109",
+        "sample guidance=5(steps=3)",
         {"mend": "options without ( ): {at.then}=…"},
         after=ENDS_VALUE,
         here=kinds("_LPAR"),
         then=NAME,
         inside=False,
-        when=lambda at: at.kind(2) == "EQUAL" and (at.kind(-1) != "NAME" or str(at[-2]) in FAMILIES),
-    ),
-    MistakePattern(
-        "RT109",
-        'attend p2p edit ("cat"->"dog")',
-        {"mend": "{at.before}=(…)"},
-        after=NAME,
-        here=kinds("_LPAR"),
-        inside=False,
-        when=lambda at: at.index > 2 and not at.touches(-1, 0),
-        blame=before,
+        when=lambda at: at.kind(2) == "EQUAL",
     ),
     MistakePattern(
         "RT114",
@@ -119,17 +118,16 @@ SIGNS = (
     # Pipes that are lost or too many
     MistakePattern(
         "RT104",
-        'invert ddim swap("cat", "dog")',
+        'swap("cat", "dog") sample',
         {"word": "{at.before}"},
-        after=NAMES,
-        here=kinds("_LPAR"),
+        after=NAME,
         inside=False,
-        when=lambda at: at.index > 1,
+        when=lambda at: at.kind(-2) == "_RPAR" and at.kind(0) not in EQUALS and at.first != "def",
         blame=before,
     ),
     MistakePattern(
         "RT104",
-        'swap("cat", "dog") sample',
+        '["cat", "dog"] sample',
         {"word": "{at.here}"},
         after=CLOSERS,
         here=NAME,

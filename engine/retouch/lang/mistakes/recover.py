@@ -14,7 +14,7 @@ from retouch.lang.mistakes.classify import classify
 from retouch.lang.mistakes.foreign_syntax import translated
 from retouch.lang.mistakes.quotes import Quotes
 from retouch.lang.mistakes.tolerant_build import TolerantBuilder
-from retouch.lang.tokens import NAMES, as_name, body_start, outside, span_of
+from retouch.lang.tokens import CLOSERS, NAMES, OPENERS, as_name, body_start, outside, span_of
 from retouch.lang.words import RESERVED
 
 LIMIT_ERRORS, LIMIT_ROUNDS, LONG = 50, 20, 400
@@ -92,6 +92,8 @@ def without_bad_stage(tokens: list[Token], failed: int) -> list[Token] | None:
     if head is None:
         return None
     place = min(failed, len(tokens) - 1)
+    if failed < len(tokens) and (inner := brackets_round(tokens, place)):
+        return within(tokens, failed, *inner)
     if tokens[place].type == "_PIPE":
         if failed == len(tokens):
             return tokens[:-1] or None  # it ends the statement
@@ -105,6 +107,27 @@ def without_bad_stage(tokens: list[Token], failed: int) -> list[Token] | None:
     if left > place or [token.type for token in tokens[left : right + 1]] == ["BAD"]:
         return None
     return [*tokens[:left], bad(tokens[left], tokens[right]), *tokens[right + 1 :]]
+
+
+def within(tokens: list[Token], failed: int, start: int, end: int) -> list[Token] | None:
+    """The same for the stages of a flow in brackets, of which `start` is the first token and `end` the last."""
+    shorter = without_bad_stage(tokens[start : end + 1], failed - start)
+    return None if shorter is None else [*tokens[:start], *shorter, *tokens[end + 1 :]]
+
+
+def brackets_round(tokens: list[Token], place: int) -> tuple[int, int] | None:
+    """The first and the last token of the outermost flow in brackets round a place; None where it stands in none."""
+    opened: list[int] = []
+    for i, token in enumerate(tokens):
+        if token.type in OPENERS:
+            opened.append(i)
+        elif token.type in CLOSERS and opened:
+            start = opened.pop()
+            if not opened and start < place <= i:
+                inside = list(outside(tokens[start + 1 : i]))
+                is_flow = any(each and each.type == "_PIPE" for each in inside)
+                return (start + 1, i - 1) if is_flow and token.type == "_RPAR" else None
+    return None
 
 
 def stage_before(tokens: list[Token], end: int, head: int) -> int:

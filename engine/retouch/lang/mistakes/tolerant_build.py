@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from lark import Token
@@ -27,6 +28,9 @@ MEND_STRAY = {
     "{": "a list is written [ ]",
     "}": "a list is written [ ]",
 }
+
+
+IN_BRACKETS = s.GroupSyntax | s.RowSyntax | s.TurnSyntax
 
 
 class Bare(NamedTuple):
@@ -58,10 +62,13 @@ class TolerantBuilder(TreeBuilder):
         methods, operand, options = (), [], []
         if "." in family.name:
             family, methods = self.undotted(family)
+        self.lost_before_brackets(items)
         if items and isinstance(items[0], Bare) and not methods:
             methods = (self.word(items.pop(0).token),)
         for i, item in enumerate(items):
             if isinstance(item, Bare):
+                if isinstance(next(iter(items[i + 1 :]), None), IN_BRACKETS):
+                    return s.Bad(span=at(meta))  # reported with its brackets
                 self.stray_word(item.token, items[i - 1] if i else None, items[i:], (family, *methods))
                 if item.token in FAMILIES:
                     return s.Bad(span=at(meta))
@@ -78,6 +85,17 @@ class TolerantBuilder(TreeBuilder):
                     self.report.add("RT120", item.span, what="what the stage works on", before="its options")
                 operand.append(item)
         return self.stage(meta, family, methods, operand, options)
+
+    def lost_before_brackets(self, items: list) -> None:
+        """A word right before brackets is a def whose '|' is lost, and further behind the method an option."""
+        for i, (word, value) in enumerate(pairwise(items)):
+            if not (isinstance(word, Bare) and isinstance(value, IN_BRACKETS)):
+                continue
+            place = span_of(word.token)
+            if place.end == value.span.start and not isinstance(value, s.TurnSyntax):
+                self.report.add("RT104", place, word=str(word.token))
+            elif i:
+                self.report.add("RT109", place, mend=f"{word.token}=(…)")
 
     def undotted(self, word: s.Word) -> tuple[s.Word, tuple[s.Word, ...]]:
         """`invert.ddim`: the dot parts a plugin's name from its method, not a method from its family."""

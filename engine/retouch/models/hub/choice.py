@@ -36,10 +36,11 @@ def choose(listed: Iterable[Listed], index: Mapping[str, Any], variant: str | No
     parts = [name for name, made in index.items() if isinstance(made, list) and any(made) and name not in NOT_NEEDED]
     heavy: dict[str, list[Listed]] = {}
     for part in parts:
-        here = [file for path, file in files.items() if PurePosixPath(path).parent.as_posix() == part]
+        here = _lying_in(part, files) or _lying_in(".", files)  # beside the index, where a part has no folder
         chosen += [file for file in here if file.path.endswith(SMALL) and not _is_index(file.path)]
         if weights := _weights(part, here, variant):
             heavy[part] = weights
+    chosen = list(dict.fromkeys(chosen))
     if not heavy:
         raise CannotGet("its parts have no weights", "name another model")
     if variant and not any(f".{variant}." in file.path or f".{variant}-" in file.path for file in _all(heavy)):
@@ -47,8 +48,12 @@ def choose(listed: Iterable[Listed], index: Mapping[str, Any], variant: str | No
     return [*chosen, *_all(heavy)]
 
 
+def _lying_in(folder: str, files: Mapping[str, Listed]) -> list[Listed]:
+    return [file for path, file in files.items() if PurePosixPath(path).parent.as_posix() == folder]
+
+
 def _all(heavy: Mapping[str, Sequence[Listed]]) -> list[Listed]:
-    return [file for files in heavy.values() for file in files]
+    return list(dict.fromkeys(file for files in heavy.values() for file in files))
 
 
 def _is_inside(path: str) -> bool:

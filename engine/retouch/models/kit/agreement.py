@@ -38,11 +38,15 @@ def wants_no_more(net: Mapping[str, Any], options: tuple[str, ...]) -> None:
             raise BrokenModel(f"the network wants more than a text ({option} is {net[option]!r})")
 
 
-def known_flow(scheduler: Mapping[str, Any]) -> None:
-    """Insist on a scheduler whose grid `flow_schedule` makes.  Raises BrokenModel."""
+def known_flow(scheduler: Mapping[str, Any]) -> bool:
+    """Insist on a scheduler whose grid `flow_schedule` makes; return whether the grid depends on the picture's size.
+
+    Raises BrokenModel.
+    """
     kind = scheduler.get("_class_name", "FlowMatchEulerDiscreteScheduler")
     if kind != "FlowMatchEulerDiscreteScheduler":
         raise BrokenModel(f"its scheduler is '{kind}', and this family walks by FlowMatchEulerDiscreteScheduler")
     for option in _OTHER_GRIDS:
         if scheduler.get(option):
             raise BrokenModel(f"scheduler_config.json: {option} makes a grid that is not known")
+    return bool(scheduler.get("use_dynamic_shifting", False))

@@ -6,7 +6,7 @@ A family asks for a part by its class, configs choose no code, and weights are s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import local
@@ -20,6 +20,7 @@ from retouch.core.tuning import Update
 from retouch.models import weights
 from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
+from retouch.models.family import Names
 from retouch.models.files import ModelFiles
 from retouch.models.kit.renaming import renamed
 from retouch.models.network.acceleration import EAGER, Acceleration
@@ -37,9 +38,6 @@ _BOOKKEEPING = {
 }
 _OF_TOKENIZER = ("model_max_length", "pad_token", "unk_token", "bos_token", "eos_token")
 _OLD_OPTIONS = {"rope_theta", "rope_scaling", "tie_word_embeddings"}
-# Of a network's config, what published files state and its class never read.
-_NEVER_READ = {"QwenImageTransformer2DModel": {"pooled_projection_dim"}}
-
 
 _CPU = torch.device("cpu")
 
@@ -64,14 +62,17 @@ class ModelLoading:
         """Read a JSON file of the model."""
         return self.files.read(name)
 
-    def diffusers(self, kind: Any, part: str) -> Any:
-        """Build a class of diffusers from the part's config and fill it with its weights."""
+    def diffusers(self, kind: Any, part: str, unread: Collection[str] = (), names: Names | None = None) -> Any:
+        """Build a class of diffusers from the part's config and fill it with its weights.
+
+        unread: what published configs state and the class never takes.
+        names: what makes the class's names of its authors', of which diffusers knows nothing.
+        """
         config = self.config(f"{part}/config.json")
         if config.get("_class_name") != kind.__name__:
             raise BrokenModel(f"{part}/config.json of '{self.files.place}' is for '{config.get('_class_name')}'")
-        idle = _NEVER_READ.get(kind.__name__, set[str]())
-        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in idle}
-        module = self._filled(part, kind.__name__, lambda: kind(**options), config)
+        options = {key: value for key, value in config.items() if not key.startswith("_") and key not in unread}
+        module = self._filled(part, kind.__name__, lambda: kind(**options), config, names)
         prepare(module, self.acceleration)
         return module
 
@@ -93,26 +94,36 @@ class ModelLoading:
             return kind(words, merges, **{key: said[key] for key in _OF_TOKENIZER if key in said})
         return (kind or PreTrainedTokenizerFast).from_pretrained(place, local_files_only=True)
 
-    def _filled(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+    def _filled(
+        self,
+        part: str,
+        kind: str,
+        build: Callable[[], nn.Module],
+        config: Mapping[str, Any],
+        names: Names | None = None,
+    ) -> nn.Module:
         if part not in self.made:
-            self.made[part] = self._made(part, kind, build, config)
+            self.made[part] = self._made(part, kind, build, config, names)
             for updates in self.fused.get(part, ()):
                 _fuse(self.made[part], updates)
         return self.made[part]
 
-    def _made(self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+    def _made(
+        self, part: str, kind: str, build: Callable[[], nn.Module], config: Mapping[str, Any], names: Names | None
+    ) -> nn.Module:
         path, inside = self.files.weights(part), self.files.inside.get(part)
         try:
             with torch.device("meta"):
                 module = build()
             # Before anything of a size that the config alone states is made.
             if inside:
-                bare = renamed(module, kind, inside, weights.without_numbers(inside.tensors()), config)
+                bare = renamed(module, kind, inside, weights.without_numbers(inside.tensors()), config, names)
                 weights.check_with(module, path, bare)
             else:
                 weights.check(module, path)
-            with without_memory():  # again, for what no file stores: buffers, and tables of positions
-                module = build()
+            if _keeps_its_own(module):
+                with without_memory():  # again, for what no file stores: buffers, and tables of positions
+                    module = build()
         except (BrokenModel, MemoryError, ImportError):
             raise
         except Exception as why:  # what a config makes the library trip over is the config's fault
@@ -120,9 +131,29 @@ class ModelLoading:
             what = f"{type(why).__name__} {said}".strip()
             raise BrokenModel(f"{part}/config.json of '{self.files.place}' does not fit {kind}: {what}") from None
         if inside:
-            state = renamed(module, kind, inside, weights.read_as_stored(path, inside.tensors()), config)
+            state = renamed(module, kind, inside, weights.read_as_stored(path, inside.tensors()), config, names)
             return weights.fill_with(module, path, state, self.device, self.dtype)
         return weights.fill(module, path, self.device, self.dtype)
+
+
+def _keeps_its_own(module: nn.Module) -> bool:
+    """Whether a module that was built on the meta device holds tensors there that no file will give it."""
+    stored = {id(each) for each in module.state_dict(keep_vars=True).values()}
+    seen = set[int]()
+
+    def lost(value: Any) -> bool:
+        if isinstance(value, torch.Tensor):
+            return value.is_meta and id(value) not in stored
+        if id(value) in seen or isinstance(value, type):
+            return False
+        seen.add(id(value))
+        if isinstance(value, Mapping):
+            return any(map(lost, value.values()))
+        if isinstance(value, list | tuple | set | frozenset):
+            return any(map(lost, value))
+        return any(map(lost, getattr(value, "__dict__", {}).values()))
+
+    return lost(module)
 
 
 def _fuse(module: nn.Module, updates: Mapping[str, Sequence[Update]]) -> None:

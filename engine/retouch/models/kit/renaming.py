@@ -13,30 +13,37 @@ import torch
 from torch import Tensor
 
 from retouch.models.errors import BrokenModel
+from retouch.models.family import Names
 from retouch.models.files import InOneFile
 
 _OPEN_CLIP = "transformer.resblocks."
 _SMALLER_CLIP, _PROJECTION = "text_encoders.clip_l.transformer.", "text_projection.weight"
 
 
-def renamed(module: Any, kind: str, part: InOneFile, state: dict[str, Tensor], config: Mapping[str, Any]) -> Any:
+def renamed(
+    module: Any,
+    kind: str,
+    part: InOneFile,
+    state: dict[str, Tensor],
+    config: Mapping[str, Any],
+    names: Names | None = None,
+) -> Any:
     """Return the tensors of one part by the module's names; those that it has already stay as they are.
 
     state: by the names of the file.
+    names: the family's own renaming, where diffusers has none.
     """
     bare = {name.removeprefix(part.prefix): tensor for name, tensor in state.items()}
     if len(bare.keys() & module.state_dict().keys()) > len(bare) // 2:  # some names are the same in both
         return bare | _unprojected(module, part, bare)
     if any(name.startswith(_OPEN_CLIP) for name in bare):
         return _open_clip(module, state, part.prefix)
-    function = _functions().get(kind)
-    if function is None:
+    rename = names or _by_diffusers(kind)
+    if rename is None:
         return bare
     before = sum(tensor.numel() for tensor in bare.values())
     try:
-        made: dict[str, Tensor] = function(
-            {f"{_LDM_PREFIX.get(kind, '')}{name}": tensor for name, tensor in bare.items()}, config=dict(config)
-        )
+        made = rename(bare, config)
     except (KeyError, IndexError, ValueError, RuntimeError) as why:
         raise BrokenModel(f"'{part.file}' is not laid out as a {kind}: it lacks {why}") from None
     if (after := sum(tensor.numel() for tensor in made.values())) < before:
@@ -47,10 +54,19 @@ def renamed(module: Any, kind: str, part: InOneFile, state: dict[str, Tensor], c
 _LDM_PREFIX = {"UNet2DConditionModel": "model.diffusion_model.", "AutoencoderKL": "first_stage_model."}
 
 
-def _functions() -> Mapping[str, Any]:
+def _by_diffusers(kind: str) -> Names | None:
+    """Diffusers' renaming for a class, if it has one."""
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 
-    return {kind: said["checkpoint_mapping_fn"] for kind, said in SINGLE_FILE_LOADABLE_CLASSES.items()}
+    said, prefix = SINGLE_FILE_LOADABLE_CLASSES.get(kind), _LDM_PREFIX.get(kind, "")
+    if said is None:
+        return None
+    function: Any = said["checkpoint_mapping_fn"]
+
+    def rename(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+        return function({f"{prefix}{name}": tensor for name, tensor in tensors.items()}, config=dict(config))
+
+    return rename
 
 
 def _unprojected(module: Any, part: InOneFile, bare: Mapping[str, Tensor]) -> dict[str, Tensor]:

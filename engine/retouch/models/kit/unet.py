@@ -33,6 +33,13 @@ class UNet(Net):
         return block.conv2
 
 
+def random_unet(**config: Any) -> Any:
+    """Build the module with the weights that training would begin with; config: as unet/config.json has it."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    return UNet2DConditionModel(**config)
+
+
 class _Upcast:
     """Attention in float32: half-precision scores of Stable Diffusion 2.1 overflow, and diffusers' kernel lets them."""
 

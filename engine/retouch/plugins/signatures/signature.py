@@ -10,9 +10,10 @@ from typing import Any, Literal
 from retouch.core.demands import Moot, Need
 from retouch.core.touches import Pattern, Touch
 
-Operand = Literal["edit", "path", "text"]
+Operand = Literal["edit", "path", "text", "flow"]
 EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")
 OF_A_TURN = ("Trajectory", "AttentionControl", "Blend")
+_ON_ANY_MODEL = ("sample", "view")  # which take the turn's prompts, whatever they say
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class StageCard:
     instead: str = ""  # the stage to use on a model that is not of these
     weights: tuple[str, ...] = ()  # files of weights of its plugin's own
     pretrained: tuple[str, ...] = ()  # kinds of the network that its option `name` names
+    words: Literal["needed", "own", ""] = ""  # who has to read the prompts: the model, or the stage itself
+    side: int = 0  # height and width of the pictures that it takes, in pixels; 0 if it takes others too
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property
@@ -133,14 +136,29 @@ class StageCard:
 
     @property
     def operand(self) -> Operand | None:
-        """What a recipe may write right after the method: an edit, a path or a text.
+        """What a recipe may write right after the method: an edit, a path, a text or a flow in brackets.
 
-        Stages that build a trajectory, a control or a blend take the turn's edit.
+        Stages that build a trajectory, a control or a blend take the turn's edit; those that run a flow, that flow.
         """
-        if self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports):
+        if self.takes("Turn"):
+            return "flow"
+        if self.edits:
             return "edit"
         names = {option.name for option in self.options}
         return "path" if "path" in names else "text" if "name" in names else None
+
+    @property
+    def edits(self) -> bool:
+        """Whether it takes the edit of its turn, which a recipe may write as `edit=`."""
+        return self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports)
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether it has nothing to do on a model that reads no text."""
+        if self.words or self.family in _ON_ANY_MODEL:
+            return self.words == "needed"
+        asks = any(port.type in ("Edit", "TextEncoder") and not port.optional for port in self.ports)
+        return asks or any(option.required and option.kind.words for option in self.options)
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)

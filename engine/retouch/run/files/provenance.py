@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 
 from retouch.graph.lineage import opened
-from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.ports import READERS
 from retouch.pictures import About, Unwritable, read_about
 from retouch.plugins import discovery
@@ -111,8 +111,8 @@ class Provenance:
             "model_option": request.model or "",
             "model_digest": model.digest,
             "model_revision": model.revision or "",
-            "plugins": json.dumps(versions(node.card.plugin for node in graph.nodes)),
-            "stages": json.dumps([_stage(node, names) for node in graph.nodes], default=str),
+            "plugins": json.dumps(versions(node.card.plugin for node in graph.everything())),
+            "stages": json.dumps([_stage(node, names) for node in _written_out(graph)], default=str),
             **_own_weights(graph),
             "result": result,
             "seed": next(_seeds(graph), ""),
@@ -142,7 +142,7 @@ def software() -> dict[str, str]:
 def versions(names: Iterable[str]) -> dict[str, str]:
     """The distribution and version of each plugin, by the plugin's name."""
     known = _installed()
-    return {name: known.get(name, "") for name in dict.fromkeys(names)}
+    return {name: known.get(name, "") for name in dict.fromkeys(names) if name}
 
 
 @cache
@@ -163,7 +163,7 @@ def _own_weights(graph: Graph) -> dict[str, str]:
     """Digests of the weights that plugins brought, by plugin and name; nothing where none was used."""
     found = {
         f"{node.card.plugin}:{name}": weights
-        for node in graph.nodes
+        for node in graph.everything()
         for _, edge in node.edges()
         if isinstance(edge, FromEngine)
         for name, _, weights in edge.settings.get("files", ())
@@ -178,8 +178,15 @@ def _source_from(graph: Graph) -> str:
 
 
 def _inputs(graph: Graph) -> list[Path]:
-    paths = [node.options.get("path") for node in graph.nodes if node.card.takes(*READERS)]
+    paths = [node.options.get("path") for node in graph.everything() if node.card.takes(*READERS)]
+    edges = (edge for node in graph.everything() for _, edge in node.edges() if isinstance(edge, FromEngine))
+    paths += [path for edge in edges for path, _ in edge.settings.get("learnt", ())]
     return [Path(path) for path in dict.fromkeys(paths) if path]
+
+
+def _written_out(graph: Graph) -> Iterator[Node]:
+    """Every stage that does something, those in brackets before the stage that works on them."""
+    return (node for node in graph.everything() if node.card.family != GIVEN)
 
 
 def _stage(node: Node, names: PrivateNames) -> dict[str, object]:
@@ -202,7 +209,7 @@ def _writes(node: Node, path: str) -> bool:
 
 def _seeds(graph: Graph) -> Iterator[str]:
     """The seed of each noise that is drawn; they are the same."""
-    for node in graph.nodes:
+    for node in graph.everything():
         for _, edge in node.edges():
             if isinstance(edge, FromEngine) and "seed" in edge.settings:
                 yield str(edge.settings["seed"])

@@ -1,7 +1,17 @@
 """A family of models: a UNet that reads one text by cross-attention, CLIP, and a VAE."""
 
 from retouch import hookimpl
-from retouch.api.families import Described, Loaded, noise_levels, same_channels, same_width, unet_levels, unet_sites
+from retouch.api.families import (
+    Described,
+    Loaded,
+    noise_levels,
+    same_channels,
+    same_width,
+    unet_levels,
+    unet_memory,
+    unet_sites,
+    vae_memory,
+)
 
 
 class Newcomer:
@@ -26,6 +36,7 @@ class Newcomer:
             tokenizers=("tokenizer",),
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
+            working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
         )
 
     def schedule(self, read, steps, size):
@@ -38,14 +49,12 @@ class Newcomer:
         """Load the network, the codec and the text encoder, on the device and in the precision of the run."""
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-        from retouch.api.kit import Encoder, PromptTokenizer, Texts, UNet, VaeCodec, alone, clip_last
+        from retouch.api.kit import Texts, UNet, VaeCodec, alone, clip_encoder
 
-        words = PromptTokenizer(parts.tokenizer("tokenizer", CLIPTokenizer), known.tokens)
-        clip = Encoder(parts.transformers(CLIPTextModel, CLIPTextConfig, "text_encoder"), words, clip_last)
+        texts = Texts([clip_encoder(parts, known.tokens)], alone)
         vae = VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known)
-        return Loaded(UNet(parts.diffusers(UNet2DConditionModel, "unet")), vae, Texts([clip], alone))
+        return Loaded(UNet(parts.diffusers(UNet2DConditionModel, "unet")), vae, texts)
 
 
 FAMILY = Newcomer()

@@ -34,7 +34,9 @@ from retouch.testing.laws.families import (
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
 from retouch.testing.laws.leading import leading_law
+from retouch.testing.laws.memory import memory_law
 from retouch.testing.laws.models import family_laws
+from retouch.testing.laws.turns import turn_law
 from retouch.testing.laws.walks import schedule_law, solver_law, tune_law
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "leading_law",
     "mask_law",
     "measure_law",
+    "memory_law",
     "output_law",
     "paste_law",
     "picture_law",
@@ -64,5 +67,6 @@ __all__ = [
     "stage_laws",
     "touch_law",
     "tune_law",
+    "turn_law",
     "untouched_law",
 ]

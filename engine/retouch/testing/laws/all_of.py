@@ -13,7 +13,8 @@ from retouch.core.gradient_guidance import GradientGuidance
 from retouch.core.values import Image
 from retouch.core.walk import Blend, Trajectory
 from retouch.testing.laws import conduct, families, files, leading, walks
-from retouch.testing.laws.running import Stage, outcome
+from retouch.testing.laws.running import Stage, bare, outcome
+from retouch.testing.laws.turns import turn_law
 from retouch.testing.worlds import World, tiny_world
 
 Law = Callable[..., Any]
@@ -63,6 +64,8 @@ def _of_family(
 ) -> Iterator[tuple[str, Law]]:
     mark = conduct.mark_of(stage)
     laws = (families.called_law, families.touch_law, families.identity_law) if mark.touches else ()
+    if any(bare(port) == "Turn" for port in signature(stage).parameters.values()):
+        laws = (*laws, turn_law)
     for law in (*laws, *_FAMILIES.get(mark.family, ())):
         yield law.__name__, partial(law, stage, world, **given)
     match outcome(world, stage, given):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from inspect import signature
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from retouch.run.task import Task
 from retouch.testing.laws.running import (
     EXACT,
     Stage,
+    bare,
     close,
     defaults,
     outcome,
@@ -160,7 +162,17 @@ def mark_of(stage: Stage) -> StageMark:
 
 def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """What expressions of a card may name."""
-    told = {"steps": len(world.schedule), "guide": 1}  # a world guides by one row
+    ports = signature(stage).parameters.values()
+    flows = dict.fromkeys((port.name for port in ports if bare(port) == "Turn"), 1)  # a world's flow takes one row
+    height, width = world.latents.size
+    told = {
+        "steps": len(world.schedule),
+        "guide": 1,
+        **flows,
+        "height": height,
+        "width": width,
+        "side": max(height, width),
+    }  # a world guides by one row
     return {**told, **defaults(stage), **(facts or {}), **given}
 
 

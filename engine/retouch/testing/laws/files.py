@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from inspect import Parameter, signature
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO, get_args, get_origin, get_type_hints
@@ -15,7 +15,7 @@ import torch
 from retouch.core.endings import PICTURE, Ending
 from retouch.core.values import Image, SourceImage
 from retouch.run.files.outbox import FileOut
-from retouch.testing.laws.running import Stage, outcome
+from retouch.testing.laws.running import Stage, bare, outcome
 from retouch.testing.worlds import Keeping, World, tiny_world
 
 
@@ -23,7 +23,7 @@ def picture_law(stage: Stage, world: World | None = None, **options: Any) -> Ima
     """A picture is [3, H, W] of numbers in [0, 1], on any size, and alpha has its size or is none."""
     world = world or tiny_world()
     assert world.image
-    found, takes = world.image, set(map(_bare, signature(stage).parameters.values()))
+    found, takes = world.image, set(map(bare, signature(stage).parameters.values()))
     beside = takes & {"SourceImage", "Mask", "Frame", "Latents"}  # which are of the first picture's size
     for image in (world.image, *(() if beside else _odd(world.image))):
         found = outcome(replace(world, image=image), stage, options)
@@ -39,12 +39,6 @@ def picture_law(stage: Stage, world: World | None = None, **options: Any) -> Ima
             f"alpha is {list(alpha.shape)}, and the picture is {list(data.shape[1:])}"
         )
     return found
-
-
-def _bare(parameter: Parameter) -> str:
-    """The name of a port's type."""
-    said = parameter.annotation
-    return (said if isinstance(said, str) else getattr(said, "__name__", "")).rpartition(".")[2]
 
 
 def measure_law(stage: Stage, world: World | None = None, **options: Any) -> Mapping[str, float]:

@@ -23,6 +23,7 @@ from retouch.models.kit.loading import ModelLoading
 from retouch.models.network.core import NetworkCore
 from retouch.run.executor import run
 from retouch.testing.laws.conduct import batch_law
+from retouch.testing.laws.memory import memory_law
 from retouch.testing.laws.running import predictions
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World
@@ -49,8 +50,10 @@ def family_laws(family: ModelFamily, folder: Path, *, steps: int = 3) -> World:
     canvas = Canvas(side * known.scale, side * known.scale, known.scale)
     x, mask = Draws(0).tensor(known.channels, side, side), Mask(torch.ones(side, side), known.scale)
     world = World(model, Latents(x, canvas), edit, schedule, mask=mask, codec=loaded.codec)
-    _prompts_are_their_own(loaded)
+    if known.reads_words and not known.classes:
+        _prompts_are_their_own(loaded)
     _every_site_attends(world)
+    memory_law(world, known)
     batch_law(lambda i: model(x, schedule.steps[i % steps].noisy, edit.source if i % 2 else edit.target))
     return world
 
@@ -60,9 +63,14 @@ def _loads_nothing_heavy(family: ModelFamily) -> None:
     module = inspect.getmodule(type(family)) or sys.modules[type(family).__module__]
     for node in ast.parse(inspect.getsource(module)).body:
         names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        heavy = [name for name in names if name.split(".")[0] in _HEAVY or name in ("retouch.api", "retouch.api.kit")]
+        names += [f"{node.module}.{each.name}" for each in node.names] if isinstance(node, ast.ImportFrom) else []
+        heavy = [name for name in names if name.split(".")[0] in _HEAVY or _loads_torch(name)]
         assert not heavy, f"its module loads '{heavy[0]}' at its top, line {node.lineno}; import it in 'load'"
+
+
+def _loads_torch(name: str) -> bool:
+    """Of what families import, all but `retouch.api.families` does."""
+    return f"{name}.".startswith("retouch.api.") and not f"{name}.".startswith("retouch.api.families.")
 
 
 def _schedule_falls(schedule: Schedule, steps: int) -> None:

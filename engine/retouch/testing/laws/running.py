@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from inspect import Parameter
 from typing import Any
 
 import torch
@@ -79,6 +80,12 @@ def sampler() -> Stage:
     card = stages.default("sample")
     assert card, "no plugin is installed that samples"
     return stages.function(card)
+
+
+def bare(parameter: Parameter) -> str:
+    """The name of a port's type."""
+    said = parameter.annotation
+    return (said if isinstance(said, str) else getattr(said, "__name__", "")).rpartition(".")[2]
 
 
 def defaults(stage: Stage) -> dict[str, Any]:

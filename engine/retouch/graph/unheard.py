@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from retouch.graph.nodes import FromEngine, Graph, Node
-from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
-from retouch.models.family import ModelTexts
+from retouch.models.tokens import Tokens
 
 _ROLES = {"text", "source", "target", "negative"}
 _SHOWN = 80  # characters of what is not read
+
+
+class Hearing(Protocol):
+    """Who knows what a model reads of a text: its encoders, or its vocabularies alone."""
+
+    def heard(self, text: str) -> Tokens:
+        """What is read of a text, and what not."""
+        ...
 
 
 class SameToTheModel(Exception):
@@ -30,9 +39,11 @@ def edits(node: Node) -> Iterator[FromEngine]:
                 yield edge
 
 
-def difference_lost(texts: ModelTexts, edit: FromEngine) -> SameToTheModel | None:
+def difference_lost(texts: Hearing, edit: FromEngine) -> SameToTheModel | None:
     """Why nothing would be edited, if the model reads the same tokens before and after."""
     source, target = (texts.heard(edit.settings[role]) for role in ("source", "target"))
+    if not (source.ids or target.ids):  # of any text: the check has told what that means
+        return None
     read = edit.settings["target"][: max(end for _, end in target.spans)].casefold()
     if source.ids != target.ids or any(words.casefold() in read for words, _ in edit.settings["weights"]):
         return None
@@ -42,21 +53,19 @@ def difference_lost(texts: ModelTexts, edit: FromEngine) -> SameToTheModel | Non
     return SameToTheModel("", "use words that it tells apart; capitals and blanks are none to most models")
 
 
-def cut(texts: ModelTexts, prompts: Mapping[str, Span]) -> Iterator[Diagnostic]:
-    """A notice of each prompt that is longer than the model reads, at the stage that reads it."""
+def report_cut(texts: Hearing, prompts: Mapping[str, Span], report: Report) -> None:
+    """Report each prompt that is longer than the model reads, at the stage that reads it."""
     for text, span in prompts.items():
         heard = texts.heard(text)
         if heard.dropped:
             rest = heard.dropped if len(heard.dropped) <= _SHOWN else heard.dropped[:_SHOWN].rstrip() + "…"
-            report = Report()
             report.add("RT512", span, word=_first_word(heard.dropped), tokens=heard.read, rest=rest)
-            yield from report.items
 
 
 def texts_of(graph: Graph) -> Mapping[str, Mapping[str, Span]]:
     """Every prompt of a graph with the first stage that reads it, once for each model."""
     found: dict[str, dict[str, Span]] = {}
-    for node in graph.nodes:
+    for node in graph.everything():
         for _, edge in node.edges():
             if isinstance(edge, FromEngine):
                 texts = found.setdefault(edge.settings.get("model", graph.model.name), {})

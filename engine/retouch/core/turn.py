@@ -1,0 +1,32 @@
+"""A flow as a value: what the brackets of a stage hold, for the stage to send pictures through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from retouch.core.requests import Asks
+from retouch.core.values import Image, Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turned:
+    """What a picture came to: as it is now, and the newest mask that was made of it, if the flow makes one."""
+
+    image: Image
+    mask: Mask | None = None
+
+
+class Turn(Protocol):
+    """`await turn(image)`; several at once, by `gather`, share their calls like all else."""
+
+    def __call__(
+        self, image: Image, *, source: Image | None = None, mask: Mask | None = None, key: str = ""
+    ) -> Asks[Turned]:
+        """What becomes of a picture, at whatever size it has.
+
+        source: what stages take as the picture that the turn began with, where that is not `image`; of its size.
+        mask: where to edit, in the frame of `image`; of a stage that has a mask itself its flow expects one.
+        key: keeps the noise of several calls apart; the same key draws the same noise.
+        """
+        ...

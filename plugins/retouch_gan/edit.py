@@ -1,0 +1,92 @@
+"""Edits led by an image-text model: of the code, or of the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from retouch.api import Edit, Image, Moot, NoiseSource, Range, Weights, gather, stage
+from retouch_gan.code import GanCode, GanPainter
+from retouch_gan.descent import descend
+from retouch_gan.eye import Eye, Sight, astray, mismatch, unlike
+
+
+@stage("gan", "paint", weights=("generator", "vae"))
+async def paint(code: GanCode, weights: Weights) -> Image:
+    """Paint the picture of a code: what the inversion found, unedited."""
+    return await GanPainter.of(weights).image(code)
+
+
+@stage(
+    "gan",
+    "edit",
+    paper="arXiv:2103.17249",
+    weights=("generator", "vae", "eye"),
+    words="own",
+    facts={"passes": "iterations * (1 if method == 'styleclip' else 1 + others)"},
+    moot=(
+        Moot("lr", "method == 'nada'", 'method="nada" leaves the code as it is'),
+        Moot("tuning_lr", "method == 'styleclip'", 'method="styleclip" leaves the generator as it is'),
+        Moot("pull", "method == 'nada'", 'method="nada" leaves the code as it is'),
+        Moot("others", "method == 'styleclip'", 'method="styleclip" leaves the generator as it is'),
+    ),
+)
+async def edit(
+    code: GanCode,
+    edit: Edit,
+    weights: Weights,
+    noise: NoiseSource,
+    *,
+    method: Literal["styleclip", "nada"] = "styleclip",
+    iterations: Annotated[int, Range(0, 5000, "steps")] = 100,
+    lr: Annotated[float, Range(0, 1)] = 0.05,
+    tuning_lr: Annotated[float, Range(0, 1)] = 0.002,
+    pull: Annotated[float, Range(0, 100)] = 0.1,
+    identity: Annotated[float, Range(0, 100)] = 0.3,
+    others: Annotated[int, Range(0, 16, "pictures")] = 1,
+) -> Image:
+    """Edit a code of the GAN by words, as the embedded image-text model reads them.
+
+    It moves whatever makes the picture read as the target: nothing says where, so that what should stay changes too.
+
+    method: "styleclip" moves the styles until the picture agrees with the target prompt (StyleCLIP's optimisation);
+        "nada" moves the generator's weights along the direction between the prompts (StyleGAN-NADA).
+    iterations: steps of Adam.
+    lr: how far a step of "styleclip" goes; it rises at first and falls at the end.
+    tuning_lr: how far a step of "nada" goes; likewise.
+    pull: weight of the mean squared way that the styles have gone.
+    identity: weight of the image tower's distance from the unedited picture.
+    others: of "nada", pictures of random styles that the generator learns the change on beside this one.
+    """
+    painter, eye = GanPainter.of(weights), Eye.of(weights)
+    before = await eye.see(await painter.paint(code.styles, code.tuned))
+    source = await eye.read(edit.source.text, before.embedding)
+    target = await eye.read(edit.target.text, before.embedding)
+
+    async def by_code(styles: Tensor) -> Tensor:
+        seen = await eye.see(await painter.paint(styles, code.tuned))
+        gone = (styles - code.styles).square().mean()
+        return mismatch(seen, target) + pull * gone + identity * unlike(seen, before)
+
+    if method == "styleclip":
+        (styles,) = await descend(by_code, [code.styles], iterations, lr)
+        return await painter.image(replace(code, styles=styles))
+    begun = dict(code.tuned) or painter.own
+    company = [code.styles, *painter.random(noise, others)]
+
+    async def seen_by(tuned: Mapping[str, Tensor]) -> list[Sight]:
+        return await gather(eye.see(each) for each in await gather(painter.paint(styles, tuned) for styles in company))
+
+    asked = await seen_by(code.tuned)
+
+    async def by_weights(*tensors: Tensor) -> Tensor:
+        seen = await seen_by(dict(zip(begun, tensors, strict=True)))
+        ways = [astray(old, new, source, target) for old, new in zip(asked, seen, strict=True)]
+        return torch.stack(ways).mean() + identity * unlike(seen[0], before)
+
+    tuned = await descend(by_weights, list(begun.values()), iterations, tuning_lr)
+    return await painter.image(replace(code, tuned=dict(zip(begun, tuned, strict=True))))

@@ -1,0 +1,1 @@
+"""Pictures larger than the model: a flow for one part after the other, put together again."""

@@ -1,0 +1,41 @@
+"""Where overlapping tiles lie on a picture, and how much of a pixel is each tile's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from retouch.api import Rectangle
+
+
+def starts(length: int, side: int, overlap: int) -> list[int]:
+    """Where tiles of one side begin along a picture's; they are as few as can be, and evenly spread."""
+    side = min(side, length)
+    count = 1 if length <= side else -(-(length - overlap) // (side - overlap))
+    return [round(i * (length - side) / max(count - 1, 1)) for i in range(count)]
+
+
+def grid(size: tuple[int, int], side: int, overlap: int) -> list[Rectangle]:
+    """Tiles that cover a picture of this height and width, row by row, no side longer than `side`."""
+    (height, width), tall, wide = size, min(side, size[0]), min(side, size[1])
+    return [
+        Rectangle(left, top, left + wide, top + tall)
+        for top in starts(height, side, overlap)
+        for left in starts(width, side, overlap)
+    ]
+
+
+def ramp(box: Rectangle, size: tuple[int, int], overlap: int, like: Tensor) -> Tensor:
+    """How much a tile counts: 1 in its middle, falling to its edges, but not to those of the picture.  [h, w]"""
+    (height, width), (tall, wide) = box.size, size
+    down = _along(height, overlap, free=(box.top == 0, box.bottom == tall), like=like)
+    across = _along(width, overlap, free=(box.left == 0, box.right == wide), like=like)
+    return down[:, None] * across[None]
+
+
+def _along(length: int, overlap: int, *, free: tuple[bool, bool], like: Tensor) -> Tensor:
+    places = torch.arange(length, dtype=like.dtype, device=like.device)
+    reach, ones = overlap + 1, torch.ones_like(places)
+    rising = ones if free[0] else ((places + 1) / reach).clamp(max=1)
+    falling = ones if free[1] else ((length - places) / reach).clamp(max=1)
+    return torch.minimum(rising, falling)

@@ -1,0 +1,70 @@
+"""Ctrl-C ends a run whose stage does not give way, and says whose code it was in; nothing but answers is on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import draw
+from tests.e2e.test_interrupt import HEEDING
+from tests.faulty.faults import FINE, HEAD, mask
+from tests.faulty.test_faulty_plugins import install
+
+HUNG = {
+    "loops": "print('begun')\nwhile True: pass",
+    "catches": "print('begun')\nwhile True:\n    try:\n        while True: pass\n    except BaseException: pass",
+}
+
+
+def start(folder: Path, recipe: str, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HEEDING, "run", "-e", recipe, "--force", *more]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+
+
+@pytest.mark.parametrize("name", HUNG)
+def test_ctrl_c_ends_a_stage_that_hangs_and_names_it(name: str, tmp_path: Path) -> None:
+    draw(tmp_path / "cat.png")
+    fault = mask(name, HUNG[name], "")
+    install(tmp_path, name, HEAD + fault.source)
+    with start(tmp_path, fault.flow) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"f_{name}: begun\n"
+        process.send_signal(signal.SIGINT)
+        if name == "catches":
+            waits = process.stderr.readline()
+            assert waits.startswith(f"stopping: '{name}' of f_{name} (f_{name}.py, line ")
+            process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.startswith(f"stopped in '{name}' of f_{name} (f_{name}.py, line ")
+    assert "Traceback" not in said
+    assert not out
+
+
+def test_what_reaches_the_descriptors_is_no_answer(tmp_path: Path) -> None:
+    """Bytes past the streams, a child's, closed streams and words at the end: stdout is JSON all the same."""
+    draw(tmp_path / "cat.png")
+    body = "import atexit\natexit.register(lambda: print('at the end'))\nos.write(1, b'raw\\n')\n"
+    body += "os.system('echo from a child')\nsys.__stdout__.write('kept\\n')\nsys.__stdout__.flush()\n"
+    body += f"sys.stdout.close()\nsys.__stdout__.close()\nreturn {FINE}"
+    fault = mask("leaks", body, "")
+    install(tmp_path, "leaks", HEAD + fault.source)
+    with start(tmp_path, fault.flow, "--json") as process:
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert [json.loads(line)["event"] for line in out.splitlines()][-1] == "done"
+    for words in ("raw", "from a child", "kept"):
+        assert words in said
