@@ -28,7 +28,13 @@ from retouch.api import (
 from retouch_methods.guide.copies import copies
 
 
-@stage("guide", "image_text", paper="arXiv:2111.14818", facts={"guide": "guide"}, words="own")
+@stage(
+    "guide",
+    "image_text",
+    paper="arXiv:2111.14818",
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    words="own",
+)
 async def image_text(
     guidance: Guidance,
     edit: Edit,
