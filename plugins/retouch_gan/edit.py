@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import torch
 from torch import Tensor
 
 from retouch.api import Edit, Image, Moot, NoiseSource, Range, Weights, gather, stage
 from retouch_gan.code import GanCode, GanPainter
 from retouch_gan.descent import descend
-from retouch_gan.eye import Eye, Sight, astray, mismatch, unlike
+from retouch_gan.eye import Eye, astray, frames, mean, mismatch, unlike
 
 
 @stage("gan", "paint", weights=("generator", "vae"))
@@ -42,11 +40,12 @@ async def edit(
     noise: NoiseSource,
     *,
     method: Literal["styleclip", "nada"] = "styleclip",
-    iterations: Annotated[int, Range(0, 5000, "steps")] = 100,
+    iterations: Annotated[int, Range(0, 5000, "steps")] = 60,
     lr: Annotated[float, Range(0, 1)] = 0.05,
     tuning_lr: Annotated[float, Range(0, 1)] = 0.002,
     pull: Annotated[float, Range(0, 100)] = 0.1,
     identity: Annotated[float, Range(0, 100)] = 0.3,
+    views: Annotated[int, Range(1, 64, "views")] = 4,
     others: Annotated[int, Range(0, 16, "pictures")] = 1,
 ) -> Image:
     """Edit a code of the GAN by words, as the embedded image-text model reads them.
@@ -60,17 +59,22 @@ async def edit(
     tuning_lr: how far a step of "nada" goes; likewise.
     pull: weight of the mean squared way that the styles have gone.
     identity: weight of the image tower's distance from the unedited picture.
+    views: how the image-text model sees each picture at each step, moved and zoomed a little, by keyed noise; with one
+        it sees the picture as it is, and is deceived by pictures that nobody reads so.
     others: of "nada", pictures of random styles that the generator learns the change on beside this one.
     """
     painter, eye = GanPainter.of(weights), Eye.of(weights)
+    glances = iter(frames(noise, iterations, views, code.styles))
     before = await eye.see(await painter.paint(code.styles, code.tuned))
     source = await eye.read(edit.source.text, before.embedding)
     target = await eye.read(edit.target.text, before.embedding)
 
     async def by_code(styles: Tensor) -> Tensor:
-        seen = await eye.see(await painter.paint(styles, code.tuned))
+        picture = await painter.paint(styles, code.tuned)
+        seen = await eye.looks(picture, next(glances))
+        apart = unlike(await eye.see(picture), before)
         gone = (styles - code.styles).square().mean()
-        return mismatch(seen, target) + pull * gone + identity * unlike(seen, before)
+        return mean(mismatch(each, target) for each in seen) + pull * gone + identity * apart
 
     if method == "styleclip":
         (styles,) = await descend(by_code, [code.styles], iterations, lr)
@@ -78,15 +82,16 @@ async def edit(
     begun = dict(code.tuned) or painter.own
     company = [code.styles, *painter.random(noise, others)]
 
-    async def seen_by(tuned: Mapping[str, Tensor]) -> list[Sight]:
-        return await gather(eye.see(each) for each in await gather(painter.paint(styles, tuned) for styles in company))
-
-    asked = await seen_by(code.tuned)
+    pictures = await gather(painter.paint(styles, code.tuned) for styles in company)
+    asked = await gather(eye.see(each) for each in pictures)
 
     async def by_weights(*tensors: Tensor) -> Tensor:
-        seen = await seen_by(dict(zip(begun, tensors, strict=True)))
-        ways = [astray(old, new, source, target) for old, new in zip(asked, seen, strict=True)]
-        return torch.stack(ways).mean() + identity * unlike(seen[0], before)
+        tuned = dict(zip(begun, tensors, strict=True))
+        moved = await gather(painter.paint(styles, tuned) for styles in company)
+        frame = next(glances)
+        seen = await gather(eye.looks(each, frame) for each in moved)
+        ways = mean(astray(old, new, source, target) for old, looks in zip(asked, seen, strict=True) for new in looks)
+        return ways + identity * unlike(await eye.see(moved[0]), before)
 
     tuned = await descend(by_weights, list(begun.values()), iterations, tuning_lr)
     return await painter.image(replace(code, tuned=dict(zip(begun, tuned, strict=True))))

@@ -6,7 +6,7 @@ Nothing here knows of a generator.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 import retouch_storybook
-from retouch.api import Weights, call
+from retouch.api import NoiseSource, Weights, call, gather
 
 FOLDER = Path(retouch_storybook.__file__).parent / "weights" / "image_text"
+SHIFT, ZOOM = 0.16, 0.1  # of views, at most: shares of half a side, and of the size
 
 
 class Sight(NamedTuple):
@@ -70,6 +71,10 @@ class Eye:
         """[3, 64, 64] in [0, 1]; differentiable."""
         return Sight(*await call(self.image, picture))
 
+    async def looks(self, picture: Tensor, frames: Tensor) -> list[Sight]:
+        """[3, 64, 64], seen through frames [views, 3] of `frames`; differentiable."""
+        return await gather(self.see(each) for each in _through(picture, frames))
+
     async def read(self, text: str, like: Tensor) -> Tensor:
         """Where a text points.  like: of what precision, and on which device.  [d], of length 1"""
         ids = torch.tensor(_tokenizer()(text, padding="max_length", truncation=True).input_ids)
@@ -91,6 +96,35 @@ def astray(before: Sight, after: Sight, source: Tensor, target: Tensor) -> Tenso
     way = after.embedding - before.embedding
     # Before the first step there is no way yet, and its direction would be infinitely steep.
     return 1 - F.cosine_similarity(way, target - source, dim=0, eps=1e-2)
+
+
+def mean(losses: Iterable[Tensor]) -> Tensor:
+    """The mean of several losses.  []"""
+    return torch.stack(list(losses)).mean()
+
+
+def frames(noise: NoiseSource, steps: int, views: int, like: Tensor) -> Tensor:
+    """How a picture is seen at each step: what it is moved by and zoomed.  [steps, views, 3]
+
+    One view is the picture as it is.  Several, each another at each step, are harder to deceive than one: Liu et al.
+    2021, arXiv:2112.01573, section 3.1.
+    """
+    if views == 1:
+        return like.new_zeros(steps, 1, 3)
+    draws = noise.normal(steps, like.new_zeros(views, 3))
+    return draws.clamp(-2, 2) / 2 * draws.new_tensor([SHIFT, SHIFT, ZOOM])
+
+
+def _through(picture: Tensor, frames: Tensor) -> Tensor:
+    """[3, H, W], [views, 3] -> [views, 3, H, W]"""
+    if not frames.any():
+        return picture.expand(len(frames), -1, -1, -1)
+    across, down, zoom = frames.unbind(1)
+    none = torch.zeros_like(zoom)
+    rows = torch.stack([1 + zoom, none, across], 1), torch.stack([none, 1 + zoom, down], 1)
+    grid = F.affine_grid(torch.stack(rows, 1), [len(frames), *picture.shape], align_corners=False)
+    batch = picture.expand(len(frames), -1, -1, -1)
+    return F.grid_sample(batch, grid, padding_mode="reflection", align_corners=False)
 
 
 @cache

@@ -36,10 +36,10 @@ async def invert(
     *,
     method: Literal["pivotal", "optimise", "encoder"] = "pivotal",
     space: Literal["w", "w+"] = "w+",
-    iterations: Annotated[int, Range(0, 5000, "steps")] = 150,
+    iterations: Annotated[int, Range(0, 5000, "steps")] = 60,
     lr: Annotated[float, Range(0, 1)] = 0.05,
     perceptual: Annotated[float, Range(0, 100)] = 0.1,
-    tuning: Annotated[int, Range(0, 5000, "steps")] = 100,
+    tuning: Annotated[int, Range(0, 5000, "steps")] = 60,
     tuning_lr: Annotated[float, Range(0, 1)] = 0.002,
 ) -> GanCode:
     """Find the code of a picture of 64 by 64 pixels in the GAN of the drawn world.
@@ -51,7 +51,7 @@ async def invert(
         projector, without its noise); "pivotal" goes on from the encoder's, and tunes the generator round the code that
         it finds (PTI).
     space: "w" has one style for all layers, "w+" one for each, which comes nearer to the picture and edits worse.
-    iterations: steps of Adam on the styles.
+    iterations: steps of Adam on the styles; from the mean style some 200 are wanted.
     lr: how far such a step goes, in standard deviations of a style; it rises at first and falls at the end.
     perceptual: weight of the image tower's distance beside the mean square of the pixels; 0 leaves it out.
     tuning: steps of Adam on the generator's weights.

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from retouch.core.values import NoiseSource
 from retouch.run.executor import run
 from retouch_gan.descent import descend
-from retouch_gan.eye import Sight, astray, mismatch, unlike
+from retouch_gan.eye import Eye, Sight, astray, frames, mismatch, unlike
 
 
 def unit(*shape: int, seed: int = 0) -> Tensor:
@@ -65,3 +66,25 @@ def test_a_descent_takes_adams_steps_at_a_rate_that_rises_and_falls():
         rate = lr * min(1, (step + 1) / steps / 0.05, (1 - step / steps) / 0.25)
         x = x - rate * (mean / (1 - 0.9 ** (step + 1))) / ((square / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
     assert torch.allclose(got[0], x, atol=1e-6)
+
+
+def test_one_view_is_the_picture_and_several_are_moved_copies_of_it():
+    noise, like = NoiseSource(1, "a"), torch.zeros(6, 128)
+    seen: list[Tensor] = []
+
+    def image(batch: Tensor) -> tuple[Tensor, Tensor]:
+        seen.extend(batch)
+        return batch.flatten(1), batch.flatten(1)[:, None]
+
+    ramp = torch.linspace(0, 1, 64).expand(3, 64, 64)  # brighter to the right
+    eye = Eye(image, image)
+    run(eye.looks(ramp, frames(noise, 5, 1, like)[0]))
+    assert torch.equal(seen.pop(), ramp)
+    drawn = frames(noise, 5, 3, like)
+    assert torch.equal(drawn, frames(noise, 5, 3, like))
+    assert len({tuple(frame) for frame in drawn.flatten(0, 1).tolist()}) == 15  # another view at each step
+    run(eye.looks(ramp, torch.tensor([[2 / 64, 0, 0], [0, 2 / 64, 0], [0, 0, 0.1]])))
+    across, down, zoomed, *_ = seen  # a call is filled up to four
+    assert torch.allclose(across[:, :, :-1], ramp[:, :, 1:], atol=1e-5)  # one pixel
+    assert torch.allclose(down, ramp, atol=1e-5)
+    assert torch.allclose(zoomed[0, 0].diff()[8:-8], torch.tensor(1.1 / 63), atol=1e-5)

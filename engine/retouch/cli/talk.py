@@ -118,8 +118,8 @@ def silent_answers() -> None:
 
 def _duplicate(stream: TextIO) -> TextIO:
     """A stream like this one on a copy of its descriptor, which no child inherits."""
-    buffering = 1 if stream.isatty() or getattr(stream, "line_buffering", False) else -1
-    return open(os.dup(stream.fileno()), "w", buffering, stream.encoding, stream.errors)
+    at_once = stream.isatty() or any(getattr(stream, how, False) for how in ("line_buffering", "write_through"))
+    return open(os.dup(stream.fileno()), "w", 1 if at_once else -1, stream.encoding, stream.errors)
 
 
 def _descriptor(stream: TextIO | None) -> int:

@@ -35,6 +35,10 @@ def _stages(shown: Plan, indent: str) -> Iterator[list[str]]:
             f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
             for name, value in chosen(node).items()
         ]
+        if node.card.family == "crop" and node.options.get("size") == 0:  # nobody would know what is edited
+            named = (str(edge.settings.get("model", "")) for _, edge in node.edges() if not isinstance(edge, FromNode))
+            model = shown.graph.models.get(next(filter(None, named), ""), shown.graph.model)
+            options.append(f"size={model.trained_size} (what '{model.name}' was trained on)")
         cost = f"  [{', '.join(costs)}]" if (costs := [*_costs(shown, node)]) else ""
         lines = [f"{indent}{node.card.name:{width}}{' '.join(options)}{cost}".rstrip()]
         lines += [f"{indent}{'':{width}}{text}" for text in prompts(node)]

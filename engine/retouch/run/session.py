@@ -212,7 +212,7 @@ class _Run:
         def done_once(task: Task, node: Node) -> None:
             self.stages[task] = (outcome, node, graph.model.name)
 
-        care_of = self._care_of(graph, outcome)
+        care_of = self._care_of(outcome)
         turns = Turns(self.supply, machines, own_machine, own, self._start, care_of, done_once)
 
         once = of_no_picture(graph)
@@ -253,9 +253,11 @@ class _Run:
                 strange.add(node.id)
         return strange
 
-    def _care_of(self, graph: Graph, outcome: Outcome) -> Callable[[Node, bool], StageCare]:
-        """What looks after the stages in brackets."""
-        return lambda node, strange: self._care(node, graph, outcome, strange=strange or self._is_strange(node))
+    def _care_of(self, outcome: Outcome) -> Callable[[Node, Graph, bool], StageCare]:
+        """What looks after the stages in brackets, each among those of its own flow."""
+        return lambda node, inner, strange: self._care(
+            node, inner, outcome, strange=strange or any(map(self._is_strange, (node, *feeding(inner, node))))
+        )
 
     def _is_strange(self, node: Node) -> bool:
         return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
@@ -266,9 +268,7 @@ class _Run:
         def tell(what: str) -> None:
             report = Report()
             # A stage of the engine's own calls functions of others; it changes nothing by itself.
-            strangers = [
-                each for each in (node, *feeding(graph, node)) if each.card.plugin not in self.registry.built_in
-            ]
+            strangers = [each for each in (node, *feeding(graph, node)) if self._is_strange(each)]
             who = next(iter(strangers), node)
             report.add("RT516", who.span, stage=who.card.name, plugin=who.card.plugin, what=what)
             outcome.warnings += [each for each in report.items if each not in outcome.warnings]

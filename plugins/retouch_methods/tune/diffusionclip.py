@@ -40,7 +40,7 @@ from retouch_methods.picture.codec import encode
 from retouch_methods.tune.learning import Learner, Miss
 from retouch_methods.tune.tensors import movable
 
-Sentence = Annotated[str, Pattern(r".*\*.*", "a text with * where the prompt stands", "a drawing of *")]
+Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt stands", "a drawing of _")]
 
 
 @stage(
@@ -108,7 +108,7 @@ async def diffusionclip(
     direction: weight of -log of half of 1 + the cosine between the change of the picture and that of the text.
     l1: weight of the mean absolute difference from the picture, of colours from -1 to 1.
     identity: weight of 1 - the cosine with the picture as it was, as each `eye vit` sees it.
-    templates: sentences with * where a text stands, over which the direction of the texts is averaged.
+    templates: sentences with _ where a text stands, over which the direction of the texts is averaged.
     """
     clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]  # [C, h, w]
     up, down = ways(schedule, strength, inversion_steps, tuning_steps)
