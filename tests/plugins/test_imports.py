@@ -191,6 +191,7 @@ NAMING = {
     "retouch/starters/family": "a family, which is somebody's own to be",
     "retouch_models": "our families",
     "retouch_methods/eye": "networks that look at pictures, and denoise none",
+    "retouch_gan": "looks and decodes with networks that it ships, and denoises with none",
     "retouch_storybook": "trains and ships networks of its own",
     "retouch_bench/speed": "is measured beside the loop of diffusers, on that loop's own network",
 }

@@ -32,6 +32,7 @@ def test_every_stage_says_all_there_is_to_say(stages):
         for option in stage["options"]:
             assert set(option) == OPTION_KEYS
             may_be_left_out = option["name"] in ("label", "quality", "keep")  # no value means none
+            may_be_left_out |= (stage["method"], option["name"]) == ("appearance", "path")
             assert option["required"] == (option["default"] is None and not may_be_left_out)
             assert option["doc"] or option["name"] in ("steps", "guidance", "negative"), (
                 stage["method"],

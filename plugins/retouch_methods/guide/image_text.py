@@ -53,8 +53,8 @@ async def image_text(
     Choose it on models that know no text, or beside a prompt that the model reads badly.
 
     weight: how much the distance counts: the squared angle between picture and text, doubled, in radians.
-    sees: "mask" shows the network what is edited, on black, as the paper has it; "picture" all of it, for words that say
-        what the whole picture is to be.
+    sees: "mask" shows the network what is edited, on black, as the paper has it; "picture" all of it, for words that
+        say what the whole picture is to be.
     looks: how many copies are looked at: the picture as it is, the others turned, shifted and slanted.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """

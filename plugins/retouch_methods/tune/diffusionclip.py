@@ -73,7 +73,7 @@ async def diffusionclip(
     pictures: str = "",
     variant: Literal["whole", "efficient"] = "whole",
     weights: Literal["all", "attention", "low_rank"] = "all",
-    rank: Annotated[int, Range(1, 512)] = 8,
+    rank: Annotated[int, Range(1, 512, "directions")] = 8,
     strength: Annotated[float, Range(0.01, 1)] = 0.5,
     inversion_steps: Annotated[int, Range(2, 1000, "steps")] = 40,
     tuning_steps: Annotated[int, Range(2, 1000, "steps")] = 6,
