@@ -77,7 +77,7 @@ async def diffusionclip(
     strength: Annotated[float, Range(0.01, 1)] = 0.5,
     inversion_steps: Annotated[int, Range(2, 1000, "steps")] = 40,
     tuning_steps: Annotated[int, Range(2, 1000, "steps")] = 6,
-    rounds: Annotated[int, Range(0, 1000)] = 5,
+    rounds: Annotated[int, Range(0, 1000, "times")] = 5,
     batch: Annotated[int, Range(1, 64, "pictures")] = 1,
     lr: Annotated[float, Range(0, 1)] = 8e-6,
     growth: Annotated[float, Range(0.1, 10)] = 1.3,
