@@ -203,7 +203,7 @@ class _Run:
         def done_once(task: Task, node: Node) -> None:
             self.stages[task] = (outcome, node, graph.model.name)
 
-        care_of = self._care_of(graph, outcome)
+        care_of = self._care_of(outcome)
         turns = Turns(self.supply, machines, own_machine, own, self._start, care_of, done_once)
 
         once = of_no_picture(graph)
@@ -240,16 +240,17 @@ class _Run:
         """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
         strange: set[NodeId] = set()
         for node in graph.nodes:
-            if node.card.plugin not in self.registry.built_in or not strange.isdisjoint(node.feeds()):
+            plugins = {each.card.plugin for each in node.everything()} - {""}
+            foreign = not plugins <= self.registry.built_in
+            if foreign or not strange.isdisjoint(node.feeds()):
                 strange.add(node.id)
         return strange
 
-    def _care_of(self, graph: Graph, outcome: Outcome) -> Callable[[Node, bool], StageCare]:
-        """What looks after the stages in brackets."""
-        return lambda node, strange: self._care(node, graph, outcome, strange=strange or self._is_strange(node))
-
-    def _is_strange(self, node: Node) -> bool:
-        return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
+    def _care_of(self, outcome: Outcome) -> Callable[[Node, Graph, bool], StageCare]:
+        """What looks after the stages in brackets, each in its own graph."""
+        return lambda node, inner, strange: self._care(
+            node, inner, outcome, strange=strange or node.id in self._strange(inner)
+        )
 
     def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
         """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""

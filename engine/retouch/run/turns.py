@@ -274,7 +274,7 @@ class Turns:
     own_machine: Machine
     own: Mapping[str, Any]
     start: Callable[[Node], Callable[..., Any]]
-    care: Callable[[Node, bool], StageCare]
+    care: Callable[[Node, Graph, bool], StageCare]
     done_once: Callable[[Task, Node], None]
     made: list[Task] = field(default_factory=list[Task])  # of flows as values
 
@@ -292,7 +292,7 @@ class Turns:
         once, shared = of_no_picture(graph), dict[NodeId, Task]()
         needs: list[tuple[NodeId, int, Task]] = []  # which edge of which node, and the task of its value
         for node in graph.nodes:
-            care = self.care(node, taker.strange)
+            care = self.care(node, graph, taker.strange)
             edges = [edge for _, edge in node.edges()]
             if key := once.get(node.id):
                 if (task := self.supply.shared(key)) is None:
@@ -313,7 +313,7 @@ class Turns:
             given = dict(zip([(id_, place) for id_, place, _ in needs], values, strict=False))
             made = dict(zip(shared, values[len(needs) :], strict=True))
             device = taker.declared.device
-            care = lambda node: self.care(node, taker.strange)  # noqa: E731 (one for each picture that goes through)
+            care = lambda node: self.care(node, graph, taker.strange)  # noqa: E731 (one for each picture that goes through)
             return RunTurn(
                 Ready(graph, self.start, given, self._sized, made, care, taker.inner.append, device, bool(taker.author))
             )
