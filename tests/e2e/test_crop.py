@@ -228,3 +228,14 @@ def test_the_command_line_runs_it_says_how_and_makes_it_again(tmp_path):
     assert "paste.window" in shown.replace(" ", ".")
     assert run_command("rerun", "dog.png", "--verify", folder=tmp_path).code == 0
     assert "crop.window" in run_command("graph", "-e", RECIPE, source, folder=tmp_path).out.replace(" ", ".")
+
+
+def test_a_plan_says_at_what_size_a_window_is_edited(tmp_path):
+    source = photo(tmp_path / "photo.png", 300, 200)
+    told = [
+        run_command("plan", "-e", text, source, folder=tmp_path).out
+        for text in (RECIPE, RECIPE.replace("| crop", "| crop size=32"))
+    ]
+    assert "size=64 (what 'storybook' was trained on)" in told[0]
+    assert "size=32" in told[1]
+    assert "trained on" not in told[1]

@@ -36,6 +36,7 @@ BESIDE = {
     "invert sdedit draws": "strength=100%",
     "invert sdedit begin": "strength=100%",
     "attend masactrl masked": "start=0",
+    "crop window shape": "size=64 least=1",
     "attend masactrl coarsest": "start=0",
     "blend local words": "threshold=95% start=0",
     "blend local keep": "threshold=95% start=0",
@@ -46,7 +47,16 @@ BESIDE = {
 READ = {"invert ddim pinned", "invert pnp_inversion scale", "invert sdedit draws", "invert fixed_point pinned"}
 READ |= {"invert uniinv pinned"}
 SOFT = "mask box right=70% | mask feather pixels=8"
-RECIPES = {"mask threshold at": f"invert ddim EDIT | {SOFT} | mask threshold | blend latent"}
+HIGH, SMALL = (
+    f"mask box left=40% {box} | crop window | invert ddim EDIT | paste"
+    for box in ("right=50% top=30% bottom=70%", "right=60% top=40% bottom=60%")
+)
+RECIPES = {
+    "mask threshold at": f"invert ddim EDIT | {SOFT} | mask threshold | blend latent",
+    "crop window context": SMALL,
+    "crop window shape": HIGH,
+    "crop window least": SMALL,
+}
 # Another value, where the next one that comes to mind would not do.
 OTHER = {
     "invert null_text inner_steps": "1",

@@ -29,7 +29,7 @@ open "cat.png"
   | guide bright
   | blend latent
   | solver adams
-  | upscale bicubic by=2
+  | enlarge bicubic by=2
   | save ppm "all.ppm"
 tuned = open "cat.png" | tune picture rounds=3 | tune words alpha=0.5 | invert ddim "cat"->"dog" | sample
 tuned | measure brightness "bright.csv"

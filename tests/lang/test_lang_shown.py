@@ -53,6 +53,13 @@ USUAL = {
         "what": "it is a vit, and this reads clip",
         "mend": "name the folder of a clip, with config.json and safetensors",
     },
+    "RT455": {
+        "path": "dog.safetensors",
+        "model": "storybook",
+        "what": "its weights were tuned from another network",
+    },
+    "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
+    "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
@@ -86,6 +93,13 @@ USUAL = {
     "RT508": {"path": "dog.png", "what": "'inputs' is not JSON"},
     "RT509": {"path": "dog.png", "what": "'cat.png' is not below out", "mend": "allow its folder with --allow DIR"},
     "RT510": {"stage": "crop window"},
+    "RT560": {
+        "stage": "gan invert",
+        "side": 64,
+        "width": 512,
+        "height": 512,
+        "mend": "let it be made smaller: open … size=64",
+    },
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},

@@ -8,10 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from retouch.api import Ddim, Loss, Predicted, leading, predictor, unguided, with_loss
 from retouch.core.eyes import ImageText
 from retouch.run.executor import run
-from retouch.testing.tiny import Draws
+from retouch.testing.tiny import Draws, TinyCodec
+from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.direction import directional, text_direction
+from retouch_methods.guide.identity import colours_apart
+from retouch_methods.guide.image_text import apart
+from retouch_methods.guide.range import outside
+from retouch_methods.guide.structure import places_confused, relations_apart
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -41,7 +47,7 @@ class TestDirection:
             lambda text: torch.tensor(order.index(text)),
             lambda ids: torch.stack([*read.values()])[ids],
         )
-        (found,) = run(text_direction(eye, "a cat", "a puppy", ("*", "see *!")))
+        (found,) = run(text_direction(eye, "a cat", "a puppy", ("_", "see _!")))
         mean = (read["a puppy"] - read["a cat"] + read["see a puppy!"] - read["see a cat!"]) / 2
         torch.testing.assert_close(found, mean / mean.norm())
 
@@ -50,3 +56,97 @@ class TestDirection:
         directional(same, same.detach(), torch.zeros(7).double()).sum().backward()
         assert same.grad is not None
         assert same.grad.isfinite().all()
+
+
+class TestBlendedDiffusion:
+    """The authors' losses; their pictures run from -1 to 1."""
+
+    def test_a_picture_is_as_far_from_a_text_as_half_their_distance_on_the_sphere_says(self):
+        pictures, text = unit(drawn(4, 7, seed=1)), unit(drawn(7, seed=2))
+        for found, picture in zip(apart(pictures, text), pictures, strict=True):
+            chord = math.dist(picture.tolist(), text.tolist())
+            assert float(found) == pytest.approx(2 * math.asin(chord / 2) ** 2)
+
+    def test_a_range_is_left_by_the_square_of_what_lies_outside(self):
+        picture = drawn(3, 4, 5) * 2  # as networks have it
+        wanted = sum(max(abs(float(each)) - 1, 0.0) ** 2 for each in picture.flatten()) / picture.numel()
+        assert float(outside(picture / 2 + 0.5)) == pytest.approx(wanted)
+
+
+class TestDiffuseIT:
+    """Keys are a first row for the picture as a whole, then one for each place."""
+
+    def test_places_stand_to_each_other_by_the_mean_square_of_their_cosines(self):
+        keys, source = drawn(5, 7, seed=1), drawn(5, 7, seed=2)
+        wanted = torch.stack(
+            [
+                (torch.cosine_similarity(keys[i], keys[j], 0) - torch.cosine_similarity(source[i], source[j], 0)) ** 2
+                for i in range(5)
+                for j in range(5)
+            ]
+        ).mean()
+        torch.testing.assert_close(relations_apart(keys, source), wanted)
+
+    def test_patch_contrast_is_cross_entropy_with_the_other_places_as_what_it_is_not(self):
+        keys, source = unit(drawn(5, 7, seed=1)), unit(drawn(5, 7, seed=2))
+        rows = []
+        for i in range(5):  # the place itself first, then all places, its own among them at a cosine of -10
+            others = [float(keys[i] @ source[j]) if j != i else -10.0 for j in range(5)]
+            logits = torch.tensor([float(keys[i] @ source[i]), *others]).double() / 0.07
+            rows.append(logits.logsumexp(0) - logits[0])
+        torch.testing.assert_close(places_confused(keys * 3, source * 2, 0.07), torch.stack(rows).mean())
+
+
+def test_diffusionclip_counts_differences_of_colours_from_minus_one_to_one():
+    now, source = drawn(3, 4, 5, seed=1), drawn(3, 4, 5, seed=2)
+    wanted = sum(abs(float(a - b)) for a, b in zip(now.flatten(), source.flatten(), strict=True)) / now.numel()
+    assert float(colours_apart(now / 2 + 0.5, source / 2 + 0.5)) == pytest.approx(wanted)
+
+
+def test_guidance_is_classifier_guidance_of_a_ddpm_step():
+    """Dhariwal and Nichol 2021, alg. 1: the mean of q(clean | noisy, x0) less its variance times the gradient.
+
+    The posterior is transcribed as Ho et al. 2020 have it, eq. 6 and 7.
+    """
+    world = tiny_world(steps=5, dtype=torch.float64)
+    step, x, target = world.schedule.steps[2], world.latents.data, world.edit.target
+
+    async def bright(seen: Predicted) -> Tensor:
+        return (seen.x0**2).mean()
+
+    guidance = leading(with_loss(unguided, Loss(bright, 30.0, "x0"), TinyCodec()), target)
+    (plain,) = run(world.model(x, step.noisy, target))
+    (state,) = run(Ddim(1.0)(x[None], step, predictor(guidance, world.model, target, world.edit.negative)))
+
+    noisy_bar, clean_bar = step.noisy.alpha**2, step.clean.alpha**2
+    alpha = noisy_bar / clean_bar
+    beta, x0 = 1 - alpha, (x - (1 - noisy_bar) ** 0.5 * plain.eps) / noisy_bar**0.5
+    mean = (clean_bar**0.5 * beta * x0 + alpha**0.5 * (1 - clean_bar) * x) / (1 - noisy_bar)
+    variance = (1 - clean_bar) / (1 - noisy_bar) * beta
+    gradient = 30 * 2 * x0 / x0.numel() / noisy_bar**0.5  # by x, with the noise that is predicted held fixed
+    torch.testing.assert_close(state[0], mean - variance * gradient)
+
+
+def test_through_the_network_the_gradient_is_autograds():
+    world = tiny_world(steps=5, dtype=torch.float64)
+    level, x, target = world.schedule.steps[2].noisy, world.latents.data, world.edit.target
+
+    async def bright(seen: Predicted) -> Tensor:
+        return (seen.x0**2).mean()
+
+    found = {}
+    for through in ("network", "x0"):
+        made = leading(with_loss(unguided, Loss(bright, 30.0, through), TinyCodec()), target)
+        (pred,) = run(made(world.model, x, level, target, world.edit.negative))
+        found[through] = pred.eps
+    unet = world.model.core.module
+    leaf = x.clone().requires_grad_()
+    noise = unet(leaf[None], level.timestep, encoder_hidden_states=target.embeds[None]).sample[0]
+    loss = 30 * (((leaf - level.sigma * noise) / level.alpha) ** 2).mean()
+    (grad,) = torch.autograd.grad(loss, leaf)
+    clean = level.clean
+    assert clean
+    variance = clean.variance_from(level)
+    share = variance / (clean.alpha * level.sigma / level.alpha - (clean.sigma**2 - variance) ** 0.5)
+    torch.testing.assert_close(found["network"], noise.detach() + share * grad)
+    assert (found["x0"] - found["network"]).abs().max() > 1e-6

@@ -14,6 +14,7 @@ from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
@@ -28,6 +29,8 @@ from retouch.core.resources import (
     Pretrained,
     Sheet,
     TextEncoder,
+    TrainingLog,
+    TunedWeights,
     Weights,
 )
 from retouch.core.schedule import Level, Prediction, Schedule, Step
@@ -48,8 +51,10 @@ from retouch.core.values import (
     SourceImage,
     SourcePrompt,
     TargetPrompt,
+    TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
+from retouch.core.weights_file import written
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -93,6 +98,7 @@ __all__ = [
     "Loss",
     "MapRows",
     "Mask",
+    "MixedDenoiser",
     "ModelDelta",
     "Moot",
     "Need",
@@ -125,7 +131,10 @@ __all__ = [
     "TargetPrompt",
     "TextEncoder",
     "Touch",
+    "TrainingLog",
+    "TrainingPictures",
     "Trajectory",
+    "TunedWeights",
     "Turn",
     "Turned",
     "Unmet",
@@ -148,6 +157,7 @@ __all__ = [
     "value_and_grad",
     "walked_by",
     "with_loss",
+    "written",
 ]
 
 

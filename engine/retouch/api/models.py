@@ -7,6 +7,7 @@ from retouch.models.catalog import find as find_model
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
 from retouch.models.info import ModelInfo
 from retouch.models.info import describe as describe_model
+from retouch.models.user_cache import network as brought_network
 
 __all__ = [
     "BrokenModel",
@@ -17,6 +18,7 @@ __all__ = [
     "Reply",
     "Row",
     "UnknownModel",
+    "brought_network",
     "describe_model",
     "find_model",
 ]

@@ -34,6 +34,7 @@ UNPAIRED = {  # families that make no rows here, and why
     "measure": "compares whatever picture there is with its source",
     "require": "measures an inversion and hands it on unchanged",
     "eye": "is looked through by the guidances that name it",
+    "tiles": "runs a flow in brackets on parts of the picture, whatever stands in it",
     "tune": "wants a file of its own; a test runs it with every method that works here",
 }
 CAPTION = "an orange cat in a meadow"

@@ -8,6 +8,7 @@ from pathlib import Path
 from retouch.check.reading.environment import Environment
 from retouch.check.wiring.context import Context
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
+from retouch.graph.sides import unfit
 from retouch.lang.diagnostics import Report
 
 KEEPING = ("encode", "decode", "invert", "sample", "blend")  # families that keep the size of their picture
@@ -17,6 +18,7 @@ _CARRIERS = ("Image", "Latents", "Trajectory", "Frame")  # ports that a picture 
 def check_sizes(graph: Graph, context: Context, report: Report) -> None:
     """Report every picture that would be encoded whole, and is larger than the model takes."""
     told = set[str]()
+    _check_sides(graph, context, report)
     for node in graph.nodes:
         if node.card.family != "encode" or (opened := opened_by(graph, node)) is None:
             continue
@@ -33,6 +35,17 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
         )
         facts = {"what": what, "count": max(size), "limit": model.largest_side, "mend": mend}
         report.add("RT404", place.span, source=place.source, **facts)
+
+
+def _check_sides(graph: Graph, context: Context, report: Report) -> None:
+    """Report every picture that has not the one size that a stage takes, at the stage."""
+    for node in graph.nodes:
+        side = node.card.side
+        if not side or (opened := opened_by(graph, node)) is None:
+            continue
+        size = size_of(opened, context.world)
+        if size is not None and size != (side, side):
+            report.add("RT560", node.span, **unfit(node, size))
 
 
 def opened_by(graph: Graph, node: Node) -> Node | None:

@@ -53,6 +53,9 @@ def _estimated(each: Estimate) -> Iterator[str]:
         work = f"{sized(each.row)} a row, {sized(each.picture)} a picture in the codec"
         at_once = f"{each.rows} and {each.pictures} at once, {sized(each.process)} of libraries"
         yield f"memory in {each.dtype}: {parts}; {work}, {at_once}; {sized(each.peak)} at most"
+    if each.looked:
+        through = f"{each.led} rows of the denoiser and " if each.led else ""
+        yield f"gradient: back through {through}{each.looked} decoded pictures, which is counted; eyes are not"
     if each.rate is None or each.seconds is None:
         yield "time: not measured yet on this machine at this size; a run measures it"
         return

@@ -54,6 +54,10 @@ class Sentences:
         if event == "call" and facts["kind"] in _DENOISER:
             self._bar.total = max(self._bar.total or 0, self._bar.n + facts["rows"])  # a card may say too little
             self._bar.update(facts["rows"])
+        elif event == "learning":
+            left = f"{facts['s'] // 60}:{facts['s'] % 60:02d} left"
+            said = f"{facts['stage']} {facts['done']}/{facts['of']}, loss {facts['loss']:.4f}, {left}"
+            self._bar.set_postfix_str(said)
         elif event == "stage":
             self._bar.set_postfix_str(f"{facts['item']}: {facts['stage']}")
         elif event == "saved":

@@ -30,9 +30,18 @@ class Denoiser(Network):
         """The weights that it runs under, by parameter name; only to be read.  What runs beside layers is no part."""
         return {**self.core.base, **self.delta.over(self.core.base)}
 
+    @property
+    def digest(self) -> str:
+        """The fingerprint of the base weights' files; empty where there are none, as of a test's network."""
+        return getattr(self.core, "digest", "")
+
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
         return Denoiser(self.core, self.delta.under(delta))
+
+    def untuned(self) -> Denoiser:
+        """The same network under its own weights, and what LoRA files add."""
+        return Denoiser(self.core, ModelDelta(beside=self.delta.beside)) if self.delta.beside else Denoiser(self.core)
 
     async def __call__(
         self,

@@ -20,6 +20,17 @@ class NothingMasked(Exception):
     """A mask that edits nothing, where a stage has to know where to edit."""
 
 
+class UnfitSize(Exception):
+    """A picture of another size than the one that a stage takes.
+
+    size: height and width of the picture in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__("the stage takes pictures of another size, {1} by {0} pixels was given".format(*size))
+        self.size = size
+
+
 class BrokenTouch(Exception):
     """A control that does what its touches do not say.
 

@@ -137,6 +137,22 @@ class Adapters(Protocol):
         ...
 
 
+class TunedWeights(Protocol):
+    """Files that `save weights` wrote; each was held against the model before anything ran."""
+
+    def tuning(self, path: str) -> ModelDelta:
+        """What stands in the file there, on the denoiser's device and in its precision."""
+        ...
+
+
+class TrainingLog(Protocol):
+    """Where a stage that learns says how far it is; whoever watches the run hears of it."""
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """So many steps are done of so many, and this was the loss of the last."""
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 

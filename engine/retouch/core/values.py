@@ -38,6 +38,13 @@ class SourceImage(Image):
     """The picture that this turn began with."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingPictures:
+    """What a stage learns from: the pictures that its option `pictures` names, or the turn's own alone."""
+
+    pictures: tuple[Image, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Canvas:
     """The picture that latents stand for: its own size in pixels, its alpha, and the pixels per latent cell.

@@ -13,7 +13,7 @@ from typing import Any
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Graph
-from retouch.graph.plan import Plan, at_once, total
+from retouch.graph.plan import Plan, at_once, plan, total
 from retouch.models import rates
 from retouch.models.headers import read_header
 from retouch.models.info import ModelInfo
@@ -22,6 +22,9 @@ from retouch.models.single_file import NETWORKS
 
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
 KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
+# Of rows without, in time: a row whose gradient is asked, and a decoded picture there and back (engine/README.md).
+LED_ROW, LOOK = 2.1, 2.5
+LED_ROW_KEEPS, LED_PICTURE_KEEPS = 5, 5.5  # likewise, in memory
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -39,6 +42,8 @@ class Estimate:
     pictures: int
     rate: rates.Rate | None
     seconds: tuple[float, float] | None
+    led: int = 0  # rows whose gradient is asked
+    looked: int = 0  # pictures that are decoded with their gradient
 
     @property
     def process(self) -> int:
@@ -50,7 +55,11 @@ class Estimate:
         """Bytes at most: the process, all weights, and the larger of the largest pass and call of the codec."""
         if self.row is None or self.picture is None:
             return None
-        work = max(self.row * self.rows, self.picture * self.pictures)
+        row = self.row * (LED_ROW_KEEPS if self.led else 1)
+        picture = self.picture * (LED_PICTURE_KEEPS if self.looked else 1)
+        work = row * self.rows, picture * self.pictures
+        # A gradient through both keeps what both have worked with.
+        work = round(sum(work) if self.led and self.looked else max(work))
         return self.process + sum(self.weights.values()) + work
 
     def as_data(self) -> dict[str, Any]:
@@ -68,6 +77,7 @@ class Estimate:
                 "pictures_at_once": self.pictures,
                 "peak": self.peak,
             },
+            "with_gradient": {"rows": self.led, "pictures": self.looked},
             "seconds": self.seconds,
             "rows_per_second": self.rate.rows_per_second if self.rate else None,
             "measured_on": {"device": self.rate.device, "dtype": self.rate.dtype, "threads": self.rate.threads}
@@ -103,6 +113,11 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
     working, pixels = model.known.working, counted[0] * counted[1] * model.scale**2
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
+    led, looked = (
+        sum(int(known.get(what, 0)) for plan in plans for known in plan.facts.values()) for what in ("led", "looked")
+    )
+    more = led * (LED_ROW - 1) + looked * LOOK
+    again = most / least if least else 1  # of walks that may begin again
     return Estimate(
         model=model.name,
         dtype=dtype,
@@ -113,7 +128,9 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
         rate=rate,
-        seconds=(least / rate.rows_per_second, most / rate.rows_per_second) if rate else None,
+        seconds=((least + more) / rate.rows_per_second, (most + more * again) / rate.rows_per_second) if rate else None,
+        led=led,
+        looked=looked,
     )
 
 
@@ -126,12 +143,12 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
         for stored in model.files.tensors(part).values()
     )
     found: dict[tuple[str, object], int] = {}
-    for plan in (each for outer in plans for each in outer.everything()):
-        for node in plan.graph.nodes:
-            if node.card.takes("Adapters") and node.options.get("path"):
+    for one in (each for outer in plans for each in outer.everything()):
+        for node in one.graph.nodes:
+            if node.card.takes("Adapters", "TunedWeights") and node.options.get("path"):
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
-            if copies := plan.facts[node.id].get("copies", 0):
-                key = of_no_picture(plan.graph).get(node.id) or (plan.graph.item, node.id)
+            if copies := one.facts[node.id].get("copies", 0):
+                key = of_no_picture(one.graph).get(node.id) or (one.graph.item, node.id)
                 found[node.card.name, key] = int(copies * network)
             for _, edge in node.edges():
                 for name, path, _ in edge.settings.get("files", ()) if isinstance(edge, FromEngine) else ():
@@ -143,21 +160,21 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
 
 
 def cells_of(graph: Graph) -> tuple[int, int] | None:
-    """Height and width of a graph's largest picture in the model's cells, padded as a run pads it; None if unknown."""
-    from retouch import pictures
+    """Height and width of the largest picture that is encoded, in the model's cells, as a run pads it; None if unknown.
 
+    What a flow in brackets is given is counted at the model's own side, where its stage does not say more.
+    """
+    whole, model = plan(graph), graph.model
     found: list[tuple[int, int]] = []
-    for node in graph.nodes:
-        if node.card.family == "open" and node.options.get("path") and (not graph.item or graph.item.known):
-            try:
-                info = pictures.inspect(node.options["path"])
-            except (pictures.Unreadable, OSError):
+    for each in whole.everything():
+        for node in each.graph.nodes:
+            if node.card.family != "encode":
+                continue
+            known = each.facts[node.id]
+            size = (known.get("height", 0), known.get("width", 0))
+            if not all(size) and each is whole:
                 return None
-            size = int(node.options.get("size") or 0)
-            shrink = min(1.0, size / max(info.height, info.width)) if size else 1.0
-            multiple, scale = graph.model.multiple, graph.model.scale
-            height, width = (
-                -(-max(1, round(side * shrink)) // multiple) * multiple for side in (info.height, info.width)
-            )
-            found.append((height // scale, width // scale))
+            padded = (-(-(side or model.trained_size) // model.multiple) * model.multiple for side in size)
+            height, width = (side // model.scale for side in padded)
+            found.append((height, width))
     return max(found, key=lambda cells: cells[0] * cells[1], default=None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from retouch.graph.nodes import GIVEN, Edge, FromEngine, FromNode, Graph, Node
-from retouch.graph.ports import FILES, MADE_OR_SUPPLIED
+from retouch.graph.ports import EYES, FILES, MADE_OR_SUPPLIED
 
 
 def identity(node: Node) -> str:
@@ -34,14 +34,14 @@ def turn_key(turn: Graph) -> str:
 def of_no_picture(graph: Graph) -> Mapping[str, str]:
     """Return the keys of the nodes that are done once, however many pictures there are.
 
-    They make what the engine would supply, a schedule or a tuned model, and depend on no picture.  Other values may be
-    behaviour that remembers its walk, such as guidance, and each picture has its own.
+    They make what the engine would supply, a schedule or a tuned model, or an eye, and depend on no picture.  Other
+    values may be behaviour that remembers its walk, such as guidance, and each picture has its own.
     """
     keys, own = node_keys(graph), set[str]()
     for node in graph.nodes:
         takes = any(edge.type in FILES for _, edge in node.edges() if isinstance(edge, FromEngine))
         takes |= node.card.family == GIVEN
-        if node.card.output not in MADE_OR_SUPPLIED or takes or any(id_ in own for id_ in node.feeds()):
+        if node.card.output not in MADE_OR_SUPPLIED | EYES or takes or any(id_ in own for id_ in node.feeds()):
             own.add(node.id)
     return {id_: key for id_, key in keys.items() if id_ not in own}
 
@@ -55,6 +55,8 @@ def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
         settings.pop("folder", None)
         if "files" in settings:  # of networks beside the model: what is in them counts, not where they lie
             settings["files"] = [[name, digest] for name, _, digest in settings["files"]]
+        if "learnt" in settings:  # of pictures to learn from, likewise
+            settings["learnt"] = [digest for _, digest in settings["learnt"]]
         return [given.type, settings, *sized_by]
 
     card = node.card

@@ -111,10 +111,15 @@ def plan(graph: Graph) -> Plan:
         scope = of_model(node, graph) | scope_of(acting(node, nodes, facts), facts)
         with reckoning(node):
             (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
-        rows[node.id] = (least if node.id in sure else 0, most)
+        few, many = _networks(node, facts)
+        rows[node.id] = (least * few if node.id in sure else 0, most * many)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
-        facts[node.id] = made_with | _size(node, graph, scope) | {**_led(node, facts)} | stated
+        led = _led(node, facts)
+        # All losses are one gradient, which goes as deep as the deepest of them.
+        deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
+        mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
+        facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
     return Plan(graph, rows, facts)
 
 
@@ -135,6 +140,14 @@ def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
             yield port, given.turn
 
 
+def _networks(node: Node, facts: Mapping[str, Facts]) -> tuple[int, int]:
+    """How many networks the denoiser that a node asks is a mix of, (least, most): each is a row of its own."""
+    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
+    made = [facts[each.id] for each in given if isinstance(each, FromNode)]
+    few, many = (max((each.get(name, 1) for each in made), default=1) for name in ("networks_least", "networks"))
+    return few, many
+
+
 def _sure(graph: Graph) -> set[str]:
     """Return the nodes that are done whatever a choice comes to: of its ways only the first is sure to be begun."""
     nodes = {node.id: node for node in graph.nodes}
@@ -148,7 +161,7 @@ def _sure(graph: Graph) -> set[str]:
     return sure
 
 
-def _led(node: Node, facts: Mapping[str, Facts]) -> Facts:
+def _led(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """What the guidance states that this one leads: it holds for both unless this one says otherwise, windows aside."""
     if node.card.output != "Guidance":
         return {}
@@ -200,7 +213,7 @@ def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
     """Height and width of the picture that a stage makes, as far as they are known: of one of the same size."""
     if node.card.family == "open":
         return _opened(str(node.options.get("path")), int(node.options.get("size") or 0), graph.item)
-    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family not in ("view", "paste")
+    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family != "paste"
     return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
 
 

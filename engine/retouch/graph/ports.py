@@ -8,10 +8,15 @@ PROMPTS = frozenset({"SourcePrompt", "TargetPrompt", "NegativePrompt", "Edit"})
 MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})
 SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
 WRITERS = SHARED | {"Outbox"}
-READERS = frozenset({"Pictures", "Adapters"})  # what reads the file that the option `path` names
+TRAINING = "TrainingPictures"  # those that the option `pictures` names, or the turn's own
+READERS = frozenset({"Pictures", "Adapters", "TunedWeights"})  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
 TURN = "Turn"  # a flow as a value, which the stage gives pictures to
-SUPPLIED = PROMPTS | MODEL | FILES | {"Schedule", "NoiseSource", "Adapters", "Weights", "Pretrained", TURN}
+SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained", "TrainingLog"}
+SUPPLIED |= {TURN, TRAINING}
+
+# Networks that look at pictures: loaded once, and the same for every picture.
+EYES = frozenset({"ImageText", "VisionTokens", "Perceptual"})
 
 # What the engine supplies where no stage of the flow has made one.
 MADE_OR_SUPPLIED = PROMPTS | MODEL | {"Schedule"}

@@ -35,8 +35,11 @@ def _stages(shown: Plan, indent: str) -> Iterator[list[str]]:
             f"{name}={value}" if node.origin[name] in ("recipe", "engine") else f"{name}={value} ({node.origin[name]})"
             for name, value in chosen(node).items()
         ]
-        rows = shown.rows[node.id]
-        cost = f"  [{rows_text(rows)} rows]" if rows[1] else ""
+        if node.card.family == "crop" and node.options.get("size") == 0:  # nobody would know what is edited
+            named = (str(edge.settings.get("model", "")) for _, edge in node.edges() if not isinstance(edge, FromNode))
+            model = shown.graph.models.get(next(filter(None, named), ""), shown.graph.model)
+            options.append(f"size={model.trained_size} (what '{model.name}' was trained on)")
+        cost = f"  [{', '.join(costs)}]" if (costs := [*_costs(shown, node)]) else ""
         lines = [f"{indent}{node.card.name:{width}}{' '.join(options)}{cost}".rstrip()]
         lines += [f"{indent}{'':{width}}{text}" for text in prompts(node)]
         if node.put_in:
@@ -47,6 +50,14 @@ def _stages(shown: Plan, indent: str) -> Iterator[list[str]]:
             for each, text in zip(turn.nodes, _stages(inner, f"{indent}    "), strict=True):
                 lines += text if each.card.family != GIVEN else []
         yield lines
+
+
+def _costs(plan: Plan, node: Node) -> Iterator[str]:
+    """Rows of the denoiser, and passes of networks of a plugin's own."""
+    if plan.rows[node.id][1]:
+        yield f"{rows_text(plan.rows[node.id])} rows"
+    if passes := plan.facts[node.id].get("passes"):
+        yield f"{passes:g} passes of its own networks"
 
 
 def order() -> str:

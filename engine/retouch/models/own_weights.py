@@ -1,7 +1,8 @@
 """Weights that a plugin brings: where they lie, found without loading anything, and the networks that they fill.
 
 The hook `retouch_weights` names each file: "weights/face.safetensors" beside the announced module,
-"other_package:files/face.safetensors" in another package, "owner/name@COMMIT:face.safetensors" of the hub.
+"other_package:files/face.safetensors" in another package, "owner/name@COMMIT:face.safetensors" of the hub.  One of
+another package may also be the .bin of ncnn's pair, with its .param beside.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
-from retouch.models.headers import read_header
+from retouch.models.headers import Header, Stored, read_header
 from retouch.models.layout import stored_tensors
+from retouch.models.ncnn import is_ncnn, read_ncnn
 from retouch.plugins.announced import Announced
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def place_of(plugin: Announced, name: str) -> Path:
     if not path.is_file():
         raise NoWeights(f"'{path.name}' is not there", mend)
     try:
-        read_header(path)
+        header_of(path)
     except BrokenModel as err:
         raise NoWeights(str(err), mend) from None
     return path
@@ -71,6 +73,11 @@ def _of_the_hub(where: str, inside: str) -> tuple[Path, str]:
         raise NoWeights(str(err), mend) from None
 
 
+def header_of(path: Path) -> Header:
+    """What a file of weights holds: one of safetensors, or the numbers of ncnn's pair.  Raises BrokenModel."""
+    return read_ncnn(path) if is_ncnn(path) else read_header(path)
+
+
 def digest_of(path: Path) -> str:
     """What tells these weights from others."""
     return fingerprint([path])
@@ -78,7 +85,13 @@ def digest_of(path: Path) -> str:
 
 def numbers_of(paths: Iterable[str]) -> int:
     """How many numbers such files hold."""
-    return sum(stored.numbers for path in paths for _, stored in stored_tensors(Path(path)).values())
+    return sum(stored.numbers for path in paths for stored in _stored(Path(path)))
+
+
+def _stored(path: Path) -> Iterable[Stored]:
+    if is_ncnn(path):
+        return read_ncnn(path).tensors.values()
+    return [stored for _, stored in stored_tensors(path).values()]
 
 
 class OwnNetwork:
@@ -106,14 +119,19 @@ class OwnWeights:
 
     def network(self, name: str, make: Callable[[], Any]) -> OwnNetwork:
         """The module that `make` builds, filled with these weights: loaded once, however many pictures ask."""
-        import torch
-
-        from retouch.models.weights import fill
+        from retouch.models.kit.loading import without_memory
+        from retouch.models.weights import fill, fill_with, read_as_stored
 
         if (name, make) not in self._made:
-            with torch.device("meta"):
+            with without_memory():  # buffers that no file stores have their numbers
                 module = make()
-            self._made[name, make] = OwnNetwork(fill(module, self._files[name], self._device, self._dtype), self._dtype)
+            path = self._files[name]
+            if is_ncnn(path):
+                state = read_as_stored(path, read_ncnn(path).tensors)
+                filled = fill_with(module, path, state, self._device, self._dtype)
+            else:
+                filled = fill(module, path, self._device, self._dtype)
+            self._made[name, make] = OwnNetwork(filled, self._dtype)
         return self._made[name, make]
 
     def tensors(self, name: str) -> Mapping[str, Tensor]:
@@ -122,7 +140,7 @@ class OwnWeights:
 
         if name not in self._read:
             path = self._files[name]
-            read = read_as_stored(path, read_header(path).tensors)
+            read = read_as_stored(path, header_of(path).tensors)
             self._read[name] = {
                 key: each.to(self._device, self._dtype if each.is_floating_point() else each.dtype)
                 for key, each in read.items()

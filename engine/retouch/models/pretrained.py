@@ -1,7 +1,7 @@
 """Networks that a recipe names beside its model, such as image-text models: folders in the layout of transformers.
 
-A name is one that a plugin ships (hook `retouch_pretrained`), a folder of this machine, or an id of the hub that was
-fetched.  Finding one imports nothing and downloads nothing.
+A name is one that a plugin ships (hook `retouch_pretrained`), one that was brought into the user's cache, a folder of
+this machine, or an id of the hub that was fetched.  Finding one imports nothing and downloads nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from retouch.models import user_cache
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.models.hub import cache as hub
@@ -67,18 +68,22 @@ def _folder(name: str) -> Path:
     own = shipped()
     if name in own:
         return own[name]
+    if name.isidentifier() and (brought := user_cache.network(name)) and brought.is_dir():
+        return brought
     try:
         place = Path(name).expanduser()
-        if place.is_dir():
-            return place.resolve()
-        if place.is_file():
-            raise BrokenModel(f"'{place.name}' is a file; name the folder with its config.json")
+        is_folder, is_file = place.is_dir(), place.is_file()
     except (OSError, RuntimeError, ValueError):  # no such user, a link to itself, a null
-        pass
+        place, is_folder, is_file = Path(), False, False
+    if is_folder:
+        return place.resolve()
+    if is_file:
+        raise BrokenModel(f"'{place.name}' is a file; name the folder with its config.json")
     if known := hub.split(name):
         return hub.snapshot(*known)[0]
-    near = get_close_matches(name, own, n=1)
-    mend = f"did you mean '{near[0]}'?" if near else f"name a folder, or one of: {', '.join(sorted(own)) or 'none'}"
+    there = sorted([*own, *user_cache.networks()])
+    near = get_close_matches(name, there, n=1)
+    mend = f"did you mean '{near[0]}'?" if near else f"name a folder, or one of: {', '.join(there) or 'none'}"
     raise UnknownModel(f"there is no '{name}', and no such folder", mend)
 
 

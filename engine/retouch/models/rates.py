@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from retouch.models import user_cache
+
 MOST = 200  # figures; the oldest go
 LEAST_ROWS, LEAST_SECONDS = 4, 0.05  # of a run that says anything
 
@@ -34,13 +36,8 @@ class Rate:
 
 def file() -> Path | None:
     """Where figures are kept; None where the user wants none."""
-    said = os.environ.get("RETOUCH_CACHE", "")
-    if said.lower() == "off":
-        return None
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "retouch") if not said else Path(said)
-    with suppress(RuntimeError):  # no home
-        return base.expanduser() / "rates.json"
-    return None
+    base = user_cache.folder()
+    return base / "rates.json" if base else None
 
 
 def known() -> list[Rate]:

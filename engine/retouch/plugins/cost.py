@@ -17,7 +17,8 @@ from retouch.plugins.signatures import StageCard
 # Facts that stages of the core families state; a plugin's card adds its own by stating them.
 FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
-    | {"extra", "attempts", "redraws"}
+    | {"extra", "attempts", "redraws", "passes", "networks", "networks_least"}
+    | {"gradient", "led", "looked"}  # of guidance: 1 through the decoder, 2 through the network too; rows, decodings
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
 # which has no such list; …_words: how many the prompts of an edit have.

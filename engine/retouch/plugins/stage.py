@@ -41,6 +41,7 @@ class StageMark:
     weights: tuple[str, ...] = ()
     pretrained: tuple[str, ...] = ()
     words: Words = ""
+    side: int = 0
 
 
 def stage(
@@ -64,6 +65,7 @@ def stage(
     weights: tuple[str, ...] = (),
     pretrained: tuple[str, ...] = (),
     words: Words = "",
+    side: int = 0,
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -86,9 +88,10 @@ def stage(
     pretrained: what the folder that its option `name` names calls itself, such as ("clip",): its port `Pretrained`.
     words: "needed" where the model has to read text, or there is nothing to do; "own" where the stage itself reads the
         prompts' words, so that they say something on any model; unsaid, needed by what takes an edit or a TextEncoder.
+    side: height and width in pixels of the pictures that it takes, if it takes no others; 0 if it does.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, pretrained, words)
+    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

@@ -15,7 +15,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.core.tuning import ModelDelta, Update
-from retouch.models import families
+from retouch.models import families, tuned_weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
@@ -114,7 +114,9 @@ class Machine:
                     delta = delta.under(ModelDelta(beside=each)) if delta.beside else ModelDelta(beside=each)
             return self.plain.denoiser.tuned(delta)
         known = self.info.known
-        return Denoiser(NetworkCore(self.loaded.net, known.prediction, known.sites, known.told, self.acceleration))
+        digest = tuned_weights.network_digest(self.info)
+        net = self.loaded.net
+        return Denoiser(NetworkCore(net, known.prediction, known.sites, known.told, self.acceleration, digest))
 
     def restore(self, modules: Sequence[nn.Module]) -> None:
         """Read weights anew, into the same memory: somebody has written to these modules, if they are of this model."""
@@ -165,6 +167,11 @@ class Machine:
         with blamed_on(self.info):
             placed = placed_on(self.info, file, self.shapes).get("", [])
             return ModelDelta(beside=updates(file, placed, self.device, self.dtype))
+
+    def tuning(self, path: str) -> ModelDelta:
+        """What a file of `save weights` holds: what stages get as TunedWeights."""
+        with blamed_on(self.info):
+            return tuned_weights.load(self.info, Path(path), self.shapes[""], self.device, self.dtype)
 
     def own_weights(self, files: Sequence[tuple[str, str, str]]) -> OwnWeights:
         """What a plugin's own weights are here: once in this machine, by their digests."""

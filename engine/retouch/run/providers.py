@@ -6,8 +6,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Any
 
 from retouch.core.combinators import gather
-from retouch.core.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt
+from retouch.core.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt, TrainingPictures
 from retouch.graph.nodes import FromEngine
+from retouch.run.files.outbox import FileIn
 from retouch.run.loaded_model import Machine
 from retouch.run.task import Task
 
@@ -71,13 +72,20 @@ def _maker(edge: FromEngine, machine: Machine) -> Callable[[], Any]:
         "Codec": lambda: machine.codec,
         "TextEncoder": lambda: machine.texts,
         "Adapters": lambda: machine,
+        "TunedWeights": lambda: machine,
         "Weights": lambda: machine.own_weights(told["files"]),
         "Pretrained": lambda: machine.pretrained(told["folder"], *told["files"][0][1:]),
+        "TrainingPictures": lambda: _training(machine, told["learnt"]),
         "Schedule": lambda: machine.schedule(told["steps"], (0, 0)),
         "NoiseSource": lambda: NoiseSource(told["seed"], told["key"]),
         "Edit": lambda: _edit(machine, told["source"], told["target"], told["negative"], told["weights"]),
     }
     return makers.get(edge.type) or (lambda: _prompt(machine, _ROLES[edge.type], told["text"]))
+
+
+def _training(machine: Machine, learnt: Sequence[tuple[str, str]]) -> TrainingPictures:
+    files = FileIn(machine.device)
+    return TrainingPictures(tuple(files.image(path, 0) for path, _ in learnt))
 
 
 async def _prompt(machine: Machine, role: type[Prompt], text: str) -> Prompt:

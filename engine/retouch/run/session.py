@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from retouch.core.errors import Unmet
-from retouch.core.values import Mask
+from retouch.core.errors import UnfitSize, Unmet
+from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS
@@ -42,6 +42,7 @@ from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
 from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
+from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
@@ -167,6 +168,7 @@ class _Run:
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
     weights: BaseWeights = field(init=False)
+    learning: RunTrainingLog = field(init=False)
     makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
@@ -183,6 +185,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.weights = BaseWeights(self._restore)
+        self.learning = RunTrainingLog(self.tell)
 
     def add(self, graph: Graph) -> None:
         """One task for each node, after those that feed it."""
@@ -196,7 +199,13 @@ class _Run:
         told = Provenance(graph, self.request, self.settings.told)
         out = FileOut(told, told.about, outcome.files, outcome.notices)
         self.missed.append((outcome, out.missed))
-        own = {"Pictures": files, "Outbox": out, "Sheet": self.shared, "Figures": self.shared}
+        own = {
+            "Pictures": files,
+            "Outbox": out,
+            "Sheet": self.shared,
+            "Figures": self.shared,
+            "TrainingLog": self.learning,
+        }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
 
@@ -252,15 +261,16 @@ class _Run:
             node, inner, outcome, strange=strange or node.id in self._strange(inner)
         )
 
+    def _is_strange(self, node: Node) -> bool:
+        return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
+
     def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
         """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
 
         def tell(what: str) -> None:
             report = Report()
             # A stage of the engine's own calls functions of others; it changes nothing by itself.
-            strangers = [
-                each for each in (node, *feeding(graph, node)) if each.card.plugin not in self.registry.built_in
-            ]
+            strangers = [each for each in (node, *feeding(graph, node)) if self._is_strange(each)]
             who = next(iter(strangers), node)
             report.add("RT516", who.span, stage=who.card.name, plugin=who.card.plugin, what=what)
             outcome.warnings += [each for each in report.items if each not in outcome.warnings]
@@ -307,6 +317,7 @@ class _Run:
             taken = {
                 port: next(rest) if count is None else tuple(next(rest) for _ in range(count)) for port, count in ports
             }
+            _hold_to_side(node, values)
             return function(**taken, **options)
 
         return start
@@ -409,6 +420,14 @@ def _measured(requirement: str, value: object) -> list[str]:
     """The figure that a requirement held with: the last of the certificate."""
     told = list(value.certificate.values()) if isinstance(value, Trajectory) else []
     return [f"{requirement}: {told[-1]}"] if told else []
+
+
+def _hold_to_side(node: Node, values: Sequence[Any]) -> None:
+    """Raise UnfitSize for a picture of another size than the stage takes: check has not seen those of windows."""
+    side = node.card.side
+    for value in values:
+        if side and isinstance(value, Image | Latents) and value.size != (side, side):
+            raise UnfitSize(value.size)
 
 
 def _raising(error: Exception) -> Callable[[], Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from retouch.core.denoiser import Denoiser
+from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import Canvas, Edit, Latents, NoiseSource, Prompt
 from retouch.models.kit.unet import UNet, random_unet
@@ -114,8 +116,55 @@ class TinyCodec:
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """[B, C, h, w] -> [B, 3, H, W] in [0, 1], every pixel of a cell alike."""
-        colours = latents[:, [channel % self.channels for channel in range(3)]]
-        return ((colours + 1) / 2).clamp(0, 1).repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
+        return self.decode_freely(latents).clamp(0, 1)
+
+    def decode_freely(self, latents: torch.Tensor) -> torch.Tensor:
+        """The same, where colours may leave [0, 1]."""
+        colours = (latents[:, [channel % self.channels for channel in range(3)]] + 1) / 2
+        return colours.repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
+
+
+class TinyEyes:
+    """Networks that look at pictures, of random numbers: smooth, so that a gradient can be held to differences."""
+
+    SIDE, PATCH, LAYERS = 8, 4, 2  # pixels, pixels, layers
+
+    def __init__(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
+        patch = 3 * self.PATCH**2
+        like = torch.zeros(patch, WIDTH, dtype=dtype, device=device)
+        self.weights = NoiseSource(0, "eyes").normal(self.LAYERS, like) / patch**0.5  # [layers, 3 * patch^2, d]
+
+    def image_text(self) -> ImageText:
+        """It sees the mean of all patches; a text is whatever its letters draw."""
+        return ImageText(self.SIDE, lambda batch: F.normalize(self._looked(batch)[0][:, -1], dim=1), self._read, _unit)
+
+    def vision_tokens(self) -> VisionTokens:
+        """Keys are patches, mixed; the class token is their mean."""
+        return VisionTokens(self.SIDE, self.LAYERS, self._looked)
+
+    def perceptual(self) -> Perceptual:
+        """The mean squared difference of patches, mixed."""
+
+        def between(pairs: torch.Tensor) -> torch.Tensor:
+            shown = F.interpolate(pairs.flatten(0, 1), (self.SIDE, self.SIDE), mode="bilinear", align_corners=False)
+            one, other = self._looked(shown)[1].unflatten(0, (-1, 2)).unbind(1)
+            return (one - other).square().mean((1, 2, 3))
+
+        return Perceptual(between)
+
+    def _looked(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, 3, side, side] -> [B, layers, d], [B, layers, n, d], the class token's key first"""
+        patches = F.unfold(batch, self.PATCH, stride=self.PATCH).mT  # [B, n, 3 * patch^2]
+        keys = torch.stack([torch.tanh(patches @ each) for each in self.weights], 1)
+        tokens = keys.mean(2)
+        return tokens, torch.cat((tokens[:, :, None], keys), 2)
+
+    def _read(self, text: str) -> torch.Tensor:
+        return NoiseSource(0, text).normal(1, self.weights[0, 0])[0]
+
+
+def _unit(drawn: torch.Tensor) -> torch.Tensor:
+    return F.normalize(drawn, dim=1)
 
 
 def _spans(text: str) -> tuple[tuple[int, int], ...]:

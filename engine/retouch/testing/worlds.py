@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, get_origin
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ from retouch.core.values import (
 )
 from retouch.core.walk import Guidance
 from retouch.testing.gaussian import GaussianMixture
-from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyTexts, schedule, tiny_model
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
 
 
 class Keeping:
@@ -153,6 +154,8 @@ class World:
         if parameter.default is not parameter.empty:
             return parameter.default
         name = parameter.annotation if isinstance(parameter.annotation, str) else _name(parameter.annotation)
+        if many := re.search(r"(\w+), \.\.\.\]$", name):
+            return (self._eye(many[1]),)
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
@@ -175,6 +178,13 @@ class World:
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
             raise TypeError(f"a world has no {bare}; give port '{parameter.name}' by name")
         return ports[bare]
+
+    def _eye(self, kind: str) -> Any:
+        eyes = TinyEyes(self.latents.data.dtype, self.latents.data.device)
+        made = {"ImageText": eyes.image_text, "VisionTokens": eyes.vision_tokens, "Perceptual": eyes.perceptual}
+        if kind not in made:
+            raise TypeError(f"a world has no {kind}; give the port by name")
+        return made[kind]()
 
 
 def tiny_world(
@@ -238,7 +248,9 @@ def _edit(model: Denoiser, draws: Draws) -> Edit:
 
 
 def _name(annotation: Any) -> str:
-    return "Guidance" if annotation is Guidance else annotation.__name__
+    if annotation is Guidance:
+        return "Guidance"
+    return str(annotation) if get_origin(annotation) else annotation.__name__  # tuple[ImageText, ...]
 
 
 def _as(kind: type[Prompt], prompt: Prompt) -> Prompt:

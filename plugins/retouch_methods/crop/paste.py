@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -25,13 +26,14 @@ def paste(
     """Put the window back into the picture that `crop` took it from: outside the mask not one byte changes.
 
     What the edit left as it was keeps the picture's own pixels too, so that a window that was made smaller does not
-    come back blurred; `blend pixel` before it leaves everything outside of a finer mask so.
+    come back blurred; `blend pixel` before it leaves everything outside of a finer mask so.  What `upscale` made larger
+    comes back at the picture's own size.
 
     inside: "mask" is the one that the window was cropped round, "window" all of it.
     feather: how far inside the edge the edit fades in, in pixels of the size that was edited; 0 is a hard edge.
     """
-    if image.size != window.image.size:
-        raise ValueError(f"the window is {list(window.image.size)}, and what is pasted {list(image.size)}")
+    if image.size != window.image.size:  # it was enlarged on the way
+        window = _at(window, image)
     box, whole = window.box, window.whole
     area = window.mask.data if inside == "mask" else torch.ones_like(window.mask.data)
     share = area * _faded(area, window, feather) if feather else area
@@ -39,6 +41,14 @@ def paste(
     data = whole.data.clone()
     box.of(data).lerp_(resized(image.data, *box.size), share)  # a share of 0 keeps every bit
     return Image(data, whole.alpha)
+
+
+def _at(window: Window, image: Image) -> Window:
+    """The window, seen at the size that its picture has come to.  Raises ValueError where that is another shape."""
+    (height, width), (tall, wide) = image.size, window.image.size
+    if abs(height * wide - width * tall) > max(tall, wide):
+        raise ValueError(f"the window is {[tall, wide]}, and what is pasted {[height, width]}, which is another shape")
+    return replace(window, image=Image(resized(window.box.of(window.whole.data), height, width)))
 
 
 def _changed(image: Image, window: Window) -> Tensor:

@@ -7,10 +7,15 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from retouch.api import Codec, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
+from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
 
 
-@stage("crop", "window", default=True)
+@stage(
+    "crop",
+    "window",
+    default=True,
+    facts={"height": "size if size else side", "width": "size if size else side", "about": 1},
+)
 def crop(
     image: Image,
     mask: Mask,
@@ -54,6 +59,12 @@ def view_image(window: Window) -> Image:
 def view_mask(window: Window) -> Mask:
     """What of the window is to be edited, at the size that is edited."""
     return window.mask.resized(*window.image.size)
+
+
+@stage("mask", "window")
+def mask_window(window: Window, frame: Frame) -> Mask:
+    """Edit what the window was cropped round, at the size that its picture has now: after a turn, or `upscale`."""
+    return window.mask.resized(*frame.size)
 
 
 def _masked(area: Tensor) -> Rectangle:

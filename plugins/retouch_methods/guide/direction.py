@@ -32,10 +32,16 @@ from retouch.api import (
 from retouch_methods.guide.copies import copies
 from retouch_methods.guide.image_text import inside
 
-Sentence = Annotated[str, Pattern(r".*\*.*", "a text with * where the prompt stands", "a drawing of *")]
+Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt stands", "a drawing of _")]
 
 
-@stage("guide", "direction", paper="arXiv:2108.00946", facts={"guide": "guide"})
+@stage(
+    "guide",
+    "direction",
+    paper="arXiv:2108.00946",
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    words="own",
+)
 async def direction(
     guidance: Guidance,
     edit: Edit,
@@ -57,8 +63,8 @@ async def direction(
 
     weight: how much it counts that the cosine of both directions is less than 1.
     looks: how many copies of the pair are looked at: both as they are, the others turned, shifted and slanted alike.
-    templates: sentences with * where the prompt stands, over which the direction of the texts is averaged, such as
-        "a drawing of *"; without any, the prompts are read as they are.
+    templates: sentences with _ where the prompt stands, over which the direction of the texts is averaged, such as
+        "a drawing of _"; without any, the prompts are read as they are.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
     texts = edit.source.text, edit.target.text
@@ -81,11 +87,11 @@ async def direction(
 
 
 async def text_direction(eye: ImageText, source: str, target: str, templates: Sequence[str] = ()) -> Tensor:
-    """The direction from one text to another, averaged over sentences with * where the text stands.
+    """The direction from one text to another, averaged over sentences with _ where the text stands.
 
     -> [d], of length 1; zeros for two texts that are read alike
     """
-    sentences = [each.replace("*", text) for text in (target, source) for each in (*templates,) or ("*",)]
+    sentences = [each.replace("_", text) for text in (target, source) for each in (*templates,) or ("_",)]
     read = torch.stack(await gather(map(eye.text, sentences)))  # [2 n, d]
     there, here = read.unflatten(0, (2, -1))
     return F.normalize((there - here).mean(0), dim=0)

@@ -31,7 +31,7 @@ from retouch.api import (
     "guide",
     "identity",
     paper="arXiv:2110.02711",
-    facts={"guide": "guide"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
     needs=(
         Need(
             "not likeness or eyes or towers", "has no network to tell the likeness by", 'write eye clip "…" before it'

@@ -28,7 +28,13 @@ from retouch.api import (
 from retouch_methods.guide.copies import copies
 
 
-@stage("guide", "image_text", paper="arXiv:2111.14818", facts={"guide": "guide"}, words="own")
+@stage(
+    "guide",
+    "image_text",
+    paper="arXiv:2111.14818",
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    words="own",
+)
 async def image_text(
     guidance: Guidance,
     edit: Edit,
@@ -38,6 +44,7 @@ async def image_text(
     mask: Mask | None = None,
     *,
     weight: Annotated[float, Range(0, 1_000_000)] = 1000.0,
+    sees: Literal["mask", "picture"] = "mask",
     looks: Annotated[int, Range(1, 64, "copies")] = 8,
     through: Literal["network", "x0"] = "network",
 ) -> Guidance:
@@ -46,13 +53,16 @@ async def image_text(
     Choose it on models that know no text, or beside a prompt that the model reads badly.
 
     weight: how much the distance counts: the squared angle between picture and text, doubled, in radians.
+    sees: "mask" shows the network what is edited, on black, as the paper has it; "picture" all of it, for words that say
+        what the whole picture is to be.
     looks: how many copies are looked at: the picture as it is, the others turned, shifted and slanted.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
     wanted = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
 
     async def miss(seen: Predicted) -> Tensor:
-        picture = inside(await seen.picture("mixed"), mask)  # [3, H, W]
+        picture = await seen.picture("mixed")  # [3, H, W]
+        picture = inside(picture, mask) if sees == "mask" else picture
         drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
         found = [_distance(eye, picture, text, looks, drawn) for eye, text in zip(eyes, wanted, strict=True)]
         return torch.stack(await gather(found)).mean()

@@ -28,7 +28,7 @@ from retouch_methods.guide.image_text import inside
     "guide",
     "keep",
     paper="arXiv:2111.14818",
-    facts={"guide": "guide"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
     moot=(Moot("perceptual", "not eyes", "no 'eye lpips' stands before it, so squared errors alone count"),),
 )
 def keep(

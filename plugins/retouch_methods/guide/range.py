@@ -16,7 +16,7 @@ from retouch.api import Codec, Guidance, Loss, Moot, Predicted, Range, Restart, 
     "guide",
     "range",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "attempts": "attempts"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "attempts": "attempts"},
     moot=(Moot("above", "attempts < 2", "'attempts' lets no walk begin again"),),
 )
 def within(

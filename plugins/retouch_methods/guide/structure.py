@@ -15,7 +15,12 @@ from torch.nn import functional as F
 from retouch.api import Codec, Guidance, Loss, Predicted, Range, SourceImage, VisionTokens, gather, stage, with_loss
 
 
-@stage("guide", "structure", paper="arXiv:2209.15264", facts={"guide": "guide"})
+@stage(
+    "guide",
+    "structure",
+    paper="arXiv:2209.15264",
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+)
 async def structure(
     guidance: Guidance,
     source: SourceImage,

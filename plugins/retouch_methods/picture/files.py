@@ -63,10 +63,10 @@ def save_latents(latents: Latents, outbox: Outbox, *, path: Annotated[str, Endin
     said = {"height": str(canvas.height), "width": str(canvas.width), "scale": str(canvas.scale)}
     tensors = {"latents": latents.data.detach().cpu().contiguous()}
     with outbox.file(path) as file:
-        file.write(_in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
 
 
-def _in_order(file: bytes) -> bytes:
+def in_order(file: bytes) -> bytes:
     """A safetensors file with the keys of its header sorted: the library leaves their order to chance."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

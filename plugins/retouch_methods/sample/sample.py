@@ -34,6 +34,11 @@ from retouch.api import (
     "(2 if attend or readers or (blend and not pinned) else 1), "
     "int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
     "(2 if attend or readers or (blend and not pinned) else 1) * (attempts if attempts else 1))",
+    facts={
+        "led": "int((steps * (predictions if predictions else evaluations) + extra) * guide + 0.5) "
+        "if gradient > 1 else 0",
+        "looked": "int(steps * (predictions if predictions else evaluations) + extra + 0.5) if gradient else 0",
+    },
     needs=(
         Need(
             "attempts < 2 or redraws",

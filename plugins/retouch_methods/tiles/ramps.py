@@ -16,9 +16,10 @@ from retouch_methods.tiles.windows import grid, ramp
     "ramps",
     default=True,
     paper="arXiv:2210.12965",
-    rows="(0 if mask else turn * (tiles(height, size if size else side, overlap) * tiles(width, size if size else side, overlap) "
-    "if height and not about else 1), "
-    "turn * (tiles(height, size if size else side, overlap) * tiles(width, size if size else side, overlap) if height else 1000))",
+    rows="(0 if mask else turn * (tiles(height, size if size else side, overlap) * "
+    "tiles(width, size if size else side, overlap) if height and not about else 1), "
+    "turn * (tiles(height, size if size else side, overlap) * tiles(width, size if size else side, overlap) "
+    "if height else 1000))",
 )
 async def ramps(
     image: Image,

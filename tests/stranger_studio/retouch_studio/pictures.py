@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from retouch.api import Ending, Figures, Image, Mask, Outbox, Range, Turn, gather, stage
 
 
-@stage("upscale", "bicubic", default=True)
+@stage("enlarge", "bicubic", default=True)
 def bicubic(
     image: Image, *, by: Annotated[int, Range(1, 8)] = 2, sharpen: Annotated[float, Range(0, 5)] = 0.5
 ) -> Image:

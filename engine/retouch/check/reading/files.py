@@ -116,14 +116,17 @@ class Files:
 
     def check_picture(self, picture: Picture, given: Written | Given) -> None:
         """Refuse a picture that cannot be read, before any weights load."""
-        if not picture.known or not is_file(picture.path):
-            return
+        if picture.known and is_file(picture.path):
+            self.check_readable(picture.path, given)
+
+    def check_readable(self, path: Path, given: Written | Given) -> None:
+        """Refuse a file that is no picture."""
         from retouch.pictures import Unreadable
 
         try:
-            self._world.inspect(picture.path)
+            self._world.inspect(path)
         except Unreadable as err:
-            self._add("RT504", given, path=picture.path.name, what=err.about(picture.path))
+            self._add("RT504", given, path=path.name, what=err.about(path))
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)

@@ -1,4 +1,4 @@
-"""LoRA files that a stage sets beside the model: held to it by headers, before anything loads."""
+"""Files of LoRA and of tuned weights that a stage reads: held to the model by headers, before anything loads."""
 
 from __future__ import annotations
 
@@ -7,10 +7,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
+from retouch.graph.nodes import FromNode, Input, Node
 from retouch.lang.diagnostics import Report
 
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
+
+
+def check_tuned(
+    call: StageCall,
+    values: Mapping[str, Any],
+    inputs: Mapping[str, Input],
+    makers: Mapping[str, Node],
+    model: ModelInfo,
+    report: Report,
+) -> None:
+    """Report a file of tuned weights that is of another network, and one that leaves nothing of what was tuned before.
+
+    Of what is saved: report a model that no stage has tuned, or that is a mix.
+    """
+    card, given = call.card, inputs.get("model")
+    maker = makers.get(given.id) if isinstance(given, FromNode) else None
+    if card.takes("Outbox") and card.takes("Denoiser"):
+        if maker is None or maker.card.takes("Adapters"):
+            what = "a LoRA file stands beside the model, which is as it was" if maker else "nothing before it tunes one"
+            report.add("RT456", call.span, what=what, mend="tune it first, by 'tune diffusionclip'")
+        elif maker.card.takes("TunedWeights") and not _alone(maker.options):
+            what = "a mix of two networks is no set of weights"
+            report.add("RT456", call.span, what=what, mend="save each of them by itself")
+    if not card.takes("TunedWeights"):
+        return
+    if maker and not maker.card.takes("Adapters") and _alone(values):
+        notes = (("tuned here", maker.span),)
+        report.add("RT457", call.span, stage=card.name, other=maker.card.name, notes=notes)
+    _check_file(call, values, model, report)
+
+
+def _alone(values: Mapping[str, Any]) -> bool:
+    """Whether the weights are all that is asked, throughout the walk."""
+    return (values.get("ratio"), values.get("start"), values.get("until")) == (1, 0, 1)
+
+
+def _check_file(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:
+    path, shown = Path(str(values.get("path") or "")), call.given.get("path")
+    if shown is None or not path.is_file():
+        return  # a file that is not there was told already
+    from retouch.models.errors import BrokenModel
+    from retouch.models.info import ModelInfo
+    from retouch.models.tuned_weights import check
+
+    if not isinstance(model, ModelInfo):
+        return
+    try:
+        check(model, path)
+    except BrokenModel as err:
+        place = {"span": shown.span, "source": shown.source}
+        report.add("RT455", **place, path=path.name, model=model.name, what=str(err))
 
 
 def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:

@@ -64,7 +64,8 @@ def _report(call: StageCall, path: Given, ending: str, context: Context) -> None
     else:
         span, source = path.span, path.source
         text = own.value if own and isinstance(own.value, str) else Path(path.value).name
-        shown = f'"{text[: len(text) - len(ending)]}{known[0]}"'
+        name = text[: len(text) - len(ending)]
+        shown = f'"{name}{"{name}" if not name or name.endswith("/") else ""}{known[0]}"'
     others = [card for card in context.world.registry.cards if card.family == call.card.family and card != call.card]
     writers = [card.name for card in others if ending and ending in possible(card)]
     mend = f"write {shown}; it may end in {formats.listed(known)}"

@@ -55,6 +55,12 @@ class Insertions:
         # The flow has moved on: what is put in to get that picture back is no part of what it holds now.
         return Insertions(state.apart(Held(dict(state.began))), self.wire).image(taker, span)
 
+    def own_picture(self, taker: str, span: s.Span) -> FromNode:
+        """Put in what a stage learns from where it names no pictures: the one that this turn began with."""
+        card = self.state.context.world.registry.find("view", "own")
+        assert card
+        return self.wire(self.state, StageCall(card, span, put_in=f"'{taker}' names no other pictures to learn from"))
+
     def view(self, span: s.Span) -> None:
         """Put in what the newest window shows: its picture, and its mask."""
         registry = self.state.context.world.registry

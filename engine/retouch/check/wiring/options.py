@@ -13,6 +13,7 @@ from retouch.check.reading.variants import PICTURES
 from retouch.check.wiring.endings import check_endings
 from retouch.graph.ports import PICTURE_AXIS, READERS, SEED, WRITERS, turn_options
 from retouch.lang import syntax as s
+from retouch.paths import is_file
 from retouch.plugins.signatures import Option, StageCard
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
             named = {"name", "index"}.intersection(fields_of(given.value))
             sure = not named or not (context.many or (context.item and not context.item.known))
             path = context.files.to_read(given, text, sure=sure)
+            if path and call.card.takes("Pictures") and call.card.output != "Mask" and is_file(path):
+                context.files.check_readable(path, given)  # masks are held to the size of their picture later
         return Given(str(path), given.span, given.origin, given.source)
     picture = context.picture(call)
     if picture is None:

@@ -121,6 +121,8 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
+        if type_ == "TrainingLog":
+            return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)
             return FromEngine(type_, {"files": files, "model": state.model.name})

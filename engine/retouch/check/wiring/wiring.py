@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives, Flow, calls_of
-from retouch.check.wiring.adapters import check_adapters
+from retouch.check.wiring.adapters import check_adapters, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
@@ -21,11 +21,12 @@ from retouch.check.wiring.pretrained import PORT as PRETRAINED
 from retouch.check.wiring.pretrained import with_pretrained
 from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
+from retouch.check.wiring.training import with_training
 from retouch.check.wiring.turn_settings import of_turn
 from retouch.check.wiring.turns import OPEN, TurnStages, split
 from retouch.check.wiring.words import check_caption, check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TURN, WRITERS
+from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -159,10 +160,13 @@ class _Wiring:
         if not misplaced:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
+        check_tuned(call, values, inputs, state.context.builder.nodes, state.model, state.context.report)
         if state.certain and not misplaced:
             check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
+        if call.card.takes(TRAINING):
+            inputs = with_training(inputs, call, options.get("pictures"), state.context, self.insert)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

@@ -176,6 +176,28 @@ PLANNING = {
         "plugin ships, a folder in the layout of transformers, or a model of the hub that was fetched; its config says "
         "what it is, so one of another kind is refused before anything loads.",
     ),
+    "RT455": Code(
+        "unfit-tuned",
+        "'{path}' cannot stand in for weights of '{model}': {what}",
+        "use the model that it was tuned from, or tune this one",
+        why="What 'save weights' writes holds tensors for one network, by their names and shapes, and the digest of "
+        "the weights that they were tuned from. On any other they would mean nothing, so they are refused before "
+        "anything loads.",
+    ),
+    "RT456": Code(
+        "nothing-tuned",
+        "there are no tuned weights to save: {what}",
+        "{mend}",
+        why="'save weights' writes what a tuning made of the denoiser, for later runs to begin with. The model's own "
+        "weights and LoRA files are files already.",
+    ),
+    "RT457": Code(
+        "untuned-again",
+        "'{stage}' leaves nothing of what '{other}' tuned before",
+        "write ratio=0.5 on it, so that both count, or delete one of them",
+        why="Saved weights stand in for those of the model. Where several are to act, each after the first says how "
+        "much it counts beside those before it, and from where to where in the walk.",
+    ),
     "RT431": Code(
         "not-got",
         "the model '{name}' was not fetched: {what}",

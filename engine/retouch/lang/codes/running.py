@@ -121,4 +121,11 @@ RUNNING = {
         "look at it with 'save mask', and let it take more",
         why="A window is cut round what the mask edits, and this mask edits no pixel of this picture.",
     ),
+    "RT560": Code(
+        "one-size",
+        "'{stage}' takes pictures of {side} by {side} pixels, and this has {width} by {height}",
+        "{mend}",
+        why="Some networks make pictures of one size alone, such as a GAN. Where a picture's size is known before the "
+        "run, it is refused there; a window's is known when it is cut.",
+    ),
 }

@@ -50,8 +50,13 @@ class NetworkCore:
         sites: Sequence[Site],
         told: Mapping[str, float] = _NO_NUMBERS,
         acceleration: Acceleration = EAGER,
+        digest: str = "",
     ) -> None:
-        """told: the numbers that the network reads beside x, time and prompt, and what they are where no row says."""
+        """told: the numbers that the network reads beside x, time and prompt, and what they are where no row says.
+
+        digest: the fingerprint of its weights' files.
+        """
+        self.digest = digest
         self.net, self._sites = net, tuple(sites)
         self.kind: PredictionKind = kind
         self.told, self.acceleration = dict(told), acceleration

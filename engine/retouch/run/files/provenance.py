@@ -179,6 +179,8 @@ def _source_from(graph: Graph) -> str:
 
 def _inputs(graph: Graph) -> list[Path]:
     paths = [node.options.get("path") for node in graph.everything() if node.card.takes(*READERS)]
+    edges = (edge for node in graph.everything() for _, edge in node.edges() if isinstance(edge, FromEngine))
+    paths += [path for edge in edges for path, _ in edge.settings.get("learnt", ())]
     return [Path(path) for path in dict.fromkeys(paths) if path]
 
 

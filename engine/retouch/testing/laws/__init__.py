@@ -33,6 +33,7 @@ from retouch.testing.laws.families import (
     touch_law,
 )
 from retouch.testing.laws.files import measure_law, output_law, picture_law
+from retouch.testing.laws.leading import leading_law
 from retouch.testing.laws.memory import memory_law
 from retouch.testing.laws.models import family_laws
 from retouch.testing.laws.turns import turn_law
@@ -48,6 +49,7 @@ __all__ = [
     "guidance_law",
     "guided_rows_law",
     "identity_law",
+    "leading_law",
     "mask_law",
     "measure_law",
     "memory_law",

@@ -9,9 +9,10 @@ from itertools import chain
 from typing import Any
 
 from retouch.core.denoiser import Denoiser
+from retouch.core.gradient_guidance import GradientGuidance
 from retouch.core.values import Image
 from retouch.core.walk import Blend, Trajectory
-from retouch.testing.laws import conduct, families, files, walks
+from retouch.testing.laws import conduct, families, files, leading, walks
 from retouch.testing.laws.running import Stage, bare, outcome
 from retouch.testing.laws.turns import turn_law
 from retouch.testing.worlds import World, tiny_world
@@ -81,6 +82,8 @@ def _of_family(
             yield "pixels_law", partial(families.pixels_law, stage, world, **given)
         case Image():
             yield "picture_law", partial(files.picture_law, stage, world, **given)
+        case GradientGuidance():
+            yield "leading_law", partial(leading.leading_law, stage, **given)
         case guidance if mark.family == "guide" and affine:
             yield "guidance_law", partial(families.guidance_law, guidance)
         case _:

@@ -99,7 +99,7 @@ def rows_law(stage: Stage, world: World | None = None, *, facts: Mapping[str, An
     world = world or tiny_world()
     mark = mark_of(stage)
     least, most = cost.rows(mark.rows, scope_of(stage, world, facts, given))
-    counted = _counted(lambda: world.call(stage, **given))
+    counted = count_rows(lambda: world.call(stage, **given))
     assert least <= counted <= most, f"'{mark.rows}' says {least} to {most} rows, and {counted} were evaluated"
     return counted
 
@@ -110,7 +110,7 @@ def guided_rows_law(guide: Stage, world: World | None = None, **given: Any) -> i
     guidance = outcome(world, guide, given)
     said = mark_of(guide).facts.get("guide", 1)
     least, most = cost.rows(said, scope_of(guide, world, None, given))
-    counted = _counted(lambda: _guided(world, guidance))
+    counted = count_rows(lambda: _guided(world, guidance))
     assert least <= counted <= most, f"the fact 'guide' says {said} rows a prediction, and {counted} were evaluated"
     return counted
 
@@ -128,7 +128,7 @@ def facts_law(invert: Stage, world: World | None = None, **given: Any) -> int:
     )
     sample = sampler()
     least, most = cost.rows(mark_of(sample).rows, {**defaults(sample), "guide": 1, **facts, "steps": steps})
-    counted = _counted(lambda: world.call(sample, trajectory=trajectory))
+    counted = count_rows(lambda: world.call(sample, trajectory=trajectory))
     assert least <= counted <= most, (
         f"its facts say that {steps} steps cost {least} to {most} rows, and {counted} were evaluated"
     )
@@ -165,18 +165,12 @@ def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given:
     ports = signature(stage).parameters.values()
     flows = dict.fromkeys((port.name for port in ports if bare(port) == "Turn"), 1)  # a world's flow takes one row
     height, width = world.latents.size
-    told = {
-        "steps": len(world.schedule),
-        "guide": 1,
-        **flows,
-        "height": height,
-        "width": width,
-        "side": max(height, width),
-    }  # a world guides by one row
+    picture = {"height": height, "width": width, "side": max(height, width)}
+    told = {"steps": len(world.schedule), "guide": 1, **flows, **picture}  # a world guides by one row
     return {**told, **defaults(stage), **(facts or {}), **given}
 
 
-def _counted(start: Callable[[], Any]) -> int:
+def count_rows(start: Callable[[], Any]) -> int:
     """The rows that were evaluated for this work.  Raises what it raises."""
     task = Task(start)
     Executor().run([task])

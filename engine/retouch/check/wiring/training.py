@@ -1,0 +1,45 @@
+"""Pictures that a stage learns from: found, allowed and looked at before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.check.reading.calls import StageCall
+from retouch.check.reading.given import Given
+from retouch.check.wiring.insertions import Insertions
+from retouch.graph.nodes import FromEngine, Input, Picture
+from retouch.graph.ports import TRAINING
+from retouch.models.digest import fingerprint
+
+if TYPE_CHECKING:
+    from retouch.check.wiring.context import Context
+
+
+def with_training(
+    inputs: Mapping[str, Input], call: StageCall, given: Given | None, context: Context, insert: Insertions
+) -> dict[str, Input]:
+    """Say in the inputs which pictures the option `pictures` names; without any, the turn's own is put in.
+
+    How many there are stands under the port's name, so that the stage can tell its cost.
+    """
+    port = next(port.name for port in call.card.ports if port.type == TRAINING)
+    if not isinstance(inputs.get(port), FromEngine):
+        return dict(inputs)
+    if given is None or not given.value:
+        return {**inputs, port: insert.own_picture(call.card.name, call.span)}
+    learnt = _found(given, str(given.value), context)
+    return {**inputs, port: FromEngine(TRAINING, {port: len(learnt), "learnt": learnt})}
+
+
+def _found(given: Given, pattern: str, context: Context) -> tuple[tuple[str, str], ...]:
+    """The place and the digest of each file, in the order of their names."""
+    files = context.files
+    names = files.matching(given, pattern) if files.is_pattern(pattern) else [pattern]
+    places: list[Path] = []
+    for name in names:
+        if place := files.to_read(given, name):
+            files.check_picture(Picture(place), given)
+            places.append(place)
+    return tuple((str(place), fingerprint([place])) for place in places if place.is_file())

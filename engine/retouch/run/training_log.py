@@ -1,0 +1,36 @@
+"""What stages that learn say of themselves, at most once a second, as events of the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class RunTrainingLog:
+    """One for all stages of a run; which of them speaks is told where the port is filled."""
+
+    tell: Callable[[str, Mapping[str, Any]], None]
+
+    def at(self, settings: Mapping[str, Any]) -> _Page:
+        """What a port is given."""
+        return _Page(self.tell, str(settings.get("stage", "")))
+
+
+@dataclass(slots=True)
+class _Page:
+    tell: Callable[[str, Mapping[str, Any]], None]
+    stage: str
+    _began: float = field(default_factory=time.monotonic)
+    _told: float = 0.0
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """Tell of the loss, and of the seconds that are left if it goes on as it did."""
+        now = time.monotonic()
+        if now - self._told < 1 and done < of:
+            return
+        self._told = now
+        left = (now - self._began) / max(done, 1) * (of - done)
+        self.tell("learning", {"stage": self.stage, "done": done, "of": of, "loss": loss, "s": round(left)})

@@ -1,0 +1,1 @@
+"""What was painted in, made to fit by painting it again."""

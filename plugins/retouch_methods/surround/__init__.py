@@ -1,0 +1,1 @@
+"""What lies round an edit."""

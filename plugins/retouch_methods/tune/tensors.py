@@ -1,0 +1,87 @@
+"""Which numbers of a denoiser a tuning moves, and the denoiser that it is with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from retouch.api import Denoiser, ModelDelta, NoiseSource
+
+Which = Literal["all", "attention", "low_rank"]
+
+
+class Movable(Protocol):
+    """Tensors that are moved, and what a model is under them."""
+
+    def first(self) -> list[Tensor]:
+        """Where they begin: the model as it is.  In float32 at least"""
+        ...
+
+    def under(self, tensors: Sequence[Tensor]) -> Denoiser:
+        """The model under these, in their order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Some weights, each as it is."""
+
+    model: Denoiser
+    names: Sequence[str]
+
+    def first(self) -> list[Tensor]:
+        """The model's own."""
+        own = self.model.weights
+        return [own[name].to(torch.promote_types(own[name].dtype, torch.float32)) for name in self.names]
+
+    def under(self, tensors: Sequence[Tensor]) -> Denoiser:
+        """The model with these in their place, in the network's precision."""
+        own = self.model.core.base
+        weights = {name: each.to(own[name].dtype) for name, each in zip(self.names, tensors, strict=True)}
+        return self.model.tuned(ModelDelta(weights))
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """To each of some matrices a product of two narrow ones.  Hu et al. 2021, arXiv:2106.09685."""
+
+    model: Denoiser
+    names: Sequence[str]
+    rank: int
+    noise: NoiseSource
+
+    def first(self) -> list[Tensor]:
+        """For each name what goes up, zeros [out, r], and what goes down, random [r, in]: together nothing."""
+        made: list[Tensor] = []
+        for name in self.names:
+            weight = self.model.core.base[name]
+            out, into = weight.shape[0], weight[0].numel()
+            like = torch.zeros(into, dtype=torch.promote_types(weight.dtype, torch.float32), device=weight.device)
+            rank = min(self.rank, out, into)
+            draws = replace(self.noise, key=f"{self.noise.key}/{name}").normal(rank, like)  # [r, in]
+            made += [like.new_zeros(out, rank), draws / into**0.5]
+        return made
+
+    def under(self, tensors: Sequence[Tensor]) -> Denoiser:
+        """The model with these products beside its layers."""
+        own = self.model.core.base
+        pairs = zip(self.names, tensors[::2], tensors[1::2], strict=True)
+        return self.model.tuned(
+            ModelDelta(low_rank={name: (up.to(own[name].dtype), down.to(own[name].dtype)) for name, up, down in pairs})
+        )
+
+
+def movable(model: Denoiser, which: Which, rank: int, noise: NoiseSource) -> Movable:
+    """What is tuned: all floating-point weights, those in attention, or narrow matrices beside all matrices."""
+    base = model.core.base
+    names = [name for name, weight in base.items() if weight.is_floating_point()]
+    if which == "low_rank":
+        return Narrow(model, [name for name in names if base[name].ndim > 1], rank, noise)
+    if which == "attention":
+        sites = tuple(f"{site.name}." for site in model.core.sites if site.kind != "resnet")
+        names = [name for name in names if name.startswith(sites)]
+    return Whole(model, names)

@@ -1,0 +1,67 @@
+"""Tuned weights from and to files, and several of them at once.
+
+Mixing what networks predict, each for a part of the walk: Kim et al. 2022 (DiffusionCLIP), arXiv:2110.02711.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from safetensors.torch import save as safetensors
+
+from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, stage, written
+from retouch_methods.picture.files import in_order
+
+Share = Annotated[float, Range(0, 1)]
+
+
+@stage(
+    "tune",
+    "weights",
+    paper="arXiv:2110.02711",
+    facts={
+        "during": "(start, until)",
+        "networks": "(networks if networks else 1) + 1 if ratio != 0 and ratio != 1 else "
+        "1 if ratio == 1 and start == 0 and until == 1 else networks if networks else 1",
+        "networks_least": "(networks_least if networks_least else 1) + 1 "
+        "if ratio != 0 and ratio != 1 and start == 0 and until == 1 else "
+        "1 if ratio == 1 else networks_least if networks_least else 1",
+    },
+)
+def tuned(
+    model: Denoiser,
+    files: TunedWeights,
+    *,
+    path: str,
+    ratio: Annotated[float, Range(0, 4)] = 1.0,
+    start: Share = 0.0,
+    until: Share = 1.0,
+) -> Denoiser:
+    """Let tuned weights that `save weights` wrote stand in for the model's own in what follows of the turn.
+
+    Behind an inversion only the walk down has them, as DiffusionCLIP edits.  Of several, each after the first says how
+    much its predictions count beside those before it, so they cost a row each wherever several count.
+
+    path: a safetensors file, of the same model.
+    ratio: how much its predictions count: 1 alone, 0 not at all, above 1 beyond what was tuned.
+    start: fraction of the steps that are taken before they begin to count.
+    until: fraction of the steps that are taken when they end to.
+    """
+    made = model.untuned().tuned(files.tuning(path))
+    if (ratio, start, until) == (1, 0, 1):
+        return made
+    return MixedDenoiser(made.core, made.delta, model, ratio, start, until)
+
+
+@stage("save", "weights")
+def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write the weights that a tuning made, with the digest of the network that they were tuned from.
+
+    `tune weights` reads them.  What LoRA files add is no part of them.
+
+    path: the file.
+    """
+    tensors, said = written(model)
+    recipe = outbox.stamp(path)
+    with outbox.file(path) as file:
+        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
