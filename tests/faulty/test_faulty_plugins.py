@@ -215,3 +215,19 @@ def test_one_that_never_gives_way_is_named(site: Path, tmp_path: Path, monkeypat
 
 def test_each_is_there_once() -> None:
     assert len({fault.name for fault in RUNNING}) == len(RUNNING)
+
+
+@pytest.mark.parametrize("name", ["nan_step", "nan_late", "tune_huge", "quits_late"])
+def test_in_a_flow_in_brackets_the_stage_that_made_it_is_named_as_well(
+    name: str, site: Path, tmp_path: Path, alone: dict[str, bytes]
+) -> None:
+    draw(tmp_path / "cat.png")
+    (fault,) = (each for each in RUNNING if each.name == name)
+    install(site, name, HEAD + fault.source)
+    opened, _, rest = fault.flow.partition(" | ")
+    flow, _, ending = rest.rpartition(" | ")
+    done = run(tmp_path, f"{opened} | tiles ramps ({flow}) | {ending}\n{NEIGHBOURS}")
+    assert done.code == 3, done.err
+    assert fault.said in done.err
+    assert "RT516" not in done.err
+    assert {each: (tmp_path / each).read_bytes() for each in alone} == alone

@@ -75,10 +75,6 @@ class SiteCall:
         """Attention maps by row."""
         return self._get("probs")  # pyright: ignore[reportReturnType]
 
-    def tensors(self) -> list[Tensor]:
-        """What may be used of q, k, v, out and features."""
-        return [each for each in self._tensors.values() if isinstance(each, Tensor)]
-
     def pairs(self, source: str, target: str, *, role: str = "*") -> Iterator[tuple[int, int]]:
         """(row of `source`, row of `target`) for each two rows that differ in their branch alone.
 

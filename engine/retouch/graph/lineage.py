@@ -17,14 +17,14 @@ def opened(graph: Graph, node: Node) -> Node | None:
 
 
 def feeding(graph: Graph, node: Node) -> list[Node]:
-    """The stages whose values a stage takes, and those whose values they take, nearest first."""
+    """The stages in a stage's brackets, those whose values it takes, and theirs, nearest first."""
     found: dict[str, Node] = {}
     waiting = [*node.feeds()]
     while waiting:
         if (id_ := waiting.pop(0)) not in found:
             found[id_] = graph.node(id_)
             waiting += found[id_].feeds()
-    return [*found.values()]
+    return [*list(node.everything())[:-1], *found.values()]
 
 
 def _picture(node: Node) -> FromNode | None:

@@ -157,10 +157,11 @@ class StageCare:
         except WrongResult as error:
             error.maker = error.maker or self._called()
             raise
-        for doubt in doubts:
-            if isinstance(doubt.error, NotFinite):
-                doubt.error.suspects = (*self._suspects.values(), *self.makers.controls(self.near))
-        doubts += [*self._written(), *self.inner]
+        for doubt in (*doubts, *self.inner):
+            if isinstance(doubt.error, NotFinite):  # of a flow in brackets, the rows were evaluated for this stage
+                own = (*self._suspects.values(), *self.makers.controls(self.near))
+                doubt.error.suspects = (*doubt.error.suspects, *own)
+        doubts = [*self.inner, *doubts, *self._written()]  # what a flow in brackets made wrong is told there
         self.inner.clear()
         if not self.author:
             return value, doubts

@@ -129,7 +129,8 @@ def _acting(act: Act, maker: Node, note: Note) -> Act:
     @wraps(act)
     def acted(attn: SiteCall) -> None:
         # What it may write is written in place, so what it was given is looked at before.
-        before, given = finite(attn.tensors()), attn.tensors()
+        given = [each for each in attn._tensors.values() if isinstance(each, Tensor)]  # pyright: ignore[reportPrivateUsage]
+        before = finite(given)
         act(attn)
         if before is not None:
             note(maker, [torch.where(before, 0.0, torch.nan)], given)

@@ -249,14 +249,16 @@ class _Run:
         """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
         strange: set[NodeId] = set()
         for node in graph.nodes:
-            if node.card.plugin not in self.registry.built_in or not strange.isdisjoint(node.feeds()):
+            plugins = {each.card.plugin for each in node.everything()} - {""}
+            foreign = not plugins <= self.registry.built_in
+            if foreign or not strange.isdisjoint(node.feeds()):
                 strange.add(node.id)
         return strange
 
     def _care_of(self, outcome: Outcome) -> Callable[[Node, Graph, bool], StageCare]:
-        """What looks after the stages in brackets, each among those of its own flow."""
+        """What looks after the stages in brackets, each in its own graph."""
         return lambda node, inner, strange: self._care(
-            node, inner, outcome, strange=strange or any(map(self._is_strange, (node, *feeding(inner, node))))
+            node, inner, outcome, strange=strange or node.id in self._strange(inner)
         )
 
     def _is_strange(self, node: Node) -> bool:

@@ -55,7 +55,8 @@ def _alike(before: dict[str, Any], now: dict[str, Any]) -> bool:
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], space: Any) -> Iterable[str]:
-    yield from (name for name, value in before.items() if now.get(name, _GONE) is not value)
+    changed = (name for name, value in before.items() if now.get(name, _GONE) is not value)
+    yield from (name for name in changed if name != "__doc__")  # an example is added when a name is first asked for
     inherited = getattr(space, "__mro__", ())[1:]
     yield from (name for name in now.keys() - before.keys() if any(name in vars(base) for base in inherited))
 
