@@ -65,7 +65,6 @@ TOLD = [
     # One finding each: what follows from another, or says the same in other words, is not told.
     ("mask box left=50% right=50% | invert sdedit EDIT | blend latent", {"RT226"}, "as wide as nothing"),
     ("mask box left=60% right=50% | invert sdedit EDIT | blend latent", {"RT226"}, "right of its right one"),
-    ("invert ddim (EDIT) | attend p2p", {"RT104"}, "missing"),
     ("invert sdedit EDIT | mask attention words=[] | blend latent", {"RT226"}, "no word to look for"),
     ('invert sdedit EDIT | guide semantic add=["a hat", ""]', {"RT226"}, "a concept without a word"),
     ("mask box right=50% | crop size=8000 | invert sdedit EDIT | paste", {"RT404"}, "8,000; at most 128"),

@@ -113,7 +113,7 @@ def test_words_beyond_what_the_model_reads_are_told_by_the_check_and_refused_by_
     assert NAMING[recipe] in told["RT316"]
     assert "what the model reads of" in told["RT316"]
     assert "RT316" not in found(recipe, cat, f"rainbow {LONG}")
-    recipe = recipe.replace("ddim", "ddim steps=2", 1)
+    recipe = f"defaults steps=2\n{recipe}"
     (failure, *_) = outcome(recipe, cat, f"{LONG} rainbow").failures
     assert (failure.code, "reads no 'rainbow'" in failure.message) == ("RT501", True)
 

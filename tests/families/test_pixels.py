@@ -26,7 +26,6 @@ from retouch.core.schedule import split
 from retouch.core.solvers import Ddim, Fresh
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Canvas, Edit, Latents, Mask, NoiseSource
-from retouch.graph import working_memory
 from retouch.graph.plan import plan
 from retouch.models.catalog import BrokenModel, find
 from retouch.paths import folder as folder_of_recipes
@@ -511,9 +510,10 @@ def test_what_is_said_of_such_a_model_is_true_of_it(folder: Path, capsys: pytest
     assert "at 1 to 2 pixels a token" in told
     assert "coarsest=4" in told
     info = find("storybook_pixels")
-    small, large = (working_memory.of_a_row(info, (side, side)) or 0 for side in (32, 64))
+    assert info.known.working
+    small, large = (info.known.working.row((side, side), 0) for side in (32, 64))
     assert 0 < small < large <= 4 * small
-    assert working_memory.of_a_picture(info, (64, 64)) == 64 * 64 * 6
+    assert info.known.working.picture(64 * 64) == 64 * 64 * 6
 
 
 WRONG = {

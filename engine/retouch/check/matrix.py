@@ -35,6 +35,10 @@ UNPAIRED = {  # families that make no rows here, and why
     "require": "measures an inversion and hands it on unchanged",
     "eye": "is looked through by the guidances that name it",
     "tiles": "runs a flow in brackets on parts of the picture, whatever stands in it",
+    "repaint": "runs a flow in brackets again and again, whatever stands in it",
+    "surround": "is for what a flow edits part by part",
+    "upscale": "makes whatever picture there is larger",
+    "gan": "edits by networks of its own, beside any turn",
     "tune": "wants a file of its own; a test runs it with every method that works here",
 }
 CAPTION = "an orange cat in a meadow"
@@ -44,7 +48,8 @@ CLASH = "RT310"
 UNREAD = "RT221"  # a warning to whoever writes a recipe; to a pair it says that the two never meet
 SOFT = "mask box right=70% bottom=70% | mask feather pixels=4"  # a mask on which every change of a mask shows
 OTHERS = {"area": "mask box left=40% bottom=60%", "rest": "mask box left=50% top=50%"}  # for ports of a second mask
-EYE = 'eye clip "storybook"'  # for what is led by an image-text model
+# For what is led by a network that looks at pictures.
+EYES = {"ImageText": 'eye clip "storybook"', "VisionTokens": 'eye vit "storybook"'}
 LEVELS = "[900, 500, 100]"  # for numbers of which a method wants a list
 NEEDED = {"mask box": "left=60% top=30%"}  # what a method changes nothing without
 
@@ -155,7 +160,7 @@ def written(stages: Iterable[StageCard], added: Mapping[str, str] | None = None)
     if masks and not (blends or crops):
         blends = ["blend latent"]
     inversions = [_stage(card, said) for card in by_family["invert"]] or [f"invert ddim {EDIT}"]
-    between = [EYE] if any(card.takes("ImageText") for card in stages) else []
+    between = [eye for type_, eye in EYES.items() if any(card.takes(type_) for card in stages)]
     between += [_stage(card, said) for family in ("guide", "attend") for card in by_family[family]]
     # A control may take the mask, so masks stand before it; a window is cut round the mask before all else.
     turn = [*inversions, *solvers, *([] if crops else masks), *between, *blends]

@@ -112,12 +112,16 @@ async def hold(rule: Rule, states: Tensor, schedule: Schedule, predict: Predict)
     return Offset(rule, states[1:] - torch.stack(reached) if reached else states[1:])
 
 
-def walked_by(trajectory: Trajectory, rule: Rule) -> Trajectory:
+def walked_by(trajectory: Trajectory, rule: Rule, attempt: int = 0) -> Trajectory:
     """The same source and what was recorded of it, walked by another rule.
+
+    attempt: how often the walk has begun again; a rule that draws noise then draws other, by its method `again`.
 
     Its latents stand for states of that rule: as its `standing(x, x0)` says where a state is more than the latent and
     the rule has such a method, else as its `begin`.
     """
+    redrawn = getattr(rule, "again", None) if attempt else None
+    rule = redrawn(attempt) if redrawn else rule
     picture = trajectory.states[-1, 0]  # [C, h, w]
     standing = getattr(rule, "standing", None)
 

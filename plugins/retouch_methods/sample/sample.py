@@ -68,8 +68,7 @@ async def sample(
     for attempt in count():
         walked = trajectory.again(attempt) if attempt and trajectory.again else trajectory
         if solver is not None:
-            redrawn = getattr(solver, "again", None) if attempt else None
-            walked = walked_by(walked, redrawn(attempt) if redrawn else solver)
+            walked = walked_by(walked, solver, attempt)
         try:
             return await _walk(walked, latents, edit, model, guidance, attend, blend, attempt)
         except Restart:

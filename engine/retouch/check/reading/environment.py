@@ -14,7 +14,7 @@ from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.parse import parse
-from retouch.paths import is_file, is_folder
+from retouch.paths import is_file, is_folder, is_there
 from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _instead(file: Path, path: str) -> str:
         if glob(path):
             return "a pattern between quotes is one name; without them your shell puts in the files"
         return "no file matches this pattern; name images that are there"
-    if file.exists():
+    if is_there(file):
         return "what has this name is no file; name an image"
     from retouch.check.reading.near import near_file
 

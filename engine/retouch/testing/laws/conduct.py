@@ -13,7 +13,7 @@ from torch import Tensor
 
 from retouch.core.attention import AttentionControl
 from retouch.core.denoiser import Denoiser
-from retouch.core.guidance import predictor
+from retouch.core.guidance import predictor, unguided
 from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
 from retouch.core.values import AttentionMaps
@@ -166,7 +166,8 @@ def scope_of(stage: Stage, world: World, facts: Mapping[str, Any] | None, given:
     flows = dict.fromkeys((port.name for port in ports if bare(port) == "Turn"), 1)  # a world's flow takes one row
     height, width = world.latents.size
     picture = {"height": height, "width": width, "side": max(height, width)}
-    told = {"steps": len(world.schedule), "guide": 1, **flows, **picture}  # a world guides by one row
+    guided = {"guide": 1} if world.guidance is unguided else {}
+    told = {"steps": len(world.schedule), **guided, **flows, **picture}
     return {**told, **defaults(stage), **(facts or {}), **given}
 
 
