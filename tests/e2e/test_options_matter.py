@@ -115,10 +115,11 @@ class Trial:
 
 
 def cards() -> Iterator[StageCard]:
-    """All that work on a model of noise; tests/laws/test_flow.py has the others."""
+    """All that work on a model of noise; tests/laws/test_flow.py has the others, and laws those that lead by a gradient."""
     for family in FAMILIES:
         for method in INSTALLED.methods(family):
-            yield from (c for c in INSTALLED.candidates(family, method) if not c.predicts and not c.told)
+            found = (c for c in INSTALLED.candidates(family, method) if not c.predicts and not c.told)
+            yield from (c for c in found if not c.takes("Guidance") or c.output != "Guidance")
 
 
 def other(card: StageCard, option: Option) -> str:

@@ -103,7 +103,7 @@ NAMING = {
     'invert ddim "cat"->"dog" | mask attention words=["rainbow"] | blend latent': "'mask attention' names 'rainbow'",
     'invert ddim "cat"->"dog" | attend p2p words=["rainbow"]': "'attend p2p' names 'rainbow'",
     'invert ddim "cat"->"dog" | attend p2p | blend local words=["rainbow"]': "'blend local' names 'rainbow'",
-    'invert ddim | attend p2p edit=("cat"->"dog" "rainbow"*2)': "'attend p2p' names 'rainbow'",
+    'invert ddim | attend p2p edit=("cat"->"dog" "rainbow"*2)': "names 'rainbow'",
 }
 
 
