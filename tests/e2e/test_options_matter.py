@@ -115,7 +115,7 @@ class Trial:
 
 
 def cards() -> Iterator[StageCard]:
-    """All that work on a model of noise; tests/laws/test_flow.py has the others, and laws those that lead by a gradient."""
+    """All on a model of noise: tests/laws/test_flow.py has the others, and laws hold what leads by a gradient."""
     for family in FAMILIES:
         for method in INSTALLED.methods(family):
             found = (c for c in INSTALLED.candidates(family, method) if not c.predicts and not c.told)
