@@ -53,8 +53,16 @@ def made_with(recipe: retouch.Recipe, source: Path, **settings: Any) -> dict[str
 def _supplied(graph: Graph) -> list[Any]:
     """What the engine gives each stage, such as the number of steps."""
     return [
-        [node.id, port, edge.type, dict(edge.settings)]
+        [node.id, port, edge.type, _anywhere(edge.settings)]
         for node in graph.nodes
         for port, edge in node.edges()
         if isinstance(edge, FromEngine)
     ]
+
+
+def _anywhere(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without places of this machine: what is in a file counts, not where it lies."""
+    told = {name: value for name, value in settings.items() if name != "folder"}
+    if "files" in told:
+        told["files"] = [[name, digest] for name, _, digest in told["files"]]
+    return told
