@@ -259,3 +259,27 @@ def test_a_stamp_holds_no_place_of_a_folder_and_rerun_says_what_is_missing(tmp_p
     again = retouch("rerun", "dog.png", "--verify", folder=tmp_path)
     assert again.code != 0
     assert "RT450" in again.err
+
+
+def test_what_an_eye_does_not_know_is_passed_over_and_does_not_end_the_text():
+    """The embedded vocabulary has no comma, and writes what it does not know as the end of a text."""
+    eye = clip(opened(SHIPPED), name="storybook")
+    plain, added, comma = (
+        eye.tokens(text).tolist()
+        for text in ("a bear on a beach", "a bear on a beach wearing a hat", "a bear on a beach, wearing a hat")
+    )
+    assert comma == added != plain
+    assert len(eye.tokens("a cat " * 200)) == len(plain)
+
+
+@pytest.mark.parametrize("guide", ["image_text", "direction"])
+def test_an_edit_that_an_eye_reads_alike_is_told_and_nothing_is_saved(guide, tmp_path):
+    """It would lead nowhere, and nobody would know."""
+    draw(tmp_path / "cat.png")
+    turn = f'invert sdedit "cat"->"cat ," steps=2 | guide {guide} looks=1 | blend latent'
+    recipe = f'model "storybook_pixels"\nmask box right=60% | {turn}'  # a model that reads words would tell it first
+    done = retouch("run", "-e", recipe, "cat.png", "--caption", "a cat", "-o", "o.png", folder=tmp_path)
+    assert done.code
+    assert "RT511" in done.err
+    assert "as the eye of this turn reads them" in done.err
+    assert not (tmp_path / "o.png").exists()

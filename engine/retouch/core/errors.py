@@ -20,6 +20,17 @@ class NothingMasked(Exception):
     """A mask that edits nothing, where a stage has to know where to edit."""
 
 
+class SameToTheModel(Exception):
+    """An edit whose two prompts are one and the same to what reads them, although their texts differ.
+
+    why: what follows "both prompts are the same" in the message, such as ", since …"; mend: what to write instead.
+    """
+
+    def __init__(self, why: str = "", mend: str = "use other words") -> None:
+        super().__init__(f"to the model both prompts are the same{why}")
+        self.why, self.mend = why, mend
+
+
 class UnfitSize(Exception):
     """A picture of another size than the one that a stage takes.
 

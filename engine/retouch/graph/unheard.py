@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from retouch.core.errors import SameToTheModel
 from retouch.graph.nodes import FromEngine, Graph, Node
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
@@ -20,14 +21,6 @@ class Hearing(Protocol):
     def heard(self, text: str) -> Tokens:
         """What is read of a text, and what not."""
         ...
-
-
-class SameToTheModel(Exception):
-    """An edit whose two prompts are one and the same to the model, although their texts differ."""
-
-    def __init__(self, why: str, mend: str) -> None:
-        super().__init__(f"to the model both prompts are the same{why}")
-        self.why, self.mend = why, mend
 
 
 def edits(node: Node) -> Iterator[FromEngine]:

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, NothingMasked, UnfitSize, Unmet
+from retouch.core.errors import BrokenTouch, NothingMasked, SameToTheModel, UnfitSize, Unmet
 from retouch.graph.nodes import Node
 from retouch.graph.sides import unfit
-from retouch.graph.unheard import SameToTheModel
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable

@@ -33,8 +33,11 @@ def _image_text(pretrained: Pretrained) -> ImageText:
     side = model.config.vision_config.image_size
 
     def tokens(text: str) -> Tensor:
-        ids = words(text, padding="max_length", max_length=words.model_max_length, truncation=True).input_ids
-        return torch.tensor(ids, device=pretrained.device)
+        """What is not in the vocabulary is passed over: where it is written as the end is, it would end the text."""
+        most, (first, *inner, last) = words.model_max_length, words(text, verbose=False).input_ids
+        known = [id_ for id_ in inner if id_ not in (words.unk_token_id, first, last)][: most - 2]
+        ids = [first, *known, last]
+        return torch.tensor(ids + [words.pad_token_id] * (most - len(ids)), device=pretrained.device)
 
     return ImageText(side, towers.pictures, tokens, towers.words)
 

@@ -24,13 +24,14 @@ from retouch.api import (
     Pattern,
     Predicted,
     Range,
+    SameToTheModel,
     SourceImage,
     gather,
     stage,
     with_loss,
 )
 from retouch_methods.guide.copies import copies
-from retouch_methods.guide.image_text import inside
+from retouch_methods.guide.image_text import ALIKE, inside
 
 Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt stands", "a drawing of _")]
 
@@ -89,12 +90,15 @@ async def direction(
 async def text_direction(eye: ImageText, source: str, target: str, templates: Sequence[str] = ()) -> Tensor:
     """The direction from one text to another, averaged over sentences with _ where the text stands.
 
-    -> [d], of length 1; zeros for two texts that are read alike
+    -> [d], of length 1.  Raises SameToTheModel where both texts are read alike.
     """
     sentences = [each.replace("_", text) for text in (target, source) for each in (*templates,) or ("_",)]
     read = torch.stack(await gather(map(eye.text, sentences)))  # [2 n, d]
     there, here = read.unflatten(0, (2, -1))
-    return F.normalize((there - here).mean(0), dim=0)
+    way = (there - here).mean(0)
+    if not way.any():
+        raise SameToTheModel(ALIKE, "use words that it knows")
+    return F.normalize(way, dim=0)
 
 
 def directional(now: Tensor, source: Tensor, wanted: Tensor) -> Tensor:

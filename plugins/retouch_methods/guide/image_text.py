@@ -21,11 +21,14 @@ from retouch.api import (
     NoiseSource,
     Predicted,
     Range,
+    SameToTheModel,
     gather,
     stage,
     with_loss,
 )
 from retouch_methods.guide.copies import copies
+
+ALIKE = ", as the eye of this turn reads them"
 
 
 @stage(
@@ -59,6 +62,10 @@ async def image_text(
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
     wanted = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
+    if edit.source.text != edit.target.text:
+        here = [await eye.text(edit.source.text) for eye in eyes]
+        if all(map(torch.equal, wanted, here)):
+            raise SameToTheModel(ALIKE, "use words that it knows")
 
     async def miss(seen: Predicted) -> Tensor:
         picture = await seen.picture("mixed")  # [3, H, W]
