@@ -216,10 +216,9 @@ class Schedule:
     def through(levels: Sequence[Level]) -> Schedule:
         """A walk through these levels, in their order; RePaint's jumps go up on the way."""
         n = len(levels) - 1
-        walk: list[Level] = []  # last first, since each knows the one after it
-        for i, level in reversed(list(enumerate(levels))):
-            walk.append(replace(level, progress=i / max(n, 1), clean=walk[-1] if walk else None))
-        walk.reverse()
+        walk = [replace(level, progress=i / max(n, 1), clean=None) for i, level in enumerate(levels)]
+        # Each knows the next one and no further: a chain of a thousand levels could be neither copied nor sent.
+        walk = [replace(level, clean=after) for level, after in zip(walk, [*walk[1:], None], strict=True)]
         return Schedule(tuple(Step(i, walk[i], walk[i + 1], walk[i - 1] if i else None) for i in range(n)))
 
     @staticmethod
