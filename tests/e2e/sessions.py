@@ -16,7 +16,9 @@ from retouch.models.catalog import ModelInfo
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
 from retouch.run.model_cache import KeptMachines
-from retouch.run.session import Result, Settings, execute
+from retouch.run.outcome import Result
+from retouch.run.session import execute
+from retouch.run.settings import Settings
 from retouch_storybook.world import Scene, render
 from tests.models.tiny_folder import three_levels
 

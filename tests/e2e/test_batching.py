@@ -19,7 +19,8 @@ from retouch.run.batching import Buckets
 from retouch.run.executor import Executor
 from retouch.run.files.outbox import FileOut
 from retouch.run.loaded_model import Machine
-from retouch.run.session import Settings, execute
+from retouch.run.session import execute
+from retouch.run.settings import Settings
 from retouch.run.task import Task
 from retouch.run.waves import IN_FLIGHT
 from retouch_methods.guide.cfg import cfg

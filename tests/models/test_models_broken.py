@@ -12,7 +12,8 @@ from PIL import Image
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.plugins import registry
-from retouch.run.session import Settings, execute
+from retouch.run.session import execute
+from retouch.run.settings import Settings
 from tests.models.mutations import all_harms
 
 HARMS = all_harms()

@@ -6,7 +6,7 @@ import pytest
 
 from retouch.models.network.acceleration import EAGER
 from retouch.models.network.fusing import can_fuse
-from retouch.run.session import Settings
+from retouch.run.settings import Settings
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings("mps", "float16"), Settings("cpu", compiled=True)])

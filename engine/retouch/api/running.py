@@ -5,7 +5,9 @@ from __future__ import annotations
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.files.provenance import software
 from retouch.run.model_cache import KeptMachines
-from retouch.run.session import Outcome, Result, Settings, execute
+from retouch.run.outcome import Outcome, Result
+from retouch.run.session import execute
+from retouch.run.settings import Settings
 from retouch.run.task import Task
 
 __all__ = [

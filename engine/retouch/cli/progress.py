@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retouch.lang.diagnostics import Diagnostic
-    from retouch.run.session import Outcome, Result
+    from retouch.run.outcome import Outcome, Result
 
 _DENOISER = ("denoise", "gradient")
 

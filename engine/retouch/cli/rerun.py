@@ -252,7 +252,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     from retouch import pictures
     from retouch.run.device import best_device
     from retouch.run.files.comparing import compare
-    from retouch.run.session import Settings, execute
+    from retouch.run.session import execute
+    from retouch.run.settings import Settings
 
     was = stamp.text("device")
     device = args.device or (was if was in ("cpu", best_device()) else "cpu")

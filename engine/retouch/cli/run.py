@@ -36,7 +36,8 @@ def main(args: Namespace) -> int:
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
     from retouch.run.model_cache import KeptMachines
-    from retouch.run.session import Settings, execute
+    from retouch.run.session import execute
+    from retouch.run.settings import Settings
 
     settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
     text = source.text.decode("utf-8")

@@ -16,20 +16,17 @@ from retouch.core.errors import UnfitSize, Unmet
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
-from retouch.graph.limits import EXACT_ROWS
 from retouch.graph.lineage import feeding
-from retouch.graph.nodes import FromNode, Graph, Node, NodeId, Picture
+from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
-from retouch.models.network.acceleration import EAGER, Acceleration
-from retouch.models.network.fusing import can_fuse
+from retouch.models.network.acceleration import Acceleration
 from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
-from retouch.run.batching import Buckets
 from retouch.run.care import Makers, StageCare
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
@@ -38,8 +35,10 @@ from retouch.run.files.outbox import FileIn, FileOut
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
+from retouch.run.outcome import Outcome, Result
 from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
+from retouch.run.settings import Settings
 from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
 from retouch.run.training_log import RunTrainingLog
@@ -50,72 +49,6 @@ from retouch.run.waves import waves_of
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 Tell = Callable[[str, Mapping[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to run, which is no part of what to do.
-
-    exact: every call has one fixed number of rows, so that a result is the same bits alone or among others.
-    compiled: the network is compiled first; worth its minute where many pictures follow.  On CUDA alone.
-    """
-
-    device: str = "cpu"
-    dtype: str = "float32"
-    exact: bool = False
-    compiled: bool = False
-
-    @property
-    def buckets(self) -> Buckets:
-        """The sizes of calls."""
-        return Buckets(fixed=EXACT_ROWS) if self.exact else Buckets()
-
-    @property
-    def told(self) -> dict[str, str]:
-        """What a run so set adds to what its results say of themselves."""
-        how = {"device": self.device, "dtype": self.dtype, "mode": "exact" if self.exact else "fast"}
-        return how | ({"compiled": "yes"} if self.compiled else {})
-
-    @property
-    def acceleration(self) -> Acceleration:
-        """What the device is good for."""
-        if not self.device.startswith("cuda"):
-            return EAGER
-        if self.compiled:
-            return Acceleration(channels_last=True, compiled=True, graphs=True)
-        fused = can_fuse() and self.dtype != "float32"
-        return Acceleration(channels_last=fused, fused_norms=fused, graphs=True)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one picture."""
-
-    item: Picture | None
-    files: list[Path] = field(default_factory=list[Path])
-    notices: list[str] = field(default_factory=list[str])
-    failures: list[Diagnostic] = field(default_factory=list[Diagnostic])
-    warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])  # of results that are there
-    rows: dict[NodeId, int] = field(default_factory=dict[NodeId, int])  # denoiser rows, counted
-    values: dict[NodeId, Any] = field(default_factory=dict[NodeId, Any])  # of the stages that ended well
-
-    @property
-    def failed(self) -> bool:
-        """Whether a result is missing."""
-        return bool(self.failures)
-
-
-@dataclass(slots=True)
-class Result:
-    """What a run came to: an outcome for each picture, and the calls that all of them shared."""
-
-    outcomes: list[Outcome]
-    calls: list[BatchInfo]
-
-    @property
-    def denoiser_calls(self) -> int:
-        """Forward passes of the denoiser."""
-        return sum(call.kind in ("denoise", "gradient") for call in self.calls)
 
 
 def execute(

@@ -72,7 +72,8 @@ class Recipe:
         from retouch.plugins import registry
         from retouch.run.device import best_device
         from retouch.run.files.provenance import Provenance, Request
-        from retouch.run.session import Settings, execute
+        from retouch.run.session import execute
+        from retouch.run.settings import Settings
 
         many = isinstance(source, list | tuple)
         given = source if isinstance(source, list | tuple) else () if source is None else (source,)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from retouch.core.walk import Trajectory
     from retouch.graph.nodes import Graph, Node
     from retouch.run.files.provenance import Provenance
-    from retouch.run.session import Outcome
+    from retouch.run.outcome import Outcome
 
 
 def told_of(text: str, found: Sequence[Diagnostic]) -> str:

@@ -24,8 +24,8 @@ TRUNKS = ("vgg", "alex")
 def lpips(pretrained: Pretrained, *, name: str) -> Perceptual:
     """See how different two pictures look, by the features of a network that classifies; `guide keep` asks it.
 
-    Its weights come with no model: `python tools/convert_lpips.py FILE.whl` of the repository brings them once, from
-    the package stlpips-pytorch.
+    Its weights come with no model: `python plugins/tools/convert_lpips.py FILE.whl` of the repository brings them once,
+    from the package stlpips-pytorch.
 
     name: "lpips_vgg" or "lpips_alex" once they were brought, or a folder of such weights.
     """

