@@ -1,0 +1,85 @@
+"""Learning to denoise pictures: the loss that diffusion models are trained with, and steps of Adam down it.
+
+Ho et al. 2020, arXiv:2006.11239, alg. 1: a level drawn evenly, noise of its own, and the mean square of what the
+network misses of what it is to put out (which is a velocity in Salimans and Ho 2022, and on flow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from retouch.api import (
+    Adam,
+    Denoiser,
+    KnownLevels,
+    Level,
+    NoiseSource,
+    Prediction,
+    Prompt,
+    Schedule,
+    TrainingLog,
+    value_and_grad,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """What steps of training see: at each a level of the model's, drawn evenly, and noise.
+
+    Draws depend on the number of the step alone, so a training that goes on later sees what it would have seen.
+    """
+
+    known: KnownLevels
+    noise: NoiseSource
+
+    @staticmethod
+    def of(schedule: Schedule, noise: NoiseSource) -> Practice:
+        """Practice on all levels of the model that walks this schedule."""
+        return Practice(KnownLevels(schedule), noise)
+
+    def at(self, step: int, like: Tensor, copy: int = 0) -> tuple[Level, Tensor]:
+        """The level and the noise of one step; another `copy` has others.  like: [C, h, w], as the noise"""
+        drawn = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}")
+        return self._level(drawn.uniform(1)[0]), replace(drawn, key=f"{drawn.key}.noise").normal(1, like)[0]
+
+    def _level(self, share: float) -> Level:
+        """The level that lies this far up: a trained one, or, on flow, any.  share: in [0, 1)"""
+        top = self.known.top.timestep
+        return self.known.at(share * top if self.known.flow else int(share * (top + 1)))
+
+
+async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt: Prompt) -> Tensor:
+    """The mean square of what the network misses of these latents under this noise.  All [C, h, w] -> []"""
+    pred = await model(level.mix(x0, eps), level, prompt)
+    kind = model.predicts
+    return (level.output(kind, pred) - level.output(kind, Prediction(torch.stack((x0, eps))))).square().mean()
+
+
+Miss = Callable[..., Awaitable[Tensor]]
+"""async (number of the step, *tensors) -> loss  # []"""
+
+
+async def descend(
+    tensors: Sequence[Tensor], miss: Miss, adams: Sequence[Adam], steps: range, log: Callable[[int, float], None]
+) -> list[Tensor]:
+    """Steps of Adam down a loss.  Returns the tensors, in their order.
+
+    steps: the numbers of the steps that are taken; those of an earlier call may go before them, with the same `adams`.
+    log: told how many steps are done, and the loss of the last.
+    """
+    moved = list(tensors)
+    for step in steps:
+        found = await value_and_grad(partial(miss, step), *moved)
+        moved = [adam.step(each, grad) for adam, each, grad in zip(adams, moved, found.grads, strict=True)]
+        log(step + 1, float(found.loss))
+    return moved
+
+
+def counted(log: TrainingLog, before: int, of: int) -> Callable[[int, float], None]:
+    """Tell a log of steps that follow `before` others, of so many in all."""
+    return lambda done, loss: log.learnt(before + done, of, loss)
