@@ -23,6 +23,7 @@ from retouch.api import (
     Prompt,
     Schedule,
     TrainingLog,
+    gather,
     value_and_grad,
 )
 
@@ -60,6 +61,14 @@ async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt:
     return (level.output(kind, pred) - level.output(kind, Prediction(torch.stack((x0, eps))))).square().mean()
 
 
+async def mean_missed(
+    practice: Practice, model: Denoiser, step: int, x0: Tensor, prompt: Prompt, batch: int = 1
+) -> Tensor:
+    """The mean of what the network misses in the draws of one step.  x0: [C, h, w] -> []"""
+    draws = (practice.at(step, x0, copy) for copy in range(batch))
+    return torch.stack(await gather(missed(model, x0, *draw, prompt) for draw in draws)).mean()
+
+
 Miss = Callable[..., Awaitable[Tensor]]
 """async (number of the step, *tensors) -> loss  # []"""
 
@@ -75,8 +84,11 @@ async def descend(
     moved = list(tensors)
     for step in steps:
         found = await value_and_grad(partial(miss, step), *moved)
-        moved = [adam.step(each, grad) for adam, each, grad in zip(adams, moved, found.grads, strict=True)]
-        log(step + 1, float(found.loss))
+        grads, loss = list(found.grads), float(found.loss)
+        del found  # of a large network nothing is held longer than it is of use
+        for i, adam in enumerate(adams):
+            moved[i], grads[i] = adam.step(moved[i], grads[i]), grads[i][:0]
+        log(step + 1, loss)
     return moved
 
 

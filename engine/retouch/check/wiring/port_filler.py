@@ -56,12 +56,21 @@ class PortFiller:
             return None
         if type_ == "Schedule" and call.card.output == "Schedule":
             return None  # of one kind the newest holds, so each is made from the model's own
+        if type_ in PROMPTS and "Denoiser" in state.held.slots:
+            self._speak(state.held.slots["Denoiser"], call)
         if type_ in PROMPTS - {"Edit"} and type_ not in state.held.slots and "Edit" in state.held.slots:
             self.insert.part_of_edit(type_, call.span)
         slot = state.held.slots.get(type_)
         if slot and type_ in OF_A_MODEL and slot.model.name != state.model.name:
             return self._of_another_model(slot, port, call)
         return slot.edge if slot else None
+
+    def _speak(self, tuned: Slot, call: StageCall) -> None:
+        """Put in the stage that says in prompts what a tuning of this turn has learnt, if none has done so since."""
+        state = self.state
+        maker = state.context.builder.nodes.get(tuned.edge.id)
+        if maker and maker.card.prompts and "Edit" not in state.held.slots and call.card.name != maker.card.prompts:
+            self.insert.prompts(maker.card, call.span)
 
     def _of_another_model(self, slot: Slot, port: Port, call: StageCall) -> FromNode:
         notes = ((f"made here, with '{slot.model.name}'", slot.span),)
