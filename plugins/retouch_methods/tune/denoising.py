@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,9 @@ from retouch.api import (
     Denoiser,
     KnownLevels,
     Level,
+    ModelDelta,
     NoiseSource,
+    Place,
     Prediction,
     Prompt,
     Schedule,
@@ -26,6 +29,16 @@ from retouch.api import (
     gather,
     value_and_grad,
 )
+from retouch_methods.tune.tensors import Movable
+
+
+class Seen(NamedTuple):
+    """What one draw shows the network: latents [C, h, w], a level, noise, and which part they are, if not all."""
+
+    x0: Tensor
+    level: Level
+    eps: Tensor
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,15 @@ class Practice:
         drawn = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}")
         return self._level(drawn.uniform(1)[0]), replace(drawn, key=f"{drawn.key}.noise").normal(1, like)[0]
 
+    def of_pictures(self, clean: Sequence[Tensor], batch: int) -> Callable[[int], Awaitable[list[Seen]]]:
+        """So many draws a step, of pictures that take turns.  clean: each [C, h, w]"""
+
+        async def seen(step: int) -> list[Seen]:
+            x0 = clean[step % len(clean)]
+            return [Seen(x0, *self.at(step, x0, copy)) for copy in range(batch)]
+
+        return seen
+
     def _level(self, share: float) -> Level:
         """The level that lies this far up: a trained one, or, on flow, any.  share: in [0, 1)"""
         top = self.known.top.timestep
@@ -61,12 +83,14 @@ async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt:
     return (level.output(kind, pred) - level.output(kind, Prediction(torch.stack((x0, eps))))).square().mean()
 
 
-async def mean_missed(
-    practice: Practice, model: Denoiser, step: int, x0: Tensor, prompt: Prompt, batch: int = 1
-) -> Tensor:
-    """The mean of what the network misses in the draws of one step.  x0: [C, h, w] -> []"""
-    draws = (practice.at(step, x0, copy) for copy in range(batch))
-    return torch.stack(await gather(missed(model, x0, *draw, prompt) for draw in draws)).mean()
+async def mean_missed(model: Denoiser, seen: Sequence[Seen], prompt: Prompt) -> Tensor:
+    """The mean of what the network misses in the draws of one step.  -> []"""
+
+    def told(place: Place | None) -> Denoiser:
+        return model.tuned(ModelDelta(place=place)) if place else model
+
+    every = (missed(told(place), x0, level, eps, prompt) for x0, level, eps, place in seen)
+    return torch.stack(await gather(every)).mean()
 
 
 Miss = Callable[..., Awaitable[Tensor]]
@@ -90,6 +114,23 @@ async def descend(
             moved[i], grads[i] = adam.step(moved[i], grads[i]), grads[i][:0]
         log(step + 1, loss)
     return moved
+
+
+async def learn_pictures(
+    moved: Movable,
+    seen: Callable[[int], Awaitable[list[Seen]]],
+    prompt: Prompt,
+    lr: float,
+    steps: range,
+    log: Callable[[int, float], None],
+) -> list[Tensor]:
+    """Move weights until the network denoises what is seen under a prompt.  Returns them, for `moved.under`."""
+
+    async def miss(step: int, *tensors: Tensor) -> Tensor:
+        return await mean_missed(moved.under(tensors), await seen(step), prompt)
+
+    first = moved.first()
+    return await descend(first, miss, [Adam(lr) for _ in first], steps, log)
 
 
 def counted(log: TrainingLog, before: int, of: int) -> Callable[[int, float], None]:

@@ -6,7 +6,6 @@ The picture is the mean of its latents, where that pipeline draws them once.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Literal
 
 from torch import Tensor
@@ -24,7 +23,7 @@ from retouch.api import (
     TrainingLog,
     stage,
 )
-from retouch_methods.tune.denoising import Practice, counted, descend, mean_missed
+from retouch_methods.tune.denoising import Practice, counted, descend, learn_pictures, mean_missed
 from retouch_methods.tune.tensors import movable
 
 
@@ -33,7 +32,7 @@ from retouch_methods.tune.tensors import movable
     "imagic",
     paper="arXiv:2210.09276",
     rows="batch * (embedding_steps + training_steps)",
-    facts={"copies": "5 if weights == 'all' else 1"},
+    facts={"copies": "5 if weights == 'all' else 1", "learning": "embedding_steps + training_steps"},
     words="needed",
     prompts="tune prompts",
 )
@@ -67,20 +66,15 @@ async def imagic(
     rank: of "low_rank".
     """
     practice, steps = Practice.of(schedule, noise), embedding_steps + training_steps
-    of_picture = partial(mean_missed, practice, x0=latents.data, batch=batch)
+    seen = practice.of_pictures([latents.data], batch)
 
     async def by_words(step: int, embeds: Tensor) -> Tensor:
-        return await of_picture(model, step, prompt=prompt.saying(embeds))
+        return await mean_missed(model, await seen(step), prompt.saying(embeds))
 
     towards = counted(log, 0, steps)
     (learnt,) = await descend([prompt.embeds], by_words, [Adam(embedding_lr)], range(embedding_steps), towards)
 
     moved = movable(model, weights, rank, noise)
-    said = prompt.saying(learnt)
-
-    async def by_weights(step: int, *tensors: Tensor) -> Tensor:
-        return await of_picture(moved.under(tensors), embedding_steps + step, prompt=said)
-
-    first, towards = moved.first(), counted(log, embedding_steps, steps)
-    tensors = await descend(first, by_weights, [Adam(lr) for _ in first], range(training_steps), towards)
+    towards = counted(log, 0, steps)
+    tensors = await learn_pictures(moved, seen, prompt.saying(learnt), lr, range(embedding_steps, steps), towards)
     return moved.under(tensors).tuned(ModelDelta(words=LearntWords(learnt)))

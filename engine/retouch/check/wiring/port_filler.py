@@ -10,6 +10,7 @@ from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
+from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromEngine, FromNode, Input
 from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED, TURN
 from retouch.plugins.signatures import Port
@@ -67,10 +68,11 @@ class PortFiller:
 
     def _speak(self, tuned: Slot, call: StageCall) -> None:
         """Put in the stage that says in prompts what a tuning of this turn has learnt, if none has done so since."""
-        state = self.state
-        maker = state.context.builder.nodes.get(tuned.edge.id)
-        if maker and maker.card.prompts and "Edit" not in state.held.slots and call.card.name != maker.card.prompts:
-            self.insert.prompts(maker.card, call.span)
+        tunings = list(tuned_by(self.state.context.builder.nodes, tuned.edge))
+        said = {node.card.prompts for node in tunings}
+        learner = next((node.card for node in tunings if node.card.prompts), None)
+        if learner and "Edit" not in self.state.held.slots and call.card.name not in said | {learner.name}:
+            self.insert.prompts(learner, call.span)
 
     def _of_another_model(self, slot: Slot, port: Port, call: StageCall) -> FromNode:
         notes = ((f"made here, with '{slot.model.name}'", slot.span),)
