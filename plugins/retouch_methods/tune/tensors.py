@@ -17,6 +17,11 @@ Which = Literal["all", "attention", "cross", "low_rank"]
 class Movable(Protocol):
     """Tensors that are moved, and what a model is under them."""
 
+    @property
+    def model(self) -> Denoiser:
+        """The model as it was."""
+        ...
+
     def first(self) -> list[Tensor]:
         """Where they begin: the model as it is.  In float32 at least"""
         ...
