@@ -71,12 +71,11 @@ async def imagic(
     async def by_words(step: int, embeds: Tensor) -> Tensor:
         return await mean_missed(model, await seen(step), prompt.saying(embeds))
 
-    towards = counted(log, 0, steps)
+    towards, scale = counted(log, 0, steps), LossScale.of(model)
     (learnt,) = await descend(
         [prompt.embeds], by_words, [Adam(embedding_lr)], range(embedding_steps), towards, LossScale.of(model)
     )
 
     moved = movable(model, weights, rank, noise)
-    towards = counted(log, 0, steps)
     tensors = await learn_pictures(moved, seen, prompt.saying(learnt), lr, range(embedding_steps, steps), towards)
     return moved.under(tensors).tuned(ModelDelta(words=LearntWords(learnt)))
