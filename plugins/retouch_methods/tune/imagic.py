@@ -71,7 +71,7 @@ async def imagic(
     async def by_words(step: int, embeds: Tensor) -> Tensor:
         return await mean_missed(model, await seen(step), prompt.saying(embeds))
 
-    towards, scale = counted(log, 0, steps), LossScale.of(model)
+    towards = counted(log, 0, steps)
     (learnt,) = await descend(
         [prompt.embeds], by_words, [Adam(embedding_lr)], range(embedding_steps), towards, LossScale.of(model)
     )
