@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from retouch.core.requests import Ask, Group, Network, Row
-from retouch.core.schedule import Level, Prediction
+from retouch.core.schedule import Level, Prediction, PredictionKind
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Prompt
 
@@ -24,6 +24,11 @@ class Denoiser(Network):
     def told(self) -> Mapping[str, float]:
         """The numbers that the network reads besides, such as a distilled guidance, and their neutral values."""
         return getattr(self.core, "told", {})
+
+    @property
+    def predicts(self) -> PredictionKind:
+        """What the network puts out: noise, diffusion's velocity, or a flow's."""
+        return getattr(self.core, "kind", "epsilon")
 
     @property
     def weights(self) -> Mapping[str, Tensor]:

@@ -79,7 +79,7 @@ def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     """How many times a stage asks, one after the other."""
     known = [facts[id_] for id_ in (node.id, *node.feeds())]
     known += [fact for turn in node.turns() for fact in plan(turn).facts.values()]
-    return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
+    return max((int(each.get("learning") or each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
 class BadCard(Exception):
@@ -206,7 +206,9 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size}
+    convolves = all(any(site.name.startswith("down_blocks") for site in model.known.sites) for model in models)
+    known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
+    return known | {"side": models[0].trained_size}
 
 
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:

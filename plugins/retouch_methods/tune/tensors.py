@@ -11,11 +11,16 @@ from torch import Tensor
 
 from retouch.api import Denoiser, ModelDelta, NoiseSource
 
-Which = Literal["all", "attention", "low_rank"]
+Which = Literal["all", "attention", "cross", "low_rank"]
 
 
 class Movable(Protocol):
     """Tensors that are moved, and what a model is under them."""
+
+    @property
+    def model(self) -> Denoiser:
+        """The model as it was."""
+        ...
 
     def first(self) -> list[Tensor]:
         """Where they begin: the model as it is.  In float32 at least"""
@@ -76,12 +81,13 @@ class Narrow:
 
 
 def movable(model: Denoiser, which: Which, rank: int, noise: NoiseSource) -> Movable:
-    """What is tuned: all floating-point weights, those in attention, or narrow matrices beside all matrices."""
+    """What is tuned: all floating-point weights, those in attention or where text is read, or narrow matrices."""
     base = model.core.base
     names = [name for name, weight in base.items() if weight.is_floating_point()]
     if which == "low_rank":
         return Narrow(model, [name for name in names if base[name].ndim > 1], rank, noise)
-    if which == "attention":
-        sites = tuple(f"{site.name}." for site in model.core.sites if site.kind != "resnet")
+    if which in ("attention", "cross"):
+        kinds = ("self", "cross") if which == "attention" else ("cross",)
+        sites = tuple(f"{site.name}." for site in model.core.sites if site.kind in kinds)
         names = [name for name in names if name.startswith(sites)]
     return Whole(model, names)
