@@ -206,7 +206,10 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size}
+    known = models[0].known
+    cross = sum(site.kind == "cross" and not site.joint for site in known.sites)
+    told = {"reads_words": int(known.reads_words), "cross_sites": cross}
+    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size, **told}
 
 
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:

@@ -6,6 +6,7 @@ network misses of what it is to put out (which is a velocity in Salimans and Ho 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from torch import Tensor
 from retouch.api import (
     Adam,
     Denoiser,
+    Diverged,
     KnownLevels,
     Level,
     NoiseSource,
@@ -62,21 +64,32 @@ async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt:
 
 Miss = Callable[..., Awaitable[Tensor]]
 """async (number of the step, *tensors) -> loss  # []"""
+Keep = Callable[[int, Sequence[Tensor]], None]
 
 
 async def descend(
-    tensors: Sequence[Tensor], miss: Miss, adams: Sequence[Adam], steps: range, log: Callable[[int, float], None]
+    tensors: Sequence[Tensor],
+    miss: Miss,
+    adams: Sequence[Adam],
+    steps: range,
+    log: Callable[[int, float], None],
+    keep: Keep = lambda _done, _tensors: None,
 ) -> list[Tensor]:
     """Steps of Adam down a loss.  Returns the tensors, in their order.
 
     steps: the numbers of the steps that are taken; those of an earlier call may go before them, with the same `adams`.
     log: told how many steps are done, and the loss of the last.
+    keep: given how many steps are done, and the tensors as they are then.
+    Raises Diverged where the loss is no number.
     """
     moved = list(tensors)
     for step in steps:
         found = await value_and_grad(partial(miss, step), *moved)
+        if not math.isfinite(loss := float(found.loss)):
+            raise Diverged(step + 1)
         moved = [adam.step(each, grad) for adam, each, grad in zip(adams, moved, found.grads, strict=True)]
-        log(step + 1, float(found.loss))
+        log(step + 1, loss)
+        keep(step + 1, moved)
     return moved
 
 

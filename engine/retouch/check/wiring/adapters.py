@@ -29,18 +29,30 @@ def check_tuned(
     card, given = call.card, inputs.get("model")
     maker = makers.get(given.id) if isinstance(given, FromNode) else None
     if card.takes("Outbox") and card.takes("Denoiser"):
-        if maker is None or maker.card.takes("Adapters"):
+        if maker is None or _reads_lora(maker):
             what = "a LoRA file stands beside the model, which is as it was" if maker else "nothing before it tunes one"
             report.add("RT456", call.span, what=what, mend="tune it first, by 'tune diffusionclip'")
         elif maker.card.takes("TunedWeights") and not _alone(maker.options):
             what = "a mix of two networks is no set of weights"
             report.add("RT456", call.span, what=what, mend="save each of them by itself")
+        elif card.name == "save lora" and not _of_low_rank(maker):
+            report.add("RT464", call.span, other=maker.card.name, notes=(("tuned here", maker.span),))
     if not card.takes("TunedWeights"):
         return
-    if maker and not maker.card.takes("Adapters") and _alone(values):
+    if maker and not _reads_lora(maker) and _alone(values):
         notes = (("tuned here", maker.span),)
         report.add("RT457", call.span, stage=card.name, other=maker.card.name, notes=notes)
     _check_file(call, values, model, report)
+
+
+def _reads_lora(maker: Node) -> bool:
+    """Whether what tunes the model is a file beside it, and not something that was learnt."""
+    return maker.card.takes("Adapters") and bool(maker.options.get("path"))
+
+
+def _of_low_rank(maker: Node) -> bool:
+    """Whether what a stage learns is of low rank under its options: so that it can stand in a LoRA file."""
+    return maker.card.takes("Adapters") or maker.options.get("weights") == "low_rank"
 
 
 def _alone(values: Mapping[str, Any]) -> bool:

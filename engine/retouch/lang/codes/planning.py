@@ -198,6 +198,13 @@ PLANNING = {
         why="Saved weights stand in for those of the model. Where several are to act, each after the first says how "
         "much it counts beside those before it, and from where to where in the walk.",
     ),
+    "RT464": Code(
+        "not-of-low-rank",
+        "'save lora' writes what is of low rank, and '{other}' moves whole weights",
+        "write 'save weights', or tune by 'tune lora'",
+        why="A LoRA file holds two narrow matrices for each layer. Weights that were tuned as they are do not fit into "
+        "it; 'save weights' writes them whole.",
+    ),
     "RT431": Code(
         "not-got",
         "the model '{name}' was not fetched: {what}",
