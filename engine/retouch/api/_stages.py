@@ -39,7 +39,7 @@ from retouch.core.resources import (
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import ModelDelta
+from retouch.core.tuning import CELLS, LearntWords, ModelDelta, Place
 from retouch.core.turn import Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 __all__ = [
+    "CELLS",
     "VERSION",
     "Adam",
     "Adapters",
@@ -100,6 +101,7 @@ __all__ = [
     "Injected",
     "KnownLevels",
     "Latents",
+    "LearntWords",
     "Level",
     "Loss",
     "MapRows",
@@ -117,6 +119,7 @@ __all__ = [
     "Pattern",
     "Perceptual",
     "Pictures",
+    "Place",
     "Predict",
     "Predicted",
     "Prediction",

@@ -79,7 +79,7 @@ def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     """How many times a stage asks, one after the other."""
     known = [facts[id_] for id_ in (node.id, *node.feeds())]
     known += [fact for turn in node.turns() for fact in plan(turn).facts.values()]
-    return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
+    return max((int(each.get("learning") or each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
 class BadCard(Exception):
@@ -206,10 +206,11 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    known = models[0].known
-    cross = sum(site.kind == "cross" and not site.joint for site in known.sites)
-    told = {"reads_words": int(known.reads_words), "cross_sites": cross}
-    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size, **told}
+    convolves = all(any(site.name.startswith("down_blocks") for site in model.known.sites) for model in models)
+    cross = min(sum(site.kind == "cross" and not site.joint for site in model.known.sites) for model in models)
+    reads = all(model.known.reads_words for model in models)
+    known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
+    return known | {"side": models[0].trained_size, "reads_words": int(reads), "cross_sites": cross}
 
 
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,13 +21,26 @@ from retouch.api import (
     Diverged,
     KnownLevels,
     Level,
+    ModelDelta,
     NoiseSource,
+    Place,
     Prediction,
     Prompt,
     Schedule,
     TrainingLog,
+    gather,
     value_and_grad,
 )
+from retouch_methods.tune.tensors import Movable
+
+
+class Seen(NamedTuple):
+    """What one draw shows the network: latents [C, h, w], a level, noise, and which part they are, if not all."""
+
+    x0: Tensor
+    level: Level
+    eps: Tensor
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,15 @@ class Practice:
         drawn = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}")
         return self._level(drawn.uniform(1)[0]), replace(drawn, key=f"{drawn.key}.noise").normal(1, like)[0]
 
+    def of_pictures(self, clean: Sequence[Tensor], batch: int) -> Callable[[int], Awaitable[list[Seen]]]:
+        """So many draws a step, of pictures that take turns.  clean: each [C, h, w]"""
+
+        async def seen(step: int) -> list[Seen]:
+            x0 = clean[step % len(clean)]
+            return [Seen(x0, *self.at(step, x0, copy)) for copy in range(batch)]
+
+        return seen
+
     def _level(self, share: float) -> Level:
         """The level that lies this far up: a trained one, or, on flow, any.  share: in [0, 1)"""
         top = self.known.top.timestep
@@ -60,6 +83,16 @@ async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt:
     pred = await model(level.mix(x0, eps), level, prompt)
     kind = model.predicts
     return (level.output(kind, pred) - level.output(kind, Prediction(torch.stack((x0, eps))))).square().mean()
+
+
+async def mean_missed(model: Denoiser, seen: Sequence[Seen], prompt: Prompt) -> Tensor:
+    """The mean of what the network misses in the draws of one step.  -> []"""
+
+    def told(place: Place | None) -> Denoiser:
+        return model.tuned(ModelDelta(place=place)) if place else model
+
+    every = (missed(told(place), x0, level, eps, prompt) for x0, level, eps, place in seen)
+    return torch.stack(await gather(every)).mean()
 
 
 Miss = Callable[..., Awaitable[Tensor]]
@@ -85,12 +118,32 @@ async def descend(
     moved = list(tensors)
     for step in steps:
         found = await value_and_grad(partial(miss, step), *moved)
-        if not math.isfinite(loss := float(found.loss)):
+        grads, loss = list(found.grads), float(found.loss)
+        del found  # of a large network nothing is held longer than it is of use
+        if not math.isfinite(loss):
             raise Diverged(step + 1)
-        moved = [adam.step(each, grad) for adam, each, grad in zip(adams, moved, found.grads, strict=True)]
+        for i, adam in enumerate(adams):
+            moved[i], grads[i] = adam.step(moved[i], grads[i]), grads[i][:0]
         log(step + 1, loss)
         keep(step + 1, moved)
     return moved
+
+
+async def learn_pictures(
+    moved: Movable,
+    seen: Callable[[int], Awaitable[list[Seen]]],
+    prompt: Prompt,
+    lr: float,
+    steps: range,
+    log: Callable[[int, float], None],
+) -> list[Tensor]:
+    """Move weights until the network denoises what is seen under a prompt.  Returns them, for `moved.under`."""
+
+    async def miss(step: int, *tensors: Tensor) -> Tensor:
+        return await mean_missed(moved.under(tensors), await seen(step), prompt)
+
+    first = moved.first()
+    return await descend(first, miss, [Adam(lr) for _ in first], steps, log)
 
 
 def counted(log: TrainingLog, before: int, of: int) -> Callable[[int, float], None]:

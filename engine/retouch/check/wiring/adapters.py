@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
+from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromNode, Input, Node
 from retouch.lang.diagnostics import Report
 
@@ -53,6 +54,31 @@ def _reads_lora(maker: Node) -> bool:
 def _of_low_rank(maker: Node) -> bool:
     """Whether what a stage learns is of low rank under its options: so that it can stand in a LoRA file."""
     return maker.card.takes("Adapters") or maker.options.get("weights") == "low_rank"
+
+
+def check_learnt_words(
+    call: StageCall, inputs: Mapping[str, Input], makers: Mapping[str, Node], report: Report
+) -> None:
+    """Report a stage that says in prompts what was learnt, where nothing has learnt words."""
+    if call.card.family != "tune" or call.card.output != "Edit" or not call.card.takes("Denoiser"):
+        return
+    tunings = list(tuned_by(makers, inputs.get("model")))
+    if not any(node.card.prompts or _file_has_words(node) for node in tunings):
+        what = f"'{tunings[0].card.name}' learns none" if tunings else "nothing before it tunes the model"
+        report.add("RT458", call.span, stage=call.card.name, what=what)
+
+
+def _file_has_words(node: Node) -> bool:
+    """Whether tuned weights out of a file come with words; of one that cannot be read nothing is known."""
+    if not node.card.takes("TunedWeights"):
+        return False
+    from retouch.models.errors import BrokenModel
+    from retouch.models.tuned_weights import with_words
+
+    try:
+        return with_words(Path(str(node.options.get("path"))))
+    except (BrokenModel, OSError):
+        return True
 
 
 def _alone(values: Mapping[str, Any]) -> bool:

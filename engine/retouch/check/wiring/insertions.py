@@ -10,6 +10,7 @@ from retouch.check.wiring.state import MISSING, FlowState, Held
 from retouch.graph.nodes import FromNode
 from retouch.graph.ports import PICTURE
 from retouch.lang import syntax as s
+from retouch.plugins.signatures import StageCard
 
 Wire = Callable[[FlowState, StageCall], FromNode]
 
@@ -73,6 +74,12 @@ class Insertions:
         method = type_.removesuffix("Prompt").lower()
         if card := self.state.context.world.registry.find("view", method):
             self.wire(self.state, StageCall(card, span, put_in="a stage of this turn made its prompts"))
+
+    def prompts(self, learner: StageCard, span: s.Span) -> None:
+        """Put in what says in prompts what a stage has learnt."""
+        family, _, method = learner.prompts.partition(" ")
+        if card := self.state.context.world.registry.find(family, method):
+            self.wire(self.state, StageCall(card, span, put_in=f"prompts name what '{learner.name}' has learnt"))
 
     def of_type(self, type_: str, taker: str, span: s.Span) -> None:
         """Put in the one stage that makes values of this type, where a stage takes all there are and there is none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives, Flow, calls_of
-from retouch.check.wiring.adapters import check_adapters, check_tuned
+from retouch.check.wiring.adapters import check_adapters, check_learnt_words, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
@@ -160,6 +160,7 @@ class _Wiring:
         if not misplaced:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
+        check_learnt_words(call, inputs, state.context.builder.nodes, state.context.report)
         check_tuned(call, values, inputs, state.context.builder.nodes, state.model, state.context.report)
         if state.certain and not misplaced:
             check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)

@@ -198,6 +198,15 @@ PLANNING = {
         why="Saved weights stand in for those of the model. Where several are to act, each after the first says how "
         "much it counts beside those before it, and from where to where in the walk.",
     ),
+    "RT458": Code(
+        "no-words-learnt",
+        "'{stage}' has nothing to say: {what}",
+        "write tune imagic or tune unitune before it",
+        why="Some tunings learn how a prompt is to name their picture: an embedding, or a word that no language has. "
+        "Only what they learnt can be said.",
+        example='open "cat.png" | tune prompts alpha=0.5 | invert sdedit "cat"->"dog" | save "o.png"',
+        mend='open "cat.png" | tune imagic "cat"->"dog" | tune prompts alpha=0.5 | invert sdedit | save "o.png"',
+    ),
     "RT464": Code(
         "not-of-low-rank",
         "'save lora' writes what is of low rank, and '{other}' moves whole weights",

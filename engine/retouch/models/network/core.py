@@ -26,6 +26,7 @@ from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
 from retouch.models.network.captured import CapturedNetwork, Network
 from retouch.models.network.fusing import prepare
+from retouch.models.network.placed import placed
 from retouch.models.network.seam import Pass, Seam
 
 _CUDNN_FIRST = [
@@ -122,9 +123,9 @@ class NetworkCore:
         return nullcontext()
 
     def _evaluate(self, delta: ModelDelta, packed: Rows, *, scoped: bool) -> Tensor:
-        if not scoped and not delta.weights and not delta.low_rank and not delta.beside:
+        if not (scoped or delta.weights or delta.low_rank or delta.beside or delta.place):
             return self._plain(packed)
-        with beside(self.module, delta.beside):
+        with beside(self.module, delta.beside), placed(self.module, delta.place):
             if delta.weights:
                 return self.net.forward(self._under(delta.over(self._base)), packed)
             with beside(self.module, {name: (LowRank(*pair),) for name, pair in delta.low_rank.items()}):
