@@ -114,7 +114,7 @@ def plan(graph: Graph) -> Plan:
         few, many = _networks(node, facts)
         rows[node.id] = (least * few if node.id in sure else 0, most * many)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
-        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
+        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") and "steps" in scope else {}
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}

@@ -30,14 +30,16 @@ def check_tuned(
     card, given = call.card, inputs.get("model")
     maker = makers.get(given.id) if isinstance(given, FromNode) else None
     if card.takes("Outbox") and card.takes("Denoiser"):
-        if maker is None or _reads_lora(maker):
+        tunings = list(tuned_by(makers, given))
+        moving = [node for node in tunings if not _reads_lora(node)]
+        if maker is None or not moving:
             what = "a LoRA file stands beside the model, which is as it was" if maker else "nothing before it tunes one"
             report.add("RT456", call.span, what=what, mend="tune it first, by 'tune diffusionclip'")
         elif maker.card.takes("TunedWeights") and not _alone(maker.options):
             what = "a mix of two networks is no set of weights"
             report.add("RT456", call.span, what=what, mend="save each of them by itself")
-        elif card.name == "save lora" and not _of_low_rank(maker):
-            report.add("RT464", call.span, other=maker.card.name, notes=(("tuned here", maker.span),))
+        elif card.name == "save lora" and (whole := next((node for node in moving if not _of_low_rank(node)), None)):
+            report.add("RT464", call.span, other=whole.card.name, notes=(("tuned here", whole.span),))
     if not card.takes("TunedWeights"):
         return
     if maker and not _reads_lora(maker) and _alone(values):
