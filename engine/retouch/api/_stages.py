@@ -9,11 +9,12 @@ from retouch.core.combinators import Gradient, call, gather, together, value_and
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
-from retouch.core.errors import NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
@@ -21,6 +22,8 @@ from retouch.core.requests import Asks
 from retouch.core.resampling import resized
 from retouch.core.resources import (
     Adapters,
+    Checkpoint,
+    Checkpoints,
     Codec,
     Figures,
     Frame,
@@ -76,9 +79,12 @@ __all__ = [
     "AttentionMaps",
     "Blend",
     "Canvas",
+    "Checkpoint",
+    "Checkpoints",
     "Codec",
     "Ddim",
     "Denoiser",
+    "Diverged",
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
@@ -151,6 +157,7 @@ __all__ = [
     "hold",
     "hookimpl",
     "leading",
+    "lora_tensors",
     "predictor",
     "remembering",
     "resized",

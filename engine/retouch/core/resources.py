@@ -153,6 +153,33 @@ class TrainingLog(Protocol):
         ...
 
 
+class Checkpoint(Protocol):
+    """Where one piece of long work stands, kept in the user's cache as it goes on."""
+
+    def read(self) -> Mapping[str, Tensor]:
+        """What was kept last, by name, on the host; empty where the work was not begun, or has ended."""
+        ...
+
+    def keep(self, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Keep how things stand, if some time has gone by since the last; the tensors are asked for only then."""
+        ...
+
+    def drop(self) -> None:
+        """Forget it: the work is done."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Long work that a killed run does not lose: it asks for its checkpoint by all that it depends on."""
+
+    def of(self, *work: object) -> Checkpoint:
+        """The checkpoint of this work.
+
+        work: tensors, texts, numbers, and what holds such: with any other value it is other work, with another file.
+        """
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 

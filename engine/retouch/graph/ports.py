@@ -12,8 +12,8 @@ TRAINING = "TrainingPictures"  # those that the option `pictures` names, or the 
 READERS = frozenset({"Pictures", "Adapters", "TunedWeights"})  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
 TURN = "Turn"  # a flow as a value, which the stage gives pictures to
-SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained", "TrainingLog"}
-SUPPLIED |= {TURN, TRAINING}
+SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained"}
+SUPPLIED |= {TURN, TRAINING, "TrainingLog", "Checkpoints"}
 
 # Networks that look at pictures: loaded once, and the same for every picture.
 EYES = frozenset({"ImageText", "VisionTokens", "Perceptual"})

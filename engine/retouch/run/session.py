@@ -28,6 +28,7 @@ from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
@@ -102,6 +103,7 @@ class _Run:
     blame: Blame
     weights: BaseWeights = field(init=False)
     learning: RunTrainingLog = field(init=False)
+    checkpoints: RunCheckpoints = field(default_factory=RunCheckpoints)
     makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
@@ -138,6 +140,7 @@ class _Run:
             "Sheet": self.shared,
             "Figures": self.shared,
             "TrainingLog": self.learning,
+            "Checkpoints": self.checkpoints,
         }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)

@@ -33,6 +33,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Guidance
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
 
@@ -179,6 +180,7 @@ class World:
             "Mask": self.mask,
             "TrainingPictures": TrainingPictures((self.source,) if self.source else ()),
             "TrainingLog": self.outbox,
+            "Checkpoints": RunCheckpoints(None),
             "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),
         }
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:

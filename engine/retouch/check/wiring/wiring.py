@@ -167,7 +167,7 @@ class _Wiring:
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
         if call.card.takes(TRAINING):
-            inputs = with_training(inputs, call, options.get("pictures"), state.context, self.insert)
+            inputs = with_training(inputs, call, options, state.context, self.insert)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}

@@ -207,6 +207,13 @@ PLANNING = {
         example='open "cat.png" | tune prompts alpha=0.5 | invert sdedit "cat"->"dog" | save "o.png"',
         mend='open "cat.png" | tune imagic "cat"->"dog" | tune prompts alpha=0.5 | invert sdedit | save "o.png"',
     ),
+    "RT464": Code(
+        "not-of-low-rank",
+        "'save lora' writes what is of low rank, and '{other}' moves whole weights",
+        "write 'save weights', or tune by 'tune lora'",
+        why="A LoRA file holds two narrow matrices for each layer. Weights that were tuned as they are do not fit into "
+        "it; 'save weights' writes them whole.",
+    ),
     "RT431": Code(
         "not-got",
         "the model '{name}' was not fetched: {what}",
