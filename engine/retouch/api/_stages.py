@@ -14,6 +14,7 @@ from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
@@ -24,6 +25,7 @@ from retouch.core.resources import (
     Codec,
     Figures,
     Frame,
+    Notices,
     Outbox,
     Pictures,
     Pretrained,
@@ -37,7 +39,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
-from retouch.core.turn import Turn, Turned
+from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -74,6 +76,7 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
+    "Candidates",
     "Canvas",
     "Codec",
     "Ddim",
@@ -106,6 +109,7 @@ __all__ = [
     "Negatives",
     "NoiseSource",
     "NothingMasked",
+    "Notices",
     "Offset",
     "Outbox",
     "Pattern",
@@ -144,15 +148,20 @@ __all__ = [
     "Window",
     "WordsOf",
     "call",
+    "copies",
+    "direction_apart",
     "gather",
     "hold",
     "hookimpl",
+    "inside",
     "leading",
     "predictor",
     "remembering",
     "resized",
     "stage",
     "stages_in",
+    "text_apart",
+    "text_direction",
     "together",
     "tuned_tensors",
     "unguided",
