@@ -14,6 +14,7 @@ from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
 from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
@@ -27,6 +28,7 @@ from retouch.core.resources import (
     Codec,
     Figures,
     Frame,
+    Notices,
     Outbox,
     Pictures,
     Pretrained,
@@ -40,7 +42,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import CELLS, LearntWords, ModelDelta, Place
-from retouch.core.turn import Turn, Turned
+from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -78,6 +80,7 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
+    "Candidates",
     "Canvas",
     "Checkpoint",
     "Checkpoints",
@@ -114,6 +117,7 @@ __all__ = [
     "Negatives",
     "NoiseSource",
     "NothingMasked",
+    "Notices",
     "Offset",
     "Outbox",
     "Pattern",
@@ -153,9 +157,12 @@ __all__ = [
     "Window",
     "WordsOf",
     "call",
+    "copies",
+    "direction_apart",
     "gather",
     "hold",
     "hookimpl",
+    "inside",
     "leading",
     "lora_tensors",
     "predictor",
@@ -163,6 +170,8 @@ __all__ = [
     "resized",
     "stage",
     "stages_in",
+    "text_apart",
+    "text_direction",
     "together",
     "tuned_tensors",
     "unguided",

@@ -180,6 +180,14 @@ class Checkpoints(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """Where a stage tells the user what it found and no picture shows."""
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 

@@ -32,7 +32,7 @@ from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
-from retouch.run.files.outbox import FileIn, FileOut
+from retouch.run.files.outbox import FileIn, FileOut, RunNotices
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
@@ -141,6 +141,7 @@ class _Run:
             "Figures": self.shared,
             "TrainingLog": self.learning,
             "Checkpoints": self.checkpoints,
+            "Notices": RunNotices(outcome.notices),
         }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)

@@ -132,7 +132,7 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
-        if type_ == "TrainingLog":
+        if type_ in ("TrainingLog", "Notices"):
             return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)

@@ -126,6 +126,22 @@ class FileOut:
             self.note(path, notice)
 
 
+@dataclass(frozen=True, slots=True)
+class RunNotices:
+    """What stages tell of one picture beside its files."""
+
+    notices: list[str]
+    stage: str = ""
+
+    def at(self, settings: Mapping[str, Any]) -> RunNotices:
+        """What a port is given."""
+        return RunNotices(self.notices, str(settings.get("stage", "")))
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
+        self.notices.append(f"{self.stage}: {words}")
+
+
 def _unit(eight_bits: Tensor) -> Tensor:
     """0 to 255 as [0, 1]; the same bits on every device."""
     numbers = eight_bits.float()
