@@ -23,6 +23,7 @@ from retouch.core.resources import (
     Adapters,
     Codec,
     Figures,
+    Folder,
     Frame,
     Outbox,
     Pictures,
@@ -54,7 +55,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import tuned_tensors
+from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -83,6 +84,7 @@ __all__ = [
     "Edit",
     "Ending",
     "Figures",
+    "Folder",
     "Frame",
     "Fresh",
     "Gradient",
@@ -151,6 +153,7 @@ __all__ = [
     "predictor",
     "remembering",
     "resized",
+    "safetensors_file",
     "stage",
     "stages_in",
     "together",
