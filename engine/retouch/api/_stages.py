@@ -23,6 +23,7 @@ from retouch.core.resources import (
     Adapters,
     Codec,
     Figures,
+    Folder,
     Frame,
     Outbox,
     Pictures,
@@ -55,7 +56,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import tuned_tensors
+from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -84,6 +85,7 @@ __all__ = [
     "Edit",
     "Ending",
     "Figures",
+    "Folder",
     "Frame",
     "Fresh",
     "Gradient",
@@ -153,6 +155,7 @@ __all__ = [
     "predictor",
     "remembering",
     "resized",
+    "safetensors_file",
     "stage",
     "stages_in",
     "together",

@@ -5,6 +5,7 @@ A parameter's name holds what stands in for it; with ".up" [out, r] and ".down" 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -40,3 +41,14 @@ def read(tensors: Mapping[str, Tensor]) -> ModelDelta:
         if name.endswith(UP)
     }
     return ModelDelta(weights, pairs)
+
+
+def safetensors_file(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file, the same each time: the library leaves the order of its header to chance."""
+    from safetensors.torch import save
+
+    file = save({**tensors}, {**said})
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + file[end:]

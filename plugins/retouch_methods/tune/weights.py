@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from safetensors.torch import save as safetensors
-
-from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, stage, tuned_tensors
-from retouch_methods.picture.files import in_order
+from retouch.api import (
+    Denoiser,
+    Ending,
+    MixedDenoiser,
+    Outbox,
+    Range,
+    TunedWeights,
+    safetensors_file,
+    stage,
+    tuned_tensors,
+)
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -64,4 +71,4 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     tensors, said = tuned_tensors(model)
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))

@@ -11,6 +11,7 @@ from retouch.check.wiring.adapters import check_adapters, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
+from retouch.check.wiring.folders import with_folder
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.inside import begun, refused, wire_turn
 from retouch.check.wiring.named_words import check_named_words
@@ -27,7 +28,7 @@ from retouch.check.wiring.turns import OPEN, TurnStages, split
 from retouch.check.wiring.walked import check_walk
 from retouch.check.wiring.words import check_caption, check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
+from retouch.graph.ports import FOLDER, PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -170,6 +171,8 @@ class _Wiring:
             check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
+        if call.card.takes(FOLDER):
+            inputs = with_folder(inputs, call, options["path"], state.context.report)
         if call.card.takes(TRAINING):
             inputs = with_training(inputs, call, options.get("pictures"), state.context, self.insert)
         if call.card.takes(*SHARED):
