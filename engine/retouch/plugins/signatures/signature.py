@@ -154,6 +154,11 @@ class StageCard:
         return self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports)
 
     @property
+    def edits_latents(self) -> bool:
+        """Whether it makes the latents of the edit by itself, without a walk; the turn's picture is then made."""
+        return self.output == "Latents" and self.takes(*EDIT_PORTS) and not self.takes("Trajectory")
+
+    @property
     def needs_words(self) -> bool:
         """Whether it has nothing to do on a model that reads no text."""
         if self.words or self.family in _ON_ANY_MODEL:
