@@ -70,6 +70,10 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | mask box right=50% | sample | «mask dilate»',
         'invert ddim "cat"->"dog" | mask box right=50% | mask dilate | blend latent | sample',
     ),
+    "RT580": (
+        'mask box right=50% | distil dds "cat"->"dog" | «blend latent»',
+        'mask box right=50% | distil dds "cat"->"dog" | blend pixel',
+    ),
     "RT227": (
         'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',

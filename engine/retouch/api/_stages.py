@@ -9,7 +9,7 @@ from retouch.core.combinators import Gradient, call, gather, together, value_and
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
-from retouch.core.errors import Diverged, NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
@@ -27,6 +27,7 @@ from retouch.core.resources import (
     Checkpoints,
     Codec,
     Figures,
+    Folder,
     Frame,
     Notices,
     Outbox,
@@ -54,12 +55,13 @@ from retouch.core.values import (
     NoiseSource,
     Prompt,
     SourceImage,
+    SourceLatents,
     SourcePrompt,
     TargetPrompt,
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import tuned_tensors
+from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -93,6 +95,7 @@ __all__ = [
     "Edit",
     "Ending",
     "Figures",
+    "Folder",
     "Frame",
     "Fresh",
     "Gradient",
@@ -116,6 +119,7 @@ __all__ = [
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingLifted",
     "NothingMasked",
     "Notices",
     "Offset",
@@ -140,6 +144,7 @@ __all__ = [
     "Site",
     "SiteCall",
     "SourceImage",
+    "SourceLatents",
     "SourcePrompt",
     "Step",
     "TargetPrompt",
@@ -168,6 +173,7 @@ __all__ = [
     "predictor",
     "remembering",
     "resized",
+    "safetensors_file",
     "stage",
     "stages_in",
     "text_apart",

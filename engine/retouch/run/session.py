@@ -32,7 +32,7 @@ from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
-from retouch.run.files.outbox import FileIn, FileOut, RunNotices
+from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
@@ -136,6 +136,7 @@ class _Run:
         self.missed.append((outcome, out.missed))
         own = {
             "Pictures": files,
+            "Folder": FolderIn(files),
             "Outbox": out,
             "Sheet": self.shared,
             "Figures": self.shared,

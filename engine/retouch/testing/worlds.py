@@ -167,6 +167,7 @@ class World:
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
+            "SourceLatents": self.latents,
             "Frame": self.latents,
             "Codec": self.codec,
             "Image": self.image,

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from safetensors.torch import save as safetensors
-
-from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, lora_tensors, stage, tuned_tensors
-from retouch_methods.picture.files import in_order
+from retouch.api import (
+    Denoiser,
+    Ending,
+    MixedDenoiser,
+    Outbox,
+    Range,
+    TunedWeights,
+    lora_tensors,
+    safetensors_file,
+    stage,
+    tuned_tensors,
+)
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -64,7 +72,7 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     tensors, said = tuned_tensors(model)
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
 
 
 @stage("save", "lora", paper="arXiv:2106.09685")
@@ -78,4 +86,4 @@ def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".
     recipe = outbox.stamp(path)
     said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(lora_tensors(model), said)))
+        file.write(safetensors_file(lora_tensors(model), said))

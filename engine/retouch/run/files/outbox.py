@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 from retouch import pictures
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
+from retouch.graph.folders import FilesBelow
 from retouch.pictures import stamp
 from retouch.pictures.atomic import replacing
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
@@ -52,6 +53,40 @@ class FileIn:
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device."""
         return upload(torch.tensor(array), self.device)  # a copy: what the decoder gave may not be written to
+
+
+@dataclass(frozen=True, slots=True)
+class FolderIn:
+    """A folder that a stage opens: the files that the check has seen in it."""
+
+    files: FileIn
+    folder: Path = Path()
+    held: Collection[str] = ()
+
+    def at(self, settings: Mapping[str, Any]) -> FolderIn:
+        """What a port is given."""
+        return FolderIn(self.files, Path(settings["folder"]), frozenset(settings["held"]))
+
+    def there(self, name: str) -> bool:
+        """Whether the description listed such a file."""
+        return name in self.held
+
+    def text(self, name: str) -> str:
+        """A text there."""
+        return self._below(name).text(name)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width of the picture there."""
+        return self._below(name).size(name)
+
+    def image(self, name: str) -> Image:
+        """A picture there."""
+        return self.files.image(str(self._below(name).place(name)), 0)
+
+    def _below(self, name: str) -> FilesBelow:
+        if name not in self.held:
+            raise ValueError(f"'{name}' is none of the files that the folder's description listed")
+        return FilesBelow(self.folder)
 
 
 @dataclass(slots=True)
@@ -114,14 +149,23 @@ class FileOut:
         made = picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
         self._write(path, made, pictures.How(quality, size, said.only(keep or ())))
 
+    def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
+        """Write pictures of one size that follow each other, again and again."""
+        first, *rest = [
+            picture(as_bytes(image.data.permute(1, 2, 0)), None if image.alpha is None else as_bytes(image.alpha))
+            for image in images
+        ]
+        moving = {"save_all": True, "append_images": rest, "duration": milliseconds, "loop": 0}
+        self._write(path, first, pictures.How(), **moving)
+
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
         self._write(path, grey_picture(as_bytes(pixels)), pictures.How())
 
-    def _write(self, path: str, made: Picture, how: pictures.How) -> None:
+    def _write(self, path: str, made: Picture, how: pictures.How, **more: Any) -> None:
         format, told = format_of(path), self.metadata(path)
         with self.file(path) as file:
-            notices = encode(file, made, format, told, how)
+            notices = encode(file, made, format, told, how, **more)
         for notice in notices:
             self.note(path, notice)
 
