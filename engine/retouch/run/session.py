@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from retouch.core.errors import UnfitSize, Unmet
+from retouch.core.repeatable import divided
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
@@ -85,9 +86,10 @@ def execute(
         waves_of(graphs),
         blame,
     )
-    for graph in graphs:
-        run.add(graph)
-    return run.go()
+    with divided(settings.parts):
+        for graph in graphs:
+            run.add(graph)
+        return run.go()
 
 
 @dataclass(slots=True)

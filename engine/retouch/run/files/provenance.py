@@ -74,7 +74,10 @@ class Request:
         return {name: everything[name] for name in _MINIMAL if name in everything} if self.stamp == "minimal" else {}
 
 
-_MINIMAL = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "model_digest")  # no word of the user's
+_MINIMAL = (  # no word of the user's
+    *("retouch", "torch", "python", "machine"),
+    *("device", "dtype", "mode", "rounding", "threads", "model_digest"),
+)
 
 
 @dataclass(frozen=True, slots=True)
