@@ -222,6 +222,10 @@ EXAMPLES = {
         'open "cat.png" | invert ddim | save «"dog.png"»',
         'open "cat.png" | invert ddim | save "dog-2.png"',
     ),
+    "RT440": (
+        'open "cat.png" | invert ddim | save «"touched.png"»',
+        'open "cat.png" | invert ddim | save "touched-2.png"',
+    ),
     "RT504": ('open «"torn.png"» | invert ddim | save "o.png"', 'open "cat.png" | invert ddim | save "o.png"'),
 }
 
