@@ -40,6 +40,11 @@ class Denoiser(Network):
         """The fingerprint of the base weights' files; empty where there are none, as of a test's network."""
         return getattr(self.core, "digest", "")
 
+    @property
+    def part(self) -> str:
+        """The folder of its weights in the layout of diffusers, with which names in LoRA files begin."""
+        return getattr(self.core, "part", "unet")
+
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
         return Denoiser(self.core, self.delta.under(delta))

@@ -114,7 +114,7 @@ def plan(graph: Graph) -> Plan:
         few, many = _networks(node, facts)
         rows[node.id] = (least * few if node.id in sure else 0, most * many)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
-        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
+        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") and "steps" in scope else {}
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
@@ -207,8 +207,10 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
     convolves = all(any(site.name.startswith("down_blocks") for site in model.sites) for model in models)
+    cross = min(sum(site.kind == "cross" and not site.joint for site in model.sites) for model in models)
+    reads = all(model.known.reads_words for model in models)
     known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
-    return known | {"side": models[0].trained_size}
+    return known | {"side": models[0].trained_size, "reads_words": int(reads), "cross_sites": cross}
 
 
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:

@@ -6,6 +6,7 @@ network misses of what it is to put out (which is a velocity in Salimans and Ho 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from torch import Tensor
 from retouch.api import (
     Adam,
     Denoiser,
+    Diverged,
     Gradient,
     KnownLevels,
     Level,
@@ -96,6 +98,7 @@ async def mean_missed(model: Denoiser, seen: Sequence[Example], prompt: Prompt) 
 
 Miss = Callable[..., Awaitable[Tensor]]
 """async (number of the step, *tensors) -> loss  # []"""
+Keep = Callable[[int, Sequence[Tensor]], None]
 
 
 @dataclass(slots=True)
@@ -136,21 +139,27 @@ async def descend(
     steps: range,
     log: Callable[[int, float], None],
     scale: LossScale | None = None,
+    keep: Keep = lambda _done, _tensors: None,
 ) -> list[Tensor]:
     """Steps of Adam down a loss.  Returns the tensors, in their order.
 
     steps: the numbers of the steps that are taken; those of an earlier call may go before them, with the same `adams`.
     log: told how many steps are done, and the loss of the last.
     scale: what the loss is multiplied by on its way back, where a network computes in float16.
+    keep: given how many steps are done, and the tensors as they are then.
+    Raises Diverged where the loss is no number.
     """
     moved, scale = list(tensors), scale or LossScale()
     for step in steps:
         found = await scale.value_and_grad(partial(miss, step), *moved)
         grads, loss = list(found.grads), float(found.loss)
         del found  # of a large network nothing is held longer than it is of use
+        if not math.isfinite(loss):
+            raise Diverged(step + 1)
         for i, adam in enumerate(adams):
             moved[i], grads[i] = adam.step(moved[i], grads[i]), grads[i][:0]
         log(step + 1, loss)
+        keep(step + 1, moved)
     return moved
 
 
