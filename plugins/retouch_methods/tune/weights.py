@@ -9,7 +9,19 @@ from typing import Annotated
 
 from safetensors.torch import save as safetensors
 
-from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, lora_tensors, stage, tuned_tensors
+from retouch.api import (
+    Denoiser,
+    Ending,
+    MixedDenoiser,
+    Outbox,
+    Range,
+    TextEncoder,
+    TunedWeights,
+    lora_tensors,
+    stage,
+    tuned_tensors,
+    word_tensors,
+)
 from retouch_methods.picture.files import in_order
 
 Share = Annotated[float, Range(0, 1)]
@@ -65,6 +77,20 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
         file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+
+
+@stage("save", "embedding", paper="arXiv:2208.01618")
+def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write the word that the text encoder was taught last, in the names of diffusers' textual inversion.
+
+    Of two encoders the file holds "clip_l" and "clip_g", and not the word.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(in_order(safetensors(word_tensors(texts), said)))
 
 
 @stage("save", "lora", paper="arXiv:2106.09685")
