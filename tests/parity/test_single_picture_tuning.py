@@ -39,7 +39,7 @@ from retouch_methods.guide.image_text import image_text
 from retouch_methods.guide.mix import mix
 from retouch_methods.guide.sine import sine as guide_sine
 from retouch_methods.guide.voices import Voice, with_voice
-from retouch_methods.tune.denoising import Practice
+from retouch_methods.tune.denoising import LossScale, Practice
 from retouch_methods.tune.imagic import imagic
 from retouch_methods.tune.prompting import between, prompts
 from retouch_methods.tune.sine import Cutter, sine
@@ -331,3 +331,45 @@ def test_levels_are_drawn_evenly_and_by_number():
     assert max(levels) > 980
     assert KnownLevels(WORLD.schedule).top.timestep == 999
     assert torch.equal(PRACTICE.at(7, WORLD.latents.data)[1], PRACTICE.at(7, WORLD.latents.data)[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("stage", [imagic, sine])
+def test_half_precision_learns_in_float32_and_gives_back_the_networks_precision(stage, dtype):
+    steps = {"embedding_steps": 2, "embedding_lr": 1e-3} if stage is imagic else {}
+    losses: list[list[float]] = []
+
+    class Heard:
+        def learnt(self, done: int, of: int, loss: float) -> None:
+            losses[-1].append(loss)
+
+    for each in (dtype, torch.float32):
+        losses.append([])
+        world = tiny_world(steps=4, dtype=each)
+        (model,) = run(world.call(stage, log=Heard(), training_steps=4, lr=1e-3, **steps))
+        assert all(weight.dtype == each for weight in model.delta.weights.values())
+        assert all(weight.isfinite().all() for weight in model.delta.weights.values())
+        if model.delta.words:
+            assert model.delta.words.embeds.dtype == torch.float32
+    half, whole = map(torch.tensor, losses)
+    torch.testing.assert_close(half, whole, rtol=0.05, atol=0)
+
+
+def test_a_loss_is_scaled_until_float16_can_hold_its_gradients():
+    async def miss(x: torch.Tensor) -> torch.Tensor:
+        return (x.half() * 4).sum().float()
+
+    scale = LossScale(2.0**40)
+    (found,) = run(scale.value_and_grad(miss, torch.full((2,), 2.0)))
+    assert scale.value < 2.0**14
+    assert found.grads[0].tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0**8])
+def test_a_scaled_loss_has_the_gradients_of_the_loss(factor):
+    async def miss(x: torch.Tensor) -> torch.Tensor:
+        return x.square().sum()
+
+    (found,) = run(LossScale(factor).value_and_grad(miss, torch.tensor([1.0, -3.0])))
+    assert found.loss == 10
+    assert found.grads[0].tolist() == [2, -6]

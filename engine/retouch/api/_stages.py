@@ -10,11 +10,12 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
-from retouch.core.errors import Diverged, NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
 from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
@@ -27,7 +28,9 @@ from retouch.core.resources import (
     Checkpoints,
     Codec,
     Figures,
+    Folder,
     Frame,
+    Notices,
     Outbox,
     Pictures,
     Pretrained,
@@ -41,7 +44,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import CELLS, LearntWords, ModelDelta, Place
-from retouch.core.turn import Turn, Turned
+from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -53,12 +56,13 @@ from retouch.core.values import (
     NoiseSource,
     Prompt,
     SourceImage,
+    SourceLatents,
     SourcePrompt,
     TargetPrompt,
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import tuned_tensors
+from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -79,6 +83,7 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
+    "Candidates",
     "Canvas",
     "Checkpoint",
     "Checkpoints",
@@ -91,6 +96,7 @@ __all__ = [
     "Edit",
     "Ending",
     "Figures",
+    "Folder",
     "Frame",
     "Fresh",
     "Gradient",
@@ -114,7 +120,9 @@ __all__ = [
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingLifted",
     "NothingMasked",
+    "Notices",
     "Offset",
     "Outbox",
     "Pattern",
@@ -137,6 +145,7 @@ __all__ = [
     "Site",
     "SiteCall",
     "SourceImage",
+    "SourceLatents",
     "SourcePrompt",
     "Step",
     "TargetPrompt",
@@ -154,16 +163,22 @@ __all__ = [
     "Window",
     "WordsOf",
     "call",
+    "copies",
+    "direction_apart",
     "gather",
     "hold",
     "hookimpl",
+    "inside",
     "leading",
     "lora_tensors",
     "predictor",
     "remembering",
     "resized",
+    "safetensors_file",
     "stage",
     "stages_in",
+    "text_apart",
+    "text_direction",
     "together",
     "tuned_tensors",
     "unguided",

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 from torch import Tensor, device, nn
 
+from retouch.core.folders import FolderReader
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Image, Mask, Prompt
 
@@ -85,6 +86,14 @@ class Pictures(Protocol):
 
     def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
+        ...
+
+
+class Folder(FolderReader, Protocol):
+    """The folder that the stage's option `path` names: of its files those that its description listed."""
+
+    def image(self, name: str) -> Image:
+        """A picture there."""
         ...
 
 
@@ -200,6 +209,14 @@ class Checkpoints(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """Where a stage tells the user what it found and no picture shows."""
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 
@@ -239,6 +256,10 @@ class Outbox(Protocol):
         keep: what the source said that stays: "exif", "gps", "dpi", "profile", "xmp", "text", or "all".
             None keeps nothing, and the user is told what that loses.
         """
+        ...
+
+    def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
+        """Write pictures of one size that follow each other for ever, each for so long: a WebP that loses nothing."""
         ...
 
     def mask(self, path: str, pixels: Tensor) -> None:

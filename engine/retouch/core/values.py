@@ -74,6 +74,10 @@ class Latents:
         return self.canvas.height, self.canvas.width
 
 
+class SourceLatents(Latents):
+    """The picture that this turn began with, in the model's scaled latent space."""
+
+
 P = TypeVar("P", bound="Prompt")
 
 

@@ -7,6 +7,7 @@ that the network is told where it looks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -54,3 +55,14 @@ def read(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> ModelDel
     }
     words = LearntWords(tensors.get(EMBEDS), metadata.get(TOKEN, "")) if has_words(tensors, metadata) else None
     return ModelDelta(weights, pairs, words=words, place=Place() if metadata.get(PLACED) else None)
+
+
+def safetensors_file(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> bytes:
+    """The bytes of a safetensors file, the same each time: the library leaves the order of its header to chance."""
+    from safetensors.torch import save
+
+    file = save({**tensors}, {**said})
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + file[end:]

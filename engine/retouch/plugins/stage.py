@@ -43,6 +43,7 @@ class StageMark:
     words: Words = ""
     side: int = 0
     prompts: str = ""
+    folder: str = ""
 
 
 def stage(
@@ -68,6 +69,7 @@ def stage(
     words: Words = "",
     side: int = 0,
     prompts: str = "",
+    folder: str = "",
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -93,10 +95,11 @@ def stage(
     side: height and width in pixels of the pictures that it takes, if it takes no others; 0 if it does.
     prompts: of a tuning that learns words, the stage that says them in prompts, such as "tune prompts": put in where
         prompts are asked for behind it and the turn has no stage that makes them.
+    folder: "module:function" of what describes the folder that its option `path` names, see `retouch.api.folders`.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
     mark = StageMark(
-        family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side, prompts
+        family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side, prompts, folder
     )
 
     def marked(function: F) -> F:

@@ -19,6 +19,7 @@ from retouch.api import (
     Adam,
     Denoiser,
     Diverged,
+    Gradient,
     KnownLevels,
     Level,
     ModelDelta,
@@ -100,24 +101,57 @@ Miss = Callable[..., Awaitable[Tensor]]
 Keep = Callable[[int, Sequence[Tensor]], None]
 
 
+@dataclass(slots=True)
+class LossScale:
+    """By what a loss is multiplied so that small gradients are no zeros in float16.  Micikevicius et al. 2018.
+
+    Where some would be too large for float16 it is halved, and the step is done again.
+    """
+
+    value: float = 1.0
+
+    @staticmethod
+    def of(model: Denoiser) -> LossScale:
+        """One for the precision that a network computes in."""
+        half = any(weight.dtype == torch.float16 for weight in model.core.base.values())
+        return LossScale(2.0**12 if half else 1.0)
+
+    async def value_and_grad(self, miss: Callable[..., Awaitable[Tensor]], *at: Tensor) -> Gradient:
+        """The loss and its gradients, as if nothing were multiplied."""
+
+        async def scaled(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+            loss = await miss(*tensors)
+            return loss * self.value, loss.detach()
+
+        while True:
+            found = await value_and_grad(scaled, *at)
+            if self.value <= 1:
+                return Gradient(found.extra, found.grads)
+            if all(bool(grad.isfinite().all()) for grad in found.grads):
+                return Gradient(found.extra, tuple(grad.float() / self.value for grad in found.grads))
+            self.value /= 2
+
+
 async def descend(
     tensors: Sequence[Tensor],
     miss: Miss,
     adams: Sequence[Adam],
     steps: range,
     log: Callable[[int, float], None],
+    scale: LossScale | None = None,
     keep: Keep = lambda _done, _tensors: None,
 ) -> list[Tensor]:
     """Steps of Adam down a loss.  Returns the tensors, in their order.
 
     steps: the numbers of the steps that are taken; those of an earlier call may go before them, with the same `adams`.
     log: told how many steps are done, and the loss of the last.
+    scale: what the loss is multiplied by on its way back, where a network computes in float16.
     keep: given how many steps are done, and the tensors as they are then.
     Raises Diverged where the loss is no number.
     """
-    moved = list(tensors)
+    moved, scale = list(tensors), scale or LossScale()
     for step in steps:
-        found = await value_and_grad(partial(miss, step), *moved)
+        found = await scale.value_and_grad(partial(miss, step), *moved)
         grads, loss = list(found.grads), float(found.loss)
         del found  # of a large network nothing is held longer than it is of use
         if not math.isfinite(loss):
@@ -143,7 +177,7 @@ async def learn_pictures(
         return await mean_missed(moved.under(tensors), await seen(step), prompt)
 
     first = moved.first()
-    return await descend(first, miss, [Adam(lr) for _ in first], steps, log)
+    return await descend(first, miss, [Adam(lr) for _ in first], steps, log, scale=LossScale.of(moved.model))
 
 
 def counted(log: TrainingLog, before: int, of: int) -> Callable[[int, float], None]:

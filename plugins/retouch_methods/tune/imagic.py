@@ -23,7 +23,7 @@ from retouch.api import (
     TrainingLog,
     stage,
 )
-from retouch_methods.tune.denoising import Practice, counted, descend, learn_pictures, mean_missed
+from retouch_methods.tune.denoising import LossScale, Practice, counted, descend, learn_pictures, mean_missed
 from retouch_methods.tune.tensors import movable
 
 
@@ -72,9 +72,10 @@ async def imagic(
         return await mean_missed(model, await seen(step), prompt.saying(embeds))
 
     towards = counted(log, 0, steps)
-    (learnt,) = await descend([prompt.embeds], by_words, [Adam(embedding_lr)], range(embedding_steps), towards)
+    (learnt,) = await descend(
+        [prompt.embeds], by_words, [Adam(embedding_lr)], range(embedding_steps), towards, LossScale.of(model)
+    )
 
     moved = movable(model, weights, rank, noise)
-    towards = counted(log, 0, steps)
     tensors = await learn_pictures(moved, seen, prompt.saying(learnt), lr, range(embedding_steps, steps), towards)
     return moved.under(tensors).tuned(ModelDelta(words=LearntWords(learnt)))

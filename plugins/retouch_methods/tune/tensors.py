@@ -18,6 +18,11 @@ Layers = Literal["cross", "attention"]
 class Movable(Protocol):
     """Tensors that are moved, and what a model is under them."""
 
+    @property
+    def model(self) -> Denoiser:
+        """The model as it was."""
+        ...
+
     def first(self) -> list[Tensor]:
         """Where they begin: the model as it is.  In float32 at least"""
         ...

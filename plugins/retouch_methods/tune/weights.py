@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from safetensors.torch import save as safetensors
-
 from retouch.api import (
     Denoiser,
     Ending,
@@ -18,11 +16,11 @@ from retouch.api import (
     TextEncoder,
     TunedWeights,
     lora_tensors,
+    safetensors_file,
     stage,
     tuned_tensors,
     word_tensors,
 )
-from retouch_methods.picture.files import in_order
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -76,7 +74,7 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     tensors, said = tuned_tensors(model)
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
 
 
 @stage("save", "embedding", paper="arXiv:2208.01618")
@@ -90,7 +88,7 @@ def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, E
     recipe = outbox.stamp(path)
     said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(word_tensors(texts), said)))
+        file.write(safetensors_file(word_tensors(texts), said))
 
 
 @stage("save", "lora", paper="arXiv:2106.09685")
@@ -104,4 +102,4 @@ def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".
     recipe = outbox.stamp(path)
     said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(lora_tensors(model), said)))
+        file.write(safetensors_file(lora_tensors(model), said))

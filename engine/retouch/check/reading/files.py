@@ -80,6 +80,10 @@ class Files:
         self._add("RT402", given, path=text, mend=near_file(path.name, there) or f"it would be {path}")
         return None
 
+    def allowed(self, given: Written | Given, text: str) -> Path | None:
+        """The place that a path names, whatever is there, if the recipe may read it."""
+        return self._allowed(text, given, self._world.folder)
+
     def used(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
         """Return the file of a `use` line; one that leads back to itself is refused."""
         given = Written(written, written.span, "recipe")

@@ -16,7 +16,8 @@ from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICT
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
-SPACED = frozenset({"Latents", "Trajectory"})  # numbers that mean something in one model's latents alone
+# Numbers that mean something in one model's latents alone.
+SPACED = frozenset({"Latents", "SourceLatents", "Trajectory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class PortFiller:
             return self._unconnected(port, call, f"a second {type_} by name", mend)
         on_demand = {
             "SourceImage": self.insert.source,
+            "SourceLatents": self.insert.source_latents,
             "Guidance": self.insert.guidance,
             "Image": self.insert.image,
             "Latents": self.insert.latents,
@@ -139,7 +141,7 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
-        if type_ == "TrainingLog":
+        if type_ in ("TrainingLog", "Notices"):
             return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)

@@ -123,6 +123,15 @@ PLANNING = {
         example='open "cat.png" | invert ddim | save "dog.png"',
         mend='open "cat.png" | invert ddim | save "dog-2.png"',
     ),
+    "RT440": Code(
+        "edited-result",
+        "'{path}' has been changed since retouch made it, and is not overwritten",
+        "move it away, save elsewhere, or run with --force",
+        why="A result says what it was made of, and holds a digest of its pixels; the journal of its folder holds one "
+        "of all its bytes. What somebody has changed by hand since may be the only copy of that work.",
+        example='open "cat.png" | invert ddim | save "touched.png"',
+        mend='open "cat.png" | invert ddim | save "touched-2.png"',
+    ),
     "RT416": Code(
         "broken-model",
         "the model '{name}' cannot be used: {what}",
