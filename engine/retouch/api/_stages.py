@@ -43,7 +43,7 @@ from retouch.core.resources import (
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import CELLS, LearntWords, ModelDelta, Place
+from retouch.core.tuning import LearntWords, ModelDelta, Place
 from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
@@ -74,7 +74,6 @@ if TYPE_CHECKING:
 VERSION = 1
 
 __all__ = [
-    "CELLS",
     "VERSION",
     "Adam",
     "Adapters",

@@ -28,7 +28,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import Practice, missed
+from retouch_methods.tune.denoising import LossScale, Practice, missed
 from retouch_methods.tune.resuming import descend_resuming
 
 Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the word stands", "a photo of _")]
@@ -114,7 +114,8 @@ async def textual_inversion(
 
     begins_as = [await texts.prompt(each.replace("_", init)) for each in templates]
     work = (model, clean, start, begins_as, schedule, noise, batch, lr, iterations)
-    learnt = await descend_resuming(start, miss, lr, iterations, log, checkpoints.of("word", work))
+    scale = LossScale.of(model)
+    learnt = await descend_resuming(start, miss, lr, iterations, log, checkpoints.of("word", work), scale)
     return texts.knowing(word, learnt)
 
 
