@@ -118,6 +118,8 @@ def plan(graph: Graph) -> Plan:
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
+        if "seen" in led:
+            deepest["seen"] = led["seen"] + stated.get("seen", 0)
         mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
         facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
     return Plan(graph, rows, facts)
