@@ -13,11 +13,12 @@ from typing import Literal
 
 import torch
 
+from retouch.graph import folders
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.ports import READERS
 from retouch.pictures import About, Unwritable, read_about
-from retouch.plugins import discovery
+from retouch.plugins import discovery, registry
 from retouch.run.files.private import (
     PrivateNames,
     is_place,
@@ -151,7 +152,9 @@ def _installed() -> dict[str, str]:
 
 
 def digest(file: Path) -> str:
-    """The sha256 of a file's bytes; empty if it is gone."""
+    """The sha256 of a file's bytes, or of what a stage says that a folder holds; empty if it is gone."""
+    if file.is_dir():
+        return folders.digest(file, [card.folder for card in registry.load().cards if card.folder])
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
