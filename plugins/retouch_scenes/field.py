@@ -58,6 +58,7 @@ class Field:
     near, far: depth of a ray's first and last sample, in units of the world.
     samples: how many there are; evenly spaced in depth in a box, in 1 / depth in a frustum.
     open: whether rays end in what is behind: else the last sample is opaque.
+    changed: Tensor | None  # [D, H, W] bool, where edits have changed it; None before any
     """
 
     grid: Tensor
@@ -66,6 +67,7 @@ class Field:
     far: float
     samples: int
     open: bool
+    changed: Tensor | None = None
 
     def with_grid(self, grid: Tensor) -> Field:
         """The same space filled otherwise."""
@@ -104,13 +106,18 @@ def depths(field: Field, jitter: Tensor) -> Tensor:
     return field.near + (field.far - field.near) * share
 
 
+def samples(field: Field, origins: Tensor, directions: Tensor, jitter: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Depths of the samples of rays [R, S], and where on the grid they lie, in [-1, 1], [R, S, 3]."""
+    t = depths(field, torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter)
+    return t, field.space.unit(origins[:, None] + directions[:, None] * t[..., None])
+
+
 def seen(field: Field, origins: Tensor, directions: Tensor, jitter: Tensor | None = None) -> RaysSeen:
     """What rays see of a field, each along its direction, whose depth is 1; differentiable in the grid.
 
     origins, directions: [R, 3].  jitter: [R] in [0, 1], where in each step its sample lies; in its middle without.
     """
-    t = depths(field, torch.full_like(origins[:, 0], 0.5) if jitter is None else jitter)
-    places = field.space.unit(origins[:, None] + directions[:, None] * t[..., None])
+    t, places = samples(field, origins, directions, jitter)
     values = looked_up(field.grid, places)  # [4, R, S]
     step = torch.diff(t, dim=1)
     step = torch.cat([step, step[:, -1:]], 1)

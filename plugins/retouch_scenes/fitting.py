@@ -38,6 +38,7 @@ class Rays:
     colours: Tensor  # [3, P].  opacities: Tensor  # [P].  starts: Tensor  # [N], where each view begins
     lenses: Tensor  # [N, 5], fx, fy, cx, cy, width
     only: Tensor  # [K], the pixels to draw from
+    cut: bool  # whether opacities are known; else colours are as they are over white
     """
 
     colours: Tensor
@@ -46,6 +47,7 @@ class Rays:
     lenses: Tensor
     poses: Tensor
     only: Tensor
+    cut: bool
 
     @classmethod
     def of(cls, views: Views, only: list[Tensor] | None = None) -> Rays:
@@ -65,7 +67,7 @@ class Rays:
             if only is None
             else torch.cat([each.flatten() for each in only]).nonzero()[:, 0]
         )
-        return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen)
+        return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen, views.cut_out)
 
     def drawn(self, uniform: Tensor) -> Batch:
         """Rays by numbers from 0 to 1.  uniform: [R]"""
@@ -105,7 +107,8 @@ async def fitted(
     for k in range(course.iterations):
         drawn = replace(noise, key=f"{noise.key}/{k}").normal(5, like=grid.new_zeros(course.batch))
         uniform = torch.special.ndtr(drawn)  # [5, R] in [0, 1]
-        batch, jitter, wall = rays.drawn(uniform[0]), uniform[1], uniform[2:]
+        batch, jitter = rays.drawn(uniform[0]), uniform[1]
+        wall = uniform[2:] if rays.cut else torch.ones_like(uniform[2:])
 
         async def miss(grid: Tensor, batch: Batch = batch, jitter: Tensor = jitter, wall: Tensor = wall) -> Tensor:
             met = seen(field.with_grid(grid), batch.origins, batch.directions, jitter)

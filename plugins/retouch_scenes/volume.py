@@ -11,7 +11,7 @@ from torch import Tensor
 class Volume:
     """Which voxels of a field may change: a mask with depth.
 
-    data: Tensor  # [D, H, W], 1 where they may, 0 elsewhere; of the field's own grid
+    data: Tensor  # [D, H, W] bool, of the field's own grid
     """
 
     data: Tensor

@@ -9,7 +9,7 @@ from retouch.core.combinators import Gradient, call, gather, together, value_and
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
-from retouch.core.errors import NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
@@ -108,6 +108,7 @@ __all__ = [
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingLifted",
     "NothingMasked",
     "Offset",
     "Outbox",

@@ -20,6 +20,10 @@ class NothingMasked(Exception):
     """A mask that edits nothing, where a stage has to know where to edit."""
 
 
+class NothingLifted(Exception):
+    """Masks of views that meet nowhere in space."""
+
+
 class SameToTheModel(Exception):
     """An edit whose two prompts are one and the same to what reads them, although their texts differ.
 

@@ -38,4 +38,11 @@ FOLDERS: dict[str, Code] = {
         why="A picture's rays follow from its focal length and its middle, in pixels, for all pictures or for each: "
         "fl_x, fl_y, cx, cy, w and h, or camera_angle_x in radians.",
     ),
+    "RT575": Code(
+        "nothing-lifted",
+        "'{stage}' finds no place in the field that enough views take into their masks",
+        "look at the masks, or let a smaller share of the views decide: share=0.5",
+        why="Voxels are changed where most views that see them have masked them. These masks do not meet anywhere: "
+        "they are empty, or each is somewhere else.",
+    ),
 }
