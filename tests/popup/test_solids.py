@@ -38,7 +38,7 @@ def test_a_ray_meets_a_solid_first_where_it_enters_it(shape):
     within = np.stack([gap(origins + directions * each) < 0 for each in along])
     wanted = np.where(within.any(0), along[within.argmax(0)], np.inf)
     hit = np.isfinite(wanted) & np.isfinite(t)
-    assert hit.mean() > 0.3
+    assert hit.mean() > 0.2
     assert (np.isfinite(wanted) == np.isfinite(t)).mean() > 0.98  # a ray may graze between two steps
     assert np.abs(t[hit] - wanted[hit]).max() < 2e-3
     points = origins[hit] + directions[hit] * t[hit, None]

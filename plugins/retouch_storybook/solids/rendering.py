@@ -11,7 +11,7 @@ from PIL import Image
 from retouch_storybook.solids.shapes import NEVER, Solid
 
 LENS = 1.375  # focal length, in sides of the picture
-AWAY = 3.2  # cameras from the middle, in units of the world
+AWAY = 3.7  # cameras from the middle, in units of the world
 FINE = 4  # rays along a pixel's side
 LIGHT = np.array([0.35, -0.55, 0.76])  # it stands in the world, so that a place looks the same from all sides
 SHADE = 0.72  # of a colour that is turned away from the light
