@@ -262,6 +262,13 @@ class Outbox(Protocol):
         """Write pictures of one size that follow each other for ever, each for so long: a WebP that loses nothing."""
         ...
 
+    def album(self, path: str, images: Mapping[str, Image]) -> AbstractContextManager[str]:
+        """Write pictures by their names into a new folder beside a file that is to list them; the folder's name.
+
+        Write that file within: the folder vanishes if anything is raised, and what an older such file lists goes.
+        """
+        ...
+
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
         ...

@@ -197,6 +197,7 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
     for port, turn in _flows(node):
         scope[port.name] = plan(turn).total[1]
+        scope[f"{port.name}_mask"] = int(len(turn.results) > 1)
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope
