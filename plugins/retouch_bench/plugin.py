@@ -11,4 +11,5 @@ def retouch_benches():
         "quality": "retouch_bench.quality:main",
         "scenes": "retouch_bench.scenes.main:main",
         "speed": "retouch_bench.speed.main:main",
+        "tuning": "retouch_bench.tuning:main",
     }
