@@ -100,6 +100,7 @@ USUAL = {
         "height": 512,
         "mend": "let it be made smaller: open … size=64",
     },
+    "RT436": {"stage": "attend background"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},

@@ -16,6 +16,7 @@ from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
+from retouch.core.panes import Windows
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
@@ -35,6 +36,7 @@ from retouch.core.resources import (
 )
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import ModelDelta
 from retouch.core.turn import Turn, Turned
@@ -56,6 +58,7 @@ from retouch.core.values import (
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
 from retouch.core.weights_file import tuned_tensors
 from retouch.core.window import Rectangle, Window
+from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -142,17 +145,22 @@ __all__ = [
     "VisionTokens",
     "Weights",
     "Window",
+    "Windows",
     "WordsOf",
     "call",
     "gather",
     "hold",
     "hookimpl",
     "leading",
+    "mixed",
     "predictor",
     "remembering",
     "resized",
+    "seen_through",
     "stage",
     "stages_in",
+    "tile_grid",
+    "tile_ramp",
     "together",
     "tuned_tensors",
     "unguided",

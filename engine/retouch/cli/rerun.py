@@ -261,7 +261,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     compiled = stamp.text("compiled") == "yes"
     if compiled and not device.startswith("cuda"):
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
-    settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact", compiled)
+    tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
+    settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact", compiled, tiling)
     name = args.output.name if args.output else "again"
     path = fresh / (name if Path(name).suffix else name + args.image.suffix)
     _check_ending(args.image, again.graph, path, named=bool(args.output and args.output.suffix))

@@ -39,7 +39,8 @@ def main(args: Namespace) -> int:
     from retouch.run.session import execute
     from retouch.run.settings import Settings
 
-    settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
+    device = args.device or best_device()
+    settings = Settings(device, args.dtype or "float32", args.exact, args.compile, args.vae_tiling)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     with (Lines if args.json else Sentences)(source, graphs) as progress:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from safetensors.torch import save as safetensors
 
-from retouch.api import Denoiser, Ending, MixedDenoiser, Outbox, Range, TunedWeights, stage, tuned_tensors
+from retouch.api import Denoiser, Ending, Outbox, Range, TunedWeights, mixed, stage, tuned_tensors
 from retouch_methods.picture.files import in_order
 
 Share = Annotated[float, Range(0, 1)]
@@ -50,7 +50,7 @@ def tuned(
     made = model.untuned().tuned(files.tuning(path))
     if (ratio, start, until) == (1, 0, 1):
         return made
-    return MixedDenoiser(made.core, made.delta, model, ratio, start, until)
+    return mixed(made, model, ratio, start, until)
 
 
 @stage("save", "weights")
