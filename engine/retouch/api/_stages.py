@@ -31,6 +31,7 @@ from retouch.core.resources import (
     Sheet,
     TextEncoder,
     TrainingLog,
+    TunableCodec,
     TunedWeights,
     Weights,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "TrainingLog",
     "TrainingPictures",
     "Trajectory",
+    "TunableCodec",
     "TunedWeights",
     "Turn",
     "Turned",

@@ -7,13 +7,14 @@ picture, measured once on a copy that is no larger than a tile.  What lies besid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from retouch.core.resampling import resized
@@ -36,6 +37,7 @@ class TiledCodec:
         self.inner, self.tiling = inner, tiling
         self.tile = inner.padded(max(inner.side, LEAST_TILE), 1)[0]
         self._working = RLock()  # hooks of one call may not meet another thread's
+        self._decoding = _Decoding(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -73,6 +75,17 @@ class TiledCodec:
             return torch.stack(
                 [self._through(self.inner.decode_freely, each, self._few(each), self.inner.scale) for each in latents]
             )
+
+    @property
+    def decoder_weights(self) -> Mapping[str, Tensor]:
+        """What `decode_under` may replace, by name; only to be read."""
+        named = self._decoding.named_parameters()
+        return {name: weight for name, weight in named if name.startswith(("vae.decoder.", "vae.post_quant_conv."))}
+
+    def decode_under(self, weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W] by other weights, while the VAE's own stay; colours may leave [0, 1]."""
+        with self._working:
+            return functional_call(self._decoding, dict(weights), (latents,))
 
     def _whole(self, size: Any) -> bool:
         if self.tiling == "off" or max(size) <= self.tile:
@@ -118,6 +131,18 @@ class TiledCodec:
         assert made is not None
         assert weight is not None
         return made / weight
+
+
+class _Decoding(nn.Module):
+    """The way back as a module, whose weights can be replaced for one call."""
+
+    def __init__(self, codec: TiledCodec) -> None:
+        super().__init__()
+        self.vae, self.decode = codec.inner.vae, codec.decode_freely
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W]"""
+        return self.decode(latents)
 
 
 def _inset(box: Rectangle, size: tuple[int, int], margin: int) -> Rectangle:
