@@ -188,6 +188,13 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="on cuda: compile the network first, which takes minutes and then saves some",
     )
+    parser.add_argument(
+        "--vae-tiling",
+        choices=["auto", "on", "off"],
+        default="auto",
+        help="encode and decode in tiles, in the memory of one: where pictures are large, wherever they are larger "
+        "than a tile, or never",
+    )
 
 
 def _add_readers(commands: Commands) -> None:

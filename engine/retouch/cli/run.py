@@ -49,7 +49,8 @@ def main(args: Namespace) -> int:
     from retouch.run.session import execute
     from retouch.run.settings import Settings
 
-    settings = Settings(args.device or best_device(), args.dtype or "float32", args.exact, args.compile)
+    device = args.device or best_device()
+    settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     tell_done(there, as_data=args.json)
@@ -94,7 +95,7 @@ def _there(args: Namespace, found: Checked, installed: Registry) -> Done:
     """What is there of the results, and what is left to do; with --again all is."""
     if args.again:
         return Done(left=found.graphs)
-    how = How(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in)
+    how = How(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in, args.vae_tiling)
     return done(found.graphs, how, found.refused)
 
 

@@ -134,7 +134,8 @@ class Provenance:
         """The digest of all that a result is made of, by the node that writes it."""
         if not self._works:
             exact, compiled = self.how.get("mode") == "exact", self.how.get("compiled") == "yes"
-            how = How(self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in)
+            tiling = self.how.get("vae_tiling", "auto")
+            how = How(self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in, tiling)
             self._works.update(how.works(self.graph))
         return self._works.get(result, "")
 
