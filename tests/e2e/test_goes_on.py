@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import retouch as python
 from retouch.graph.done import done
 from retouch.graph.work import How
 from retouch.pictures import made_by_retouch, metadata
@@ -185,6 +186,28 @@ def test_a_result_of_other_work_is_replaced_as_ever(three: Path) -> None:
     run(three, "one.png", "-o", "out.png")
     ran = run(three, "one.png", "-o", "out.png", recipe="invert ddim steps=1")
     assert (ran.code, saved(ran)) == (0, {"out.png"})
+
+
+def test_a_script_goes_on_where_it_was(three: Path) -> None:
+    edit = python.recipe(f'{COPY} | save "out/{{name}}.png"', three)
+    pictures = [three / f"{name}.png" for name in ("one", "two", "three")]
+    first = edit(pictures)
+    assert [[path.name for path in each.files] for each in first] == [["one.png"], ["two.png"], ["three.png"]]
+    (three / "out" / "two.png").unlink()
+    again = edit(pictures, resume=True)
+    assert [(bool(each.images), [path.name for path in each.files]) for each in again] == [
+        (False, ["one.png"]),
+        (True, ["two.png"]),
+        (False, ["three.png"]),
+    ]
+    with pytest.raises(AttributeError, match="no picture was made"):
+        _ = again[0].image
+    assert all(each.images for each in edit(pictures))
+    assert kept(run(three, *pictures, recipe=f'{COPY} | save "out/{{name}}.png"')) == {
+        "one.png",
+        "two.png",
+        "three.png",
+    }
 
 
 # ---------------------------------------------------------------- the journal

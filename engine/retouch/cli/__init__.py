@@ -2,6 +2,6 @@
 
 from retouch.plugins.commands import WrongCommand
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "SOME_FAILED", "WRONG_COMMAND", "WRONG_RECIPE", "WrongCommand"]
+__all__ = ["DONE", "FAILED", "SIGNALLED", "SOME_FAILED", "WRONG_COMMAND", "WRONG_RECIPE", "WrongCommand"]
 
-DONE, WRONG_RECIPE, WRONG_COMMAND, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, WRONG_RECIPE, WRONG_COMMAND, SOME_FAILED, FAILED, SIGNALLED = 0, 1, 2, 3, 4, 128  # the last with the signal

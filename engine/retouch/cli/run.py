@@ -16,7 +16,7 @@ from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
 from retouch.cli.source import Source
-from retouch.graph.done import Done, done
+from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import cells_of
 from retouch.graph.nodes import Graph
 from retouch.graph.work import How
@@ -93,7 +93,7 @@ def main(args: Namespace) -> int:
 def _there(args: Namespace, found: Checked, installed: Registry) -> Done:
     """What is there of the results, and what is left to do; with --again all is."""
     if args.again:
-        return Done(left=found.graphs)
+        return nothing_done(found.graphs)
     how = How(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in)
     return done(found.graphs, how, found.refused)
 

@@ -18,10 +18,12 @@ class Done:
 
     files: by picture, in the order of the graphs, the results that are there.
     left: the graphs of the others, without what is there; a picture that wants nothing more has none.
+    at: of each of these, which of the graphs it is of.
     """
 
     files: Mapping[int, Sequence[Path]] = field(default_factory=dict[int, Sequence[Path]])
     left: tuple[Graph, ...] = ()
+    at: tuple[int, ...] = ()
     results: int = 0  # of all
 
     @property
@@ -39,7 +41,7 @@ def done(graphs: Sequence[Graph], how: How, refused: Beside | None = None) -> Do
     shared = {path: _is_done(Path(path), shared_work(found, graphs, how)) for path, found in places.items()}
     into = {(place.graph, place.node): path for path, found in places.items() for place in found}
     files: dict[int, list[Path]] = {}
-    left: list[Graph] = []
+    left: dict[int, Graph] = {}
     wanted: set[str] = set()
     for at, graph in enumerate(graphs):
         works = how.works(graph)
@@ -52,8 +54,13 @@ def done(graphs: Sequence[Graph], how: How, refused: Beside | None = None) -> Do
             else:
                 missing.append(id_)
         if missing:
-            left.append(without(graph, missing))
-    return Done(files, tuple(left), len(wanted))
+            left[at] = without(graph, missing)
+    return Done(files, tuple(left.values()), tuple(left), len(wanted))
+
+
+def nothing_done(graphs: Sequence[Graph]) -> Done:
+    """All is left, whatever is there."""
+    return Done(left=tuple(graphs), at=tuple(range(len(graphs))))
 
 
 def shared_work(places: Sequence[Place], graphs: Sequence[Graph], how: How) -> str:
