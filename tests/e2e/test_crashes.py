@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from retouch.pictures.journal import NAME, Journal
+from retouch.pictures.journal import NAME, FolderJournal
 from retouch_storybook.world import Scene
 from tests.e2e.command import draw, left_in
 from tests.e2e.crash_runs import CrashRuns
@@ -79,7 +79,7 @@ def check_whole(out: Path, reference: dict[str, bytes]) -> None:
 
 def check_once(out: Path) -> None:
     """No result was made twice: each has one line, or none where the run was killed between the file and its line."""
-    saved = Counter(line["file"] for line in Journal(out).lines() if line["event"] == "saved")
+    saved = Counter(line["file"] for line in FolderJournal(out).lines() if line["event"] == "saved")
     assert not saved or max(saved.values()) == 1, saved.most_common(3)
 
 

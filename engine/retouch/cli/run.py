@@ -19,7 +19,7 @@ from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import cells_of
 from retouch.graph.nodes import Graph
-from retouch.graph.work import How
+from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
@@ -94,7 +94,7 @@ def _there(args: Namespace, found: Checked, installed: Registry) -> Done:
     """What is there of the results, and what is left to do; with --again all is."""
     if args.again:
         return nothing_done(found.graphs)
-    how = How(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in)
+    how = Making(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in)
     return done(found.graphs, how, found.refused)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retouch.graph.nodes import Graph, NodeId
 from retouch.graph.places import Beside, Place, shared_places
-from retouch.graph.work import How, sha256
+from retouch.graph.work import Making, sha256
 from retouch.pictures.standing import standing
 
 
@@ -32,7 +32,7 @@ class Done:
         return len({path for paths in self.files.values() for path in paths})
 
 
-def done(graphs: Sequence[Graph], how: How, refused: Beside | None = None) -> Done:
+def done(graphs: Sequence[Graph], how: Making, refused: Beside | None = None) -> Done:
     """Look at what stands where results are to go: it counts if it was made of the same, and nothing changed it since.
 
     Of a file that many results share, all have to be in it; else each of them is made again.
@@ -63,7 +63,7 @@ def nothing_done(graphs: Sequence[Graph]) -> Done:
     return Done(left=tuple(graphs), at=tuple(range(len(graphs))))
 
 
-def shared_work(places: Sequence[Place], graphs: Sequence[Graph], how: How) -> str:
+def shared_work(places: Sequence[Place], graphs: Sequence[Graph], how: Making) -> str:
     """The digest of a shared file with all that is to come into it."""
     of: dict[int, Mapping[NodeId, str]] = {}
     for place in places:

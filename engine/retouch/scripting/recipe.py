@@ -73,7 +73,7 @@ class Recipe:
         or fails has a Result that is not `ok`, and whose `diagnostics` say why; the others are done.
         """
         from retouch.graph.done import done, nothing_done
-        from retouch.graph.work import How
+        from retouch.graph.work import Making
         from retouch.plugins import registry
         from retouch.run.device import best_device
         from retouch.run.files.provenance import Provenance, Request
@@ -92,7 +92,7 @@ class Recipe:
             how = Settings(device or best_device(), exact=exact)
             request = Request.of(self.text, self.folder, checked.graphs, told, stamp=stamp)
             known = registry.load()
-            of = How(how.dtype, exact, how.compiled, stamp, known.built_in)
+            of = Making(how.dtype, exact, how.compiled, stamp, known.built_in)
             there = done(checked.graphs, of, checked.refused) if resume else nothing_done(checked.graphs)
             with (journal := RunJournal(there.left, apart=kept)).going():
                 ran = execute(
