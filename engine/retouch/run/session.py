@@ -73,7 +73,7 @@ def execute(
     """Run the graphs of all pictures together, a wave of them at a time.
 
     request: what was asked for, which every result says of itself.
-    tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
+    tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …), ("failed", …).
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
     journal: hears of each result and failure as it comes.
@@ -367,7 +367,9 @@ class _Run:
         if node.card.takes(*WRITERS):
             self.journal.failed(Path(str(node.options["path"])), outcome.item, self.causes[id(cause)])
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
-            outcome.failures.append(self.causes[id(cause)])
+            outcome.failures.append(told := self.causes[id(cause)])
+            facts = {"item": outcome.item.name if outcome.item else "", "code": told.code, "message": told.message}
+            self.tell("failed", facts)  # now, and with its place in the recipe when all has ended
         elif isinstance(error, Unmet):
             outcome.notices.append(f"{(blamed(error) or node).card.name}: {error}")
 
