@@ -160,6 +160,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT426": ("end the file in .jpg", None),
     "RT427": ("save it elsewhere", None),
     "RT504": ("save it anew", None),
+    "RT580": ("write 'blend pixel' behind it", None),
 }
 
 

@@ -15,7 +15,8 @@ from retouch.plugins.signatures import Port
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
 
-_CARRIERS = ("Image", "SourceImage", "Latents", "Trajectory", "Frame", "Mask", "Window")  # of something with a size
+# Ports of something with a size.
+_CARRIERS = ("Image", "SourceImage", "Latents", "SourceLatents", "Trajectory", "Frame", "Mask", "Window")
 _OF_PICTURES = "take both from one picture, or open one of them with size=…"
 _KEEPING = (*KEEPING, "mask", "view", "require")  # families that make of a picture something of its size
 
@@ -48,6 +49,8 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
     """Report every stage that is given two things of different sizes."""
     frames: dict[NodeId, _Frame | None] = {}
     for node in graph.nodes:
+        for turn in node.turns():  # what its stage gives it may be of any size
+            check_frames(turn, world, report)
         taken = [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
         frames[node.id] = made = _made(node, taken, graph, world)
         if made and node.card.family == "crop" and made.longer > (most := _model(node, graph).largest_side):

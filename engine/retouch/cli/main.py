@@ -110,8 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Edit images with diffusion models, by recipe.",
         epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "
         "JSON on standard output.  Exit codes: 0 done; 1 the recipe or every picture is wrong, nothing ran; 2 wrong "
-        "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 130 interrupted, "
-        "143 by SIGTERM, 129 by SIGHUP.",
+        "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 5 the same "
+        "but for another machine's rounding (rerun --verify); 130 interrupted, 143 by SIGTERM, 129 by SIGHUP.",
     )
     parser.add_argument("--version", action="version", version=f"retouch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -264,7 +264,11 @@ def _add_results(commands: Commands) -> None:
     rerun.add_argument(
         "-o", dest="output", type=_place, metavar="FILE", help="keep the new picture there, in a new file"
     )
-    rerun.add_argument("--verify", action="store_true", help="exit with 4 unless the new picture is the same")
+    rerun.add_argument(
+        "--verify",
+        action="store_true",
+        help="0 if the new picture is the same, 5 if only another kind of machine's rounding differs, else 4",
+    )
     rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
     rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
     rerun.add_argument(

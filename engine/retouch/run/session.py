@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from retouch.core.errors import UnfitSize, Unmet
+from retouch.core.repeatable import divided
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.done import work_of
@@ -34,10 +35,11 @@ from retouch.pictures.standing import digest
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
-from retouch.run.files.outbox import FileIn, FileOut
+from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFile, SharedFiles
@@ -95,9 +97,10 @@ def execute(
         blame,
         journal or RunJournal(()),
     )
-    for place, graph in enumerate(graphs):
-        run.add(graph, place)
-    return run.go()
+    with divided(settings.parts):
+        for place, graph in enumerate(graphs):
+            run.add(graph, place)
+        return run.go()
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ class _Run:
     journal: RunJournal
     weights: BaseWeights = field(init=False)
     learning: RunTrainingLog = field(init=False)
+    checkpoints: RunCheckpoints = field(default_factory=RunCheckpoints)
     makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
@@ -151,10 +155,13 @@ class _Run:
         self.missed.append((outcome, out.missed))
         own = {
             "Pictures": files,
+            "Folder": FolderIn(files),
             "Outbox": out,
             "Sheet": self.shared,
             "Figures": self.shared,
             "TrainingLog": self.learning,
+            "Checkpoints": self.checkpoints,
+            "Notices": RunNotices(outcome.notices),
         }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
@@ -301,7 +308,9 @@ class _Run:
                 self.tell("halved", {"pictures": most})
                 for place in short:
                     self.add(self.graphs[place], place)
-                    needed[place] = self.supply.needed(self.pictures[place])
+                    before, needed[place] = needed[place], self.supply.needed(self.pictures[place])
+                    takers.update(needed[place])
+                    takers.subtract(before)
                 waves.appendleft(short)
         self._write_shared()
         for outcome, model, texts in self.prompts:

@@ -12,13 +12,13 @@ from typing import Literal
 
 import torch
 
+from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.ports import READERS
 from retouch.graph.work import Making
 from retouch.pictures import About, Unwritable, read_about
 from retouch.pictures.stamp import WORK
-from retouch.pictures.standing import digest
 from retouch.plugins import discovery
 from retouch.run.files.private import (
     PrivateNames,
@@ -76,7 +76,10 @@ class Request:
         return {name: everything[name] for name in _MINIMAL if name in everything} if self.stamp == "minimal" else {}
 
 
-_MINIMAL = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "model_digest")  # no word of the user's
+_MINIMAL = (  # no word of the user's
+    *("retouch", "torch", "python", "machine"),
+    *("device", "dtype", "mode", "rounding", "threads", "model_digest"),
+)
 
 
 @dataclass(frozen=True, slots=True)
