@@ -86,7 +86,7 @@ def sha256(told: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class Making:
     """What a run adds to the work of its results, as far as it decides what is in the files.
 
     The device and the versions of libraries decide last bits alone, and do not count: a folder that was begun on one
