@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from retouch.api import Adam, Checkpoint, TrainingLog
-from retouch_methods.tune.denoising import Miss, counted, descend
+from retouch_methods.tune.denoising import LossScale, Miss, counted, descend
 
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
-_DONE = "done"
+_DONE, _SCALE = "done", "loss scale"
 
 
 async def descend_resuming(
@@ -26,19 +27,24 @@ async def descend_resuming(
     log: TrainingLog,
     checkpoint: Checkpoint,
     beside: Mapping[str, Tensor] = NOTHING,
+    scale: LossScale | None = None,
 ) -> list[Tensor]:
     """All steps of Adam down a loss, those that an earlier run has taken left out.
 
     start: where the tensors begin.
     checkpoint: of the work that this descent is; it is dropped at the end.
     beside: what else is to be kept there, by name.
+    scale: what the loss is multiplied by, where a network computes in float16; kept with the rest.
     """
-    tensors, adams, done = _resumed(start, lr, checkpoint.read())
+    kept, scale = checkpoint.read(), scale or LossScale()
+    tensors, adams, done = _resumed(start, lr, kept)
+    if done:
+        scale.value = float(kept[_SCALE])
 
     def keep(now: int, moved: Sequence[Tensor]) -> None:
-        checkpoint.keep(lambda: {**_state(now, moved, adams), **beside})
+        checkpoint.keep(lambda: {**_state(now, moved, adams), _SCALE: torch.tensor(scale.value), **beside})
 
-    made = await descend(tensors, miss, adams, range(done, steps), counted(log, 0, steps), keep=keep)
+    made = await descend(tensors, miss, adams, range(done, steps), counted(log, 0, steps), scale, keep)
     checkpoint.drop()
     return made
 
