@@ -8,6 +8,7 @@ from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
+from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
 from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
@@ -183,6 +184,7 @@ __all__ = [
     "value_and_grad",
     "walked_by",
     "with_loss",
+    "word_tensors",
 ]
 
 
