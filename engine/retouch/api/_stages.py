@@ -43,7 +43,7 @@ from retouch.core.resources import (
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import LearntWords, ModelDelta, Place
+from retouch.core.tuning import LearntWords, ModelDelta, Patch
 from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
@@ -124,10 +124,10 @@ __all__ = [
     "Notices",
     "Offset",
     "Outbox",
+    "Patch",
     "Pattern",
     "Perceptual",
     "Pictures",
-    "Place",
     "Predict",
     "Predicted",
     "Prediction",
