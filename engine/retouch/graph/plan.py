@@ -206,8 +206,8 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    convolves = all(any(site.name.startswith("down_blocks") for site in model.known.sites) for model in models)
-    cross = min(sum(site.kind == "cross" and not site.joint for site in model.known.sites) for model in models)
+    convolves = all(any(site.name.startswith("down_blocks") for site in model.sites) for model in models)
+    cross = min(sum(site.kind == "cross" and not site.joint for site in model.sites) for model in models)
     reads = all(model.known.reads_words for model in models)
     known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
     return known | {"side": models[0].trained_size, "reads_words": int(reads), "cross_sites": cross}
