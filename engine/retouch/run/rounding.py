@@ -1,4 +1,4 @@
-"""How a device rounds: two that are told alike give the same bits to the same calculation, as far as a probe can tell."""
+"""How a device rounds: two that are told alike give a calculation the same bits, as far as a probe can tell."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from retouch.core.repeatable import EXACT_THREADS, divided
 def rounding_of(device: str) -> str:
     """The instruction set of the CPU with a digest of what small calculations come to on it, or the name of a GPU.
 
-    The name of the instruction set alone says too little: libraries choose their kernels by the maker of the CPU, by its
-    caches and by variables of the environment.
+    The name of the instruction set alone says too little: libraries choose their kernels by the maker of the CPU, by
+    its caches and by variables of the environment.
     """
     kind = torch.device(device)
     if kind.type == "cuda" and torch.cuda.is_available():
@@ -35,7 +35,8 @@ def _probe() -> list[Tensor]:
     x = torch.randn(8, 64, 16, 16, generator=drawn)
     wide, narrow = (torch.randn(96, 64, side, side, generator=drawn) / 24 for side in (3, 1))
     tokens = x.flatten(2).transpose(1, 2)
-    attended = F.scaled_dot_product_attention(*(tokens[:, None],) * 3)
+    heads = tokens[:, None]
+    attended = F.scaled_dot_product_attention(heads, heads, heads)
     return [
         F.conv2d(x, wide, padding=1),
         F.conv2d(x, narrow),

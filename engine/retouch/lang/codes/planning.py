@@ -213,8 +213,6 @@ PLANNING = {
         "write tune imagic or tune unitune before it",
         why="Some tunings learn how a prompt is to name their picture: an embedding, or a word that no language has. "
         "Only what they learnt can be said.",
-        example='open "cat.png" | tune prompts alpha=0.5 | invert sdedit "cat"->"dog" | save "o.png"',
-        mend='open "cat.png" | tune imagic "cat"->"dog" | tune prompts alpha=0.5 | invert sdedit | save "o.png"',
     ),
     "RT465": Code(
         "unfit-embedding",
