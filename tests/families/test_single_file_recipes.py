@@ -187,7 +187,7 @@ def test_tensors_without_a_place_are_told(home: Path, style: Path, folder_of, ca
 
 
 def test_two_loras_another_vae_a_base_and_exact_mode_all_at_once(home: Path, style: Path) -> None:
-    """The same bits alone and beside other work; each LoRA and the VAE count, and two of one file are one of their sum."""
+    """The same bits alone and beside other work; each LoRA and the VAE count, and two of one file are their sum."""
     base = f'model "x.safetensors" base="{home}/configs"'
     beside = f'{base} vae="better.safetensors" lora='
     from safetensors.torch import load_file
