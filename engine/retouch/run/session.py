@@ -303,6 +303,10 @@ class _Run:
             takers.subtract(task for place in wave if place not in short for task in needed[place])
             for task in (*tasks, *(task for task in supplied if not takers[task])):
                 task.result = None
+            for place in wave:  # what has ended is let go
+                for task in self.pictures[place]:
+                    self.stages.pop(task, None)
+                self.pictures[place] = []
             if short:
                 most = max(1, len(wave) // 2)
                 self.tell("halved", {"pictures": most})
