@@ -12,6 +12,7 @@ from retouch.cli.machine import check_machine
 from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
+from retouch.cli.sharing import run_by_workers
 from retouch.cli.source import Source
 from retouch.graph.estimate import cells_of
 from retouch.graph.nodes import Graph
@@ -51,18 +52,20 @@ def main(args: Namespace) -> int:
 
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
-        # What a process that runs one command after the other keeps loaded is not loaded again.
-        machines = KeptMachines()
-        result = execute(
-            graphs,
-            registry=installed,
-            request=request,
-            settings=settings,
-            machine=machines,
-            tell=tell,
-            keep=False,
-            refused=found.refused,
-        )
+        if args.workers or args.ray:
+            result = run_by_workers(args, graphs, request, settings, tell, found.refused)
+        else:
+            result = execute(
+                graphs,
+                registry=installed,
+                request=request,
+                settings=settings,
+                # What a process that runs one command after the other keeps loaded is not loaded again.
+                machine=KeptMachines(),
+                tell=tell,
+                keep=False,
+                refused=found.refused,
+            )
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)

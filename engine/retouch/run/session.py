@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from retouch.core.errors import UnfitSize, Unmet
-from retouch.core.repeatable import divided
+from retouch.core.repeatable import with_threads
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
@@ -21,11 +21,10 @@ from retouch.graph.lineage import feeding
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.syntax import NOWHERE, Span
+from retouch.lang.syntax import Span
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import Acceleration
-from retouch.pictures import Unwritable
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
@@ -33,7 +32,7 @@ from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut
-from retouch.run.files.provenance import Provenance, Request, software
+from retouch.run.files.provenance import Provenance, Request
 from retouch.run.files.shared import Beside, SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.outcome import Outcome, Result
@@ -46,10 +45,9 @@ from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
+from retouch.run.whole import Part, Tell, completed
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
-
-Tell = Callable[[str, Mapping[str, Any]], None]
 
 
 def execute(
@@ -71,21 +69,37 @@ def execute(
     refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
-    settings = settings or Settings()
+    settings, request = settings or Settings(), request or Request()
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    blame = Blame.of(registry.cards, registry.built_in)
-    run = _Run(
-        registry,
-        request or Request(),
-        settings,
-        machine,
-        say,
-        keep,
-        SharedFiles(graphs, refused),
-        waves_of(graphs),
-        blame,
+    shared = SharedFiles(graphs, refused)
+    part = execute_part(
+        graphs,
+        registry=registry,
+        request=request,
+        settings=settings,
+        machine=machine,
+        tell=say,
+        keep=keep,
+        shared=shared,
     )
-    with divided(settings.parts):
+    return completed([part], shared, request, settings, say)
+
+
+def execute_part(
+    graphs: Sequence[Graph],
+    *,
+    registry: Registry,
+    request: Request,
+    settings: Settings,
+    machine: Callable[[Any, str, torch.dtype, Acceleration], Machine],
+    tell: Tell,
+    keep: bool,
+    shared: SharedFiles,
+) -> Part:
+    """Run some of the pictures of a run; what concerns all of them waits for the others (`whole.completed`)."""
+    blame = Blame.of(registry.cards, registry.built_in)
+    run = _Run(registry, request, settings, machine, tell, keep, shared, waves_of(graphs), blame)
+    with with_threads(settings.threads_used):
         for graph in graphs:
             run.add(graph)
         return run.go()
@@ -257,7 +271,7 @@ class _Run:
 
         return start
 
-    def go(self) -> Result:
+    def go(self) -> Part:
         """Drive everything to its end."""
         executor = Executor(self.settings.buckets, self._called)
         waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
@@ -266,29 +280,16 @@ class _Run:
                 executor.run([*supplied, *wave], self._ended)
             for task in (*wave, *spent):
                 task.result = None
-        self._write_shared()
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
                 report_cut(model.texts, texts, report := Report())
                 outcome.warnings += [each for each in report.items if each not in outcome.warnings]
-        self._tell_missed()
-        return Result(self.outcomes, executor.calls)
+        return Part(self.outcomes, executor.calls, [missed for _, missed in self.missed], self.shared)
 
     def _alive(self) -> AbstractContextManager[None]:
         """Strangers' stages may not end the process; without them nothing is surrounded."""
         strange = any(task.care and task.care.strange for task in self.stages)
         return surviving() if strange else nullcontext()
-
-    def _tell_missed(self) -> None:
-        """Say once what sources told of themselves and their results do not."""
-        losing = [(outcome, missed) for outcome, missed in self.missed if missed]
-        if not losing:
-            return
-        first, others = losing[0][0], len(losing) - 1
-        told = {part: words for _, missed in reversed(losing) for part, words in missed.items()}
-        what, parts = ", ".join(told.values()), ", ".join(f'"{part}"' for part in told)
-        name = f"{first.item.name if first.item else 'the source'}{f' and {others} more' if others else ''}"
-        first.notices.append(f"{name}: not kept: {what}; save … keep=[{parts}] keeps it, keep=[] says nothing of it")
 
     def _called(self, info: BatchInfo) -> None:
         self.tell("call", {"kind": info.kind, "rows": info.rows, "bucket": info.bucket})
@@ -325,24 +326,6 @@ class _Run:
             outcome.failures.append(self.causes[id(cause)])
         elif isinstance(task.error, Unmet):
             outcome.notices.append(f"{(blamed(task.error) or node).card.name}: {task.error}")
-
-    def _write_shared(self) -> None:
-        """Contact sheets and tables, with the results that came."""
-        metadata = self.request.told({**software(), **self.settings.told, "recipe": self.request.recipe})
-        for path, file in self.shared.made.items():
-            if file.empty:
-                continue
-            outcome = self.outcomes[-1] if len(self.outcomes) == 1 else Outcome(None)
-            try:
-                outcome.notices += file.write(Path(path), metadata)
-                outcome.files.append(Path(path))
-                self.tell("saved", {"item": "", "path": path})
-            except (Unwritable, OSError) as why:
-                report = Report()
-                report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
-                outcome.failures += report.items
-            if outcome not in self.outcomes:
-                self.outcomes.append(outcome)
 
 
 def _unwritten(node: Node, outcome: Outcome) -> WrongResult | None:

@@ -18,10 +18,10 @@ from retouch.run.rounding import rounding_of
 class Settings:
     """How to run, which is no part of what to do.
 
-    exact: every call has one fixed number of rows, and the CPU divides it into a fixed number of parts, so that a
-        result is the same bits alone or among others, on few cores or many.
+    exact: every call has one fixed number of rows, and the CPU works on it with one thread, so that a result is
+        the same bits alone or among others, on few cores or many.
     compiled: the network is compiled first; worth its minute where many pictures follow.  On CUDA alone.
-    threads: into which the CPU divides a calculation; 0 for the usual number, which in exact mode is a fixed one.
+    threads: among which the CPU divides a calculation; 0 for the usual number, which in exact mode is one.
     """
 
     device: str = "cpu"
@@ -31,8 +31,8 @@ class Settings:
     threads: int = 0
 
     @property
-    def parts(self) -> int:
-        """Into which the CPU divides a calculation."""
+    def threads_used(self) -> int:
+        """Among which the CPU divides a calculation."""
         return self.threads or (EXACT_THREADS if self.exact else torch.get_num_threads())
 
     @property
@@ -46,7 +46,7 @@ class Settings:
         how = {"device": self.device, "dtype": self.dtype, "mode": "exact" if self.exact else "fast"}
         how |= {"rounding": rounding_of(self.device)}
         if self.device == "cpu":
-            how["threads"] = str(self.parts)
+            how["threads"] = str(self.threads_used)
         return how | ({"compiled": "yes"} if self.compiled else {})
 
     @property
