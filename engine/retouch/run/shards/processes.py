@@ -41,8 +41,8 @@ class ProcessWorker:
     def lines(self) -> Iterator[str]:
         """Give what it says, until it has ended."""
         assert self._process.stdout
-        with suppress(ValueError):  # of what it said last, the half
-            yield from (line for line in self._process.stdout if line.endswith("\n"))
+        with self._process.stdout, suppress(ValueError):  # bytes that are no text
+            yield from (line for line in self._process.stdout if line.endswith("\n"))  # not what it began to say
 
     def end(self) -> str:
         """End it: it hears that nobody speaks to it any more, and else the system ends it."""
