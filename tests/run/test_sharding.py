@@ -12,12 +12,15 @@ import pytest
 from retouch.graph.nodes import Graph, Picture
 from retouch.run.executor import BatchInfo
 from retouch.run.files.provenance import Request
+from retouch.run.files.run_journal import RunJournal
+from retouch.run.files.shared import SharedFiles
 from retouch.run.outcome import Outcome, Result
 from retouch.run.settings import Settings
 from retouch.run.shards import sharding
 from retouch.run.shards.messages import Alive, Done, Job, Ready, Shard, Stopped, Told
 from retouch.run.shards.sharding import execute_by_workers, shards_of
 from retouch.run.shards.wire import NotData, packed, unpacked
+from retouch.run.whole import Whole
 
 MODEL: Any = None
 STUCK = {"plugin": "slow", "function": "wait", "place": "slow.py, line 3", "s": 120.0}
@@ -72,9 +75,12 @@ class Stage:
         self._conduct = conduct
 
     def run(self, count: int, workers: int) -> Result:
-        job = Job(Request(), Settings())
-        tell = lambda event, facts: self.events.append((event, facts))  # noqa: E731
-        return execute_by_workers(graphs(count), job, self._start, workers, tell)
+        made = graphs(count)
+        run = Whole(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
+        return execute_by_workers(run, self._start, workers)
+
+    def _hear(self, event: str, facts: Any) -> None:
+        self.events.append((event, facts))
 
     def _start(self, number: int) -> Played:
         self.workers.append(Played(number, self._conduct, self.log))

@@ -176,6 +176,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     help_ = "a file for one result (dog.png), a folder for many (out)"
     parser.add_argument("-o", dest="output", type=_place, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
+    parser.add_argument("--again", action="store_true", help="make also what is there already")
 
 
 def _add_stamp(parser: argparse.ArgumentParser) -> None:
@@ -184,7 +185,7 @@ def _add_stamp(parser: argparse.ArgumentParser) -> None:
         choices=["full", "minimal", "none"],
         default="full",
         help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
-        "nothing, and then only --force replaces them",
+        "nothing, and then the folder's journal alone knows them",
     )
 
 

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from retouch.cli.reporting import Refusal
 
 if TYPE_CHECKING:
-    from retouch.graph.nodes import Graph
-    from retouch.run.files.provenance import Request
-    from retouch.run.files.shared import Beside
     from retouch.run.outcome import Result
-    from retouch.run.settings import Settings
     from retouch.run.shards.sharding import Start
-    from retouch.run.whole import Tell
+    from retouch.run.whole import Whole
 
 
-def run_by_workers(
-    args: Namespace, graphs: Sequence[Graph], request: Request, settings: Settings, tell: Tell, refused: Beside
-) -> Result:
-    """Run the graphs by the workers that the command line asks for.  Refusal where there can be none."""
-    from retouch.run.shards.messages import Job
+def run_by_workers(args: Namespace, run: Whole) -> Result:
+    """Run the graphs of a run by the workers that the command line asks for.  Refusal where there can be none."""
     from retouch.run.shards.sharding import execute_by_workers
     from retouch.run.shards.wire import NotData
 
-    job = Job(request, settings, tuple(args.no_plugin))
-    with _workers(args, settings.device) as (start, count):
+    with _workers(args, run.settings.device) as (start, count):
         try:
-            return execute_by_workers(graphs, job, start, count, tell, refused)
+            return execute_by_workers(run, start, count)
         except NotData as why:
             raise Refusal.of("RT926", what=why) from None
 

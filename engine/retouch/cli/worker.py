@@ -10,10 +10,9 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TextIO
 
 from retouch.cli.speakers import Answers
-from retouch.cli.talk import talking
+from retouch.cli.talk import Talk, talking
 from retouch.pictures.atomic import remove_unfinished
 from retouch.plugins.interrupts import listening
 
@@ -53,7 +52,7 @@ def _asked(lines: queue.SimpleQueue[str]) -> Iterator[str]:
 class _Voice:
     """Lines on standard output, of several threads, each whole."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Talk) -> None:
         self._out, self._turn = out, threading.Lock()
 
     def say(self, line: str) -> None:

@@ -19,6 +19,8 @@ from retouch.core.walk import Trajectory
 from retouch.graph.keys import of_no_picture
 from retouch.graph.lineage import feeding
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
+from retouch.graph.places import Beside
+from retouch.graph.ports import WRITERS
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import Span
@@ -28,12 +30,14 @@ from retouch.models.network.acceleration import Acceleration
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
-from retouch.run.files.outbox import FileIn, FileOut
+from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
 from retouch.run.files.provenance import Provenance, Request
-from retouch.run.files.shared import Beside, SharedFiles
+from retouch.run.files.run_journal import RunJournal
+from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.outcome import Outcome, Result
 from retouch.run.providers import Supply
@@ -45,7 +49,7 @@ from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
-from retouch.run.whole import Part, Tell, completed
+from retouch.run.whole import Part, Tell, Whole
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
@@ -60,6 +64,7 @@ def execute(
     tell: Tell | None = None,
     keep: bool = True,
     refused: Beside | None = None,
+    journal: RunJournal | None = None,
 ) -> Result:
     """Run the graphs of all pictures together, a wave of them at a time.
 
@@ -67,42 +72,46 @@ def execute(
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
+    journal: hears of each result and failure as it comes.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
-    settings, request = settings or Settings(), request or Request()
-    say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    shared = SharedFiles(graphs, refused)
-    part = execute_part(
+    run = Whole(
         graphs,
-        registry=registry,
-        request=request,
-        settings=settings,
-        machine=machine,
-        tell=say,
-        keep=keep,
-        shared=shared,
+        request or Request(),
+        settings or Settings(),
+        registry.built_in,
+        registry.live.observing(tell) or (lambda _event, _facts: None),  # whoever runs it, observers hear
+        SharedFiles(graphs, refused),
+        journal or RunJournal(()),
     )
-    return completed([part], shared, request, settings, say)
+    return run.completed([execute_part(run, registry=registry, machine=machine, keep=keep)])
 
 
 def execute_part(
-    graphs: Sequence[Graph],
+    run: Whole,
     *,
     registry: Registry,
-    request: Request,
-    settings: Settings,
-    machine: Callable[[Any, str, torch.dtype, Acceleration], Machine],
-    tell: Tell,
-    keep: bool,
-    shared: SharedFiles,
+    machine: Callable[[Any, str, torch.dtype, Acceleration], Machine] = Machine,
+    keep: bool = False,
 ) -> Part:
-    """Run some of the pictures of a run; what concerns all of them waits for the others (`whole.completed`)."""
+    """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
     blame = Blame.of(registry.cards, registry.built_in)
-    run = _Run(registry, request, settings, machine, tell, keep, shared, waves_of(graphs), blame)
-    with with_threads(settings.threads_used):
-        for graph in graphs:
-            run.add(graph)
-        return run.go()
+    part = _Run(
+        registry,
+        run.request,
+        run.settings,
+        machine,
+        run.tell,
+        keep,
+        run.shared,
+        waves_of(run.graphs),
+        blame,
+        run.journal,
+    )
+    with with_threads(run.settings.threads_used):
+        for graph in run.graphs:
+            part.add(graph)
+        return part.go()
 
 
 @dataclass(slots=True)
@@ -116,8 +125,10 @@ class _Run:
     shared: SharedFiles
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
+    journal: RunJournal
     weights: BaseWeights = field(init=False)
     learning: RunTrainingLog = field(init=False)
+    checkpoints: RunCheckpoints = field(default_factory=RunCheckpoints)
     makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
@@ -145,15 +156,18 @@ class _Run:
         outcome, lane = Outcome(graph.item), len(self.outcomes)
         self.outcomes.append(outcome)
         files = FileIn(own_machine.device, outcome.notices)
-        told = Provenance(graph, self.request, self.settings.told)
-        out = FileOut(told, told.about, outcome.files, outcome.notices)
+        told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
+        out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
         self.missed.append((outcome, out.missed))
         own = {
             "Pictures": files,
+            "Folder": FolderIn(files),
             "Outbox": out,
             "Sheet": self.shared,
             "Figures": self.shared,
             "TrainingLog": self.learning,
+            "Checkpoints": self.checkpoints,
+            "Notices": RunNotices(outcome.notices),
         }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
@@ -193,6 +207,9 @@ class _Run:
             tasks[id_].want()
         self.pictures.append([*turns.made, *(task for id_, task in tasks.items() if id_ not in once)])
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _recorded(self, told: Provenance) -> Callable[[Path, str], None]:
+        return lambda path, sha256: self.journal.saved(path, told.work_at(str(path)), sha256)
 
     def _strange(self, graph: Graph) -> set[NodeId]:
         """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
@@ -284,7 +301,7 @@ class _Run:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
                 report_cut(model.texts, texts, report := Report())
                 outcome.warnings += [each for each in report.items if each not in outcome.warnings]
-        return Part(self.outcomes, executor.calls, [missed for _, missed in self.missed], self.shared)
+        return Part(self.outcomes, executor.calls, [missed for _, missed in self.missed])
 
     def _alive(self) -> AbstractContextManager[None]:
         """Strangers' stages may not end the process; without them nothing is surrounded."""
@@ -318,14 +335,19 @@ class _Run:
             if node.card.family == "require":
                 outcome.notices += _measured(node.card.name, task.result)
             return
-        cause = task.error.cause if isinstance(task.error, Skipped) else task.error
+        self._failed(task.error, outcome, node, model)
+
+    def _failed(self, error: BaseException, outcome: Outcome, node: Node, model: str) -> None:
+        cause = error.cause if isinstance(error, Skipped) else error
         if id(cause) not in self.causes:
             place = blamed(cause) or node
             self.causes[id(cause)] = diagnose(place, cause, model, self.blame, self.feeding[id(outcome)](node))
+        if node.card.takes(*WRITERS):
+            self.journal.failed(Path(str(node.options["path"])), outcome.item, self.causes[id(cause)])
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
-        elif isinstance(task.error, Unmet):
-            outcome.notices.append(f"{(blamed(task.error) or node).card.name}: {task.error}")
+        elif isinstance(error, Unmet):
+            outcome.notices.append(f"{(blamed(error) or node).card.name}: {error}")
 
 
 def _unwritten(node: Node, outcome: Outcome) -> WrongResult | None:

@@ -15,11 +15,10 @@ from retouch.run.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """To a worker, first: what all shards have in common.  without: names of plugins that are not read."""
+    """To a worker, first: what all shards have in common."""
 
     request: Request
     settings: Settings
-    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """From a worker: an event of its run."""
+    """From a worker: an event of its run, or a line for the journal ("written", "unwritten")."""
 
     event: str
     facts: Mapping[str, Any]

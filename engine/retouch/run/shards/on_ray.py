@@ -6,13 +6,20 @@ is lost with its machine is a worker that has ended.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from retouch.run.shards.processes import ProcessWorker
 
 LOCAL = "local"  # in place of an address: a cluster of this machine alone
+
+
+def _ray() -> Any:
+    """The package, which is installed only where it is asked for."""
+    return import_module("ray")
 
 
 class RayWorker:
@@ -28,24 +35,20 @@ class RayWorker:
 
     def lines(self) -> Iterator[str]:
         """Give what it says, until it has ended."""
-        import ray
-
         try:
             for each in self._lines:
-                yield ray.get(each)
-        except ray.exceptions.RayError:  # its machine or its actor is lost
+                yield _ray().get(each)
+        except _ray().exceptions.RayError:  # its machine or its actor is lost
             return
 
     def end(self) -> str:
         """End it and its actor."""
-        import ray
-
         try:
-            return ray.get(self._actor.end.remote(), timeout=5.0)
-        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
+            return _ray().get(self._actor.end.remote(), timeout=5.0)
+        except (_ray().exceptions.RayError, _ray().exceptions.GetTimeoutError):
             return "ended with its machine or its actor"
         finally:
-            ray.kill(self._actor)
+            _ray().kill(self._actor)
 
 
 class _Actor:
@@ -72,14 +75,12 @@ class Cluster:
     """
 
     def __init__(self, address: str, device: str, count: int) -> None:
-        import ray
-
         # No line of Ray's own between those of the run; what plugins print still comes.
-        ray.init(
+        _ray().init(
             address=address,
             num_cpus=count if address == LOCAL else None,
             include_dashboard=False if address == LOCAL else None,
-            logging_level="error",
+            logging_level=logging.ERROR,
             log_to_driver=True,
         )
         self._gpus = device.startswith("cuda")
@@ -87,27 +88,25 @@ class Cluster:
     @property
     def most(self) -> int:
         """Workers that have room: one for each GPU, or one for each machine."""
-        import ray
-
-        gpus = int(ray.cluster_resources().get("GPU", 0)) if self._gpus else 0
-        return gpus or sum(bool(node["Alive"]) for node in ray.nodes())
+        gpus = int(_ray().cluster_resources().get("GPU", 0)) if self._gpus else 0
+        return gpus or sum(bool(node["Alive"]) for node in _ray().nodes())
 
     def start(self, environment: Mapping[str, str]) -> RayWorker:
         """A worker, on a machine that has few."""
-        import ray
-
         # Several threads of the actor wait at once: for lines, for its end, and for what is sent.
-        kind = ray.remote(_Actor).options(
-            num_cpus=1,
-            num_gpus=1 if self._gpus else 0,
-            max_concurrency=4,
-            max_restarts=0,
-            scheduling_strategy="SPREAD",
+        kind = (
+            _ray()
+            .remote(_Actor)
+            .options(
+                num_cpus=1,
+                num_gpus=1 if self._gpus else 0,
+                max_concurrency=4,
+                max_restarts=0,
+                scheduling_strategy="SPREAD",
+            )
         )
         return RayWorker(kind.remote(dict(environment), os.getcwd()))
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""
-        import ray
-
-        ray.shutdown()
+        _ray().shutdown()

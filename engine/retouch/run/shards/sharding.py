@@ -20,13 +20,13 @@ from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
 from retouch.run.executor import BatchInfo
-from retouch.run.files.shared import Beside, SharedFiles
+from retouch.run.files.run_journal import results_of
 from retouch.run.outcome import Outcome, Result
 from retouch.run.shards.messages import Alive, Done, Job, Ready, Shard, Stopped, Told
 from retouch.run.shards.wire import packed, unpacked
 from retouch.run.watchdog import patience
 from retouch.run.waves import IN_FLIGHT
-from retouch.run.whole import Part, Tell, completed
+from retouch.run.whole import Part, Whole
 
 SHARDS_A_WORKER = 4  # so that all end at about one time, though some pictures take longer
 STRIKES = 2  # workers that one picture may end
@@ -54,17 +54,14 @@ class Worker(Protocol):
 Start = Callable[[int], Worker]  # by the number of its place among the workers
 
 
-def execute_by_workers(
-    graphs: Sequence[Graph], job: Job, start: Start, count: int, tell: Tell, refused: Beside | None = None
-) -> Result:
+def execute_by_workers(run: Whole, start: Start, count: int) -> Result:
     """Run the graphs of all pictures by so many workers, who do shards of them.
 
     A picture whose work ended two workers has failed (RT923).  KeyboardInterrupt ends all workers and passes through.
     """
-    shared = SharedFiles(graphs, refused)
-    run = _Sharing(graphs, job, start, tell, shared)
-    parts = run.go(min(count, len(run.waiting)))
-    return completed(parts, shared, job.request, job.settings, tell)
+    if not run.graphs:
+        return run.completed([])
+    return run.completed([_Sharing(run, start).go(count)])
 
 
 def shards_of(graphs: Sequence[Graph], count: int) -> list[tuple[int, ...]]:
@@ -98,12 +95,9 @@ class _Hand:
 
 @dataclass(slots=True)
 class _Sharing:
-    graphs: Sequence[Graph]
-    job: Job
+    run: Whole
     start: Start
-    tell: Tell
-    shared: SharedFiles
-    waiting: deque[tuple[int, ...]] = field(init=False)
+    waiting: deque[tuple[int, ...]] = field(default_factory=deque[tuple[int, ...]])
     hands: list[_Hand] = field(default_factory=list[_Hand])
     said: queue.SimpleQueue[tuple[_Hand, str | None]] = field(default_factory=queue.SimpleQueue)
     strikes: Counter[int] = field(default_factory=Counter[int])
@@ -111,14 +105,15 @@ class _Sharing:
     parts: dict[int, tuple[Outcome, dict[str, str]]] = field(default_factory=dict)  # by place
     calls: list[BatchInfo] = field(default_factory=list[BatchInfo])
 
-    def __post_init__(self) -> None:
-        self.waiting = deque((place,) for place in range(len(self.graphs)))
+    @property
+    def graphs(self) -> Sequence[Graph]:
+        return self.run.graphs
 
-    def go(self, count: int) -> list[Part]:
+    def go(self, count: int) -> Part:
         """Have everything done; gives it in the order of the pictures."""
-        self.waiting = deque(shards_of(self.graphs, max(1, count)))
+        self.waiting = deque(shards_of(self.graphs, count))
         try:
-            for number in range(count):
+            for number in range(min(count, len(self.waiting))):
                 self._begin(number)
             while len(self.parts) < len(self.graphs):
                 self._hear()
@@ -126,13 +121,13 @@ class _Sharing:
         finally:
             self._end_all()
         outcomes, missed = zip(*(self.parts[place] for place in range(len(self.graphs))), strict=True)
-        return [Part(list(outcomes), self.calls, list(missed), self.shared)]
+        return Part(list(outcomes), self.calls, list(missed))
 
     def _begin(self, number: int) -> None:
         hand = _Hand(number, self.start(number), time.monotonic())
         self.hands.append(hand)
         threading.Thread(target=self._listen, args=(hand,), name=f"retouch-worker-{number}", daemon=True).start()
-        hand.worker.send(packed(self.job))
+        hand.worker.send(packed(Job(self.run.request, self.run.settings)))
 
     def _listen(self, hand: _Hand) -> None:
         """What one thread for each worker does."""
@@ -176,7 +171,11 @@ class _Sharing:
             hand.worker.send(packed(Shard(hand.shard, tuple(self.graphs[place] for place in hand.shard))))
 
     def _told(self, hand: _Hand, event: str, facts: Mapping[str, Any]) -> None:
-        self.tell(event, facts)
+        if event in ("written", "unwritten"):
+            told = self.run.journal.saved if event == "written" else self.run.journal.failed
+            told(**facts)
+            return
+        self.run.tell(event, facts)
         if event == "stuck" and 0 < patience() * PATIENCES <= facts["s"]:
             where = f"'{facts['function']}' of {facts['plugin']} ({facts['place']})"
             hand.why = f"{where} did not give way for {facts['s']:g} s"
@@ -185,7 +184,7 @@ class _Sharing:
     def _done(self, hand: _Hand, done: Done) -> None:
         self.parts.update(zip(hand.shard, zip(done.outcomes, done.missed, strict=True), strict=True))
         self.calls += done.calls
-        self.shared.put(done.entries)
+        self.run.shared.put(done.entries)
         hand.shard, self.lost = (), 0
         self._give(hand)
 
@@ -206,7 +205,7 @@ class _Sharing:
         for place in shard:
             if self.strikes[place] >= STRIKES:
                 self._fail(place, "RT923", how)
-        self.tell("worker", {"lost": how, "again": len(again)})
+        self.run.tell("worker", {"lost": how, "again": len(again)})
         self.waiting.extendleft((place,) for place in reversed(again))
         if self.lost >= LOST_IN_A_ROW:
             for place in [place for shard in self.waiting for place in shard]:
@@ -221,6 +220,8 @@ class _Sharing:
         item = self.graphs[place].item
         report = Report()
         report.add(code, NOWHERE, name=item.name if item else "the recipe", how=how)
+        for path in results_of(self.graphs[place]):
+            self.run.journal.failed(path, item, report.items[0])
         self.parts[place] = Outcome(item, failures=report.items), {}
 
     def _end_all(self) -> None:
