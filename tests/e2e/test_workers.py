@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -50,7 +51,8 @@ def run(folder: Path, recipe: str, names: list[str], out: str, *more: object) ->
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """What a run made in a folder; its journal has the times and the order of one run."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".jsonl"}
 
 
 def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp_path, monkeypatch):
@@ -73,6 +75,10 @@ def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp
     for name in ("p0.png", "p1.png", "p2.png"):
         assert made[name] == kept[name], name
     assert b"bad" not in made["figures.csv"]
+    told = [json.loads(line) for line in (tmp_path / "shared" / ".retouch.jsonl").read_text().splitlines()]
+    assert {line["file"] for line in told if line["event"] == "saved"} == set(made)
+    assert {line["code"] for line in told if line["event"] == "failed"} == {"RT923"}
+    assert told[-1]["how"] == "done"
 
 
 @pytest.mark.bench
@@ -100,7 +106,7 @@ def test_a_stage_that_hangs_is_ended_with_its_worker(tmp_path, monkeypatch):
     Image.new("RGB", (48, 64), "grey").save(tmp_path / "bad.png")
     done = run(tmp_path, f"{PLAIN} | mask hangs | blend pixel", [*names, "bad.png"], "out", "--workers", 2)
     assert done.code == 3, done.err
-    assert "'hangs' of f_hangs (f_hangs.py, line 11) did not give way for 4 s" in done.err
+    assert "'hangs' of f_hangs (f_hangs.py, line 10) did not give way for 4 s" in done.err
     assert results(tmp_path / "out").keys() == set(names)
 
 
