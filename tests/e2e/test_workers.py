@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -164,3 +165,23 @@ def test_without_ray_the_line_to_type_is_told(cat, monkeypatch):
         assert done.code == 2
         assert "error[RT925]: '--ray' needs the package 'ray', which is not installed" in done.err
         assert "= help: pip install 'retouch[ray]'" in done.err
+
+
+def test_what_workers_cannot_be_given_is_told_before_any_starts(tmp_path):
+    from argparse import Namespace
+
+    from retouch.cli.reporting import Refusal
+    from retouch.cli.sharing import run_by_workers
+    from retouch.graph.nodes import Graph, Picture
+    from retouch.run.files.provenance import Request
+    from retouch.run.files.run_journal import RunJournal
+    from retouch.run.files.shared import SharedFiles
+    from retouch.run.settings import Settings
+    from retouch.run.whole import Whole
+
+    strange: Any = Scene("cat", "white", "in a meadow")  # in place of a model: no dataclass of the engine
+    graphs = [Graph((), (), Picture(tmp_path / "cat.png"), strange)]
+    whole = Whole(graphs, Request(), Settings(), (), lambda *_: None, SharedFiles(graphs), RunJournal(()))
+    with pytest.raises(Refusal) as refused:
+        run_by_workers(Namespace(workers=2, ray=None), whole)
+    assert (refused.value.code, "Scene" in str(refused.value)) == ("RT926", True)

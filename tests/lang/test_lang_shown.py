@@ -60,6 +60,7 @@ USUAL = {
     },
     "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
     "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
+    "RT458": {"stage": "tune prompts", "what": "'tune sine' learns none"},
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
@@ -77,6 +78,10 @@ USUAL = {
         "stage": "sample walk",
         "mend": "run with --dtype float32; if it was, with a lower guidance or more steps",
     },
+    "RT923": {"name": "cat", "how": "ended by SIGSEGV"},
+    "RT924": {"name": "cat", "how": "ended by SIGKILL, as when memory is short"},
+    "RT925": {"what": "is not installed", "mend": "pip install 'retouch[ray]'"},
+    "RT926": {"what": "a their_models.Config"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {
         "stage": "blend pixel",

@@ -57,10 +57,11 @@ Start = Callable[[int], Worker]  # by the number of its place among the workers
 def execute_by_workers(run: Whole, start: Start, count: int) -> Result:
     """Run the graphs of all pictures by so many workers, who do shards of them.
 
-    A picture whose work ended two workers has failed (RT923).  KeyboardInterrupt ends all workers and passes through.
+    A picture whose work ended two workers has failed (RT923).  Raises NotData.  KeyboardInterrupt ends all workers and passes through.
     """
     if not run.graphs:
         return run.completed([])
+    packed(run.graphs[0])  # whose model and stages are those of all: it is refused before anyone is started
     return run.completed([_Sharing(run, start).go(count)])
 
 
