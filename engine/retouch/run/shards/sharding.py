@@ -57,7 +57,8 @@ Start = Callable[[int], Worker]  # by the number of its place among the workers
 def execute_by_workers(run: Whole, start: Start, count: int) -> Result:
     """Run the graphs of all pictures by so many workers, who do shards of them.
 
-    A picture whose work ended two workers has failed (RT923).  Raises NotData.  KeyboardInterrupt ends all workers and passes through.
+    A picture whose work ended two workers has failed (RT923).  KeyboardInterrupt ends all workers and passes through.
+    Raises NotData.
     """
     if not run.graphs:
         return run.completed([])
