@@ -6,7 +6,7 @@ WORKERS ?= 2
 # Two processes of one thread each get through more small models than one process of two.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery clean
+.PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery lock sbom clean
 
 $(STAMP): pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -64,6 +64,12 @@ gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py
 	$(BIN)/python recipes/gallery/kinds.py
+
+lock: $(STAMP)  ## the versions and digests of what an edit needs, from what is installed
+	$(BIN)/python plugins/tools/lock.py requirements.lock
+
+sbom: $(STAMP)  ## what is installed and shipped, with licences, as CycloneDX
+	$(BIN)/python plugins/tools/sbom.py sbom.json
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis
