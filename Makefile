@@ -43,8 +43,9 @@ bench: $(STAMP)  ## the longer proofs
 	$(BIN)/python -m pytest -q -m bench tests
 	$(BIN)/retouch bench quality --subset
 
-soak: $(STAMP)  ## the longest: a million texts through the parser, 50,000 damaged pictures and stamps through their readers
+soak: $(STAMP)  ## the longest: a million texts through the parser, a thousand kills, ten thousand pictures, 50,000 damaged ones
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
+	RETOUCH_SOAK=1 $(BIN)/python -m pytest -q -s -m bench tests/e2e/test_crashes.py tests/e2e/test_memory_of_many.py
 	RETOUCH_SOAK=50000 $(BIN)/python -m pytest -q tests/pictures/test_pictures_fuzz.py
 	! $(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python tests/pictures/fuzz_readers.py -runs=200000
 

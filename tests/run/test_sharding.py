@@ -80,7 +80,8 @@ class Stage:
         return execute_by_workers(run, self._start, workers)
 
     def _hear(self, event: str, facts: Any) -> None:
-        self.events.append((event, facts))
+        if event != "failed":
+            self.events.append((event, facts))
 
     def _start(self, number: int) -> Played:
         self.workers.append(Played(number, self._conduct, self.log))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, device, nn
 
@@ -53,6 +53,20 @@ class Codec(Protocol):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents [B, C, h, w] -> [B, 3, H, W] in [0, 1]"""
+        ...
+
+
+@runtime_checkable
+class TunableCodec(Codec, Protocol):
+    """A codec whose decoder has weights, which one call may replace."""
+
+    @property
+    def decoder_weights(self) -> Mapping[str, Tensor]:
+        """Its decoder's weights by name; only to be read."""
+        ...
+
+    def decode_under(self, weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
+        """Scaled latents [B, C, h, w] -> [B, 3, H, W] by these weights; colours may leave [0, 1]."""
         ...
 
 

@@ -67,9 +67,9 @@ class Whole:
         if not made:
             return
         said = {**software(), **self.settings.told, "recipe": self.request.recipe}
-        outcome = outcomes[-1] if len(outcomes) == 1 else Outcome(None)
         for path, file in made.items():
             work = self._work_of(path, file)
+            outcome = outcomes[-1] if len(outcomes) == 1 else Outcome(None)
             try:
                 outcome.notices += file.write(Path(path), self.request.told({**said, WORK: work}))
                 outcome.files.append(Path(path))
@@ -80,8 +80,8 @@ class Whole:
                 report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
                 outcome.failures += report.items
                 self.journal.failed(Path(path), outcome.item, report.items[0])
-        if not any(outcome is each for each in outcomes):
-            outcomes.append(outcome)
+            if not any(outcome is each for each in outcomes):
+                outcomes.append(outcome)
 
     def _work_of(self, path: str, file: SharedFile) -> str:
         """The digest of what has come into a shared file: what has not will be made when it is asked for again."""

@@ -224,7 +224,9 @@ class _Sharing:
         report.add(code, NOWHERE, name=item.name if item else "the recipe", how=how)
         for path in results_of(self.graphs[place]):
             self.run.journal.failed(path, item, report.items[0])
-        self.parts[place] = Outcome(item, failures=report.items), {}
+        told = report.items[0]
+        self.run.tell("failed", {"item": item.name if item else "", "code": code, "message": told.message})
+        self.parts[place] = Outcome(item, failures=[told]), {}
 
     def _end_all(self) -> None:
         """Together, since each may take a moment to end."""
