@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
 
-from lock import ROOT, needed
+from lock import ROOT, needed  # pyright: ignore[reportMissingImports]: it lies beside this
 
 HERE = Path(__file__).parents[2]
 # What is not code, and where it came from: all of it was made for this repository.
@@ -28,7 +28,7 @@ SHIPPED = {
 
 def licence_of(found: Distribution) -> str:
     """What a distribution says of its licence: an expression, or the names of its classifiers."""
-    told = found.metadata
+    told: Any = found.metadata
     said = str(told.get("License-Expression") or told.get("License") or "").strip()
     if 0 < len(said) < 120:  # some put the whole text there
         return said
