@@ -19,6 +19,7 @@ from retouch.core.looking import copies, direction_apart, inside, text_apart, te
 from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
+from retouch.core.panes import Windows
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
@@ -37,11 +38,13 @@ from retouch.core.resources import (
     Sheet,
     TextEncoder,
     TrainingLog,
+    TunableCodec,
     TunedWeights,
     Weights,
 )
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import LearntWords, ModelDelta, Place
 from retouch.core.turn import Candidates, Turn, Turned
@@ -64,6 +67,7 @@ from retouch.core.values import (
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
 from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
+from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -153,6 +157,7 @@ __all__ = [
     "TrainingLog",
     "TrainingPictures",
     "Trajectory",
+    "TunableCodec",
     "TunedWeights",
     "Turn",
     "Turned",
@@ -160,6 +165,7 @@ __all__ = [
     "VisionTokens",
     "Weights",
     "Window",
+    "Windows",
     "WordsOf",
     "call",
     "copies",
@@ -170,14 +176,18 @@ __all__ = [
     "inside",
     "leading",
     "lora_tensors",
+    "mixed",
     "predictor",
     "remembering",
     "resized",
     "safetensors_file",
+    "seen_through",
     "stage",
     "stages_in",
     "text_apart",
     "text_direction",
+    "tile_grid",
+    "tile_ramp",
     "together",
     "tuned_tensors",
     "unguided",

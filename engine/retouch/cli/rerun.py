@@ -273,7 +273,9 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     if compiled and not device.startswith("cuda"):
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
     exact, dtype = stamp.text("mode") == "exact", stamp.told.get("dtype", "float32")
-    settings = Settings(device, dtype, exact, compiled, _threads(stamp) if device == "cpu" else 0)
+    tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
+    threads = _threads(stamp) if device == "cpu" else 0
+    settings = Settings(device, dtype, exact, compiled, threads, tiling)
     changes += tuple(_told_otherwise(stamp, {name: settings.told.get(name, "") for name in ("rounding", "threads")}))
     name = args.output.name if args.output else "again"
     path = fresh / (name if Path(name).suffix else name + args.image.suffix)

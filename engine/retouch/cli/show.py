@@ -21,6 +21,7 @@ _LINES = (
     "rounding",
     "threads",
     "compiled",
+    "vae_tiling",
     "seed",
     "caption",
 )

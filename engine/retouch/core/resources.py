@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, device, nn
 
@@ -53,6 +53,20 @@ class Codec(Protocol):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents [B, C, h, w] -> [B, 3, H, W] in [0, 1]"""
+        ...
+
+
+@runtime_checkable
+class TunableCodec(Codec, Protocol):
+    """A codec whose decoder has weights, which one call may replace."""
+
+    @property
+    def decoder_weights(self) -> Mapping[str, Tensor]:
+        """Its decoder's weights by name; only to be read."""
+        ...
+
+    def decode_under(self, weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
+        """Scaled latents [B, C, h, w] -> [B, 3, H, W] by these weights; colours may leave [0, 1]."""
         ...
 
 
@@ -260,6 +274,13 @@ class Outbox(Protocol):
 
     def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
         """Write pictures of one size that follow each other for ever, each for so long: a WebP that loses nothing."""
+        ...
+
+    def album(self, path: str, images: Mapping[str, Image]) -> AbstractContextManager[str]:
+        """Write pictures by their names into a new folder beside a file that is to list them; the folder's name.
+
+        Write that file within: the folder vanishes if anything is raised, and what an older such file lists goes.
+        """
         ...
 
     def mask(self, path: str, pixels: Tensor) -> None:

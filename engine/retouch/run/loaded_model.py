@@ -197,10 +197,15 @@ class Machine:
             self._beside[digest] = PretrainedNetwork(Path(folder), Path(weights), self.device, self.dtype)
         return self._beside[digest]
 
-    @property
+    @cached_property
     def codec(self) -> Codec:
-        """Pictures to latents and back."""
-        return self.loaded.codec
+        """Pictures to latents and back; one object, so that all share its calls."""
+        from retouch.models.kit.tiled_codec import TiledCodec
+
+        codec = self.loaded.codec
+        if self.plain is not None and codec is self.plain.loaded.codec:
+            return self.plain.codec
+        return TiledCodec(codec, self.acceleration.vae_tiling) if hasattr(codec, "vae") else codec
 
     @property
     def texts(self) -> ModelTexts:

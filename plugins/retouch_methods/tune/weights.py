@@ -10,12 +10,12 @@ from typing import Annotated
 from retouch.api import (
     Denoiser,
     Ending,
-    MixedDenoiser,
     Outbox,
     Range,
     TextEncoder,
     TunedWeights,
     lora_tensors,
+    mixed,
     safetensors_file,
     stage,
     tuned_tensors,
@@ -60,7 +60,7 @@ def tuned(
     made = model.untuned().tuned(files.tuning(path))
     if (ratio, start, until) == (1, 0, 1):
         return made
-    return MixedDenoiser(made.core, made.delta, model, ratio, start, until)
+    return mixed(made, model, ratio, start, until)
 
 
 @stage("save", "weights")

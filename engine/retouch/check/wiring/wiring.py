@@ -143,7 +143,9 @@ class _Wiring:
         lost = {type_: Gone(slot.span, turn.by, turn.place) for type_, slot in state.held.slots.items()}
         if state.now.edit:
             lost["Edit"] = Gone(state.now.edit[0].span, turn.by, turn.place)
-        state.held = state.held.only("Image", "Latents", "Window", "Codec", "TextEncoder")
+        # A decoding is the turn's last work: what then mends the picture has the turn's mask still.
+        kept = ["Mask"] if turn.taker and turn.taker.card.family == "decode" else []
+        state.held = state.held.only("Image", "Latents", "Window", "Codec", "TextEncoder", *kept)
         state.gone = {**state.gone, **lost}
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target

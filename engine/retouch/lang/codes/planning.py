@@ -177,6 +177,13 @@ PLANNING = {
         why="A plugin may bring a network of its own. Its weights come with it, with another package or from the hub "
         "at one commit; a run fetches nothing, so they are looked for before anything loads.",
     ),
+    "RT436": Code(
+        "mask-behind-windows",
+        "'{stage}' looks at a mask of the whole picture, and the network sees one window of it at a time",
+        "leave its mask out, or edit a part of the picture: 'mask … | crop' and 'paste' in place of windows",
+        why="Behind 'tiles multidiffusion' each pass of the network shows one window. Blends, guidance and inversions "
+        "work on all windows together; a control works inside of a pass, where the mask has other places.",
+    ),
     "RT450": Code(
         "unfit-pretrained",
         "'{stage}' cannot use '{name}': {what}",
