@@ -63,6 +63,7 @@ gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py
 	$(BIN)/python recipes/gallery/kinds.py
+	$(BIN)/python recipes/gallery/turntables.py
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis
