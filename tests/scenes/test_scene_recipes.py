@@ -161,6 +161,8 @@ def test_lists_make_a_scene_for_each_item(home):
         (FIT + 'cube | revise | save field "x.safetensors"', "RT241"),
         (FIT + 'cube | revise "cube"->"ball" | save field "x.safetensors"', "RT207"),
         (FIT + UNMASKED, "RT226"),
+        (FIT + "cube | render views", "RT223"),
+        (FIT + "cube", "RT223"),
         (FIT + 'cube | save turntable "x.png"', "RT425"),
         (FIT + 'cube | save views "x.txt"', "RT425"),
         ('fit field | save field "x.safetensors"', "RT301"),
