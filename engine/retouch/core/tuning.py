@@ -64,6 +64,16 @@ class ModelDelta:
         ranks = {**kept, **{name: _added(kept.get(name), pair) for name, pair in other.low_rank.items()}}
         return ModelDelta({**self.weights, **other.weights}, ranks, both)
 
+    def plus(self, other: ModelDelta, base: Mapping[str, Tensor], ratio: float) -> ModelDelta:
+        """This, and so much of what the other changes of `base`: Ilharco et al. 2022, arXiv:2212.04089, eq. 1."""
+        ranks = {name: (ratio * up, down) for name, (up, down) in other.low_rank.items()}
+        joined = self.under(ModelDelta(low_rank=ranks))
+        sums = {
+            name: self.weights.get(name, base[name]) + ratio * (each - base[name])
+            for name, each in other.weights.items()
+        }
+        return ModelDelta({**joined.weights, **sums}, joined.low_rank, joined.beside)
+
     @property
     def wants_grad(self) -> bool:
         """Whether a gradient will be asked by one of its tensors."""
