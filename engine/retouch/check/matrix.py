@@ -32,6 +32,7 @@ UNPAIRED = {  # families that make no rows here, and why
     "save": "writes whatever picture, mask or latents there are",
     "sheet": "lays out whatever pictures there are",
     "measure": "compares whatever picture there is with its source",
+    "distil": "edits without a walk; a test runs it with every mask, guidance and schedule",
     "require": "measures an inversion and hands it on unchanged",
     "eye": "is looked through by the guidances that name it",
     "tiles": "runs a flow in brackets on parts of the picture, whatever stands in it",

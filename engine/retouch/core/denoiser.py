@@ -6,12 +6,12 @@ What evaluates it (`Core`) lives with its model family; a test's analytic model 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from retouch.core.requests import Ask, Group, Network, Row
-from retouch.core.schedule import Level, Prediction
+from retouch.core.schedule import Level, Prediction, PredictionKind
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Prompt
 
@@ -26,6 +26,11 @@ class Denoiser(Network):
         return getattr(self.core, "told", {})
 
     @property
+    def predicts(self) -> PredictionKind:
+        """What the network puts out: noise, diffusion's velocity, or a flow's."""
+        return getattr(self.core, "kind", "epsilon")
+
+    @property
     def weights(self) -> Mapping[str, Tensor]:
         """The weights that it runs under, by parameter name; only to be read.  What runs beside layers is no part."""
         return {**self.core.base, **self.delta.over(self.core.base)}
@@ -35,9 +40,18 @@ class Denoiser(Network):
         """The fingerprint of the base weights' files; empty where there are none, as of a test's network."""
         return getattr(self.core, "digest", "")
 
+    @property
+    def part(self) -> str:
+        """The folder of its weights in the layout of diffusers, with which names in LoRA files begin."""
+        return getattr(self.core, "part", "unet")
+
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
         return Denoiser(self.core, self.delta.under(delta))
+
+    def changed(self, change: ModelDelta, ratio: float) -> Denoiser:
+        """The same network, so much of what a tuning of its own weights changed added to those that it has."""
+        return replace(self, delta=self.delta.plus(change, self.core.base, ratio))
 
     def untuned(self) -> Denoiser:
         """The same network under its own weights, and what LoRA files add."""

@@ -9,11 +9,14 @@ MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})
 SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
 WRITERS = SHARED | {"Outbox"}
 TRAINING = "TrainingPictures"  # those that the option `pictures` names, or the turn's own
-READERS = frozenset({"Pictures", "Adapters", "TunedWeights"})  # what reads the file that the option `path` names
+FOLDER = "Folder"  # the one that the option `path` names, opened as one thing
+READERS = frozenset(
+    {"Pictures", "Adapters", "TunedWeights", FOLDER}
+)  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
 TURN = "Turn"  # a flow as a value, which the stage gives pictures to
-SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained", "TrainingLog"}
-SUPPLIED |= {TURN, TRAINING, "Notices"}
+SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained"}
+SUPPLIED |= {TURN, TRAINING, "TrainingLog", "Checkpoints", "Notices"}
 
 # Networks that look at pictures: loaded once, and the same for every picture.
 EYES = frozenset({"ImageText", "VisionTokens", "Perceptual"})

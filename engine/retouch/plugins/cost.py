@@ -23,11 +23,12 @@ FACTS = frozenset(
     | {"draws"}  # how many pictures there are to choose from
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
-# which has no such list; …_words: how many the prompts of an edit have.
+# which has no such list; …_words: how many the prompts of an edit have; reads_words: whether the model reads any, 1 or
+# 0; cross_sites: places of a cross-attention that is apart from the picture's attention to itself.
 # height, width: pixels of the picture that a stage is given, 0 where they are not known before it is there, `about` 1
 # where they are the most that it may have; side: that of the pictures which the model was trained on.
-ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words"})
-ENGINE |= {"height", "width", "about", "side"}
+ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words", "reads_words", "cross_sites"})
+ENGINE |= {"height", "width", "about", "side", "convolves"}
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)
@@ -145,6 +146,7 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
     """Say what is wrong with a card's expressions, if anything is; they are checked when the card is read."""
     known = {option.name for option in card.options} | {port.name for port in card.ports} | ENGINE | set(facts)
     known |= {option.parameter for option in card.options}
+    known |= {f"{port.name}_mask" for port in card.ports if port.type == "Turn"}  # whether the flow makes one
     demands = [
         ("needs", text) for need in card.needs for text in (need.holds, *_inside(need.what), *_inside(need.mend))
     ]

@@ -33,6 +33,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Guidance
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
 
@@ -166,6 +167,7 @@ class World:
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
+            "SourceLatents": self.latents,
             "Frame": self.latents,
             "Codec": self.codec,
             "Image": self.image,
@@ -182,6 +184,7 @@ class World:
             "Mask": self.mask,
             "TrainingPictures": TrainingPictures((self.source,) if self.source else ()),
             "TrainingLog": self.outbox,
+            "Checkpoints": RunCheckpoints(None),
             "Notices": self.outbox,
             "Candidates": _candidates(self.image),
             "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),

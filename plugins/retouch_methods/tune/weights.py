@@ -5,13 +5,23 @@ Mixing what networks predict, each for a part of the walk: Kim et al. 2022 (Diff
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
-from safetensors.torch import save as safetensors
-
-from retouch.api import Denoiser, Ending, MixedDenoiser, Need, Outbox, Range, TunedWeights, stage, tuned_tensors
-from retouch_methods.picture.files import in_order
+from retouch.api import (
+    Denoiser,
+    Ending,
+    Need,
+    Outbox,
+    Range,
+    TextEncoder,
+    TunedWeights,
+    lora_tensors,
+    mixed,
+    safetensors_file,
+    stage,
+    tuned_tensors,
+    word_tensors,
+)
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -66,13 +76,13 @@ def tuned(
     """
     base, change = model.untuned(), files.tuning(path)
     if mix == "weights":
-        return replace(model, delta=model.delta.plus(change, model.core.base, ratio))
+        return model.changed(change, ratio)
     made = base.tuned(change)
     if mix == "changes":
-        return MixedDenoiser(made.core, made.delta, model, ratio, start, until, base)
+        return mixed(made, model, ratio, start, until, base)
     if (ratio, start, until) == (1, 0, 1):
         return made
-    return MixedDenoiser(made.core, made.delta, model, ratio, start, until)
+    return mixed(made, model, ratio, start, until)
 
 
 @stage("save", "weights")
@@ -86,4 +96,32 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     tensors, said = tuned_tensors(model)
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
+
+
+@stage("save", "embedding", paper="arXiv:2208.01618")
+def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write the word that the text encoder was taught last, in the names of diffusers' textual inversion.
+
+    Of two encoders the file holds "clip_l" and "clip_g", and not the word.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(safetensors_file(word_tensors(texts), said))
+
+
+@stage("save", "lora", paper="arXiv:2106.09685")
+def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write what a tuning of low rank made, as a LoRA in the names of diffusers and peft, to be read at weight 1.
+
+    `tune lora` reads it, and so do other programs.  What other LoRA files add is no part of it.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(safetensors_file(lora_tensors(model), said))

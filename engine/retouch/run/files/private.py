@@ -38,8 +38,9 @@ class PrivateNames:
         if place not in self.taken:
             name, number = bare(str(path)), 2
             stem, suffix = Path(name).stem, Path(name).suffix
+            end = "/" if name.endswith("/") else ""
             while name in self.taken.values():
-                name, number = f"{stem}-{number}{suffix}", number + 1
+                name, number = f"{stem}-{number}{suffix}{end}", number + 1
             self.taken[place] = name
         return self.taken[place]
 
@@ -49,8 +50,9 @@ class PrivateNames:
 
 
 def bare(path: str) -> str:
-    """`"/home/ann/{style}/{name}.png"` -> `"{style}/{name}.png"`."""
-    *folders, name = _SEPARATOR.split(path)
+    """`"/home/ann/{style}/{name}.png"` -> `"{style}/{name}.png"`; a folder keeps the slash at its end."""
+    *folders, name = _SEPARATOR.split(path.rstrip("/\\"))
+    name += "/" if path[-1:] in ("/", "\\") else ""
     fields = ["".join(_FIELD.findall(folder)) for folder in folders]
     return "/".join([*filter(None, fields), name])
 
