@@ -21,6 +21,7 @@ OTHER_SOURCES = {  # by the recipe's name
     "cat_to_dog_128": RECIPES / "pictures" / "cat_meadow_128.png",
     "crop": RECIPES / "pictures" / "cat_between.png",
     "multi_stage": RECIPES / "pictures" / "cat_between.png",
+    "panorama": RECIPES / "pictures" / "blank_wide.png",
 }
 GAP = 8  # pixels
 TOLD = ("retouch", "torch", "recipe", "caption", "seed", "model", "model_digest", "stages")

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from PIL import Image
 
-from tests.e2e.command import draw, retouch
+from tests.e2e.command import draw, left_in, retouch
 
 # A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there.
 HEEDING = (
@@ -18,7 +19,9 @@ HEEDING = (
 )
 
 
-def test_ctrl_c_leaves_no_half_written_file(cat):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.bench)])
+def test_a_run_that_is_stopped_leaves_no_half_written_file_and_says_how_to_go_on(cat, name):
+    ending = signal.Signals[name]
     long = 'invert null_text "cat"->"dog" steps=500'
     command = [sys.executable, "-c", HEEDING, "run", "-e", long, "cat.png", "-o", "out", "--json"]
     with subprocess.Popen(
@@ -28,12 +31,14 @@ def test_ctrl_c_leaves_no_half_written_file(cat):
         for line in process.stdout:
             if '"rows"' in line and "progress" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + ending, said
+    assert said == "stopped; what was finished is kept, and the same command goes on from there\n"
+    told = retouch("status", "out", folder=cat.parent)
+    assert "stopped, 0 saved, 0 failed" in told.out
     assert "Traceback" not in said
-    left = {path.name for path in cat.parent.rglob("*") if path.is_file()}
-    assert left == {"cat.png", "cat.txt"}
+    assert left_in(cat.parent) == {"cat.png", "cat.txt"}
 
 
 def test_one_bad_picture_fails_alone(tmp_path):
@@ -47,6 +52,6 @@ def test_one_bad_picture_fails_alone(tmp_path):
     )
     assert ran.code == 3, ran.out + ran.err
     assert "RT504" in ran.out + ran.err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"good.png", "other.png"}
-    for path in (tmp_path / "out").iterdir():
+    assert left_in(tmp_path / "out") == {"good.png", "other.png"}
+    for path in (tmp_path / "out").glob("*.png"):
         Image.open(path).load()

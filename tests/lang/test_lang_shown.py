@@ -60,6 +60,7 @@ USUAL = {
     },
     "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
     "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
+    "RT458": {"stage": "tune prompts", "what": "'tune sine' learns none"},
     "RT431": {
         "name": "owner/name",
         "what": "the transfer of 'unet/diffusion_pytorch_model.safetensors' broke at 1,000 of 3,438,167,536 bytes",
@@ -115,6 +116,7 @@ USUAL = {
     },
     "RT574": {"path": "cat", "what": "0001.png has no focal length", "mend": "write fl_x and fl_y in pixels"},
     "RT575": {"stage": "revise dataset"},
+    "RT436": {"stage": "attend background"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},

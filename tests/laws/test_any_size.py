@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from retouch.api import Image, Mask, Rectangle, Window
+from retouch.core.tiling import starts, tile_grid, tile_ramp
 from retouch.models.errors import BrokenModel
 from retouch.models.ncnn import is_ncnn, read_ncnn
 from retouch.models.own_weights import OwnWeights
@@ -23,7 +24,6 @@ from retouch_methods.crop.window import mask_window
 from retouch_methods.repaint.resampling import resampling
 from retouch_methods.surround.lowpass import lowpass
 from retouch_methods.tiles.ramps import ramps
-from retouch_methods.tiles.windows import grid, ramp, starts
 from retouch_methods.upscale.esrgan import X4Plus
 from retouch_methods.upscale.resampled import bicubic, lanczos
 
@@ -61,14 +61,14 @@ def test_tiles_cover_all_and_are_as_few_as_can_be(length, side, overlap) -> None
 
 def test_ramps_fall_to_edges_inside_alone_and_are_nowhere_zero() -> None:
     total = torch.zeros(50, 70)
-    for box in grid((50, 70), 32, 8):
-        share = ramp(box, (50, 70), 8, total)
+    for box in tile_grid((50, 70), 32, 8):
+        share = tile_ramp(box, (50, 70), 8, total)
         assert share.min() > 0
         assert share.max() == 1
         box.of(total).add_(share)
     assert total.min() > 0.1
     whole = Rectangle(0, 0, 70, 50)
-    assert torch.equal(ramp(whole, (50, 70), 8, total), torch.ones(50, 70))
+    assert torch.equal(tile_ramp(whole, (50, 70), 8, total), torch.ones(50, 70))
 
 
 def test_a_flow_that_changes_nothing_gives_the_picture_back_through_tiles() -> None:

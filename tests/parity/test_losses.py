@@ -8,14 +8,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from retouch.api import Ddim, Loss, Predicted, leading, predictor, unguided, with_loss
-from retouch.core.eyes import ImageText
+from retouch.api import (
+    Ddim,
+    Loss,
+    Predicted,
+    direction_apart,
+    leading,
+    predictor,
+    text_apart,
+    text_direction,
+    unguided,
+    with_loss,
+)
+from retouch.core.eyes import ImageText, at_side
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws, TinyCodec
 from retouch.testing.worlds import tiny_world
-from retouch_methods.guide.direction import directional, text_direction
 from retouch_methods.guide.identity import colours_apart
-from retouch_methods.guide.image_text import apart
+from retouch_methods.guide.image_text import image_text
 from retouch_methods.guide.range import outside
 from retouch_methods.guide.structure import places_confused, relations_apart
 
@@ -33,7 +43,7 @@ class TestDirection:
 
     def test_it_is_one_less_the_cosine_of_both_changes(self):
         now, source, wanted = unit(drawn(5, 7, seed=1)), unit(drawn(5, 7, seed=2)), unit(drawn(7, seed=3))
-        for found, one, other in zip(directional(now, source, wanted), now, source, strict=True):
+        for found, one, other in zip(direction_apart(now, source, wanted), now, source, strict=True):
             change = [float(a - b) for a, b in zip(one, other, strict=True)]
             dot = sum(a * float(b) for a, b in zip(change, wanted, strict=True))
             assert float(found) == pytest.approx(1 - dot / math.hypot(*change), abs=1e-6)
@@ -53,7 +63,7 @@ class TestDirection:
 
     def test_a_text_that_stays_is_no_direction_and_a_picture_that_stays_no_nan(self):
         same = unit(drawn(1, 7)).requires_grad_()
-        directional(same, same.detach(), torch.zeros(7).double()).sum().backward()
+        direction_apart(same, same.detach(), torch.zeros(7).double()).sum().backward()
         assert same.grad is not None
         assert same.grad.isfinite().all()
 
@@ -63,7 +73,7 @@ class TestBlendedDiffusion:
 
     def test_a_picture_is_as_far_from_a_text_as_half_their_distance_on_the_sphere_says(self):
         pictures, text = unit(drawn(4, 7, seed=1)), unit(drawn(7, seed=2))
-        for found, picture in zip(apart(pictures, text), pictures, strict=True):
+        for found, picture in zip(text_apart(pictures, text), pictures, strict=True):
             chord = math.dist(picture.tolist(), text.tolist())
             assert float(found) == pytest.approx(2 * math.asin(chord / 2) ** 2)
 
@@ -150,3 +160,37 @@ def test_through_the_network_the_gradient_is_autograds():
     share = variance / (clean.alpha * level.sigma / level.alpha - (clean.sigma**2 - variance) ** 0.5)
     torch.testing.assert_close(found["network"], noise.detach() + share * grad)
     assert (found["x0"] - found["network"]).abs().max() > 1e-6
+
+
+def test_diffuseit_looks_for_the_new_words_less_the_old_ones_and_a_little_of_the_picture():
+    """The authors' target: normalise(E(target) - 0.4 E(source) + 0.2 E(picture)), compared by its cosine."""
+    world, seen = tiny_world(steps=4, dtype=torch.float64), []
+    places = {
+        world.edit.source.text: unit(drawn(5, seed=1)),
+        world.edit.target.text: unit(drawn(5, seed=2)),
+    }
+    texts, look = list(places), drawn(5, 3, seed=3)
+
+    def picture(batch: Tensor) -> Tensor:
+        return unit(batch.mean((2, 3)) @ look.T)
+
+    eye = ImageText(
+        8, picture, lambda text: torch.tensor(texts.index(text)), lambda ids: torch.stack([*places.values()])[ids]
+    )
+    options = {"sees": "picture", "looks": 1, "distance": "cosine", "less_source": 0.4, "more_picture": 0.2}
+    (made,) = run(world.call(image_text, eyes=(eye,), mask=None, weight=2000.0, **options))
+    (loss,) = made.losses
+    assert world.source
+    old, new = places.values()
+    wanted = unit(new - 0.4 * old + 0.2 * picture(at_side(world.source.data, 8)[None])[0])
+
+    async def shown() -> Tensor:
+        level = world.schedule.at(0.5)
+        at = Predicted(world.latents.data, world.latents.data * 0.5, level, made.codec, {})
+        seen.append(await at.picture("mixed"))
+        return await loss.of(at)
+
+    (found,) = run(shown())
+    cosine = picture(at_side(seen[0], 8)[None])[0] @ wanted
+    torch.testing.assert_close(found, 1 - cosine)
+    assert loss.weight == 2000

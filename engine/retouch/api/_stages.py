@@ -8,37 +8,46 @@ from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
+from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
-from retouch.core.errors import NothingLifted, NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
+from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
+from retouch.core.panes import Windows
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
 from retouch.core.resources import (
     Adapters,
+    Checkpoint,
+    Checkpoints,
     Codec,
     Figures,
     Folder,
     Frame,
+    Notices,
     Outbox,
     Pictures,
     Pretrained,
     Sheet,
     TextEncoder,
     TrainingLog,
+    TunableCodec,
     TunedWeights,
     Weights,
 )
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import ModelDelta
-from retouch.core.turn import Turn, Turned
+from retouch.core.tuning import LearntWords, ModelDelta, Place
+from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -58,6 +67,7 @@ from retouch.core.values import (
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
 from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
+from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
@@ -76,10 +86,14 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
+    "Candidates",
     "Canvas",
+    "Checkpoint",
+    "Checkpoints",
     "Codec",
     "Ddim",
     "Denoiser",
+    "Diverged",
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
@@ -97,6 +111,7 @@ __all__ = [
     "Injected",
     "KnownLevels",
     "Latents",
+    "LearntWords",
     "Level",
     "Loss",
     "MapRows",
@@ -110,11 +125,13 @@ __all__ = [
     "NoiseSource",
     "NothingLifted",
     "NothingMasked",
+    "Notices",
     "Offset",
     "Outbox",
     "Pattern",
     "Perceptual",
     "Pictures",
+    "Place",
     "Predict",
     "Predicted",
     "Prediction",
@@ -140,6 +157,7 @@ __all__ = [
     "TrainingLog",
     "TrainingPictures",
     "Trajectory",
+    "TunableCodec",
     "TunedWeights",
     "Turn",
     "Turned",
@@ -147,24 +165,36 @@ __all__ = [
     "VisionTokens",
     "Weights",
     "Window",
+    "Windows",
     "WordsOf",
     "call",
+    "copies",
+    "direction_apart",
     "gather",
     "hold",
     "hookimpl",
+    "inside",
     "leading",
+    "lora_tensors",
+    "mixed",
     "predictor",
     "remembering",
     "resized",
     "safetensors_file",
+    "seen_through",
     "stage",
     "stages_in",
+    "text_apart",
+    "text_direction",
+    "tile_grid",
+    "tile_ramp",
     "together",
     "tuned_tensors",
     "unguided",
     "value_and_grad",
     "walked_by",
     "with_loss",
+    "word_tensors",
 ]
 
 

@@ -22,7 +22,7 @@ from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
-from retouch.check.sizes import check_sizes
+from retouch.check.sizes import check_sizes, check_windowed
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.endings import possible
 from retouch.check.wiring.finished import finished
@@ -177,6 +177,7 @@ class Elaboration:
         for graph, context in zip(graphs, contexts, strict=True):
             with context.looked_at():
                 check_sizes(graph, context, self._report)
+                check_windowed(graph, self._report)
                 check_frames(graph, self._world, self._report)
                 check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)

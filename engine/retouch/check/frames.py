@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from retouch.check.reading.environment import Environment
-from retouch.check.sizes import KEEPING, size_of
+from retouch.check.sizes import KEEPING, size_of, windowed
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId
 from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import Port
@@ -49,9 +49,13 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
     """Report every stage that is given two things of different sizes."""
     frames: dict[NodeId, _Frame | None] = {}
     for node in graph.nodes:
+        for turn in node.turns():  # what its stage gives it may be of any size
+            check_frames(turn, world, report)
         taken = [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
         frames[node.id] = made = _made(node, taken, graph, world)
-        if made and node.card.family == "crop" and made.longer > (most := _model(node, graph).largest_side):
+        most = _model(node, graph).largest_side
+        crops = node.card.family == "crop" and not any(windowed(graph, each) for each in graph.nodes)
+        if made and crops and made.longer > most:
             mend = f"write size={_model(node, graph).trained_size}, or leave it out"
             what = f"the longer side that '{node.card.name}' lets be edited, in pixels"
             report.add("RT404", node.span, what=what, count=made.longer, limit=most, mend=mend)

@@ -37,6 +37,8 @@ UNPAIRED = {  # families that make no rows here, and why
     "eye": "is looked through by the guidances that name it",
     "tiles": "runs a flow in brackets on parts of the picture, whatever stands in it",
     "repaint": "runs a flow in brackets again and again, whatever stands in it",
+    "draw": "runs a flow in brackets several times, whatever stands in it",
+    "rank": "chooses among what `draw` made",
     "surround": "is for what a flow edits part by part",
     "upscale": "makes whatever picture there is larger",
     "gan": "edits by networks of its own, beside any turn",

@@ -24,17 +24,42 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
             continue
         path, size = str(opened.options.get("path")), size_of(opened, context.world)
         model = graph.models.get(_model(node), graph.model)
-        if size is None or max(size) <= model.largest_side or path in told:
+        if size is None or max(size) <= model.largest_side or path in told or _asked_in_windows(graph, opened):
             continue
         told.add(path)
         place = context.opened[path]
         what = f"the longer side of '{Path(path).name}', in pixels"
         mend = (
-            "edit a part of it: 'mask … | crop' before that and 'paste' behind; "
-            f"or let it be made smaller: open … size={model.trained_size}"
+            "edit a part of it: 'mask … | crop' before that and 'paste' behind; all of it through windows: "
+            f"'tiles multidiffusion' before that; or let it be made smaller: open … size={model.trained_size}"
         )
         facts = {"what": what, "count": max(size), "limit": model.largest_side, "mend": mend}
         report.add("RT404", place.span, source=place.source, **facts)
+
+
+def _asked_in_windows(graph: Graph, opened: Node) -> bool:
+    """Whether every stage that asks the network of this picture, whole, does so through windows; none may ask it."""
+    asking = (node for node in graph.nodes if node.card.output != "Denoiser" and "Denoiser" in _ports(node).values())
+    return all(windowed(graph, node) for node in asking if opened_by(graph, node) is opened)
+
+
+def windowed(graph: Graph, node: Node) -> bool:
+    """Whether a stage's denoiser, if it takes one, sees the picture through windows."""
+    given = [node.inputs[port] for port, type_ in _ports(node).items() if type_ == "Denoiser"]
+    makers = [graph.node(edge.id) for edge in given if isinstance(edge, FromNode)]
+    return any("window" in maker.card.facts or windowed(graph, maker) for maker in makers)
+
+
+def check_windowed(graph: Graph, report: Report) -> None:
+    """Report controls that look at a mask of the whole picture, where the network sees windows of it."""
+    for node in graph.nodes:
+        for turn in node.turns():
+            check_windowed(turn, report)
+        if node.card.family != "sample" or not windowed(graph, node):
+            continue
+        for control in (graph.node(id_) for id_ in node.feeds()):
+            if control.card.touches and "Mask" in _ports(control).values():
+                report.add("RT436", control.span, stage=control.card.name)
 
 
 def _check_sides(graph: Graph, context: Context, report: Report) -> None:

@@ -10,7 +10,21 @@ from retouch.cli.plain import plain
 from retouch.cli.reporting import Refusal, put, refuse
 from retouch.cli.stamped import Stamp, stamp_of
 
-_LINES = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "compiled", "seed", "caption")
+_LINES = (
+    "retouch",
+    "torch",
+    "python",
+    "machine",
+    "device",
+    "dtype",
+    "mode",
+    "rounding",
+    "threads",
+    "compiled",
+    "vae_tiling",
+    "seed",
+    "caption",
+)
 
 
 def main(args: Namespace) -> int:

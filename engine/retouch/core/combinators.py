@@ -5,7 +5,7 @@ Everything awaited yields one thing, an Ask.  Combinators only relabel and regro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from retouch.core.attention import AttentionControl
 from retouch.core.errors import ForeignAwait
+from retouch.core.panes import Pane
 from retouch.core.requests import Ask, Backward, Call, Group, Part, Reply, Scope, as_ask
 from retouch.core.schedule import Step
 from retouch.core.touches import Touch
@@ -110,7 +111,10 @@ async def together(
             for piece, reply in zip(joined, await Ask([piece.whole for piece in joined]), strict=True):
                 flat.update(piece.shared_out(reply))
                 if piece.is_group:
-                    seen = [maps + more for maps, more in zip(seen, reply.maps[0], strict=True)]
+                    seen = [
+                        maps + piece.placed(more, touch)
+                        for maps, more, touch in zip(seen, reply.maps[0], record, strict=True)
+                    ]
             lock.reply([flat[i] for i in range(len(parts))])
     finally:
         lock.close()
@@ -129,6 +133,11 @@ class _Piece:
     def is_group(self) -> bool:
         return bool(self.groups)
 
+    def placed(self, maps: AttentionMaps, touch: Touch) -> AttentionMaps:
+        """What was recorded, as maps of all the latents where its rows are a part of them."""
+        pane = self.groups[0].pane
+        return pane.placed(maps, int(touch.scale[0])) if pane else maps
+
     def shared_out(self, reply: Any) -> Iterable[tuple[int, Any]]:
         if not self.groups:
             return [(self.places[0], reply)]
@@ -140,12 +149,12 @@ class _Piece:
 def _joined(
     parts: Sequence[Part], controls: tuple[AttentionControl, ...], record: tuple[Touch, ...], step: Step | None
 ) -> list[_Piece]:
-    """Rows of one model meet in one group; two models, as in SINE, stay two; what is no group stays alone."""
-    meeting: dict[int, tuple[list[int], list[Group]]] = {}  # by model: places among the parts, and the groups there
+    """Rows of one model meet in one group; two models, as in SINE, stay two, and so do windows of larger latents."""
+    meeting: dict[Hashable, tuple[list[int], list[Group]]] = {}  # places among the parts, and the groups there
     pieces: list[_Piece] = []
     for i, part in enumerate(parts):
         if isinstance(part, Group):
-            places, groups = meeting.setdefault(part.rows[0].model.identity, ([], []))
+            places, groups = meeting.setdefault(part.meeting, ([], []))
             places.append(i)
             groups.append(part)
         else:
@@ -158,7 +167,7 @@ def _joined(
         for group in groups:
             scopes += [s._replace(start=s.start + start, stop=s.stop + start) for s in group.scopes]
             start += len(group.rows)
-        pieces.append(_Piece(Group(rows, roles, tuple(scopes)), places, groups))
+        pieces.append(_Piece(Group(rows, roles, tuple(scopes), groups[0].pane), places, groups))
     return pieces
 
 
@@ -171,6 +180,24 @@ async def gather(ops: Iterable[Awaitable[T]]) -> list[T]:
     finally:
         lock.close()
     return [lock.done[str(i)] for i in range(len(lock.done))]
+
+
+async def through_panes(panes: Sequence[Pane], ops: Iterable[Awaitable[T]]) -> list[T]:
+    """Run one operation for each part of larger latents, side by side; rows keep their labels, and say whose they are.
+
+    What stands round them, such as a control that compares two branches, so joins the rows of one part alone.
+    """
+    lock = _Lockstep({str(i): op for i, op in enumerate(ops)})
+    try:
+        while lock.asks:
+            lock.reply(await Ask([_of(panes[int(i)], part) for i, ask in lock.asks.items() for part in ask.parts]))
+    finally:
+        lock.close()
+    return [lock.done[str(i)] for i in range(len(lock.done))]
+
+
+def _of(pane: Pane, part: Part) -> Part:
+    return part._replace(pane=pane) if isinstance(part, Group) else part
 
 
 class Gradient(NamedTuple):

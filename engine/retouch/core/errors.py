@@ -46,6 +46,17 @@ class UnfitSize(Exception):
         self.size = size
 
 
+class Diverged(Exception):
+    """A tuning whose loss is no number any more.
+
+    step: the step of training that came to it.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the loss of step {step} is not finite")
+        self.step = step
+
+
 class BrokenTouch(Exception):
     """A control that does what its touches do not say.
 

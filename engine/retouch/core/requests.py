@@ -11,6 +11,7 @@ from torch import Tensor
 
 from retouch.core.attention import AttentionControl
 from retouch.core.errors import ForeignAwait
+from retouch.core.panes import Pane
 from retouch.core.schedule import Level, Prediction, Step
 from retouch.core.touches import Site, Touch
 from retouch.core.tuning import NOTHING, ModelDelta
@@ -98,16 +99,22 @@ class Group(NamedTuple):
     rows: tuple[Row, ...]
     roles: tuple[Role, ...]  # path of each row, outermost label first
     scopes: tuple[Scope, ...] = ()  # outermost first
+    pane: Pane | None = None  # the part of larger latents that its rows are
 
     @property
     def wants_grad(self) -> bool:
         """Whether a gradient will be asked through any of its rows."""
         return any(row.wants_grad for row in self.rows)
 
+    @property
+    def meeting(self) -> Hashable:
+        """Equal for groups that a scope makes one: of one network, and of one part of larger latents."""
+        return self.rows[0].model.identity, self.pane.box if self.pane else None
+
     def labelled(self, name: str) -> Group:
         """The same group, one level further in."""
         roles = tuple([(name, *role) for role in self.roles])
-        return Group(self.rows, roles, tuple([s._replace(depth=s.depth + 1) for s in self.scopes]))
+        return Group(self.rows, roles, tuple([s._replace(depth=s.depth + 1) for s in self.scopes]), self.pane)
 
 
 class Reply(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, device, nn
 
@@ -56,11 +56,38 @@ class Codec(Protocol):
         ...
 
 
+@runtime_checkable
+class TunableCodec(Codec, Protocol):
+    """A codec whose decoder has weights, which one call may replace."""
+
+    @property
+    def decoder_weights(self) -> Mapping[str, Tensor]:
+        """Its decoder's weights by name; only to be read."""
+        ...
+
+    def decode_under(self, weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
+        """Scaled latents [B, C, h, w] -> [B, 3, H, W] by these weights; colours may leave [0, 1]."""
+        ...
+
+
 class TextEncoder(Protocol):
     """The model's text encoder, for stages that need a prompt of their own."""
 
     async def prompt(self, text: str) -> Prompt:
         """The text, encoded."""
+        ...
+
+    def vectors(self, text: str) -> Sequence[Tensor]:
+        """What stands for the tokens of a text in the vocabulary of each encoder.  [tokens, dim] of each"""
+        ...
+
+    def knowing(self, word: str, vectors: Sequence[Tensor]) -> TextEncoder:
+        """The same, which reads a word as these vectors, [n, dim] for each encoder; gradients go through them."""
+        ...
+
+    @property
+    def learnt(self) -> Mapping[str, Sequence[Tensor]]:
+        """The words that it knows besides its vocabularies', each with its vectors."""
         ...
 
 
@@ -145,6 +172,13 @@ class Adapters(Protocol):
         """What the LoRA there adds to the denoiser, on its device and in its precision."""
         ...
 
+    def words(self, path: str, word: str) -> Mapping[str, Sequence[Tensor]]:
+        """The words that stand in a file of textual inversion, as `TextEncoder.knowing` takes them.
+
+        word: what to call the one that is there; empty for what the file calls it.
+        """
+        ...
+
 
 class TunedWeights(Protocol):
     """Files that `save weights` wrote; each was held against the model before anything ran."""
@@ -159,6 +193,41 @@ class TrainingLog(Protocol):
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """So many steps are done of so many, and this was the loss of the last."""
+        ...
+
+
+class Checkpoint(Protocol):
+    """Where one piece of long work stands, kept in the user's cache as it goes on."""
+
+    def read(self) -> Mapping[str, Tensor]:
+        """What was kept last, by name, on the host; empty where the work was not begun, or has ended."""
+        ...
+
+    def keep(self, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Keep how things stand, if some time has gone by since the last; the tensors are asked for only then."""
+        ...
+
+    def drop(self) -> None:
+        """Forget it: the work is done."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Long work that a killed run does not lose: it asks for its checkpoint by all that it depends on."""
+
+    def of(self, *work: object) -> Checkpoint:
+        """The checkpoint of this work.
+
+        work: tensors, texts, numbers, and what holds such: with any other value it is other work, with another file.
+        """
+        ...
+
+
+class Notices(Protocol):
+    """Where a stage tells the user what it found and no picture shows."""
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
         ...
 
 

@@ -79,7 +79,7 @@ def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     """How many times a stage asks, one after the other."""
     known = [facts[id_] for id_ in (node.id, *node.feeds())]
     known += [fact for turn in node.turns() for fact in plan(turn).facts.values()]
-    return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
+    return max((int(each.get("learning") or each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
 class BadCard(Exception):
@@ -112,13 +112,17 @@ def plan(graph: Graph) -> Plan:
         with reckoning(node):
             (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
         few, many = _networks(node, facts)
-        rows[node.id] = (least * few if node.id in sure else 0, most * many)
+        fewest, most_windows = _windows(node, graph, scope, facts)
+        rows[node.id] = (least * few * fewest if node.id in sure else 0, most * many * most_windows)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
-        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
+        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") and "steps" in scope else {}
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
+        if "seen" in led:
+            deepest["seen"] = led["seen"] + stated.get("seen", 0)
         mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
+        mixed |= _seen_through(node, facts) if node.card.output == "Denoiser" else {}
         facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
     return Plan(graph, rows, facts)
 
@@ -138,6 +142,32 @@ def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
         given = node.inputs.get(port.name)
         if isinstance(given, FromEngine) and given.turn is not None:
             yield port, given.turn
+
+
+UNKNOWN_WINDOWS = 1000  # of a picture whose size nobody knows before a run, at most
+
+
+def _windows(node: Node, graph: Graph, scope: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[int, int]:
+    """Windows through which a node's denoiser sees its picture, (least, most): each is a row of its own."""
+    seen = _seen_through(node, facts)
+    if not seen or node.card.output == "Denoiser":
+        return 1, 1
+    height, width = (int(scope.get(name, 0)) for name in ("height", "width"))
+    if not (height and width):
+        return 1, UNKNOWN_WINDOWS
+    unit = _models_of(node, graph)[0].multiple
+    side = -(-int(seen["window"]) // unit)  # in units, as is all else
+    shared = int(seen["window_overlap"] * side * unit) // unit
+    along = (-(-length // unit) for length in (height, width))
+    count = math.prod(1 if length <= side else -(-(length - shared) // (side - shared)) for length in along)
+    return 1 if scope.get("about") else count, count
+
+
+def _seen_through(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
+    """The windows of the denoiser that a node is given, if it has any."""
+    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
+    made = [facts[each.id] for each in given if isinstance(each, FromNode)]
+    return {name: each[name] for each in made for name in WINDOWED if name in each}
 
 
 def _networks(node: Node, facts: Mapping[str, Facts]) -> tuple[int, int]:
@@ -203,11 +233,19 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
 
 def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     """Return what a node's costs and needs may say of its model, see `cost.ENGINE`."""
-    given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
-    models = [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
+    models = _models_of(node, graph)
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size}
+    convolves = all(any(site.name.startswith("down_blocks") for site in model.sites) for model in models)
+    cross = min(sum(site.kind == "cross" and not site.joint for site in model.sites) for model in models)
+    reads = all(model.known.reads_words for model in models)
+    known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
+    return known | {"side": models[0].trained_size, "reads_words": int(reads), "cross_sites": cross}
+
+
+def _models_of(node: Node, graph: Graph) -> list[Any]:
+    given = [edge.settings.get("model") for edge in node.inputs.values() if isinstance(edge, FromEngine)]
+    return [graph.models.get(name, graph.model) for name in given if isinstance(name, str)] or [graph.model]
 
 
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
@@ -232,6 +270,7 @@ def _opened(path: str, size: int, item: Picture | None) -> dict[str, int]:
 
 
 _SIZE = ("height", "width", "about")
+WINDOWED = ("window", "window_overlap")  # facts of a denoiser that sees pictures through windows
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, NothingLifted, NothingMasked, SameToTheModel, UnfitSize, Unmet
+from retouch.core.errors import BrokenTouch, Diverged, NothingLifted, NothingMasked, SameToTheModel, UnfitSize, Unmet
 from retouch.graph.nodes import Node
 from retouch.graph.sides import unfit
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -92,6 +92,8 @@ def diagnose(
             _add_of_picture(report, node, error)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
+        case Diverged():
+            report.add("RT469", node.span, stage=node.card.name, step=error.step)
         case SameToTheModel():
             report.add("RT511", node.span, stage=node.card.name, why=error.why, mend=error.mend)
         case torch.OutOfMemoryError() | MemoryError():

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.core.tuning import ModelDelta, Update
-from retouch.models import families, tuned_weights
+from retouch.models import embeddings, families, tuned_weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
@@ -23,6 +23,7 @@ from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
+from retouch.models.single_file import NETWORKS
 from retouch.run.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ class Machine:
             return self.plain.denoiser.tuned(delta)
         known = self.info.known
         digest = tuned_weights.network_digest(self.info)
-        net = self.loaded.net
-        return Denoiser(NetworkCore(net, known.prediction, known.sites, known.told, self.acceleration, digest))
+        net, part = self.loaded.net, next((part for part in known.parts if part in NETWORKS), "unet")
+        return Denoiser(NetworkCore(net, known.prediction, known.sites, known.told, self.acceleration, digest, part))
 
     def restore(self, modules: Sequence[nn.Module]) -> None:
         """Read weights anew, into the same memory: somebody has written to these modules, if they are of this model."""
@@ -173,6 +174,11 @@ class Machine:
         with blamed_on(self.info):
             return tuned_weights.load(self.info, Path(path), self.shapes[""], self.device, self.dtype)
 
+    def words(self, path: str, word: str) -> Mapping[str, Sequence[Tensor]]:
+        """The word that a file of textual inversion holds: what stages get as Adapters."""
+        with blamed_on(self.info):
+            return embeddings.load(self.info, Path(path), word, self.device)
+
     def own_weights(self, files: Sequence[tuple[str, str, str]]) -> OwnWeights:
         """What a plugin's own weights are here: once in this machine, by their digests."""
         if self.plain is not None:
@@ -191,10 +197,15 @@ class Machine:
             self._beside[digest] = PretrainedNetwork(Path(folder), Path(weights), self.device, self.dtype)
         return self._beside[digest]
 
-    @property
+    @cached_property
     def codec(self) -> Codec:
-        """Pictures to latents and back."""
-        return self.loaded.codec
+        """Pictures to latents and back; one object, so that all share its calls."""
+        from retouch.models.kit.tiled_codec import TiledCodec
+
+        codec = self.loaded.codec
+        if self.plain is not None and codec is self.plain.loaded.codec:
+            return self.plain.codec
+        return TiledCodec(codec, self.acceleration.vae_tiling) if hasattr(codec, "vae") else codec
 
     @property
     def texts(self) -> ModelTexts:

@@ -18,17 +18,17 @@ from retouch.api import (
     Range,
     SourceImage,
     gather,
+    inside,
     stage,
     with_loss,
 )
-from retouch_methods.guide.image_text import inside
 
 
 @stage(
     "guide",
     "keep",
     paper="arXiv:2111.14818",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes if perceptual else 0"},
     moot=(Moot("perceptual", "not eyes", "no 'eye lpips' stands before it, so squared errors alone count"),),
 )
 def keep(

@@ -30,7 +30,8 @@ from retouch.api import (
     "walk",
     version=2,
     default=True,
-    rows="(int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
+    rows="(int((steps * (predictions if predictions else evaluations) + extra) * "
+    "(guide_least if guide_least else guide) + steps * beside + 0.5) * "
     "(2 if attend or readers or (blend and not pinned) else 1), "
     "int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
     "(2 if attend or readers or (blend and not pinned) else 1) * (attempts if attempts else 1))",
@@ -38,6 +39,7 @@ from retouch.api import (
         "led": "int((steps * (predictions if predictions else evaluations) + extra) * guide + 0.5) "
         "if gradient > 1 else 0",
         "looked": "int(steps * (predictions if predictions else evaluations) + extra + 0.5) if gradient else 0",
+        "glances": "int(steps * (predictions if predictions else evaluations) + extra + 0.5) * seen",
     },
     needs=(
         Need(

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, stage
-from retouch_methods.tiles.windows import grid, ramp
+from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, stage, tile_grid, tile_ramp
 
 
 @stage(
@@ -43,12 +42,14 @@ async def ramps(
     """
     side = size or codec.side
     area = None if mask is None else mask.pixels(*image.size).to(image.data)
-    boxes = [box for box in grid(image.size, side, int(overlap * side)) if area is None or bool(box.of(area).any())]
+    boxes = [
+        box for box in tile_grid(image.size, side, int(overlap * side)) if area is None or bool(box.of(area).any())
+    ]
     total, weight = torch.zeros_like(image.data), torch.zeros_like(image.data[:1])
     for some in _groups(boxes, at_once):
         made = await gather(_edited(image, turn, area, box) for box in some)
         for box, tile in zip(some, made, strict=True):
-            share = ramp(box, image.size, int(overlap * side), image.data)
+            share = tile_ramp(box, image.size, int(overlap * side), image.data)
             box.of(total).add_(tile.image.data.to(total) * share)
             box.of(weight).add_(share)
     data = torch.where(weight > 0, total / weight.clamp(min=1e-6), image.data).clamp(0, 1)

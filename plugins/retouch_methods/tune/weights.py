@@ -10,13 +10,16 @@ from typing import Annotated
 from retouch.api import (
     Denoiser,
     Ending,
-    MixedDenoiser,
     Outbox,
     Range,
+    TextEncoder,
     TunedWeights,
+    lora_tensors,
+    mixed,
     safetensors_file,
     stage,
     tuned_tensors,
+    word_tensors,
 )
 
 Share = Annotated[float, Range(0, 1)]
@@ -57,7 +60,7 @@ def tuned(
     made = model.untuned().tuned(files.tuning(path))
     if (ratio, start, until) == (1, 0, 1):
         return made
-    return MixedDenoiser(made.core, made.delta, model, ratio, start, until)
+    return mixed(made, model, ratio, start, until)
 
 
 @stage("save", "weights")
@@ -72,3 +75,31 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
         file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
+
+
+@stage("save", "embedding", paper="arXiv:2208.01618")
+def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write the word that the text encoder was taught last, in the names of diffusers' textual inversion.
+
+    Of two encoders the file holds "clip_l" and "clip_g", and not the word.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(safetensors_file(word_tensors(texts), said))
+
+
+@stage("save", "lora", paper="arXiv:2106.09685")
+def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write what a tuning of low rank made, as a LoRA in the names of diffusers and peft, to be read at weight 1.
+
+    `tune lora` reads it, and so do other programs.  What other LoRA files add is no part of it.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(safetensors_file(lora_tensors(model), said))

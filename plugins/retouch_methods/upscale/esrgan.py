@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from retouch.api import Image, Range, Rectangle, Weights, call, gather, resized, stage
-from retouch_methods.tiles.windows import grid, ramp
+from retouch.api import Image, Range, Rectangle, Weights, call, gather, resized, stage, tile_grid, tile_ramp
 from retouch_methods.upscale.resampled import enlarged
 
 _BLOCKS, _WIDE, _GROW = 23, 64, 32
@@ -80,7 +79,7 @@ async def esrgan(
     tile: pixels of a side of what is enlarged at once; more takes more memory.
     """
     net = weights.network("x4plus", X4Plus)
-    boxes = grid(image.size, tile, min(_MARGIN, tile // 4))
+    boxes = tile_grid(image.size, tile, min(_MARGIN, tile // 4))
     tall, wide = (4 * side for side in image.size)
     total = torch.zeros(3, tall, wide, dtype=image.data.dtype, device=image.data.device)
     weight = torch.zeros_like(total[:1])
@@ -88,7 +87,7 @@ async def esrgan(
         some = boxes[start : start + _AT_ONCE]
         for box, made in zip(some, await gather(call(net, box.of(image.data)) for box in some), strict=True):
             place = Rectangle(*(4 * edge for edge in box))
-            share = ramp(place, (tall, wide), 4 * min(_MARGIN, tile // 4), total)
+            share = tile_ramp(place, (tall, wide), 4 * min(_MARGIN, tile // 4), total)
             place.of(total).add_(made * share)
             place.of(weight).add_(share)
     height, width = enlarged(image.size, factor)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.edits import check_change, prompts
-from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.insertions import READ_ANEW, Insertions
 from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
+from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromEngine, FromNode, Input
 from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED, TURN
 from retouch.plugins.signatures import Port
@@ -53,16 +54,33 @@ class PortFiller:
     def _tuned(self, port: Port, call: StageCall) -> FromNode | None:
         """Return what a stage made in place of what the engine supplies: a schedule, a tuned model, prompts."""
         state, type_ = self.state, port.type
-        if type_ not in MADE_OR_SUPPLIED or (type_ in PROMPTS and call.own_edit):
+        if type_ not in MADE_OR_SUPPLIED:
+            return None
+        if type_ in PROMPTS and "TextEncoder" in state.held.slots and call.card.name != READ_ANEW:
+            if call.own_edit:
+                return self.insert.own_prompts(type_, call)
+            if "Edit" not in state.held.slots:
+                self.insert.prompts_anew(call.span)
+        if type_ in PROMPTS and call.own_edit:
             return None
         if type_ == "Schedule" and call.card.output == "Schedule":
             return None  # of one kind the newest holds, so each is made from the model's own
+        if type_ in PROMPTS and "Denoiser" in state.held.slots:
+            self._speak(state.held.slots["Denoiser"], call)
         if type_ in PROMPTS - {"Edit"} and type_ not in state.held.slots and "Edit" in state.held.slots:
             self.insert.part_of_edit(type_, call.span)
         slot = state.held.slots.get(type_)
         if slot and type_ in OF_A_MODEL and slot.model.name != state.model.name:
             return self._of_another_model(slot, port, call)
         return slot.edge if slot else None
+
+    def _speak(self, tuned: Slot, call: StageCall) -> None:
+        """Put in the stage that says in prompts what a tuning of this turn has learnt, if none has done so since."""
+        tunings = list(tuned_by(self.state.context.builder.nodes, tuned.edge))
+        said = {node.card.prompts for node in tunings}
+        learner = next((node.card for node in tunings if node.card.prompts), None)
+        if learner and "Edit" not in self.state.held.slots and call.card.name not in said | {learner.name}:
+            self.insert.prompts(learner, call.span)
 
     def _of_another_model(self, slot: Slot, port: Port, call: StageCall) -> FromNode:
         notes = ((f"made here, with '{slot.model.name}'", slot.span),)
@@ -123,7 +141,7 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
-        if type_ == "TrainingLog":
+        if type_ in ("TrainingLog", "Notices"):
             return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)
@@ -133,7 +151,8 @@ class PortFiller:
             state.draws[call.card.name] += 1
             key = f"{state.turn}/{call.card.name}/{state.draws[call.card.name]}"
             return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
-        if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
+        put_in = call.card.family in ("sample", "view")
+        if type_ == "Edit" and not (state.now.edit or call.own_edit or put_in):
             wordless = call.card.needs_words and not state.model.known.reads_words  # which is told in its own words
             if not port.optional and not wordless:
                 if type_ in state.gone:

@@ -50,7 +50,7 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
     for part in flow:
         outputs = {call.card.output for call in calls_of((part,))}
         # What is open becomes a picture by sampling alone, and this stage wants that picture.
-        if isinstance(part, StageCall) and made & OPEN and takes_image(part):
+        if isinstance(part, StageCall) and made & OPEN and (takes_image(part) or part.card.family == "decode"):
             turns.append(
                 TurnStages(tuple(now), f"'{part.card.name}' needs the edited image", part, part.span, part.card.name)
             )

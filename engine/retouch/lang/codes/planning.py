@@ -123,6 +123,15 @@ PLANNING = {
         example='open "cat.png" | invert ddim | save "dog.png"',
         mend='open "cat.png" | invert ddim | save "dog-2.png"',
     ),
+    "RT440": Code(
+        "edited-result",
+        "'{path}' has been changed since retouch made it, and is not overwritten",
+        "move it away, save elsewhere, or run with --force",
+        why="A result says what it was made of, and holds a digest of its pixels; the journal of its folder holds one "
+        "of all its bytes. What somebody has changed by hand since may be the only copy of that work.",
+        example='open "cat.png" | invert ddim | save "touched.png"',
+        mend='open "cat.png" | invert ddim | save "touched-2.png"',
+    ),
     "RT416": Code(
         "broken-model",
         "the model '{name}' cannot be used: {what}",
@@ -168,6 +177,13 @@ PLANNING = {
         why="A plugin may bring a network of its own. Its weights come with it, with another package or from the hub "
         "at one commit; a run fetches nothing, so they are looked for before anything loads.",
     ),
+    "RT436": Code(
+        "mask-behind-windows",
+        "'{stage}' looks at a mask of the whole picture, and the network sees one window of it at a time",
+        "leave its mask out, or edit a part of the picture: 'mask … | crop' and 'paste' in place of windows",
+        why="Behind 'tiles multidiffusion' each pass of the network shows one window. Blends, guidance and inversions "
+        "work on all windows together; a control works inside of a pass, where the mask has other places.",
+    ),
     "RT450": Code(
         "unfit-pretrained",
         "'{stage}' cannot use '{name}': {what}",
@@ -197,6 +213,41 @@ PLANNING = {
         "write ratio=0.5 on it, so that both count, or delete one of them",
         why="Saved weights stand in for those of the model. Where several are to act, each after the first says how "
         "much it counts beside those before it, and from where to where in the walk.",
+    ),
+    "RT458": Code(
+        "no-words-learnt",
+        "'{stage}' has nothing to say: {what}",
+        "write tune imagic or tune unitune before it",
+        why="Some tunings learn how a prompt is to name their picture: an embedding, or a word that no language has. "
+        "Only what they learnt can be said.",
+    ),
+    "RT465": Code(
+        "unfit-embedding",
+        "'{path}' cannot teach '{model}' a word: {what}",
+        "use one that was learnt on this family of models, or learn it here",
+        why="A file of textual inversion holds the vectors that stand for a word, for each text encoder of one family. "
+        "Both names and shapes stand in its header, so a file that does not fit is refused before anything loads.",
+    ),
+    "RT466": Code(
+        "learns-no-words",
+        "'{stage}' has no way to teach '{model}' a word",
+        "use 'tune lora' or 'tune dreambooth', which learn the subject under words that it knows",
+        why="A learnt word stands in the table of a text encoder. For Stable Diffusion 1, 2 and XL there is a form in "
+        "which programs exchange such words; for families whose encoders are language models there is none.",
+    ),
+    "RT467": Code(
+        "no-word-taught",
+        "'{stage}' has no word to write: nothing before it teaches the text encoder one",
+        "write tune textual_inversion before it",
+        why="A file of textual inversion holds the vectors of one word that was learnt. The words of the model's own "
+        "vocabulary are in its files already.",
+    ),
+    "RT464": Code(
+        "not-of-low-rank",
+        "'save lora' writes what is of low rank, and '{other}' moves whole weights",
+        "write 'save weights', or tune by 'tune lora'",
+        why="A LoRA file holds two narrow matrices for each layer. Weights that were tuned as they are do not fit into "
+        "it; 'save weights' writes them whole.",
     ),
     "RT431": Code(
         "not-got",

@@ -14,6 +14,7 @@ class Acceleration:
     fused_norms: group normalisation and the SiLU after it by Triton; for channels_last in half precision.
     compiled: the network is compiled by torch.compile, once for each number of rows; takes a minute each.
     graphs: launches are captured once for each number of rows as a CUDA graph, and replayed.
+    vae_tiling: whether the VAE sees pictures in tiles: "auto" does where they are much larger than the model's own.
     attention: the kernels of attention: "auto" is torch's choice, "cudnn" prefers cuDNN's.
     """
 
@@ -22,6 +23,7 @@ class Acceleration:
     compiled: bool = False
     graphs: bool = False
     attention: Literal["auto", "cudnn"] = "auto"
+    vae_tiling: Literal["auto", "on", "off"] = "auto"
 
 
 EAGER = Acceleration()

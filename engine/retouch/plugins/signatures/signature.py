@@ -124,6 +124,7 @@ class StageCard:
     pretrained: tuple[str, ...] = ()  # kinds of the network that its option `name` names
     words: Literal["needed", "own", ""] = ""  # who has to read the prompts: the model, or the stage itself
     side: int = 0  # height and width of the pictures that it takes, in pixels; 0 if it takes others too
+    prompts: str = ""  # the stage that says in prompts what this one has learnt
     folder: str = ""  # "module:function" of what describes the folder that its option `path` names
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 

@@ -21,6 +21,7 @@ from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import stamp
 from retouch.pictures.atomic import replacing, unfinished_folder
+from retouch.pictures.standing import digest
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
 
@@ -98,6 +99,7 @@ class FileOut:
 
     metadata: what the file at a path says of itself.  about: what the source of the file at a path said.
     missed: by part, in words, what sources said and no result of theirs keeps.
+    written: is told of each file that is in its place, with the sha256 of its bytes.
     """
 
     metadata: Callable[[str], Mapping[str, str]]
@@ -105,6 +107,7 @@ class FileOut:
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
     missed: dict[str, str] = field(default_factory=dict[str, str])
+    written: Callable[[Path, str], None] = lambda _path, _sha256: None
 
     def at(self, settings: Mapping[str, Any]) -> FileOut:
         """What a port is given."""
@@ -124,7 +127,9 @@ class FileOut:
                 stamp.put_beside(place, made, recipe)
             else:
                 stamp.beside(place).unlink(missing_ok=True)
+            sha256 = digest(made)
         self.files.append(place)
+        self.written(place, sha256)
 
     def stamp(self, path: str) -> str:
         """How the file at this path was made, as a text to be put into it; empty if it is to say nothing."""
@@ -196,6 +201,22 @@ class FileOut:
             notices = encode(file, made, format, told, how, **more)
         for notice in notices:
             self.note(path, notice)
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotices:
+    """What stages tell of one picture beside its files."""
+
+    notices: list[str]
+    stage: str = ""
+
+    def at(self, settings: Mapping[str, Any]) -> RunNotices:
+        """What a port is given."""
+        return RunNotices(self.notices, str(settings.get("stage", "")))
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
+        self.notices.append(f"{self.stage}: {words}")
 
 
 def _albums(file: Path) -> set[str]:

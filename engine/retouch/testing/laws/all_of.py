@@ -12,6 +12,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.gradient_guidance import GradientGuidance
 from retouch.core.values import Image
 from retouch.core.walk import Blend, Trajectory
+from retouch.core.windowed import WindowedDenoiser
 from retouch.testing.laws import conduct, families, files, leading, walks
 from retouch.testing.laws.running import Stage, bare, outcome
 from retouch.testing.laws.turns import turn_law
@@ -75,8 +76,9 @@ def _of_family(
                 yield "source_law", partial(families.source_law, stage, tolerance=1e-5, **given)
             if tolerance is not None:
                 yield "replay_law", partial(families.replay_law, stage, tolerance=tolerance, **given)
-        case Denoiser():
-            yield "tune_law", partial(walks.tune_law, stage, world, **given)
+        case Denoiser() as made:
+            law = walks.windows_law if isinstance(made, WindowedDenoiser) else walks.tune_law
+            yield law.__name__, partial(law, stage, world, **given)
         case Blend(reads=None):  # one that reads follows maps, not the mask
             yield "blend_law", partial(families.blend_law, stage, world, **given)
         case Image() if mark.family == "blend":

@@ -74,6 +74,21 @@ def solver_law(stage: Stage, world: World | None = None, **options: Any) -> Rule
     return rule
 
 
+def windows_law(stage: Stage, world: World | None = None, **options: Any) -> Denoiser:
+    """Windows that hold all latents change no bit; of latents twice as wide each step asks for more than one."""
+    world = world or tiny_world()
+    made = outcome(world, stage, options)
+    assert isinstance(made, Denoiser), f"it made {type(made).__name__}, and a Denoiser was declared"
+    level, x = world.schedule.steps[0].noisy, world.latents.data
+    seen, plain = (run_one(model(x, level, world.edit.target)).pair for model in (made, world.model))
+    assert torch.equal(seen, plain), "one window that holds all latents gives other bits than none"
+    wide = torch.cat([x] * 3, -1)
+    pred = run_one(made(wide, level, world.edit.target))
+    assert pred.x0.shape == wide.shape, f"of latents {list(wide.shape)} it makes {list(pred.x0.shape)}"
+    assert bool(torch.isfinite(pred.pair).all()), "it predicts values that are not numbers"
+    return made
+
+
 def tune_law(stage: Stage, world: World | None = None, **options: Any) -> Denoiser:
     """A tuned model is other weights under the same core, and predicts numbers that the plain one does not."""
     world = world or tiny_world()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from retouch.api import Rectangle
+from retouch.core.window import Rectangle
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:
@@ -15,17 +15,21 @@ def starts(length: int, side: int, overlap: int) -> list[int]:
     return [round(i * (length - side) / max(count - 1, 1)) for i in range(count)]
 
 
-def grid(size: tuple[int, int], side: int, overlap: int) -> list[Rectangle]:
-    """Tiles that cover a picture of this height and width, row by row, no side longer than `side`."""
-    (height, width), tall, wide = size, min(side, size[0]), min(side, size[1])
+def tile_grid(size: tuple[int, int], side: int, overlap: int, unit: int = 1) -> list[Rectangle]:
+    """Tiles that cover a picture of this height and width, row by row, no side longer than `side`.
+
+    unit: of which all edges are multiples, as `size`, `side` and `overlap` are.
+    """
+    (height, width), side, overlap = (length // unit for length in size), side // unit, overlap // unit
+    tall, wide = min(side, height), min(side, width)
     return [
-        Rectangle(left, top, left + wide, top + tall)
+        Rectangle(left * unit, top * unit, (left + wide) * unit, (top + tall) * unit)
         for top in starts(height, side, overlap)
         for left in starts(width, side, overlap)
     ]
 
 
-def ramp(box: Rectangle, size: tuple[int, int], overlap: int, like: Tensor) -> Tensor:
+def tile_ramp(box: Rectangle, size: tuple[int, int], overlap: int, like: Tensor) -> Tensor:
     """How much a tile counts: 1 in its middle, falling to its edges, but not to those of the picture.  [h, w]"""
     (height, width), (tall, wide) = box.size, size
     down = _along(height, overlap, free=(box.top == 0, box.bottom == tall), like=like)

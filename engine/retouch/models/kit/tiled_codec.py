@@ -1,0 +1,208 @@
+"""A VAE in tiles: pictures of any size in the memory of one tile.
+
+Cut by itself, a tile of sky or of grass comes back tinted: each group normalisation of the VAE measures its own tile,
+and brings it to the contrast that whole pictures have.  So all tiles are normalised by the statistics of the whole
+picture, measured once on a copy that is no larger than a tile.  What lies beside a tile's edge is seen and not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from retouch.core.resampling import resized
+from retouch.core.tiling import tile_grid, tile_ramp
+from retouch.core.window import Rectangle
+
+Tiling = Literal["auto", "on", "off"]
+LEAST_TILE = 512  # pixels of a side, where the model's own pictures are smaller
+OVERLAP = 0.25  # of a tile's side
+WHOLE = 2  # tiles on a side up to which "auto" leaves a picture whole
+
+Moments = dict[nn.Module, tuple[Tensor, Tensor]]  # mean and variance of each normalisation's groups, [1, groups, 1]
+
+
+class TiledCodec:
+    """A codec whose VAE sees large pictures in tiles; all else is the codec's own."""
+
+    def __init__(self, inner: Any, tiling: Tiling = "auto") -> None:
+        """inner: with a `vae`.  tiling: "on" for all that is larger than a tile, "auto" only where it saves much."""
+        self.inner, self.tiling = inner, tiling
+        self.tile = inner.padded(max(inner.side, LEAST_TILE), 1)[0]
+        self._working = RLock()  # hooks of one call may not meet another thread's
+        self._decoding = _Decoding(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    @property
+    def scale(self) -> int:
+        """Pixels per latent cell."""
+        return self.inner.scale
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side of the pictures that the model was trained on."""
+        return self.inner.side
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The least size that holds this one and that the network can take."""
+        return self.inner.padded(height, width)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """[B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
+        with self._working:
+            if self._whole(pictures.shape[-2:]):
+                return self.inner.encode(pictures)
+            return torch.stack([self._through(self.inner.encode, each, self._small(each), 1) for each in pictures])
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W], clamped to [0, 1]"""
+        return self.decode_freely(latents).clamp(0, 1)
+
+    def decode_freely(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W], where colours may leave [0, 1]"""
+        with self._working:
+            if self._whole([side * self.inner.scale for side in latents.shape[-2:]]):
+                return self.inner.decode_freely(latents)
+            return torch.stack(
+                [self._through(self.inner.decode_freely, each, self._few(each), self.inner.scale) for each in latents]
+            )
+
+    @property
+    def decoder_weights(self) -> Mapping[str, Tensor]:
+        """What `decode_under` may replace, by name; only to be read."""
+        named = self._decoding.named_parameters()
+        return {name: weight for name, weight in named if name.startswith(("vae.decoder.", "vae.post_quant_conv."))}
+
+    def decode_under(self, weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W] by other weights, while the VAE's own stay; colours may leave [0, 1]."""
+        with self._working:
+            return functional_call(self._decoding, dict(weights), (latents,))
+
+    def _whole(self, size: Any) -> bool:
+        if self.tiling == "off" or max(size) <= self.tile:
+            return True
+        return self.tiling == "auto" and max(size) <= WHOLE * max(self.inner.side, self.tile // 2)
+
+    def _small(self, picture: Tensor) -> Tensor:
+        """The whole picture, no larger than a tile.  [3, H, W] -> [3, h, w]"""
+        height, width = picture.shape[-2:]
+        shrunk = min(1.0, self.tile / max(height, width))
+        return resized(picture, *self.inner.padded(*(max(1, int(side * shrunk)) for side in (height, width))))
+
+    def _few(self, latents: Tensor) -> Tensor:
+        """All of the latents, no more than a tile's: every so manieth, since means of latents are none.  [C, h, w]"""
+        cells = self.tile // self.inner.scale
+        shrunk = min(1.0, cells / max(latents.shape[-2:]))
+        size = [max(1, int(side * shrunk)) for side in latents.shape[-2:]]
+        return F.interpolate(latents[None], size, mode="nearest")[0]
+
+    def _through(self, function: Callable[[Tensor], Tensor], item: Tensor, small: Tensor, larger: int) -> Tensor:
+        """One picture or its latents [C, H, W], tile by tile.  larger: 1 for pictures, else the cells' pixels."""
+        unit = self.inner.scale // larger  # a cell, in what is cut
+        side, overlap = self.tile // larger, int(OVERLAP * self.tile) // larger // unit * unit
+        margin = overlap // 4 // unit * unit  # on each side
+        size = (item.shape[-2], item.shape[-1])
+        norms = [each for each in self.inner.vae.modules() if isinstance(each, nn.GroupNorm)]
+        with torch.no_grad():
+            moments = _measured(norms, lambda: function(small[None]))
+        made = weight = None
+        with _normalised_by(moments):
+            for box in tile_grid(size, side, overlap, unit):
+                kept = _inset(box, size, margin)
+                part = function(box.of(item)[None])[0]
+                grown = part.shape[-1] / (box.right - box.left)  # of a side, below 1 where pictures become latents
+                place, seen = (_scaled(each, grown) for each in (kept, _moved(kept, box)))
+                whole = _sized(size, grown)
+                if made is None or weight is None:
+                    made = part.new_zeros(len(part), *whole)
+                    weight = part.new_zeros(1, *whole)
+                share = tile_ramp(place, whole, max(0, round((overlap - 2 * margin) * grown)), part)
+                place.of(made).add_(seen.of(part) * share)
+                place.of(weight).add_(share)
+        assert made is not None
+        assert weight is not None
+        return made / weight
+
+
+class _Decoding(nn.Module):
+    """The way back as a module, whose weights can be replaced for one call."""
+
+    def __init__(self, codec: TiledCodec) -> None:
+        super().__init__()
+        self.vae, self.decode = codec.inner.vae, codec.decode_freely
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W]"""
+        return self.decode(latents)
+
+
+def _inset(box: Rectangle, size: tuple[int, int], margin: int) -> Rectangle:
+    """A tile without its margin, which it keeps where the picture ends."""
+    (height, width) = size
+    return Rectangle(
+        box.left + margin * (box.left > 0),
+        box.top + margin * (box.top > 0),
+        box.right - margin * (box.right < width),
+        box.bottom - margin * (box.bottom < height),
+    )
+
+
+def _moved(inner: Rectangle, outer: Rectangle) -> Rectangle:
+    """A rectangle, counted from the corner of another."""
+    left, top = outer.left, outer.top
+    return Rectangle(inner.left - left, inner.top - top, inner.right - left, inner.bottom - top)
+
+
+def _scaled(box: Rectangle, by: float) -> Rectangle:
+    return Rectangle(*(round(edge * by) for edge in box))
+
+
+def _sized(size: tuple[int, int], by: float) -> tuple[int, int]:
+    return round(size[0] * by), round(size[1] * by)
+
+
+def _measured(norms: list[nn.GroupNorm], work: Callable[[], object]) -> Moments:
+    """What each normalisation measures while this is done, of one item."""
+    found: Moments = {}
+
+    def measure(norm: nn.Module, given: tuple[Tensor, ...], _: Tensor) -> None:
+        groups = given[0].float().reshape(1, norm.num_groups, -1)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        found[norm] = groups.mean(-1, keepdim=True), groups.var(-1, keepdim=True, correction=0)
+
+    with _hooked(norms, measure):
+        work()
+    return found
+
+
+@contextmanager
+def _normalised_by(moments: Moments) -> Iterator[None]:
+    """Let normalisations take these statistics for those of what they are given."""
+
+    def normalise(norm: Any, given: tuple[Tensor, ...], _: Tensor) -> Tensor:
+        (x,), (mean, variance) = given, moments[norm]
+        even = (x.float().reshape(len(x), norm.num_groups, -1) - mean) * torch.rsqrt(variance + norm.eps)
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        out = (even.reshape(x.shape) * norm.weight.float().view(shape) + norm.bias.float().view(shape)).to(x)
+        return F.silu(out) if getattr(norm, "silu", False) else out
+
+    with _hooked(list(moments), normalise):
+        yield
+
+
+@contextmanager
+def _hooked(norms: Any, hook: Callable[..., Tensor | None]) -> Iterator[None]:
+    handles = [norm.register_forward_hook(hook) for norm in norms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

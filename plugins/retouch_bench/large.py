@@ -1,0 +1,220 @@
+"""`retouch bench large`: an edit of a small part of a picture of 16 megapixels, whose true result is known."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from retouch_bench.drawn import Drawn
+from retouch_bench.edits import HeldOutEdit, held_out_edits
+
+SCENES = 4  # along each side of the sheet
+MARGIN = 0.02  # of the sheet's scene, that the mask is larger than what changes
+BESIDE = 8  # pixels round the mask in which a seam would lie
+FINER = "tiles multidiffusion | invert sdedit strength=8% steps=25 | blend latent | guide cfg guidance=1"
+EDIT = "crop context=0.1 | invert edit_friendly {change} steps={steps} | mask diffedit steps={steps} | mask dilate"
+LARGER = f"upscale factor=1.41421356 | surround lowpass | mask window | {FINER}"
+RECIPES = {
+    "crop": f"{EDIT} | blend latent | blend pixel | paste",
+    "multi_stage, two stages": f"{EDIT} | blend latent | blend pixel | narrow | {LARGER} | {LARGER} | paste",
+    "multi_stage, to full size": f"{EDIT} | blend latent | blend pixel | narrow | {' | '.join([LARGER] * 5)} | paste",
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Edit one scene of a sheet by each recipe, each in a process of its own, and compare with the truth."""
+    args = _parser().parse_args(argv)
+    found: list[dict[str, Any]] = []
+    if not args.json:
+        print("| recipe | right | PSNR inside | bytes outside | seam | seconds | peak, GB |")
+        print("|---|---|---|---|---|---|---|")
+    for row in _measured(args):
+        found.append(row)
+        if not args.json:
+            print(
+                f"| {row['name']} | {row['right']:.0%} | {row['psnr_inside']:.1f} dB | {row['changed_outside']} "
+                f"| {row['seam']:.1f} | {row['seconds']:.0f} | {row['peak_gb']:.2f} |",
+                flush=True,
+            )
+    if args.json:
+        print(json.dumps(found))
+    return 0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One edit of one scene among others, drawn at the side of the whole."""
+
+    edit: HeldOutEdit
+    place: tuple[int, int]  # row, column
+    side: int
+    folder: Path
+
+    @property
+    def cell(self) -> int:
+        """Pixels of a scene's side."""
+        return self.side // SCENES
+
+    @property
+    def source(self) -> Path:
+        return self._drawn("source")
+
+    @property
+    def truth(self) -> Path:
+        return self._drawn("truth")
+
+    @property
+    def scene(self) -> Drawn:
+        """The scene that is edited, alone."""
+        return Drawn(self.edit, self.folder, self.cell)
+
+    def box(self) -> tuple[int, int, int, int]:
+        """What the mask covers: left, top, right, bottom, in pixels of the sheet."""
+        rows, columns = (self.scene.inside.any(axis).nonzero().flatten() for axis in (1, 0))
+        grown, (row, column) = int(MARGIN * self.cell), self.place
+        top, bottom = max(0, int(rows[0]) - grown), min(self.cell, int(rows[-1]) + 1 + grown)
+        left, right = max(0, int(columns[0]) - grown), min(self.cell, int(columns[-1]) + 1 + grown)
+        return (
+            column * self.cell + left,
+            row * self.cell + top,
+            column * self.cell + right,
+            row * self.cell + bottom,
+        )
+
+    def _drawn(self, what: str) -> Path:
+        path = self.folder / f"{self.edit.name}-sheet-{what}.png"
+        if not path.exists():
+            others = held_out_edits(SCENES**2, seed=1)
+            sheet = Image.new("RGB", (self.side, self.side))
+            for i, other in enumerate(others):
+                place = divmod(i, SCENES)
+                shown = (
+                    getattr(self.scene, what) if place == self.place else Drawn(other, self.folder, self.cell).source
+                )
+                with Image.open(shown) as drawn:
+                    sheet.paste(drawn, (place[1] * self.cell, place[0] * self.cell))
+            sheet.save(path, compress_level=1)
+        return path
+
+
+def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    chosen = [edit for edit in held_out_edits(7 * args.edits) if edit.kind == "change object"][: args.edits]
+    sheets = [Sheet(edit, (1, 2), args.side, args.out / "drawings") for edit in chosen]
+    recipes = {text: text for text in args.recipes} or RECIPES
+    for name, text in recipes.items():
+        rows = [figures(sheet, *_run(sheet, text, args)) for sheet in sheets]
+        mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0] if key != "peak_gb"}
+        changed = sum(row["changed_outside"] for row in rows)
+        yield {"name": name, **mean, "changed_outside": changed, "peak_gb": max(row["peak_gb"] for row in rows)}
+
+
+def _run(sheet: Sheet, text: str, args: argparse.Namespace) -> tuple[Path, float, float]:
+    """The result's file, and the seconds and the peak memory in GB of the process that made it."""
+    left, top, right, bottom = (f"{100 * edge / sheet.side:.4f}%" for edge in sheet.box())
+    edit = text.replace("{change}", sheet.edit.change).replace("{steps}", str(args.steps))
+    recipe = f'model "{args.model}"\nmask box left={left} top={top} right={right} bottom={bottom} | {edit}'
+    out = args.out / "pictures" / f"{sheet.edit.name}-{abs(hash(text)) % 10**6}.png"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    recipe = recipe.replace(" mask box", "\nmask box", 1)
+    caption = ["--caption", sheet.edit.before.caption()]
+    line = [
+        sys.executable,
+        "-m",
+        "retouch",
+        "run",
+        "-e",
+        recipe,
+        str(sheet.source),
+        "-o",
+        str(out),
+        "--force",
+        *caption,
+    ]
+    began = time.monotonic()
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"'{text}' failed, as it said above")
+    return out, time.monotonic() - began, usage.ru_maxrss * _RSS_UNIT / 1e9
+
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
+
+
+def figures(sheet: Sheet, result: Path, seconds: float, peak: float) -> dict[str, float]:
+    """What a result is worth."""
+    from retouch_bench.metrics import psnr
+    from retouch_storybook.judge import load_judge
+
+    made, source, truth = (_bytes(path) for path in (result, sheet.source, sheet.truth))
+    left, top, right, bottom = sheet.box()
+    outside = torch.ones(sheet.side, sheet.side, dtype=torch.bool)
+    outside[top:bottom, left:right] = False
+    changed = int(((made != source).any(0) & outside).sum())
+    row, column = (place * sheet.cell for place in sheet.place)
+    scene, true = (each[:, row : row + sheet.cell, column : column + sheet.cell] / 255 for each in (made, truth))
+    (reading,) = load_judge()(scene[None].float())
+    return {
+        "right": float(all(getattr(reading, each) == getattr(sheet.edit.after, each) for each in sheet.edit.asked)),
+        "psnr_inside": psnr(scene, true, sheet.scene.inside) or 0.0,
+        "changed_outside": changed,
+        "seam": seam(*(_part(each, sheet.box()) for each in (made, truth))),
+        "seconds": seconds,
+        "peak_gb": peak,
+        "mask": float((~outside).double().mean()),
+    }
+
+
+def seam(made: Tensor, truth: Tensor) -> float:
+    """The strongest straight line that a result has and the truth has not: a tile's border, or a mask's.
+
+    Steps between neighbours are averaged along each column and each row; what is told is the most by which one of the
+    result's is above the truth's, in levels of 255.  made, truth: [3, H, W] in levels
+    """
+    found = [
+        (made.diff(dim=axis).abs().mean((0, 3 - axis)) - truth.diff(dim=axis).abs().mean((0, 3 - axis))).max()
+        for axis in (1, 2)
+    ]
+    return max(0.0, float(max(found)))
+
+
+def _part(picture: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    """The box with its surroundings.  [3, H, W] -> [3, h, w]"""
+    left, top, right, bottom = box
+    return picture[:, max(0, top - BESIDE) : bottom + BESIDE, max(0, left - BESIDE) : right + BESIDE]
+
+
+def _bytes(path: Path) -> Tensor:
+    """Levels of 255.  [3, H, W]"""
+    with Image.open(path) as opened:
+        return torch.from_numpy(np.asarray(opened.convert("RGB")).copy()).permute(2, 0, 1).float()
+
+
+def _parser() -> argparse.ArgumentParser:
+    from retouch_bench.quality import count
+
+    parser = argparse.ArgumentParser(prog="retouch bench large", description=main.__doc__)
+    parser.add_argument(
+        "-e", dest="recipes", action="append", default=[], metavar="RECIPE", help="others, behind a mask"
+    )
+    parser.add_argument("--edits", type=count, default=1, help="how many; each is a process a recipe (default: 1)")
+    parser.add_argument("--steps", type=count, default=20, help="of the first stage (default: 20)")
+    parser.add_argument("--side", type=count, default=4096, help="pixels of the sheet (default: 4096)")
+    parser.add_argument("--model", default="storybook128")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("-o", dest="out", type=Path, default=Path("out/bench-large"), metavar="DIR")
+    return parser

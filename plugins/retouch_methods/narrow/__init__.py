@@ -1,0 +1,1 @@
+"""What of a window is still to be edited."""
