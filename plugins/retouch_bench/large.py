@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class LargeDrawing:
     """One edit of one scene among others, drawn at the side of the whole."""
 
     edit: HeldOutEdit
@@ -112,7 +112,7 @@ class Sheet:
 
 def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     chosen = [edit for edit in held_out_edits(7 * args.edits) if edit.kind == "change object"][: args.edits]
-    sheets = [Sheet(edit, (1, 2), args.side, args.out / "drawings") for edit in chosen]
+    sheets = [LargeDrawing(edit, (1, 2), args.side, args.out / "drawings") for edit in chosen]
     recipes = {text: text for text in args.recipes} or RECIPES
     for name, text in recipes.items():
         rows = [figures(sheet, *_run(sheet, text, args)) for sheet in sheets]
@@ -121,7 +121,7 @@ def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {"name": name, **mean, "changed_outside": changed, "peak_gb": max(row["peak_gb"] for row in rows)}
 
 
-def _run(sheet: Sheet, text: str, args: argparse.Namespace) -> tuple[Path, float, float]:
+def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path, float, float]:
     """The result's file, and the seconds and the peak memory in GB of the process that made it."""
     left, top, right, bottom = (f"{100 * edge / sheet.side:.4f}%" for edge in sheet.box())
     edit = text.replace("{change}", sheet.edit.change).replace("{steps}", str(args.steps))
@@ -155,7 +155,7 @@ def _run(sheet: Sheet, text: str, args: argparse.Namespace) -> tuple[Path, float
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
-def figures(sheet: Sheet, result: Path, seconds: float, peak: float) -> dict[str, float]:
+def figures(sheet: LargeDrawing, result: Path, seconds: float, peak: float) -> dict[str, float]:
     """What a result is worth."""
     from retouch_bench.metrics import psnr
     from retouch_storybook.judge import load_judge

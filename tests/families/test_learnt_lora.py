@@ -17,6 +17,7 @@ from retouch_methods.tune.lora import lora
 from tests.families.family_models import FamilyModel, far
 from tests.families.pipelines import pipeline
 from tests.families.test_family_schedules import its_sample, sampled
+from tests.families.tiny_families import FAMILIES
 
 
 def learnt(model: FamilyModel, **options: object) -> Denoiser:
@@ -40,9 +41,18 @@ def learnt(model: FamilyModel, **options: object) -> Denoiser:
     return made
 
 
+ALWAYS = ("stable_diffusion", "sdxl", "sd3", "flux_dev")
+
+
 @pytest.mark.filterwarnings("ignore")  # of peft's own
-def test_diffusers_makes_the_same_pictures_of_what_was_learnt(model: FamilyModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.bench) for name in FAMILIES]
+)
+def test_diffusers_makes_the_same_pictures_of_what_was_learnt(
+    name: str, model_of: Callable[[str], FamilyModel], tmp_path: Path
+) -> None:
     """The loader of diffusers, and its pipeline's whole walk with guidance; read here again, the same bits."""
+    model = model_of(name)
     before = {name: weight.clone() for name, weight in model.model.core.base.items()}
     made = learnt(model, alpha=1.0)
     assert all(torch.equal(weight, before[name]) for name, weight in model.model.core.base.items())

@@ -19,6 +19,7 @@ from retouch.testing.worlds import Keeping
 from retouch_methods.picture.codec import encode
 from retouch_methods.tune.denoising import Practice
 from retouch_methods.tune.textual_inversion import textual_inversion
+from tests.e2e.command import draw, retouch
 from tests.families.family_models import FamilyModel, far
 from tests.families.pipelines import pipeline
 
@@ -122,3 +123,12 @@ def test_gradients_go_through_a_prompt_to_each_vector(model_of: ModelOf) -> None
 
     (found,) = run(value_and_grad(loss, *drawn(model, 2)))
     assert found.grads[0].abs().min(1).values.max() > 0
+
+
+def test_a_family_without_a_form_for_words_is_refused_before_it_loads(model_of: ModelOf, tmp_path: Path) -> None:
+    recipe = (
+        f'model "{model_of("sd3").folder}" | tune textual_inversion word="{WORD}" init="cat" | invert ddim "a"->"b"'
+    )
+    draw(tmp_path / "cat.png")
+    told = retouch("check", "-e", recipe, "cat.png", "--caption", "a", folder=tmp_path)
+    assert "RT466" in told.out + told.err, told

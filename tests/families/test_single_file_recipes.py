@@ -184,3 +184,33 @@ def test_tensors_without_a_place_are_told(home: Path, style: Path, folder_of, ca
     written(home / "more.safetensors", load_file(style) | {"lora_te2_x.alpha": torch.ones(())})
     assert main(["check", recipe(home, f'model "{folder_of("stable_diffusion")}" lora=["more.safetensors"]')]) == 0
     assert "warning[RT432]: 1 tensors of 'more.safetensors'" in capsys.readouterr().err
+
+
+def test_two_loras_another_vae_a_base_and_exact_mode_all_at_once(home: Path, style: Path) -> None:
+    """The same bits alone and beside other work; each LoRA and the VAE count, and two of one file are their sum."""
+    base = f'model "x.safetensors" base="{home}/configs"'
+    beside = f'{base} vae="better.safetensors" lora='
+    from safetensors.torch import load_file
+
+    vae = load_file(home / "vae.safetensors")
+    written(home / "better.safetensors", {name: 1.05 * tensor for name, tensor in vae.items()})
+    written(home / "two.safetensors", {name: -tensor.flip(0) for name, tensor in load_file(style).items()})
+    models = {
+        "both": f'{beside}["style.safetensors*2", "two.safetensors*1.5"]',
+        "one": f'{beside}["style.safetensors*2"]',
+        "halves": f'{beside}["style.safetensors*1.5", "style.safetensors*0.5"]',
+        "plain": f'{base} lora=["style.safetensors*2", "two.safetensors*1.5"]',
+    }
+
+    def made(name: str) -> bytes:
+        with Image.open(home / f"{name}.png") as picture:
+            return picture.tobytes()
+
+    opened, _, rest = FLOW.partition(" | ")
+    flows = [f"{opened} | {model} | {rest.replace('out', name)}" for name, model in models.items()]
+    assert main(["run", "--exact", recipe(home, "", "\n".join(flows))]) == 0
+    assert main(["run", "--exact", recipe(home, models["both"], FLOW.replace("out", "alone"))]) == 0
+    assert made("alone") == made("both")
+    assert len({made(name) for name in ("both", "one", "plain")}) == 3
+    apart = [abs(a - b) for a, b in zip(made("one"), made("halves"), strict=True)]
+    assert max(apart) <= 1

@@ -60,6 +60,15 @@ USUAL = {
     },
     "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
     "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
+    "RT464": {"other": "tune dreambooth"},
+    "RT465": {
+        "path": "toy.safetensors",
+        "model": "storybook",
+        "what": "<toy> is [1, 768], and what the text_encoder reads has 96 numbers a token",
+    },
+    "RT466": {"stage": "tune textual_inversion", "model": "flux"},
+    "RT467": {"stage": "save embedding"},
+    "RT469": {"stage": "tune lora", "step": 12},
     "RT458": {"stage": "tune prompts", "what": "'tune sine' learns none"},
     "RT431": {
         "name": "owner/name",

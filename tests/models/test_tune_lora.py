@@ -134,3 +134,21 @@ def test_weights_are_what_they_were_and_tunings_compose() -> None:
     over = model.tuned(ModelDelta(low_rank={name: (up, down)})).tuned(ModelDelta({name: changed}))
     assert torch.equal(over.weights[name], changed)
     assert all(torch.equal(weight, base[key]) for key, weight in model.core.base.items())
+
+
+def test_null_text_inverts_under_a_lora_and_gives_the_picture_back(folder: Path) -> None:
+    """Each step's null text is learnt with the LoRA beside the layers, wherever the LoRA is named."""
+    null = "invert null_text steps=3 | guide cfg guidance=3"
+    lora = 'tune lora "style.safetensors" scale=0.5'
+    picture = 'open "one.png" caption="an orange cat in a meadow"'
+    recipe = (
+        f'{picture} | {lora} | {null} | save "under.png"\n'
+        f'{picture} | model "storybook" lora=["style.safetensors*0.5"] | {null} | save "beside.png"\n'
+        f'{picture} | encode | decode | save "codec.png"\n'
+        f'{picture} | {lora} | invert ddim steps=3 | guide cfg guidance=3 | save "ddim.png"\n'
+    )
+    done = retouch("run", "-e", recipe, "--json", folder=folder)
+    assert done.code == 0, done.out + done.err
+    under, beside, codec, ddim = (pixels(folder / f"{name}.png") for name in ("under", "beside", "codec", "ddim"))
+    assert abs(under - beside).max() <= 1
+    assert abs(under - codec).mean() < abs(ddim - codec).mean()

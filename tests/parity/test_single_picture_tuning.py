@@ -20,7 +20,7 @@ from retouch.api import (
     LearntWords,
     Level,
     ModelDelta,
-    Place,
+    Patch,
     Prediction,
     Prompt,
     SourcePrompt,
@@ -159,14 +159,14 @@ def authors_grid(channels: int) -> torch.Tensor:
     """Their sinusoidal embedding of a grid of 128 x 128; a shift of its centre that they state has no effect."""
     half = channels // 2 // 2
     rates = np.exp(np.arange(half) * -(np.log(10000) / (half - 1)))
-    table = np.arange(Place.CELLS + 1)[:, None] * rates[None]
+    table = np.arange(Patch.CELLS + 1)[:, None] * rates[None]
     table = torch.tensor(np.concatenate([np.sin(table), np.cos(table)], 1))  # [129, C / 2]
     axis = table[1:].T  # [C / 2, 128]; nothing has the number 0
-    across, down = axis[:, None, :].expand(-1, Place.CELLS, -1), axis[:, :, None].expand(-1, -1, Place.CELLS)
+    across, down = axis[:, None, :].expand(-1, Patch.CELLS, -1), axis[:, :, None].expand(-1, -1, Patch.CELLS)
     return torch.cat([across, down])
 
 
-@pytest.mark.parametrize("place", [Place(), Place(3, 40, 70, 128)])
+@pytest.mark.parametrize("place", [Patch(), Patch(3, 40, 70, 128)])
 def test_waves_are_the_authors(place):
     grid = authors_grid(32)[None, :, place.top : place.bottom, place.left : place.right]
     expected = F.interpolate(grid, (8, 6), mode="bilinear", align_corners=True)[0]
@@ -187,7 +187,7 @@ def test_sine_learns_patches_by_where_they_lie():
     training = TrainingPictures((WORLD.image,))
     model, rows = done(sine, training=training, training_steps=2, lr=1e-3, patches=True)
     assert rows == 2
-    assert model.delta.place == Place()
+    assert model.delta.place == Patch()
     cutter, grid, seen = Cutter(CODEC, WORLD.noise, 0.1, 1.0), authors_grid(32), []
     for step in range(2):
         place = cutter.place(step, 0)
@@ -203,7 +203,7 @@ def test_patches_lie_in_the_picture_and_are_of_every_size():
     cutter = Cutter(CODEC, WORLD.noise, 0.1, 1.0)
     places = [cutter.place(step, 0) for step in range(500)]
     assert all(
-        0 <= each.top < each.bottom <= Place.CELLS and 0 <= each.left < each.right <= Place.CELLS for each in places
+        0 <= each.top < each.bottom <= Patch.CELLS and 0 <= each.left < each.right <= Patch.CELLS for each in places
     )
     sides = [each.bottom - each.top for each in places]
     assert min(sides) < 20
@@ -211,7 +211,7 @@ def test_patches_lie_in_the_picture_and_are_of_every_size():
 
 
 def test_a_network_that_is_told_places_makes_pictures_of_any_size():
-    model = MODEL.tuned(ModelDelta(place=Place()))
+    model = MODEL.tuned(ModelDelta(place=Patch()))
     level = WORLD.schedule.steps[0].noisy
     for size in ((8, 8), (4, 12)):
         x = torch.randn(4, *size, dtype=torch.float64)

@@ -59,7 +59,7 @@ MAY = {
     "graph": set(),
     "check": set(),
     "cli": set(),
-    "run": {"torch", "numpy", "PIL"},
+    "run": {"torch", "numpy", "PIL", "safetensors"},
     "scripting": set(),
     "testing": {"torch", "hypothesis"},
     "starters": {"torch", "PIL"},
@@ -81,6 +81,7 @@ PLAIN = {
     "math",
     "re",
     "safetensors",
+    "types",
 }
 
 

@@ -25,9 +25,9 @@ UNWRITTEN = {
     "view target",
     "view negative",
     "view own",
+    "view prompts",
     "upscale esrgan",  # needs weights that another package ships: tests/laws/test_any_size.py
     "eye lpips",  # needs weights that come with no model: tests/models/test_eyes.py
-    "tune lora",  # needs a file that comes with no model: tests/models/test_tune_lora.py
 }
 PLUMBING = (
     "open",

@@ -46,7 +46,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import LearntWords, ModelDelta, Place
+from retouch.core.tuning import LearntWords, ModelDelta, Patch
 from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
@@ -128,10 +128,10 @@ __all__ = [
     "Notices",
     "Offset",
     "Outbox",
+    "Patch",
     "Pattern",
     "Perceptual",
     "Pictures",
-    "Place",
     "Predict",
     "Predicted",
     "Prediction",

@@ -47,7 +47,7 @@ class LearntWords:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Patch:
     """Which part of a picture the network sees, in cells of which it has 128 a side: to be told it, cell by cell."""
 
     CELLS: ClassVar[int] = 128
@@ -89,7 +89,7 @@ class ModelDelta:
     low_rank: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     beside: Mapping[str, tuple[Update, ...]] = field(default_factory=dict)
     words: LearntWords | None = None
-    place: Place | None = None
+    place: Patch | None = None
 
     def over(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors that replace those of `base`, which is only read; each of its parameter's shape."""

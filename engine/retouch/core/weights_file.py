@@ -45,7 +45,7 @@ def has_words(names: Iterable[str], metadata: Mapping[str, str]) -> bool:
 
 def read(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> ModelDelta:
     """The tuning that these tensors of a file are."""
-    from retouch.core.tuning import LearntWords, ModelDelta, Place
+    from retouch.core.tuning import LearntWords, ModelDelta, Patch
 
     weights = {name: each for name, each in tensors.items() if not name.endswith((UP, DOWN)) and name != EMBEDS}
     pairs = {
@@ -54,7 +54,7 @@ def read(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> ModelDel
         if name.endswith(UP)
     }
     words = LearntWords(tensors.get(EMBEDS), metadata.get(TOKEN, "")) if has_words(tensors, metadata) else None
-    return ModelDelta(weights, pairs, words=words, place=Place() if metadata.get(PLACED) else None)
+    return ModelDelta(weights, pairs, words=words, place=Patch() if metadata.get(PLACED) else None)
 
 
 def safetensors_file(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> bytes:

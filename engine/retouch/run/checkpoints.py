@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
+from retouch.core.weights_file import safetensors_file
 from retouch.models import user_cache
+from retouch.models.errors import BrokenModel
+from retouch.models.single_file import checked_header
+from retouch.models.weights import read_as_stored
 from retouch.pictures.atomic import replacing
 
 SECONDS = 30.0
@@ -77,8 +79,8 @@ class FileCheckpoint:
         if self.place is None or not self.place.is_file():
             return {}
         try:
-            return load_file(self.place)
-        except (OSError, SafetensorError):
+            return read_as_stored(self.place, checked_header(self.place).tensors)
+        except (OSError, BrokenModel):
             return {}
 
     def keep(self, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
@@ -89,7 +91,7 @@ class FileCheckpoint:
         with suppress(OSError):
             _remove_stale(self.place.parent)
             with replacing(self.place) as file:
-                file.write(save(made))
+                file.write(safetensors_file(made, {}))
         self._last = time.monotonic()
 
     def drop(self) -> None:

@@ -119,7 +119,7 @@ class Subject(Protocol):
         ...
 
 
-class StableDiffusion:
+class GivenNetwork:
     """The setting's own network."""
 
     about: Mapping[str, Any] = MappingProxyType({})
@@ -190,7 +190,7 @@ class Bench:
         self, setting: Setting, section: str, dtype: torch.dtype, budget: Budget, subject: Subject | None = None
     ) -> None:
         self.setting, self.section, self.dtype, self.budget = setting, section, dtype, budget
-        self.subject = subject or StableDiffusion(setting)
+        self.subject = subject or GivenNetwork(setting)
         self.base = self.subject.module(setting.device, dtype)
         self.eager: dict[int, Tensor] = {}
 

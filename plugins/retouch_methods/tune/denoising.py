@@ -24,7 +24,7 @@ from retouch.api import (
     Level,
     ModelDelta,
     NoiseSource,
-    Place,
+    Patch,
     Prediction,
     Prompt,
     Schedule,
@@ -41,7 +41,7 @@ class Example(NamedTuple):
     x0: Tensor
     level: Level
     eps: Tensor
-    place: Place | None = None
+    place: Patch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt:
 async def mean_missed(model: Denoiser, seen: Sequence[Example], prompt: Prompt) -> Tensor:
     """The mean of what the network misses in the draws of one step.  -> []"""
 
-    def told(place: Place | None) -> Denoiser:
+    def told(place: Patch | None) -> Denoiser:
         return model.tuned(ModelDelta(place=place)) if place else model
 
     every = (missed(told(place), x0, level, eps, prompt) for x0, level, eps, place in seen)

@@ -18,7 +18,7 @@ from retouch.api import (
     ModelDelta,
     Need,
     NoiseSource,
-    Place,
+    Patch,
     Range,
     Schedule,
     SourcePrompt,
@@ -91,7 +91,7 @@ async def sine(
         clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]
         seen = practice.of_pictures(clean, batch)
     tensors = await learn_pictures(moved, seen, prompt, lr, range(training_steps), counted(log, 0, training_steps))
-    return moved.under(tensors).tuned(ModelDelta(place=Place() if patches else None))
+    return moved.under(tensors).tuned(ModelDelta(place=Patch() if patches else None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +103,18 @@ class Cutter:
     least: float
     most: float
 
-    def place(self, step: int, copy: int) -> Place:
+    def place(self, step: int, copy: int) -> Patch:
         """Where the part lies that one step sees."""
         tall, wide, down, across = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}.cut").uniform(4)
-        sides = [int(Place.CELLS * (self.least + share * (self.most - self.least))) for share in (tall, wide)]
-        top, left = (int(share * (Place.CELLS - side + 1)) for share, side in zip((down, across), sides, strict=True))
-        return Place(top, left, top + sides[0], left + sides[1])
+        sides = [int(Patch.CELLS * (self.least + share * (self.most - self.least))) for share in (tall, wide)]
+        top, left = (int(share * (Patch.CELLS - side + 1)) for share, side in zip((down, across), sides, strict=True))
+        return Patch(top, left, top + sides[0], left + sides[1])
 
-    async def latents(self, picture: Tensor, place: Place) -> Tensor:
+    async def latents(self, picture: Tensor, place: Patch) -> Tensor:
         """A part of a picture [3, H, W], in the picture's shape and of as many pixels as the model was trained on."""
         height, width = picture.shape[-2:]
-        top, bottom = (round(cell / Place.CELLS * height) for cell in (place.top, place.bottom))
-        left, right = (round(cell / Place.CELLS * width) for cell in (place.left, place.right))
+        top, bottom = (round(cell / Patch.CELLS * height) for cell in (place.top, place.bottom))
+        left, right = (round(cell / Patch.CELLS * width) for cell in (place.left, place.right))
         part = picture[:, top : max(bottom, top + 1), left : max(right, left + 1)]
         shape, side = (height / width) ** 0.5, self.codec.side
         return await call(

@@ -115,7 +115,7 @@ async def textual_inversion(
     begins_as = [await texts.prompt(each.replace("_", init)) for each in templates]
     work = (model, clean, start, begins_as, schedule, noise, batch, lr, iterations)
     scale = LossScale.of(model)
-    learnt = await descend_resuming(start, miss, lr, iterations, log, checkpoints.of("word", work), scale)
+    learnt = await descend_resuming(start, miss, lr, iterations, log, checkpoints.of("word", work), scale=scale)
     return texts.knowing(word, learnt)
 
 

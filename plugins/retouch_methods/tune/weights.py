@@ -77,7 +77,7 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
         file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
 
 
-@stage("save", "embedding", paper="arXiv:2208.01618")
+@stage("save", "embedding")
 def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
     """Write the word that the text encoder was taught last, in the names of diffusers' textual inversion.
 
@@ -91,7 +91,7 @@ def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, E
         file.write(safetensors_file(word_tensors(texts), said))
 
 
-@stage("save", "lora", paper="arXiv:2106.09685")
+@stage("save", "lora")
 def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
     """Write what a tuning of low rank made, as a LoRA in the names of diffusers and peft, to be read at weight 1.
 

@@ -102,7 +102,7 @@ def _check_file(call: StageCall, values: Mapping[str, Any], model: ModelInfo, re
         check(model, path)
     except BrokenModel as err:
         place = {"span": shown.span, "source": shown.source}
-        report.add("RT455", **place, path=path.name, model=model.name, what=str(err))
+        report.add("RT455", **place, path=path.name, model=model.name, what=str(err).replace(str(path), path.name))
 
 
 def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:
@@ -122,7 +122,7 @@ def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo,
     try:
         left = left_beside(model, Lora(path))
     except BrokenModel as err:
-        report.add("RT434", **place, path=path.name, model=model.name, what=str(err))
+        report.add("RT434", **place, path=path.name, model=model.name, what=str(err).replace(str(path), path.name))
         return
     if left:
         report.add("RT432", **place, name=path.name, count=len(left), first=left[0])

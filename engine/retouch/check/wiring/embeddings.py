@@ -41,4 +41,4 @@ def check_embedding(
         check(model, path, str(values.get("word") or ""))
     except BrokenModel as err:
         place = {"span": shown.span, "source": shown.source}
-        report.add("RT465", **place, path=path.name, model=model.name, what=str(err))
+        report.add("RT465", **place, path=path.name, model=model.name, what=str(err).replace(str(path), path.name))

@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from retouch.core.tuning import Place
+from retouch.core.tuning import Patch
 
 FIRST = "conv_in"  # whose features lie as the latents do
 
 
 @contextmanager
-def placed(module: nn.Module, place: Place | None) -> Iterator[None]:
+def placed(module: nn.Module, place: Patch | None) -> Iterator[None]:
     """Add the waves of a place to what the first layer gives, as long as this lasts."""
     if place is None:
         yield
