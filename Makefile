@@ -47,7 +47,7 @@ soak: $(STAMP)  ## the longest: a million texts through the parser
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
 
 GPU_PYTHON ?= $(BIN)/python
-GPU_PARTS ?= tests speed compiled training
+GPU_PARTS ?= tests speed families compiled training
 GPU_MINUTES ?= 9
 
 # With GPU_PYTHON=python3 nothing is set up: what that Python lacks beside torch comes from `make gpu-wheels`.

@@ -11,4 +11,5 @@ def retouch_benches():
         "packing": "retouch_bench.packing:main",
         "quality": "retouch_bench.quality:main",
         "speed": "retouch_bench.speed.main:main",
+        "tuning": "retouch_bench.tuning:main",
     }

@@ -15,7 +15,9 @@ from retouch_bench.speed.ceilings import Ceilings
 from retouch_bench.speed.denoising import COMPILED, LOOP, MODES
 from retouch_bench.speed.main import SECTIONS, main
 from retouch_bench.speed.mix import DDIM, mixed
+from retouch_bench.speed.published import MODELS, FamilyNetwork
 from retouch_bench.speed.report import Report
+from retouch_bench.speed.setting import Setting
 from retouch_bench.speed.shapes import SHAPES
 
 H200 = Ceilings(790e12, 4.3e12)
@@ -35,6 +37,29 @@ def test_the_floor_of_stable_diffusion_is_counted():
     assert sum(p.numel() for p in unet.parameters()) == 859_520_964
 
 
+@pytest.mark.parametrize(
+    ("model", "billions", "tflop", "alone", "packed"),
+    [
+        ("sdxl", 2.567, 6.761, 8.75, 8.63),
+        ("sd35-medium", 2.47, 11.25, 14.60, 14.29),
+        ("flux-dev", 11.90, 74.38, 95.7, 94.3),
+    ],
+)
+def test_the_floor_of_another_family_is_counted(tmp_path, model, billions, tflop, alone, packed):
+    """Parameters as published; XL's work and floors as worked out by hand elsewhere."""
+    setting = Setting(
+        torch.device("cpu"), torch.bfloat16, SHAPES["sd15"], False, Budget(1), Report(tmp_path, {}, str), tmp_path
+    )
+    setting.ceilings[torch.bfloat16] = H200
+    network = FamilyNetwork(MODELS[model], setting)
+    network.work = network.count()
+    assert network.work.flops / 1e12 == pytest.approx(tflop, rel=1e-3)
+    assert network.floor(1, torch.bfloat16) * 1e3 == pytest.approx(alone, rel=1e-3)
+    assert network.floor(8, torch.bfloat16) / 8 * 1e3 == pytest.approx(packed, rel=1e-3)
+    stored = network.module("meta", torch.bfloat16).state_dict().values()
+    assert sum(each.numel() for each in stored) / 1e9 == pytest.approx(billions, rel=0.01)
+
+
 @pytest.fixture
 def little_garbage():
     """Each section collects garbage: that of this process before it began is not looked through again and again."""
@@ -49,7 +74,8 @@ def rehearsed(folder, *args):
     assert main(["--device", "cpu", "--seconds", "10000", *args, "-o", str(folder)]) == 0
     sections = json.loads((folder / "speed.json").read_text())["sections"]
     assert not [row for section in sections.values() for row in section if "failed" in row or "left_out" in row]
-    for row in [*sections.get("denoiser", ()), *sections.get("compiled", ())]:
+    measured = [*sections.get("denoiser", ()), *sections.get("compiled", ()), *sections.get("families", ())]
+    for row in [each for each in measured if "rows_a_second" in each or "rows" in each]:
         assert row["rows_a_second"] > 0
         assert row["of_floor"] > 0
         assert row["off_eager"] < (1e-4 if row["dtype"] == "float32" else 3e-2)  # rounding, which half precision shows
@@ -64,6 +90,9 @@ def test_every_line_runs_on_a_cpu_and_is_written_down(tmp_path, capsys, monkeypa
     assert set(sections) == {"ceilings", "floors", *SECTIONS}
     assert {row["mode"] for row in sections["denoiser"]} == {LOOP, *MODES}
     assert {row["mode"] for row in sections["compiled"]} == {"eager", *COMPILED}
+    assert {row["network"] for row in sections["families"] if row["mode"] == LOOP} == {
+        each.name for each in MODELS.values()
+    }
     whole = {row["edit"]: row for row in sections["edits"] if "rows" in row}
     assert whole["DDIM, one alone"]["rows"] == 4 + 2 * 4  # up without guidance, down with it
     assert whole["null-text 10 inner steps, packed"]["gradient_rows"] == 2 * 10 * 4

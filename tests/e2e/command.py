@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from retouch.cli.main import main
+from retouch.pictures.journal import NAME
 from retouch_storybook.world import Scene, render
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,11 @@ def retouch(*args: object, folder: Path) -> Ran:
         except SystemExit as stop:  # argparse's own way out
             code = int(stop.code or 0)
     return Ran(code, out.getvalue(), err.getvalue())
+
+
+def left_in(folder: Path) -> set[str]:
+    """The names of all files below a folder, but for the journals of runs."""
+    return {path.name for path in folder.rglob("*") if path.is_file()} - {NAME}
 
 
 def draw(path: Path, scene: Scene = CAT, size: int | tuple[int, int] = 64, caption: bool = True) -> Path:

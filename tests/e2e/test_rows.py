@@ -11,6 +11,7 @@ from retouch.paths import folder
 from retouch.run.session import execute
 from tests.e2e.sessions import INSTALLED, KEPT, graphs
 
+LEARNING = {"training_steps": ("tune imagic", "tune unitune", "tune sine"), "embedding_steps": ("tune imagic",)}
 RECIPES = sorted(folder("recipes").glob("*.retouch"))
 
 
@@ -20,7 +21,9 @@ def test_a_shipped_recipe_costs_what_its_plan_says(recipe, tmp_path):
     cat = here / "pictures" / "cat_meadow.png"
     text = recipe.read_text()
     walks = "invert" in text.replace("gan invert", "")
-    made = graphs(text, [cat], here, **({"steps": 3} if walks and "schedule levels" not in text else {}))
+    told = {"steps": 3} if walks and "schedule levels" not in text else {}
+    told |= {name: 2 for name, stages in LEARNING.items() if any(stage in text for stage in stages)}
+    made = graphs(text, [cat], here, **told)
     result = execute(made, registry=INSTALLED, machine=KEPT)
     for graph, outcome in zip(made, result.outcomes, strict=True):
         assert not outcome.failures, outcome.failures

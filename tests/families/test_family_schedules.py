@@ -61,13 +61,20 @@ def tell(scheduler: Any, name: str, steps: int, size: tuple[int, int]) -> None:
 def test_a_sample_from_noise_is_the_pipelines_own(model: FamilyModel, guidance: float):
     """Prompts, negative prompt, schedule, forward, guidance and step, all at once."""
     steps, text, noise = 3, "a white cat on the beach", model.latents(4)
+    its = its_sample(model, pipeline(model), noise, text, steps, guidance)
+    assert far(sampled(model, noise[0], text, steps, guidance), its) < 2e-5
+
+
+def its_sample(
+    model: FamilyModel, pipe: Any, noise: torch.Tensor, text: str, steps: int, guidance: float
+) -> torch.Tensor:
+    """What a pipeline makes of noise [1, C, h, w], as our latents [C, h, w]."""
     asked = {"num_inference_steps": steps, "output_type": "latent", "latents": its_layout(model, noise)}
     side = 8 * model.known.scale
     asked |= {"height": side, "width": side} | guided_by(model, guidance)
     if model.name in ("sd3", "flux_dev", "flux_schnell"):
         asked["max_sequence_length"] = model.known.tokens - 77 * (model.name == "sd3")
-    its = pipeline(model)(prompt=text, **asked).images
-    assert far(sampled(model, noise[0], text, steps, guidance), our_layout(model, its)[0]) < 2e-5
+    return our_layout(model, pipe(prompt=text, **asked).images)[0]
 
 
 def guided_by(model: FamilyModel, guidance: float) -> dict[str, Any]:

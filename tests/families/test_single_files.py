@@ -16,7 +16,7 @@ from torch import Tensor
 
 from retouch.models.catalog import BrokenModel, find
 from retouch.models.files import InOneFile
-from retouch.models.kit.loading import _configured, without_memory
+from retouch.models.kit.loading import _configured
 from retouch.models.kit.renaming import renamed
 from retouch.models.single_file import model_in, shipped
 from retouch.run.executor import run
@@ -215,7 +215,7 @@ def test_names_and_shapes_of_flux_at_full_size(kind: str, prefix: str) -> None:
     from diffusers import FluxTransformer2DModel
 
     said = json.loads((shipped()[kind] / "transformer/config.json").read_text())
-    with without_memory():
+    with torch.device("meta"):
         module = FluxTransformer2DModel(**{key: value for key, value in said.items() if not key.startswith("_")})
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     state = {prefix + name: torch.empty(shape, device="meta") for name, shape in authors.flux(said).items()}
@@ -229,7 +229,7 @@ def test_names_and_shapes_of_sd3_at_full_size(kind: str, prefix: str) -> None:
     from diffusers import SD3Transformer2DModel
 
     said = json.loads((shipped()[kind] / "transformer/config.json").read_text())
-    with without_memory():
+    with torch.device("meta"):
         module = SD3Transformer2DModel(**{key: value for key, value in said.items() if not key.startswith("_")})
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     state = {prefix + name: torch.empty(shape, device="meta") for name, shape in authors.sd3_shapes(said).items()}
@@ -247,7 +247,7 @@ def test_texts_of_shipped_configs_are_as_large_as_published(kind: str) -> None:
         said = json.loads((folder / "config.json").read_text())
         t5 = said["model_type"] == "t5"
         build, kind_of_config = (T5EncoderModel, T5Config) if t5 else (CLIPTextModelWithProjection, CLIPTextConfig)
-        with without_memory():
+        with torch.device("meta"):
             module = build(_configured(kind_of_config, said))
         count = sum(parameter.numel() for parameter in module.parameters()) / 1e6
         assert count == pytest.approx(millions[str(said["d_model" if t5 else "hidden_size"])], rel=1e-3), folder
@@ -339,7 +339,7 @@ def test_shipped_configs_make_the_networks_of_their_kinds() -> None:
     for kind, wanted in billions.items():
         part, cls = ("transformer", SD3Transformer2DModel) if "sd3" in kind else ("unet", UNet2DConditionModel)
         said = json.loads((shipped()[kind] / part / "config.json").read_text())
-        with without_memory():
+        with torch.device("meta"):
             module = cls(**{key: value for key, value in said.items() if not key.startswith("_")})
         count = sum(tensor.numel() for tensor in module.state_dict().values()) / 1e9
         assert count == pytest.approx(wanted, rel=0.02), kind

@@ -18,6 +18,7 @@ from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
 from tests.graph.plugin_text import STAGES, FakeModel, Known
+from tests.pictures.picture_makers import touched
 
 
 def find_model(name: str, revision: str | None) -> Any:
@@ -54,6 +55,7 @@ def folder(tmp_path: Path) -> Path:
     labels.paste(1, (0, 0, 32, 64))
     labels.save(tmp_path / "labels.png")
     (tmp_path / "torn.png").write_bytes(b"not a picture")
+    touched(tmp_path / "touched.png")
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "b.png", "b10.png", "b9.png"):
         Image.new("RGB", (64, 64)).save(tmp_path / "photos" / name)

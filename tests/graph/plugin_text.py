@@ -49,8 +49,8 @@ from typing import Annotated, Literal
 
 from retouch.api import (
     Adapters, AttentionControl, Blend, Codec, Denoiser, Edit, Ending, Guidance, Image, Latents, Mask, Moot, Need,
-    NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourceImage, SourcePrompt,
-    Touch, Trajectory, WordsOf, stage,
+    NegativePrompt, NoiseSource, Outbox, Pattern, Pictures, Range, Rule, Schedule, Sheet, SourceImage,
+    SourceLatents, SourcePrompt, Touch, Trajectory, WordsOf, stage,
 )
 
 
@@ -167,6 +167,10 @@ def blend_pixel(image: Image, source: SourceImage, mask: Mask) -> Image: ...
 async def sample(trajectory: Trajectory, edit: Edit, model: Denoiser, guidance: Guidance,
                  attend: tuple[AttentionControl, ...] = (), blend: tuple[Blend, ...] = (),
                  solver: Rule | None = None) -> Latents: ...
+
+@stage("distil", "dds", rows="2 * guide * rounds")
+async def dds(latents: Latents, source: SourceLatents, edit: Edit, model: Denoiser, schedule: Schedule,
+              guidance: Guidance, noise: NoiseSource, mask: Mask | None = None, *, rounds: int = 10) -> Latents: ...
 
 @stage("schedule", "levels", facts={"steps": "len(at)"})
 def levels(schedule: Schedule, *, at: tuple[Annotated[float, Range(0, 1000)], ...]) -> Schedule: ...

@@ -70,6 +70,10 @@ EXAMPLES = {
         'invert ddim "cat"->"dog" | mask box right=50% | sample | «mask dilate»',
         'invert ddim "cat"->"dog" | mask box right=50% | mask dilate | blend latent | sample',
     ),
+    "RT580": (
+        'mask box right=50% | distil dds "cat"->"dog" | «blend latent»',
+        'mask box right=50% | distil dds "cat"->"dog" | blend pixel',
+    ),
     "RT227": (
         'open "cat.png" | invert ddim "x"->"y" | «mask diffedit clamp=2 ceiling=0.1» | blend latent | save "o.png"',
         'open "cat.png" | invert ddim "x"->"y" | mask diffedit ceiling=0.1 | blend latent | save "o.png"',
@@ -217,6 +221,10 @@ EXAMPLES = {
     "RT415": (
         'open "cat.png" | invert ddim | save «"dog.png"»',
         'open "cat.png" | invert ddim | save "dog-2.png"',
+    ),
+    "RT440": (
+        'open "cat.png" | invert ddim | save «"touched.png"»',
+        'open "cat.png" | invert ddim | save "touched-2.png"',
     ),
     "RT504": ('open «"torn.png"» | invert ddim | save "o.png"', 'open "cat.png" | invert ddim | save "o.png"'),
 }

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from retouch.pictures.standing import Standing
+
 EDIT = 'invert ddim "cat"->"dog"'
 
 
@@ -59,7 +61,9 @@ def test_a_file_that_retouch_did_not_make_is_kept(checked):
     recipe = f'{EDIT} | save "a.png"'
     assert [item.code for item in checked(recipe, "cat.png").errors] == ["RT415"]
     assert not checked(recipe, "cat.png", force=True).errors
-    assert not checked(recipe, "cat.png", made_here=lambda path: True).errors
+    assert not checked(recipe, "cat.png", standing=lambda path: Standing("own")).errors
+    changed = checked(recipe, "cat.png", standing=lambda path: Standing("edited"))
+    assert [item.code for item in changed.errors] == ["RT440"]
 
 
 def test_the_source_is_never_replaced(checked):

@@ -17,6 +17,7 @@ from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
+from tests.pictures.picture_makers import touched
 
 PICTURES = (
     *("c.png", "cat.png", "dog.png", "m.png", "mask.png", "a_mask.png", "x.png"),
@@ -167,6 +168,10 @@ def union(mask: Mask, other: Mask) -> Mask: ...
 @stage("mask", "subtract")
 def subtract(mask: Mask, other: Mask) -> Mask: ...
 
+@stage("distil", "dds")
+async def dds(latents: Latents, edit: Edit, model: Denoiser, guidance: Guidance,
+              mask: Mask | None = None) -> Latents: ...
+
 @stage("blend", "latent", default=True)
 def blend_latent(mask: Mask) -> Blend: ...
 
@@ -228,6 +233,7 @@ def world() -> Environment:
     Image.new("RGB", (2000, 40)).save(folder / "wide.png")
     Image.new("L", (64, 64), 3).save(folder / "labels.png")
     (folder / "torn.png").write_bytes(b"not a picture")
+    touched(folder / "touched.png")
     for name, text in LIBRARIES.items():
         (folder / f"{name}.retouch").write_text(text)
     (folder / "lang_stages.py").write_text(STAGES)

@@ -156,9 +156,11 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT413": ("download", None),
     "RT415": ("save it elsewhere", None),
     "RT416": ("see 'retouch models'", None),
+    "RT440": ("save elsewhere", None),
     "RT426": ("end the file in .jpg", None),
     "RT427": ("save it elsewhere", None),
     "RT504": ("save it anew", None),
+    "RT580": ("write 'blend pixel' behind it", None),
 }
 
 

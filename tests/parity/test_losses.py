@@ -8,14 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from retouch.api import Ddim, Loss, Predicted, leading, predictor, unguided, with_loss
+from retouch.api import (
+    Ddim,
+    Loss,
+    Predicted,
+    direction_apart,
+    leading,
+    predictor,
+    text_apart,
+    text_direction,
+    unguided,
+    with_loss,
+)
 from retouch.core.eyes import ImageText
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws, TinyCodec
 from retouch.testing.worlds import tiny_world
-from retouch_methods.guide.direction import directional, text_direction
 from retouch_methods.guide.identity import colours_apart
-from retouch_methods.guide.image_text import apart
 from retouch_methods.guide.range import outside
 from retouch_methods.guide.structure import places_confused, relations_apart
 
@@ -33,7 +42,7 @@ class TestDirection:
 
     def test_it_is_one_less_the_cosine_of_both_changes(self):
         now, source, wanted = unit(drawn(5, 7, seed=1)), unit(drawn(5, 7, seed=2)), unit(drawn(7, seed=3))
-        for found, one, other in zip(directional(now, source, wanted), now, source, strict=True):
+        for found, one, other in zip(direction_apart(now, source, wanted), now, source, strict=True):
             change = [float(a - b) for a, b in zip(one, other, strict=True)]
             dot = sum(a * float(b) for a, b in zip(change, wanted, strict=True))
             assert float(found) == pytest.approx(1 - dot / math.hypot(*change), abs=1e-6)
@@ -53,7 +62,7 @@ class TestDirection:
 
     def test_a_text_that_stays_is_no_direction_and_a_picture_that_stays_no_nan(self):
         same = unit(drawn(1, 7)).requires_grad_()
-        directional(same, same.detach(), torch.zeros(7).double()).sum().backward()
+        direction_apart(same, same.detach(), torch.zeros(7).double()).sum().backward()
         assert same.grad is not None
         assert same.grad.isfinite().all()
 
@@ -63,7 +72,7 @@ class TestBlendedDiffusion:
 
     def test_a_picture_is_as_far_from_a_text_as_half_their_distance_on_the_sphere_says(self):
         pictures, text = unit(drawn(4, 7, seed=1)), unit(drawn(7, seed=2))
-        for found, picture in zip(apart(pictures, text), pictures, strict=True):
+        for found, picture in zip(text_apart(pictures, text), pictures, strict=True):
             chord = math.dist(picture.tolist(), text.tolist())
             assert float(found) == pytest.approx(2 * math.asin(chord / 2) ** 2)
 

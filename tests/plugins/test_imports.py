@@ -16,12 +16,13 @@ import retouch_bench
 import retouch_gan
 import retouch_methods
 import retouch_models
+import retouch_scenes
 import retouch_storybook
 
 ENGINE, METHODS = Path(retouch.__file__).parent, Path(retouch_methods.__file__).parent
 PLUGINS = [
     Path(package.__file__).parent
-    for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench, retouch_gan)
+    for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench, retouch_gan, retouch_scenes)
 ]
 
 # What plugins may import of the engine.

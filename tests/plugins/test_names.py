@@ -11,11 +11,20 @@ import retouch_bench
 import retouch_gan
 import retouch_methods
 import retouch_models
+import retouch_scenes
 import retouch_storybook
 
 ROOTS = [
     Path(package.__file__).parent
-    for package in (retouch, retouch_bench, retouch_gan, retouch_methods, retouch_models, retouch_storybook)
+    for package in (
+        retouch,
+        retouch_bench,
+        retouch_gan,
+        retouch_methods,
+        retouch_models,
+        retouch_scenes,
+        retouch_storybook,
+    )
 ]
 
 # Still there twice, until what is outside of the engine, and a run's own result and settings, have names of their own.

@@ -9,11 +9,13 @@ from retouch.core.combinators import Gradient, call, gather, together, value_and
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.endings import Ending
-from retouch.core.errors import NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
+from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
+from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam
 from retouch.core.panes import Windows
@@ -22,9 +24,13 @@ from retouch.core.requests import Asks
 from retouch.core.resampling import resized
 from retouch.core.resources import (
     Adapters,
+    Checkpoint,
+    Checkpoints,
     Codec,
     Figures,
+    Folder,
     Frame,
+    Notices,
     Outbox,
     Pictures,
     Pretrained,
@@ -39,8 +45,8 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import ModelDelta
-from retouch.core.turn import Turn, Turned
+from retouch.core.tuning import CELLS, LearntWords, ModelDelta, Place
+from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -52,12 +58,13 @@ from retouch.core.values import (
     NoiseSource,
     Prompt,
     SourceImage,
+    SourceLatents,
     SourcePrompt,
     TargetPrompt,
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import tuned_tensors
+from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Rectangle, Window
 from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
@@ -70,6 +77,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 __all__ = [
+    "CELLS",
     "VERSION",
     "Adam",
     "Adapters",
@@ -78,15 +86,20 @@ __all__ = [
     "AttentionControl",
     "AttentionMaps",
     "Blend",
+    "Candidates",
     "Canvas",
+    "Checkpoint",
+    "Checkpoints",
     "Codec",
     "Ddim",
     "Denoiser",
+    "Diverged",
     "DpmPlusPlus2M",
     "Edict",
     "Edit",
     "Ending",
     "Figures",
+    "Folder",
     "Frame",
     "Fresh",
     "Gradient",
@@ -98,6 +111,7 @@ __all__ = [
     "Injected",
     "KnownLevels",
     "Latents",
+    "LearntWords",
     "Level",
     "Loss",
     "MapRows",
@@ -109,12 +123,15 @@ __all__ = [
     "NegativePrompt",
     "Negatives",
     "NoiseSource",
+    "NothingLifted",
     "NothingMasked",
+    "Notices",
     "Offset",
     "Outbox",
     "Pattern",
     "Perceptual",
     "Pictures",
+    "Place",
     "Predict",
     "Predicted",
     "Prediction",
@@ -131,6 +148,7 @@ __all__ = [
     "Site",
     "SiteCall",
     "SourceImage",
+    "SourceLatents",
     "SourcePrompt",
     "Step",
     "TargetPrompt",
@@ -150,17 +168,24 @@ __all__ = [
     "Windows",
     "WordsOf",
     "call",
+    "copies",
+    "direction_apart",
     "gather",
     "hold",
     "hookimpl",
+    "inside",
     "leading",
+    "lora_tensors",
     "mixed",
     "predictor",
     "remembering",
     "resized",
+    "safetensors_file",
     "seen_through",
     "stage",
     "stages_in",
+    "text_apart",
+    "text_direction",
     "tile_grid",
     "tile_ramp",
     "together",

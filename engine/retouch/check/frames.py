@@ -15,7 +15,8 @@ from retouch.plugins.signatures import Port
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
 
-_CARRIERS = ("Image", "SourceImage", "Latents", "Trajectory", "Frame", "Mask", "Window")  # of something with a size
+# Ports of something with a size.
+_CARRIERS = ("Image", "SourceImage", "Latents", "SourceLatents", "Trajectory", "Frame", "Mask", "Window")
 _OF_PICTURES = "take both from one picture, or open one of them with size=…"
 _KEEPING = (*KEEPING, "mask", "view", "require")  # families that make of a picture something of its size
 

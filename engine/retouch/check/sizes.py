@@ -11,7 +11,7 @@ from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
 from retouch.graph.sides import unfit
 from retouch.lang.diagnostics import Report
 
-KEEPING = ("encode", "decode", "invert", "sample", "blend")  # families that keep the size of their picture
+KEEPING = ("encode", "decode", "invert", "sample", "distil", "blend")  # families that keep the size of their picture
 _CARRIERS = ("Image", "Latents", "Trajectory", "Frame")  # ports that a picture comes in by, in one form or another
 
 

@@ -2,6 +2,15 @@
 
 from retouch.plugins.commands import WrongCommand
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "SOME_FAILED", "WRONG_COMMAND", "WRONG_RECIPE", "WrongCommand"]
+__all__ = [
+    "ANOTHER_MACHINE",
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "SOME_FAILED",
+    "WRONG_COMMAND",
+    "WRONG_RECIPE",
+    "WrongCommand",
+]
 
-DONE, WRONG_RECIPE, WRONG_COMMAND, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, WRONG_RECIPE, WRONG_COMMAND, SOME_FAILED, FAILED, ANOTHER_MACHINE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from retouch.cli.reporting import Refusal
 from retouch.cli.stamped import Stamp
+from retouch.pictures.standing import digest as digest_of
 
 MOST_ENTRIES = 20_000  # that are looked through below all folders
 _OPEN = re.compile(r"[*?]+|\{\w+\}")  # what a path leaves open: patterns and fields
@@ -59,23 +60,19 @@ def with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, 
 
 def checked(image: Path, name: str, path: Path, digest: str) -> Path:
     """The file that somebody names for an input, if it is the same."""
-    from retouch.run.files import provenance
-
     if not path.is_file():
         raise Refusal.of("RT509", path=image, what=f"there is no file '{path}'", mend=f"name the right '{name}'")
-    if provenance.digest(path) != digest:
+    if digest_of(path) != digest:
         raise _changed(image, path, digest)
     return path.resolve()
 
 
 def _one_of(image: Path, name: str, digest: str, paths: Sequence[Path], folders: Sequence[Path]) -> Path:
-    from retouch.run.files import provenance
-
     if not digest:
         what, mend = f"it does not tell the digest of '{name}'", "run its recipe with 'retouch run'"
         raise Refusal.of("RT509", path=image, what=what, mend=mend)
     for path in paths:
-        if provenance.digest(path) == digest:
+        if digest_of(path) == digest:
             return path
     if paths:
         raise _changed(image, paths[0], digest)

@@ -95,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Edit images with diffusion models, by recipe.",
         epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "
         "JSON on standard output.  Exit codes: 0 done; 1 the recipe or every picture is wrong, nothing ran; 2 wrong "
-        "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 130 interrupted.",
+        "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 5 the same "
+        "but for another machine's rounding (rerun --verify); 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"retouch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -165,6 +166,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     help_ = "a file for one result (dog.png), a folder for many (out)"
     parser.add_argument("-o", dest="output", type=_place, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
+    parser.add_argument("--again", action="store_true", help="make also what is there already")
 
 
 def _add_stamp(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +175,7 @@ def _add_stamp(parser: argparse.ArgumentParser) -> None:
         choices=["full", "minimal", "none"],
         default="full",
         help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
-        "nothing, and then only --force replaces them",
+        "nothing, and then the folder's journal alone knows them",
     )
 
 
@@ -252,7 +254,11 @@ def _add_results(commands: Commands) -> None:
     rerun.add_argument(
         "-o", dest="output", type=_place, metavar="FILE", help="keep the new picture there, in a new file"
     )
-    rerun.add_argument("--verify", action="store_true", help="exit with 4 unless the new picture is the same")
+    rerun.add_argument(
+        "--verify",
+        action="store_true",
+        help="0 if the new picture is the same, 5 if only another kind of machine's rounding differs, else 4",
+    )
     rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
     rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
     rerun.add_argument(

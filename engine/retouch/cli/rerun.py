@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.check.reading.models import BESIDE
 from retouch.check.wiring.endings import may_end, possible
-from retouch.cli import DONE, FAILED, WRONG_RECIPE
+from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
 from retouch.cli.finding import checked, find, source_name, with_files
 from retouch.cli.plain import plain
 from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _NEEDED = ("recipe", "result", "inputs", "model_digest", "plugins", "stages", "source_from")
 _DTYPES = ("float32", "float16", "bfloat16")
+_MOST_THREADS = 256  # that a stamp can ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +238,22 @@ def _changes(stamp: Stamp) -> Iterator[str]:
     """What decides the last bits and is not as it was."""
     from retouch.run.files.provenance import software, versions
 
-    for name, now in software().items():
-        if (was := stamp.text(name)) != now:
-            yield f"{name} was {was or 'not told'} and is {now}"
+    yield from _told_otherwise(stamp, software())
     for name, now in versions(stamp.plugins).items():
         if (was := stamp.plugins[name]) != now:
             yield f"plugin '{name}' was {was} and is {now}"
+
+
+def _told_otherwise(stamp: Stamp, told: Mapping[str, str]) -> Iterator[str]:
+    for name, now in told.items():
+        if (was := stamp.text(name)) != now:
+            yield f"{name} was {was or 'not told'} and is {now or 'not told'}"
+
+
+def _threads(stamp: Stamp) -> int:
+    """As many as it was made with, since their number decides the last bits; 0 where it says nothing that can be."""
+    said = stamp.text("threads")
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 4 and int(said) <= _MOST_THREADS else 0
 
 
 # ---------------------------------------------------------------- running it
@@ -262,7 +273,10 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     if compiled and not device.startswith("cuda"):
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
     tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
-    settings = Settings(device, stamp.told.get("dtype", "float32"), stamp.text("mode") == "exact", compiled, tiling)
+    exact, dtype = stamp.text("mode") == "exact", stamp.told.get("dtype", "float32")
+    threads = _threads(stamp) if device == "cpu" else 0
+    settings = Settings(device, dtype, exact, compiled, threads, tiling)
+    changes += tuple(_told_otherwise(stamp, {name: settings.told.get(name, "") for name in ("rounding", "threads")}))
     name = args.output.name if args.output else "again"
     path = fresh / (name if Path(name).suffix else name + args.image.suffix)
     _check_ending(args.image, again.graph, path, named=bool(args.output and args.output.suffix))
@@ -318,19 +332,28 @@ def _keep(args: Namespace, made: Path) -> None:
 
 
 def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, exact: bool) -> int:
-    """To the bit in exact mode on the same machine; elsewhere rounding may show, and nothing more."""
-    from retouch.run.files.comparing import CLOSE
-
-    to_the_bit = exact and not changes
-    same = found.none or (not to_the_bit and found.sized and found.psnr >= CLOSE)
+    """To the bit in exact mode on the same machine; on another, and in other company, rounding may show."""
+    verdict, code = _judged(found, changes, exact=exact)
     if args.json:
         figures = {"psnr": None if found.none else found.psnr, "share": found.share, "most": found.most}
-        facts = {"image": str(args.image), "ok": same, "equal": found.none, **figures, "changes": list(changes)}
-        put({**facts, "file": str(args.output) if args.output else None})
+        facts = {"image": str(args.image), "ok": code == DONE, "verdict": verdict, "equal": found.none, **figures}
+        put({**facts, "changes": list(changes), "file": str(args.output) if args.output else None})
     else:
-        print(f"{'same' if same else 'different'}: {found}")
+        elsewhere = f"made on another kind of machine, differs by at most {found.most} of 255; "
+        print(f"{verdict}: {elsewhere if code == ANOTHER_MACHINE else ''}{found}")
         for change in changes:
             print(plain(f"  {change}"))
         if args.output:
             print(plain(f"saved {args.output}"))
-    return FAILED if args.verify and not same else DONE
+    return code if args.verify else DONE
+
+
+def _judged(found: Difference, changes: tuple[str, ...], *, exact: bool) -> tuple[str, int]:
+    """The verdict in a word, and the exit code that stands for it."""
+    from retouch.run.files.comparing import CLOSE
+
+    if found.none:
+        return "same", DONE
+    if not found.sized or found.psnr < CLOSE or (exact and not changes):
+        return "different", FAILED
+    return ("alike", ANOTHER_MACHINE) if changes else ("same", DONE)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from retouch.check.check import Checked
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, one_given, settings_given, verdict
 from retouch.cli.machine import check_machine
+from retouch.cli.plain import plain
 from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
 from retouch.cli.source import Source
+from retouch.graph.done import Done, done
 from retouch.graph.estimate import cells_of
 from retouch.graph.nodes import Graph
+from retouch.graph.work import How
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
@@ -30,20 +35,27 @@ def main(args: Namespace) -> int:
     found = checked(args, source, images, installed)
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
-    graphs = usable(source, found.graphs, installed, as_data=args.json)
+    there = _there(args, found, installed)
+    if not there.left:
+        tell_done(there, as_data=args.json)
+        return verdict(found)
+    graphs = usable(source, there.left, installed, as_data=args.json)
     if not graphs:
         return FAILED
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
+    from retouch.run.files.run_journal import RunJournal
     from retouch.run.model_cache import KeptMachines
     from retouch.run.session import execute
     from retouch.run.settings import Settings
 
     device = args.device or best_device()
-    settings = Settings(device, args.dtype or "float32", args.exact, args.compile, args.vae_tiling)
+    settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
-    with (Lines if args.json else Sentences)(source, graphs) as progress:
+    tell_done(there, as_data=args.json)
+    journal = RunJournal(graphs)
+    with (Lines if args.json else Sentences)(source, graphs) as progress, journal.going():
         pace = Pace()
 
         def tell(event: str, facts: Mapping[str, Any]) -> None:
@@ -52,6 +64,7 @@ def main(args: Namespace) -> int:
 
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
+            journal.refused(picture, found.errors_of(picture))
         # What a process that runs one command after the other keeps loaded is not loaded again.
         machines = KeptMachines()
         result = execute(
@@ -63,15 +76,46 @@ def main(args: Namespace) -> int:
             tell=tell,
             keep=False,
             refused=found.refused,
+            journal=journal,
         )
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result)
+    if journal.lost:
+        warn_of_journal(journal.lost)
     _keep_pace(pace, graphs, settings.device, settings.dtype)
     failed = [outcome for outcome in result.outcomes if outcome.failed]
     if not failed:
-        return verdict(found) if len(graphs) == len(found.graphs) else SOME_FAILED
-    return SOME_FAILED if len(failed) < len(result.outcomes) or any(o.files for o in failed) else FAILED
+        return verdict(found) if len(graphs) == len(there.left) else SOME_FAILED
+    some = there.files or len(failed) < len(result.outcomes) or any(outcome.files for outcome in failed)
+    return SOME_FAILED if some else FAILED
+
+
+def _there(args: Namespace, found: Checked, installed: Registry) -> Done:
+    """What is there of the results, and what is left to do; with --again all is."""
+    if args.again:
+        return Done(left=found.graphs)
+    how = How(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in)
+    return done(found.graphs, how, found.refused)
+
+
+def tell_done(there: Done, *, as_data: bool) -> None:
+    """Say which results are not made again."""
+    if as_data:
+        for path in dict.fromkeys(path for paths in there.files.values() for path in paths):
+            put({"event": "kept", "path": str(path)})
+        if not there.left:
+            put({"event": "done", "rows": 0, "calls": 0})
+    elif there.count:
+        which = f"{there.count:,} of {there.results:,} results are" if there.count > 1 else "1 result is"
+        which = f"all {there.results:,} results are" if there.count == there.results > 1 else which
+        print(f"{which} there already; --again makes them anew")
+
+
+def warn_of_journal(why: OSError) -> None:
+    """Say that nothing was told of a run, whose results are there all the same."""
+    told = f"the journal could not be written: {why.strerror or why}; what is there is known by what it says of itself"
+    print(plain(told), file=sys.stderr)
 
 
 def usable(source: Source, graphs: Sequence[Graph], found: Registry, *, as_data: bool) -> list[Graph]:

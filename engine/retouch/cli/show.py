@@ -18,6 +18,8 @@ _LINES = (
     "device",
     "dtype",
     "mode",
+    "rounding",
+    "threads",
     "compiled",
     "vae_tiling",
     "seed",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from retouch.core.requests import Ask, Group, Network, Row
-from retouch.core.schedule import Level, Prediction
+from retouch.core.schedule import Level, Prediction, PredictionKind
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Prompt
 
@@ -26,6 +26,11 @@ class Denoiser(Network):
         return getattr(self.core, "told", {})
 
     @property
+    def predicts(self) -> PredictionKind:
+        """What the network puts out: noise, diffusion's velocity, or a flow's."""
+        return getattr(self.core, "kind", "epsilon")
+
+    @property
     def weights(self) -> Mapping[str, Tensor]:
         """The weights that it runs under, by parameter name; only to be read.  What runs beside layers is no part."""
         return {**self.core.base, **self.delta.over(self.core.base)}
@@ -34,6 +39,11 @@ class Denoiser(Network):
     def digest(self) -> str:
         """The fingerprint of the base weights' files; empty where there are none, as of a test's network."""
         return getattr(self.core, "digest", "")
+
+    @property
+    def part(self) -> str:
+        """The folder of its weights in the layout of diffusers, with which names in LoRA files begin."""
+        return getattr(self.core, "part", "unet")
 
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""

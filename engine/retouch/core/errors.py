@@ -20,6 +20,10 @@ class NothingMasked(Exception):
     """A mask that edits nothing, where a stage has to know where to edit."""
 
 
+class NothingLifted(Exception):
+    """Masks of views that meet nowhere in space."""
+
+
 class SameToTheModel(Exception):
     """An edit whose two prompts are one and the same to what reads them, although their texts differ.
 
@@ -40,6 +44,17 @@ class UnfitSize(Exception):
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__("the stage takes pictures of another size, {1} by {0} pixels was given".format(*size))
         self.size = size
+
+
+class Diverged(Exception):
+    """A tuning whose loss is no number any more.
+
+    step: the step of training that came to it.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the loss of step {step} is not finite")
+        self.step = step
 
 
 class BrokenTouch(Exception):

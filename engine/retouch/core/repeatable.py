@@ -1,4 +1,4 @@
-"""The same bits again: what CUDA's libraries have to be told for it."""
+"""The same bits again: what CUDA's libraries and the CPU's threads have to be told for it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from typing import Any, TypeVar
 import torch
 
 T = TypeVar("T")
+EXACT_THREADS = 8  # parts of each calculation in exact mode, however many cores there are
+
+
+@contextmanager
+def divided(parts: int) -> Iterator[None]:
+    """Let the CPU's kernels divide each calculation into so many parts, on however many cores.
+
+    Their bits hang on it: convolutions choose another order of sums, and the vectors of exponentials end elsewhere.  On
+    fewer cores the parts take turns.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(parts)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

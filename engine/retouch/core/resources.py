@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, device, nn
 
+from retouch.core.folders import FolderReader
 from retouch.core.tuning import ModelDelta
 from retouch.core.values import Image, Mask, Prompt
 
@@ -86,6 +87,14 @@ class Pictures(Protocol):
 
     def area(self, path: str, label: int | None, height: int, width: int) -> Mask:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
+        ...
+
+
+class Folder(FolderReader, Protocol):
+    """The folder that the stage's option `path` names: of its files those that its description listed."""
+
+    def image(self, name: str) -> Image:
+        """A picture there."""
         ...
 
 
@@ -167,6 +176,41 @@ class TrainingLog(Protocol):
         ...
 
 
+class Checkpoint(Protocol):
+    """Where one piece of long work stands, kept in the user's cache as it goes on."""
+
+    def read(self) -> Mapping[str, Tensor]:
+        """What was kept last, by name, on the host; empty where the work was not begun, or has ended."""
+        ...
+
+    def keep(self, tensors: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Keep how things stand, if some time has gone by since the last; the tensors are asked for only then."""
+        ...
+
+    def drop(self) -> None:
+        """Forget it: the work is done."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Long work that a killed run does not lose: it asks for its checkpoint by all that it depends on."""
+
+    def of(self, *work: object) -> Checkpoint:
+        """The checkpoint of this work.
+
+        work: tensors, texts, numbers, and what holds such: with any other value it is other work, with another file.
+        """
+        ...
+
+
+class Notices(Protocol):
+    """Where a stage tells the user what it found and no picture shows."""
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
+        ...
+
+
 class Outbox(Protocol):
     """Where results go: files that appear whole or not at all, each with the recipe that made it.
 
@@ -206,6 +250,10 @@ class Outbox(Protocol):
         keep: what the source said that stays: "exif", "gps", "dpi", "profile", "xmp", "text", or "all".
             None keeps nothing, and the user is told what that loses.
         """
+        ...
+
+    def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
+        """Write pictures of one size that follow each other for ever, each for so long: a WebP that loses nothing."""
         ...
 
     def mask(self, path: str, pixels: Tensor) -> None:

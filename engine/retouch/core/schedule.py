@@ -99,6 +99,16 @@ class Level:
             return pred.velocity
         return pred.eps if self.alpha else -pred.x0
 
+    def output(self, kind: PredictionKind, pred: Prediction) -> Tensor:
+        """What a network of this kind puts out where it predicts that: what it is trained on.  [C, h, w]"""
+        match kind:
+            case "epsilon":
+                return pred.eps
+            case "v_prediction":
+                return torch.sub(self.alpha * pred.eps, pred.x0, alpha=self.sigma)
+            case "flow":
+                return pred.velocity
+
     def heard(self, x: Tensor, said: Tensor) -> Prediction:
         """The prediction for x that says so: the inverse of `said`."""
         if self.flow:

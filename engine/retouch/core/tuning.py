@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from retouch.core.transfer import upload
 
 
 class Update(Protocol):
@@ -31,17 +35,63 @@ class LowRank:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LearntWords:
+    """How prompts name what a tuning has learnt: as a text that no language has, or as what stands in for a text.
+
+    embeds: Tensor  # [tokens, dim], what the picture is under the tuned network; None where it has no such
+    token: the words that stand before a prompt; empty where there are none
+    """
+
+    embeds: Tensor | None = None
+    token: str = ""
+
+
+CELLS = 128  # along either side of a picture, by which positions in it are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which part of a picture the network sees, in cells of which it has CELLS a side: to be told it, cell by cell."""
+
+    top: int = 0
+    left: int = 0
+    bottom: int = CELLS
+    right: int = CELLS
+
+    def waves(self, like: Tensor) -> Tensor:
+        """Sines and cosines of where each feature lies, as SINE adds them to what the first layer gives.
+
+        like: [..., C, h, w], features of the whole part; C is a multiple of 4
+        -> [C, h, w]: half of the channels tell across, half down
+        """
+        channels, height, width = like.shape[-3:]
+        rates = torch.arange(channels // 4, dtype=torch.float32) * -(math.log(10000) / (channels // 4 - 1))
+        angles = torch.arange(1, CELLS + 1, dtype=torch.float32)[:, None] * rates.exp()  # [CELLS, C / 4]
+        known = torch.cat((angles.sin(), angles.cos()), 1).T  # [C / 2, CELLS]
+        across = known[:, None, self.left : self.right].expand(-1, self.bottom - self.top, -1)
+        down = known[:, self.top : self.bottom, None].expand(-1, -1, self.right - self.left)
+        grid = torch.cat((across, down))[None]
+        made = F.interpolate(grid, (height, width), mode="bilinear", align_corners=True)[0]
+        return upload(made.to(like.dtype), like.device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelDelta:
     """Weights that stand in for some of the model's, while its rows run.  Its identity is the object.
 
     weights: parameter name -> tensor of the parameter's shape.
     low_rank: parameter name -> (up [out, r], down [r, in]), added to the parameter.
     beside: parameter name -> what runs beside its layer, under whatever the others say, and asks for no gradient.
+    words: how prompts name what was learnt along with these weights.
+    place: the part of a picture that the network is told it sees, where these weights were tuned to be told; of what
+        it samples, all.
     """
 
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     low_rank: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     beside: Mapping[str, tuple[Update, ...]] = field(default_factory=dict)
+    words: LearntWords | None = None
+    place: Place | None = None
 
     def over(self, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors that replace those of `base`, which is only read; each of its parameter's shape."""
@@ -56,13 +106,14 @@ class ModelDelta:
 
         What runs beside the layers here goes on under either.
         """
-        if not (self.weights or self.low_rank or self.beside):
+        if not (self.weights or self.low_rank or self.beside or self.words or self.place):
             return other
         names = {**self.beside, **other.beside}
         both = {name: (*self.beside.get(name, ()), *other.beside.get(name, ())) for name in names}
         kept = {name: pair for name, pair in self.low_rank.items() if name not in other.weights}
         ranks = {**kept, **{name: _added(kept.get(name), pair) for name, pair in other.low_rank.items()}}
-        return ModelDelta({**self.weights, **other.weights}, ranks, both)
+        weights = {**self.weights, **other.weights}
+        return ModelDelta(weights, ranks, both, other.words or self.words, other.place or self.place)
 
     @property
     def wants_grad(self) -> bool:

@@ -17,6 +17,17 @@ class Turned:
     mask: Mask | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What one picture came to under other noise each time, for a stage that chooses among them.
+
+    mask: where all of them were edited, if that was known before any was made.
+    """
+
+    made: tuple[Turned, ...]
+    mask: Mask | None = None
+
+
 class Turn(Protocol):
     """`await turn(image)`; several at once, by `gather`, share their calls like all else."""
 

@@ -74,6 +74,10 @@ class Latents:
         return self.canvas.height, self.canvas.width
 
 
+class SourceLatents(Latents):
+    """The picture that this turn began with, in the model's scaled latent space."""
+
+
 P = TypeVar("P", bound="Prompt")
 
 
@@ -231,7 +235,13 @@ class NoiseSource:
 
     def normal(self, count: int, like: Tensor) -> Tensor:
         """`count` draws of N(0, I) shaped as `like`.  [count, *like.shape]"""
-        digest = hashlib.sha256(f"{self.seed}/{self.key}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        draws = torch.randn(count, *like.shape, generator=generator, dtype=torch.float32)
+        draws = torch.randn(count, *like.shape, generator=self._generator(), dtype=torch.float32)
         return upload(draws.to(like.dtype), like.device)
+
+    def uniform(self, count: int) -> list[float]:
+        """`count` draws, even in [0, 1)."""
+        return torch.rand(count, generator=self._generator(), dtype=torch.float64).tolist()
+
+    def _generator(self) -> torch.Generator:
+        digest = hashlib.sha256(f"{self.seed}/{self.key}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

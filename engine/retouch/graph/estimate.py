@@ -150,6 +150,8 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
             if copies := one.facts[node.id].get("copies", 0):
                 key = of_no_picture(one.graph).get(node.id) or (one.graph.item, node.id)
                 found[node.card.name, key] = int(copies * network)
+            if numbers := one.facts[node.id].get("numbers", 0):  # in float32, whatever the run is in
+                found[node.card.name, (one.graph.item, node.id)] = int(numbers * ITEM["float32"] / item)
             for _, edge in node.edges():
                 for name, path, _ in edge.settings.get("files", ()) if isinstance(edge, FromEngine) else ():
                     found[f"{node.card.plugin} {name}", path] = numbers_of([path])

@@ -79,7 +79,7 @@ def _steps(node: Node, facts: Mapping[str, Facts]) -> int:
     """How many times a stage asks, one after the other."""
     known = [facts[id_] for id_ in (node.id, *node.feeds())]
     known += [fact for turn in node.turns() for fact in plan(turn).facts.values()]
-    return max((int(each.get("walked") or each.get("steps") or 1) for each in known), default=1)
+    return max((int(each.get("learning") or each.get("walked") or each.get("steps") or 1) for each in known), default=1)
 
 
 class BadCard(Exception):
@@ -115,7 +115,7 @@ def plan(graph: Graph) -> Plan:
         fewest, most_windows = _windows(node, graph, scope, facts)
         rows[node.id] = (least * few * fewest if node.id in sure else 0, most * many * most_windows)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
-        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") else {}
+        made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") and "steps" in scope else {}
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
@@ -233,7 +233,11 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     models = _models_of(node, graph)
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    return {"distilled": int(distilled), "trained": trained, "side": models[0].trained_size}
+    convolves = all(any(site.name.startswith("down_blocks") for site in model.known.sites) for model in models)
+    cross = min(sum(site.kind == "cross" and not site.joint for site in model.known.sites) for model in models)
+    reads = all(model.known.reads_words for model in models)
+    known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
+    return known | {"side": models[0].trained_size, "reads_words": int(reads), "cross_sites": cross}
 
 
 def _models_of(node: Node, graph: Graph) -> list[Any]:

@@ -9,11 +9,14 @@ MODEL = frozenset({"Denoiser", "Codec", "TextEncoder"})
 SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
 WRITERS = SHARED | {"Outbox"}
 TRAINING = "TrainingPictures"  # those that the option `pictures` names, or the turn's own
-READERS = frozenset({"Pictures", "Adapters", "TunedWeights"})  # what reads the file that the option `path` names
+FOLDER = "Folder"  # the one that the option `path` names, opened as one thing
+READERS = frozenset(
+    {"Pictures", "Adapters", "TunedWeights", FOLDER}
+)  # what reads the file that the option `path` names
 FILES = WRITERS | {"Pictures"}
 TURN = "Turn"  # a flow as a value, which the stage gives pictures to
-SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained", "TrainingLog"}
-SUPPLIED |= {TURN, TRAINING}
+SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained"}
+SUPPLIED |= {TURN, TRAINING, "TrainingLog", "Checkpoints", "Notices"}
 
 # Networks that look at pictures: loaded once, and the same for every picture.
 EYES = frozenset({"ImageText", "VisionTokens", "Perceptual"})
@@ -25,6 +28,7 @@ OF_A_MODEL = MODEL | {"Schedule"}
 
 # Both stand for the picture as it is now; a stage may ask for either.
 PICTURE = frozenset({"Image", "Latents"})
+CANDIDATES = "Candidates"  # several pictures that one was made into, before one of them is chosen
 FRAME = "Frame"  # either of them, whichever is there
 PICTURE_AXIS = "picture"  # what tells the pictures apart in a file of many
 

@@ -42,7 +42,7 @@ def _verify_ports(node: Node, seen: dict[str, Node]) -> None:
             assert port.optional, f"port '{port}' of {node.id} is not connected"
             continue
         assert isinstance(given, tuple) == port.many, f"port '{port}' takes one value or all, never either"
-        wanted = {"SourceImage": {"Image"}, FRAME: PICTURE}.get(port.type, {port.type})
+        wanted = {"SourceImage": {"Image"}, "SourceLatents": {"Latents"}, FRAME: PICTURE}.get(port.type, {port.type})
         for edge in given if isinstance(given, tuple) else (given,):
             if isinstance(edge, FromEngine):
                 assert edge.type in SUPPLIED, f"the engine makes no {edge.type}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.core.weights_file import BASE, DOWN, KIND, UP, WEIGHTS, read
+from retouch.core.weights_file import BASE, DOWN, EMBEDS, KIND, UP, WEIGHTS, has_words, read
 from retouch.models.errors import BrokenModel
 from retouch.models.headers import FLOATS, Stored
 from retouch.models.lora.fitting import shapes_of
@@ -43,13 +43,20 @@ def load(info: ModelInfo, path: Path, shapes: Shapes, device: torch.device, dtyp
     from retouch.models.weights import read_as_stored
 
     check(info, path)
-    stored = checked_header(path).tensors
+    header = checked_header(path)
+    stored = header.tensors
     if wrong := next(_wrong(stored, shapes), None):
         raise BrokenModel(wrong)
     tensors = read_as_stored(path, stored)
     if broken := next((name for name, each in tensors.items() if not each.isfinite().all()), None):
         raise BrokenModel(f"{broken} holds numbers that are not finite")
-    return read({name: each.to(device, dtype) for name, each in tensors.items()})
+    return read({name: each.to(device, dtype) for name, each in tensors.items()}, header.metadata)
+
+
+def with_words(path: Path) -> bool:
+    """Whether a file says how prompts name what was learnt.  Raises BrokenModel."""
+    header = checked_header(path)
+    return has_words(header.tensors, header.metadata)
 
 
 def _wrong(stored: Mapping[str, Stored], shapes: Shapes | None) -> Iterator[str]:
@@ -62,6 +69,9 @@ def _wrong(stored: Mapping[str, Stored], shapes: Shapes | None) -> Iterator[str]
             yield f"{name} is of the type {each.dtype}"
         if own != name and not (own + UP in stored and own + DOWN in stored):
             yield f"{own} has one half of two"
+        elif name == EMBEDS:
+            if len(each.shape) != 2:
+                yield f"{name} is {list(each.shape)}, and a prompt is [tokens, dim]"
         elif shapes is None:
             continue
         elif own not in shapes:

@@ -1,14 +1,28 @@
-"""Replace a file in one step: whoever looks sees the old one or the new one, whole."""
+"""Replace a file in one step: whoever looks sees the old one or the new one, whole.
+
+What is being written is locked as long as somebody writes it, so that what a dead run left is told from what a living
+one is about to finish, in another process or on another machine that shares the folder.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that somebody has open is not removed anyway
+    fcntl = None
+
+_PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
+_NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF)  # where folders are not synced
 _unfinished: set[Path] = set()
 
 
@@ -20,18 +34,110 @@ def remove_unfinished() -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place at the end, or vanishes if anything is raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
-    _unfinished.add(part)
+    """A file beside `path` that takes its place at the end, or vanishes if anything is raised.
+
+    When it has taken its place, it stays there whatever happens to the machine: file and folder are synced.
+    """
+    make_folder(path.parent)
+    part, file = _begun(path)
     try:
-        with part.open("xb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+            if fcntl:  # while it is locked: nobody takes it for what a dead run left
+                part.replace(path)
+        if not fcntl:
+            part.replace(path)
     except BaseException:  # Ctrl-C too
         part.unlink(missing_ok=True)
         raise
     finally:
         _unfinished.discard(part)
+    sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that lead there, each synced into the one above."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlive the machine's sudden end, where its file system can.  Raises OSError."""
+    if os.name == "nt":
+        return
+    try:
+        found = os.open(folder, os.O_RDONLY)
+    except OSError as why:
+        if why.errno in _NO_FOLDERS:  # it may be written in and not be read
+            return
+        raise
+    try:
+        os.fsync(found)
+    except OSError as why:
+        if why.errno not in _NO_FOLDERS:
+            raise
+    finally:
+        os.close(found)
+
+
+def locked(file: IO[bytes], *, wait: bool = True) -> bool:
+    """Lock an open file until it is closed; False where another has it, or nothing is locked here."""
+    if not fcntl:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:  # somebody else has it, or the file system has no locks
+        return False
+    return True
+
+
+def remove_dead_parts(folder: Path) -> int:
+    """Remove what runs that are gone left half written in a folder; how many files that was."""
+    removed = 0
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                removed += _removed(Path(entry.path))
+    return removed
+
+
+def _begun(path: Path) -> tuple[Path, BinaryIO]:
+    """A new locked file beside `path`, and its place."""
+    while True:
+        part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+        _unfinished.add(part)
+        try:
+            file = part.open("xb")
+        except BaseException:
+            _unfinished.discard(part)
+            raise
+        if not locked(file) or _is_at(part, file):
+            return part, file
+        file.close()  # somebody has removed it before it was locked
+        _unfinished.discard(part)
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _removed(part: Path) -> bool:
+    try:
+        if not fcntl:
+            part.unlink()  # fails while somebody has it open
+            return True
+        flags = os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(part, flags), "rb") as file:
+            mine = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and locked(file, wait=False) and _is_at(part, file)
+            if mine:
+                part.unlink()
+            return mine
+    except OSError:
+        return False

@@ -23,6 +23,7 @@ KEY = "retouch"
 MARK = f'{{"{KEY}": "'  # how the object of texts begins
 _ESCAPED = MARK.replace('"', '\\"')
 _LIMIT = 256 * 1024
+PIXELS, WORK = "pixels", "work"  # digests: of what the picture shows, and of all that it was made of
 _SHA256 = "file_sha256"  # of the file that the one beside it is about
 
 
@@ -78,6 +79,11 @@ def put_beside(path: Path, file: Path, text: str) -> None:
 def beside(path: Path) -> Path:
     """The file that speaks for one whose format has no place for words."""
     return path.with_name(f"{path.name}.{KEY}.json")
+
+
+def is_beside(path: Path) -> bool:
+    """Whether a file beside it speaks for it, with the digest of these very bytes."""
+    return _beside(path) is not None
 
 
 def _written(path: str | os.PathLike[str]) -> str | None:

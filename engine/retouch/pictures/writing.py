@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from retouch.pictures import formats, stamp
 from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, About, exif_of, from_srgb, upright_xmp
 from retouch.pictures.atomic import replacing
 from retouch.pictures.formats import Format
+from retouch.pictures.pixels import digest_of_pixels
 from retouch.pictures.reading import scaled
 
 if TYPE_CHECKING:
@@ -121,9 +123,15 @@ def encode(
         notices.append(f"{format.name} has no transparency; the picture was laid on white")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
-    given = format.parameters(how.quality)
-    image, said = _described(image, format, metadata, how.kept, notices)
+    given = {**format.parameters(how.quality), **more}
+    image, profile = _in_profile(image, how.kept.profile, notices) if how.kept.profile else (image, None)
     try:
+        if metadata:
+            seen = _seen(image, format, given) if format.quality or how.quality else image
+            metadata = {**metadata, stamp.PIXELS: digest_of_pixels(seen)}
+        said = _described(image, format, metadata, how.kept, notices)
+        if profile:
+            said["icc_profile"] = profile
         image.save(file, format.key, **{**given, **said, **more})
     except ValueError as why:  # more pixels than the format can hold
         raise Refused(str(why)) from None
@@ -132,13 +140,10 @@ def encode(
 
 def _described(
     image: Image, format: Format, metadata: Mapping[str, str], kept: About, notices: list[str]
-) -> tuple[Image, dict[str, Any]]:
-    """Pillow's parameters for all that the file says besides its pixels, which are those of a profile that is kept."""
+) -> dict[str, Any]:
+    """Pillow's parameters for all that the file says besides its pixels and their profile."""
     said: dict[str, Any] = {}
     chunks = format.key == "PNG"  # PNG alone has a place for texts
-    if kept.profile:
-        image, profile = _in_profile(image, kept.profile, notices)
-        said |= {"icc_profile": profile} if profile else {}
     exif = exif_of(kept, image.size, dpi=format.key in ("WEBP", "JPEG"), text=not chunks)
     if format.key == "JPEG" and len(exif.tobytes()) > _MARKER - 5_000:
         notices.append("EXIF of the source is not kept: it is over 60 KB, more than JPEG holds")
@@ -161,7 +166,16 @@ def _described(
         said["compression"] = "raw"  # libtiff, which compresses, writes no directory below the first
     if len(exif):
         said["exif"] = exif.tobytes()  # as bytes, since Pillow's TIFF writer reads directories from nothing else
-    return image, said
+    return said
+
+
+def _seen(image: Image, format: Format, given: Mapping[str, Any]) -> Image:
+    """The picture as whoever opens the file sees it, of a format that loses something."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    image.save(file, format.key, **given)
+    return Image.open(file, formats=[format.key])
 
 
 def _in_profile(image: Image, profile: bytes, notices: list[str]) -> tuple[Image, bytes | None]:

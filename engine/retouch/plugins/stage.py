@@ -42,6 +42,8 @@ class StageMark:
     pretrained: tuple[str, ...] = ()
     words: Words = ""
     side: int = 0
+    prompts: str = ""
+    folder: str = ""
 
 
 def stage(
@@ -66,6 +68,8 @@ def stage(
     pretrained: tuple[str, ...] = (),
     words: Words = "",
     side: int = 0,
+    prompts: str = "",
+    folder: str = "",
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
@@ -89,9 +93,14 @@ def stage(
     words: "needed" where the model has to read text, or there is nothing to do; "own" where the stage itself reads the
         prompts' words, so that they say something on any model; unsaid, needed by what takes an edit or a TextEncoder.
     side: height and width in pixels of the pictures that it takes, if it takes no others; 0 if it does.
+    prompts: of a tuning that learns words, the stage that says them in prompts, such as "tune prompts": put in where
+        prompts are asked for behind it and the turn has no stage that makes them.
+    folder: "module:function" of what describes the folder that its option `path` names, see `retouch.api.folders`.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side)
+    mark = StageMark(
+        family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side, prompts, folder
+    )
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

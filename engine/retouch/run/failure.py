@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, NothingMasked, SameToTheModel, UnfitSize, Unmet
+from retouch.core.errors import BrokenTouch, Diverged, NothingLifted, NothingMasked, SameToTheModel, UnfitSize, Unmet
 from retouch.graph.nodes import Node
 from retouch.graph.sides import unfit
 from retouch.lang.diagnostics import Diagnostic, Report
@@ -88,10 +88,12 @@ def diagnose(
             report.add("RT507", node.span, path=path, what=what)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
-        case UnfitSize() | NothingMasked():
+        case UnfitSize() | NothingMasked() | NothingLifted():
             _add_of_picture(report, node, error)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
+        case Diverged():
+            report.add("RT469", node.span, stage=node.card.name, step=error.step)
         case SameToTheModel():
             report.add("RT511", node.span, stage=node.card.name, why=error.why, mend=error.mend)
         case torch.OutOfMemoryError() | MemoryError():
@@ -110,13 +112,15 @@ def _is_of(error: OSError, path: str) -> bool:
     return bool(path) and (not isinstance(named, str | bytes) or Path(path).name[:64] in os.fsdecode(named))
 
 
-def _add_of_picture(report: Report, node: Node, error: UnfitSize | NothingMasked) -> None:
+def _add_of_picture(report: Report, node: Node, error: UnfitSize | NothingMasked | NothingLifted) -> None:
     """What a picture is, or lacks, so that a stage cannot begin."""
     match error:
         case UnfitSize():
             report.add("RT560", node.span, **unfit(node, error.size))
         case NothingMasked():
             report.add("RT510", node.span, stage=node.card.name)
+        case NothingLifted():
+            report.add("RT575", node.span, stage=node.card.name)
 
 
 def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blame, feeding: Sequence[Node]) -> None:

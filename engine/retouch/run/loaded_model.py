@@ -23,6 +23,7 @@ from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
+from retouch.models.single_file import NETWORKS
 from retouch.run.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ class Machine:
             return self.plain.denoiser.tuned(delta)
         known = self.info.known
         digest = tuned_weights.network_digest(self.info)
-        net = self.loaded.net
-        return Denoiser(NetworkCore(net, known.prediction, known.sites, known.told, self.acceleration, digest))
+        net, part = self.loaded.net, next((part for part in known.parts if part in NETWORKS), "unet")
+        return Denoiser(NetworkCore(net, known.prediction, known.sites, known.told, self.acceleration, digest, part))
 
     def restore(self, modules: Sequence[nn.Module]) -> None:
         """Read weights anew, into the same memory: somebody has written to these modules, if they are of this model."""

@@ -343,6 +343,7 @@ _LOOKS: Mapping[str, Callable[[Any, Declared], Iterator[Doubt]]] = {
     "Rule": _rule,
     "Schedule": _schedule,
     "SourceImage": _image,
+    "SourceLatents": _latents,
     "TextEncoder": _behaving("a TextEncoder", "prompt"),
     "Trajectory": _trajectory,
     "Window": _window,

@@ -13,11 +13,15 @@ import torch
 from torch import nn
 
 from retouch.core.errors import UnfitSize, Unmet
+from retouch.core.repeatable import divided
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
+from retouch.graph.done import work_of
 from retouch.graph.keys import of_no_picture
 from retouch.graph.lineage import feeding
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
+from retouch.graph.places import Beside
+from retouch.graph.ports import WRITERS
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import NOWHERE, Span
@@ -25,15 +29,19 @@ from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import Acceleration
 from retouch.pictures import Unwritable
+from retouch.pictures.stamp import WORK
+from retouch.pictures.standing import digest
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
-from retouch.run.files.outbox import FileIn, FileOut
+from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
 from retouch.run.files.provenance import Provenance, Request, software
-from retouch.run.files.shared import Beside, SharedFiles
+from retouch.run.files.run_journal import RunJournal
+from retouch.run.files.shared import SharedFile, SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.outcome import Outcome, Result
 from retouch.run.providers import Supply
@@ -61,6 +69,7 @@ def execute(
     tell: Tell | None = None,
     keep: bool = True,
     refused: Beside | None = None,
+    journal: RunJournal | None = None,
 ) -> Result:
     """Run the graphs of all pictures together, a wave of them at a time.
 
@@ -68,6 +77,7 @@ def execute(
     tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
+    journal: hears of each result and failure as it comes.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     settings = settings or Settings()
@@ -83,10 +93,12 @@ def execute(
         SharedFiles(graphs, refused),
         waves_of(graphs),
         blame,
+        journal or RunJournal(()),
     )
-    for graph in graphs:
-        run.add(graph)
-    return run.go()
+    with divided(settings.parts):
+        for graph in graphs:
+            run.add(graph)
+        return run.go()
 
 
 @dataclass(slots=True)
@@ -100,8 +112,10 @@ class _Run:
     shared: SharedFiles
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
+    journal: RunJournal
     weights: BaseWeights = field(init=False)
     learning: RunTrainingLog = field(init=False)
+    checkpoints: RunCheckpoints = field(default_factory=RunCheckpoints)
     makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
@@ -110,6 +124,7 @@ class _Run:
     causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
     missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
+    told: list[Provenance] = field(default_factory=list[Provenance])  # by graph
     masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
     feeding: dict[int, Callable[[Node], Sequence[Node]]] = field(default_factory=dict)  # by outcome
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
@@ -129,15 +144,19 @@ class _Run:
         outcome, lane = Outcome(graph.item), len(self.outcomes)
         self.outcomes.append(outcome)
         files = FileIn(own_machine.device, outcome.notices)
-        told = Provenance(graph, self.request, self.settings.told)
-        out = FileOut(told, told.about, outcome.files, outcome.notices)
+        told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
+        self.told.append(told)
+        out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
         self.missed.append((outcome, out.missed))
         own = {
             "Pictures": files,
+            "Folder": FolderIn(files),
             "Outbox": out,
             "Sheet": self.shared,
             "Figures": self.shared,
             "TrainingLog": self.learning,
+            "Checkpoints": self.checkpoints,
+            "Notices": RunNotices(outcome.notices),
         }
         tasks: dict[NodeId, Task] = {}
         strange = self._strange(graph)
@@ -177,6 +196,9 @@ class _Run:
             tasks[id_].want()
         self.pictures.append([*turns.made, *(task for id_, task in tasks.items() if id_ not in once)])
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _recorded(self, told: Provenance) -> Callable[[Path, str], None]:
+        return lambda path, sha256: self.journal.saved(path, told.work_at(str(path)), sha256)
 
     def _strange(self, graph: Graph) -> set[NodeId]:
         """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
@@ -315,32 +337,50 @@ class _Run:
             if node.card.family == "require":
                 outcome.notices += _measured(node.card.name, task.result)
             return
-        cause = task.error.cause if isinstance(task.error, Skipped) else task.error
+        self._failed(task.error, outcome, node, model)
+
+    def _failed(self, error: BaseException, outcome: Outcome, node: Node, model: str) -> None:
+        cause = error.cause if isinstance(error, Skipped) else error
         if id(cause) not in self.causes:
             place = blamed(cause) or node
             self.causes[id(cause)] = diagnose(place, cause, model, self.blame, self.feeding[id(outcome)](node))
+        if node.card.takes(*WRITERS):
+            self.journal.failed(Path(str(node.options["path"])), outcome.item, self.causes[id(cause)])
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
             outcome.failures.append(self.causes[id(cause)])
-        elif isinstance(task.error, Unmet):
-            outcome.notices.append(f"{(blamed(task.error) or node).card.name}: {task.error}")
+        elif isinstance(error, Unmet):
+            outcome.notices.append(f"{(blamed(error) or node).card.name}: {error}")
 
     def _write_shared(self) -> None:
         """Contact sheets and tables, with the results that came."""
-        metadata = self.request.told({**software(), **self.settings.told, "recipe": self.request.recipe})
+        said = {**software(), **self.settings.told, "recipe": self.request.recipe}
         for path, file in self.shared.made.items():
             if file.empty:
                 continue
+            work = self._work_of(path, file)
+            metadata = self.request.told({**said, WORK: work})
             outcome = self.outcomes[-1] if len(self.outcomes) == 1 else Outcome(None)
             try:
                 outcome.notices += file.write(Path(path), metadata)
                 outcome.files.append(Path(path))
+                self.journal.saved(Path(path), work, digest(Path(path)))
                 self.tell("saved", {"item": "", "path": path})
             except (Unwritable, OSError) as why:
                 report = Report()
                 report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
                 outcome.failures += report.items
+                self.journal.failed(Path(path), outcome.item, report.items[0])
             if outcome not in self.outcomes:
                 self.outcomes.append(outcome)
+
+    def _work_of(self, path: str, file: SharedFile) -> str:
+        """The digest of what has come into a shared file: what has not will be made when it is asked for again."""
+        return work_of(
+            [
+                (place.axes, self.told[place.graph].work(place.node) if place.node and file.has(place.axes) else "")
+                for place in self.shared.places[path]
+            ]
+        )
 
 
 def _unwritten(node: Node, outcome: Outcome) -> WrongResult | None:

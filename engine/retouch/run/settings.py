@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
+from retouch.core.repeatable import EXACT_THREADS
 from retouch.graph.limits import EXACT_ROWS
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.run.batching import Buckets
+from retouch.run.rounding import rounding_of
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to run, which is no part of what to do.
 
-    exact: every call has one fixed number of rows, so that a result is the same bits alone or among others.
+    exact: every call has one fixed number of rows, and the CPU divides it into a fixed number of parts, so that a
+        result is the same bits alone or among others, on few cores or many.
     compiled: the network is compiled first; worth its minute where many pictures follow.  On CUDA alone.
+    threads: into which the CPU divides a calculation; 0 for the usual number, which in exact mode is a fixed one.
     vae_tiling: whether the VAE sees pictures in tiles, in the memory of one; "auto" does where they are large.
     """
 
@@ -24,7 +30,13 @@ class Settings:
     dtype: str = "float32"
     exact: bool = False
     compiled: bool = False
+    threads: int = 0
     vae_tiling: Literal["auto", "on", "off"] = "auto"
+
+    @property
+    def parts(self) -> int:
+        """Into which the CPU divides a calculation."""
+        return self.threads or (EXACT_THREADS if self.exact else torch.get_num_threads())
 
     @property
     def buckets(self) -> Buckets:
@@ -35,6 +47,9 @@ class Settings:
     def told(self) -> dict[str, str]:
         """What a run so set adds to what its results say of themselves."""
         how = {"device": self.device, "dtype": self.dtype, "mode": "exact" if self.exact else "fast"}
+        how |= {"rounding": rounding_of(self.device)}
+        if self.device == "cpu":
+            how["threads"] = str(self.parts)
         how |= {"compiled": "yes"} if self.compiled else {}
         return how | ({} if self.vae_tiling == "auto" else {"vae_tiling": self.vae_tiling})
 

@@ -24,13 +24,16 @@ class _Page:
     tell: Callable[[str, Mapping[str, Any]], None]
     stage: str
     _began: float = field(default_factory=time.monotonic)
+    _before: int | None = None  # steps of a run before this one, which took none of its time
     _told: float = 0.0
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Tell of the loss, and of the seconds that are left if it goes on as it did."""
         now = time.monotonic()
+        if self._before is None:
+            self._before = done - 1
         if now - self._told < 1 and done < of:
             return
         self._told = now
-        left = (now - self._began) / max(done, 1) * (of - done)
+        left = (now - self._began) / max(done - self._before, 1) * (of - done)
         self.tell("learning", {"stage": self.stage, "done": done, "of": of, "loss": loss, "s": round(left)})

@@ -17,7 +17,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.guidance import unguided
 from retouch.core.resources import Codec
 from retouch.core.schedule import PredictionKind, Schedule
-from retouch.core.turn import Turn, Turned
+from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     Canvas,
     Edit,
@@ -33,6 +33,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Guidance
+from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
 
@@ -73,6 +74,9 @@ class Keeping:
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Nobody watches."""
+
+    def tell(self, words: str) -> None:
+        """Nobody reads."""
 
     def put(self, figures: Mapping[str, float]) -> None:
         """Keep a row of a table."""
@@ -163,6 +167,7 @@ class World:
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
+            "SourceLatents": self.latents,
             "Frame": self.latents,
             "Codec": self.codec,
             "Image": self.image,
@@ -179,6 +184,9 @@ class World:
             "Mask": self.mask,
             "TrainingPictures": TrainingPictures((self.source,) if self.source else ()),
             "TrainingLog": self.outbox,
+            "Checkpoints": RunCheckpoints(None),
+            "Notices": self.outbox,
+            "Candidates": _candidates(self.image),
             "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),
         }
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
@@ -233,6 +241,12 @@ def gaussian_world(
     latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
     return World(model, latents, _edit(model, draws), grid, mask=_whole(dtype, device))
+
+
+def _candidates(image: Image | None) -> Candidates:
+    """A picture, and what it looks like when it fades: something to choose from."""
+    assert image
+    return Candidates(tuple(Turned(Image(1 - share * (1 - image.data))) for share in (1, 0.5, 0)))
 
 
 def _pictures(height: int, width: int, like: Tensor) -> Iterator[Tensor]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from retouch.api import Denoiser, Prompt, Schedule
+from retouch.api import Denoiser, Prompt, Schedule, Step
 from retouch.api.families import noise_levels
 from retouch.api.kit import Acceleration, NetworkCore, UNet
 from retouch.api.models import Group, Row
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.report import release
 from retouch_bench.speed.setting import Setting, name_of
-from retouch_bench.speed.shapes import Shape
 from retouch_bench.speed.timing import timing
 
 LOOP = "diffusers loop"
@@ -57,20 +57,95 @@ class Evaluated(Protocol):
 
 
 class Batch:
-    """Random latents and prompts of so many rows, each row its own, at the levels of a walk."""
+    """Random latents and prompts of so many rows, each row its own, at one step of ten."""
 
-    def __init__(self, shape: Shape, rows: int, device: torch.device, dtype: torch.dtype, seed: int) -> None:
+    def __init__(
+        self,
+        latent: Sequence[int],
+        prompt: Sequence[int],
+        step: Step,
+        rows: int,
+        like: Tensor,
+        seed: int,
+        pooled: int = 0,
+    ) -> None:
+        """latent: [C, h, w].  prompt: [tokens, dim].  like: of what kind, and where.
+
+        pooled: how many numbers are pooled of a whole prompt.
+        """
         numbers = torch.Generator().manual_seed(seed)
-        self.x = torch.randn(rows, *shape.latent, generator=numbers).to(device, dtype)
-        self.context = torch.randn(rows, *shape.prompt, generator=numbers).to(device, dtype)
-        self.step = schedule(10).steps[seed % 10]
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.randn(rows, *shape, generator=numbers).to(like.device, like.dtype)
+
+        self.x, self.context, self.step = drawn(*latent), drawn(*prompt), step
+        self.extra = {"pooled": drawn(pooled)} if pooled else {}
 
     def groups(self, model: Denoiser) -> list[Group]:
         """A group for each row, as plain stages ask."""
         level = self.step.noisy
-        prompts = [Prompt("", embeds) for embeds in self.context]
+        prompts = [
+            Prompt("", embeds, extra={name: each[row] for name, each in self.extra.items()})
+            for row, embeds in enumerate(self.context)
+        ]
         rows = [Row(model, x, level, level.timestep, prompt) for x, prompt in zip(self.x, prompts, strict=True)]
         return [Group((row,), (("cond",),)) for row in rows]
+
+
+class Subject(Protocol):
+    """A network whose speed is measured; about: what tells its rows from others'."""
+
+    @property
+    def about(self) -> Mapping[str, Any]: ...
+
+    def module(self, device: torch.device, dtype: torch.dtype) -> Any:
+        """The network as diffusers has it, with random weights."""
+        ...
+
+    def core(self, module: Any, acceleration: Acceleration) -> NetworkCore:
+        """As the engine evaluates it."""
+        ...
+
+    def loop(self, module: Any) -> Evaluated:
+        """As its pipeline evaluates it."""
+        ...
+
+    def batch(self, rows: int, like: Tensor, seed: int) -> Batch:
+        """What to evaluate it on."""
+        ...
+
+    def floor(self, rows: int, dtype: torch.dtype) -> float | None:
+        """Least seconds of a call of so many rows; None where that is not known."""
+        ...
+
+
+class StableDiffusion:
+    """The setting's own network."""
+
+    about: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.shape = setting, setting.shape
+
+    def module(self, device: torch.device, dtype: torch.dtype) -> Any:
+        """A UNet."""
+        return self.shape.denoiser(device, dtype)
+
+    def core(self, module: Any, acceleration: Acceleration) -> NetworkCore:
+        """With its sites."""
+        return NetworkCore(UNet(module), "epsilon", self.shape.sites, acceleration=acceleration)
+
+    def loop(self, module: Any) -> Evaluated:
+        """The UNet with its default processors, and DDIM."""
+        return ThroughDiffusers(module, self.setting.device)
+
+    def batch(self, rows: int, like: Tensor, seed: int) -> Batch:
+        """At Stable Diffusion's levels."""
+        return Batch(self.shape.latent, self.shape.prompt, schedule(10).steps[seed % 10], rows, like, seed)
+
+    def floor(self, rows: int, dtype: torch.dtype) -> float | None:
+        """As counted before."""
+        return self.setting.floor("denoiser", rows, dtype)
 
 
 def schedule(steps: int) -> Schedule:
@@ -82,8 +157,8 @@ def schedule(steps: int) -> Schedule:
 class ThroughEngine:
     """The engine's own path, from groups to replies."""
 
-    def __init__(self, unet: Any, shape: Shape, acceleration: Acceleration) -> None:
-        self.model = Denoiser(NetworkCore(UNet(unet), "epsilon", shape.sites, acceleration=acceleration))
+    def __init__(self, core: NetworkCore) -> None:
+        self.model = Denoiser(core)
 
     def __call__(self, batch: Batch) -> Tensor:
         with torch.no_grad():
@@ -111,19 +186,21 @@ class ThroughDiffusers:
 class Bench:
     """Ways to evaluate one set of weights, each on a copy of its own, compared with the first that is eager."""
 
-    def __init__(self, setting: Setting, section: str, dtype: torch.dtype, budget: Budget) -> None:
+    def __init__(
+        self, setting: Setting, section: str, dtype: torch.dtype, budget: Budget, subject: Subject | None = None
+    ) -> None:
         self.setting, self.section, self.dtype, self.budget = setting, section, dtype, budget
-        self.base = setting.shape.denoiser(setting.device, dtype)
+        self.subject = subject or StableDiffusion(setting)
+        self.base = self.subject.module(setting.device, dtype)
         self.eager: dict[int, Tensor] = {}
 
     def loop(self, buckets: Sequence[int]) -> None:
         """Measure the plain loop of diffusers."""
-        self._measure(LOOP, lambda: ThroughDiffusers(copy.deepcopy(self.base), self.setting.device), buckets)
+        self._measure(LOOP, lambda: self.subject.loop(copy.deepcopy(self.base)), buckets)
 
     def mode(self, name: str, acceleration: Acceleration, buckets: Sequence[int]) -> None:
         """Measure the engine in one mode."""
-        made = self.setting.shape
-        self._measure(name, lambda: ThroughEngine(copy.deepcopy(self.base), made, acceleration), buckets)
+        self._measure(name, lambda: ThroughEngine(self.subject.core(copy.deepcopy(self.base), acceleration)), buckets)
 
     def _measure(self, name: str, make: Callable[[], Evaluated], buckets: Sequence[int]) -> None:
         made: list[Evaluated] = []
@@ -137,18 +214,21 @@ class Bench:
                 return self._timed(name, made[0], rows)
 
             self.setting.report.attempt(
-                self.section, {"mode": name, "dtype": name_of(self.dtype), "rows": rows}, measure
+                self.section,
+                {**self.subject.about, "mode": name, "dtype": name_of(self.dtype), "rows": rows},
+                measure,
             )
         made.clear()
         release()
 
     def _timed(self, name: str, evaluate: Evaluated, rows: int) -> Mapping[str, Any]:
         setting = self.setting
-        batch, other = (Batch(setting.shape, rows, setting.device, self.dtype, seed) for seed in (0, 1))
+        like = torch.empty(0, device=setting.device, dtype=self.dtype)
+        batch, other = (self.subject.batch(rows, like, seed) for seed in (0, 1))
         calls = iter(range(10**9))
         # A first call on other numbers: what is captured there must not come back here.
         found = timing(lambda: evaluate(batch if next(calls) else other), setting.device, setting.repeat)
-        floor = setting.floor("denoiser", rows, self.dtype)
+        floor = self.subject.floor(rows, self.dtype)
         return {
             "rows_a_second": rows / found.each,
             "ms_a_row": found.each / rows * 1e3,

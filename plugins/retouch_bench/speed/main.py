@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("denoiser", "host", "codec", "edits", "compiled")  # in the order in which they are measured
-SHARES = {"denoiser": 0.33, "host": 0.1, "codec": 0.1, "edits": 1.0, "compiled": 1.0}  # of all seconds, at most
+SECTIONS = ("denoiser", "host", "codec", "edits", "families", "compiled")  # in the order in which they are measured
+SHARES = {"denoiser": 0.33, "host": 0.1, "codec": 0.1, "edits": 0.6, "families": 0.7, "compiled": 1.0}  # at most
 DTYPES = ("bfloat16", "float16", "float32")
 SECONDS, TOY_SECONDS = 110.0, 50.0
 OUT = Path("out/bench-speed")
@@ -57,7 +57,7 @@ def _measure(args: argparse.Namespace) -> Any:
 
 def _section(setting: Any, name: str, share: float) -> None:
     """Measure one section; if it fails as a whole, a row says why and the next goes on."""
-    from retouch_bench.speed import coding, denoising, editing, hosting
+    from retouch_bench.speed import coding, denoising, editing, hosting, published
     from retouch_bench.speed.report import release
 
     run = {
@@ -65,6 +65,7 @@ def _section(setting: Any, name: str, share: float) -> None:
         "host": hosting.host,
         "codec": coding.codec,
         "edits": editing.edits,
+        "families": published.families,
         "compiled": denoising.compiled,
     }[name]
     failed: list[Exception] = []

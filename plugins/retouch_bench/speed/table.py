@@ -13,6 +13,7 @@ TITLES = {
     "host": "Host",
     "codec": "VAE",
     "edits": "Whole edits",
+    "families": "Denoisers of other families",
 }
 HEADINGS = {
     "tflops": "TFLOP/s",

@@ -5,13 +5,11 @@ Gal et al. 2021 (StyleGAN-NADA), arXiv:2108.00946, eq. 2.  `tune diffusionclip` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from retouch.api import (
     Codec,
@@ -24,14 +22,15 @@ from retouch.api import (
     Pattern,
     Predicted,
     Range,
-    SameToTheModel,
     SourceImage,
+    copies,
+    direction_apart,
     gather,
+    inside,
     stage,
+    text_direction,
     with_loss,
 )
-from retouch_methods.guide.copies import copies
-from retouch_methods.guide.image_text import ALIKE, inside
 
 Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt stands", "a drawing of _")]
 
@@ -80,33 +79,8 @@ async def direction(
         async def of(eye: ImageText, text: Tensor) -> Tensor:
             pairs = [copies(each, eye.side, looks, drawn) for each in (before, now)]  # [looks, 3, side, side] each
             looked = await gather(eye.picture(each) for pair in pairs for each in pair)
-            return directional(torch.stack(looked[looks:]), torch.stack(looked[:looks]), text).mean()
+            return direction_apart(torch.stack(looked[looks:]), torch.stack(looked[:looks]), text).mean()
 
         return torch.stack(await gather(of(*each) for each in zip(eyes, wanted, strict=True))).mean()
 
     return with_loss(guidance, Loss(miss, weight, through), codec)
-
-
-async def text_direction(eye: ImageText, source: str, target: str, templates: Sequence[str] = ()) -> Tensor:
-    """The direction from one text to another, averaged over sentences with _ where the text stands.
-
-    -> [d], of length 1.  Raises SameToTheModel where both texts are read alike.
-    """
-    sentences = [each.replace("_", text) for text in (target, source) for each in (*templates,) or ("_",)]
-    read = torch.stack(await gather(map(eye.text, sentences)))  # [2 n, d]
-    there, here = read.unflatten(0, (2, -1))
-    way = (there - here).mean(0)
-    if not way.any():
-        raise SameToTheModel(ALIKE, "use words that it knows")
-    return F.normalize(way, dim=0)
-
-
-def directional(now: Tensor, source: Tensor, wanted: Tensor) -> Tensor:
-    """1 - the cosine of how a picture has changed with how it is to change: 0 where it changed so, 2 at the reverse.
-
-    now, source: Tensor  # [n, d], where both pictures lie, of length 1
-    wanted: Tensor  # [d], of length 1
-    -> [n]
-    """
-    moved = now - source
-    return 1 - (moved / (moved.norm(dim=-1, keepdim=True) + 1e-7)) @ wanted

@@ -22,11 +22,13 @@ from retouch.api import (
     Predicted,
     Range,
     SameToTheModel,
+    copies,
     gather,
+    inside,
     stage,
+    text_apart,
     with_loss,
 )
-from retouch_methods.guide.copies import copies
 
 ALIKE = ", as the eye of this turn reads them"
 
@@ -77,22 +79,8 @@ async def image_text(
     return with_loss(guidance, Loss(miss, weight, through), codec)
 
 
-def inside(picture: Tensor, mask: Mask | None) -> Tensor:
-    """The picture where it is edited, and black elsewhere; without a mask all of it.  [3, H, W] -> [3, H', W']"""
-    if mask is None:
-        return picture
-    height, width = (min(side * mask.scale, of) for side, of in zip(mask.data.shape, picture.shape[-2:], strict=True))
-    return picture[:, :height, :width] * mask.pixels(height, width).to(picture)
-
-
 async def _distance(eye: ImageText, picture: Tensor, text: Tensor, looks: int, noise: NoiseSource) -> Tensor:
     """The mean over all copies.  picture: [3, H, W]; text: [d]"""
     made = copies(picture, eye.side, looks, noise)
     found = torch.stack(await gather(eye.picture(each) for each in made))  # [looks, d]
-    return apart(found, text).mean()
-
-
-def apart(directions: Tensor, text: Tensor) -> Tensor:
-    """Twice the squared angle between half of each: the spherical distance of CLIP guidance.  [n, d], [d] -> [n]"""
-    half = (directions - text).norm(dim=-1) / 2
-    return 2 * torch.asin(half.clamp(max=1 - 1e-6)).square()
+    return text_apart(found, text).mean()

@@ -18,10 +18,10 @@ from retouch.api import (
     Range,
     SourceImage,
     gather,
+    inside,
     stage,
     with_loss,
 )
-from retouch_methods.guide.image_text import inside
 
 
 @stage(

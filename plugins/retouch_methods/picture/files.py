@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Literal
 
-from safetensors.torch import save as safetensors
-
-from retouch.api import Ending, Frame, Image, Latents, Mask, Outbox, Pictures, Range, Sheet, stage
+from retouch.api import Ending, Frame, Image, Latents, Mask, Outbox, Pictures, Range, Sheet, safetensors_file, stage
 
 
 @stage("open", "image", default=True)
@@ -63,15 +60,7 @@ def save_latents(latents: Latents, outbox: Outbox, *, path: Annotated[str, Endin
     said = {"height": str(canvas.height), "width": str(canvas.width), "scale": str(canvas.scale)}
     tensors = {"latents": latents.data.detach().cpu().contiguous()}
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
-
-
-def in_order(file: bytes) -> bytes:
-    """A safetensors file with the keys of its header sorted: the library leaves their order to chance."""
-    end = 8 + int.from_bytes(file[:8], "little")
-    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
-    return len(header).to_bytes(8, "little") + header + file[end:]
+        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
 
 
 @stage("sheet", "contact", default=True)

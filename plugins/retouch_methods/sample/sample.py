@@ -30,7 +30,8 @@ from retouch.api import (
     "walk",
     version=2,
     default=True,
-    rows="(int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
+    rows="(int((steps * (predictions if predictions else evaluations) + extra) * "
+    "(guide_least if guide_least else guide) + steps * beside + 0.5) * "
     "(2 if attend or readers or (blend and not pinned) else 1), "
     "int((steps * (predictions if predictions else evaluations) + extra) * guide + steps * beside + 0.5) * "
     "(2 if attend or readers or (blend and not pinned) else 1) * (attempts if attempts else 1))",

@@ -32,10 +32,11 @@ from retouch.api import (
     TrainingPictures,
     VisionTokens,
     call,
+    direction_apart,
     gather,
     stage,
+    text_direction,
 )
-from retouch_methods.guide.direction import directional, text_direction
 from retouch_methods.picture.codec import encode
 from retouch_methods.tune.learning import Learner, Miss
 from retouch_methods.tune.tensors import movable
@@ -197,7 +198,7 @@ class Wants:
             total = l1 * 2 * (now - before).abs().mean()
             if direction:
                 moved = await gather(eye.picture(now) for eye in self.eyes)
-                apart = [directional(*each) for each in zip(moved, places, self.texts, strict=True)]
+                apart = [direction_apart(*each) for each in zip(moved, places, self.texts, strict=True)]
                 total = total - direction * torch.log1p(-torch.stack(apart) / 2).mean()
             if identity:
                 seen = await gather(_whole(eye, now) for eye in self.faces)

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from safetensors.torch import save as safetensors
-
-from retouch.api import Denoiser, Ending, Outbox, Range, TunedWeights, mixed, stage, tuned_tensors
-from retouch_methods.picture.files import in_order
+from retouch.api import (
+    Denoiser,
+    Ending,
+    Outbox,
+    Range,
+    TunedWeights,
+    lora_tensors,
+    mixed,
+    safetensors_file,
+    stage,
+    tuned_tensors,
+)
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -64,4 +72,18 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     tensors, said = tuned_tensors(model)
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
-        file.write(in_order(safetensors(tensors, said | ({"retouch": recipe} if recipe else {}))))
+        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
+
+
+@stage("save", "lora", paper="arXiv:2106.09685")
+def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write what a tuning of low rank made, as a LoRA in the names of diffusers and peft, to be read at weight 1.
+
+    `tune lora` reads it, and so do other programs.  What other LoRA files add is no part of it.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(safetensors_file(lora_tensors(model), said))

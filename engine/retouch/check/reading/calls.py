@@ -15,7 +15,7 @@ from retouch.check.reading.names import BoundTurn, Closure, NameScope, one_of
 from retouch.check.reading.near import near
 from retouch.check.reading.resolve_stage import resolve_stage
 from retouch.check.reading.variants import PICTURES
-from retouch.graph.ports import PICTURE, TURN, options
+from retouch.graph.ports import CANDIDATES, PICTURE, TURN, options
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.plugins.registry import Registry
@@ -48,8 +48,8 @@ class StageCall:
 
     @property
     def makes_turns(self) -> bool:
-        """Whether it makes another picture by flows of its own, each of which is a turn."""
-        return bool(self.turns) and self.card.output in PICTURE
+        """Whether it makes another picture, or several, by flows of its own, each of which is a turn."""
+        return bool(self.turns) and self.card.output in PICTURE | {CANDIDATES}
 
 
 class CallReader:

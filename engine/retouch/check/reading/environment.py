@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
     from retouch.models.prompt_reader import PromptReader
     from retouch.pictures import MaskPicture, PictureInfo
+    from retouch.pictures.standing import Standing
 
 SOMETHING = Picture(Path("IMAGE"), known=False)
 
@@ -53,11 +54,11 @@ def mask(path: Path, label: int | None) -> MaskPicture:
     return pictures.read_mask(path, label)
 
 
-def made_here(path: Path) -> bool:
-    """Return whether retouch wrote this file."""
-    from retouch import pictures
+def standing(path: Path) -> Standing:
+    """Return what stands where a result is to go."""
+    from retouch.pictures import standing as look
 
-    return pictures.made_by_retouch(path)
+    return look.standing(path)
 
 
 def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
@@ -108,7 +109,7 @@ class Environment:
     reader: Callable[[ModelInfo], PromptReader | None] = reader
     inspect: Callable[[Path], PictureInfo] = inspect
     mask: Callable[[Path, int | None], MaskPicture] = mask
-    made_here: Callable[[Path], bool] = made_here
+    standing: Callable[[Path], Standing] = standing
     caption: str | None = None  # what --caption said, which is also in the pictures
 
     @property

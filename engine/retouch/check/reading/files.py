@@ -56,6 +56,18 @@ class Files:
             return []
         return [str(path) for path in found]
 
+    def pictures_of(self, given: Written | Given, text: str) -> list[str]:
+        """Return the pictures of a folder, as numbers in their names count; of what is none, the path itself."""
+        from retouch.pictures.formats import of_file
+
+        folder = self._world.folder / text
+        if _ADDRESS.match(text) or not is_folder(folder):
+            return [text]
+        found = sorted((path for path in folder.iterdir() if of_file(path) and is_file(path)), key=_natural)
+        if not found:
+            self._add("RT401", given, path=text, mend=f"there are no pictures in {folder.resolve()}")
+        return [str(path) for path in found]
+
     def to_read(self, given: Written | Given, text: str, *, sure: bool = True) -> Path | None:
         """The file that a path names, if it is there and the recipe may read it.
 
@@ -67,6 +79,10 @@ class Files:
         there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
         self._add("RT402", given, path=text, mend=near_file(path.name, there) or f"it would be {path}")
         return None
+
+    def allowed(self, given: Written | Given, text: str) -> Path | None:
+        """The place that a path names, whatever is there, if the recipe may read it."""
+        return self._allowed(text, given, self._world.folder)
 
     def used(self, written: s.Text, chain: tuple[Path, ...]) -> Path | None:
         """Return the file of a `use` line; one that leads back to itself is refused."""

@@ -331,7 +331,7 @@ class FlowReader:
             return None
         found = list(self._part(arg, scope, first=False))
         calls = [part for part in found if isinstance(part, StageCall)]
-        ends = next((call for call in calls if call.card.family in LEAVING or call.card.output is None), None)
+        ends = next((call for call in calls if _leaves(call)), None)
         if any(isinstance(part, Alternatives) for part in found) or ends:
             what = f"'{ends.card.name}' ends or leaves the turn" if ends else "'first' stands inside of 'first'"
             self.report.add("RT309", arg.span, what=what)
@@ -351,6 +351,11 @@ def _shown(name: str, made: Definition) -> str:
             case default:
                 params.append(f"{param.name.name}={label(default)}")
     return f"{name}({', '.join(params)})"
+
+
+def _leaves(call: StageCall) -> bool:
+    """Return whether the picture, or its model, is another after a stage, or nothing follows it."""
+    return call.card.family in LEAVING or call.card.edits_latents or call.card.output is None
 
 
 def _bare(stage: s.Stage) -> bool:

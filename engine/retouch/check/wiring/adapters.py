@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
+from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromNode, Input, Node
 from retouch.lang.diagnostics import Report
 
@@ -29,18 +30,57 @@ def check_tuned(
     card, given = call.card, inputs.get("model")
     maker = makers.get(given.id) if isinstance(given, FromNode) else None
     if card.takes("Outbox") and card.takes("Denoiser"):
-        if maker is None or maker.card.takes("Adapters"):
+        tunings = list(tuned_by(makers, given))
+        moving = [node for node in tunings if not _reads_lora(node)]
+        if maker is None or not moving:
             what = "a LoRA file stands beside the model, which is as it was" if maker else "nothing before it tunes one"
             report.add("RT456", call.span, what=what, mend="tune it first, by 'tune diffusionclip'")
         elif maker.card.takes("TunedWeights") and not _alone(maker.options):
             what = "a mix of two networks is no set of weights"
             report.add("RT456", call.span, what=what, mend="save each of them by itself")
+        elif card.name == "save lora" and (whole := next((node for node in moving if not _of_low_rank(node)), None)):
+            report.add("RT464", call.span, other=whole.card.name, notes=(("tuned here", whole.span),))
     if not card.takes("TunedWeights"):
         return
-    if maker and not maker.card.takes("Adapters") and _alone(values):
+    if maker and not _reads_lora(maker) and _alone(values):
         notes = (("tuned here", maker.span),)
         report.add("RT457", call.span, stage=card.name, other=maker.card.name, notes=notes)
     _check_file(call, values, model, report)
+
+
+def _reads_lora(maker: Node) -> bool:
+    """Whether what tunes the model is a file beside it, and not something that was learnt."""
+    return maker.card.takes("Adapters") and bool(maker.options.get("path"))
+
+
+def _of_low_rank(maker: Node) -> bool:
+    """Whether what a stage learns is of low rank under its options: so that it can stand in a LoRA file."""
+    return maker.card.takes("Adapters") or maker.options.get("weights") == "low_rank"
+
+
+def check_learnt_words(
+    call: StageCall, inputs: Mapping[str, Input], makers: Mapping[str, Node], report: Report
+) -> None:
+    """Report a stage that says in prompts what was learnt, where nothing has learnt words."""
+    if call.card.family != "tune" or call.card.output != "Edit" or not call.card.takes("Denoiser"):
+        return
+    tunings = list(tuned_by(makers, inputs.get("model")))
+    if not any(node.card.prompts or _file_has_words(node) for node in tunings):
+        what = f"'{tunings[0].card.name}' learns none" if tunings else "nothing before it tunes the model"
+        report.add("RT458", call.span, stage=call.card.name, what=what)
+
+
+def _file_has_words(node: Node) -> bool:
+    """Whether tuned weights out of a file come with words; of one that cannot be read nothing is known."""
+    if not node.card.takes("TunedWeights"):
+        return False
+    from retouch.models.errors import BrokenModel
+    from retouch.models.tuned_weights import with_words
+
+    try:
+        return with_words(Path(str(node.options.get("path"))))
+    except (BrokenModel, OSError):
+        return True
 
 
 def _alone(values: Mapping[str, Any]) -> bool:

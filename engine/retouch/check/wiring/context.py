@@ -21,6 +21,7 @@ from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.precedence import Precedence
 from retouch.core.touches import Touch, clashes
 from retouch.graph.nodes import FromNode, Picture
+from retouch.graph.ports import FOLDER
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.plugins.signatures import StageCard
@@ -133,7 +134,8 @@ class Context:
         given = call.given.get("path")
         if given is None:
             return self._from_command_line(call.span)
-        path = self.files.to_read(given, given.value)
+        folder = call.card.takes(FOLDER)
+        path = (self.files.allowed if folder else self.files.to_read)(given, given.value)
         return Picture(path) if path else None
 
     def _from_command_line(self, span: s.Span) -> Picture | None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from retouch.check.reading.calls import StageCall
-from retouch.check.wiring.state import MISSING, FlowState, Held
+from retouch.check.wiring.state import MISSING, FlowState, Held, Slot
 from retouch.graph.nodes import FromNode
 from retouch.graph.ports import PICTURE
 from retouch.lang import syntax as s
+from retouch.plugins.signatures import StageCard
 
 Wire = Callable[[FlowState, StageCall], FromNode]
 
@@ -55,6 +56,16 @@ class Insertions:
         # The flow has moved on: what is put in to get that picture back is no part of what it holds now.
         return Insertions(state.apart(Held(dict(state.began))), self.wire).image(taker, span)
 
+    def source_latents(self, taker: str, span: s.Span) -> FromNode:
+        """Return the picture that this turn began with in the model's space; what encodes it is put in once."""
+        state = self.state
+        began = state.began if state.began.keys() & PICTURE else {"Image": self._first(taker, span)}
+        return Insertions(state.apart(Held(dict(began))), self.wire).latents(taker, span)
+
+    def _first(self, taker: str, span: s.Span) -> Slot:
+        """Return the picture that the flow opened, as a value to go on from."""
+        return Slot(self.state.first or self.image(taker, span), span, self.state.model)
+
     def own_picture(self, taker: str, span: s.Span) -> FromNode:
         """Put in what a stage learns from where it names no pictures: the one that this turn began with."""
         card = self.state.context.world.registry.find("view", "own")
@@ -73,6 +84,12 @@ class Insertions:
         method = type_.removesuffix("Prompt").lower()
         if card := self.state.context.world.registry.find("view", method):
             self.wire(self.state, StageCall(card, span, put_in="a stage of this turn made its prompts"))
+
+    def prompts(self, learner: StageCard, span: s.Span) -> None:
+        """Put in what says in prompts what a stage has learnt."""
+        family, _, method = learner.prompts.partition(" ")
+        if card := self.state.context.world.registry.find(family, method):
+            self.wire(self.state, StageCall(card, span, put_in=f"prompts name what '{learner.name}' has learnt"))
 
     def of_type(self, type_: str, taker: str, span: s.Span) -> None:
         """Put in the one stage that makes values of this type, where a stage takes all there are and there is none."""

@@ -13,7 +13,7 @@ from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.check.wiring.turn_settings import nothing_said
 from retouch.graph.keys import turn_key
 from retouch.graph.nodes import FromEngine, FromNode, given
-from retouch.graph.ports import TURN, WRITERS
+from retouch.graph.ports import PICTURE, TURN, WRITERS
 from retouch.lang import syntax as s
 
 
@@ -50,14 +50,17 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
         return None
     image, mask = run(inner, flow)
     span = closure.flow.span
+    # A stage that makes something else than a picture may want a flow for its mask alone.
+    given_mask = context.inside and context.inside.mask
+    looks_alone = mask is not None and mask != given_mask and call.card.output not in PICTURE
     if inner.outside:
         report.add("RT244", span, stage=call.card.name)
-    elif context.inside and image == context.inside.image:
+    elif context.inside and image == context.inside.image and not looks_alone:
         report.add("RT243", span, stage=call.card.name)
     if report.wrong > before or MISSING in (image, mask):
         return None
     reached = {node.id for node in context.builder.needed([image.id])}
-    results = (image.id, *([mask.id] if mask and mask.id in reached else []))
+    results = (image.id, *([mask.id] if mask and (mask.id in reached or looks_alone) else []))
     graph = finished(context, results)
     if report.wrong > before:
         return None

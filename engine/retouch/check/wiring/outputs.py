@@ -17,6 +17,7 @@ from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 
+_MISSED = {"foreign": "RT415", "edited": "RT440"}  # what stands there and would be missed
 LONGEST_NAME = 255  # bytes, of the usual file systems
 LONGEST_PATH = 4095  # bytes, of Linux; others take less and say so
 
@@ -61,8 +62,8 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
                 report.add("RT407", span, path=file.name)
             elif what := unwritable(file):
                 report.add("RT427", span, path=file.name, what=what)
-            elif file.is_file() and not world.force and not world.made_here(file):
-                report.add("RT415", span, path=file.name)
+            elif not world.force and (code := _MISSED.get(world.standing(file).kind)):
+                report.add(code, span, path=file.name)
 
 
 def unwritable(file: Path) -> str:

@@ -10,12 +10,14 @@ from retouch.check.reading.edits import check_change, prompts
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
+from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromEngine, FromNode, Input
 from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED, TURN
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
-SPACED = frozenset({"Latents", "Trajectory"})  # numbers that mean something in one model's latents alone
+# Numbers that mean something in one model's latents alone.
+SPACED = frozenset({"Latents", "SourceLatents", "Trajectory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,22 @@ class PortFiller:
             return None
         if type_ == "Schedule" and call.card.output == "Schedule":
             return None  # of one kind the newest holds, so each is made from the model's own
+        if type_ in PROMPTS and "Denoiser" in state.held.slots:
+            self._speak(state.held.slots["Denoiser"], call)
         if type_ in PROMPTS - {"Edit"} and type_ not in state.held.slots and "Edit" in state.held.slots:
             self.insert.part_of_edit(type_, call.span)
         slot = state.held.slots.get(type_)
         if slot and type_ in OF_A_MODEL and slot.model.name != state.model.name:
             return self._of_another_model(slot, port, call)
         return slot.edge if slot else None
+
+    def _speak(self, tuned: Slot, call: StageCall) -> None:
+        """Put in the stage that says in prompts what a tuning of this turn has learnt, if none has done so since."""
+        tunings = list(tuned_by(self.state.context.builder.nodes, tuned.edge))
+        said = {node.card.prompts for node in tunings}
+        learner = next((node.card for node in tunings if node.card.prompts), None)
+        if learner and "Edit" not in self.state.held.slots and call.card.name not in said | {learner.name}:
+            self.insert.prompts(learner, call.span)
 
     def _of_another_model(self, slot: Slot, port: Port, call: StageCall) -> FromNode:
         notes = ((f"made here, with '{slot.model.name}'", slot.span),)
@@ -82,6 +94,7 @@ class PortFiller:
             return self._unconnected(port, call, f"a second {type_} by name", mend)
         on_demand = {
             "SourceImage": self.insert.source,
+            "SourceLatents": self.insert.source_latents,
             "Guidance": self.insert.guidance,
             "Image": self.insert.image,
             "Latents": self.insert.latents,
@@ -121,7 +134,7 @@ class PortFiller:
         state, type_ = self.state, port.type
         if type_ in FILES:
             return FromEngine(type_)
-        if type_ == "TrainingLog":
+        if type_ in ("TrainingLog", "Notices"):
             return FromEngine(type_, {"stage": call.card.name})
         if type_ == "Weights":
             files = own_weights(call.card, call.span, state.context.report)

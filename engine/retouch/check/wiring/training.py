@@ -18,12 +18,21 @@ if TYPE_CHECKING:
 
 
 def with_training(
-    inputs: Mapping[str, Input], call: StageCall, given: Given | None, context: Context, insert: Insertions
+    inputs: Mapping[str, Input],
+    call: StageCall,
+    options: Mapping[str, Given],
+    context: Context,
+    insert: Insertions,
 ) -> dict[str, Input]:
     """Say in the inputs which pictures the option `pictures` names; without any, the turn's own is put in.
 
-    How many there are stands under the port's name, so that the stage can tell its cost.
+    How many there are stands under the port's name, so that the stage can tell its cost.  A stage that reads from
+    a file what it would learn is given nothing to learn by: it is the same work for every picture and every seed.
     """
+    if call.card.takes("Adapters") and (path := options.get("path")) and path.value:
+        needed = {port.name for port in call.card.ports if not port.optional}
+        return {name: each for name, each in inputs.items() if name in needed}
+    given = options.get("pictures")
     port = next(port.name for port in call.card.ports if port.type == TRAINING)
     if not isinstance(inputs.get(port), FromEngine):
         return dict(inputs)
@@ -34,9 +43,9 @@ def with_training(
 
 
 def _found(given: Given, pattern: str, context: Context) -> tuple[tuple[str, str], ...]:
-    """The place and the digest of each file, in the order of their names."""
+    """The place and the digest of each file, in the order of their names: of one, of a pattern, or of a folder."""
     files = context.files
-    names = files.matching(given, pattern) if files.is_pattern(pattern) else [pattern]
+    names = files.matching(given, pattern) if files.is_pattern(pattern) else files.pictures_of(given, pattern)
     places: list[Path] = []
     for name in names:
         if place := files.to_read(given, name):

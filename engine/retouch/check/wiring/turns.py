@@ -1,4 +1,8 @@
-"""Where the turns of a flow end: at `sample`, and where one is put in because the next stage needs its result."""
+"""Where the turns of a flow end.
+
+At `sample`, and where one is put in because the next stage needs its result; behind a stage that makes the edited
+latents by itself, such as `distil dds`, where another turn begins.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from dataclasses import dataclass
 
 from retouch.check.reading.calls import StageCall
 from retouch.check.reading.flows import Alternatives, Flow, calls_of
+from retouch.graph.ports import PICTURE
 from retouch.lang import syntax as s
 
 # A turn that holds one of these has work that only sampling turns into a picture.
 OPEN = frozenset({"Trajectory", "AttentionControl", "Blend"})
+MADE = "edited latents"  # beside the types that a turn has made: its picture, without a walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,7 @@ class TurnStages:
     """Stages from one picture to the next.
 
     by: the stage that ends it, or that wants it ended.
+    made: whether its picture is made without a walk, so that it ends here and nothing is put in.
     put_in: why a `sample` is put in at its end, if the recipe has none; place: of the stage that wants it.
     taker: the stage that needs the picture; what it takes besides belongs to this turn.
     """
@@ -27,6 +34,7 @@ class TurnStages:
     taker: StageCall | None = None
     place: s.Span = s.NOWHERE
     by: str = ""
+    made: bool = False
 
     @property
     def everything(self) -> tuple[StageCall, ...]:
@@ -48,13 +56,20 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
             )
             now, made = [], set()
             continue
-        if "Trajectory" in outputs and "Trajectory" in made and not _passes_on(part):
-            name = "first" if isinstance(part, Alternatives) else part.card.name
-            now, ahead = _apart(now)
-            turns.append(TurnStages(tuple(now), f"'{name}' begins another turn", place=part.span, by=name))
+        edits = any(call.card.edits_latents for call in calls_of((part,)))
+        begins = edits or ("Trajectory" in outputs and not _passes_on(part))
+        if begins and (MADE in made or "Trajectory" in made):
+            if MADE in made:
+                now, ahead = _behind(now)
+                maker = next(call for call in calls_of(tuple(now)) if call.card.edits_latents)
+                turns.append(TurnStages(tuple(now), place=maker.span, by=maker.card.name, made=True))
+            else:
+                name = "first" if isinstance(part, Alternatives) else part.card.name
+                now, ahead = _apart(now)
+                turns.append(TurnStages(tuple(now), f"'{name}' begins another turn", place=part.span, by=name))
             now, made = ahead, {call.card.output for call in calls_of(tuple(ahead))}
         now.append(part)
-        made |= outputs
+        made |= outputs | ({MADE} if edits else set())
         if isinstance(part, StageCall) and (part.card.family == "sample" or part.makes_turns):
             turns.append(TurnStages(tuple(now), place=part.span, by=part.card.name))
             now, made = [], set()
@@ -67,6 +82,12 @@ def _apart(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Altern
     while end and isinstance(part := now[end - 1], StageCall) and part.card.output == "Schedule":
         end -= 1
     return now[:end], now[end:]
+
+
+def _behind(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Alternatives], ...]:
+    """The stages of a turn up to the last that makes a picture, and those behind it, which are for the next one."""
+    pictures = [i for i, part in enumerate(now) if any(call.card.output in PICTURE for call in calls_of((part,)))]
+    return now[: pictures[-1] + 1], now[pictures[-1] + 1 :]
 
 
 def _passes_on(part: StageCall | Alternatives) -> bool:

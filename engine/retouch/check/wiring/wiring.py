@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives, Flow, calls_of
-from retouch.check.wiring.adapters import check_adapters, check_tuned
+from retouch.check.wiring.adapters import check_adapters, check_learnt_words, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
 from retouch.check.wiring.fitting import check_model
+from retouch.check.wiring.folders import with_folder
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.inside import begun, refused, wire_turn
 from retouch.check.wiring.named_words import check_named_words
@@ -24,9 +25,10 @@ from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
 from retouch.check.wiring.training import with_training
 from retouch.check.wiring.turn_settings import of_turn
 from retouch.check.wiring.turns import OPEN, TurnStages, split
+from retouch.check.wiring.walked import check_walk
 from retouch.check.wiring.words import check_caption, check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
+from retouch.graph.ports import FOLDER, PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -86,6 +88,8 @@ class _Wiring:
         report = state.context.report if state.certain else Report()
         for turn in split(flow):
             self._begin(turn, report)
+            if not check_walk(turn, state.context.report):
+                break
             for part in turn.parts:
                 if isinstance(part, Alternatives):
                     choose(state, part, _wire)
@@ -99,6 +103,8 @@ class _Wiring:
             self.insert.guides()
             if turn.put_in:
                 self.close(turn.put_in, turn.place, turn)
+            if turn.made:
+                self._end(turn)
             if turn.taker:
                 self.stage(turn.taker, early)
         if state.context.inside is None:
@@ -117,7 +123,7 @@ class _Wiring:
 
     def _begin(self, turn: TurnStages, report: Report) -> None:
         state = self.state
-        if state.ended and any(call.card.output in OPEN or call.card.family == "sample" for call in turn.everything):
+        if state.ended and any(map(_edits, turn.everything)):
             state.turn += 1
             state.ended = False
             state.began = dict(state.held.slots)
@@ -130,7 +136,7 @@ class _Wiring:
         self._end(turn or TurnStages((), place=span))
 
     def _end(self, turn: TurnStages) -> None:
-        """Drop the turn's values but its latents and its window; its target prompt is the next caption."""
+        """Drop the turn's values but its picture and its window; its target prompt is the next caption."""
         self.insert.guides()
         state = self.state
         lost = {type_: Gone(slot.span, turn.by, turn.place) for type_, slot in state.held.slots.items()}
@@ -138,7 +144,7 @@ class _Wiring:
             lost["Edit"] = Gone(state.now.edit[0].span, turn.by, turn.place)
         # A decoding is the turn's last work: what then mends the picture has the turn's mask still.
         kept = ["Mask"] if turn.taker and turn.taker.card.family == "decode" else []
-        state.held = state.held.only("Latents", "Window", "Codec", *kept)
+        state.held = state.held.only("Image", "Latents", "Window", "Codec", *kept)
         state.gone = {**state.gone, **lost}
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target
@@ -162,13 +168,16 @@ class _Wiring:
         if not misplaced:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
+        check_learnt_words(call, inputs, state.context.builder.nodes, state.context.report)
         check_tuned(call, values, inputs, state.context.builder.nodes, state.model, state.context.report)
         if state.certain and not misplaced:
             check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
         if call.card.takes(PRETRAINED):
             inputs = with_pretrained(inputs, call, values, state.context.report)
+        if call.card.takes(FOLDER):
+            inputs = with_folder(inputs, call, options["path"], state.context.report)
         if call.card.takes(TRAINING):
-            inputs = with_training(inputs, call, options.get("pictures"), state.context, self.insert)
+            inputs = with_training(inputs, call, options, state.context, self.insert)
         if call.card.takes(*SHARED):
             place = {"path": values["path"], **cell(call, state.context)}
             inputs = {name: _in_cell(given, place) for name, given in inputs.items()}
@@ -253,6 +262,11 @@ def _picture_of(state: FlowState, flow: Flow) -> tuple[FromNode, FromNode | None
     if state.held.is_open:
         wiring.close("a flow in brackets gives its picture back", span)
     return wiring.insert.image(name, span), state.mask
+
+
+def _edits(call: StageCall) -> bool:
+    """Return whether a stage is part of an edit, so that a turn begins with it."""
+    return call.card.output in OPEN or call.card.family == "sample" or call.card.edits_latents
 
 
 def _wire(state: FlowState, call: StageCall) -> FromNode:

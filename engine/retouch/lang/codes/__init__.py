@@ -1,6 +1,7 @@
 """The one table of diagnostic codes; each phase owns a range."""
 
 from retouch.lang.codes.code import Code
+from retouch.lang.codes.folders import FOLDERS
 from retouch.lang.codes.names import NAMES
 from retouch.lang.codes.planning import PLANNING
 from retouch.lang.codes.plugins import PLUGINS
@@ -8,6 +9,6 @@ from retouch.lang.codes.running import RUNNING
 from retouch.lang.codes.text import TEXT
 from retouch.lang.codes.wiring import WIRING
 
-CODES: dict[str, Code] = {**TEXT, **NAMES, **WIRING, **PLANNING, **RUNNING, **PLUGINS}
+CODES: dict[str, Code] = {**TEXT, **NAMES, **WIRING, **PLANNING, **RUNNING, **FOLDERS, **PLUGINS}
 
 __all__ = ["CODES", "Code"]

@@ -123,6 +123,15 @@ PLANNING = {
         example='open "cat.png" | invert ddim | save "dog.png"',
         mend='open "cat.png" | invert ddim | save "dog-2.png"',
     ),
+    "RT440": Code(
+        "edited-result",
+        "'{path}' has been changed since retouch made it, and is not overwritten",
+        "move it away, save elsewhere, or run with --force",
+        why="A result says what it was made of, and holds a digest of its pixels; the journal of its folder holds one "
+        "of all its bytes. What somebody has changed by hand since may be the only copy of that work.",
+        example='open "cat.png" | invert ddim | save "touched.png"',
+        mend='open "cat.png" | invert ddim | save "touched-2.png"',
+    ),
     "RT416": Code(
         "broken-model",
         "the model '{name}' cannot be used: {what}",
@@ -204,6 +213,22 @@ PLANNING = {
         "write ratio=0.5 on it, so that both count, or delete one of them",
         why="Saved weights stand in for those of the model. Where several are to act, each after the first says how "
         "much it counts beside those before it, and from where to where in the walk.",
+    ),
+    "RT458": Code(
+        "no-words-learnt",
+        "'{stage}' has nothing to say: {what}",
+        "write tune imagic or tune unitune before it",
+        why="Some tunings learn how a prompt is to name their picture: an embedding, or a word that no language has. "
+        "Only what they learnt can be said.",
+        example='open "cat.png" | tune prompts alpha=0.5 | invert sdedit "cat"->"dog" | save "o.png"',
+        mend='open "cat.png" | tune imagic "cat"->"dog" | tune prompts alpha=0.5 | invert sdedit | save "o.png"',
+    ),
+    "RT464": Code(
+        "not-of-low-rank",
+        "'save lora' writes what is of low rank, and '{other}' moves whole weights",
+        "write 'save weights', or tune by 'tune lora'",
+        why="A LoRA file holds two narrow matrices for each layer. Weights that were tuned as they are do not fit into "
+        "it; 'save weights' writes them whole.",
     ),
     "RT431": Code(
         "not-got",

@@ -121,6 +121,22 @@ RUNNING = {
         "look at it with 'save mask', and let it take more",
         why="A window is cut round what the mask edits, and this mask edits no pixel of this picture.",
     ),
+    "RT469": Code(
+        "diverged",
+        "'{stage}' has lost its way: at step {step} of training its loss is no number",
+        "lower its learning rate: lr=1e-5",
+        why="Each step moves weights against the gradient, by the learning rate. Where that is too high they grow "
+        "without end. What had been learnt is dropped, and no picture is made of it.",
+    ),
+    "RT580": Code(
+        "no-walk",
+        "'{stage}' acts in a walk, and '{maker}' makes the picture without one",
+        "{mend}",
+        why="Distillation moves the latents themselves, a small step for each question: no noise is walked through, so "
+        "there are no steps in which a control, a blend, a solver or a loss could act.",
+        example='mask box right=50% | distil dds "cat"->"dog" | blend latent',
+        mend='mask box right=50% | distil dds "cat"->"dog"',
+    ),
     "RT560": Code(
         "one-size",
         "'{stage}' takes pictures of {side} by {side} pixels, and this has {width} by {height}",

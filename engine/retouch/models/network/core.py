@@ -26,6 +26,7 @@ from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
 from retouch.models.network.captured import CapturedNetwork, Network
 from retouch.models.network.fusing import prepare
+from retouch.models.network.placed import placed
 from retouch.models.network.seam import Pass, Seam
 
 _CUDNN_FIRST = [
@@ -51,12 +52,13 @@ class NetworkCore:
         told: Mapping[str, float] = _NO_NUMBERS,
         acceleration: Acceleration = EAGER,
         digest: str = "",
+        part: str = "unet",
     ) -> None:
         """told: the numbers that the network reads beside x, time and prompt, and what they are where no row says.
 
-        digest: the fingerprint of its weights' files.
+        digest: the fingerprint of its weights' files; part: their folder in the layout of diffusers.
         """
-        self.digest = digest
+        self.digest, self.part = digest, part
         self.net, self._sites = net, tuple(sites)
         self.kind: PredictionKind = kind
         self.told, self.acceleration = dict(told), acceleration
@@ -121,10 +123,10 @@ class NetworkCore:
         return nullcontext()
 
     def _evaluate(self, delta: ModelDelta, packed: Rows, *, scoped: bool) -> Tensor:
-        if not scoped and not delta.weights and not delta.low_rank and not delta.beside:
+        if not (scoped or delta.weights or delta.low_rank or delta.beside or delta.place):
             return self._plain(packed)
-        with beside(self.module, delta.beside):
-            if delta.weights or delta.wants_grad:
+        with beside(self.module, delta.beside), placed(self.module, delta.place):
+            if delta.weights:
                 return self.net.forward(self._under(delta.over(self._base)), packed)
             with beside(self.module, {name: (LowRank(*pair),) for name, pair in delta.low_rank.items()}):
                 return self.net.forward(self.module, packed)

@@ -19,7 +19,19 @@ from retouch.plugins.signatures.signature import Fault, Option, StageCard
 
 _MARKS = ("retouch.api.stage", "retouch.plugins.stage.stage")
 _SETTINGS = ("paper", "version", "api", "stability", "default", "touches", "reads", "rows", "facts")
-_SETTINGS += ("needs", "moot", "predicts", "told", "instead", "weights", "pretrained", "words", "side")
+_SETTINGS += (
+    "needs",
+    "moot",
+    "predicts",
+    "told",
+    "instead",
+    "weights",
+    "pretrained",
+    "words",
+    "side",
+    "prompts",
+    "folder",
+)
 _STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

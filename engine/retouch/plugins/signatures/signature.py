@@ -124,6 +124,8 @@ class StageCard:
     pretrained: tuple[str, ...] = ()  # kinds of the network that its option `name` names
     words: Literal["needed", "own", ""] = ""  # who has to read the prompts: the model, or the stage itself
     side: int = 0  # height and width of the pictures that it takes, in pixels; 0 if it takes others too
+    prompts: str = ""  # the stage that says in prompts what this one has learnt
+    folder: str = ""  # "module:function" of what describes the folder that its option `path` names
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property
@@ -151,6 +153,11 @@ class StageCard:
     def edits(self) -> bool:
         """Whether it takes the edit of its turn, which a recipe may write as `edit=`."""
         return self.output in OF_A_TURN or any(port.type in EDIT_PORTS for port in self.ports)
+
+    @property
+    def edits_latents(self) -> bool:
+        """Whether it makes the latents of the edit by itself, without a walk; the turn's picture is then made."""
+        return self.output == "Latents" and self.takes(*EDIT_PORTS) and not self.takes("Trajectory")
 
     @property
     def needs_words(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,10 @@ from torch import Tensor
 from retouch import pictures
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
+from retouch.graph.folders import FilesBelow
 from retouch.pictures import stamp
 from retouch.pictures.atomic import replacing
+from retouch.pictures.standing import digest
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
 
@@ -54,12 +56,47 @@ class FileIn:
         return upload(torch.tensor(array), self.device)  # a copy: what the decoder gave may not be written to
 
 
+@dataclass(frozen=True, slots=True)
+class FolderIn:
+    """A folder that a stage opens: the files that the check has seen in it."""
+
+    files: FileIn
+    folder: Path = Path()
+    held: Collection[str] = ()
+
+    def at(self, settings: Mapping[str, Any]) -> FolderIn:
+        """What a port is given."""
+        return FolderIn(self.files, Path(settings["folder"]), frozenset(settings["held"]))
+
+    def there(self, name: str) -> bool:
+        """Whether the description listed such a file."""
+        return name in self.held
+
+    def text(self, name: str) -> str:
+        """A text there."""
+        return self._below(name).text(name)
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width of the picture there."""
+        return self._below(name).size(name)
+
+    def image(self, name: str) -> Image:
+        """A picture there."""
+        return self.files.image(str(self._below(name).place(name)), 0)
+
+    def _below(self, name: str) -> FilesBelow:
+        if name not in self.held:
+            raise ValueError(f"'{name}' is none of the files that the folder's description listed")
+        return FilesBelow(self.folder)
+
+
 @dataclass(slots=True)
 class FileOut:
     """Results, each file whole or not at all, with the recipe that made it inside.
 
     metadata: what the file at a path says of itself.  about: what the source of the file at a path said.
     missed: by part, in words, what sources said and no result of theirs keeps.
+    written: is told of each file that is in its place, with the sha256 of its bytes.
     """
 
     metadata: Callable[[str], Mapping[str, str]]
@@ -67,6 +104,7 @@ class FileOut:
     files: list[Path] = field(default_factory=list[Path])
     notices: list[str] = field(default_factory=list[str])
     missed: dict[str, str] = field(default_factory=dict[str, str])
+    written: Callable[[Path, str], None] = lambda _path, _sha256: None
 
     def at(self, settings: Mapping[str, Any]) -> FileOut:
         """What a port is given."""
@@ -86,7 +124,9 @@ class FileOut:
                 stamp.put_beside(place, made, recipe)
             else:
                 stamp.beside(place).unlink(missing_ok=True)
+            sha256 = digest(made)
         self.files.append(place)
+        self.written(place, sha256)
 
     def stamp(self, path: str) -> str:
         """How the file at this path was made, as a text to be put into it; empty if it is to say nothing."""
@@ -114,16 +154,41 @@ class FileOut:
         made = picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
         self._write(path, made, pictures.How(quality, size, said.only(keep or ())))
 
+    def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
+        """Write pictures of one size that follow each other, again and again."""
+        first, *rest = [
+            picture(as_bytes(image.data.permute(1, 2, 0)), None if image.alpha is None else as_bytes(image.alpha))
+            for image in images
+        ]
+        moving = {"save_all": True, "append_images": rest, "duration": milliseconds, "loop": 0}
+        self._write(path, first, pictures.How(), **moving)
+
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
         self._write(path, grey_picture(as_bytes(pixels)), pictures.How())
 
-    def _write(self, path: str, made: Picture, how: pictures.How) -> None:
+    def _write(self, path: str, made: Picture, how: pictures.How, **more: Any) -> None:
         format, told = format_of(path), self.metadata(path)
         with self.file(path) as file:
-            notices = encode(file, made, format, told, how)
+            notices = encode(file, made, format, told, how, **more)
         for notice in notices:
             self.note(path, notice)
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotices:
+    """What stages tell of one picture beside its files."""
+
+    notices: list[str]
+    stage: str = ""
+
+    def at(self, settings: Mapping[str, Any]) -> RunNotices:
+        """What a port is given."""
+        return RunNotices(self.notices, str(settings.get("stage", "")))
+
+    def tell(self, words: str) -> None:
+        """Say one sentence about this picture."""
+        self.notices.append(f"{self.stage}: {words}")
 
 
 def _unit(eight_bits: Tensor) -> Tensor:

@@ -49,8 +49,9 @@ class PrivateNames:
 
 
 def bare(path: str) -> str:
-    """`"/home/ann/{style}/{name}.png"` -> `"{style}/{name}.png"`."""
-    *folders, name = _SEPARATOR.split(path)
+    """`"/home/ann/{style}/{name}.png"` -> `"{style}/{name}.png"`; a folder keeps the slash at its end."""
+    *folders, name = _SEPARATOR.split(path.rstrip("/\\"))
+    name += "/" if path[-1:] in ("/", "\\") else ""
     fields = ["".join(_FIELD.findall(folder)) for folder in folders]
     return "/".join([*filter(None, fields), name])
 

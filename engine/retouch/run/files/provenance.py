@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,10 @@ import torch
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.ports import READERS
+from retouch.graph.work import How
 from retouch.pictures import About, Unwritable, read_about
+from retouch.pictures.stamp import WORK
+from retouch.pictures.standing import digest
 from retouch.plugins import discovery
 from retouch.run.files.private import (
     PrivateNames,
@@ -74,16 +76,24 @@ class Request:
         return {name: everything[name] for name in _MINIMAL if name in everything} if self.stamp == "minimal" else {}
 
 
-_MINIMAL = ("retouch", "torch", "python", "machine", "device", "dtype", "mode", "model_digest")  # no word of the user's
+_MINIMAL = (  # no word of the user's
+    *("retouch", "torch", "python", "machine"),
+    *("device", "dtype", "mode", "rounding", "threads", "model_digest"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The stamp of each result of one picture; `how` is what the run adds: device, dtype and mode."""
+    """The stamp of each result of one picture; `how` is what the run adds: device, dtype and mode.
+
+    built_in: the plugins that come with the engine.
+    """
 
     graph: Graph
     request: Request
     how: Mapping[str, str]
+    built_in: Collection[str] = ()
+    _works: dict[str, str] = field(default_factory=dict[str, str], init=False, compare=False)
 
     def __call__(self, path: str) -> Mapping[str, str]:
         """What the file at this path says of itself.  Files are told by name and digest, never by where they lie."""
@@ -115,9 +125,22 @@ class Provenance:
             "stages": json.dumps([_stage(node, names) for node in _written_out(graph)], default=str),
             **_own_weights(graph),
             "result": result,
+            WORK: self.work(result) if result else "",
             "seed": next(_seeds(graph), ""),
         }
         return request.told(everything)
+
+    def work(self, result: str) -> str:
+        """The digest of all that a result is made of, by the node that writes it."""
+        if not self._works:
+            exact, compiled = self.how.get("mode") == "exact", self.how.get("compiled") == "yes"
+            how = How(self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in)
+            self._works.update(how.works(self.graph))
+        return self._works.get(result, "")
+
+    def work_at(self, path: str) -> str:
+        """The same, by the file that it goes to."""
+        return self.work(next((node.id for node in self.graph.nodes if _writes(node, path)), ""))
 
     def about(self, path: str) -> About:
         """What the source of the file at this path said of itself."""
@@ -148,15 +171,6 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 @cache
 def _installed() -> dict[str, str]:
     return {found.name: f"{found.distribution} {found.version}".strip() for found in discovery.installed()}
-
-
-def digest(file: Path) -> str:
-    """The sha256 of a file's bytes; empty if it is gone."""
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def _own_weights(graph: Graph) -> dict[str, str]:

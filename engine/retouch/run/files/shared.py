@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,14 +13,11 @@ import numpy as np
 
 from retouch import pictures
 from retouch.core.values import Image
-from retouch.graph.nodes import FromEngine, Graph, Picture
-from retouch.graph.ports import PICTURE_AXIS
+from retouch.graph.nodes import Graph
+from retouch.graph.places import Axes, Beside, shared_places
 from retouch.pictures import sheet, stamp
 from retouch.pictures.atomic import replacing
 from retouch.run.files.outbox import as_bytes
-
-Axes = tuple[tuple[str, str], ...]  # (name, label), outermost first
-Beside = Mapping[Picture, Collection[Picture]]
 
 
 class SharedFile(Protocol):
@@ -37,6 +34,10 @@ class SharedFile(Protocol):
         """Whether no result came."""
         ...
 
+    def has(self, axes: Axes) -> bool:
+        """Whether the result of this place came."""
+        ...
+
     def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
         """Write it, and return what a user should know of it."""
         ...
@@ -50,6 +51,9 @@ class _Sheet:
     @property
     def empty(self) -> bool:
         return not self.cells
+
+    def has(self, axes: Axes) -> bool:
+        return _cell(axes) in self.cells
 
     def at(self, axes: Axes) -> _Place:
         return _Place(lambda image: self.cells.__setitem__(_cell(axes), as_bytes(image.data.permute(1, 2, 0))))
@@ -73,6 +77,9 @@ class _Table:
     @property
     def empty(self) -> bool:
         return not self.lines
+
+    def has(self, axes: Axes) -> bool:
+        return axes in self.lines
 
     def at(self, axes: Axes) -> _Line:
         return _Line(lambda figures: self.lines.__setitem__(axes, figures))
@@ -120,39 +127,11 @@ class SharedFiles:
     """
 
     def __init__(self, graphs: Iterable[Graph], refused: Beside | None = None) -> None:
-        self.made: dict[str, SharedFile] = {}
-        for graph, stands_for in _in_order(list(graphs), refused or {}):
-            for edge in _edges(graph):
-                path, axes = edge.settings["path"], edge.settings["axes"]
-                if stands_for and PICTURE_AXIS not in dict(axes):  # the path names the picture: that file is its own
-                    continue
-                if path not in self.made:
-                    self.made[path] = _KINDS[edge.type]([])
-                self.made[path].places.append(_named_anew(axes, stands_for) if stands_for else axes)
+        self.places = shared_places(graphs, refused or {})
+        self.made: dict[str, SharedFile] = {
+            path: _KINDS[places[0].type]([place.axes for place in places]) for path, places in self.places.items()
+        }
 
     def at(self, settings: Mapping[str, Any]) -> Any:
         """What the port of a stage is given."""
         return self.made[settings["path"]].at(settings["axes"])
-
-
-def _in_order(graphs: list[Graph], refused: Beside) -> list[tuple[Graph, Picture | None]]:
-    """Every graph, and in its place among the others each refused picture, with a graph such as it would have."""
-    found: list[tuple[Graph, Picture | None]] = [(graph, None) for graph in graphs]
-    for picture, beside in refused.items():
-        alike = [i for i, (graph, stands_for) in enumerate(found) if (stands_for or graph.item) in beside]
-        if not alike:
-            continue
-        behind = [i for i in alike if (item := found[i][0].item) and item.index > picture.index]
-        found.insert(behind[0] if behind else alike[-1] + 1, (found[alike[0]][0], picture))
-    return found
-
-
-def _named_anew(axes: Axes, picture: Picture) -> Axes:
-    return tuple((name, picture.name if name == PICTURE_AXIS else label) for name, label in axes)
-
-
-def _edges(graph: Graph) -> Iterator[FromEngine]:
-    for node in graph.nodes:
-        for _, edge in node.edges():
-            if isinstance(edge, FromEngine) and edge.type in _KINDS:
-                yield edge

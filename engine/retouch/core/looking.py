@@ -1,18 +1,23 @@
-"""Copies of a picture that a network looks at in place of the one: a gradient that fools it on one fools it on few.
+"""How pictures are compared with texts, by what an image-text model sees: losses, scores, and what it is shown.
 
-Avrahami et al. 2022, arXiv:2111.14818, sec. 4.2; the amounts are those of the authors' code.
+Copies of a picture that a network looks at in place of the one: a gradient that fools it on one fools it on few
+(Avrahami et al. 2022, arXiv:2111.14818, sec. 4.2; the amounts are those of the authors' code).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import NoiseSource
+from retouch.core.combinators import gather
+from retouch.core.errors import SameToTheModel
+from retouch.core.eyes import ImageText
+from retouch.core.values import Mask, NoiseSource
 
 
 class Amounts(NamedTuple):
@@ -78,3 +83,42 @@ def _slanting(moved: Tensor) -> Tensor:
         rows.append(moved.new_tensor([0, 0, 0, x, y, 1, -v * x, -v * y]))
     solved = torch.linalg.solve(torch.stack(rows), there.reshape(-1))
     return torch.cat((solved, solved.new_ones(1))).reshape(3, 3)
+
+
+def inside(picture: Tensor, mask: Mask | None) -> Tensor:
+    """The picture where it is edited, and black elsewhere; without a mask all of it.  [3, H, W] -> [3, H', W']"""
+    if mask is None:
+        return picture
+    height, width = (min(side * mask.scale, of) for side, of in zip(mask.data.shape, picture.shape[-2:], strict=True))
+    return picture[:, :height, :width] * mask.pixels(height, width).to(picture)
+
+
+def text_apart(directions: Tensor, text: Tensor) -> Tensor:
+    """Twice the squared angle between half of each: the spherical distance of CLIP guidance.  [n, d], [d] -> [n]"""
+    half = (directions - text).norm(dim=-1) / 2
+    return 2 * torch.asin(half.clamp(max=1 - 1e-6)).square()
+
+
+async def text_direction(eye: ImageText, source: str, target: str, templates: Sequence[str] = ()) -> Tensor:
+    """The direction from one text to another, averaged over sentences with _ where the text stands.
+
+    -> [d], of length 1.  Raises SameToTheModel where both texts are read alike.
+    """
+    sentences = [each.replace("_", text) for text in (target, source) for each in (*templates,) or ("_",)]
+    read = torch.stack(await gather(map(eye.text, sentences)))  # [2 n, d]
+    there, here = read.unflatten(0, (2, -1))
+    way = (there - here).mean(0)
+    if not way.any():
+        raise SameToTheModel(", as the eye of this turn reads them", "use words that it knows")
+    return F.normalize(way, dim=0)
+
+
+def direction_apart(now: Tensor, source: Tensor, wanted: Tensor) -> Tensor:
+    """1 - the cosine of how a picture has changed with how it is to change: 0 where it changed so, 2 at the reverse.
+
+    now, source: Tensor  # [n, d], where both pictures lie, of length 1
+    wanted: Tensor  # [d], of length 1
+    -> [n]
+    """
+    moved = now - source
+    return 1 - (moved / (moved.norm(dim=-1, keepdim=True) + 1e-7)) @ wanted

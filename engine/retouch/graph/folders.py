@@ -1,0 +1,81 @@
+"""Folders that a stage opens as one thing: described by its plugin, and told from others by what is in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+from retouch import pictures
+from retouch.core.folders import DescribedFolder, UnfitFolder
+from retouch.models.digest import fingerprint
+from retouch.pictures import Unreadable
+
+MOST_TEXT = 16_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FilesBelow:
+    """The files of one folder, by their names in it: nothing that lies elsewhere, links included."""
+
+    folder: Path
+
+    def place(self, name: str) -> Path:
+        """Where a file lies.  Raises UnfitFolder if that is outside of the folder."""
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            what, mend = f"'{name}' lies outside of it", "put its files below it, and name them from there"
+            raise UnfitFolder(what, mend, "RT572")
+        return path
+
+    def there(self, name: str) -> bool:
+        """Whether such a file is there."""
+        return self.place(name).is_file()
+
+    def text(self, name: str) -> str:
+        """A text of at most 16 MB."""
+        path = self.place(name)
+        if not path.is_file():
+            raise UnfitFolder(f"it has no '{name}'", f"name a folder that holds {name}")
+        if path.stat().st_size > MOST_TEXT:
+            raise UnfitFolder(f"'{name}' has more than {MOST_TEXT // 1_000_000} MB", "give it fewer pictures")
+        try:
+            return path.read_bytes().decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as err:
+            raise UnfitFolder(f"'{name}' cannot be read: {err}", "make it anew") from err
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Height and width of the picture there, as its header tells."""
+        path = self.place(name)
+        if not path.is_file():
+            raise UnfitFolder(f"'{name}' is not there", "put the picture there, or take it out of the list", "RT572")
+        try:
+            info = pictures.inspect(path)
+        except Unreadable as err:
+            raise UnfitFolder(f"'{name}' {err.about(path)}", "put a picture there", "RT572") from err
+        return info.height, info.width
+
+
+def described(where: str, folder: Path) -> tuple[DescribedFolder, str]:
+    """What "module:function" says of a folder, and the digest of all files that it names.  Raises UnfitFolder."""
+    if not folder.is_dir():
+        raise UnfitFolder("it is not there" if not folder.exists() else "it is a file", "name a folder that is there")
+    module, _, name = where.partition(":")
+    below = FilesBelow(folder)
+    said: DescribedFolder = getattr(import_module(module), name)(below)
+    names = list(dict.fromkeys(said.files))
+    digest = sha256(fingerprint([below.place(each) for each in names]).encode())
+    for each in names:
+        digest.update(f"\n{each}".encode())
+    return said, digest.hexdigest()
+
+
+def digest(folder: Path, kinds: list[str]) -> str:
+    """The digest of a folder as the first of these functions describes it; empty where none can."""
+    for where in kinds:
+        try:
+            return described(where, folder)[1]
+        except (UnfitFolder, ImportError, AttributeError):
+            continue
+    return ""

@@ -1,0 +1,115 @@
+"""What became of every result of a folder, in every run: lines of JSON in one file of it, which only grows.
+
+A line is written when its result is in its place, and is on the disk before the run goes on.  Several runs may write
+at once, and any may be killed: a line that was cut is passed over by whoever reads, and ended by whoever writes next.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from retouch.pictures.atomic import locked, make_folder, sync_folder
+
+NAME = ".retouch.jsonl"
+Line = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Journal:
+    """The journal of a folder, there or not."""
+
+    folder: Path
+    _read: int = 0  # bytes that were read, to the end of the last whole line
+    _node: tuple[int, int] = (0, 0)  # the file that they were read of
+    _lines: list[Line] = field(default_factory=list[Line])
+    _saved: dict[str, Line] = field(default_factory=dict[str, Line])
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder / NAME
+
+    def add(self, event: str, **facts: Any) -> None:
+        """Append a line, and return when it is on the disk.  Raises OSError."""
+        told = {"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
+        line = json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        make_folder(self.folder)
+        new = not self.path.exists()
+        with self._open(
+            os.O_RDWR | os.O_APPEND | os.O_CREAT, "a+b"
+        ) as file:  # the end is looked for when a line is written, whoever wrote meanwhile
+            locked(file)
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync_folder(self.folder)
+
+    def lines(self) -> list[Line]:
+        """Every whole line, oldest first.  Anyone can write there: what is no object of JSON is passed over."""
+        self._catch_up()
+        return self._lines
+
+    def saved(self, name: str) -> Line | None:
+        """The newest line of a result that was written under this name: its "work" and the "sha256" of its bytes."""
+        self._catch_up()
+        return self._saved.get(name)
+
+    def _open(self, flags: int, mode: str) -> IO[bytes]:
+        """The file itself: no link, which may lead anywhere, and nothing that never ends.  Raises OSError."""
+        own = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(self.path, flags | own, 0o666), mode)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "it is no regular file", str(self.path))
+        return file
+
+    def _catch_up(self) -> None:
+        """Read what was added since."""
+        try:
+            with self._open(os.O_RDONLY, "rb") as file:
+                state = os.fstat(file.fileno())
+                node = state.st_dev, state.st_ino
+                if node != self._node or state.st_size < self._read:
+                    self._node, self._read, self._lines, self._saved = node, 0, [], {}
+                file.seek(self._read)
+                data = file.read()
+        except OSError:
+            self._node, self._read, self._lines, self._saved = (0, 0), 0, [], {}
+            return
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in _objects(whole):
+            self._lines.append(line)
+            if line.get("event") == "saved" and all(isinstance(line.get(x), str) for x in ("file", "sha256", "work")):
+                self._saved[line["file"]] = line
+
+
+def _objects(data: bytes) -> Iterator[Line]:
+    for line in data.splitlines():
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+_journals: dict[Path, Journal] = {}
+
+
+def journal_of(folder: Path) -> Journal:
+    """The journal of a folder, read once in this process and then only what was added."""
+    return _journals.setdefault(folder, Journal(folder))

@@ -1,0 +1,34 @@
+"""The digest of a picture's pixels, by which it is known whether somebody has changed them since."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_BAND = 1_000_000  # pixels that are looked at together
+
+
+def digest_of_pixels(image: Image) -> str:
+    """The sha256 of size and pixels, those as red, green, blue and alpha of 8 bits each, whatever the mode."""
+    width, height = image.size
+    digest = hashlib.sha256(f"{width} x {height}\n".encode())
+    rows = max(1, _BAND // max(1, width))
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(height, top + rows)))
+        digest.update(band.convert("RGBA").tobytes())
+    return digest.hexdigest()
+
+
+def pixels_at(path: str | os.PathLike[str]) -> str | None:
+    """The digest of what a picture file holds; None if it cannot be read."""
+    try:
+        with opened(path, MAX_PIXELS) as image:
+            return digest_of_pixels(image)
+    except Unreadable:
+        return None

@@ -1,0 +1,93 @@
+"""What a run tells the journals of the folders that it writes to: when it began, each result and failure, its end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from retouch.graph.ports import WRITERS
+from retouch.pictures.atomic import remove_dead_parts
+from retouch.pictures.journal import journal_of
+from retouch.version import __version__
+
+if TYPE_CHECKING:
+    from retouch.graph.nodes import Graph, Picture
+    from retouch.lang.diagnostics import Diagnostic
+
+
+class RunJournal:
+    """The lines of one run, in the journal of each folder that has results of it.
+
+    apart: a folder below which nothing is told, since it goes with the run.
+    """
+
+    def __init__(self, graphs: Iterable[Graph], apart: Path | None = None) -> None:
+        paths = {path for graph in graphs for path in results_of(graph)}
+        self._results: dict[Path, int] = {}
+        for path in sorted(paths):
+            if apart is None or not path.is_relative_to(apart):
+                self._results[path.parent] = self._results.get(path.parent, 0) + 1
+        self._run = secrets.token_hex(4)
+        self._saved = dict.fromkeys(self._results, 0)
+        self._failed = dict.fromkeys(self._results, 0)
+        self._lock = Lock()  # results are written in several threads
+        self.lost: OSError | None = None  # why the journals could not be written, where they could not
+
+    @contextmanager
+    def going(self) -> Iterator[RunJournal]:
+        """Surround the run: what dead ones left half written is removed, and it is told how this one ends."""
+        for folder, count in self._results.items():
+            remove_dead_parts(folder)
+            self._tell(folder, "run", retouch=__version__, results=count)
+        how = "stopped"
+        try:
+            yield self
+            how = "done"
+        finally:
+            for folder in self._results:
+                self._tell(folder, "end", how=how, saved=self._saved[folder], failed=self._failed[folder])
+
+    def saved(self, path: Path, work: str, sha256: str) -> None:
+        """Tell of a result that is in its place.  work: of what it was made; empty if that is not known."""
+        with self._lock:
+            if path.parent in self._results:
+                self._saved[path.parent] += 1
+                self._tell(path.parent, "saved", file=path.name, work=work, sha256=sha256)
+
+    def failed(self, path: Path, item: Picture | None, why: Diagnostic) -> None:
+        """Tell of a result that did not come."""
+        with self._lock:
+            if path.parent in self._results:
+                self._failed[path.parent] += 1
+                self._tell(path.parent, "failed", file=path.name, **told_of(item, why))
+
+    def refused(self, picture: Picture, why: Sequence[Diagnostic]) -> None:
+        """Tell of a picture that was not run at all: the folder that has most of the results hears of it."""
+        if self._results and why:
+            folder = max(self._results, key=lambda each: self._results[each])
+            self._failed[folder] += 1
+            self._tell(folder, "refused", **told_of(picture, why[0]))
+
+    def _tell(self, folder: Path, event: str, **facts: Any) -> None:
+        """Without a journal a result is a result all the same."""
+        try:
+            journal_of(folder).add(event, run=self._run, **facts)
+        except OSError as why:
+            self.lost = self.lost or why
+
+
+def results_of(graph: Graph) -> Iterator[Path]:
+    """The files that a graph's results go to."""
+    for id_ in graph.results:
+        node = graph.node(id_)
+        if node.card.takes(*WRITERS) and (path := node.options.get("path")):
+            yield Path(path)
+
+
+def told_of(item: Picture | None, why: Diagnostic) -> Mapping[str, str]:
+    """A failure: the source by its own name, the code, and the sentence."""
+    return {"source": item.path.name if item else "", "code": why.code, "message": why.message}

@@ -1,0 +1,1 @@
+"""Several draws of what is left to chance, to choose from."""

@@ -1,0 +1,82 @@
+"""Draws by how well they fit a text, as an image-text model sees both.
+
+Avrahami et al. 2022 (Blended Diffusion), arXiv:2111.14818, sec. 4.3.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+
+from retouch.api import (
+    Candidates,
+    Image,
+    ImageText,
+    Need,
+    NoiseSource,
+    Notices,
+    Range,
+    TargetPrompt,
+    copies,
+    gather,
+    inside,
+    stage,
+    text_apart,
+)
+
+
+@stage(
+    "rank",
+    "image_text",
+    default=True,
+    paper="arXiv:2111.14818",
+    words="own",
+    needs=(Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),),
+)
+async def image_text(
+    candidates: Candidates,
+    target: TargetPrompt,
+    noise: NoiseSource,
+    notices: Notices,
+    eyes: tuple[ImageText, ...],
+    *,
+    keep: Annotated[int, Range(1, 256, "place")] = 1,
+    text: str = "",
+    sees: Literal["mask", "picture"] = "mask",
+    looks: Annotated[int, Range(1, 64, "copies")] = 1,
+) -> Image:
+    """Keep the draw that fits the target prompt best; all scores are told.
+
+    The eye is not the judge: what led the draws by the same eye may have deceived it.  Another eye than the guide's
+    is the better one.
+
+    keep: 1 is the best, 2 the one after it; a list, as keep=[1, 2, 3], keeps several, each a result of its own.
+    text: what is looked for; without it, what the target prompt says.
+    sees: "mask" shows the eye what is edited, on black, as the paper has it; "picture" all of it.
+    looks: how many copies of each draw are looked at: the picture as it is, the others turned, shifted and slanted.
+    """
+    wanted = [await eye.text(text or target.text) for eye in eyes]  # [d] each
+
+    async def score(image: Image, place: int) -> float:
+        mask = candidates.mask or candidates.made[place].mask
+        shown = inside(image.data, mask) if sees == "mask" else image.data  # [3, H, W]
+        found = []
+        for eye, words in zip(eyes, wanted, strict=True):
+            seen = await gather(eye.picture(each) for each in copies(shown, eye.side, looks, noise))
+            found.append(text_apart(torch.stack(seen), words).mean())
+        return float(torch.stack(found).mean())
+
+    scores = await gather(score(each.image, i) for i, each in enumerate(candidates.made))
+    order = sorted(range(len(scores)), key=scores.__getitem__)  # equal ones as they were drawn
+    chosen = order[keep - 1]
+    notices.tell(_told(scores, chosen, keep))
+    return candidates.made[chosen].image
+
+
+def _told(scores: list[float], chosen: int, keep: int) -> str:
+    """What was kept, and how far it and the others are from the text."""
+    others = [score for i, score in enumerate(scores) if i != chosen]
+    place = "" if keep == 1 else f", place {keep}"
+    said = f"kept draw {chosen + 1} of {len(scores)}{place}: {scores[chosen]:.3f} from the text"
+    return said + (f", the others {min(others):.3f} to {max(others):.3f}" if others else "")

@@ -1,0 +1,61 @@
+"""Folders of photographs, fields and turntables, from and to files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+
+from retouch.api import Ending, Folder, Image, Outbox, Pattern, safetensors_file, stage
+from retouch_scenes.field import Field
+from retouch_scenes.transforms import Shot, shots
+from retouch_scenes.views import Lens, Views
+
+FORMAT = "field of retouch, 1"
+FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "cat/")]
+
+
+@stage(
+    "open",
+    "views",
+    folder="retouch_scenes.transforms:described",
+    facts={"views": "views", "height": "height", "width": "width", "facing": "facing"},
+)
+def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
+    """Read photographs of one thing and where their cameras stood, as transforms.json of the folder says.
+
+    path: the folder, with / at its end, as nerfstudio, instant-ngp and NeRF-synthetic write it.
+    caption: what the photographs show; edits replace words of it.
+    """
+    found = shots(folder)
+    images = tuple(_over_white(folder.image(shot.file)) for shot in found)
+    poses = torch.tensor([shot.pose for shot in found], dtype=torch.float32, device=images[0].data.device)
+    lenses = tuple(_lens(shot) for shot in found)
+    return Views(images, poses, lenses, tuple(shot.file for shot in found))
+
+
+def _lens(shot: Shot) -> Lens:
+    return Lens(shot.fx, shot.fy, shot.cx, shot.cy, shot.height, shot.width)
+
+
+def _over_white(image: Image) -> Image:
+    if image.alpha is None:
+        return image
+    return Image(image.data * image.alpha + (1 - image.alpha), image.alpha)
+
+
+@stage("save", "field")
+def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write the field as safetensors: "grid" [4, D, H, W] in float16, raw density and raw colours, and where it lies.
+
+    "low" and "high" are the corners of its space, "reference" the camera of a frustum; the rest is in the metadata.
+
+    path: the file.
+    """
+    space, recipe = field.space, outbox.stamp(path)
+    said = {"format": FORMAT, "space": space.kind, "near": repr(field.near), "far": repr(field.far)}
+    said |= {"samples": str(field.samples), "open": str(field.open).lower()}
+    tensors = {"grid": field.grid.half(), "low": space.low, "high": space.high, "reference": space.reference}
+    plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
+    with outbox.file(path) as file:
+        file.write(safetensors_file(plain, said | ({"retouch": recipe} if recipe else {})))

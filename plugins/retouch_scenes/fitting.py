@@ -1,0 +1,198 @@
+"""A field fitted to pictures: Adam on rays that are drawn from all of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from retouch.api import Adam, Need, NoiseSource, Range, TrainingLog, stage, value_and_grad
+from retouch_scenes.field import Field, seen
+from retouch_scenes.spaces import empty, kind_of
+from retouch_scenes.views import Views
+
+FALL = 0.1  # of the learning rate, over all steps
+
+
+class Batch(NamedTuple):
+    """Rays, and what their pixels show.
+
+    origins, directions: Tensor  # [R, 3]
+    colour: Tensor  # [3, R], where the thing was cut out its own share of the pixel alone
+    opacity: Tensor  # [R]
+    """
+
+    origins: Tensor
+    directions: Tensor
+    colour: Tensor
+    opacity: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rays:
+    """All pixels of views in a row, each with the ray that it is seen along.
+
+    colours: Tensor  # [3, P].  opacities: Tensor  # [P].  starts: Tensor  # [N], where each view begins
+    lenses: Tensor  # [N, 5], fx, fy, cx, cy, width
+    only: Tensor  # [K], the pixels to draw from
+    cut: bool  # whether opacities are known; else colours are as they are over white
+    """
+
+    colours: Tensor
+    opacities: Tensor
+    starts: Tensor
+    lenses: Tensor
+    poses: Tensor
+    only: Tensor
+    cut: bool
+
+    @classmethod
+    def of(cls, views: Views, only: list[Tensor] | None = None) -> Rays:
+        """only: for each view which pixels count, [H, W] bool; all without."""
+        like = views.poses
+        colours, opacities = list[Tensor](), list[Tensor]()
+        for image in views.images:
+            alpha = torch.ones_like(image.data[0]) if image.alpha is None else image.alpha
+            colours.append((image.data - (1 - alpha)).flatten(1))  # over white, and back
+            opacities.append(alpha.flatten())
+        counts = [len(each) for each in opacities]
+        starts = torch.tensor([sum(counts[:i]) for i in range(len(counts))], device=like.device)
+        numbers = [(lens.fx, lens.fy, lens.cx, lens.cy, lens.width) for lens in views.lenses]
+        lenses = torch.tensor(numbers, dtype=torch.float32, device=like.device)
+        chosen = (
+            torch.arange(sum(counts), device=like.device)
+            if only is None
+            else torch.cat([each.flatten() for each in only]).nonzero()[:, 0]
+        )
+        return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen, views.cut_out)
+
+    def drawn(self, uniform: Tensor) -> Batch:
+        """Rays by numbers from 0 to 1.  uniform: [R]"""
+        place = self.only[(uniform * len(self.only)).long().clamp(max=len(self.only) - 1)]
+        view = torch.searchsorted(self.starts, place, right=True) - 1
+        inside = place - self.starts[view]
+        fx, fy, cx, cy, width = self.lenses[view].unbind(1)
+        row = torch.div(inside, width.long(), rounding_mode="floor")
+        column = inside - row * width.long()
+        d = torch.stack([(column + 0.5 - cx) / fx, (cy - row - 0.5) / fy, -torch.ones_like(fx)], 1)
+        poses = self.poses[view]
+        directions = (poses[:, :3, :3] @ d[:, :, None])[:, :, 0]
+        return Batch(poses[:, :3, 3], directions, self.colours[:, place], self.opacities[place])
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a fit goes.
+
+    iterations, batch: steps of Adam, and rays in each.  lr: of the first step, in raw density and colour.
+    smooth: weight of the mean difference between neighbours.  robust: by absolute differences instead of squares.
+    """
+
+    iterations: int
+    batch: int
+    lr: float
+    smooth: float
+    robust: bool = False
+
+
+async def fitted(
+    field: Field, rays: Rays, noise: NoiseSource, log: TrainingLog, course: Course, mask: Tensor | None = None
+) -> Field:
+    """Fit the field's grid to pixels; voxels outside the mask [D, H, W] keep their bits."""
+    start = grid = field.grid
+    adam = Adam(course.lr, betas=(0.9, 0.99), epsilon=1e-12)
+    for k in range(course.iterations):
+        drawn = replace(noise, key=f"{noise.key}/{k}").normal(5, like=grid.new_zeros(course.batch))
+        uniform = torch.special.ndtr(drawn)  # [5, R] in [0, 1]
+        batch, jitter = rays.drawn(uniform[0]), uniform[1]
+        wall = uniform[2:] if rays.cut else torch.ones_like(uniform[2:])
+
+        async def miss(grid: Tensor, batch: Batch = batch, jitter: Tensor = jitter, wall: Tensor = wall) -> Tensor:
+            met = seen(field.with_grid(grid), batch.origins, batch.directions, jitter)
+            # Before a wall of a random colour only opacity explains what is cut out: white fog does not.
+            made = met.colour + (1 - met.opacity) * wall if field.open else met.colour
+            gap = made - (batch.colour + (1 - batch.opacity) * wall)
+            return gap.abs().mean() * 0.1 if course.robust else gap.square().mean()
+
+        found = await value_and_grad(miss, grid)
+        adam.lr = course.lr * FALL ** (k / course.iterations)
+        moved = adam.step(grid, found.grads[0] + course.smooth * roughness_pull(grid))
+        grid = moved if mask is None else torch.where(mask, moved, start)
+        log.learnt(k + 1, course.iterations, float(found.loss))
+    return field.with_grid(grid)
+
+
+def roughness_pull(grid: Tensor) -> Tensor:
+    """The gradient of the mean absolute difference between neighbours along each axis, added up.  As the grid"""
+    pull = torch.zeros_like(grid)
+    for axis in (1, 2, 3):
+        sign = torch.diff(grid, dim=axis).sign() / max(1, grid.numel() - grid.numel() // grid.shape[axis])
+        pull.narrow(axis, 1, grid.shape[axis] - 1).add_(sign)
+        pull.narrow(axis, 0, grid.shape[axis] - 1).sub_(sign)
+    return pull
+
+
+@stage(
+    "fit",
+    "field",
+    default=True,
+    paper="arXiv:2111.11215",
+    facts={
+        "numbers": "24 * planes * (resolution if resolution else min(512, 1.25 * max(height, width)))"
+        " * (resolution if resolution else min(512, 1.25 * max(height, width))) + 60 * rays * planes"
+        " if space == 'frustum' or (space == 'auto' and facing > 0.8)"
+        " else 24 * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
+        " * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
+        " * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
+        " + 90 * rays * (resolution if resolution else min(160, max(64, max(height, width) / 2)))",
+    },
+    needs=(
+        Need(
+            "space != 'frustum' or facing > 0.5 or facing == 0",
+            "has a frustum before cameras that look from all around",
+            'write space="box"',
+        ),
+        Need("near == 0 or far == 0 or near < far", "has its near behind its far", "write near={far} far={near}"),
+    ),
+)
+async def fit_field(
+    views: Views,
+    noise: NoiseSource,
+    log: TrainingLog,
+    *,
+    space: Literal["auto", "frustum", "box"] = "auto",
+    resolution: Annotated[int, Range(0, 1024, "voxels")] = 0,
+    planes: Annotated[int, Range(2, 512, "voxels")] = 32,
+    near: Annotated[float, Range(0, 1e6)] = 0.0,
+    far: Annotated[float, Range(0, 1e6)] = 0.0,
+    iterations: Annotated[int, Range(1, 100_000, "steps")] = 400,
+    rays: Annotated[int, Range(1, 1_000_000, "rays")] = 2048,
+    lr: Annotated[float, Range(0, 10)] = 0.2,
+    smooth: Annotated[float, Range(0, 1)] = 2e-4,
+) -> Field:
+    """Fit one grid of density and colour that explains all photographs.
+
+    A frustum is finest where the cameras are near to what they look at, and holds a whole scene; a box holds a thing
+    that they look at from all around, cut to the silhouettes where the photographs have alpha.
+
+    space: "frustum" for what is seen from one side, "box" for what is seen from all around; "auto" sees by the cameras.
+    resolution: voxels along the longer side; 0 for 1.25 a pixel in a frustum, and half a pixel in a box.
+    planes: of a frustum, in depth.
+    near, far: depths between which there is something, in the units of the poses; 0 guesses them by the cameras.
+    iterations: steps of Adam.
+    rays: pixels that each step sees.
+    lr: of the first step; it falls to a tenth.
+    smooth: weight of differences between neighbouring voxels.
+    """
+    kind = kind_of(views) if space == "auto" else space
+    field = empty(views, kind, near, far, resolution, planes)
+    course = Course(iterations, rays, lr, smooth)
+    return await fitted(field, Rays.of(views), noise, log, course)
+
+
+def decibels(one: Tensor, other: Tensor) -> float:
+    """The peak signal-to-noise ratio of colours in [0, 1]."""
+    return -10 * math.log10(max(1e-10, float((one - other).square().mean())))

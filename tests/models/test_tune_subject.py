@@ -1,0 +1,159 @@
+"""Subjects learnt from pictures: shared by a run, saved and read again, gone on with after a kill, or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from tests.e2e.command import draw, retouch
+
+OPEN = 'open "three.png" caption="a white cat on a beach"'
+PAST = 'prompt="a sks cat" pictures="train" lr=0.002'
+LORA = f"tune lora {PAST} iterations=4 rank=2"
+WALK = 'invert sdedit "cat"->"sks cat" steps=4 strength=50% | guide cfg guidance=1'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("subject")
+    (place / "train").mkdir()
+    for name in ("train/2", "train/10", "three", "four"):
+        draw(place / f"{name}.png")
+    (place / "train" / "notes.txt").write_text("not a picture")
+    return place
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
+
+
+def ran(recipe: str, folder: Path, *more: str) -> dict[str, object]:
+    """What the run says at its end."""
+    done = retouch("run", "-e", recipe, "--json", "--force", *more, folder=folder)
+    assert done.code == 0, done.out + done.err
+    return done.event("done")
+
+
+def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder: Path) -> None:
+    ran(f'{LORA} | save lora "sks.safetensors"', folder)
+    recipe = (
+        f'{OPEN} | {LORA} | {WALK} | save "fresh.png"\n'
+        f'{OPEN} | tune lora "sks.safetensors" | {WALK} | save "read.png"\n'
+        f'{OPEN} | {WALK} | save "plain.png"'
+    )
+    ran(recipe, folder, "--exact")
+    fresh, read, plain = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "plain"))
+    assert (fresh == read).all()
+    assert (fresh != plain).any()
+    ran(f'{OPEN} | {WALK} | save "alone.png"', folder, "--exact")
+    assert (pixels(folder / "alone.png") == plain).all()
+    told = json.loads(retouch("show", "sks.safetensors", "--json", folder=folder).out)
+    assert "10.png" in json.dumps(told["inputs"])
+    assert "notes.txt" not in json.dumps(told["inputs"])
+    assert "lora_A" in next(iter(load_file(folder / "sks.safetensors")))
+
+
+def test_rows_are_as_planned_and_a_run_learns_once(folder: Path) -> None:
+    """For two pictures and a sweep of what follows; what the model makes of the kind costs rows, too."""
+    of_kind = 'class_prompt="a cat" class_pictures=3 class_guidance=[1, 2] steps=4'
+    walk = 'invert sdedit "cat"->"sks cat" strength=50% | guide cfg guidance=1'
+    recipe = f'{LORA} {of_kind} | {walk} | save "{{name}}-{{class_guidance}}.png"'
+    words = ("three.png", "four.png", "-o", "swept", "--caption", "a cat on a beach")
+    done = ran(recipe, folder, *words)
+    rows = 2 * (4 * 2) + 3 * 4 * (1 + 2) + 2 * 2 * 2
+    assert done["rows"] == rows
+    assert f"in all: {rows} rows" in retouch("plan", "-e", recipe, *words, folder=folder).out
+
+
+def test_what_was_learnt_and_what_was_read_add_up_each_at_its_scale(folder: Path) -> None:
+    ran(f'{LORA} | save lora "a.safetensors"', folder)
+    ran(f'{LORA.replace("sks", "zwx").replace("lr=0.002", "lr=0.05")} | save lora "b.safetensors"', folder)
+    read = 'tune lora "b.safetensors" scale=0.5'
+    recipe = (
+        f'{OPEN} | {LORA} scale=0.8 | {read} | {WALK} | save "learnt.png"\n'
+        f'{OPEN} | {read} | tune lora "a.safetensors" scale=0.8 | {WALK} | save "files.png"\n'
+        f'{OPEN} | tune lora "a.safetensors" scale=0.8 | {WALK} | save "one.png"'
+    )
+    ran(recipe, folder)
+    learnt, files, one = (pixels(folder / f"{name}.png") for name in ("learnt", "files", "one"))
+    assert abs(learnt - files).max() <= 1
+    assert abs(learnt - one).max() > 1
+
+
+def test_a_killed_run_goes_on_with_the_same_bits(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = f'tune lora {PAST} iterations=16 batch=2 class_prompt="a cat" class_pictures=2 class_guidance=1 steps=4'
+    recipe += ' | save lora "{}.safetensors"'
+    whole = ran(recipe.format("whole"), folder)
+    env = {**os.environ, "RETOUCH_CACHE": str(tmp_path), "RETOUCH_CHECKPOINTS": "0", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "retouch", "run", "-e", recipe.format("again"), "--json", "--force"]
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as going:
+        kept = wait_for(tmp_path / "tunings", 3)
+        going.send_signal(signal.SIGKILL)
+        assert going.wait() == -signal.SIGKILL
+    assert 3 <= kept < 16
+    assert not (folder / "again.safetensors").exists()
+    monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path))
+    resumed = ran(recipe.format("again"), folder)
+    assert resumed["rows"] < whole["rows"] - 3 * 4
+    one, other = (load_file(folder / f"{name}.safetensors") for name in ("whole", "again"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert not [*(tmp_path / "tunings").iterdir()]
+
+
+def wait_for(place: Path, steps: int) -> int:
+    """Until so many steps are kept; how many those are."""
+    for _ in range(600):
+        for each in place.glob("*.safetensors") if place.is_dir() else ():
+            try:
+                with safe_open(each, "pt") as file:
+                    if (done := int(file.get_tensor("done"))) >= steps:
+                        return done
+            except (OSError, SafetensorError):
+                continue
+        time.sleep(0.05)
+    raise AssertionError("nothing was kept")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code", "words"),
+    [
+        ("tune lora | invert ddim", "RT226", "no file to read, and no prompt"),
+        ('model "storybook_pixels" | tune lora prompt="a sks cat" layers="attention" | invert ddim', "RT226", "none"),
+        ('model "storybook_pixels" | tune lora | invert ddim', "RT226", 'layers="attention"'),
+        ('tune lora prompt="a cat" class_prompt="a cat" | invert ddim', "RT226", "rare word"),
+        ('tune dreambooth class_prompt="a cat" | invert ddim', "RT226", "no prompt"),
+        ('tune dreambooth prompt="a sks cat" weights="cross" | save lora "x.safetensors"', "RT464", "save weights"),
+        ('tune lora "sks.safetensors" | save lora "x.safetensors"', "RT456", "stands beside the model"),
+        ('tune lora prompt="a sks cat" pictures="none" | save lora "x.safetensors"', "RT402", "none"),
+        ('tune lora prompt="a sks cat" pictures="empty" | save lora "x.safetensors"', "RT401", "no pictures"),
+        ('tune lora prompt="a sks cat" pictures="https://a.org/x" | save lora "x.safetensors"', "RT413", ""),
+        ('tune lora "sks.safetensors" rank=8 | invert ddim "cat"->"dog"', "RT227", "read from a file"),
+        ('tune lora prompt="a sks cat" prior=2 | invert ddim "cat"->"dog"', "RT227", "class_prompt"),
+    ],
+)
+def test_what_cannot_be_meant_has_a_code(folder: Path, recipe: str, code: str, words: str) -> None:
+    (folder / "empty").mkdir(exist_ok=True)
+    done = retouch("check", "-e", recipe, "three.png", "--caption", "a cat", folder=folder)
+    assert code in done.out + done.err
+    assert words in done.out + done.err
+
+
+def test_a_rate_that_is_too_high_is_told(folder: Path) -> None:
+    recipe = 'tune dreambooth prompt="a sks cat" pictures="train" iterations=60 lr=1 | save weights "wild.safetensors"'
+    done = retouch("run", "-e", recipe, "--json", folder=folder)
+    assert done.code == 4, done.out + done.err
+    assert "RT469" in done.out + done.err
+    assert not (folder / "wild.safetensors").exists()

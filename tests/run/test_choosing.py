@@ -1,0 +1,136 @@
+"""Several draws of one turn, and which of them is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pil
+
+import retouch
+from retouch.api import Candidates, Image, Mask, Turned
+from retouch.core.eyes import ImageText
+from retouch.run.executor import run
+from retouch.testing.laws import stage_laws
+from retouch.testing.worlds import TinyTurn, tiny_world
+from retouch_methods.draw.repeated import repeated
+from retouch_methods.rank.image_text import image_text
+
+CAT = Path(__file__).parents[2] / "recipes" / "pictures" / "cat_meadow.png"
+FLOW = 'invert sdedit "cat"->"dog" strength=60% steps=3'
+HEAD = "mask box left=30% top=30% | "
+
+
+class Heard:
+    """What a stage tells."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def tell(self, words: str) -> None:
+        self.said.append(words)
+
+
+def made(flow: str, **more):
+    return retouch.recipe(f'model "storybook"\n{flow}')(CAT, caption="an orange cat in a meadow", **more)
+
+
+def test_both_keep_the_laws() -> None:
+    assert "turn_law" in stage_laws(repeated, seeds=2)
+    assert "picture_law" in stage_laws(image_text, looks=2)
+
+
+def test_draws_differ_are_repeatable_and_are_not_changed_by_more_of_them() -> None:
+    flow = TinyTurn(world := tiny_world(steps=2))
+    run(repeated(world.image, flow, seeds=3))
+    assert [each.key for each in flow.asked] == ["draw0", "draw1", "draw2"]
+    few, many = (
+        retouch.recipe(f'model "storybook"\ndraw ({FLOW}) seeds={count} | rank keep=[{keep}]')(
+            CAT, caption="an orange cat in a meadow"
+        )
+        for count, keep in ((2, "1, 2"), (3, "1, 2, 3"))
+    )
+    pictures = [{np.asarray(image).tobytes() for image in each.images} for each in (few, many)]
+    assert len(pictures[0]) == 2
+    assert len(pictures[1]) == 3
+    assert pictures[0] < pictures[1]
+
+
+def test_draws_share_their_calls_and_a_list_of_places_makes_them_once() -> None:
+    plain, drawn = made(FLOW), made(f"draw ({FLOW}) seeds=4 | rank keep=[1, 2, 4]")
+    assert drawn.cost == 4 * plain.cost
+    assert len(drawn.images) == 3
+
+
+def test_the_nearest_to_the_text_is_kept_and_all_scores_are_told() -> None:
+    """An eye whose pictures lie where their colours do; the text lies at pure green."""
+    eye = ImageText(
+        4,
+        lambda batch: torch.nn.functional.normalize(batch.mean((2, 3)) + 1e-6, dim=1),
+        lambda text: torch.tensor([0.0, 1.0, 0.0]),
+        lambda ids: ids,
+    )
+    colours = torch.eye(3)[[0, 1, 2]] * 0.9 + 0.05 * torch.tensor([[0, 0, 0], [0, 0, 0], [0, 2, 0.0]])
+    pictures = [Image(each[:, None, None].expand(3, 8, 8).contiguous()) for each in colours]
+    drawn, world = Candidates(tuple(map(Turned, pictures))), tiny_world()
+    for keep, wanted in ((1, 1), (2, 2), (3, 0)):
+        heard = Heard()
+        (kept,) = run(image_text(drawn, world.edit.target, world.noise, heard, (eye,), keep=keep))
+        assert kept is pictures[wanted]
+        assert f"kept draw {wanted + 1} of 3" in heard.said[0]
+    area = torch.zeros(8, 8)
+    area[:4] = 1
+    green_outside = pictures[0].data.clone()
+    green_outside[:, 4:] = pictures[1].data[:, 4:]
+    masked = Candidates((Turned(Image(green_outside)), Turned(pictures[2])), Mask(area))
+    for sees, wanted in (("mask", 1), ("picture", 0)):
+        (kept,) = run(image_text(masked, world.edit.target, world.noise, Heard(), (eye,), sees=sees))
+        assert kept is masked.made[wanted].image
+
+
+def test_the_notice_is_the_users() -> None:
+    (said,) = [each for each in made(f"draw ({FLOW}) seeds=2 | rank").notices if each.startswith("rank")]
+    assert "of 2: " in said
+    assert "from the text" in said
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        f"{HEAD}draw ({FLOW} | blend latent | blend pixel) seeds=2 | rank",
+        f"draw ({FLOW} | mask box left=30% top=30% | blend latent | blend pixel) seeds=2 | rank",
+        f"{HEAD}crop | draw ({FLOW} | blend latent) seeds=2 | rank | paste",
+        f"{HEAD}repaint (draw ({FLOW} | blend latent) seeds=2 | rank) times=2",
+        f"{HEAD}tiles (draw ({FLOW} | blend latent) seeds=2 | rank) size=48",
+    ],
+    ids=["mask", "mask inside", "crop", "inside repaint", "inside tiles"],
+)
+def test_nothing_outside_of_a_mask_changes(flow) -> None:
+    before, after = np.asarray(Pil.open(CAT)), np.asarray(made(flow).image)
+    outside = np.ones(before.shape[:2], bool)
+    outside[int(0.3 * 64) :, int(0.3 * 64) :] = False
+    if "inside" not in flow:
+        assert (before[outside] == after[outside]).all()
+    assert (before != after).any()
+
+
+def test_draws_go_on_in_another_turn_and_on_sheets(tmp_path) -> None:
+    flow = f'draw ({FLOW}) seeds=2 | rank keep=[1, 2] | invert ddim "dog"->"bear" steps=2 | sheet "all.png"'
+    found = retouch.recipe(f'model "storybook"\n{flow}', tmp_path)(CAT, caption="an orange cat in a meadow")
+    assert (tmp_path / "all.png").exists(), found
+
+
+@pytest.mark.parametrize(
+    ("flow", "code"),
+    [
+        (f"draw ({FLOW}) seeds=2 | rank keep=3", "RT226"),
+        ("rank", "RT301"),
+        (f"{FLOW} | rank", "RT301"),
+        ("draw seeds=3 | rank", "RT241"),
+    ],
+)
+def test_what_cannot_be_is_told_by_check(flow, code) -> None:
+    with pytest.raises(retouch.RecipeError, match=code):
+        retouch.recipe(f'model "storybook"\n{flow}').graphs(CAT, caption="an orange cat in a meadow")

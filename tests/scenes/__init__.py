@@ -1,0 +1,1 @@
+"""Things seen from many sides."""

@@ -1,0 +1,166 @@
+"""The renderer's laws, and a field that is fitted to pictures of a known cube."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from retouch.api import NoiseSource
+from retouch.run import executor
+from retouch_scenes.field import Field, Space, gathered, looked_up, seen
+from retouch_scenes.fitting import Course, Rays, fitted, roughness_pull
+from retouch_scenes.rendering import image_of
+from retouch_scenes.spaces import empty, kind_of
+from retouch_scenes.views import Views, focus
+from tests.scenes.cube import HALF, cube_views
+
+
+class Silent:
+    """A log that nobody reads."""
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """Forget it."""
+
+
+def fit(field, views, course, mask=None):
+    going = fitted(field, Rays.of(views), NoiseSource(0, "fit"), Silent(), course, mask)
+    return executor.run(going)[0]
+
+
+def decibels(field, views):
+    gaps = [(image_of(field, views, i).data - views.images[i].data).square().mean() for i in range(len(views))]
+    return -10 * float(torch.stack(gaps).mean().log10())
+
+
+def spaces(dtype=torch.float64):
+    one = torch.ones(3, dtype=dtype)
+    back = torch.linalg.inv(cube_views(1).poses[0]).to(dtype)
+    frustum = Space("frustum", torch.tensor([-0.5, -0.5, 1 / 6], dtype=dtype), 0.5 * one, back)
+    return [Space("box", -1.2 * one, 1.2 * one, back), frustum]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("space", spaces(), ids=lambda space: space.kind)
+def test_the_gradient_of_what_is_seen_is_that_of_its_differences(space, is_open):
+    draw = torch.Generator().manual_seed(0)
+    field = Field(torch.randn(4, 5, 5, 5, generator=draw).double(), space, 2.0, 6.0, 9, is_open)
+    origins, directions = (each[500:504].double() for each in cube_views(1).rays(0))
+
+    def of(grid):
+        found = seen(field.with_grid(grid), origins, directions)
+        return torch.cat([found.colour, found.opacity[None], found.depth[None]])
+
+    assert torch.autograd.gradcheck(of, field.grid.clone().requires_grad_(), eps=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("space", spaces(), ids=lambda space: space.kind)
+def test_space_there_and_back_is_the_same_place(space):
+    unit = torch.rand(50, 3, generator=torch.Generator().manual_seed(1)).double() * 2 - 1
+    assert torch.allclose(space.unit(space.world(unit)), unit)
+
+
+def test_weights_of_a_ray_add_up_to_one_at_most_and_to_one_where_it_ends():
+    draw = torch.Generator().manual_seed(2)
+    origins, directions = (each.double() for each in cube_views(1).rays(0))
+    for space in spaces():
+        grid = 4 * torch.randn(4, 6, 6, 6, generator=draw).double()
+        found = [seen(Field(grid, space, 2.0, 6.0, 16, is_open), origins, directions) for is_open in (True, False)]
+        assert float(found[0].opacity.max()) <= 1 + 1e-12
+        assert torch.allclose(found[1].opacity, torch.ones_like(found[1].opacity))
+        assert all(bool((each.weights >= 0).all()) for each in found)
+
+
+def test_an_empty_field_is_what_is_behind_it_and_a_full_one_its_own_colour():
+    views = cube_views(1)
+    (box, _) = spaces(torch.float32)
+    empty_grid = torch.full((4, 4, 4, 4), -50.0)
+    image = image_of(Field(empty_grid, box, 2.0, 6.0, 16, True), views, 0)
+    assert bool((image.data == 1).all())
+    assert float(image.alpha.max()) < 1e-9
+    full = torch.full((4, 4, 4, 4), 50.0)
+    full[2:] = -50.0
+    middle = image_of(Field(full, box, 2.0, 6.0, 16, True), views, 0).data[:, 16, 16]
+    assert torch.allclose(middle, torch.tensor([1.0, 0, 0]))
+
+
+def test_both_ways_of_looking_up_give_the_same_values_and_gradients():
+    draw = torch.Generator().manual_seed(3)
+    places = torch.rand(7, 9, 3, generator=draw) * 2.6 - 1.3
+    grids = [torch.randn(4, 3, 5, 6, generator=torch.Generator().manual_seed(4)).requires_grad_() for _ in range(2)]
+    found = [look(grid, places) for look, grid in zip((looked_up, gathered), grids, strict=True)]
+    assert torch.allclose(*found, atol=1e-6)
+    for each in found:
+        each.square().sum().backward()
+    assert torch.allclose(grids[0].grad, grids[1].grad, atol=1e-5)
+
+
+def test_the_ray_through_a_projected_corner_passes_it():
+    views, corner = cube_views(12), torch.full((3,), HALF)
+    for i in range(len(views)):
+        x, y, depth = views.seen(i, corner)
+        origins, directions = views.rays(i)
+        place = int(y) * views.lenses[i].width + int(x)
+        assert float((origins[place] + directions[place] * depth - corner).norm()) < 0.08
+
+
+def test_the_focus_is_what_all_cameras_look_at():
+    views = cube_views(6)
+    assert float(focus(views).norm()) < 1e-5
+    aside = Views(views.images[:2], views.poses[:1].expand(2, -1, -1), views.lenses[:2], views.names[:2])
+    with pytest.raises(ValueError, match="parallel"):
+        focus(aside)
+
+
+def test_roughness_falls_along_its_pull():
+    grid = torch.randn(4, 3, 4, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64).requires_grad_()
+    total = sum(torch.diff(grid, dim=axis).abs().mean() for axis in (1, 2, 3))
+    total.backward()
+    assert torch.allclose(roughness_pull(grid.detach()), grid.grad)
+
+
+COURSE = Course(iterations=150, batch=1024, lr=0.2, smooth=1e-3)
+
+
+def test_a_cube_from_all_around_is_found_in_a_box_cut_to_its_silhouettes():
+    views, held = cube_views(24), cube_views(4, shift=0.41)
+    assert kind_of(views) == "box"
+    field = empty(views, "box", 0, 0, 40, 32)
+    assert float((field.space.high - field.space.low).max()) < 2.1  # of 4 as the cameras alone would have it
+    assert bool((field.space.low < -HALF).all())
+    assert bool((field.space.high > HALF).all())
+    assert decibels(fit(field, views, COURSE), held) > 22
+
+
+def test_a_cube_from_one_side_is_found_in_a_frustum():
+    views = cube_views(10, around=False, alpha=False)
+    held = cube_views(3, shift=0.3, around=False, alpha=False)
+    assert kind_of(views) == "frustum"
+    field = fit(empty(views, "frustum", 0, 0, 0, 24), views, COURSE)
+    assert decibels(field, held) > 24
+
+
+def test_voxels_outside_the_mask_keep_their_bits_and_without_any_nothing_moves():
+    views = cube_views(6, side=16)
+    field = empty(views, "box", 0, 0, 16, 32)
+    mask = torch.zeros(field.grid.shape[1:], dtype=torch.bool)
+    assert torch.equal(fit(field, views, Course(3, 64, 0.2, 1e-3), mask).grid, field.grid)
+    mask[4:9] = True
+    moved = fit(field, views, Course(3, 64, 0.2, 1e-3), mask).grid
+    assert torch.equal(moved[:, ~mask], field.grid[:, ~mask])
+    assert not torch.equal(moved[:, mask], field.grid[:, mask])
+
+
+def test_views_of_several_sizes_draw_rays_from_every_pixel():
+    small, large = cube_views(1, side=8), cube_views(1, side=16, shift=0.5)
+    views = Views(
+        (*small.images, *large.images),
+        torch.cat([small.poses, large.poses]),
+        (*small.lenses, *large.lenses),
+        ("a", "b"),
+    )
+    rays = Rays.of(views)
+    every = rays.drawn((torch.arange(8 * 8 + 16 * 16) + 0.5) / (8 * 8 + 16 * 16))
+    wanted = torch.cat([views.rays(0)[1], views.rays(1)[1]])
+    assert torch.allclose(every.directions, wanted, atol=1e-6)
+    over_white = every.colour + (1 - every.opacity)
+    assert torch.allclose(over_white, torch.cat([image.data.flatten(1) for image in views.images], 1), atol=1e-6)

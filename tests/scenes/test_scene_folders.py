@@ -1,0 +1,133 @@
+"""transforms.json of several programs means what they mean by it, and what cannot be meant is told at check."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from PIL import Image as Pillow
+
+from retouch.api.checking import Environment, check, load_registry
+from retouch.api.folders import UnfitFolder
+from retouch.graph.folders import FilesBelow
+from retouch_scenes.transforms import described, shots
+from tests.scenes.cube import cube_views, write
+
+RECIPE = 'scene = open views "cube/" caption="a cube"\nscene | fit field | save field "cube.safetensors"'
+REGISTRY = load_registry()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write(tmp_path / "cube", cube_views(3, side=8))
+
+
+def said(folder, recipe=RECIPE):
+    return check(recipe, Environment(REGISTRY, folder.parent, pictures=()))
+
+
+def changed(folder, first=None, **everywhere):
+    """The folder with other words in its list, or in that of its first frame; None takes a word out."""
+    path = folder / "transforms.json"
+    told = json.loads(path.read_text())
+    for where, more in ((told, everywhere), (told["frames"][0], first or {})):
+        kept = {name: value for name, value in {**where, **more}.items() if value is not None}
+        where.clear()
+        where.update(kept)
+    path.write_text(json.dumps(told))
+    return folder
+
+
+def test_what_was_written_is_read_again(folder):
+    found = shots(FilesBelow(folder))
+    views = cube_views(3, side=8)
+    assert torch.allclose(torch.tensor([shot.pose for shot in found]), views.poses)
+    assert [(shot.fx, shot.cx, shot.height) for shot in found] == [(11.0, 4.0, 8)] * 3
+    facts = described(FilesBelow(folder)).facts
+    assert (facts["views"], facts["height"], facts["width"]) == (3, 8, 8)
+    assert not said(folder).errors
+
+
+def test_nerf_synthetic_leaves_endings_out_and_tells_the_angle(folder):
+    (folder / "transforms.json").rename(folder / "transforms_train.json")
+    told = json.loads((folder / "transforms_train.json").read_text())
+    frames = [{**frame, "file_path": "./" + frame["file_path"].removesuffix(".png")} for frame in told["frames"]]
+    (folder / "transforms_train.json").write_text(
+        json.dumps({"camera_angle_x": 2 * math.atan(4 / 11), "frames": frames})
+    )
+    assert [(shot.fx, shot.fy) for shot in shots(FilesBelow(folder))] == [(pytest.approx(11), pytest.approx(11))] * 3
+
+
+def test_a_frame_may_have_a_lens_of_its_own_and_be_smaller_than_it_tells(folder):
+    changed(folder, first={"fl_x": 22, "fl_y": 22, "cx": 8, "cy": 8, "w": 16, "h": 16})
+    first, second, _ = shots(FilesBelow(folder))
+    assert (first.fx, first.cx) == (second.fx, second.cx) == (11, 4)
+
+
+def test_pictures_may_differ_in_size(folder):
+    changed(folder, first={"fl_x": 5.5, "fl_y": 5.5, "cx": 2, "cy": 2, "w": 4, "h": 4})
+    Pillow.open(folder / "images/000.png").resize((4, 4)).save(folder / "images/000.png")
+    assert [(shot.width, shot.fx) for shot in shots(FilesBelow(folder))] == [(4, 5.5), (8, 11), (8, 11)]
+
+
+BAD = {
+    "RT570": [{"frames": []}, {"frames": "none"}],
+    "RT571": [{"k1": 0.1}, {"p2": -0.01}, {"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}],
+    "RT572": [
+        {"first": {"file_path": "images/gone.png"}},
+        {"first": {"file_path": "../outside.png"}},
+        {"first": {"file_path": 3}},
+        {"first": {"file_path": "images/001.png"}},
+        {"first": {"file_path": "transforms.json"}},
+    ],
+    "RT573": [
+        {"first": {"transform_matrix": None}},
+        {"first": {"transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1]]}},
+        {"first": {"transform_matrix": [[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]}},
+        {"first": {"transform_matrix": [[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}},
+        {"first": {"transform_matrix": [[1, 0, 0, math.nan], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}},
+    ],
+    "RT574": [
+        {"fl_x": None, "fl_y": None},
+        {"fl_x": "wide"},
+        {"w": 16},
+        {"fl_x": None, "fl_y": None, "camera_angle_x": 4.0},
+        {"fl_x": -3},
+    ],
+}
+
+
+@pytest.mark.parametrize(("code", "change"), [(code, each) for code, many in BAD.items() for each in many])
+def test_what_cannot_be_meant_is_told_at_check_with_its_place(folder, code, change):
+    (found,) = said(changed(folder, **change)).errors
+    assert found.code == code
+    assert RECIPE[found.span.start : found.span.end] == '"cube/"'
+    assert found.help
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"frames": 1e999}', "\xff"])
+def test_what_is_no_list_of_frames_is_told(folder, text):
+    (folder / "transforms.json").write_bytes(text.encode("latin-1"))
+    assert [found.code for found in said(folder).errors] == ["RT570"]
+
+
+def test_a_folder_that_is_not_there_and_one_without_a_slash_are_told(folder):
+    assert [found.code for found in said(folder, RECIPE.replace("cube/", "cub/")).errors] == ["RT570"]
+    (found,) = said(folder, RECIPE.replace("cube/", "cube")).errors
+    assert "with / at its end" in found.message
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(folder):
+    outside = folder.parent / "outside.png"
+    (folder / "images/000.png").rename(outside)
+    (folder / "images/000.png").symlink_to(outside)
+    with pytest.raises(UnfitFolder, match="outside"):
+        shots(FilesBelow(folder))
+
+
+def test_a_frustum_before_cameras_from_all_around_is_told_at_check(folder):
+    write(folder, cube_views(8, side=8))
+    (found,) = said(folder, RECIPE.replace("fit field", 'fit field space="frustum"')).errors
+    assert 'space="box"' in found.help

@@ -1,0 +1,192 @@
+"""Masks lifted into space, and fields that are revised by turns that know the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from retouch.api import Image, Mask, NoiseSource, NothingLifted, Turned, Unmet
+from retouch.run import executor
+from retouch_scenes.fitting import Course, Rays, fitted
+from retouch_scenes.lifting import adjoint, hull, lift, shadow
+from retouch_scenes.rendering import image_of
+from retouch_scenes.revising import revise
+from retouch_scenes.spaces import empty
+from tests.scenes.cube import FACES, HALF, cube_views
+
+RED = FACES.clone()
+RED[3] = torch.tensor([0.95, 0.1, 0.1])  # the side at +y
+
+
+class Silent:
+    """A log that nobody reads."""
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """Forget it."""
+
+
+def run(coroutine):
+    return executor.run(coroutine)[0]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A cube, the field that explains it, the true edit of every view, and where they differ."""
+    views, after = cube_views(20, side=24, alpha=False), cube_views(20, side=24, alpha=False, faces=RED)
+    field = empty(cube_views(20, side=24), "box", 0, 0, 32, 32)
+    field = run(
+        fitted(field, Rays.of(cube_views(20, side=24)), NoiseSource(0, "fit"), Silent(), Course(150, 1024, 0.2, 1e-3))
+    )
+    masks = [
+        ((one.data - other.data).abs().amax(0) > 0.02).float()
+        for one, other in zip(views.images, after.images, strict=True)
+    ]
+    return views, field, after, masks
+
+
+class TrueTurn:
+    """A turn that knows the answer, and counts how it was called."""
+
+    def __init__(self, views, after, masks, wrong=(), failing=()):
+        self.of = {id(image.data): i for i, image in enumerate(views.images)}
+        self.after, self.masks, self.wrong, self.failing = after, masks, wrong, failing
+        self.asked: list[tuple[int, str]] = []
+
+    async def __call__(self, image, *, source=None, mask=None, key=""):
+        i = self.of[id(source.data)]
+        self.asked.append((i, key))
+        if i in self.failing:
+            raise Unmet("psnr", "10 dB", "30 dB or more")
+        if i in self.wrong:
+            return Turned(Image(torch.zeros_like(image.data)), Mask(torch.ones_like(image.data[0])))
+        return Turned(self.after.images[i], None if self.masks is None else Mask(self.masks[i]))
+
+
+def revised(world, turn, field=None, **options):
+    views, own, _, _ = world
+    settings = {"iterations": 60, "rays": 512, **options}
+    return run(revise(field or own, views, turn, NoiseSource(0, "revise"), Silent(), **settings))
+
+
+def inside(field, views, masks, truth):
+    """Decibels where the true edit changed the views."""
+    gaps = [
+        (image_of(field, views, i).data - truth.images[i].data).square().mean(0)[masks[i] > 0]
+        for i in range(len(views))
+    ]
+    return -10 * float(torch.cat(gaps).mean().log10())
+
+
+def test_true_edits_make_the_true_thing_and_voxels_outside_keep_their_bits(world):
+    views, field, after, masks = world
+    made = revised(world, TrueTurn(views, after, masks), iterations=150, share=0.6)
+    before, now = inside(field, views, masks, after), inside(made, views, masks, after)
+    assert now > max(14, before + 5), (before, now)
+    assert 0 < float(made.changed.float().mean()) < 0.6
+    assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
+
+
+def test_a_view_that_is_wrong_is_outvoted_and_one_that_fails_is_left_out(world):
+    views, field, after, masks = world
+    good = inside(revised(world, TrueTurn(views, after, masks)), views, masks, after)
+    made = revised(world, TrueTurn(views, after, masks, wrong=(3,), failing=(5, 6)))
+    assert inside(made, views, masks, after) > good - 2.5
+    assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
+
+
+def test_where_no_view_can_be_edited_it_is_told(world):
+    views, _, after, masks = world
+    with pytest.raises(NothingLifted):
+        revised(world, TrueTurn(views, after, masks, failing=range(20)))
+
+
+def test_masks_that_meet_nowhere_are_told(world):
+    views, _, after, masks = world
+    with pytest.raises(NothingLifted):
+        revised(world, TrueTurn(views, after, [torch.zeros_like(mask) for mask in masks]))
+
+
+def test_later_rounds_begin_with_what_the_field_shows_and_draw_other_noise(world):
+    views, _, after, masks = world
+    turn = TrueTurn(views, after, masks)
+    revised(world, turn, rounds=2, iterations=2, at_once=7)
+    assert turn.asked == [(i, "") for i in range(20)] + [(i, "round1") for i in range(20)]
+
+
+def test_a_flow_without_a_mask_changes_what_was_changed_before_and_else_everything(world):
+    views, field, after, masks = world
+    first = revised(world, TrueTurn(views, after, masks), iterations=2)
+    again = revised(world, TrueTurn(views, after, None), field=first, iterations=2)
+    assert torch.equal(again.changed, first.changed)
+    assert torch.equal(again.grid[:, ~first.changed], field.grid[:, ~first.changed])
+    assert bool(revised(world, TrueTurn(views, after, None), iterations=2).changed.all())
+
+
+def test_one_view_after_the_other_comes_to_the_same_thing_with_as_many_turns(world):
+    views, field, after, masks = world
+    turn = TrueTurn(views, after, masks)
+    made = revised(world, turn, order="one_by_one", iterations=100)
+    assert len(turn.asked) == 20
+    assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
+    assert inside(made, views, masks, after) > inside(field, views, masks, after) + 2
+
+
+def test_the_same_again_has_the_same_bits(world):
+    views, _, after, masks = world
+    one, other = (revised(world, TrueTurn(views, after, masks), iterations=3) for _ in range(2))
+    assert torch.equal(one.grid, other.grid)
+
+
+def test_the_hull_holds_the_changed_side_and_its_shadow_the_masks(world):
+    views, field, _, masks = world
+    part = hull(field, views, masks, 0.5)
+    points = field.centres()
+    side = (points[..., 1] - HALF).abs() < 0.05
+    side &= (points[..., 0].abs() < 0.5) & (points[..., 2].abs() < 0.5)
+    assert float(part[side].float().mean()) > 0.9
+    assert float(part.float().mean()) < 0.5
+    thrown = [shadow(field, views, i, part) for i in range(len(views))]
+    covered = [float(cast[mask > 0].float().mean()) for cast, mask in zip(thrown, masks, strict=True) if mask.any()]
+    assert np.mean(covered) > 0.9
+
+
+def test_the_adjoint_is_the_mean_of_what_the_rays_that_see_a_voxel_are_told(world):
+    views, field, _, masks = world
+    ones = [torch.ones_like(mask) for mask in masks]
+    even = adjoint(field, views, ones)
+    assert torch.all((even < 1e-3) | ((even - 1).abs() < 1e-3))
+    lifted = adjoint(field, views, masks)
+    points = field.centres()
+    inner = (points[..., 0].abs() < 0.4) & (points[..., 2].abs() < 0.4)
+    near, far = ((points[..., 1] - place).abs() < 0.06 for place in (HALF, -HALF))
+    assert float(lifted[inner & near].max()) > 0.8
+    assert float(lifted[inner & far].max()) < 0.2
+
+
+def test_lifting_asks_for_each_view_once_and_says_where_nothing_is_masked(world):
+    views, field, after, masks = world
+    turn = TrueTurn(views, after, masks)
+    turn.of = {id(image.data): i for i, image in enumerate(views.images)}
+
+    async def asked(image, *, source=None, mask=None, key=""):
+        return await turn(image, source=image, mask=mask, key=key)
+
+    assert bool(run(lift(field, views, asked, share=0.5)).data.any())
+    assert len(turn.asked) == 20
+    turn.masks = [torch.zeros_like(mask) for mask in masks]
+    with pytest.raises(NothingLifted):
+        run(lift(field, views, asked))
+
+
+def test_pictures_that_were_cut_out_are_edited_over_white_without_white_fog(world):
+    views, field, _, _ = world
+    cut, after = cube_views(20, side=24), cube_views(20, side=24, alpha=False, faces=RED)
+    masks = [F.max_pool2d((image.alpha > 0).float()[None, None], 5, 1, 2)[0, 0] for image in cut.images]
+    made = revised((cut, field, after, masks), TrueTurn(cut, after, masks))
+    assert inside(made, views, [torch.ones(24, 24)] * 20, after) > inside(
+        field, views, [torch.ones(24, 24)] * 20, after
+    )
+    corner = image_of(made, cut, 0).alpha[:2, :2]
+    assert float(corner.max()) < 0.05
