@@ -10,6 +10,7 @@ def retouch_benches():
         "large": "retouch_bench.large:main",
         "packing": "retouch_bench.packing:main",
         "quality": "retouch_bench.quality:main",
+        "scenes": "retouch_bench.scenes.main:main",
         "speed": "retouch_bench.speed.main:main",
         "tuning": "retouch_bench.tuning:main",
     }

@@ -18,12 +18,16 @@ from retouch_bench.quality import count
 
 KINDS = ("change object", "background", "add", "several", "change color")
 EDITS, STEPS = 30, 20
+# The subject is the picture's own, under its caption and a rare word, beside what the model makes of the caption.
+_NAMED = 'prompt="{caption}, sks" class_prompt="{caption}" iterations=100 class_pictures=8'
 METHODS: Mapping[str, str] = {
     "edit_friendly": "invert edit_friendly {change}",
     "imagic": "tune imagic {change} | invert sdedit strength=1",
     "imagic, inverted": "tune imagic {change} | invert ddim",
     "unitune": "tune unitune | invert sdedit {change} strength=0.9",
     "sine": "tune sine | invert sdedit {change} strength=1 | guide sine",
+    "dreambooth": f'tune dreambooth {_NAMED} lr=5e-5 | invert sdedit {{change}} +"sks" strength=0.9',
+    "lora": f'tune lora {_NAMED} layers="attention" rank=8 lr=1e-3 | invert sdedit {{change}} +"sks" strength=0.9',
     "sine, inverted": "tune sine | invert ddim {change} | guide sine",
 }
 JOURNAL = "measured.jsonl"
@@ -56,7 +60,7 @@ def measured(args: argparse.Namespace, recipes: Mapping[str, str]) -> Iterator[d
     for edit in edits(args.edits, args.seed):
         drawn = Drawn(edit, args.out / "drawings", model.trained_size)
         for name, recipe in recipes.items():
-            text = flow(recipe, edit.change, args)
+            text = flow(recipe, edit, args)
             key = (edit.name, text, model.digest)
             if key not in kept and time.monotonic() < until:
                 kept[key] = {"key": key, "method": name, "kind": edit.kind, **_made(text, drawn, args.out / name, eyes)}
@@ -74,10 +78,10 @@ def edits(number: int, seed: int) -> list[Any]:
     return [edit for edit in held_out_edits(2 * number + 7, seed) if edit.kind in KINDS][:number]
 
 
-def flow(recipe: str, change: str, args: argparse.Namespace) -> str:
+def flow(recipe: str, edit: Any, args: argparse.Namespace) -> str:
     """The recipe for one edit."""
     settings = f'model "{args.model}"\ndefaults steps={args.steps} seed={args.seed}'
-    return f"{settings}\n{recipe.replace('{change}', change)}"
+    return f"{settings}\n{recipe.replace('{change}', edit.change).replace('{caption}', edit.before.caption())}"
 
 
 def _made(text: str, drawn: Any, folder: Path, eyes: Any) -> dict[str, Any]:
@@ -124,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="retouch bench tuning",
         description="Measure the methods that learn one picture, beside one that does not.  What was stopped goes on.",
     )
-    recipe = "this recipe instead, in which {change} stands for the edit; may be given many times"
+    recipe = "this recipe instead, in which {change} stands for the edit, {caption} for what is shown; often if need be"
     parser.add_argument("-e", dest="recipes", action="append", default=[], metavar="RECIPE", help=recipe)
     parser.add_argument("--edits", type=count, default=EDITS, metavar="N", help=f"how many edits; {EDITS} by default")
     parser.add_argument("--steps", type=count, default=STEPS, metavar="N", help=f"of every walk; {STEPS} by default")

@@ -53,6 +53,7 @@ class StableDiffusionXL:
             tokenizers=("tokenizer", "tokenizer_2"),
             reads=dict.fromkeys(("tokenizer", "tokenizer_2"), small["max_position_embeddings"]),
             sites=unet_sites(unet),
+            learns_words=("text_encoder", "text_encoder_2"),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
             defaults={"guidance": 5.0},

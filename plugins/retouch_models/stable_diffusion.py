@@ -51,6 +51,7 @@ class StableDiffusion:
             tokenizers=("tokenizer",),
             reads={"tokenizer": text["max_position_embeddings"]},
             sites=unet_sites(unet),
+            learns_words=("text_encoder",),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             working=unet_memory(unet, vae_memory(vae["block_out_channels"])),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import torch
@@ -59,3 +60,34 @@ def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".sa
     plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
     with outbox.file(path) as file:
         file.write(safetensors_file(plain, said | ({"retouch": recipe} if recipe else {})))
+
+
+@stage("save", "views")
+def save_views(views: Views, outbox: Outbox, *, path: Annotated[str, Ending(".json")]) -> None:
+    """Write the views as transforms.json, and their pictures into a folder beside it: what nerfstudio opens.
+
+    path: the list, such as "dog/transforms.json"; its folder is what other programs are given.
+    """
+    names = [f"{i:04d}.png" for i in range(len(views))]
+    images = {name: _cut_out(image) for name, image in zip(names, views.images, strict=True)}
+    with outbox.album(path, images) as folder:
+        frames = [
+            {"file_path": f"{folder}/{name}", "transform_matrix": pose.tolist(), **_told(lens)}
+            for name, pose, lens in zip(names, views.poses.cpu(), views.lenses, strict=True)
+        ]
+        said = {"camera_model": "OPENCV", "orientation_override": "none", "frames": frames}
+        recipe = outbox.stamp(path)
+        with outbox.file(path) as file:
+            file.write(json.dumps(said | ({"retouch": recipe} if recipe else {}), indent=1).encode())
+
+
+def _told(lens: Lens) -> dict[str, float]:
+    return {"fl_x": lens.fx, "fl_y": lens.fy, "cx": lens.cx, "cy": lens.cy, "w": lens.width, "h": lens.height}
+
+
+def _cut_out(image: Image) -> Image:
+    """The colours that are over white as they are by themselves."""
+    if image.alpha is None:
+        return image
+    own = (image.data - (1 - image.alpha)) / image.alpha.clamp(min=1e-3)
+    return Image(own.clamp(0, 1), image.alpha)

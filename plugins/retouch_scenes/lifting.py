@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Mask, Moot, NothingLifted, Range, Turn, gather, stage
+from retouch.api import Mask, Moot, Need, NothingLifted, Range, Turn, gather, stage
 from retouch_scenes.field import Field, looked_up, samples, seen
 from retouch_scenes.rendering import AT_ONCE, rendered
 from retouch_scenes.views import Views
@@ -98,6 +98,7 @@ def pixels(mask: Mask, views: Views, i: int) -> Tensor:
     "lift",
     paper="arXiv:2303.12048",
     rows="turn * views",
+    needs=(Need("turn_mask", "is given a flow that makes no mask", 'write mask lift (mask diffedit "cat"->"dog")'),),
     moot=(
         Moot("share", "by == 'adjoint'", 'by="adjoint" goes by the threshold'),
         Moot("threshold", "by == 'hull'", 'by="hull" goes by the share of views'),
@@ -121,8 +122,6 @@ async def lift(
     """
     made = await gather(turn(image) for image in views.images)
     masks = [pixels(each.mask, views, i) for i, each in enumerate(made) if each.mask is not None]
-    if len(masks) < len(views):
-        raise ValueError("its flow makes no mask")
     part = hull(field, views, masks, share) if by == "hull" else adjoint(field, views, masks) >= threshold
     if not bool(part.any()):
         raise NothingLifted("no voxel is in enough masks")

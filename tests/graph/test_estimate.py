@@ -227,3 +227,42 @@ def test_the_first_call_is_not_counted() -> None:
     for kind in ("denoise", "apply", "denoise"):
         pace.heard("call", {"kind": kind, "rows": 4})
     assert pace.rows == 4
+
+
+def test_what_is_done_with_a_gradient_is_no_part_of_the_pace() -> None:
+    pace = Pace()
+    for kind in ("denoise", "backward", "denoise", "gradient", "apply", "denoise", "denoise"):
+        pace.heard("call", {"kind": kind, "rows": 4})
+    assert pace.rows == 4
+
+
+EYED = 'invert sdedit "cat"->"dog" steps=10 strength=50% | eye clip "storybook" | guide {}'
+
+
+@pytest.mark.parametrize(
+    ("text", "glances"),
+    [
+        (EYED.format("image_text looks=3"), 5 * 3),
+        (EYED.format("direction looks=3"), 5 * 6),
+        (EYED.format('image_text looks=3 | eye vit "storybook" | guide structure | guide identity likeness=1'), 30),
+        (f"draw ({EYED.format('image_text looks=3')}) seeds=4 | rank looks=2", 4 * 5 * 3 + 4 * 2),
+        ('invert sdedit "cat"->"dog" steps=10', 0),
+    ],
+)
+def test_pictures_that_eyes_are_shown_are_counted_and_priced(cache: Path, capsys, text: str, glances: int) -> None:
+    rates.keep(rate(10.0))
+    assert main(["plan", "--json", "-e", text, "cat.png"]) == 0
+    told = json.loads(capsys.readouterr().out)["estimates"][0]
+    assert told["eyes"]["pictures"] == glances
+    assert (told["eyes"]["as_rows"] > 0) == bool(glances)
+    assert told["with_gradient"]["rows"] >= 0
+    assert main(["plan", "-e", text, "cat.png"]) == 0
+    assert ("eyes: " in capsys.readouterr().out) == bool(glances)
+
+
+def test_gradients_in_brackets_are_counted_as_often_as_the_flow_runs(cache: Path, capsys) -> None:
+    led: list[int] = []
+    for text in (EYED.format("image_text looks=1"), f"draw ({EYED.format('image_text looks=1')}) seeds=4 | rank"):
+        assert main(["plan", "--json", "-e", text, "cat.png"]) == 0
+        led.append(json.loads(capsys.readouterr().out)["estimates"][0]["with_gradient"]["rows"])
+    assert led[1] == 4 * led[0] > 0

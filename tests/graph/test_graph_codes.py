@@ -318,6 +318,7 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {f"RT24{i}" for i in range(5)}  # about flows in brackets: test_flow_values, test_stranger_studio
     elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger
     elsewhere |= {"RT455", "RT456", "RT457"}  # files of tuned weights: test_tune_weights
+    elsewhere |= {"RT458"}  # what a tuning has learnt to say: test_tune_single
     elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()

@@ -220,3 +220,20 @@ def test_what_comes_too_late_is_told_which_stage_ended_the_turn(text, what, by):
 def test_what_no_turn_ever_had_is_not_there():
     (found,) = said("sample", "RT301")
     assert found.help == "add an 'invert' stage before it"
+
+
+@pytest.mark.parametrize(
+    ("inside", "code"),
+    [
+        ('invert edit_friendly "a cat" -> "A  cat"', "RT511"),
+        (f'invert edit_friendly "a cat" -> "a dog {"very " * 30}far away"', "RT512"),
+        ('mask box right=50% | crop window size=8000 | invert edit_friendly "a cat" -> "a dog" | paste', "RT404"),
+    ],
+)
+def test_what_is_told_of_a_flow_is_told_of_one_in_brackets(inside, code):
+    """Its prompts, and sizes that it makes itself; once, at its own place."""
+    world = Environment(INSTALLED, folder("recipes"), (Picture(CAT.path),))
+    plain, bracketed = check(inside, world), check(f"repaint ({inside})", world)
+    assert [each.code for each in plain.diagnostics] == [each.code for each in bracketed.diagnostics] == [code]
+    shift = len("repaint (")
+    assert bracketed.diagnostics[0].span.start == plain.diagnostics[0].span.start + shift

@@ -15,12 +15,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from tests.e2e.command import draw, retouch
+from tests.e2e.command import ROOT, draw, retouch
 
 OPEN = 'open "three.png" caption="a white cat on a beach"'
 PAST = 'prompt="a sks cat" pictures="train" lr=0.002'
+WORD = (
+    'tune textual_inversion word="<toy>" init="cat" templates=["a _ on a beach"] pictures="train" iterations=3 lr=0.05'
+)
 LORA = f"tune lora {PAST} iterations=4 rank=2"
 WALK = 'invert sdedit "cat"->"sks cat" steps=4 strength=50% | guide cfg guidance=1'
 
@@ -157,3 +160,57 @@ def test_a_rate_that_is_too_high_is_told(folder: Path) -> None:
     assert done.code == 4, done.out + done.err
     assert "RT469" in done.out + done.err
     assert not (folder / "wild.safetensors").exists()
+
+
+def test_a_word_that_was_learnt_is_said_in_this_turn_and_the_next(folder: Path) -> None:
+    ran(f'{WORD} | save embedding "toy.safetensors"', folder)
+    assert [*load_file(folder / "toy.safetensors")] == ["<toy>"]
+    walk = 'invert sdedit "cat"->"<toy>" steps=4 strength=60% | guide cfg guidance=2'
+    again = 'invert sdedit "white"->"red" steps=4 strength=60% | guide cfg guidance=2'
+    recipe = (
+        f'{OPEN} | {WORD} | {walk} | sample walk | {again} | save "fresh.png"\n'
+        f'{OPEN} | tune textual_inversion "toy.safetensors" | {walk} | sample walk | {again} | save "read.png"\n'
+        f'{OPEN} | {walk} | sample walk | {again} | save "untaught.png"\n'
+        f'{OPEN} | tune textual_inversion "toy.safetensors" word="cat" | {walk} | save "named.png"'
+    )
+    ran(recipe, folder, "--exact")
+    fresh, read, untaught = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "untaught"))
+    assert (fresh == read).all()
+    assert (fresh != untaught).any()
+
+
+def test_a_word_holds_for_the_edit_of_one_stage_too(folder: Path) -> None:
+    """`edit=…` of a mask is read by the same text encoder, and for that stage alone."""
+    mask = 'mask diffedit edit="cat"->"<toy>" steps=4'
+    recipe = (
+        f'{OPEN} | tune textual_inversion "toy.safetensors" | {mask} | save mask "taught.png"\n'
+        f'{OPEN} | {mask} | save mask "untaught.png"'
+    )
+    ran(f'{WORD} | save embedding "toy.safetensors"', folder)
+    plan = json.loads(retouch("plan", "-e", recipe, "--json", folder=folder).out)
+    assert "view prompts" in json.dumps(plan)
+    ran(recipe, folder)
+    assert (folder / "taught.png").read_bytes() != (folder / "untaught.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code", "words"),
+    [
+        ("tune textual_inversion | invert ddim", "RT226", "no file to read"),
+        ('tune textual_inversion word="<toy>" | invert ddim', "RT226", 'init="toy"'),
+        ('model "storybook_pixels" | tune textual_inversion word="<toy>" init="cat"', "RT326", ""),
+        ('tune textual_inversion "sks.safetensors" | invert ddim "cat"->"dog"', "RT465", "a word of this model is"),
+        ('tune textual_inversion "wide.safetensors" | invert ddim "cat"->"dog"', "RT465", "numbers a token"),
+        ('tune textual_inversion "nameless.safetensors" | invert ddim "cat"->"dog"', "RT465", 'word="<toy>"'),
+        ('save embedding "x.safetensors"', "RT467", "textual_inversion"),
+    ],
+)
+def test_a_word_that_cannot_be_learnt_or_read_has_a_code(folder: Path, recipe: str, code: str, words: str) -> None:
+    save_file({"<toy>": torch.ones(1, 7)}, folder / "wide.safetensors")
+    width = load_file(next((ROOT / "plugins/retouch_storybook/weights/text_encoder").glob("*.safetensors")))
+    side = next(each for name, each in width.items() if "token_embedding" in name).shape[1]
+    save_file({"emb_params": torch.ones(2, side)}, folder / "nameless.safetensors")
+    save_file({f"unet.{i}": torch.ones(1, side) for i in range(2)}, folder / "sks.safetensors")
+    done = retouch("check", "-e", recipe, "three.png", "--caption", "a cat", folder=folder)
+    assert code in done.out + done.err
+    assert words in done.out + done.err

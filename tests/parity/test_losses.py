@@ -20,11 +20,12 @@ from retouch.api import (
     unguided,
     with_loss,
 )
-from retouch.core.eyes import ImageText
+from retouch.core.eyes import ImageText, at_side
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws, TinyCodec
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.identity import colours_apart
+from retouch_methods.guide.image_text import image_text
 from retouch_methods.guide.range import outside
 from retouch_methods.guide.structure import places_confused, relations_apart
 
@@ -159,3 +160,37 @@ def test_through_the_network_the_gradient_is_autograds():
     share = variance / (clean.alpha * level.sigma / level.alpha - (clean.sigma**2 - variance) ** 0.5)
     torch.testing.assert_close(found["network"], noise.detach() + share * grad)
     assert (found["x0"] - found["network"]).abs().max() > 1e-6
+
+
+def test_diffuseit_looks_for_the_new_words_less_the_old_ones_and_a_little_of_the_picture():
+    """The authors' target: normalise(E(target) - 0.4 E(source) + 0.2 E(picture)), compared by its cosine."""
+    world, seen = tiny_world(steps=4, dtype=torch.float64), []
+    places = {
+        world.edit.source.text: unit(drawn(5, seed=1)),
+        world.edit.target.text: unit(drawn(5, seed=2)),
+    }
+    texts, look = list(places), drawn(5, 3, seed=3)
+
+    def picture(batch: Tensor) -> Tensor:
+        return unit(batch.mean((2, 3)) @ look.T)
+
+    eye = ImageText(
+        8, picture, lambda text: torch.tensor(texts.index(text)), lambda ids: torch.stack([*places.values()])[ids]
+    )
+    options = {"sees": "picture", "looks": 1, "distance": "cosine", "less_source": 0.4, "more_picture": 0.2}
+    (made,) = run(world.call(image_text, eyes=(eye,), mask=None, weight=2000.0, **options))
+    (loss,) = made.losses
+    assert world.source
+    old, new = places.values()
+    wanted = unit(new - 0.4 * old + 0.2 * picture(at_side(world.source.data, 8)[None])[0])
+
+    async def shown() -> Tensor:
+        level = world.schedule.at(0.5)
+        at = Predicted(world.latents.data, world.latents.data * 0.5, level, made.codec, {})
+        seen.append(await at.picture("mixed"))
+        return await loss.of(at)
+
+    (found,) = run(shown())
+    cosine = picture(at_side(seen[0], 8)[None])[0] @ wanted
+    torch.testing.assert_close(found, 1 - cosine)
+    assert loss.weight == 2000

@@ -14,7 +14,6 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from retouch.api import (
-    CELLS,
     Denoiser,
     Image,
     KnownLevels,
@@ -160,10 +159,10 @@ def authors_grid(channels: int) -> torch.Tensor:
     """Their sinusoidal embedding of a grid of 128 x 128; a shift of its centre that they state has no effect."""
     half = channels // 2 // 2
     rates = np.exp(np.arange(half) * -(np.log(10000) / (half - 1)))
-    table = np.arange(CELLS + 1)[:, None] * rates[None]
+    table = np.arange(Place.CELLS + 1)[:, None] * rates[None]
     table = torch.tensor(np.concatenate([np.sin(table), np.cos(table)], 1))  # [129, C / 2]
     axis = table[1:].T  # [C / 2, 128]; nothing has the number 0
-    across, down = axis[:, None, :].expand(-1, CELLS, -1), axis[:, :, None].expand(-1, -1, CELLS)
+    across, down = axis[:, None, :].expand(-1, Place.CELLS, -1), axis[:, :, None].expand(-1, -1, Place.CELLS)
     return torch.cat([across, down])
 
 
@@ -203,7 +202,9 @@ def test_sine_learns_patches_by_where_they_lie():
 def test_patches_lie_in_the_picture_and_are_of_every_size():
     cutter = Cutter(CODEC, WORLD.noise, 0.1, 1.0)
     places = [cutter.place(step, 0) for step in range(500)]
-    assert all(0 <= each.top < each.bottom <= CELLS and 0 <= each.left < each.right <= CELLS for each in places)
+    assert all(
+        0 <= each.top < each.bottom <= Place.CELLS and 0 <= each.left < each.right <= Place.CELLS for each in places
+    )
     sides = [each.bottom - each.top for each in places]
     assert min(sides) < 20
     assert max(sides) > 120

@@ -8,6 +8,7 @@ from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
+from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
 from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
@@ -45,7 +46,7 @@ from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import CELLS, LearntWords, ModelDelta, Place
+from retouch.core.tuning import LearntWords, ModelDelta, Place
 from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
@@ -77,7 +78,6 @@ if TYPE_CHECKING:
 VERSION = 1
 
 __all__ = [
-    "CELLS",
     "VERSION",
     "Adam",
     "Adapters",
@@ -194,6 +194,7 @@ __all__ = [
     "value_and_grad",
     "walked_by",
     "with_loss",
+    "word_tensors",
 ]
 
 

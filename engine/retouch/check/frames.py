@@ -49,6 +49,8 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
     """Report every stage that is given two things of different sizes."""
     frames: dict[NodeId, _Frame | None] = {}
     for node in graph.nodes:
+        for turn in node.turns():  # what its stage gives it may be of any size
+            check_frames(turn, world, report)
         taken = [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
         frames[node.id] = made = _made(node, taken, graph, world)
         most = _model(node, graph).largest_side

@@ -32,7 +32,7 @@ def _check_cut(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | Non
 
 def _check_differences(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | None], report: Report) -> None:
     told = set[str]()
-    for node in graph.nodes:
+    for node in graph.everything():
         for edit in edits(node):
             known = reader_of(graph.models.get(edit.settings.get("model", ""), graph.model))
             said = repr(edit.settings)  # the same for all stages of a turn

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retouch.cli.reporting import Refusal
 from retouch.cli.stamped import Stamp
-from retouch.pictures.standing import digest as digest_of
+from retouch.graph.inputs import digest as digest_of
 
 MOST_ENTRIES = 20_000  # that are looked through below all folders
 _OPEN = re.compile(r"[*?]+|\{\w+\}")  # what a path leaves open: patterns and fields
@@ -47,7 +47,7 @@ def with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, 
     def change(text: str) -> str:
         name = result(text)
         if name in here:
-            return str(here[name])
+            return f"{here[name]}/" if name.endswith("/") else str(here[name])
         if _OPEN.search(name):
             pattern = re.compile(".+".join(map(re.escape, _OPEN.split(name))))
             beside = next((path for own, path in others if pattern.fullmatch(own)), None)
@@ -60,8 +60,9 @@ def with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, 
 
 def checked(image: Path, name: str, path: Path, digest: str) -> Path:
     """The file that somebody names for an input, if it is the same."""
-    if not path.is_file():
-        raise Refusal.of("RT509", path=image, what=f"there is no file '{path}'", mend=f"name the right '{name}'")
+    kind = "folder" if name.endswith("/") else "file"
+    if not (path.is_dir() if kind == "folder" else path.is_file()):
+        raise Refusal.of("RT509", path=image, what=f"there is no {kind} '{path}'", mend=f"name the right '{name}'")
     if digest_of(path) != digest:
         raise _changed(image, path, digest)
     return path.resolve()
@@ -88,18 +89,23 @@ def _changed(image: Path, path: Path, digest: str) -> Refusal:
 
 def _named(name: str) -> tuple[str, ...]:
     """What the file may be called; older stamps tell a path, of which only the name counts."""
-    own = re.split(r"[\\/]", name)[-1]
+    folder = "/" if name.endswith("/") else ""
+    own = re.split(r"[\\/]", name.rstrip("/"))[-1]
     plain = _NUMBERED.sub("", Path(own).stem) + Path(own).suffix
-    return tuple(dict.fromkeys((own, plain)))
+    return tuple(dict.fromkeys((own + folder, plain + folder)))
 
 
 def _files(folders: Sequence[Path], names: Collection[str]) -> Iterator[tuple[str, Path]]:
-    """Files of these names, each with where it really lies; a link that leads out of the folders is none."""
+    """Files of these names, and folders, whose names end in a slash, each with where it really lies.
+
+    A link that leads out of the folders is none.
+    """
     for path in _entries(folders):
-        if path.name in names and path.is_file():
+        file, folder = path.name in names and path.is_file(), f"{path.name}/" in names and path.is_dir()
+        if file or folder:
             real = path.resolve()
-            if any(real.is_relative_to(folder) for folder in folders):
-                yield path.name, real
+            if any(real.is_relative_to(root) for root in folders):
+                yield f"{path.name}/" if folder else path.name, real
 
 
 def _entries(folders: Sequence[Path]) -> Iterator[Path]:
@@ -110,6 +116,6 @@ def _entries(folders: Sequence[Path]) -> Iterator[Path]:
         for folder, inner, names in os.walk(root):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             left -= len(names) + len(inner)
-            yield from (Path(folder, name) for name in names)
+            yield from (Path(folder, name) for name in (*names, *inner))
             if left < 0:
                 return

@@ -55,7 +55,9 @@ def _estimated(each: Estimate) -> Iterator[str]:
         yield f"memory in {each.dtype}: {parts}; {work}, {at_once}; {sized(each.peak)} at most"
     if each.looked:
         through = f"{each.led} rows of the denoiser and " if each.led else ""
-        yield f"gradient: back through {through}{each.looked} decoded pictures, which is counted; eyes are not"
+        yield f"gradient: back through {through}{each.looked} decoded pictures, which is counted"
+    if each.glances:
+        yield f"eyes: {each.glances} pictures looked at, about as long as {each.as_rows:.3g} rows"
     if each.rate is None or each.seconds is None:
         yield "time: not measured yet on this machine at this size; a run measures it"
         return

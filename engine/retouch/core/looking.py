@@ -94,7 +94,7 @@ def inside(picture: Tensor, mask: Mask | None) -> Tensor:
 
 
 def text_apart(directions: Tensor, text: Tensor) -> Tensor:
-    """Twice the squared angle between half of each: the spherical distance of CLIP guidance.  [n, d], [d] -> [n]"""
+    """Half of the squared angle between each and the text: CLIP guidance's spherical distance.  [n, d], [d] -> [n]"""
     half = (directions - text).norm(dim=-1) / 2
     return 2 * torch.asin(half.clamp(max=1 - 1e-6)).square()
 

@@ -77,6 +77,19 @@ class TextEncoder(Protocol):
         """The text, encoded."""
         ...
 
+    def vectors(self, text: str) -> Sequence[Tensor]:
+        """What stands for the tokens of a text in the vocabulary of each encoder.  [tokens, dim] of each"""
+        ...
+
+    def knowing(self, word: str, vectors: Sequence[Tensor]) -> TextEncoder:
+        """The same, which reads a word as these vectors, [n, dim] for each encoder; gradients go through them."""
+        ...
+
+    @property
+    def learnt(self) -> Mapping[str, Sequence[Tensor]]:
+        """The words that it knows besides its vocabularies', each with its vectors."""
+        ...
+
 
 class Pictures(Protocol):
     """The files that a recipe may read; each was looked at before anything ran."""
@@ -157,6 +170,13 @@ class Adapters(Protocol):
 
     def lora(self, path: str, scale: float) -> ModelDelta:
         """What the LoRA there adds to the denoiser, on its device and in its precision."""
+        ...
+
+    def words(self, path: str, word: str) -> Mapping[str, Sequence[Tensor]]:
+        """The words that stand in a file of textual inversion, as `TextEncoder.knowing` takes them.
+
+        word: what to call the one that is there; empty for what the file calls it.
+        """
         ...
 
 
@@ -254,6 +274,13 @@ class Outbox(Protocol):
 
     def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
         """Write pictures of one size that follow each other for ever, each for so long: a WebP that loses nothing."""
+        ...
+
+    def album(self, path: str, images: Mapping[str, Image]) -> AbstractContextManager[str]:
+        """Write pictures by their names into a new folder beside a file that is to list them; the folder's name.
+
+        Write that file within: the folder vanishes if anything is raised, and what an older such file lists goes.
+        """
         ...
 
     def mask(self, path: str, pixels: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -46,17 +46,15 @@ class LearntWords:
     token: str = ""
 
 
-CELLS = 128  # along either side of a picture, by which positions in it are counted
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which part of a picture the network sees, in cells of which it has CELLS a side: to be told it, cell by cell."""
+    """Which part of a picture the network sees, in cells of which it has 128 a side: to be told it, cell by cell."""
 
+    CELLS: ClassVar[int] = 128
     top: int = 0
     left: int = 0
-    bottom: int = CELLS
-    right: int = CELLS
+    bottom: int = 128
+    right: int = 128
 
     def waves(self, like: Tensor) -> Tensor:
         """Sines and cosines of where each feature lies, as SINE adds them to what the first layer gives.
@@ -66,7 +64,7 @@ class Place:
         """
         channels, height, width = like.shape[-3:]
         rates = torch.arange(channels // 4, dtype=torch.float32) * -(math.log(10000) / (channels // 4 - 1))
-        angles = torch.arange(1, CELLS + 1, dtype=torch.float32)[:, None] * rates.exp()  # [CELLS, C / 4]
+        angles = torch.arange(1, self.CELLS + 1, dtype=torch.float32)[:, None] * rates.exp()  # [CELLS, C / 4]
         known = torch.cat((angles.sin(), angles.cos()), 1).T  # [C / 2, CELLS]
         across = known[:, None, self.left : self.right].expand(-1, self.bottom - self.top, -1)
         down = known[:, self.top : self.bottom, None].expand(-1, -1, self.right - self.left)

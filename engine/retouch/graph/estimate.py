@@ -6,16 +6,19 @@ model's family (`Described.working`), and how many rows are in a pass by `plan.a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Graph
 from retouch.graph.plan import Plan, at_once, plan, total
+from retouch.graph.ports import EYES
 from retouch.models import rates
-from retouch.models.headers import read_header
+from retouch.models.headers import Stored, read_header
 from retouch.models.info import ModelInfo
 from retouch.models.own_weights import numbers_of
 from retouch.models.single_file import NETWORKS
@@ -25,6 +28,12 @@ KEPT = 350_000_000  # of what loading frees, the most that the allocator was see
 # Of rows without, in time: a row whose gradient is asked, and a decoded picture there and back (engine/README.md).
 LED_ROW, LOOK = 2.1, 2.5
 LED_ROW_KEEPS, LED_PICTURE_KEEPS = 5, 5.5  # likewise, in memory
+# A picture through an eye and back for its gradient, in passes there at the pace of a denoiser's convolutions: measured
+# of the embedded eye, 20 beside the latent model and 26 beside that of pixels; large eyes are faster for their size.
+GLANCE = 23
+POSITIONS = "position_embedding"  # of a transformer: as many rows as it sees places
+PLACES = 1000  # that a convolutional one works at on the mean, at 224 pixels
+DOWN, UP = re.compile(r"down_blocks\.(\d+)\."), re.compile(r"up_blocks\.(\d+)\.")
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -44,6 +53,8 @@ class Estimate:
     seconds: tuple[float, float] | None
     led: int = 0  # rows whose gradient is asked
     looked: int = 0  # pictures that are decoded with their gradient
+    glances: int = 0  # pictures that eyes are shown
+    as_rows: float = 0.0  # what all those cost, in rows of the denoiser
 
     @property
     def process(self) -> int:
@@ -78,6 +89,7 @@ class Estimate:
                 "peak": self.peak,
             },
             "with_gradient": {"rows": self.led, "pictures": self.looked},
+            "eyes": {"pictures": self.glances, "as_rows": round(self.as_rows, 1)},
             "seconds": self.seconds,
             "rows_per_second": self.rate.rows_per_second if self.rate else None,
             "measured_on": {"device": self.rate.device, "dtype": self.rate.dtype, "threads": self.rate.threads}
@@ -113,10 +125,9 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
     working, pixels = model.known.working, counted[0] * counted[1] * model.scale**2
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
-    led, looked = (
-        sum(int(known.get(what, 0)) for plan in plans for known in plan.facts.values()) for what in ("led", "looked")
-    )
-    more = led * (LED_ROW - 1) + looked * LOOK
+    led, looked, glances = (sum(_counted(plan, what) for plan in plans) for what in ("led", "looked", "glances"))
+    as_rows = glances * _glance(plans, model, counted)
+    more = led * (LED_ROW - 1) + (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
     again = most / least if least else 1  # of walks that may begin again
     return Estimate(
         model=model.name,
@@ -128,10 +139,67 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
         rate=rate,
-        seconds=((least + more) / rate.rows_per_second, (most + more * again) / rate.rows_per_second) if rate else None,
+        seconds=((least + more if least else 0) / rate.rows_per_second, (most + more * again) / rate.rows_per_second)
+        if rate
+        else None,
         led=led,
         looked=looked,
+        glances=glances,
+        as_rows=as_rows,
     )
+
+
+def _counted(plan_: Plan, what: str) -> int:
+    """A fact of all stages, those in brackets as often as their flows are sent through."""
+    found = sum(int(known.get(what, 0)) for known in plan_.facts.values())
+    for node in plan_.graph.nodes:
+        for turn in node.turns():
+            inner = plan(turn)
+            times = plan_.rows[node.id][1] / inner.total[1] if inner.total[1] else 1
+            found += round(times * _counted(inner, what))
+    return found
+
+
+def _glance(plans: Sequence[Plan], model: ModelInfo, cells: tuple[int, int]) -> float:
+    """What an eye takes for a picture and its gradient, in rows of the denoiser; of several eyes the mean."""
+    row = sum(_row_work(model.files.tensors(part), cells) for part in model.known.parts if part in NETWORKS)
+    works = [_work(path) for path in sorted({path for one in plans for path in _eyes(one)})]
+    return GLANCE * sum(works) / len(works) / row if works and row else 0.0
+
+
+def _row_work(tensors: Mapping[str, Stored], cells: tuple[int, int]) -> float:
+    """Products of one row: each number of a network at each cell, of a UNet's level at the cells that this one has."""
+    levels = 1 + max((int(found[1]) for name in tensors if (found := DOWN.match(name))), default=0)
+    if levels == 1:  # tokens of two cells a side
+        return sum(each.numbers for each in tensors.values()) * cells[0] * cells[1] / 4
+    work = 0.0
+    for name, each in tensors.items():
+        if found := DOWN.match(name):
+            level = int(found[1])
+        elif found := UP.match(name):
+            level = levels - 1 - int(found[1])
+        else:
+            level = levels - 1 if name.startswith("mid_block.") else 0
+        if not name.startswith(("time_embedding.", "class_embedding.", "add_embedding.")):
+            work += each.numbers * cells[0] * cells[1] / 4**level
+    return work
+
+
+def _eyes(plan_: Plan) -> Iterator[str]:
+    """The weights of networks that look at pictures."""
+    for one in plan_.everything():
+        for node in one.graph.nodes:
+            given = [edge for _, edge in node.edges() if isinstance(edge, FromEngine)]
+            if node.card.output in EYES:
+                yield from (path for edge in given for _, path, _ in edge.settings.get("files", ()))
+
+
+def _work(path: str) -> float:
+    """Products of one picture through an eye: each number of its picture tower, at each place that it sees."""
+    tensors = read_header(Path(path)).tensors
+    towers = [name for name in tensors if not name.startswith("text_")]
+    places = [stored.shape[0] for name, stored in tensors.items() if name in towers and POSITIONS in name]
+    return max(places, default=PLACES) * sum(tensors[name].numbers for name in towers)
 
 
 def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, int]:

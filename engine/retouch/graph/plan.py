@@ -119,6 +119,8 @@ def plan(graph: Graph) -> Plan:
         led = _led(node, facts)
         # All losses are one gradient, which goes as deep as the deepest of them.
         deepest = {"gradient": max(led["gradient"], stated.get("gradient", 0))} if "gradient" in led else {}
+        if "seen" in led:
+            deepest["seen"] = led["seen"] + stated.get("seen", 0)
         mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
         mixed |= _seen_through(node, facts) if node.card.output == "Denoiser" else {}
         facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
@@ -223,6 +225,7 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
     for port, turn in _flows(node):
         scope[port.name] = plan(turn).total[1]
+        scope[f"{port.name}_mask"] = int(len(turn.results) > 1)
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope
@@ -233,8 +236,8 @@ def of_model(node: Node, graph: Graph) -> dict[str, Any]:
     models = _models_of(node, graph)
     distilled = any("guidance" in model.known.told for model in models)
     trained = min(model.grid.trained if model.grid else 0 for model in models)
-    convolves = all(any(site.name.startswith("down_blocks") for site in model.known.sites) for model in models)
-    cross = min(sum(site.kind == "cross" and not site.joint for site in model.known.sites) for model in models)
+    convolves = all(any(site.name.startswith("down_blocks") for site in model.sites) for model in models)
+    cross = min(sum(site.kind == "cross" and not site.joint for site in model.sites) for model in models)
     reads = all(model.known.reads_words for model in models)
     known = {"distilled": int(distilled), "trained": trained, "convolves": int(convolves)}
     return known | {"side": models[0].trained_size, "reads_words": int(reads), "cross_sites": cross}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from retouch.core.errors import SameToTheModel
-from retouch.graph.nodes import FromEngine, Graph, Node
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.models.tokens import Tokens
@@ -24,7 +24,12 @@ class Hearing(Protocol):
 
 
 def edits(node: Node) -> Iterator[FromEngine]:
-    """The edits that a stage is given and that change words or give them weight."""
+    """The edits that a stage is given and that change words or give them weight.
+
+    Not those that are read anew with words which a vocabulary lacks: what they are to the model is not known here.
+    """
+    if any(port.type == "TextEncoder" and isinstance(node.inputs.get(port.name), FromNode) for port in node.card.ports):
+        return
     for _, edge in node.edges():
         if isinstance(edge, FromEngine) and edge.type == "Edit":
             said = edge.settings

@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from retouch.graph.inputs import digest
 from retouch.graph.nodes import Edge, FromEngine, FromNode, Graph, Node, NodeId
 from retouch.graph.ports import READERS, WRITERS
-from retouch.pictures.standing import digest
 from retouch.plugins.signatures import StageCard
 
 _FORM = 1  # of what is digested; another makes all results anew

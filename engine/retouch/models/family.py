@@ -63,6 +63,8 @@ class Described:
     sized: whether the schedule depends on the size of the picture.
     classes: how many kinds of picture a prompt may name by number, in place of words; 0 where prompts are words.
     working: what work takes beside the weights; None where nobody has measured it, and then `plan` tells no peak.
+    learns_words: folders of the text encoders that may be taught a word, in the order in which a file of textual
+        inversion has them; empty where the family has no such files.
     noted: one sentence that a user of this model should know.
     """
 
@@ -84,6 +86,7 @@ class Described:
     sized: bool = False
     classes: int = 0
     working: WorkingMemory | None = None
+    learns_words: tuple[str, ...] = ()
     noted: str = ""
 
     @property

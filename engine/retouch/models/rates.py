@@ -91,11 +91,15 @@ def measured(model: str, cells: tuple[int, int]) -> Rate | None:
 
 
 class Pace:
-    """Hears of a run's calls and adds up what its denoiser rows took; the first call, which loads, does not count."""
+    """Hears of a run's calls and adds up what its denoiser rows took; the first call, which loads, does not count.
+
+    Nor does one behind a gradient: what the gradient is for, such as an optimiser's step, is done in between.
+    """
 
     def __init__(self) -> None:
         self.rows, self.seconds = 0, 0.0
         self._last: float | None = None
+        self._pulled = False
 
     def heard(self, event: str, facts: Mapping[str, Any]) -> None:
         """Hear of one event."""
@@ -103,11 +107,11 @@ class Pace:
             return
         now = time.perf_counter()
         if facts["kind"] == "denoise":
-            if self._last is not None:
+            if self._last is not None and not self._pulled:
                 self.rows, self.seconds = self.rows + facts["rows"], self.seconds + now - self._last
-            self._last = now
+            self._last, self._pulled = now, False
         elif self._last is not None:
-            self._last = now
+            self._last, self._pulled = now, self._pulled or facts["kind"] in ("gradient", "backward")
 
     def keep(self, model: str, device: str, dtype: str, cells: tuple[int, int], threads: int) -> None:
         """Keep the figure, if enough was measured."""

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +30,7 @@ _unfinished: set[Path] = set()
 def remove_unfinished() -> None:
     """Remove what is being written, where the process ends without coming back to it."""
     for part in [*_unfinished]:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -100,8 +101,12 @@ def remove_dead_parts(folder: Path) -> int:
     removed = 0
     with suppress(OSError), os.scandir(folder) as found:
         for entry in found:
-            if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            if not _PART.fullmatch(entry.name):
+                continue
+            if entry.is_file(follow_symlinks=False):
                 removed += _removed(Path(entry.path))
+            elif fcntl and entry.is_dir(follow_symlinks=False):
+                removed += _removed_folder(Path(entry.path))
     return removed
 
 
@@ -141,3 +146,41 @@ def _removed(part: Path) -> bool:
             return mine
     except OSError:
         return False
+
+
+def _removed_folder(part: Path) -> bool:
+    """Remove a folder that no living process fills."""
+    assert fcntl
+    try:
+        held = os.open(part, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(part)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(held)
+
+
+@contextmanager
+def unfinished_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to fill, for the caller to give a name; it vanishes if it is still there at the end."""
+    make_folder(path.parent)
+    part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+    _unfinished.add(part)
+    held: int | None = None
+    try:
+        part.mkdir()
+        if fcntl:
+            held = os.open(part, os.O_RDONLY)
+            with suppress(OSError):  # the file system may have no locks
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+        _unfinished.discard(part)

@@ -19,6 +19,8 @@ FACTS = frozenset(
     {"evaluations", "beside", "pinned", "guide", "readers", "during", "walked", "predictions", "replays", "copies"}
     | {"extra", "attempts", "redraws", "passes", "networks", "networks_least"}
     | {"gradient", "led", "looked"}  # of guidance: 1 through the decoder, 2 through the network too; rows, decodings
+    | {"seen", "glances"}  # pictures that eyes are shown: at each step, with their gradient; in all
+    | {"draws"}  # how many pictures there are to choose from
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
 # which has no such list; …_words: how many the prompts of an edit have; reads_words: whether the model reads any, 1 or
@@ -144,6 +146,7 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
     """Say what is wrong with a card's expressions, if anything is; they are checked when the card is read."""
     known = {option.name for option in card.options} | {port.name for port in card.ports} | ENGINE | set(facts)
     known |= {option.parameter for option in card.options}
+    known |= {f"{port.name}_mask" for port in card.ports if port.type == "Turn"}  # whether the flow makes one
     demands = [
         ("needs", text) for need in card.needs for text in (need.holds, *_inside(need.what), *_inside(need.mend))
     ]

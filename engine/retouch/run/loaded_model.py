@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.resources import Codec
 from retouch.core.schedule import Schedule
 from retouch.core.tuning import ModelDelta, Update
-from retouch.models import families, tuned_weights
+from retouch.models import embeddings, families, tuned_weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
 from retouch.models.info import ModelInfo
@@ -173,6 +173,11 @@ class Machine:
         """What a file of `save weights` holds: what stages get as TunedWeights."""
         with blamed_on(self.info):
             return tuned_weights.load(self.info, Path(path), self.shapes[""], self.device, self.dtype)
+
+    def words(self, path: str, word: str) -> Mapping[str, Sequence[Tensor]]:
+        """The word that a file of textual inversion holds: what stages get as Adapters."""
+        with blamed_on(self.info):
+            return embeddings.load(self.info, Path(path), word, self.device)
 
     def own_weights(self, files: Sequence[tuple[str, str, str]]) -> OwnWeights:
         """What a plugin's own weights are here: once in this machine, by their digests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import Canvas, Edit, Latents, NoiseSource, Prompt
+from retouch.core.words import places
 from retouch.models.kit.unet import UNet, random_unet
 from retouch.models.kit.unet_sites import attention_sites
 from retouch.models.network.acceleration import EAGER, Acceleration
@@ -89,11 +91,25 @@ class TinyTexts:
 
     def __init__(self, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
         self.dtype, self.device = dtype, device
+        self.learnt: dict[str, Sequence[torch.Tensor]] = {}
 
     async def prompt(self, text: str) -> Prompt:
-        """The text, and an embedding that depends on nothing else."""
+        """The text, and an embedding that depends on nothing else but what was learnt of its words."""
         embeds = NoiseSource(0, text).normal(TOKENS, torch.zeros(WIDTH, dtype=self.dtype, device=self.device))
+        for word, (vectors,) in self.learnt.items():
+            embeds = embeds + vectors.sum(0) * bool(places(word, text))
         return Prompt(text, embeds, _spans(text))
+
+    def vectors(self, text: str) -> list[torch.Tensor]:
+        """One of random numbers for each word.  [words, WIDTH]"""
+        like = torch.zeros(WIDTH, dtype=self.dtype, device=self.device)
+        return [NoiseSource(0, text).normal(max(len(text.split()), 1), like)]
+
+    def knowing(self, word: str, vectors: Sequence[torch.Tensor]) -> TinyTexts:
+        """The same, to whose prompts with this word its vectors are added."""
+        made = TinyTexts(self.dtype, self.device)
+        made.learnt = {**self.learnt, word: vectors}
+        return made
 
 
 class TinyCodec:

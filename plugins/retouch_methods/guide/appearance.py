@@ -31,7 +31,7 @@ from retouch.api import (
     "guide",
     "appearance",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
     needs=(
         Need("path or away", "leads nowhere", 'name a style picture, path="style.png", or give away=100'),
         Need("not away or until", "leads away during none of the steps", "write away=0, or a greater 'until'"),

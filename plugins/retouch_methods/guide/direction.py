@@ -39,7 +39,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "guide",
     "direction",
     paper="arXiv:2108.00946",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "2 * looks * eyes"},
     words="own",
 )
 async def direction(

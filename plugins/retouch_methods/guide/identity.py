@@ -31,7 +31,11 @@ from retouch.api import (
     "guide",
     "identity",
     paper="arXiv:2110.02711",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "eyes + towers if likeness else 0",
+    },
     needs=(
         Need(
             "not likeness or eyes or towers", "has no network to tell the likeness by", 'write eye clip "…" before it'

@@ -1,15 +1,19 @@
 """Guidance by how well the predicted picture fits a text, as an image-text model sees both.
 
-Avrahami et al. 2022 (Blended Diffusion), arXiv:2111.14818, sec. 4.1.
+Avrahami et al. 2022 (Blended Diffusion), arXiv:2111.14818, sec. 4.1.  What is looked for may be mixed of the texts
+and the source picture, as Kwon and Ye 2023 (DiffuseIT), arXiv:2209.15264, sec. 3.2, have it of Couairon et al. 2022
+(FlexIT), arXiv:2203.04705, eq. 4.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from retouch.api import (
     Codec,
@@ -22,6 +26,7 @@ from retouch.api import (
     Predicted,
     Range,
     SameToTheModel,
+    SourceImage,
     copies,
     gather,
     inside,
@@ -37,7 +42,7 @@ ALIKE = ", as the eye of this turn reads them"
     "guide",
     "image_text",
     paper="arXiv:2111.14818",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "looks * eyes"},
     words="own",
 )
 async def image_text(
@@ -45,42 +50,64 @@ async def image_text(
     edit: Edit,
     codec: Codec,
     noise: NoiseSource,
+    source: SourceImage,
     eyes: tuple[ImageText, ...],
     mask: Mask | None = None,
     *,
     weight: Annotated[float, Range(0, 1_000_000)] = 1000.0,
     sees: Literal["mask", "picture"] = "mask",
     looks: Annotated[int, Range(1, 64, "copies")] = 8,
+    distance: Literal["sphere", "cosine"] = "sphere",
+    less_source: Annotated[float, Range(0, 10)] = 0.0,
+    more_picture: Annotated[float, Range(0, 10)] = 0.0,
     through: Literal["network", "x0"] = "network",
 ) -> Guidance:
     """Lead each step towards pictures that fit the target prompt, inside the mask if there is one.
 
     Choose it on models that know no text, or beside a prompt that the model reads badly.
 
-    weight: how much the distance counts: the squared angle between picture and text, doubled, in radians.
+    weight: how much the distance counts.
     sees: "mask" shows the network what is edited, on black, as the paper has it; "picture" all of it, for words that
         say what the whole picture is to be.
     looks: how many copies are looked at: the picture as it is, the others turned, shifted and slanted.
+    distance: "sphere" is half of the squared angle between picture and text, in radians; "cosine" is 1 - its cosine.
+    less_source: how much of the source prompt is taken away from what is looked for; DiffuseIT has 0.4.
+    more_picture: how much of the source picture, as the network sees it, is added to that; DiffuseIT has 0.2.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
     wanted = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
-    if edit.source.text != edit.target.text:
-        here = [await eye.text(edit.source.text) for eye in eyes]
-        if all(map(torch.equal, wanted, here)):
-            raise SameToTheModel(ALIKE, "use words that it knows")
+    here = [await eye.text(edit.source.text) for eye in eyes]
+    if edit.source.text != edit.target.text and all(map(torch.equal, wanted, here)):
+        raise SameToTheModel(ALIKE, "use words that it knows")
+    if less_source or more_picture:
+        shown = inside(source.data, mask) if sees == "mask" else source.data
+        looks_like = [await eye.picture(shown) for eye in eyes]
+        wanted = [
+            F.normalize(text - less_source * old + more_picture * seen, dim=0)
+            for text, old, seen in zip(wanted, here, looks_like, strict=True)
+        ]
+    apart = text_apart if distance == "sphere" else cosine_apart
 
     async def miss(seen: Predicted) -> Tensor:
         picture = await seen.picture("mixed")  # [3, H, W]
         picture = inside(picture, mask) if sees == "mask" else picture
         drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
-        found = [_distance(eye, picture, text, looks, drawn) for eye, text in zip(eyes, wanted, strict=True)]
+        found = [
+            _distance(apart, eye.picture, copies(picture, eye.side, looks, drawn), text)
+            for eye, text in zip(eyes, wanted, strict=True)
+        ]
         return torch.stack(await gather(found)).mean()
 
     return with_loss(guidance, Loss(miss, weight, through), codec)
 
 
-async def _distance(eye: ImageText, picture: Tensor, text: Tensor, looks: int, noise: NoiseSource) -> Tensor:
-    """The mean over all copies.  picture: [3, H, W]; text: [d]"""
-    made = copies(picture, eye.side, looks, noise)
-    found = torch.stack(await gather(eye.picture(each) for each in made))  # [looks, d]
-    return text_apart(found, text).mean()
+async def _distance(
+    apart: Callable[[Tensor, Tensor], Tensor], look: Callable[[Tensor], Awaitable[Tensor]], shown: Tensor, text: Tensor
+) -> Tensor:
+    """The mean over all copies.  shown: [looks, 3, side, side]; text: [d]"""
+    return apart(torch.stack(await gather(map(look, shown))), text).mean()
+
+
+def cosine_apart(directions: Tensor, text: Tensor) -> Tensor:
+    """1 - the cosine of the angle between each and the text.  [n, d], [d], of length 1 -> [n]"""
+    return 1 - directions @ text

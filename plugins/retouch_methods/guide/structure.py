@@ -19,7 +19,7 @@ from retouch.api import Codec, Guidance, Loss, Predicted, Range, SourceImage, Vi
     "guide",
     "structure",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1"},
+    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
 )
 async def structure(
     guidance: Guidance,

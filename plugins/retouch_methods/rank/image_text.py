@@ -32,6 +32,7 @@ from retouch.api import (
     default=True,
     paper="arXiv:2111.14818",
     words="own",
+    facts={"glances": "draws * looks * eyes"},
     needs=(Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),),
 )
 async def image_text(

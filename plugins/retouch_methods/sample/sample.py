@@ -39,6 +39,7 @@ from retouch.api import (
         "led": "int((steps * (predictions if predictions else evaluations) + extra) * guide + 0.5) "
         "if gradient > 1 else 0",
         "looked": "int(steps * (predictions if predictions else evaluations) + extra + 0.5) if gradient else 0",
+        "glances": "int(steps * (predictions if predictions else evaluations) + extra + 0.5) * seen",
     },
     needs=(
         Need(

@@ -35,7 +35,7 @@ from retouch.api import (
 from retouch_methods.tune.tensors import Movable
 
 
-class Seen(NamedTuple):
+class Example(NamedTuple):
     """What one draw shows the network: latents [C, h, w], a level, noise, and which part they are, if not all."""
 
     x0: Tensor
@@ -64,12 +64,12 @@ class Practice:
         drawn = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}")
         return self._level(drawn.uniform(1)[0]), replace(drawn, key=f"{drawn.key}.noise").normal(1, like)[0]
 
-    def of_pictures(self, clean: Sequence[Tensor], batch: int) -> Callable[[int], Awaitable[list[Seen]]]:
+    def of_pictures(self, clean: Sequence[Tensor], batch: int) -> Callable[[int], Awaitable[list[Example]]]:
         """So many draws a step, of pictures that take turns.  clean: each [C, h, w]"""
 
-        async def seen(step: int) -> list[Seen]:
+        async def seen(step: int) -> list[Example]:
             x0 = clean[step % len(clean)]
-            return [Seen(x0, *self.at(step, x0, copy)) for copy in range(batch)]
+            return [Example(x0, *self.at(step, x0, copy)) for copy in range(batch)]
 
         return seen
 
@@ -86,7 +86,7 @@ async def missed(model: Denoiser, x0: Tensor, level: Level, eps: Tensor, prompt:
     return (level.output(kind, pred) - level.output(kind, Prediction(torch.stack((x0, eps))))).square().mean()
 
 
-async def mean_missed(model: Denoiser, seen: Sequence[Seen], prompt: Prompt) -> Tensor:
+async def mean_missed(model: Denoiser, seen: Sequence[Example], prompt: Prompt) -> Tensor:
     """The mean of what the network misses in the draws of one step.  -> []"""
 
     def told(place: Place | None) -> Denoiser:
@@ -165,7 +165,7 @@ async def descend(
 
 async def learn_pictures(
     moved: Movable,
-    seen: Callable[[int], Awaitable[list[Seen]]],
+    seen: Callable[[int], Awaitable[list[Example]]],
     prompt: Prompt,
     lr: float,
     steps: range,

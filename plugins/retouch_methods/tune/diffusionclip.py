@@ -49,7 +49,13 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "diffusionclip",
     paper="arXiv:2110.02711",
     rows="training * (inversion_steps - 1 + rounds * (2 * tuning_steps - 1 if variant == 'whole' else tuning_steps))",
-    facts={"copies": "4 if weights == 'all' else 1"},
+    facts={
+        "copies": "4 if weights == 'all' else 1",
+        "led": "training * rounds * tuning_steps",
+        "looked": "training * rounds * (1 if variant == 'whole' else tuning_steps)",
+        "glances": "training * rounds * (1 if variant == 'whole' else tuning_steps) * "
+        "(eyes + (faces if identity else 0))",
+    },
     needs=(
         Need(
             "identity == 0 or faces",

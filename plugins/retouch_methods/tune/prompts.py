@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from retouch.api import Edit, NegativePrompt, SourcePrompt, TargetPrompt, stage
+from dataclasses import replace
+
+from retouch.api import Edit, NegativePrompt, SourcePrompt, TargetPrompt, TextEncoder, gather, stage
 
 
 @stage("view", "source")
@@ -21,3 +23,11 @@ def view_target(edit: Edit) -> TargetPrompt:
 def view_negative(edit: Edit) -> NegativePrompt:
     """What guidance leads away from, by the edit as it is now."""
     return edit.negative.of(NegativePrompt)
+
+
+@stage("view", "prompts")
+async def view_prompts(edit: Edit, texts: TextEncoder) -> Edit:
+    """Read the prompts of the turn anew, by a text encoder that was taught words."""
+    said = (edit.source, edit.target, edit.negative)
+    source, target, negative = await gather(texts.prompt(prompt.text) for prompt in said)
+    return replace(edit, source=source, target=target, negative=negative)

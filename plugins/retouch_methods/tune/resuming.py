@@ -16,7 +16,7 @@ from retouch.api import Adam, Checkpoint, TrainingLog
 from retouch_methods.tune.denoising import LossScale, Miss, counted, descend
 
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
-_DONE, _SCALE = "done", "loss scale"
+_DONE, _SCALE = "done", "scale"
 
 
 async def descend_resuming(
@@ -26,20 +26,19 @@ async def descend_resuming(
     steps: int,
     log: TrainingLog,
     checkpoint: Checkpoint,
+    scale: LossScale,
     beside: Mapping[str, Tensor] = NOTHING,
-    scale: LossScale | None = None,
 ) -> list[Tensor]:
     """All steps of Adam down a loss, those that an earlier run has taken left out.
 
     start: where the tensors begin.
     checkpoint: of the work that this descent is; it is dropped at the end.
+    scale: what the loss is multiplied by on its way back.
     beside: what else is to be kept there, by name.
-    scale: what the loss is multiplied by, where a network computes in float16; kept with the rest.
     """
-    kept, scale = checkpoint.read(), scale or LossScale()
+    kept = checkpoint.read()
     tensors, adams, done = _resumed(start, lr, kept)
-    if done:
-        scale.value = float(kept[_SCALE])
+    scale.value = float(kept[_SCALE]) if done else scale.value
 
     def keep(now: int, moved: Sequence[Tensor]) -> None:
         checkpoint.keep(lambda: {**_state(now, moved, adams), _SCALE: torch.tensor(scale.value), **beside})

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 from torch import Tensor
 
 from retouch.api import (
-    CELLS,
     Codec,
     Denoiser,
     ModelDelta,
@@ -31,7 +30,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import Practice, Seen, counted, learn_pictures
+from retouch_methods.tune.denoising import Example, Practice, counted, learn_pictures
 from retouch_methods.tune.tensors import movable
 
 
@@ -107,15 +106,15 @@ class Cutter:
     def place(self, step: int, copy: int) -> Place:
         """Where the part lies that one step sees."""
         tall, wide, down, across = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}.cut").uniform(4)
-        sides = [int(CELLS * (self.least + share * (self.most - self.least))) for share in (tall, wide)]
-        top, left = (int(share * (CELLS - side + 1)) for share, side in zip((down, across), sides, strict=True))
+        sides = [int(Place.CELLS * (self.least + share * (self.most - self.least))) for share in (tall, wide)]
+        top, left = (int(share * (Place.CELLS - side + 1)) for share, side in zip((down, across), sides, strict=True))
         return Place(top, left, top + sides[0], left + sides[1])
 
     async def latents(self, picture: Tensor, place: Place) -> Tensor:
         """A part of a picture [3, H, W], in the picture's shape and of as many pixels as the model was trained on."""
         height, width = picture.shape[-2:]
-        top, bottom = (round(cell / CELLS * height) for cell in (place.top, place.bottom))
-        left, right = (round(cell / CELLS * width) for cell in (place.left, place.right))
+        top, bottom = (round(cell / Place.CELLS * height) for cell in (place.top, place.bottom))
+        left, right = (round(cell / Place.CELLS * width) for cell in (place.left, place.right))
         part = picture[:, top : max(bottom, top + 1), left : max(right, left + 1)]
         shape, side = (height / width) ** 0.5, self.codec.side
         return await call(
@@ -125,16 +124,16 @@ class Cutter:
 
 def _parts(
     training: TrainingPictures, cutter: Cutter, practice: Practice, batch: int
-) -> Callable[[int], Awaitable[list[Seen]]]:
+) -> Callable[[int], Awaitable[list[Example]]]:
     """Parts of pictures that take turns, so many a step."""
 
-    async def part(step: int, copy: int) -> Seen:
+    async def part(step: int, copy: int) -> Example:
         picture = training.pictures[step % len(training.pictures)].data
         place = cutter.place(step, copy)
         latents = await cutter.latents(picture, place)
-        return Seen(latents, *practice.at(step, latents, copy), place)
+        return Example(latents, *practice.at(step, latents, copy), place)
 
-    async def seen(step: int) -> list[Seen]:
+    async def seen(step: int) -> list[Example]:
         return await gather(part(step, copy) for copy in range(batch))
 
     return seen

@@ -83,7 +83,7 @@ async def learn(movable: Movable, lesson: Lesson, school: School) -> list[Tensor
         kind, beside = Shown(kept.to(clean[0].device), of_kind), {_IMAGINED: kept}
     miss = missing(movable, Practice.of(school.schedule, noise), subject, kind, lesson.prior, lesson.batch)
     scale = LossScale.of(model)
-    return await descend_resuming(start, miss, lesson.lr, lesson.iterations, school.log, checkpoint, beside, scale)
+    return await descend_resuming(start, miss, lesson.lr, lesson.iterations, school.log, checkpoint, scale, beside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from retouch.api import (
     Ending,
     Outbox,
     Range,
+    TextEncoder,
     TunedWeights,
     lora_tensors,
     mixed,
     safetensors_file,
     stage,
     tuned_tensors,
+    word_tensors,
 )
 
 Share = Annotated[float, Range(0, 1)]
@@ -73,6 +75,20 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
     recipe = outbox.stamp(path)
     with outbox.file(path) as file:
         file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
+
+
+@stage("save", "embedding", paper="arXiv:2208.01618")
+def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
+    """Write the word that the text encoder was taught last, in the names of diffusers' textual inversion.
+
+    Of two encoders the file holds "clip_l" and "clip_g", and not the word.
+
+    path: the file.
+    """
+    recipe = outbox.stamp(path)
+    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
+    with outbox.file(path) as file:
+        file.write(safetensors_file(word_tensors(texts), said))
 
 
 @stage("save", "lora", paper="arXiv:2106.09685")

@@ -108,7 +108,8 @@ def _check_file(call: StageCall, values: Mapping[str, Any], model: ModelInfo, re
 def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:
     """Report a file that is no LoRA of this model, and tell of what it holds that the denoiser does not take."""
     path, shown = Path(str(values.get("path") or "")), call.given.get("path")
-    if not call.card.takes("Adapters") or shown is None or not path.is_file():
+    adapts = call.card.takes("Adapters") and call.card.output == "Denoiser"
+    if not adapts or shown is None or not path.is_file():
         return  # a file that is not there was told already
     from retouch.models.errors import BrokenModel
     from retouch.models.info import ModelInfo

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from retouch.check.reading.calls import StageCall
 from retouch.check.wiring.state import MISSING, FlowState, Held, Slot
 from retouch.graph.nodes import FromNode
-from retouch.graph.ports import PICTURE
+from retouch.graph.ports import PICTURE, PROMPTS
 from retouch.lang import syntax as s
 from retouch.plugins.signatures import StageCard
 
+READ_ANEW = "view prompts"  # what reads prompts with a text encoder that a stage made
 Wire = Callable[[FlowState, StageCall], FromNode]
 
 
@@ -84,6 +85,23 @@ class Insertions:
         method = type_.removesuffix("Prompt").lower()
         if card := self.state.context.world.registry.find("view", method):
             self.wire(self.state, StageCall(card, span, put_in="a stage of this turn made its prompts"))
+
+    def prompts_anew(self, span: s.Span) -> None:
+        """Put in what reads the turn's prompts with the text encoder that a stage made."""
+        card = self.state.context.world.registry.find(*READ_ANEW.split())
+        assert card
+        self.wire(self.state, StageCall(card, span, put_in="a stage has taught the text encoder words"))
+
+    def own_prompts(self, type_: str, call: StageCall) -> FromNode:
+        """Put in the same of prompts that one stage has for itself; nothing after it takes them."""
+        held = Held({name: slot for name, slot in self.state.held.slots.items() if name not in PROMPTS})
+        apart, card = self.state.apart(held), self.state.context.world.registry.find(*READ_ANEW.split())
+        assert card
+        why = "a stage has taught the text encoder words"
+        self.wire(apart, StageCall(card, call.span, own_edit=call.own_edit, put_in=why))
+        if type_ != "Edit":
+            Insertions(apart, self.wire).part_of_edit(type_, call.span)
+        return apart.held.newest(type_) or MISSING
 
     def prompts(self, learner: StageCard, span: s.Span) -> None:
         """Put in what says in prompts what a stage has learnt."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.edits import check_change, prompts
-from retouch.check.wiring.insertions import Insertions
+from retouch.check.wiring.insertions import READ_ANEW, Insertions
 from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.check.wiring.tunings import tuned_by
@@ -54,7 +54,14 @@ class PortFiller:
     def _tuned(self, port: Port, call: StageCall) -> FromNode | None:
         """Return what a stage made in place of what the engine supplies: a schedule, a tuned model, prompts."""
         state, type_ = self.state, port.type
-        if type_ not in MADE_OR_SUPPLIED or (type_ in PROMPTS and call.own_edit):
+        if type_ not in MADE_OR_SUPPLIED:
+            return None
+        if type_ in PROMPTS and "TextEncoder" in state.held.slots and call.card.name != READ_ANEW:
+            if call.own_edit:
+                return self.insert.own_prompts(type_, call)
+            if "Edit" not in state.held.slots:
+                self.insert.prompts_anew(call.span)
+        if type_ in PROMPTS and call.own_edit:
             return None
         if type_ == "Schedule" and call.card.output == "Schedule":
             return None  # of one kind the newest holds, so each is made from the model's own
@@ -144,7 +151,8 @@ class PortFiller:
             state.draws[call.card.name] += 1
             key = f"{state.turn}/{call.card.name}/{state.draws[call.card.name]}"
             return FromEngine(type_, {"seed": state.now.of(SEED).value, "key": key})
-        if type_ == "Edit" and not (state.now.edit or call.own_edit or call.card.family == "sample"):
+        put_in = call.card.family in ("sample", "view")
+        if type_ == "Edit" and not (state.now.edit or call.own_edit or put_in):
             wordless = call.card.needs_words and not state.model.known.reads_words  # which is told in its own words
             if not port.optional and not wordless:
                 if type_ in state.gone:

@@ -10,6 +10,7 @@ from retouch.check.reading.flows import Alternatives, Flow, calls_of
 from retouch.check.wiring.adapters import check_adapters, check_learnt_words, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
+from retouch.check.wiring.embeddings import check_embedding
 from retouch.check.wiring.fitting import check_model
 from retouch.check.wiring.folders import with_folder
 from retouch.check.wiring.insertions import Insertions
@@ -144,7 +145,7 @@ class _Wiring:
             lost["Edit"] = Gone(state.now.edit[0].span, turn.by, turn.place)
         # A decoding is the turn's last work: what then mends the picture has the turn's mask still.
         kept = ["Mask"] if turn.taker and turn.taker.card.family == "decode" else []
-        state.held = state.held.only("Image", "Latents", "Window", "Codec", *kept)
+        state.held = state.held.only("Image", "Latents", "Window", "Codec", "TextEncoder", *kept)
         state.gone = {**state.gone, **lost}
         if state.now.edit or state.caption is not None:
             state.caption = state.now.prompts.target
@@ -169,6 +170,7 @@ class _Wiring:
             check_sites(call, values, state.model, state.context.report)
         check_adapters(call, values, state.model, state.context.report)
         check_learnt_words(call, inputs, state.context.builder.nodes, state.context.report)
+        check_embedding(call, values, inputs, state.model, state.context.report)
         check_tuned(call, values, inputs, state.context.builder.nodes, state.model, state.context.report)
         if state.certain and not misplaced:
             check_named_words(call, options, inputs, state.context.models.reader(state.model), state.context.report)
@@ -238,8 +240,11 @@ class _Wiring:
         if output in state.context.world.registry.gathered:
             state.held.many.setdefault(output, []).append(edge)
             return
-        if output == "Edit":  # prompts that were taken out of the one before
-            for type_ in PROMPTS - {"Edit"}:
+        if output in (
+            "Edit",
+            "TextEncoder",
+        ):  # prompts out of the one before, or read without its words
+            for type_ in PROMPTS - {"Edit"} if output == "Edit" else PROMPTS:
                 state.held.slots.pop(type_, None)
         if (old := state.held.slots.get(output)) and old.edge != edge:
             state.context.lost.append(Overwritten(old.edge, output, old.span, call.span))

@@ -220,8 +220,27 @@ PLANNING = {
         "write tune imagic or tune unitune before it",
         why="Some tunings learn how a prompt is to name their picture: an embedding, or a word that no language has. "
         "Only what they learnt can be said.",
-        example='open "cat.png" | tune prompts alpha=0.5 | invert sdedit "cat"->"dog" | save "o.png"',
-        mend='open "cat.png" | tune imagic "cat"->"dog" | tune prompts alpha=0.5 | invert sdedit | save "o.png"',
+    ),
+    "RT465": Code(
+        "unfit-embedding",
+        "'{path}' cannot teach '{model}' a word: {what}",
+        "use one that was learnt on this family of models, or learn it here",
+        why="A file of textual inversion holds the vectors that stand for a word, for each text encoder of one family. "
+        "Both names and shapes stand in its header, so a file that does not fit is refused before anything loads.",
+    ),
+    "RT466": Code(
+        "learns-no-words",
+        "'{stage}' has no way to teach '{model}' a word",
+        "use 'tune lora' or 'tune dreambooth', which learn the subject under words that it knows",
+        why="A learnt word stands in the table of a text encoder. For Stable Diffusion 1, 2 and XL there is a form in "
+        "which programs exchange such words; for families whose encoders are language models there is none.",
+    ),
+    "RT467": Code(
+        "no-word-taught",
+        "'{stage}' has no word to write: nothing before it teaches the text encoder one",
+        "write tune textual_inversion before it",
+        why="A file of textual inversion holds the vectors of one word that was learnt. The words of the model's own "
+        "vocabulary are in its files already.",
     ),
     "RT464": Code(
         "not-of-low-rank",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +15,12 @@ from torch.nn import functional as F
 from retouch.core.combinators import call
 from retouch.core.transfer import upload_numbers
 from retouch.core.values import Prompt
+from retouch.core.words import places
 from retouch.models.errors import BrokenModel
+from retouch.models.kit.learnt_words import LearntReading, with_learnt
 from retouch.models.tokens import PromptTokenizer, Tokens, heard
+
+NO_WORDS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Encoded(NamedTuple):
@@ -43,14 +48,35 @@ class Encoder:
         if words > known:
             raise BrokenModel(f"the tokenizer has {words} words, the text encoder {known}")
 
-    async def __call__(self, text: str) -> Encoded:
-        """Encode a prompt."""
+    async def __call__(self, text: str, learnt: Mapping[str, Tensor] = NO_WORDS) -> Encoded:
+        """Encode a prompt.  learnt: words that are read as vectors [n, d]"""
         tokens, cut = self.words.tokenize(text), self.words.cut
+        if said := {word: vectors for word, vectors in learnt.items() if places(word, text)}:
+            return await self._encoded_with(text, said)
         mask = [int(i < tokens.real) for i in range(len(tokens.ids))]
         item = upload_numbers([tokens.ids, mask], torch.int64, next(self.model.parameters()).device)
         made: Any = await call(self.batch, item)
         embeds, pooled = made if isinstance(made, tuple) else (made, None)
         return Encoded(embeds[cut:], pooled, tokens.without(cut), item[1, cut:].bool())
+
+    async def _encoded_with(self, text: str, learnt: Mapping[str, Tensor]) -> Encoded:
+        """Encode a prompt that names learnt words."""
+        tokens, where = with_learnt(self.words, text, {word: len(vectors) for word, vectors in learnt.items()})
+        embeddings, cut = self.model.get_input_embeddings(), self.words.cut
+        made: Any = await call(
+            LearntReading(self.batch, embeddings, tokens, where),
+            torch.cat([vectors.to(embeddings.weight) for vectors in learnt.values()]),
+        )
+        embeds, pooled = made if isinstance(made, tuple) else (made, None)
+        mask = torch.arange(len(tokens.ids), device=embeds.device) < tokens.real
+        numbered = replace(tokens, ids=tuple(-1 - where[i] if i in where else id_ for i, id_ in enumerate(tokens.ids)))
+        return Encoded(embeds[cut:], pooled, numbered.without(cut), mask[cut:])
+
+    def vectors(self, text: str) -> Tensor:
+        """Return what stands for the tokens of a text in the vocabulary.  [tokens, d]"""
+        tokens, table = self.words.tokenize(text), self.model.get_input_embeddings().weight
+        ids = [id_ for id_, (start, end) in zip(tokens.ids, tokens.spans, strict=True) if start < end]
+        return table[torch.tensor(ids, dtype=torch.int64, device=table.device)].detach()
 
     def batch(self, items: Tensor) -> Any:
         """Encode a batch of ids and masks.  [B, 2, n] -> [B, n, d], with [B, p] where something is pooled"""
@@ -59,18 +85,34 @@ class Encoder:
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """A family's encoders, as stages await them: `join` makes one prompt of what each of them reads."""
+    """A family's encoders, as stages await them: `join` makes one prompt of what each of them reads.
+
+    learnt: words that are read as vectors, [n, d] for each encoder.
+    """
 
     encoders: Sequence[Encoder]
     join: Callable[..., Prompt]
+    learnt: Mapping[str, Sequence[Tensor]] = field(default_factory=dict[str, Sequence[Tensor]])
 
     async def prompt(self, text: str) -> Prompt:
         """Encode a text."""
-        return self.join(text, *[await encoder(text) for encoder in self.encoders])
+        return self.join(text, *[await encoder(text, self._of(i)) for i, encoder in enumerate(self.encoders)])
 
     def heard(self, text: str) -> Tokens:
         """Return what is read of a text, without encoding it: by all encoders, and dropped by every one of them."""
         return heard(text, [encoder.words for encoder in self.encoders])
+
+    def vectors(self, text: str) -> list[Tensor]:
+        """Return what stands for the tokens of a text in the vocabulary of each encoder.  [tokens, d] of each"""
+        return [encoder.vectors(text) for encoder in self.encoders]
+
+    def knowing(self, word: str, vectors: Sequence[Tensor]) -> Texts:
+        """Return the same, which reads a word as these vectors, [n, d] for each encoder."""
+        return replace(self, learnt={**self.learnt, word: tuple(vectors)})
+
+    def _of(self, encoder: int) -> dict[str, Tensor]:
+        """The words that one encoder has learnt."""
+        return {word: vectors[encoder] for word, vectors in self.learnt.items()}
 
 
 def alone(text: str, read: Encoded) -> Prompt:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from math import inf, log10
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from retouch import pictures
+from retouch.pictures.opening import MAX_PIXELS, opened
 
 CLOSE = 40.0  # dB; rounding of another device or of other company in a call stays above
 
@@ -47,6 +50,45 @@ def compare(one: Path, other: Path) -> Difference:
 
 
 def _pixels(path: Path) -> np.ndarray:
+    """All that is to be compared, as bytes of four: of a film every picture, of a list those that it names."""
+    if path.suffix == ".safetensors":
+        return _numbers(path)
+    if path.suffix == ".json":
+        return np.concatenate([_flat(_picture(path.parent / name)) for name in _listed(path)])
+    with opened(path, MAX_PIXELS) as film:
+        if (count := getattr(film, "n_frames", 1)) > 1:
+            return np.concatenate([_frame(film, k) for k in range(count)])
+    return _picture(path)
+
+
+def _frame(film: Any, k: int) -> np.ndarray:
+    film.seek(k)
+    return np.asarray(film.convert("RGBA"))
+
+
+def _flat(picture: np.ndarray) -> np.ndarray:
+    return picture.reshape(-1, 1, picture.shape[-1])
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return [frame["file_path"] for frame in json.loads(path.read_text("utf-8"))["frames"]]
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise pictures.Unreadable(f"it lists no pictures: {err}") from err
+
+
+def _numbers(path: Path) -> np.ndarray:
+    """The bytes of a file's tensors, one after the other: these are the same, or they are not."""
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+    except Exception as err:  # the library has no error of its own for each way in which a file is broken
+        raise pictures.Unreadable(f"its tensors cannot be read: {err}") from err
+    return np.frombuffer(b"".join(tensors[name].tobytes() for name in sorted(tensors)), np.uint8).reshape(-1, 1, 1)
+
+
+def _picture(path: Path) -> np.ndarray:
     picture = pictures.read(path)
     alpha = np.full(picture.rgb.shape[:2], 255, np.uint8) if picture.alpha is None else picture.alpha
     return np.dstack([picture.rgb, alpha])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,7 +20,7 @@ from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import stamp
-from retouch.pictures.atomic import replacing
+from retouch.pictures.atomic import replacing, unfinished_folder
 from retouch.pictures.standing import digest
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
@@ -163,6 +166,31 @@ class FileOut:
         moving = {"save_all": True, "append_images": rest, "duration": milliseconds, "loop": 0}
         self._write(path, first, pictures.How(), **moving)
 
+    @contextmanager
+    def album(self, path: str, images: Mapping[str, Image]) -> Iterator[str]:
+        """A new folder of pictures beside a file that lists them, by its name; it vanishes if anything is raised."""
+        place, digest = Path(path), sha256()
+        before = _albums(place)
+        with unfinished_folder(place) as part:
+            for name, image in images.items():
+                alpha = None if image.alpha is None else as_bytes(image.alpha)
+                made, format = picture(as_bytes(image.data.permute(1, 2, 0)), alpha), format_of(name)
+                with (part / name).open("xb") as file:
+                    encode(file, made, format, {}, pictures.How())
+                digest.update(f"{name}\n".encode() + (part / name).read_bytes())
+            folder = place.with_name(f"{place.stem}-{digest.hexdigest()[:12]}")
+            fresh = not folder.exists()
+            if fresh:
+                part.replace(folder)
+        try:
+            yield folder.name
+        except BaseException:
+            if fresh:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for name in before - {folder.name}:
+            shutil.rmtree(place.with_name(name), ignore_errors=True)
+
     def mask(self, path: str, pixels: Tensor) -> None:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
         self._write(path, grey_picture(as_bytes(pixels)), pictures.How())
@@ -189,6 +217,13 @@ class RunNotices:
     def tell(self, words: str) -> None:
         """Say one sentence about this picture."""
         self.notices.append(f"{self.stage}: {words}")
+
+
+def _albums(file: Path) -> set[str]:
+    """Names of the folders of pictures that a file lists, if it is one of ours."""
+    if not file.is_file() or not stamp.made_by_retouch(file):
+        return set()
+    return set(re.findall(rf"{re.escape(file.stem)}-[0-9a-f]{{12}}(?=/)", file.read_text("utf-8", "replace")))
 
 
 def _unit(eight_bits: Tensor) -> Tensor:

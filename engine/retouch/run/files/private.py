@@ -38,8 +38,9 @@ class PrivateNames:
         if place not in self.taken:
             name, number = bare(str(path)), 2
             stem, suffix = Path(name).stem, Path(name).suffix
+            end = "/" if name.endswith("/") else ""
             while name in self.taken.values():
-                name, number = f"{stem}-{number}{suffix}", number + 1
+                name, number = f"{stem}-{number}{suffix}{end}", number + 1
             self.taken[place] = name
         return self.taken[place]
 

@@ -12,13 +12,13 @@ from typing import Literal
 
 import torch
 
+from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.ports import READERS
 from retouch.graph.work import How
 from retouch.pictures import About, Unwritable, read_about
 from retouch.pictures.stamp import WORK
-from retouch.pictures.standing import digest
 from retouch.plugins import discovery
 from retouch.run.files.private import (
     PrivateNames,

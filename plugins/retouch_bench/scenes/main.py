@@ -1,0 +1,55 @@
+"""`retouch bench scenes`: eight scenes, three edits of each, several ways; a journal, and a table of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure what is missing, and print the table of all that is known."""
+    args = _parser().parse_args(argv)
+    from retouch.api.checking import load_registry
+    from retouch.api.commands import WrongCommand
+    from retouch_bench.scenes.measuring import SceneMeasurer
+    from retouch_bench.scenes.table import table
+    from retouch_bench.scenes.truth import SpaceTruth
+    from retouch_bench.scenes.ways import BOUNDS, WAYS
+    from retouch_storybook.popup import EDITS
+
+    edits, ways = args.edits or list(EDITS), args.ways or [*BOUNDS, "walk"]
+    for given, known, what in ((edits, EDITS, "edit"), (ways, [*BOUNDS, *WAYS], "way")):
+        if wrong := [name for name in given if name not in known]:
+            raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
+    args.out.mkdir(parents=True, exist_ok=True)
+    journal = args.out / "measured.jsonl"
+    lines = journal.read_text("utf-8").splitlines() if journal.exists() else []
+    records = [json.loads(line) for line in lines]
+    known = {(record["edit"], record["way"]) for record in records}
+    measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
+    for name in edits:
+        truth = SpaceTruth(EDITS[name], args.views, args.held)
+        for way in ways:
+            if (name, way) not in known:
+                record = measurer.measured(truth, way)
+                records.append(record)
+                with journal.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(record) + "\n")
+                print(json.dumps(record), file=sys.stderr, flush=True)
+    print(table(records))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="retouch bench scenes", description="How right edits in space are.")
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/scenes"), help="folder of all that is made")
+    parser.add_argument("--edits", nargs="+", metavar="NAME", help="such as beach-dog; all 24 without")
+    parser.add_argument("--ways", nargs="+", metavar="WAY", help='such as "walk"; the bounds and "walk" without')
+    parser.add_argument("--views", type=int, default=20, help="posed pictures of each scene (default: 20)")
+    parser.add_argument("--held", type=int, default=8, help="views to measure in (default: 8)")
+    parser.add_argument("--steps", type=int, default=20, help="of every walk (default: 20)")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser

@@ -1,0 +1,25 @@
+"""Ways to edit a scene: recipes behind `scene | fit field`, in which EDIT stands for the words."""
+
+from __future__ import annotations
+
+WALK = "revise (invert edit_friendly EDIT | mask diffedit | blend latent | blend pixel)"
+MASKED = "mask diffedit EDIT | mask dilate pixels=4"
+WAYS: dict[str, str] = {
+    "walk": WALK,
+    "walk, then dds": f"{WALK} | revise (distil dds EDIT rounds=15 rate=0.05)",
+    "dds": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)",
+    "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
+    " | revise (distil dds EDIT rounds=20 rate=0.05)",
+    "pds": f"revise ({MASKED} | distil pds rounds=40 | blend pixel)",
+    "walk, no mask": "revise (invert edit_friendly EDIT)",
+    "walk, one by one": WALK.replace("revise (", "revise order=one_by_one ("),
+}
+BOUNDS = ("no edit", "ceiling")
+
+
+def written(way: str, operand: str, caption: str, folder: str) -> str:
+    """The recipe that makes a field of a scene by this way."""
+    if way not in WAYS:
+        return f'open views "{folder}/" caption="{caption}" | fit field | save field "field.safetensors"\n'
+    flow = WAYS[way].replace("EDIT", operand)
+    return f'open views "{folder}/" caption="{caption}" | fit field | {flow} | save field "field.safetensors"\n'

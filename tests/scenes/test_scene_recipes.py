@@ -1,0 +1,222 @@
+"""Scenes in recipes: checked, planned, run with the embedded model, stamped, made again, swept, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image as Pillow
+from safetensors.torch import load_file
+
+import retouch
+from retouch.api import Image
+from retouch.api.checking import Environment, check, load_registry
+from retouch.api.folders import UnfitFolder
+from retouch.api.running import execute
+from retouch.graph.folders import FilesBelow
+from retouch.graph.plan import plan
+from retouch.pictures import metadata
+from retouch_scenes.transforms import shots
+from tests.e2e.command import retouch as command
+from tests.scenes.cube import cube_views, write
+
+REGISTRY = load_registry()
+BOX = "mask box left=25% top=25% right=75% bottom=75%"
+TURN = f'invert sdedit "cube"->"ball" steps=2 strength=1 | {BOX} | blend latent | blend pixel'
+SCENE = 'scene = open views "cube/" caption="a cube"\n'
+FIT = SCENE + "cube = scene | fit field iterations=8 resolution=12 planes=4 rays=256\n"
+UNMASKED = (
+    'cube | mask lift (invert ddim "cube"->"ball") | revise (invert ddim "cube"->"ball") | save field "x.safetensors"'
+)
+ALL = FIT + (
+    f"ball = cube | revise ({TURN}) iterations=4 rays=256\n"
+    'ball | save field "ball.safetensors"\n'
+    'ball | save turntable "ball.webp" frames=3\n'
+    'ball | render views | save views "ball/transforms.json"\n'
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a scene, and all that the recipe makes of it in exact mode."""
+    home = tmp_path_factory.mktemp("home")
+    write(home / "cube", cube_views(4, side=32, around=False, alpha=False))
+    (home / "all.retouch").write_text(ALL)
+    done = command("run", "all.retouch", "--exact", "--json", folder=home)
+    assert done.code == 0, done.err
+    (home / "events.json").write_text(done.out)
+    return home
+
+
+def checked(home: Path, text: str):
+    return check(text, Environment(REGISTRY, home, pictures=(), force=True))
+
+
+def fields(outcome):
+    """Those that were made, in their order."""
+    return [value for value in outcome.values.values() if type(value).__name__ == "Field"]
+
+
+def ran(home: Path, text: str):
+    found = checked(home, text)
+    assert not found.errors, found.errors
+    (outcome,) = execute(found.graphs, registry=REGISTRY).outcomes
+    return outcome
+
+
+def test_what_it_made_is_whole_and_opens(home):
+    field = load_file(home / "ball.safetensors")
+    assert field["grid"].dtype == torch.float16
+    assert field["grid"].shape[:2] == (4, 4)
+    film = Pillow.open(home / "ball.webp")
+    assert (film.n_frames, film.size, film.info["loop"]) == (3, (32, 32), 0)
+    made = shots(FilesBelow(home / "ball"))
+    assert [shot.pose for shot in made] == [shot.pose for shot in shots(FilesBelow(home / "cube"))]
+    assert not checked(home, FIT.replace("cube/", "ball/") + 'cube | save field "x.safetensors"').errors
+
+
+@pytest.mark.parametrize("file", ["ball.safetensors", "ball.webp", "ball/transforms.json"])
+def test_each_file_says_how_it_was_made_and_is_made_again_to_the_bit(home, file):
+    told = metadata(home / file)
+    assert 'open views "cube/"' in told["recipe"]
+    assert list(json.loads(told["inputs"])) == ["cube/"]
+    assert str(home) not in json.dumps(told)
+    again = command("rerun", file, "--verify", folder=home)
+    assert again.out.startswith("same: every pixel is the same"), again.err
+
+
+def test_a_scene_that_is_another_since_is_told(home, tmp_path):
+    write(tmp_path / "cube", cube_views(4, side=32, around=False, alpha=False))
+    (tmp_path / "ball.webp").write_bytes((home / "ball.webp").read_bytes())
+    Pillow.new("RGB", (32, 32)).save(tmp_path / "cube/images/000.png")
+    again = command("rerun", "ball.webp", "--verify", folder=tmp_path)
+    assert again.code == 1
+    assert "has changed since" in again.err
+
+
+def test_events_tell_of_every_stage_and_of_learning(home):
+    events = [json.loads(line) for line in (home / "events.json").read_text().splitlines()]
+    stages = {event["stage"] for event in events if event.get("event") == "stage"}
+    assert {"open views", "fit field", "revise dataset", "save views", "save field", "save turntable"} <= stages
+    assert {event["stage"] for event in events if event.get("event") == "learning"} == {"fit field", "revise dataset"}
+
+
+def test_a_plan_prices_the_turn_on_all_views_and_the_memory_of_the_grid(home):
+    (graph,) = checked(home, ALL).graphs
+    planned = plan(graph)
+    (revision,) = [id_ for id_ in planned.rows if "revise" in id_]
+    assert planned.rows[revision] == (4 * 4, 4 * 4)
+    twice = ALL.replace("iterations=4", "rounds=2 iterations=4")
+    assert plan(checked(home, twice).graphs[0]).total == (32, 32)
+    grids = [facts["numbers"] for facts in planned.facts.values() if "numbers" in facts]
+    assert all(number >= 24 * 12 * 12 * 4 for number in grids)
+    assert len(grids) >= 2
+    assert "fit field" in command("plan", "all.retouch", folder=home).out
+
+
+def test_rows_of_a_run_are_those_of_the_plan_and_are_packed(home):
+    found = checked(home, FIT + f'cube | revise ({TURN}) iterations=1 rays=64 | save field "y.safetensors"')
+    result = execute(found.graphs, registry=REGISTRY)
+    assert sum(result.outcomes[0].rows.values()) == plan(found.graphs[0]).total[1] == 16
+    assert len([call for call in result.calls if call.kind == "denoise"]) <= 4
+
+
+def test_voxels_outside_the_part_keep_their_bits_in_a_run(home):
+    outcome = ran(home, FIT + f'cube | revise ({TURN}) iterations=2 rays=64 | save field "y.safetensors"')
+    before, after = fields(outcome)
+    assert 0 < float(after.changed.float().mean()) < 1
+    assert torch.equal(after.grid[:, ~after.changed], before.grid[:, ~after.changed])
+    assert not torch.equal(after.grid, before.grid)
+
+
+def test_a_part_that_was_lifted_is_what_may_change(home):
+    text = f'cube | mask lift ({BOX}) | revise (invert sdedit "cube"->"ball" steps=2) iterations=1 rays=64'
+    outcome = ran(home, FIT + text + ' | save field "y.safetensors"')
+    (part,) = [value for value in outcome.values.values() if type(value).__name__ == "Volume"]
+    assert 0 < float(part.data.float().mean()) < 0.5
+    assert torch.equal(fields(outcome)[-1].changed, part.data)
+
+
+def test_masks_that_meet_nowhere_fail_the_scene_with_what_to_do(home):
+    turn = 'invert sdedit "cube"->"ball" steps=2 | mask box left=0 right=5% top=0 bottom=5% | blend pixel'
+    outcome = ran(home, FIT + f'cube | revise ({turn}) iterations=1 share=1 | save field "z.safetensors"')
+    assert [failure.code for failure in outcome.failures] == ["RT575"]
+    assert "share" in outcome.failures[0].help
+    assert not (home / "z.safetensors").exists()
+
+
+def test_lists_make_a_scene_for_each_item(home):
+    text = FIT.replace("iterations=8", "iterations=[1, 2]") + 'cube | save field "cube-{iterations}.safetensors"'
+    ran(home, text)
+    one, two = (load_file(home / f"cube-{n}.safetensors")["grid"] for n in (1, 2))
+    assert not torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('open views "cube/" | revise (invert ddim "cube"->"ball") | save field "x.safetensors"', "RT301"),
+        (FIT + 'cube | revise | save field "x.safetensors"', "RT241"),
+        (FIT + 'cube | revise "cube"->"ball" | save field "x.safetensors"', "RT207"),
+        (FIT + UNMASKED, "RT226"),
+        (FIT + 'cube | save turntable "x.png"', "RT425"),
+        (FIT + 'cube | save views "x.txt"', "RT425"),
+        ('fit field | save field "x.safetensors"', "RT301"),
+        ('open views "cube/" | render views | save views "x.json"', "RT301"),
+    ],
+)
+def test_what_cannot_go_together_is_told_at_check(home, text, code):
+    codes = {found.code for found in checked(home, text).errors}
+    assert code in codes
+
+
+def test_from_python_it_is_the_same(home):
+    made = retouch.recipe(FIT + 'cube | save field "python.safetensors"', home)()
+    assert (home / "python.safetensors").is_file()
+    assert made is not None
+
+
+def test_a_run_that_ends_midway_leaves_no_half_written_folder(home, tmp_path):
+    from retouch.run.files.outbox import FileOut
+
+    image = Image(torch.zeros(3, 4, 4))
+    out = FileOut(lambda _path: {"retouch": "1"})
+    with pytest.raises(RuntimeError, match="stop"), out.album(str(tmp_path / "list.json"), {"a.png": image}):
+        raise RuntimeError("stop")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_a_list_of_ours_named_before_goes_with_it(home, tmp_path):
+    from retouch.run.files.outbox import FileOut
+
+    def write_list(shade):
+        out = FileOut(lambda _path: {"retouch": "1"})
+        path = str(tmp_path / "list.json")
+        with out.album(path, {"a.png": Image(torch.full((3, 4, 4), shade))}) as folder, out.file(path) as file:
+            file.write(json.dumps({"file": f"{folder}/a.png", "retouch": out.stamp(path)}).encode())
+        return folder
+
+    (tmp_path / "list-0123456789ab").mkdir()  # nobody listed it
+    first, second, again = write_list(0.0), write_list(1.0), write_list(1.0)
+    assert first != second == again
+    assert {path.name for path in tmp_path.iterdir()} == {"list.json", second, "list-0123456789ab"}
+
+
+def test_a_light_command_loads_no_torch_for_a_scene(home):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from retouch.cli.main import main; main(['check', 'all.retouch']); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=home, check=False, capture_output=True).returncode == 0
+
+
+def test_an_unfit_folder_says_what_and_how_to_mend_it(tmp_path):
+    with pytest.raises(UnfitFolder) as told:
+        shots(FilesBelow(tmp_path))
+    assert told.value.code == "RT570"
+    assert told.value.mend
