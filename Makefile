@@ -43,8 +43,9 @@ bench: $(STAMP)  ## the longer proofs
 	$(BIN)/python -m pytest -q -m bench tests
 	$(BIN)/retouch bench quality --subset
 
-soak: $(STAMP)  ## the longest: a million texts through the parser
+soak: $(STAMP)  ## the longest: a million texts through the parser, a thousand kills, ten thousand pictures
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
+	RETOUCH_SOAK=1 $(BIN)/python -m pytest -q -s -m bench tests/e2e/test_crashes.py tests/e2e/test_memory_of_many.py
 
 GPU_PYTHON ?= $(BIN)/python
 GPU_PARTS ?= tests speed families compiled training

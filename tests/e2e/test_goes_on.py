@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import retouch as python
 from retouch.graph.done import done
-from retouch.graph.work import How
+from retouch.graph.work import Making
 from retouch.pictures import made_by_retouch, metadata
-from retouch.pictures.journal import NAME, Journal, journal_of
+from retouch.pictures.journal import NAME, FolderJournal, journal_of
 from tests.e2e.command import Ran, draw, retouch
 from tests.e2e.sessions import INSTALLED, graphs
 from tests.pictures.picture_makers import paint
@@ -78,13 +79,13 @@ def test_recipe_inputs_and_code_count_and_places_do_not(three: Path) -> None:
     edit = 'invert ddim "cat"->"dog" steps=2 | mask file "{name}_mask.png" | blend latent | save "o/a.png"'
     Image.new("L", (64, 64), 255).save(three / "one_mask.png")
 
-    def work(recipe: str = edit, folder: Path = three, how: How | None = None, **settings: object) -> str:
+    def work(recipe: str = edit, folder: Path = three, how: Making | None = None, **settings: object) -> str:
         (graph,) = graphs(recipe, [folder / "one.png"], three, **settings)
-        return (how or How(built_in=INSTALLED.built_in)).works(graph)[graph.results[0]]
+        return (how or Making(built_in=INSTALLED.built_in)).works(graph)[graph.results[0]]
 
     plain = work()
     assert work(f"# a remark\n{edit}") == plain
-    assert work(how=How()) != plain  # of a plugin that does not come with the engine, the code counts
+    assert work(how=Making()) != plain  # of a plugin that does not come with the engine, the code counts
     changes = (("dog", "fox"), ("=2", "=3"), ("latent", "pixel"), ("a.png", "a.jpg"), ("latent", "latent shrink=1"))
     changed = [work(edit.replace(*change)) for change in changes]
     assert work(edit.replace("a.png", "b.png")) == work(seed=1) == plain  # of noise that nothing here draws
@@ -187,6 +188,28 @@ def test_a_result_of_other_work_is_replaced_as_ever(three: Path) -> None:
     assert (ran.code, saved(ran)) == (0, {"out.png"})
 
 
+def test_a_script_goes_on_where_it_was(three: Path) -> None:
+    edit = python.recipe(f'{COPY} | save "out/{{name}}.png"', three)
+    pictures = [three / f"{name}.png" for name in ("one", "two", "three")]
+    first = edit(pictures)
+    assert [[path.name for path in each.files] for each in first] == [["one.png"], ["two.png"], ["three.png"]]
+    (three / "out" / "two.png").unlink()
+    again = edit(pictures, resume=True)
+    assert [(bool(each.images), [path.name for path in each.files]) for each in again] == [
+        (False, ["one.png"]),
+        (True, ["two.png"]),
+        (False, ["three.png"]),
+    ]
+    with pytest.raises(AttributeError, match="no picture was made"):
+        _ = again[0].image
+    assert all(each.images for each in edit(pictures))
+    assert kept(run(three, *pictures, recipe=f'{COPY} | save "out/{{name}}.png"')) == {
+        "one.png",
+        "two.png",
+        "three.png",
+    }
+
+
 # ---------------------------------------------------------------- the journal
 
 
@@ -195,7 +218,7 @@ def test_a_journal_says_what_became_of_everything(three: Path) -> None:
     (three / "three.txt").unlink()
     assert run(three, "one.png", "two.png", "three.png", "-o", "out", recipe=f'{COPY} | attend p2p "cat"->"dog"').code
     assert run(three, "one.png", "two.png", "-o", "out").code == 3
-    lines = Journal(three / "out").lines()
+    lines = FolderJournal(three / "out").lines()
     by_event = {line["event"]: line for line in lines}
     last = [line["event"] for line in lines if line["run"] == lines[-1]["run"]]
     assert (last[0], sorted(last[1:-1]), last[-1]) == ("run", ["failed", "saved"], "end")
@@ -208,13 +231,13 @@ def test_a_journal_says_what_became_of_everything(three: Path) -> None:
 def test_many_write_one_journal_and_a_cut_line_harms_no_other(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b'{"event": "saved", "file": "a.png"')  # cut by a kill
     code = (
-        "import sys; from pathlib import Path; from retouch.pictures.journal import Journal\n"
-        "journal = Journal(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path; from retouch.pictures.journal import FolderJournal\n"
+        "journal = FolderJournal(Path(sys.argv[1]))\n"
         "for i in range(50): journal.add('saved', file=f'{sys.argv[2]}-{i}.png', sha256='0', work='x' * 3000)\n"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(3)]
     assert [each.wait(120) for each in started] == [0, 0, 0]
-    lines = Journal(tmp_path).lines()
+    lines = FolderJournal(tmp_path).lines()
     assert {line["file"] for line in lines} == {f"{n}-{i}.png" for n in range(3) for i in range(50)}
     assert len(lines) == 150
 
@@ -244,9 +267,9 @@ def test_a_journal_that_is_no_file_stops_nothing(three: Path, kind: str) -> None
 def test_a_journal_is_read_once_and_then_what_was_added(tmp_path: Path) -> None:
     journal = journal_of(tmp_path)
     assert journal is journal_of(tmp_path)
-    Journal(tmp_path).add("saved", file="a.png", sha256="1", work="w")
+    FolderJournal(tmp_path).add("saved", file="a.png", sha256="1", work="w")
     assert (journal.saved("a.png") or {})["sha256"] == "1"
-    Journal(tmp_path).add("saved", file="a.png", sha256="2", work="w")
+    FolderJournal(tmp_path).add("saved", file="a.png", sha256="2", work="w")
     assert (journal.saved("a.png") or {})["sha256"] == "2"
     (tmp_path / NAME).write_text("")
     assert journal.saved("a.png") is None
@@ -284,7 +307,7 @@ def test_the_part_of_the_graph_that_is_left_is_a_graph(three: Path) -> None:
     run(three, recipe=recipe)
     (three / "b.png").unlink()
     (graph,) = graphs(recipe, [], three)
-    found = done([graph], How(built_in=INSTALLED.built_in))
+    found = done([graph], Making(built_in=INSTALLED.built_in))
     assert [node.card.family for node in found.left[0].nodes] == ["open", "encode", "decode", "save"]
     assert [path.name for path in found.files[0]] == ["a.safetensors"]
 
@@ -292,7 +315,7 @@ def test_the_part_of_the_graph_that_is_left_is_a_graph(three: Path) -> None:
 def test_what_is_kept_says_what_it_was_made_of(three: Path) -> None:
     run(three, "one.png", "-o", "out.png")
     told = metadata(three / "out.png") or {}
-    line = Journal(three).saved("out.png") or {}
+    line = FolderJournal(three).saved("out.png") or {}
     assert told["work"] == line["work"]
     assert len(told["pixels"]) == 64
     assert json.loads(told["inputs"])["one.png"]

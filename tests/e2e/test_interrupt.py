@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from PIL import Image
 
 from tests.e2e.command import draw, left_in, retouch
@@ -18,7 +19,9 @@ HEEDING = (
 )
 
 
-def test_ctrl_c_leaves_no_half_written_file(cat):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.bench)])
+def test_a_run_that_is_stopped_leaves_no_half_written_file_and_says_how_to_go_on(cat, name):
+    ending = signal.Signals[name]
     long = 'invert null_text "cat"->"dog" steps=500'
     command = [sys.executable, "-c", HEEDING, "run", "-e", long, "cat.png", "-o", "out", "--json"]
     with subprocess.Popen(
@@ -28,9 +31,12 @@ def test_ctrl_c_leaves_no_half_written_file(cat):
         for line in process.stdout:
             if '"rows"' in line and "progress" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + ending, said
+    assert said == "stopped; what was finished is kept, and the same command goes on from there\n"
+    told = retouch("status", "out", folder=cat.parent)
+    assert "stopped, 0 saved, 0 failed" in told.out
     assert "Traceback" not in said
     assert left_in(cat.parent) == {"cat.png", "cat.txt"}
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "new-plugin": ["9", "--kind", "mask"],
     "doctor": [],
     "show": ["dog.png"],
+    "status": [],
     "rerun": ["dog.png", "-o", "again.png"],
     "bench": [],
 }

@@ -101,7 +101,6 @@ USUAL = {
         "height": 512,
         "mend": "let it be made smaller: open … size=64",
     },
-    "RT436": {"stage": "attend background"},
     "RT570": {
         "stage": "open views",
         "path": "cat",
@@ -117,6 +116,7 @@ USUAL = {
     },
     "RT574": {"path": "cat", "what": "0001.png has no focal length", "mend": "write fl_x and fl_y in pixels"},
     "RT575": {"stage": "revise dataset"},
+    "RT436": {"stage": "attend background"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
     "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import struct
 import subprocess
 import sys
 import time
@@ -79,6 +80,31 @@ def test_a_picture_cut_off_anywhere_is_refused(tmp_path: Path, suffix: str, kept
     path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(Unreadable):
         read(path)
+
+
+def test_a_line_of_pixels_is_refused_by_its_header(tmp_path: Path) -> None:
+    """39 megapixels in one row or column are under the limit, and cost decoders a gigabyte."""
+    for name, sides in (("row.png", (39_000_000, 1)), ("column.png", (1, 39_000_000))):
+        (tmp_path / name).write_bytes(png_of(header(*sides, 8, 2), (b"IDAT", b"")))
+        assert "sides of at most 100,000" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_of_a_million_strips_is_refused_in_a_moment(tmp_path: Path, order: str, big: bool) -> None:
+    many, sign = 1_000_000, b"II" if order == "<" else b"MM"
+    head = (
+        sign + struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if big else sign + struct.pack(f"{order}HI", 42, 16) + bytes(8)
+    )
+    entries = [(256, 4, 1, 16), (257, 4, 1, many), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, many, 300)]
+    entries += [(278, 4, 1, 1), (279, 4, many, 300 + 4 * many)]
+    count, entry = ("Q", "HHQQ") if big else ("H", "HHII")
+    data = head + struct.pack(f"{order}{count}", len(entries))
+    data += b"".join(struct.pack(f"{order}{entry}", *each) for each in entries)
+    (tmp_path / "strips.tif").write_bytes(data.ljust(300, b"\0") + bytes(8 * many + 16))
+    began = time.process_time()
+    assert "cut into 1,000,000 pieces" in refusal(tmp_path / "strips.tif")
+    assert time.process_time() - began < 1
 
 
 def test_a_picture_over_the_limit_is_refused_from_its_header(tmp_path: Path) -> None:

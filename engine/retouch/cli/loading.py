@@ -13,6 +13,7 @@ from retouch.check.reading.environment import SOMETHING, Environment, named
 from retouch.cli import DONE, SOME_FAILED, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import as_json, put, tell, warn
 from retouch.cli.source import Source
+from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
 from retouch.plugins.registry import Registry
@@ -90,6 +91,11 @@ def settings_given(args: Namespace) -> dict[str, str]:
             raise WrongCommand(f"--set takes NAME=VALUE, and this is '{text}'")
         settings[name] = value
     return settings | ({"seed": args.seed} if args.seed is not None else {})
+
+
+def making(args: Namespace, installed: Registry) -> Making:
+    """Return how the command line lets results be made, as far as that tells one from another."""
+    return Making(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in, args.vae_tiling)
 
 
 def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> Checked:

@@ -10,22 +10,35 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.cli import DONE, FAILED, INTERRUPTED, WRONG_COMMAND, WrongCommand
+from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand
 from retouch.cli.reporting import refuse
 from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.stopping import place, stoppable
 from retouch.cli.talk import silent_answers, talking
 from retouch.cli.without import add_no_plugin, without_plugins
 from retouch.paths import is_there
-from retouch.plugins.interrupts import listening
+from retouch.plugins.interrupts import ENDING, listening, stopped_by
 from retouch.version import __version__
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
-PLAIN = ("fmt", "json", "explain", "show")  # commands that look at no plugin
+PLAIN = ("fmt", "json", "explain", "show", "status")  # commands that look at no plugin
 # Commands whose whole work is what they print.
-ANSWERS = ("check", "plan", "graph", "json", "stages", "matrix", "explain", "plugins", "models", "doctor", "show")
+ANSWERS = (
+    "check",
+    "plan",
+    "graph",
+    "json",
+    "stages",
+    "matrix",
+    "explain",
+    "plugins",
+    "models",
+    "doctor",
+    "show",
+    "status",
+)
 
 
 WHERE = (
@@ -74,15 +87,17 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        with stoppable(), listening(), without_plugins(args):
+        with stoppable(), listening(ENDING), without_plugins(args):
             return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
         return refuse(args, WRONG_COMMAND, str(err))
     except KeyboardInterrupt as stop:
         frames = [place(frame) for frame, _ in traceback.walk_tb(stop.__traceback__)]
         where = next((f" in {found}" for found in reversed(frames) if found), "")
-        print(f"stopped{where}; what was finished is kept", file=sys.stderr)
-        return INTERRUPTED
+        on = ", and the same command goes on from there" if args.command == "run" else ""
+        on = on.replace("command", "command without --again") if getattr(args, "again", False) else on
+        print(f"stopped{where}; what was finished is kept{on}", file=sys.stderr)
+        return SIGNALLED + stopped_by()
     except BaseException as err:  # the last resort: a mistake of ours, or of a plugin's, is still no traceback
         if isinstance(err, SystemExit) and args.command == "bench":  # its own command line
             raise
@@ -96,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "
         "JSON on standard output.  Exit codes: 0 done; 1 the recipe or every picture is wrong, nothing ran; 2 wrong "
         "command line; 3 some pictures are wrong or failed, the rest is delivered; 4 the run failed; 5 the same "
-        "but for another machine's rounding (rerun --verify); 130 interrupted.",
+        "but for another machine's rounding (rerun --verify); 130 interrupted, 143 by SIGTERM, 129 by SIGHUP.",
     )
     parser.add_argument("--version", action="version", version=f"retouch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -248,6 +263,8 @@ def _add_models(commands: Commands) -> None:
 def _add_results(commands: Commands) -> None:
     show = _command(commands, "show", "Show the recipe inside a picture that retouch made.")
     show.add_argument("image", type=_place, metavar="IMAGE")
+    status = _command(commands, "status", "Say what became of the results of a folder, in all runs so far.")
+    status.add_argument("folder", nargs="?", type=_place, default=Path(), metavar="DIR", help="this one by default")
     rerun = _command(commands, "rerun", "Make a picture again from what it says of itself, and compare.")
     rerun.add_argument("image", type=_place, metavar="IMAGE", help="a picture that retouch made")
     rerun.add_argument("source", nargs="?", type=_place, metavar="SOURCE", help="what it was made from, if that moved")

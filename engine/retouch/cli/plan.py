@@ -6,31 +6,58 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from retouch.cli import WRONG_RECIPE
-from retouch.cli.loading import checked, one_given, verdict
+from retouch.cli.loading import checked, making, one_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.reporting import put, sized
 from retouch.graph.document import document
-from retouch.graph.estimate import Estimate, estimates
+from retouch.graph.done import done
+from retouch.graph.estimate import Estimate, cells_of, estimates
 from retouch.graph.limits import limits
+from retouch.graph.nodes import Graph
 from retouch.graph.plan import Plan, calls, plan, total
 from retouch.graph.show import as_text, order, rows_text
 from retouch.plugins import registry
+from retouch.run.waves import kept_by, waves_of
 
 
 def main(args: Namespace) -> int:
     """Show the plan of each picture, and what all of them come to."""
     check_machine(args)
     source, images = one_given(args)
-    found = checked(args, source, images, registry.load())
+    installed = registry.load()
+    found = checked(args, source, images, installed)
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
     plans = [plan(graph) for graph in found.graphs]
     needs = estimates(plans, args.dtype or "float32", exact=args.exact)
+    waves = _waves(found.graphs)
+    there = done(found.graphs, making(args, installed), found.refused)
     if args.json:
-        put(document(source.name, plans, limits(), needs))
+        whole = {"results": there.results, "there": there.count, "waves": waves}
+        put({**document(source.name, plans, limits(), needs), **whole})
     else:
-        print("\n".join([*map(as_text, plans), *_in_all(plans, needs)]))
+        print("\n".join([*map(as_text, plans), *_in_all(plans, needs), *_of_waves(waves)]))
+        if there.count:
+            print(f"there already, and made only with --again: {there.count:,} of {there.results:,} results")
     return verdict(found)
+
+
+def _waves(graphs: Sequence[Graph]) -> dict[str, int]:
+    """How many waves there are, how many pictures the largest has, and bytes that its pictures keep meanwhile."""
+    waves = waves_of(graphs)
+    keeps = [sum(kept_by(graphs[place], _cells(graphs[place])) for place in wave) for wave in waves]
+    return {"count": len(waves), "pictures": max(map(len, waves), default=0), "bytes": max(keeps, default=0)}
+
+
+def _cells(graph: Graph) -> int:
+    height, width = cells_of(graph) or (0, 0)
+    return height * width * getattr(graph.model, "channels", 0)
+
+
+def _of_waves(waves: dict[str, int]) -> Iterator[str]:
+    if waves["bytes"]:
+        of = f"{waves['count']:,} of at most {waves['pictures']} pictures" if waves["count"] > 1 else "1"
+        yield f"waves: {of}; the pictures of one keep {sized(waves['bytes'])} beside that, less where it does not fit"
 
 
 def _in_all(plans: Sequence[Plan], needs: Sequence[Estimate]) -> Iterator[str]:

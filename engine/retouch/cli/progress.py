@@ -62,6 +62,12 @@ class Sentences:
             self._bar.set_postfix_str(f"{facts['item']}: {facts['stage']}")
         elif event == "saved":
             self._bar.write(plain(f"saved {facts['path']}"))
+        elif event == "failed":
+            said = f"failed {facts['item']}".rstrip()
+            self._bar.write(plain(f"{said}: {facts['message']} ({facts['code']})"), file=sys.stderr)
+        elif event == "halved":
+            held = f"{facts['pictures']} pictures" if facts["pictures"] > 1 else "one picture"
+            self._bar.write(f"memory does not hold them all: {held} at once from here on", file=sys.stderr)
         elif event == "stuck":
             where = f"'{facts['function']}' ({facts['place']})"
             print(f"{facts['plugin']}: {where} has not given way for {facts['s']:g} s; Ctrl-C ends it", file=sys.stderr)

@@ -272,8 +272,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     compiled = stamp.text("compiled") == "yes"
     if compiled and not device.startswith("cuda"):
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
-    tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
     exact, dtype = stamp.text("mode") == "exact", stamp.told.get("dtype", "float32")
+    tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
     threads = _threads(stamp) if device == "cpu" else 0
     settings = Settings(device, dtype, exact, compiled, threads, tiling)
     changes += tuple(_told_otherwise(stamp, {name: settings.told.get(name, "") for name in ("rounding", "threads")}))

@@ -9,17 +9,16 @@ from typing import Any
 
 from retouch.check.check import Checked
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
-from retouch.cli.loading import checked, one_given, settings_given, verdict
+from retouch.cli.loading import checked, making, one_given, settings_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.plain import plain
 from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
 from retouch.cli.source import Source
-from retouch.graph.done import Done, done
+from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import cells_of
 from retouch.graph.nodes import Graph
-from retouch.graph.work import How
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
@@ -94,9 +93,8 @@ def main(args: Namespace) -> int:
 def _there(args: Namespace, found: Checked, installed: Registry) -> Done:
     """What is there of the results, and what is left to do; with --again all is."""
     if args.again:
-        return Done(left=found.graphs)
-    how = How(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in)
-    return done(found.graphs, how, found.refused)
+        return nothing_done(found.graphs)
+    return done(found.graphs, making(args, installed), found.refused)
 
 
 def tell_done(there: Done, *, as_data: bool) -> None:

@@ -16,9 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from retouch.cli import INTERRUPTED
+from retouch.cli import SIGNALLED
 from retouch.cli.speakers import known_plugins
 from retouch.pictures.atomic import remove_unfinished
+from retouch.plugins.interrupts import ENDING
 
 _SOON = 1.0  # seconds in which whatever heeds a Ctrl-C has ended
 _end = os._exit  # as it is before a run stands in for it
@@ -26,8 +27,8 @@ _end = os._exit  # as it is before a run stands in for it
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let Ctrl-C be heard meanwhile, whatever goes on."""
-    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    """Let Ctrl-C, and other signals that end a command, be heard meanwhile, whatever goes on."""
+    heeded = any(signal.getsignal(each) in (signal.default_int_handler, signal.SIG_DFL) for each in ENDING)
     if threading.current_thread() is not threading.main_thread() or not heeded or os.name == "nt":
         yield
         return
@@ -48,13 +49,16 @@ def stoppable() -> Iterator[None]:
 def _listen(heard: int) -> None:
     times = 0
     while signals := os.read(heard, 64):
-        times += signals.count(signal.SIGINT)
+        ending = [each for each in signals if each in ENDING]
+        times += len(ending)
+        if not ending:
+            continue
         if times == 1 and not select.select([heard], [], [], _SOON)[0]:
             _say(f"stopping: {at_work()} does not give way; a second Ctrl-C ends it at once")
         elif times > 1:
             _say(f"stopped in {at_work()}; what was finished is kept")
             remove_unfinished()
-            _end(INTERRUPTED)
+            _end(SIGNALLED + ending[-1])
 
 
 def _say(words: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retouch.graph.nodes import Graph, NodeId
 from retouch.graph.places import Beside, Place, shared_places
-from retouch.graph.work import How, sha256
+from retouch.graph.work import Making, sha256
 from retouch.pictures.standing import standing
 
 
@@ -18,10 +18,12 @@ class Done:
 
     files: by picture, in the order of the graphs, the results that are there.
     left: the graphs of the others, without what is there; a picture that wants nothing more has none.
+    at: of each of these, which of the graphs it is of.
     """
 
     files: Mapping[int, Sequence[Path]] = field(default_factory=dict[int, Sequence[Path]])
     left: tuple[Graph, ...] = ()
+    at: tuple[int, ...] = ()
     results: int = 0  # of all
 
     @property
@@ -30,7 +32,7 @@ class Done:
         return len({path for paths in self.files.values() for path in paths})
 
 
-def done(graphs: Sequence[Graph], how: How, refused: Beside | None = None) -> Done:
+def done(graphs: Sequence[Graph], how: Making, refused: Beside | None = None) -> Done:
     """Look at what stands where results are to go: it counts if it was made of the same, and nothing changed it since.
 
     Of a file that many results share, all have to be in it; else each of them is made again.
@@ -39,7 +41,7 @@ def done(graphs: Sequence[Graph], how: How, refused: Beside | None = None) -> Do
     shared = {path: _is_done(Path(path), shared_work(found, graphs, how)) for path, found in places.items()}
     into = {(place.graph, place.node): path for path, found in places.items() for place in found}
     files: dict[int, list[Path]] = {}
-    left: list[Graph] = []
+    left: dict[int, Graph] = {}
     wanted: set[str] = set()
     for at, graph in enumerate(graphs):
         works = how.works(graph)
@@ -52,11 +54,16 @@ def done(graphs: Sequence[Graph], how: How, refused: Beside | None = None) -> Do
             else:
                 missing.append(id_)
         if missing:
-            left.append(without(graph, missing))
-    return Done(files, tuple(left), len(wanted))
+            left[at] = without(graph, missing)
+    return Done(files, tuple(left.values()), tuple(left), len(wanted))
 
 
-def shared_work(places: Sequence[Place], graphs: Sequence[Graph], how: How) -> str:
+def nothing_done(graphs: Sequence[Graph]) -> Done:
+    """All is left, whatever is there."""
+    return Done(left=tuple(graphs), at=tuple(range(len(graphs))))
+
+
+def shared_work(places: Sequence[Place], graphs: Sequence[Graph], how: Making) -> str:
     """The digest of a shared file with all that is to come into it."""
     of: dict[int, Mapping[NodeId, str]] = {}
     for place in places:

@@ -86,7 +86,7 @@ def sha256(told: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class Making:
     """What a run adds to the work of its results, as far as it decides what is in the files.
 
     The device and the versions of libraries decide last bits alone, and do not count: a folder that was begun on one
@@ -98,6 +98,7 @@ class How:
     compiled: bool = False
     stamp: str = "full"
     built_in: Collection[str] = field(default_factory=frozenset[str])
+    vae_tiling: str = "auto"
 
     def works(self, graph: Graph) -> dict[NodeId, str]:
         """The digest of each result of a graph that is a file."""
@@ -106,7 +107,7 @@ class How:
 
     def result(self, work: str) -> str:
         """The digest of a result, by that of its node."""
-        return sha256([work, self.dtype, self.exact, self.compiled, self.stamp])
+        return sha256([work, self.dtype, self.exact, self.compiled, self.stamp, self.vae_tiling])
 
 
 def code_of(card: StageCard) -> str:

@@ -23,7 +23,7 @@ Line = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Journal:
+class FolderJournal:
     """The journal of a folder, there or not."""
 
     folder: Path
@@ -107,9 +107,9 @@ def _objects(data: bytes) -> Iterator[Line]:
             yield found
 
 
-_journals: dict[Path, Journal] = {}
+_journals: dict[Path, FolderJournal] = {}
 
 
-def journal_of(folder: Path) -> Journal:
+def journal_of(folder: Path) -> FolderJournal:
     """The journal of a folder, read once in this process and then only what was added."""
-    return _journals.setdefault(folder, Journal(folder))
+    return _journals.setdefault(folder, FolderJournal(folder))

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.pictures import formats
+from retouch.pictures.tiff import pieces
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 40_000_000
+MAX_SIDE = 100_000  # pixels: decoders keep a place for each row, and filters one for each column
+MAX_PIECES = 100_000  # strips or tiles of a TIFF
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -60,6 +63,8 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and big pictures; the second we refuse below
             with Image.open(path, formats=formats.READ) as image:
                 width, height = image.size
+                if max(width, height) > MAX_SIDE:
+                    raise Unreadable(f"'{path}' is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
                 if width * height > max_pixels:
                     most = f"at most {max_pixels / 1e6:g} megapixels are read"
                     raise Unreadable(f"'{path}' is {width} x {height} pixels; {most}")
@@ -74,6 +79,11 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
         raise Unreadable(f"'{path}' does not fit into memory") from None
     except Exception as why:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error ...
         raise Unreadable(f"'{path}' is damaged or cut off ({why})") from None
+
+
+def can_be_read(sides: tuple[int, int]) -> bool:
+    """Whether a picture of this size is read at all."""
+    return max(sides) <= MAX_SIDE and sides[0] * sides[1] <= MAX_PIXELS
 
 
 def orientation(image: Image) -> int:
@@ -97,6 +107,8 @@ def _check_file(path: Path) -> None:
             raise Unreadable(f"'{path}' is not a regular file")
         if path.stat().st_size == 0:
             raise Unreadable(f"'{path}' is empty")
-        path.open("rb").close()
+        cut = pieces(path)
     except OSError as why:
         raise Unreadable(f"'{path}' cannot be opened: {why.strerror}") from None
+    if cut > MAX_PIECES:
+        raise Unreadable(f"'{path}' is cut into {cut:,} pieces; at most {MAX_PIECES:,} are read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -32,7 +33,7 @@ def standing(path: Path) -> Standing:
         return Standing("nothing")
     known = journal_of(path.parent).saved(path.name)
     if known and known["sha256"] == digest(path):
-        return Standing("own", known["work"])
+        return Standing("own", known["work"] if _is_whole(path) else "")
     told = stamp.metadata(path)
     if told is None:
         return Standing("edited" if known else "foreign")
@@ -42,6 +43,14 @@ def standing(path: Path) -> Standing:
     if stamp.PIXELS in told:
         return Standing("own", work) if told[stamp.PIXELS] == pixels_at(path) else Standing("edited")
     return Standing("edited" if known else "own")  # it holds no digest: as well as can be told
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether all pictures are there that a file lists in a folder beside it; most list none."""
+    if path.suffix.lower() != ".json":
+        return True
+    listed = re.findall(rf'{re.escape(path.stem)}-[0-9a-f]{{12}}/[^"/\\]+', path.read_text("utf-8", "replace"))
+    return all((path.parent / name).is_file() for name in listed)
 
 
 def digest(path: Path) -> str:

@@ -14,6 +14,7 @@ from retouch.pictures import formats, stamp
 from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, About, exif_of, from_srgb, upright_xmp
 from retouch.pictures.atomic import replacing
 from retouch.pictures.formats import Format
+from retouch.pictures.opening import can_be_read
 from retouch.pictures.pixels import digest_of_pixels
 from retouch.pictures.reading import scaled
 
@@ -126,7 +127,7 @@ def encode(
     given = {**format.parameters(how.quality), **more}
     image, profile = _in_profile(image, how.kept.profile, notices) if how.kept.profile else (image, None)
     try:
-        if metadata:
+        if metadata and can_be_read(image.size):
             seen = _seen(image, format, given) if format.quality or how.quality else image
             metadata = {**metadata, stamp.PIXELS: digest_of_pixels(seen)}
         said = _described(image, format, metadata, how.kept, notices)

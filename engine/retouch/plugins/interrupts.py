@@ -1,14 +1,18 @@
-"""Telling a Ctrl-C from a plugin's own `raise KeyboardInterrupt`: only the one is the user's."""
+"""Telling a Ctrl-C from a plugin's own `raise KeyboardInterrupt`: only the one is the user's.
+
+A command is ended by SIGTERM and by a hang-up just as by Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 _HEARD: list[bool] = []  # one entry for each `listening` that is going on: whether the signal came
+_LAST: list[int] = []  # which
 
 
 def is_stop(error: BaseException) -> bool:
@@ -24,26 +28,41 @@ def is_stopping() -> bool:
     return any(_HEARD)
 
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def stopped_by() -> int:
+    """The signal that came last of those that end a command; SIGINT if none is known."""
+    return _LAST[-1] if _LAST else signal.SIGINT
+
+
 @contextmanager
-def listening() -> Iterator[None]:
-    """Know meanwhile whether SIGINT came, which raises KeyboardInterrupt as ever; other handlers are left alone."""
+def listening(signals: Sequence[int] = (signal.SIGINT,)) -> Iterator[None]:
+    """Know meanwhile whether one of these signals came, and let each raise KeyboardInterrupt.
+
+    A handler of somebody else's is left alone, and so is what is ignored: Ctrl-C of a job in the background, the
+    hang-up under nohup.
+    """
     mine = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    if not mine or handler not in (signal.default_int_handler, signal.SIG_IGN):
+    before = {each: signal.getsignal(each) for each in signals}
+    if not mine or before[signal.SIGINT] not in (signal.default_int_handler, signal.SIG_IGN):
         yield
         return
     place = len(_HEARD)
 
     def heard(signum: int, frame: FrameType | None) -> None:
         _HEARD[place] = True
+        _LAST[:] = [signum]
         signal.default_int_handler(signum, frame)
 
     _HEARD.append(False)
-    if handler is not signal.SIG_IGN:  # as of a job in the background: there no Ctrl-C comes at all
-        signal.signal(signal.SIGINT, heard)
+    _LAST.clear()
+    taken = [each for each in signals if before[each] in (signal.default_int_handler, signal.SIG_DFL)]
+    for each in taken:
+        signal.signal(each, heard)
     try:
         yield
     finally:
-        if handler is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in taken:
+            signal.signal(each, before[each])
         del _HEARD[place:]

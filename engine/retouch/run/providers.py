@@ -24,6 +24,7 @@ class Supply:
 
     def __init__(self) -> None:
         self.made: dict[Any, Task] = {}
+        self._tasks: set[Task] = set()
 
     def task(self, edge: FromEngine, machine: Machine, own: Mapping[str, Any], sized_by: Task | None = None) -> Task:
         """The task whose result goes to the port that this edge feeds; what is one picture's own is there already."""
@@ -33,10 +34,10 @@ class Supply:
         key = (edge.type, machine.info.digest, id(mine) if mine else None, settings, sized_by)
         if key not in self.made and sized_by:
             steps = edge.settings["steps"]
-            self.made[key] = Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), (sized_by,), edge.type)
+            self._keep(key, Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), (sized_by,), edge.type))
         elif key not in self.made:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
-            self.made[key] = Task(start, name=edge.type)
+            self._keep(key, Task(start, name=edge.type))
         return self.made[key]
 
     def shared(self, key: str) -> Task | None:
@@ -45,15 +46,15 @@ class Supply:
 
     def share(self, key: str, task: Task) -> None:
         """Let other pictures have what this task makes."""
-        self.made[key] = task
+        self._keep(key, task)
 
-    def by_wave(self, waves: Sequence[Sequence[Task]]) -> Iterator[tuple[list[Task], list[Task]]]:
-        """For each wave of tasks the supplied ones that it needs, and of these those that no later one does."""
-        supplied = set(self.made.values())
-        needed = [dict.fromkeys(_fed_by(wave, supplied)) for wave in waves]
-        last = {each: i for i, wave in enumerate(needed) for each in wave}
-        for i, wave in enumerate(needed):
-            yield list(wave), [each for each in wave if last[each] == i]
+    def needed(self, tasks: Sequence[Task]) -> list[Task]:
+        """The supplied tasks that these need, each before what it feeds."""
+        return list(dict.fromkeys(_fed_by(tasks, self._tasks)))
+
+    def _keep(self, key: Any, task: Task) -> None:
+        self.made[key] = task
+        self._tasks.add(task)
 
 
 def _fed_by(tasks: Iterable[Task], supplied: Container[Task]) -> Iterator[Task]:

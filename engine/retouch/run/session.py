@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ def execute(
     """Run the graphs of all pictures together, a wave of them at a time.
 
     request: what was asked for, which every result says of itself.
-    tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …).
+    tell: is told of events as they happen: ("call", …), ("stage", …), ("saved", …), ("failed", …).
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
     journal: hears of each result and failure as it comes.
@@ -84,6 +85,7 @@ def execute(
     say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
     blame = Blame.of(registry.cards, registry.built_in)
     run = _Run(
+        graphs,
         registry,
         request or Request(),
         settings,
@@ -96,13 +98,14 @@ def execute(
         journal or RunJournal(()),
     )
     with divided(settings.parts):
-        for graph in graphs:
-            run.add(graph)
+        for place, graph in enumerate(graphs):
+            run.add(graph, place)
         return run.go()
 
 
 @dataclass(slots=True)
 class _Run:
+    graphs: Sequence[Graph]
     registry: Registry
     request: Request
     settings: Settings
@@ -125,6 +128,8 @@ class _Run:
     missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
     told: list[Provenance] = field(default_factory=list[Provenance])  # by graph
+    divisible: bool = False  # whether the wave that goes on has several pictures
+    short: dict[int, Outcome] = field(default_factory=dict[int, Outcome])  # for which memory did not suffice
     masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
     feeding: dict[int, Callable[[Node], Sequence[Node]]] = field(default_factory=dict)  # by outcome
     prompts: list[tuple[Outcome, Machine, Mapping[str, Span]]] = field(
@@ -135,17 +140,17 @@ class _Run:
         self.weights = BaseWeights(self._restore)
         self.learning = RunTrainingLog(self.tell)
 
-    def add(self, graph: Graph) -> None:
-        """One task for each node, after those that feed it."""
+    def add(self, graph: Graph, place: int) -> None:
+        """One task for each node, after those that feed it.  place: of the picture among all, which may come again."""
         machines = {
             name: self._machine(model) for name, model in {graph.model.name: graph.model, **graph.models}.items()
         }
         own_machine = machines[graph.model.name]
-        outcome, lane = Outcome(graph.item), len(self.outcomes)
-        self.outcomes.append(outcome)
+        outcome, lane = Outcome(graph.item), place
+        self.outcomes[place:] = [outcome, *self.outcomes[place + 1 :]]
         files = FileIn(own_machine.device, outcome.notices)
         told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
-        self.told.append(told)
+        self.told[place:] = [told, *self.told[place + 1 :]]
         out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
         self.missed.append((outcome, out.missed))
         own = {
@@ -194,7 +199,8 @@ class _Run:
         self.feeding[id(outcome)] = partial(feeding, graph)
         for id_ in graph.results:
             tasks[id_].want()
-        self.pictures.append([*turns.made, *(task for id_, task in tasks.items() if id_ not in once)])
+        own_tasks = [*turns.made, *(task for id_, task in tasks.items() if id_ not in once)]
+        self.pictures[place:] = [own_tasks, *self.pictures[place + 1 :]]
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
 
     def _recorded(self, told: Provenance) -> Callable[[Path, str], None]:
@@ -278,14 +284,34 @@ class _Run:
         return start
 
     def go(self) -> Result:
-        """Drive everything to its end."""
+        """Drive everything to its end, a wave at a time; where memory runs out, in smaller waves from there on."""
         executor = Executor(self.settings.buckets, self._called)
-        waves = [[task for place in wave for task in self.pictures[place]] for wave in self.waves]
-        for wave, (supplied, spent) in zip(waves, self.supply.by_wave(waves), strict=True):
+        needed = [self.supply.needed(tasks) for tasks in self.pictures]
+        takers = Counter(task for each in needed for task in each)  # pictures that have yet to end
+        waves, most = deque(self.waves), len(self.graphs)
+        while waves:
+            wave = waves.popleft()
+            if len(wave) > most:
+                waves.extendleft((wave[most:], wave[:most]))
+                continue
+            self.divisible = len(wave) > 1
+            supplied = dict.fromkeys(task for place in wave for task in needed[place])
+            tasks = [task for place in wave for task in self.pictures[place]]
             with Watchdog(patience(), lambda: executor.beats, self.blame.stranger, self.tell), self._alive():
-                executor.run([*supplied, *wave], self._ended)
-            for task in (*wave, *spent):
+                executor.run([*supplied, *tasks], self._ended)
+            short = [place for place in wave if id(self.outcomes[place]) in self.short]
+            takers.subtract(task for place in wave if place not in short for task in needed[place])
+            for task in (*tasks, *(task for task in supplied if not takers[task])):
                 task.result = None
+            if short:
+                most = max(1, len(wave) // 2)
+                self.tell("halved", {"pictures": most})
+                for place in short:
+                    self.add(self.graphs[place], place)
+                    before, needed[place] = needed[place], self.supply.needed(self.pictures[place])
+                    takers.update(needed[place])
+                    takers.subtract(before)
+                waves.appendleft(short)
         self._write_shared()
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
@@ -301,7 +327,7 @@ class _Run:
 
     def _tell_missed(self) -> None:
         """Say once what sources told of themselves and their results do not."""
-        losing = [(outcome, missed) for outcome, missed in self.missed if missed]
+        losing = [(outcome, missed) for outcome, missed in self.missed if missed and id(outcome) not in self.short]
         if not losing:
             return
         first, others = losing[0][0], len(losing) - 1
@@ -341,13 +367,18 @@ class _Run:
 
     def _failed(self, error: BaseException, outcome: Outcome, node: Node, model: str) -> None:
         cause = error.cause if isinstance(error, Skipped) else error
+        if self.divisible and isinstance(cause, torch.OutOfMemoryError | MemoryError):
+            self.short[id(outcome)] = outcome  # it comes again, with fewer beside it
+            return
         if id(cause) not in self.causes:
             place = blamed(cause) or node
             self.causes[id(cause)] = diagnose(place, cause, model, self.blame, self.feeding[id(outcome)](node))
         if node.card.takes(*WRITERS):
             self.journal.failed(Path(str(node.options["path"])), outcome.item, self.causes[id(cause)])
         if node.card.output is None and self.causes[id(cause)] not in outcome.failures:
-            outcome.failures.append(self.causes[id(cause)])
+            outcome.failures.append(told := self.causes[id(cause)])
+            facts = {"item": outcome.item.name if outcome.item else "", "code": told.code, "message": told.message}
+            self.tell("failed", facts)  # now, and with its place in the recipe when all has ended
         elif isinstance(error, Unmet):
             outcome.notices.append(f"{(blamed(error) or node).card.name}: {error}")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from retouch import pictures
-from retouch.graph.nodes import Graph
+from retouch.graph.nodes import FromEngine, Graph
 
 IN_FLIGHT = 32  # pictures: enough to fill the largest bucket, few enough to fit in memory
-PIXELS_IN_FLIGHT = 64_000_000  # as opened; about 50 bytes each, in the picture, its mask and its result
+PIXELS_IN_FLIGHT = 64_000_000  # as opened
+A_PIXEL = 50  # bytes, in the picture, its mask and its result
 
 
 def waves_of(graphs: Sequence[Graph]) -> list[list[int]]:
@@ -23,6 +24,21 @@ def waves_of(graphs: Sequence[Graph]) -> list[list[int]]:
         waves[-1].append(place)
         left -= pixels
     return waves
+
+
+def kept_by(graph: Graph, cells: int) -> int:
+    """Bytes that one picture keeps while its wave goes on: of pixels, and of states at every level of its walks.
+
+    cells: numbers of one latent.
+    """
+    states = sum(
+        int(edge.settings.get("steps", 0)) + 1
+        for node in graph.everything()
+        if node.card.output == "Trajectory"
+        for _, edge in node.edges()
+        if isinstance(edge, FromEngine) and edge.type == "Schedule"
+    )
+    return A_PIXEL * _pixels(graph) + 4 * cells * states
 
 
 def _pixels(graph: Graph) -> int:

@@ -56,6 +56,7 @@ class Recipe:
         device: str | None = None,
         exact: bool = False,
         stamp: Stamp = "full",
+        resume: bool = False,
         **settings: Any,
     ) -> Any:
         """Run it.  One picture gives a Result, a list a list of Results; without any, the recipe opens its own.
@@ -65,13 +66,18 @@ class Recipe:
         caption: what the pictures show: a text for all, a list with one for each, or a mapping by path, name or number;
             without one, the text file beside each picture says it.
         stamp: what pictures and files say of themselves: "full", "minimal" (versions alone) or "none".
+        resume: leave out what the recipe itself saves and has saved already, as `retouch run` does.  A picture of which
+            nothing is left to do has a Result with its `files` and no image.
         settings: lets and defaults by name, as `--set` changes them.
         Raises RecipeError before anything runs, EditFailed if a lone picture fails.  In a list, a picture that is wrong
         or fails has a Result that is not `ok`, and whose `diagnostics` say why; the others are done.
         """
+        from retouch.graph.done import done, nothing_done
+        from retouch.graph.work import Making
         from retouch.plugins import registry
         from retouch.run.device import best_device
         from retouch.run.files.provenance import Provenance, Request
+        from retouch.run.files.run_journal import RunJournal
         from retouch.run.session import execute
         from retouch.run.settings import Settings
 
@@ -85,19 +91,27 @@ class Recipe:
                 raise RecipeError(self.text, next(iter(checked.faults.values())))
             how = Settings(device or best_device(), exact=exact)
             request = Request.of(self.text, self.folder, checked.graphs, told, stamp=stamp)
-            done = execute(
-                checked.graphs,
-                registry=registry.load(),
-                request=request,
-                settings=how,
-                machine=self._machines,
-                refused=checked.refused,
-            )
-            made = [
-                result_of(self.text, graph, outcome, Provenance(graph, request, how.told), kept, checked.warnings)
-                for graph, outcome in zip(checked.graphs, done.outcomes, strict=False)
-            ]
-            shared = [each for outcome in done.outcomes[len(made) :] for each in outcome.failures]  # sheets and tables
+            known = registry.load()
+            of = Making(how.dtype, exact, how.compiled, stamp, known.built_in, how.vae_tiling)
+            there = done(checked.graphs, of, checked.refused) if resume else nothing_done(checked.graphs)
+            with (journal := RunJournal(there.left, apart=kept)).going():
+                ran = execute(
+                    there.left,
+                    registry=known,
+                    request=request,
+                    settings=how,
+                    machine=self._machines,
+                    refused=checked.refused,
+                    journal=journal,
+                )
+            made = [Result((), None, None, 0, (), tuple(there.files.get(i, ()))) for i in range(len(checked.graphs))]
+            for i, graph, outcome in zip(there.at, there.left, ran.outcomes, strict=False):
+                source_of = Provenance(graph, request, how.told, known.built_in)
+                result = result_of(self.text, graph, outcome, source_of, kept, checked.warnings)
+                made[i] = replace(result, files=(*made[i].files, *result.files))
+            shared = [
+                each for outcome in ran.outcomes[len(there.left) :] for each in outcome.failures
+            ]  # sheets, tables
         results = [
             replace(result, diagnostics=(*result.diagnostics, *shared)) for result in checked.in_order(self.text, made)
         ]

@@ -57,7 +57,7 @@ class Result:
     mask, trajectory: the last that was made, or None.
     cost: denoiser rows.
     notices: what a user should know, such as words that the model cannot read.
-    files: what the recipe itself saved.
+    files: what the recipe itself saved, now or, where it resumes, before.
     diagnostics: why there is no picture, if there is none; ok: that there are no such reasons.
     """
 
@@ -92,7 +92,8 @@ class Result:
     def image(self) -> Picture:
         """The first picture that was made; EditFailed says why there is none."""
         if not self.images:
-            raise self.error or AttributeError("this recipe makes no picture")
+            there = "no picture was made by this call; what was saved is in its 'files'"
+            raise self.error or AttributeError(there if self.files else "this recipe makes no picture")
         return self.images[0]
 
 

@@ -16,7 +16,7 @@ from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.ports import READERS
-from retouch.graph.work import How
+from retouch.graph.work import Making
 from retouch.pictures import About, Unwritable, read_about
 from retouch.pictures.stamp import WORK
 from retouch.plugins import discovery
@@ -134,7 +134,8 @@ class Provenance:
         """The digest of all that a result is made of, by the node that writes it."""
         if not self._works:
             exact, compiled = self.how.get("mode") == "exact", self.how.get("compiled") == "yes"
-            how = How(self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in)
+            tiling = self.how.get("vae_tiling", "auto")
+            how = Making(self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in, tiling)
             self._works.update(how.works(self.graph))
         return self._works.get(result, "")
 

@@ -1,0 +1,50 @@
+"""Where memory holds fewer pictures than a wave has, the wave is halved and all of them are done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retouch import pictures
+from retouch.run.files.provenance import Request
+from retouch.run.session import execute
+from tests.e2e.command import draw, left_in
+from tests.e2e.sessions import INSTALLED, KEPT, graphs
+
+real = pictures.read
+
+
+class SmallMemory:
+    """Memory for so many pictures at once: one more cannot be read.  A picture is let go when it is saved."""
+
+    def __init__(self, room: int, too_large: str = "") -> None:
+        self.room, self.too_large, self.held = room, too_large, 0
+        self.events: list[str] = []
+
+    def read(self, path: str, **options: Any) -> Any:
+        if self.held == self.room or Path(path).name == self.too_large:
+            raise MemoryError
+        self.held += 1
+        return real(path, **options)
+
+    def tell(self, event: str, facts: Mapping[str, Any]) -> None:
+        self.events.append(event)
+        self.held -= event == "saved"
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_wave_that_does_not_fit_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    sources = [draw(tmp_path / f"{n}.png") for n in range(5)]
+    memory = SmallMemory(room, "3.png")
+    monkeypatch.setattr(pictures, "read", memory.read)
+    made = graphs("encode | decode", sources, tmp_path / "out")
+    result = execute(made, registry=INSTALLED, request=Request(), machine=KEPT, tell=memory.tell, keep=False)
+    assert left_in(tmp_path / "out") == {"0.png", "1.png", "2.png", "4.png"}
+    assert [each.item.name for each in result.outcomes if each.item] == ["0", "1", "2", "3", "4"]
+    assert [[found.code for found in each.failures] for each in result.outcomes] == [[], [], [], ["RT503"], []]
+    assert [len(each.files) for each in result.outcomes] == [1, 1, 1, 0, 1]
+    assert "halved" in memory.events
+    assert memory.events.count("saved") == 4
