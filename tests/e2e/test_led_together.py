@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def edited(text: str, here: Path) -> np.ndarray:
     here.mkdir()
     for each in (CAT, CAT.with_suffix(".txt")):
         shutil.copy(each, here)
-    told = {} if "steps=25" in text else {"steps": 3}
+    told: dict[str, Any] = {} if "steps=25" in text else {"steps": 3}
     made = graphs(f'{text.replace("steps=25", "steps=3")} | save "made.png"', [here / CAT.name], here, **told)
     (outcome,) = execute(made, registry=INSTALLED, machine=KEPT).outcomes
     assert not outcome.failures, outcome.failures
