@@ -106,7 +106,7 @@ def tell_done(there: Done, *, as_data: bool) -> None:
         for path in dict.fromkeys(path for paths in there.files.values() for path in paths):
             put({"event": "kept", "path": str(path)})
         if not there.left:
-            put({"event": "done", "rows": 0, "calls": 0})
+            put({"event": "done", "rows": 0, "calls": 0, "store": {}})
     elif there.count:
         which = f"{there.count:,} of {there.results:,} results are" if there.count > 1 else "1 result is"
         which = f"all {there.results:,} results are" if there.count == there.results > 1 else which
