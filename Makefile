@@ -6,7 +6,7 @@ WORKERS ?= 2
 # Two processes of one thread each get through more small models than one process of two.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery clean
+.PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery lock sbom clean
 
 $(STAMP): pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -43,9 +43,11 @@ bench: $(STAMP)  ## the longer proofs
 	$(BIN)/python -m pytest -q -m bench tests
 	$(BIN)/retouch bench quality --subset
 
-soak: $(STAMP)  ## the longest: a million texts through the parser, a thousand kills, ten thousand pictures
+soak: $(STAMP)  ## the longest: a million texts through the parser, a thousand kills, ten thousand pictures, 50,000 damaged ones
 	RETOUCH_SOAK=1000000 $(BIN)/python -m pytest -q tests/lang -k any_text
 	RETOUCH_SOAK=1 $(BIN)/python -m pytest -q -s -m bench tests/e2e/test_crashes.py tests/e2e/test_memory_of_many.py
+	RETOUCH_SOAK=50000 $(BIN)/python -m pytest -q tests/pictures/test_pictures_fuzz.py
+	! $(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python tests/pictures/fuzz_readers.py -runs=200000
 
 GPU_PYTHON ?= $(BIN)/python
 GPU_PARTS ?= tests speed families compiled training
@@ -63,6 +65,13 @@ gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py
 	$(BIN)/python recipes/gallery/kinds.py
+	$(BIN)/python recipes/gallery/turntables.py
+
+lock: $(STAMP)  ## the versions and digests of what an edit needs, from what is installed
+	$(BIN)/python plugins/tools/lock.py requirements.lock
+
+sbom: $(STAMP)  ## what is installed and shipped, with licences, as CycloneDX
+	$(BIN)/python plugins/tools/sbom.py sbom.json
 
 clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .hypothesis

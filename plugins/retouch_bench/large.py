@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,14 +39,14 @@ def main(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     found: list[dict[str, Any]] = []
     if not args.json:
-        print("| recipe | right | PSNR inside | bytes outside | seam | seconds | peak, GB |")
-        print("|---|---|---|---|---|---|---|")
+        print("| recipe | right | PSNR inside | pixels outside | seam | seconds | of processors | peak, GB |")
+        print("|---|---|---|---|---|---|---|---|")
     for row in _measured(args):
         found.append(row)
         if not args.json:
             print(
                 f"| {row['name']} | {row['right']:.0%} | {row['psnr_inside']:.1f} dB | {row['changed_outside']} "
-                f"| {row['seam']:.1f} | {row['seconds']:.0f} | {row['peak_gb']:.2f} |",
+                f"| {row['seam']:.1f} | {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {row['peak_gb']:.2f} |",
                 flush=True,
             )
     if args.json:
@@ -101,9 +101,8 @@ class LargeDrawing:
             sheet = Image.new("RGB", (self.side, self.side))
             for i, other in enumerate(others):
                 place = divmod(i, SCENES)
-                shown = (
-                    getattr(self.scene, what) if place == self.place else Drawn(other, self.folder, self.cell).source
-                )
+                around = Drawn(other, self.folder / "around", self.cell)  # whose names may be that of this edit
+                shown = getattr(self.scene, what) if place == self.place else around.source
                 with Image.open(shown) as drawn:
                     sheet.paste(drawn, (place[1] * self.cell, place[0] * self.cell))
             sheet.save(path, compress_level=1)
@@ -121,8 +120,8 @@ def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {"name": name, **mean, "changed_outside": changed, "peak_gb": max(row["peak_gb"] for row in rows)}
 
 
-def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path, float, float]:
-    """The result's file, and the seconds and the peak memory in GB of the process that made it."""
+def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path, Spent]:
+    """The result's file, and what the process that made it took."""
     left, top, right, bottom = (f"{100 * edge / sheet.side:.4f}%" for edge in sheet.box())
     edit = text.replace("{change}", sheet.edit.change).replace("{steps}", str(args.steps))
     recipe = f'model "{args.model}"\nmask box left={left} top={top} right={right} bottom={bottom} | {edit}'
@@ -149,13 +148,22 @@ def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"'{text}' failed, as it said above")
-    return out, time.monotonic() - began, usage.ru_maxrss * _RSS_UNIT / 1e9
+    spent = Spent(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _RSS_UNIT / 1e9)
+    return out, spent
 
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
-def figures(sheet: LargeDrawing, result: Path, seconds: float, peak: float) -> dict[str, float]:
+class Spent(NamedTuple):
+    """Of one run: seconds, those of all processors, which other work does not change, and the most memory in GB."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_gb: float
+
+
+def figures(sheet: LargeDrawing, result: Path, spent: Spent) -> dict[str, float]:
     """What a result is worth."""
     from retouch_bench.metrics import psnr
     from retouch_storybook.judge import load_judge
@@ -173,8 +181,7 @@ def figures(sheet: LargeDrawing, result: Path, seconds: float, peak: float) -> d
         "psnr_inside": psnr(scene, true, sheet.scene.inside) or 0.0,
         "changed_outside": changed,
         "seam": seam(*(_part(each, sheet.box()) for each in (made, truth))),
-        "seconds": seconds,
-        "peak_gb": peak,
+        **spent._asdict(),
         "mask": float((~outside).double().mean()),
     }
 

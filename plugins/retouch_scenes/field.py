@@ -35,7 +35,7 @@ class Space:
         """Points of the world in [-1, 1] on each axis of the grid, x first.  [..., 3]"""
         if self.kind == "frustum":
             c = points @ self.reference[:3, :3].T + self.reference[:3, 3]
-            depth = (-c[..., 2]).clamp(min=1e-3 / float(self.high[2]))
+            depth = torch.maximum(-c[..., 2], 1e-3 / self.high[2])  # nothing lies behind the camera
             points = torch.stack([c[..., 0] / depth, c[..., 1] / depth, 1 / depth], -1)
         return (points - self.low) / (self.high - self.low) * 2 - 1
 
@@ -147,17 +147,18 @@ def looked_up(grid: Tensor, places: Tensor) -> Tensor:
 
 def gathered(grid: Tensor, places: Tensor) -> Tensor:
     """The same as a weighted sum of eight voxels, whose gradient adds up in a fixed order."""
-    count = torch.tensor(grid.shape[:0:-1], device=grid.device)  # W, H, D
-    at = ((places.reshape(-1, 3) + 1) / 2 * (count - 1)).clamp(min=0)
-    at = torch.minimum(at, (count - 1).to(at))
-    corner = torch.minimum(at.detach().long(), count - 2)
-    share = at - corner
-    x, y, z = (torch.stack([1 - share[:, i], share[:, i]], 1) for i in range(3))
+    _, deep, tall, wide = grid.shape
+    corners, shares = list[Tensor](), list[Tensor]()
+    for place, count in zip(places.reshape(-1, 3).unbind(1), (wide, tall, deep), strict=True):
+        at = ((place + 1) / 2 * (count - 1)).clamp(0, count - 1)
+        corner = at.detach().long().clamp(max=count - 2)
+        corners.append(corner)
+        shares.append(torch.stack([1 - (at - corner), at - corner], 1))
+    x, y, z = shares
     weights = (z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :]).reshape(-1, 8)
-    width, height = int(count[0]), int(count[1])
-    offsets = [(k * height + j) * width + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
-    first = (corner[:, 2] * height + corner[:, 1]) * width + corner[:, 0]
-    indices = first[:, None] + torch.tensor(offsets, device=grid.device)
+    first = (corners[2] * tall + corners[1]) * wide + corners[0]
+    offsets = [(k * tall + j) * wide + i for k in (0, 1) for j in (0, 1) for i in (0, 1)]
+    indices = torch.stack([first + offset for offset in offsets], 1)
     rows = grid.flatten(1).T.contiguous()
     found = F.embedding_bag(indices, rows, mode="sum", per_sample_weights=weights)
     return found.T.reshape(len(grid), *places.shape[:-1])

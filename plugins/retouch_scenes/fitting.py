@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Need, NoiseSource, Range, TrainingLog, stage, value_and_grad
+from retouch.api import Adam, Moot, Need, NoiseSource, Range, TrainingLog, stage, value_and_grad
 from retouch_scenes.field import Field, seen
 from retouch_scenes.spaces import empty, kind_of
 from retouch_scenes.views import Views
@@ -149,6 +148,7 @@ def roughness_pull(grid: Tensor) -> Tensor:
         " * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
         " + 90 * rays * (resolution if resolution else min(160, max(64, max(height, width) / 2)))",
     },
+    moot=(Moot("planes", "space == 'box'", 'space="box" has no planes'),),
     needs=(
         Need(
             "space != 'frustum' or facing > 0.5 or facing == 0",
@@ -191,8 +191,3 @@ async def fit_field(
     field = empty(views, kind, near, far, resolution, planes)
     course = Course(iterations, rays, lr, smooth)
     return await fitted(field, Rays.of(views), noise, log, course)
-
-
-def decibels(one: Tensor, other: Tensor) -> float:
-    """The peak signal-to-noise ratio of colours in [0, 1]."""
-    return -10 * math.log10(max(1e-10, float((one - other).square().mean())))

@@ -177,6 +177,8 @@ async def revise(
     course = Course(iterations, rays, lr, smooth, robust=loss == "l1")
     going = Revision(views, turn, noise, log, course, share, at_once)
     part = None if volume is None else volume.data
+    if part is not None and part.shape != field.grid.shape[1:]:
+        raise ValueError(f"its volume has {list(part.shape)} voxels and its field {list(field.grid.shape[1:])}")
     for i in range(rounds):
         field = await (going.all if order == "together" else going.one_by_one)(field, part, i)
         if part is None and field.changed is not None and not bool(field.changed.all()):

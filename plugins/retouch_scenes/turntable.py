@@ -29,8 +29,9 @@ def save_turntable(
     frames: Annotated[int, Range(2, 1000, "pictures")] = 24,
     scale: Annotated[float, Range(0.1, 16)] = 1.0,
     milliseconds: Annotated[int, Range(10, 10_000, "ms")] = 80,
+    quality: Annotated[int, Range(1, 100, "percent")] | None = None,
 ) -> None:
-    """Write a film of the field, which a camera goes round: an animated WebP that loses nothing and has no end.
+    """Write a film of the field, which a camera goes round: an animated WebP that has no end.
 
     Of what was photographed from one side, it swings as wide as the cameras stood; else it goes round once.
 
@@ -38,12 +39,14 @@ def save_turntable(
     frames: how many pictures; the way is the same.
     scale: of the photographs' size.
     milliseconds: how long each is shown.
+    quality: of the file; without one it loses nothing and is some ten times larger.
     """
     way = round_trip(views, frames)
     lens = views.lenses[0].scaled(scale)
     blank = Image(torch.zeros(3, lens.height, lens.width, device=way.device))
     along = Views((blank,) * frames, way, (lens,) * frames, tuple(str(k) for k in range(frames)))
-    outbox.animation(path, [replace(image_of(field, along, k), alpha=None) for k in range(frames)], milliseconds)
+    film = [replace(image_of(field, along, k), alpha=None) for k in range(frames)]
+    outbox.animation(path, film, milliseconds, quality)
 
 
 def round_trip(views: Views, count: int) -> Tensor:

@@ -160,3 +160,58 @@ def test_compiling_for_a_device_that_does_not_is_refused_before_anything_is_read
     ran = retouch("run", "-e", "invert ddim", "nothere.png", "--compile", "--device", "cpu", folder=tmp_path)
     assert ran.code == 2
     assert "--compile is for cuda, and this would run on cpu" in ran.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'open "{outside}/*.png" | invert ddim | save "x.png"',
+        'open "{outside}/**/*.png" | invert ddim | save "x.png"',
+        'open "../*/*.png" | invert ddim | save "x.png"',
+        'open "*/../../*/*.png" | invert ddim | save "x.png"',
+        'open "{outside}/not-*.png" | invert ddim | save "x.png"',
+        'open "link/*.png" | invert ddim | save "x.png"',
+        'model "{outside}/model"\ninvert ddim',
+        'model "../outside/none"\ninvert ddim',
+        'model "link/secret.png"\ninvert ddim',
+        'model "storybook" vae="{outside}/vae.safetensors"\ninvert ddim',
+        'model "storybook" lora=["{outside}/secret.safetensors*0.5"]\ninvert ddim',
+    ],
+)
+def test_a_recipe_learns_nothing_of_folders_that_it_was_not_given(tmp_path, text):
+    """Neither what is there, nor that nothing is: it is told alike of files that are there and that are not."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    told: list[str] = []
+    for filled in (False, True):
+        for folder in (inside, outside):
+            folder.mkdir(exist_ok=True)
+        draw(inside / "cat.png")
+        if filled:
+            draw(outside / "secret.png")
+            (outside / "notes.xyz").write_text("x")
+            (outside / "model").mkdir()
+        else:
+            (inside / "link").symlink_to(outside)
+        done = retouch("check", "-e", text.format(outside=outside), "cat.png", folder=inside)
+        assert done.code == 1, done.out
+        told.append(done.err)
+    assert told[0] == told[1]
+    assert "error[RT403]" in told[0]
+    assert "secret.png" not in told[0].replace('"link/secret.png"', "").replace("'link/secret.png'", "")
+    assert "xyz" not in told[0]
+
+
+def test_what_links_lead_out_to_is_no_match_of_a_pattern(tmp_path):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside / "pictures", outside):
+        folder.mkdir(parents=True)
+    draw(inside / "pictures" / "cat.png")
+    draw(outside / "secret.png")
+    (inside / "pictures" / "lost.png").symlink_to(outside / "secret.png")
+    (inside / "pictures" / "deep").symlink_to(outside)
+    text = 'open "pictures/**/*.png" | invert ddim steps=1 | save "out/{name}.png"'
+    done = retouch("plan", "--json", "-e", text, folder=inside)
+    assert done.code == 0, done.err
+    assert "cat.png" in done.out
+    assert "secret" not in done.out
+    assert "lost" not in done.out

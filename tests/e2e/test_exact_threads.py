@@ -62,7 +62,7 @@ def test_threads_are_what_made_the_difference(cat):
 def test_a_result_says_with_how_many_threads_and_on_what_kind_of_machine_it_was_made(cat):
     dog = made(cat)
     told = metadata(dog) or {}
-    assert (told["threads"], told["rounding"]) == ("8", rounding_of("cpu"))
+    assert (told["threads"], told["rounding"]) == ("1", rounding_of("cpu"))
     shown = retouch("show", dog.name, folder=cat.parent).out
     assert f"rounding: {rounding_of('cpu')}" in shown
     assert rounding_of("cpu").split()[0] == torch.backends.cpu.get_cpu_capability()

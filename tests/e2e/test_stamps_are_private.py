@@ -92,7 +92,7 @@ def test_a_picture_with_a_mask_of_its_own_is_run_again(home, tmp_path, where):
 @pytest.mark.parametrize("how", ["option", "line"])
 def test_a_model_of_a_folder_is_told_by_its_digest(home, model, tmp_path, how):
     line = f'model "{model}"\n' if how == "line" else ""
-    option = ["--model", model] if how == "option" else []
+    option = ["--model", model] if how == "option" else ["--allow", model]
     text = f'{line}invert sdedit "cat"->"dog" steps=2'
     done = retouch("run", "-e", text, home / "cat.png", "-o", "dog.png", *option, "--exact", folder=tmp_path)
     assert done.code == 0, done.err

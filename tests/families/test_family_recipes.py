@@ -35,7 +35,9 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_same_text_edits_with_every_family(model: FamilyModel, name: str, cat: Path, tmp_path: Path):
     """Nothing in it is about the model; it gives a picture of the same size, and another one."""
-    recipe = retouch.recipe(f'model "{model.folder}"\ndefaults steps=3 seed=1\n{RECIPES[name]}', cat.parent)
+    recipe = retouch.recipe(
+        f'model "{model.folder}"\ndefaults steps=3 seed=1\n{RECIPES[name]}', cat.parent, allow=[model.folder]
+    )
     edited, before = np.asarray(recipe(cat).image), np.asarray(Image.open(cat))
     assert edited.shape == before.shape
     changed = (edited != before).any(-1)
@@ -52,7 +54,9 @@ def test_a_walk_of_the_pictures_own_size_is_planned_and_run(model_of: Callable[[
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
         (tmp_path / f"{name}.txt").write_text("a white cat\n")
     recipe = retouch.recipe(
-        f'model "{model_of("flux_dev").folder}"\ndefaults steps=3\ninvert ddim "cat"->"dog"', tmp_path
+        f'model "{model_of("flux_dev").folder}"\ndefaults steps=3\ninvert ddim "cat"->"dog"',
+        tmp_path,
+        allow=[model_of("flux_dev").folder],
     )
     paths = [tmp_path / f"{name}.png" for name in sizes]
     together, apart = recipe(paths, exact=True), [recipe(path, exact=True) for path in paths]
@@ -95,7 +99,7 @@ def test_what_a_flow_crosses_changes_the_mask_alone_and_has_the_bits_it_has_alon
     larger = cat.parent / "larger.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (34, 30, 3), np.uint8)).save(larger)
     head = f'model "{model_of("flux_dev").folder}"\ndefaults steps=3 seed=1\n'
-    recipe = retouch.recipe(f"{head}{CROSSED[name]}", cat.parent)
+    recipe = retouch.recipe(f"{head}{CROSSED[name]}", cat.parent, allow=[model_of("flux_dev").folder])
     together = recipe([cat, larger], caption="a white cat", exact=True)
     for path, one in zip((cat, larger), together, strict=True):
         edited, before = np.asarray(one.image), np.asarray(Image.open(path))
@@ -114,5 +118,5 @@ def test_a_stage_takes_what_suits_the_family_and_the_recipe_has_the_last_word(
 ):
     """Align Your Steps has a table for each of two families."""
     text = f'model "{model_of(name).folder}"\ndefaults steps=3\nschedule ays{given} | invert ddim "cat"->"dog"'
-    (graph,) = retouch.recipe(text, cat.parent).graphs(cat)
+    (graph,) = retouch.recipe(text, cat.parent, allow=[model_of(name).folder]).graphs(cat)
     assert [node.options["table"] for node in graph.nodes if node.card.name == "schedule ays"] == [table]

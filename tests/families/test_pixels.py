@@ -298,7 +298,11 @@ def test_an_inversion_runs_costs_what_it_says_and_changes_nothing_outside(
 ):
     """Without a word, in a mask, at a size of no multiple: rows as planned, and the same bits in company."""
     text = f"mask box left=25% right=75% | {INVERSIONS[inversion]} | blend latent | blend pixel"
-    recipe = retouch.recipe(f'model "{model_of("guided").folder}"\ndefaults steps=4 seed=1\n{text}', folder)
+    recipe = retouch.recipe(
+        f'model "{model_of("guided").folder}"\ndefaults steps=4 seed=1\n{text}',
+        folder,
+        allow=[model_of("guided").folder],
+    )
     pictures = [folder / "one.png", folder / "two.png"]
     results = recipe(pictures, exact=True)
     for path, made in zip(pictures, results, strict=True):
@@ -318,7 +322,7 @@ def test_what_is_exact_on_any_model_gives_a_picture_back_byte_for_byte(
 ):
     """There is no codec to lose anything, and nothing is to change."""
     text = f'model "{model.folder}"\ndefaults steps=4\n{INVERSIONS[inversion]}'
-    made = retouch.recipe(text, folder)(folder / "one.png")
+    made = retouch.recipe(text, folder, allow=[model.folder])(folder / "one.png")
     away = np.abs(np.asarray(made.image).astype(int) - np.asarray(Image.open(folder / "one.png")))
     assert away.max() <= (1 if inversion == "edit_friendly" else 0)
 
@@ -350,7 +354,11 @@ def test_masks_schedules_solvers_controls_and_windows_run(
     """Each ends, changes something, and changes nothing outside of its mask."""
     Image.fromarray(np.pad(np.full((8, 8), 255, np.uint8), ((5, 6), (7, 7)))).save(folder / "mask.png")
     end = "" if "blend pixel" in text else " | blend pixel"
-    recipe = retouch.recipe(f'model "{model_of("velocity").folder}"\ndefaults steps=4\n{text}{end}', folder)
+    recipe = retouch.recipe(
+        f'model "{model_of("velocity").folder}"\ndefaults steps=4\n{text}{end}',
+        folder,
+        allow=[model_of("velocity").folder],
+    )
     made, before = recipe(folder / "one.png"), np.asarray(Image.open(folder / "one.png"))
     changed_ = (np.asarray(made.image) != before).any(-1)
     inside = np.arange(PICTURE[1])[None] < 11 if "crop" in text else made.mask.pixels(*PICTURE).numpy() > 0
@@ -392,7 +400,9 @@ def test_where_a_class_becomes_another_words_masks_and_guidance_work(
     text = (
         'invert ddim "1"->"3" strength=75% | mask diffedit maps=2 | guide cfg guidance=2 | blend latent | blend pixel'
     )
-    recipe = retouch.recipe(f'model "{model_of("classes").folder}"\ndefaults steps=4\n{text}', folder)
+    recipe = retouch.recipe(
+        f'model "{model_of("classes").folder}"\ndefaults steps=4\n{text}', folder, allow=[model_of("classes").folder]
+    )
     made, before = recipe(folder / "one.png"), np.asarray(Image.open(folder / "one.png"))
     changed_, inside = (np.asarray(made.image) != before).any(-1), made.mask.pixels(*PICTURE).numpy() > 0
     assert changed_.any()
@@ -483,7 +493,7 @@ def test_a_mask_may_be_made_by_words_with_another_model(folder: Path):
 def test_a_class_that_there_is_not_is_refused(model_of: Callable[[str], FamilyModel], folder: Path, capsys):
     for text in ('"cat"->"3"', '"1"->"5"', '"1"->"3" negative="dog"'):
         recipe = f'model "{model_of("classes").folder}"\ninvert ddim {text}'
-        assert main(["check", "-e", recipe, str(folder / "one.png")]) == 1
+        assert main(["check", "-e", recipe, str(folder / "one.png"), "--allow", str(model_of("classes").folder)]) == 1
         told = "".join(capsys.readouterr())
         assert "RT329" in told
         assert "from 0 to 4" in told

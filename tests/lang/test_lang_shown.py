@@ -87,6 +87,10 @@ USUAL = {
         "stage": "sample walk",
         "mend": "run with --dtype float32; if it was, with a lower guidance or more steps",
     },
+    "RT923": {"name": "cat", "how": "ended by SIGSEGV"},
+    "RT924": {"name": "cat", "how": "ended by SIGKILL, as when memory is short"},
+    "RT925": {"what": "is not installed", "mend": "pip install 'retouch[ray]'"},
+    "RT926": {"what": "a their_models.Config"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {
         "stage": "blend pixel",

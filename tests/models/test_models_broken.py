@@ -35,7 +35,7 @@ def test_a_broken_folder_is_refused_within_a_second(folder: Path, tmp_path: Path
     Image.new("RGB", (32, 32)).save(tmp_path / "cat.png")
     text = f'model "{folder}"\nopen "cat.png" | invert ddim steps=1 | sample | save "out.png"'
     begun = process_time()
-    checked = check(text, Environment(installed, tmp_path, here=tmp_path, allowed=(tmp_path,)))
+    checked = check(text, Environment(installed, tmp_path, here=tmp_path, allowed=(tmp_path, folder)))
     took = process_time() - begun
     found = checked.errors
     if not found:
@@ -55,7 +55,7 @@ def test_a_broken_folder_is_refused_within_a_second(folder: Path, tmp_path: Path
 def test_the_folder_that_is_mutated_is_a_good_one(folder: Path, tmp_path: Path, installed) -> None:
     Image.new("RGB", (32, 32)).save(tmp_path / "cat.png")
     text = f'model "{folder}"\nopen "cat.png" | invert ddim steps=1 | sample | save "out.png"'
-    checked = check(text, Environment(installed, tmp_path, here=tmp_path, allowed=(tmp_path,)))
+    checked = check(text, Environment(installed, tmp_path, here=tmp_path, allowed=(tmp_path, folder)))
     with torch.no_grad():
         (outcome,) = execute(checked.graphs, registry=installed, settings=Settings()).outcomes
     assert not outcome.failures

@@ -185,3 +185,47 @@ class TestMixing:
         assert len(replace(mix, ratio=1.0).shares(level)) == 1
         expected = 0.375 * self.said(self.base, 0) + 0.375 * self.said(one, 0) + 0.25 * self.said(two, 0)
         torch.testing.assert_close(self.said(mix, 0), expected, rtol=0, atol=1e-5)
+
+    def test_what_two_tunings_change_adds_up(self):
+        one, two = self.tuned(1.5), self.tuned(0.5)
+        mix = MixedDenoiser(two.core, two.delta, one, 0.75, base=self.base)
+        expected = self.said(one, 0) + 0.75 * (self.said(two, 0) - self.said(self.base, 0))
+        torch.testing.assert_close(self.said(mix, 0), expected, rtol=0, atol=1e-5)
+        level = self.world.schedule.steps[0].noisy
+        assert len(mix.shares(level)) == 3
+        third = MixedDenoiser(one.core, one.delta, mix, 1.0, base=self.base)
+        assert len(third.shares(level)) == 3  # the first stands in it twice, and is asked once
+        alone = MixedDenoiser(two.core, two.delta, self.base, 1.0, base=self.base)
+        assert [share for _, share in alone.shares(level)] == [1.0]
+
+    def test_sums_of_weights_keep_what_either_changes(self):
+        base = self.base.core.base
+        one, other = "conv_out.weight", "conv_in.weight"
+        first = ModelDelta(
+            {one: base[one] + 1}, {other: (torch.ones(len(base[other]), 1), torch.ones(1, base[other][0].numel()))}
+        )
+        second = ModelDelta({one: base[one] + 4, other: base[other] - 2})
+        both = first.plus(second, base, 0.5).over(base)
+        torch.testing.assert_close(both[one], base[one] + 1 + 2)
+        torch.testing.assert_close(both[other], base[other] + 1 - 1)
+        low = ModelDelta().plus(first, base, 2.0).over(base)
+        torch.testing.assert_close(low[other], base[other] + 2)
+
+
+def test_two_tunings_act_at_once_whichever_way_they_are_joined(folder: Path) -> None:
+    recipe = (
+        'open "three.png" | invert ddim steps=3 | guide cfg guidance=1 | tune weights "ink.safetensors" '
+        '| tune weights "out.safetensors" ratio=0.5 mix="{}" | save "{}.png"'
+    )
+    rows = {mix: saved(recipe.format(mix, mix), folder)["rows"] for mix in ("changes", "weights")}
+    assert rows == {"changes": 3 + 3 * 3, "weights": 3 + 3}
+    alone, _ = recipe.format("shares", "alone").split('| tune weights "out')
+    saved(f'{alone} | save "alone.png"', folder)
+    for mix in rows:
+        assert (pixels(folder / f"{mix}.png") != pixels(folder / "alone.png")).any()
+        plan = retouch("plan", "-e", recipe.format(mix, mix), folder=folder).out
+        assert "in all: 12 rows" in plan or "in all: 9 to 12 rows" in plan or "in all: 6 rows" in plan, plan
+    done = retouch(
+        "check", "-e", recipe.format("weights", "x").replace("ratio=0.5", "ratio=0.5 start=0.3"), folder=folder
+    )
+    assert "RT226" in done.out + done.err

@@ -9,7 +9,7 @@ from retouch.lang.parse import parse
 from retouch.paths import folder
 from retouch.plugins import registry
 
-CARDS = [card for card in registry.load().cards if card.plugin in ("methods", "storybook")]
+CARDS = [card for card in registry.load().cards if card.plugin in ("methods", "storybook", "scenes")]
 # What the engine puts in by itself, and so stands in every recipe unwritten.
 UNWRITTEN = {
     "open image",
@@ -29,7 +29,20 @@ UNWRITTEN = {
     "upscale esrgan",  # needs weights that another package ships: tests/laws/test_any_size.py
     "eye lpips",  # needs weights that come with no model: tests/models/test_eyes.py
 }
-PLUMBING = ("open", "save", "encode", "decode", "sample", "require", "sheet", "measure", "crop", "paste", "view")
+PLUMBING = (
+    "open",
+    "save",
+    "encode",
+    "decode",
+    "sample",
+    "require",
+    "sheet",
+    "measure",
+    "crop",
+    "paste",
+    "view",
+    "render",
+)
 
 
 def written() -> set[str]:
@@ -60,7 +73,7 @@ def test_a_stage_says_what_it_does_in_one_line_and_what_each_option_means(card):
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_a_stage_of_a_paper_names_it(card):
-    plain_mask = card.family == "mask" and card.method not in ("diffedit", "attention")
+    plain_mask = card.family == "mask" and card.method not in ("diffedit", "attention", "lift")
     by_hand = card.name == "schedule levels"
     assert bool(card.paper) != (card.family in PLUMBING or plain_mask or by_hand)
 

@@ -17,12 +17,15 @@ from retouch.api.folders import UnfitFolder
 from retouch.api.running import execute
 from retouch.graph.folders import FilesBelow
 from retouch.graph.plan import plan
+from retouch.paths import folder
 from retouch.pictures import metadata
+from retouch.run.files.provenance import digest
 from retouch_scenes.transforms import shots
 from tests.e2e.command import retouch as command
 from tests.scenes.cube import cube_views, write
 
 REGISTRY = load_registry()
+FILMS = sorted((folder("recipes") / "gallery/scenes").glob("*.webp"))
 BOX = "mask box left=25% top=25% right=75% bottom=75%"
 TURN = f'invert sdedit "cube"->"ball" steps=2 strength=1 | {BOX} | blend latent | blend pixel'
 SCENE = 'scene = open views "cube/" caption="a cube"\n'
@@ -161,6 +164,8 @@ def test_lists_make_a_scene_for_each_item(home):
         (FIT + 'cube | revise | save field "x.safetensors"', "RT241"),
         (FIT + 'cube | revise "cube"->"ball" | save field "x.safetensors"', "RT207"),
         (FIT + UNMASKED, "RT226"),
+        (FIT + "cube | render views", "RT223"),
+        (FIT + "cube", "RT223"),
         (FIT + 'cube | save turntable "x.png"', "RT425"),
         (FIT + 'cube | save views "x.txt"', "RT425"),
         ('fit field | save field "x.safetensors"', "RT301"),
@@ -220,3 +225,17 @@ def test_an_unfit_folder_says_what_and_how_to_mend_it(tmp_path):
         shots(FilesBelow(tmp_path))
     assert told.value.code == "RT570"
     assert told.value.mend
+
+
+@pytest.mark.parametrize(
+    "film", sorted((folder("recipes") / "gallery/scenes").glob("*.webp")), ids=lambda path: path.stem
+)
+def test_a_film_of_the_gallery_is_of_the_recipe_and_the_scene_that_ship(film):
+    told, scenes = metadata(film), folder("recipes") / "scenes"
+    assert told["recipe"] == (scenes / f"{film.stem}.retouch").read_text("utf-8")
+    assert json.loads(told["inputs"])["beach/"] == digest(scenes / "beach")
+
+
+@pytest.mark.parametrize("recipe", sorted((folder("recipes") / "scenes").glob("*.retouch")), ids=lambda path: path.stem)
+def test_a_recipe_of_scenes_that_ships_has_no_mistake(recipe):
+    assert not checked(recipe.parent, recipe.read_text("utf-8")).diagnostics

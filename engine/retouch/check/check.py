@@ -24,6 +24,7 @@ from retouch.check.reading.statements import Reader, StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.sizes import check_sizes, check_windowed
 from retouch.check.wiring.context import Context
+from retouch.check.wiring.endings import possible
 from retouch.check.wiring.finished import finished
 from retouch.check.wiring.outputs import check_results
 from retouch.check.wiring.precedence import Precedence
@@ -31,6 +32,7 @@ from retouch.check.wiring.turns import is_open
 from retouch.check.wiring.wiring import wire
 from retouch.graph.limits import MOST_VARIANTS
 from retouch.graph.nodes import Graph, Picture
+from retouch.graph.ports import MADE_OR_SUPPLIED, PICTURE
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.parse import parse
@@ -340,6 +342,12 @@ class Elaboration:
                 self._report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)
 
 
+def _saves(card: StageCard, output: str | None) -> bool:
+    """Whether a stage writes values of this type, which no picture is."""
+    plain = output in MADE_OR_SUPPLIED or output in (*PICTURE, "Mask")
+    return not plain and any(port.type == output and not port.optional for port in card.ports)
+
+
 def _saved(flow: Flow, context: Context) -> Flow:
     """Return the flow with a `save` at its end, if it has none: a flow without a name is a result."""
     last = flow[-1]
@@ -348,6 +356,13 @@ def _saved(flow: Flow, context: Context) -> Flow:
         return flow
     registry = context.world.registry
     card = context.default("save")
+    savers = [each for each in registry.cards if each.family == "save" and _saves(each, output)]
+    if savers and isinstance(last, StageCall) and not is_open(flow):
+        ending = next(iter(possible(savers[0])), "")
+        what = f"makes a {output}, and no file is named for it"
+        mend = f'end it with | {savers[0].name} "out{ending}"'
+        context.report.add("RT223", last.span, stage=last.card.name, what=what, mend=mend)
+        return flow
     if output == "Mask" and not is_open(flow):
         card = registry.find("save", "mask") or card
     why = "a flow without a name is a result"

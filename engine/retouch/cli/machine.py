@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
 
 from retouch.cli import WrongCommand
+from retouch.cli.reporting import Refusal
+from retouch.paths import is_there
 
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
@@ -19,8 +23,19 @@ def check_machine(args: Namespace) -> None:
         raise WrongCommand(f"no device is called '{args.device}'; there are cpu, cuda, cuda:1 and so on, and mps")
     if args.device and args.device != "cpu" and not _is_here(args.device):
         raise WrongCommand(f"this machine has no device '{args.device}'; leave --device out for the best there is")
+    if args.ray:
+        _check_ray(args.ray)
     if args.compile and not (device := args.device or _best()).startswith("cuda"):
         raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")
+
+
+def _check_ray(address: str) -> None:
+    """Refusal where Ray is not installed, or a file was taken for an address; imports nothing."""
+    if find_spec("ray") is None:
+        raise Refusal.of("RT925", what="is not installed", mend="pip install 'retouch[ray]'")
+    if Path(address).suffix and is_there(Path(address)):
+        what = f"would look for a cluster at '{address}'"
+        raise Refusal.of("RT925", what=what, mend="write --ray=auto, or put --ray behind the files")
 
 
 def _is_here(device: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand
-from retouch.cli.reporting import refuse
+from retouch.cli.reporting import Refusal, refuse
 from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.stopping import place, stoppable
 from retouch.cli.talk import silent_answers, talking
@@ -23,6 +23,7 @@ from retouch.version import __version__
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
+MOST_WORKERS = 256
 PLAIN = ("fmt", "json", "explain", "show", "status")  # commands that look at no plugin
 # Commands whose whole work is what they print.
 ANSWERS = (
@@ -91,6 +92,8 @@ def _run(args: argparse.Namespace) -> int:
             return import_module(f"retouch.cli.{args.module}").main(args)
     except WrongCommand as err:
         return refuse(args, WRONG_COMMAND, str(err))
+    except Refusal as err:
+        return refuse(args, WRONG_COMMAND, str(err), err.code, err.mend)
     except KeyboardInterrupt as stop:
         frames = [place(frame) for frame, _ in traceback.walk_tb(stop.__traceback__)]
         where = next((f" in {found}" for found in reversed(frames) if found), "")
@@ -137,6 +140,13 @@ def _name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("takes a name, and this is empty")
     return text
+
+
+def _count(text: str) -> int:
+    """A number of workers."""
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f"takes a number from 1 to {MOST_WORKERS}, and this is '{text}'")
+    return int(text)
 
 
 def _place(text: str) -> Path:
@@ -201,6 +211,17 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; the best there is by default")
     parser.add_argument("--dtype", default=None, choices=["float32", "float16", "bfloat16"], help="of the network")
     parser.add_argument("--exact", action="store_true", help="the same bits whatever else runs beside it")
+    parser.add_argument(
+        "--workers", type=_count, metavar="N", help="processes that share the pictures, a model in each"
+    )
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="auto",
+        type=_name,
+        metavar="ADDRESS",
+        help="share the pictures over a Ray cluster, with N workers if --workers says so; 'local' starts one here",
+    )
     parser.add_argument(
         "--compile",
         action="store_true",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from retouch.cli import WRONG_RECIPE
 from retouch.cli.loading import checked, making, one_given, store_given, verdict
@@ -36,10 +38,13 @@ def main(args: Namespace) -> int:
     there = done(found.graphs, making(args, installed), found.refused)
     kept = count_in(store_given(args), there.left, making(args, installed))
     if args.json:
-        whole = {"results": there.results, "there": there.count, "waves": waves, "store": kept}
+        whole: dict[str, Any] = {"results": there.results, "there": there.count, "waves": waves, "store": kept}
+        if args.workers:
+            whole["workers"] = {"count": args.workers, "peak": peak(needs, args.workers)}
         put({**document(source.name, plans, limits(), needs), **whole})
     else:
-        print("\n".join([*map(as_text, plans), *_in_all(plans, needs), *_of_waves(waves)]))
+        said = [*map(as_text, plans), *_in_all(plans, needs), *_of_waves(waves), *_by_workers(needs, args.workers)]
+        print("\n".join(said))
         if there.count:
             print(f"there already, and made only with --again: {there.count:,} of {there.results:,} results")
         if kept:
@@ -97,3 +102,33 @@ def _estimated(each: Estimate) -> Iterator[str]:
     span = f"{least:g} s" if least == most else f"{least:g} to {most:g} s"
     with_ = f"{each.rate.device}, {each.rate.dtype}, {each.rate.threads} threads"
     yield f"time: {span} for the denoiser, at {each.rate.rows_per_second:.3g} rows a second as measured here ({with_})"
+
+
+def _by_workers(needs: Sequence[Estimate], count: int | None) -> Iterator[str]:
+    """What several workers take, each with models of its own; and whether that is there, where the system tells."""
+    if not count:
+        return
+    if (most := peak(needs, count)) is None:
+        yield f"workers: {count}, each with the models and the work of one process"
+        return
+    room = _room()
+    short = f"; this machine has {sized(room)}, so take fewer" if room and room < most else ""
+    yield f"workers: {count}, each with models of its own; {sized(most)} at most in all{short}"
+
+
+def peak(needs: Sequence[Estimate], workers: int) -> int | None:
+    """Bytes at most of so many workers, all models loaded in each; None where one was not measured."""
+    peaks = [each.peak for each in needs]
+    known = [each for each in peaks if each is not None]
+    if not known or len(known) < len(peaks):
+        return None
+    libraries = sum(each.process for each in needs) - max(each.process for each in needs)  # once in a process
+    return workers * (sum(known) - libraries)
+
+
+def _room() -> int:
+    """Bytes of memory of this machine; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

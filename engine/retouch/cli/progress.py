@@ -63,6 +63,9 @@ class Sentences:
             self._bar.set_postfix_str(f"{facts['item']}: {facts['stage']}")
         elif event == "saved":
             self._bar.write(plain(f"saved {facts['path']}"))
+        elif event == "worker":
+            again = f"; {facts['again']} of its pictures go to another" if facts["again"] else ""
+            print(plain(f"a worker {facts['lost']}{again}"), file=sys.stderr)
         elif event == "failed":
             said = f"failed {facts['item']}".rstrip()
             self._bar.write(plain(f"{said}: {facts['message']} ({facts['code']})"), file=sys.stderr)

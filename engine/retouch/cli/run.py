@@ -15,6 +15,7 @@ from retouch.cli.plain import plain
 from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
+from retouch.cli.sharing import run_by_workers
 from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import cells_of
@@ -44,10 +45,12 @@ def main(args: Namespace) -> int:
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
     from retouch.run.files.run_journal import RunJournal
+    from retouch.run.files.shared import SharedFiles
     from retouch.run.model_cache import KeptMachines
     from retouch.run.session import execute
     from retouch.run.settings import Settings
     from retouch.run.store.keeping import RunStore
+    from retouch.run.whole import Whole
 
     device = args.device or best_device()
     settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
@@ -66,20 +69,24 @@ def main(args: Namespace) -> int:
         for picture in found.refused:
             progress.refused(picture, found.errors_of(picture))
             journal.refused(picture, found.errors_of(picture))
-        # What a process that runs one command after the other keeps loaded is not loaded again.
-        machines = KeptMachines()
-        result = execute(
-            graphs,
-            registry=installed,
-            request=request,
-            settings=settings,
-            machine=machines,
-            tell=tell,
-            keep=False,
-            refused=found.refused,
-            journal=journal,
-            store=store,
-        )
+        if args.workers or args.ray:
+            shared = SharedFiles(graphs, found.refused)
+            whole = Whole(graphs, request, settings, installed.built_in, tell, shared, journal)
+            result = run_by_workers(args, whole)
+        else:
+            result = execute(
+                graphs,
+                registry=installed,
+                request=request,
+                settings=settings,
+                # What a process that runs one command after the other keeps loaded is not loaded again.
+                machine=KeptMachines(),
+                tell=tell,
+                keep=False,
+                refused=found.refused,
+                journal=journal,
+                store=store,
+            )
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result, store.taken if store else {})

@@ -6,7 +6,7 @@ What evaluates it (`Core`) lives with its model family; a test's analytic model 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -48,6 +48,10 @@ class Denoiser(Network):
     def tuned(self, delta: ModelDelta) -> Denoiser:
         """The same network under other weights: another identity, its rows never meet this one's."""
         return Denoiser(self.core, self.delta.under(delta))
+
+    def changed(self, change: ModelDelta, ratio: float) -> Denoiser:
+        """The same network, so much of what a tuning of its own weights changed added to those that it has."""
+        return replace(self, delta=self.delta.plus(change, self.core.base, ratio))
 
     def untuned(self) -> Denoiser:
         """The same network under its own weights, and what LoRA files add."""

@@ -10,18 +10,18 @@ from typing import Any, TypeVar
 import torch
 
 T = TypeVar("T")
-EXACT_THREADS = 8  # parts of each calculation in exact mode, however many cores there are
+EXACT_THREADS = 1  # in exact mode, however many cores there are; see record 94
 
 
 @contextmanager
-def divided(parts: int) -> Iterator[None]:
-    """Let the CPU's kernels divide each calculation into so many parts, on however many cores.
+def with_threads(count: int) -> Iterator[None]:
+    """Let the CPU's kernels divide each calculation among so many threads.
 
-    Their bits hang on it: convolutions choose another order of sums, and the vectors of exponentials end elsewhere.  On
-    fewer cores the parts take turns.
+    Bits hang on it: convolutions choose another order of sums, and the vectors of exponentials end elsewhere, so that a
+    row's place in its batch decides, too.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(parts)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

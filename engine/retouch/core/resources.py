@@ -272,8 +272,11 @@ class Outbox(Protocol):
         """
         ...
 
-    def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
-        """Write pictures of one size that follow each other for ever, each for so long: a WebP that loses nothing."""
+    def animation(self, path: str, images: Sequence[Image], milliseconds: int, quality: int | None = None) -> None:
+        """Write pictures of one size that follow each other for ever, each for so long, as a WebP.
+
+        quality: 1 to 100; without one it loses nothing.
+        """
         ...
 
     def album(self, path: str, images: Mapping[str, Image]) -> AbstractContextManager[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -116,6 +116,16 @@ class ModelDelta:
         ranks = {**kept, **{name: _added(kept.get(name), pair) for name, pair in other.low_rank.items()}}
         weights = {**self.weights, **other.weights}
         return ModelDelta(weights, ranks, both, other.words or self.words, other.place or self.place)
+
+    def plus(self, other: ModelDelta, base: Mapping[str, Tensor], ratio: float) -> ModelDelta:
+        """This, and so much of what the other changes of `base`: Ilharco et al. 2022, arXiv:2212.04089, eq. 1."""
+        ranks = {name: (ratio * up, down) for name, (up, down) in other.low_rank.items()}
+        joined = self.under(ModelDelta(low_rank=ranks, words=other.words, place=other.place))
+        sums = {
+            name: self.weights.get(name, base[name]) + ratio * (each - base[name])
+            for name, each in other.weights.items()
+        }
+        return replace(joined, weights={**joined.weights, **sums})
 
     @property
     def wants_grad(self) -> bool:

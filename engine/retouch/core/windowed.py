@@ -33,6 +33,10 @@ class WindowedDenoiser(Denoiser):
         """The same windows, of the network under other weights."""
         return seen_through(self.inner.tuned(delta), self.windows)
 
+    def changed(self, change: ModelDelta, ratio: float) -> Denoiser:
+        """The same windows, of the network under changed weights."""
+        return seen_through(self.inner.changed(change, ratio), self.windows)
+
     def untuned(self) -> Denoiser:
         """The same windows, of the network under its own weights."""
         return seen_through(self.inner.untuned(), self.windows)
@@ -67,9 +71,16 @@ def seen_through(model: Denoiser, windows: Windows) -> Denoiser:
     return WindowedDenoiser(plain.core, plain.delta, inner=plain, windows=windows)
 
 
-def mixed(newer: Denoiser, before: Denoiser, ratio: float, start: float = 0.0, until: float = 1.0) -> Denoiser:
+def mixed(
+    newer: Denoiser,
+    before: Denoiser,
+    ratio: float,
+    start: float = 0.0,
+    until: float = 1.0,
+    base: Denoiser | None = None,
+) -> Denoiser:
     """A denoiser beside what there was before: see `MixedDenoiser`.  Through windows, where either has them."""
-    mix = MixedDenoiser(newer.core, newer.delta, _plain(before), ratio, start, until)
+    mix = MixedDenoiser(newer.core, newer.delta, _plain(before), ratio, start, until, base and _plain(base))
     windows = next((each.windows for each in (newer, before) if isinstance(each, WindowedDenoiser)), None)
     return seen_through(mix, windows) if windows else mix
 

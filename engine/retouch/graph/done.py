@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from retouch.graph.nodes import Graph, NodeId
-from retouch.graph.places import Beside, ResultPlace, shared_places
+from retouch.graph.places import Beside, SharedPlace, shared_places
 from retouch.graph.work import Making, sha256
 from retouch.pictures.standing import standing
 
@@ -63,7 +63,7 @@ def nothing_done(graphs: Sequence[Graph]) -> Done:
     return Done(left=tuple(graphs), at=tuple(range(len(graphs))))
 
 
-def shared_work(places: Sequence[ResultPlace], graphs: Sequence[Graph], how: Making) -> str:
+def shared_work(places: Sequence[SharedPlace], graphs: Sequence[Graph], how: Making) -> str:
     """The digest of a shared file with all that is to come into it."""
     of: dict[int, Mapping[NodeId, str]] = {}
     for place in places:

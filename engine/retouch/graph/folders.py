@@ -9,8 +9,7 @@ from pathlib import Path
 
 from retouch import pictures
 from retouch.core.folders import DescribedFolder, UnfitFolder
-from retouch.models.digest import fingerprint
-from retouch.pictures import Unreadable
+from retouch.pictures import Unreadable, standing
 
 MOST_TEXT = 16_000_000  # bytes
 
@@ -65,9 +64,9 @@ def described(where: str, folder: Path) -> tuple[DescribedFolder, str]:
     below = FilesBelow(folder)
     said: DescribedFolder = getattr(import_module(module), name)(below)
     names = list(dict.fromkeys(said.files))
-    digest = sha256(fingerprint([below.place(each) for each in names]).encode())
+    digest = sha256()
     for each in names:
-        digest.update(f"\n{each}".encode())
+        digest.update(f"{standing.digest(below.place(each))} {each}\n".encode())
     return said, digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ Beside = Mapping[Picture, Collection[Picture]]
 
 
 @dataclass(frozen=True, slots=True)
-class ResultPlace:
+class SharedPlace:
     """Where one result goes.  graph, node: who makes it; -1 and "" of a picture that does not run."""
 
     type: str  # of the port that is given it: one of SHARED
@@ -22,19 +22,19 @@ class ResultPlace:
     node: NodeId
 
 
-def shared_places(graphs: Iterable[Graph], refused: Beside) -> dict[str, list[ResultPlace]]:
+def shared_places(graphs: Iterable[Graph], refused: Beside) -> dict[str, list[SharedPlace]]:
     """By its path, what is to come into each shared file, in its order.
 
     refused: pictures that do not run, with those that do and go through the same flows.  Their places stay empty.
     """
-    found: dict[str, list[ResultPlace]] = {}
+    found: dict[str, list[SharedPlace]] = {}
     for at, graph, stands_for in _in_order(list(graphs), refused):
         for id_, edge in _edges(graph):
             path, axes = edge.settings["path"], edge.settings["axes"]
             if not stands_for:
-                found.setdefault(path, []).append(ResultPlace(edge.type, axes, at, id_))
+                found.setdefault(path, []).append(SharedPlace(edge.type, axes, at, id_))
             elif PICTURE_AXIS in dict(axes):  # else the path names the picture: that file is its own
-                found.setdefault(path, []).append(ResultPlace(edge.type, _named_anew(axes, stands_for), -1, ""))
+                found.setdefault(path, []).append(SharedPlace(edge.type, _named_anew(axes, stands_for), -1, ""))
     return found
 
 

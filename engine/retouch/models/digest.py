@@ -1,29 +1,49 @@
-"""A quick fingerprint of a weights file, for telling models apart without reading gigabytes."""
+"""A quick fingerprint of weights files, for telling models apart without reading gigabytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
-_BLOCK, _BLOCKS = 4096, 64
+_BLOCK = 4096
+_WHOLE = 2**24  # bytes up to which a file is read whole
 _OF_MODELS = (".safetensors", ".json", ".txt")
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """Digest of each file's size, its beginning, and blocks spread evenly over the rest.
+    """Digest of files: whole where they are small; of larger ones the sizes, headers, and both ends of every tensor.
 
-    A retrained model has the same header and size as the one before; its numbers differ everywhere.
+    Weights that were trained further have other numbers everywhere in each tensor that was; one alone may have been.
     """
     digest = sha256()
     for path in paths:
         size = path.stat().st_size
         digest.update(size.to_bytes(8, "little"))
         with path.open("rb") as file:
-            for i in range(_BLOCKS):
-                file.seek(max(size - _BLOCK, 0) * i // (_BLOCKS - 1))
-                digest.update(file.read(_BLOCK))
+            for begin, end in [(0, size)] if size <= _WHOLE else _ends(file, size):
+                file.seek(begin)
+                digest.update(file.read(end - begin))
     return digest.hexdigest()[:32]
+
+
+def _ends(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
+    """Where a large file is read: its header and both ends of each tensor, or blocks everywhere if it has no header."""
+    header = 8 + int.from_bytes(file.read(8), "little")
+    try:
+        told = json.loads(file.read(header - 8)) if header <= min(size, 2**27) else {}
+        places = sorted(each["data_offsets"] for name, each in told.items() if name != "__metadata__")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        places = []
+    if not places:  # nothing that a model could be made of
+        yield from ((begin, begin + _BLOCK) for begin in range(0, size, max(size // 64, 1)))
+        return
+    yield 0, header
+    for begin, end in places:
+        yield header + begin, header + min(begin + _BLOCK, end)
+        yield header + max(end - _BLOCK, begin), header + end
 
 
 def fingerprint_at(place: Path) -> str:

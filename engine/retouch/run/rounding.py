@@ -1,4 +1,4 @@
-"""How a device rounds: two that are told alike give a calculation the same bits, as far as a probe can tell."""
+"""How a device rounds: two that are told alike give the same bits to the same calculation, as far as a probe tells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.repeatable import EXACT_THREADS, divided
+from retouch.core.repeatable import EXACT_THREADS, with_threads
 
 
 @cache
@@ -24,7 +24,7 @@ def rounding_of(device: str) -> str:
         return torch.cuda.get_device_name(kind)
     if kind.type != "cpu":
         return kind.type
-    with torch.no_grad(), divided(EXACT_THREADS):
+    with torch.no_grad(), with_threads(EXACT_THREADS):
         made = hashlib.sha256(b"".join(each.contiguous().numpy().tobytes() for each in _probe()))
     return f"{torch.backends.cpu.get_cpu_capability()} {made.hexdigest()[:12]}"
 

@@ -14,10 +14,9 @@ import torch
 from torch import nn
 
 from retouch.core.errors import UnfitSize, Unmet
-from retouch.core.repeatable import divided
+from retouch.core.repeatable import with_threads
 from retouch.core.values import Image, Latents, Mask
 from retouch.core.walk import Trajectory
-from retouch.graph.done import work_of
 from retouch.graph.keys import of_no_picture
 from retouch.graph.lineage import feeding
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
@@ -25,13 +24,10 @@ from retouch.graph.places import Beside
 from retouch.graph.ports import WRITERS
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
-from retouch.lang.syntax import NOWHERE, Span
+from retouch.lang.syntax import Span
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import Acceleration
-from retouch.pictures import Unwritable
-from retouch.pictures.stamp import WORK
-from retouch.pictures.standing import digest
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
@@ -40,9 +36,9 @@ from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame, diagnose
 from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
-from retouch.run.files.provenance import Provenance, Request, software
+from retouch.run.files.provenance import Provenance, Request
 from retouch.run.files.run_journal import RunJournal
-from retouch.run.files.shared import SharedFile, SharedFiles
+from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.outcome import Outcome, Result
 from retouch.run.providers import Supply
@@ -55,10 +51,9 @@ from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
+from retouch.run.whole import Part, Tell, Whole
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
-
-Tell = Callable[[str, Mapping[str, Any]], None]
 
 
 def execute(
@@ -84,27 +79,46 @@ def execute(
     store: where values that other runs made are looked for, and kept for others.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
-    settings = settings or Settings()
-    say = registry.live.observing(tell) or (lambda _event, _facts: None)  # whoever runs it, observers hear
-    blame = Blame.of(registry.cards, registry.built_in)
-    run = _Run(
+    run = Whole(
         graphs,
-        registry,
         request or Request(),
-        settings,
-        machine,
-        say,
-        keep,
+        settings or Settings(),
+        registry.built_in,
+        registry.live.observing(tell) or (lambda _event, _facts: None),  # whoever runs it, observers hear
         SharedFiles(graphs, refused),
-        waves_of(graphs),
-        blame,
         journal or RunJournal(()),
+    )
+    return run.completed([execute_part(run, registry=registry, machine=machine, keep=keep, store=store)])
+
+
+def execute_part(
+    run: Whole,
+    *,
+    registry: Registry,
+    machine: Callable[[Any, str, torch.dtype, Acceleration], Machine] = Machine,
+    keep: bool = False,
+    store: RunStore | None = None,
+) -> Part:
+    """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
+    blame = Blame.of(registry.cards, registry.built_in)
+    part = _Run(
+        run.graphs,
+        registry,
+        run.request,
+        run.settings,
+        machine,
+        run.tell,
+        keep,
+        run.shared,
+        waves_of(run.graphs),
+        blame,
+        run.journal,
         store,
     )
-    with divided(settings.parts):
-        for place, graph in enumerate(graphs):
-            run.add(graph, place)
-        return run.go()
+    with with_threads(run.settings.threads_used):
+        for place, graph in enumerate(run.graphs):
+            part.add(graph, place)
+        return part.go()
 
 
 @dataclass(slots=True)
@@ -133,7 +147,6 @@ class _Run:
     causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
     missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
-    told: list[Provenance] = field(default_factory=list[Provenance])  # by graph
     divisible: bool = False  # whether the wave that goes on has several pictures
     short: dict[int, Outcome] = field(default_factory=dict[int, Outcome])  # for which memory did not suffice
     masks: dict[int, frozenset[NodeId]] = field(default_factory=dict)  # by outcome
@@ -156,7 +169,6 @@ class _Run:
         self.outcomes[place:] = [outcome, *self.outcomes[place + 1 :]]
         files = FileIn(own_machine.device, outcome.notices)
         told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
-        self.told[place:] = [told, *self.told[place + 1 :]]
         out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
         self.missed.append((outcome, out.missed))
         own = {
@@ -299,7 +311,7 @@ class _Run:
 
         return start
 
-    def go(self) -> Result:
+    def go(self) -> Part:
         """Drive everything to its end, a wave at a time; where memory runs out, in smaller waves from there on."""
         executor = Executor(self.settings.buckets, self._called)
         needed = [self.supply.needed(tasks) for tasks in self.pictures]
@@ -319,6 +331,10 @@ class _Run:
             takers.subtract(task for place in wave if place not in short for task in needed[place])
             for task in (*tasks, *(task for task in supplied if not takers[task])):
                 task.result = None
+            for place in wave:  # what has ended is let go
+                for task in self.pictures[place]:
+                    self.stages.pop(task, None)
+                self.pictures[place] = []
             if short:
                 most = max(1, len(wave) // 2)
                 self.tell("halved", {"pictures": most})
@@ -328,29 +344,17 @@ class _Run:
                     takers.update(needed[place])
                     takers.subtract(before)
                 waves.appendleft(short)
-        self._write_shared()
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
                 report_cut(model.texts, texts, report := Report())
                 outcome.warnings += [each for each in report.items if each not in outcome.warnings]
-        self._tell_missed()
-        return Result(self.outcomes, executor.calls)
+        missed = {id(outcome): missed for outcome, missed in self.missed}
+        return Part(self.outcomes, executor.calls, [missed[id(outcome)] for outcome in self.outcomes])
 
     def _alive(self) -> AbstractContextManager[None]:
         """Strangers' stages may not end the process; without them nothing is surrounded."""
         strange = any(task.care and task.care.strange for task in self.stages)
         return surviving() if strange else nullcontext()
-
-    def _tell_missed(self) -> None:
-        """Say once what sources told of themselves and their results do not."""
-        losing = [(outcome, missed) for outcome, missed in self.missed if missed and id(outcome) not in self.short]
-        if not losing:
-            return
-        first, others = losing[0][0], len(losing) - 1
-        told = {part: words for _, missed in reversed(losing) for part, words in missed.items()}
-        what, parts = ", ".join(told.values()), ", ".join(f'"{part}"' for part in told)
-        name = f"{first.item.name if first.item else 'the source'}{f' and {others} more' if others else ''}"
-        first.notices.append(f"{name}: not kept: {what}; save … keep=[{parts}] keeps it, keep=[] says nothing of it")
 
     def _called(self, info: BatchInfo) -> None:
         self.tell("call", {"kind": info.kind, "rows": info.rows, "bucket": info.bucket})
@@ -399,37 +403,6 @@ class _Run:
             self.tell("failed", facts)  # now, and with its place in the recipe when all has ended
         elif isinstance(error, Unmet):
             outcome.notices.append(f"{(blamed(error) or node).card.name}: {error}")
-
-    def _write_shared(self) -> None:
-        """Contact sheets and tables, with the results that came."""
-        said = {**software(), **self.settings.told, "recipe": self.request.recipe}
-        for path, file in self.shared.made.items():
-            if file.empty:
-                continue
-            work = self._work_of(path, file)
-            metadata = self.request.told({**said, WORK: work})
-            outcome = self.outcomes[-1] if len(self.outcomes) == 1 else Outcome(None)
-            try:
-                outcome.notices += file.write(Path(path), metadata)
-                outcome.files.append(Path(path))
-                self.journal.saved(Path(path), work, digest(Path(path)))
-                self.tell("saved", {"item": "", "path": path})
-            except (Unwritable, OSError) as why:
-                report = Report()
-                report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
-                outcome.failures += report.items
-                self.journal.failed(Path(path), outcome.item, report.items[0])
-            if outcome not in self.outcomes:
-                self.outcomes.append(outcome)
-
-    def _work_of(self, path: str, file: SharedFile) -> str:
-        """The digest of what has come into a shared file: what has not will be made when it is asked for again."""
-        return work_of(
-            [
-                (place.axes, self.told[place.graph].work(place.node) if place.node and file.has(place.axes) else "")
-                for place in self.shared.places[path]
-            ]
-        )
 
 
 def _unwritten(node: Node, outcome: Outcome) -> WrongResult | None:

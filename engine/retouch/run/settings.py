@@ -19,10 +19,10 @@ from retouch.run.rounding import rounding_of
 class Settings:
     """How to run, which is no part of what to do.
 
-    exact: every call has one fixed number of rows, and the CPU divides it into a fixed number of parts, so that a
-        result is the same bits alone or among others, on few cores or many.
+    exact: every call has one fixed number of rows, and the CPU works on it with one thread, so that a result is
+        the same bits alone or among others, on few cores or many.
     compiled: the network is compiled first; worth its minute where many pictures follow.  On CUDA alone.
-    threads: into which the CPU divides a calculation; 0 for the usual number, which in exact mode is a fixed one.
+    threads: among which the CPU divides a calculation; 0 for the usual number, which in exact mode is one.
     vae_tiling: whether the VAE sees pictures in tiles, in the memory of one; "auto" does where they are large.
     """
 
@@ -34,8 +34,8 @@ class Settings:
     vae_tiling: Literal["auto", "on", "off"] = "auto"
 
     @property
-    def parts(self) -> int:
-        """Into which the CPU divides a calculation."""
+    def threads_used(self) -> int:
+        """Among which the CPU divides a calculation."""
         return self.threads or (EXACT_THREADS if self.exact else torch.get_num_threads())
 
     @property
@@ -49,7 +49,7 @@ class Settings:
         how = {"device": self.device, "dtype": self.dtype, "mode": "exact" if self.exact else "fast"}
         how |= {"rounding": rounding_of(self.device)}
         if self.device == "cpu":
-            how["threads"] = str(self.parts)
+            how["threads"] = str(self.threads_used)
         how |= {"compiled": "yes"} if self.compiled else {}
         return how | ({} if self.vae_tiling == "auto" else {"vae_tiling": self.vae_tiling})
 

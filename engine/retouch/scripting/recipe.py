@@ -224,6 +224,10 @@ def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
     return told | ({} if seed is None else {"seed": str(seed)})
 
 
-def recipe(text: str, folder: str | Path | None = None) -> Recipe:
-    """A recipe from its text.  folder: where its relative paths start; the current one by default."""
-    return Recipe(text, Path(folder).resolve() if folder else Path.cwd())
+def recipe(text: str, folder: str | Path | None = None, *, allow: Sequence[str | Path] = ()) -> Recipe:
+    """A recipe from its text.
+
+    folder: where its relative paths start; the current one by default.
+    allow: folders besides that one, and those of the pictures, that it may read and write: a model's, too.
+    """
+    return Recipe(text, Path(folder).resolve() if folder else Path.cwd(), tuple(map(Path, allow)))

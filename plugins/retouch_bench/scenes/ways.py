@@ -12,7 +12,7 @@ WAYS: dict[str, str] = {
     " | revise (distil dds EDIT rounds=20 rate=0.05)",
     "pds": f"revise ({MASKED} | distil pds rounds=40 | blend pixel)",
     "walk, no mask": "revise (invert edit_friendly EDIT)",
-    "walk, one by one": WALK.replace("revise (", "revise order=one_by_one ("),
+    "walk, one by one": f'{WALK} order="one_by_one"',
 }
 BOUNDS = ("no edit", "ceiling")
 

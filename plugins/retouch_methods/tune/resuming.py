@@ -7,7 +7,6 @@ interrupted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -15,7 +14,6 @@ from torch import Tensor
 from retouch.api import Adam, Checkpoint, TrainingLog
 from retouch_methods.tune.denoising import LossScale, Miss, counted, descend
 
-NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 _DONE, _SCALE = "done", "loss scale"
 
 
@@ -26,7 +24,7 @@ async def descend_resuming(
     steps: int,
     log: TrainingLog,
     checkpoint: Checkpoint,
-    beside: Mapping[str, Tensor] = NOTHING,
+    beside: Mapping[str, Tensor] | None = None,
     scale: LossScale | None = None,
 ) -> list[Tensor]:
     """All steps of Adam down a loss, those that an earlier run has taken left out.
@@ -42,7 +40,7 @@ async def descend_resuming(
         scale.value = float(kept[_SCALE])
 
     def keep(now: int, moved: Sequence[Tensor]) -> None:
-        checkpoint.keep(lambda: {**_state(now, moved, adams), _SCALE: torch.tensor(scale.value), **beside})
+        checkpoint.keep(lambda: {**_state(now, moved, adams), _SCALE: torch.tensor(scale.value), **(beside or {})})
 
     made = await descend(tensors, miss, adams, range(done, steps), counted(log, 0, steps), scale, keep)
     checkpoint.drop()

@@ -5,11 +5,12 @@ Mixing what networks predict, each for a part of the walk: Kim et al. 2022 (Diff
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from retouch.api import (
     Denoiser,
     Ending,
+    Need,
     Outbox,
     Range,
     TextEncoder,
@@ -31,12 +32,24 @@ Share = Annotated[float, Range(0, 1)]
     paper="arXiv:2110.02711",
     facts={
         "during": "(start, until)",
-        "networks": "(networks if networks else 1) + 1 if ratio != 0 and ratio != 1 else "
+        "networks": "(networks if networks else 1) if mix == 'weights' else "
+        "(networks + 2 if networks else 2) if mix == 'changes' and ratio != 0 else "
+        "(networks if networks else 1) + 1 if ratio != 0 and ratio != 1 else "
         "1 if ratio == 1 and start == 0 and until == 1 else networks if networks else 1",
-        "networks_least": "(networks_least if networks_least else 1) + 1 "
+        "networks_least": "(networks_least if networks_least else 1) if mix == 'weights' else "
+        "(networks_least if networks_least else 1) + "
+        "(1 if ratio != 0 and start == 0 and until == 1 and (networks or ratio != 1) else 0) if mix == 'changes' else "
+        "(networks_least if networks_least else 1) + 1 "
         "if ratio != 0 and ratio != 1 and start == 0 and until == 1 else "
         "1 if ratio == 1 else networks_least if networks_least else 1",
     },
+    needs=(
+        Need(
+            "mix != 'weights' or (start == 0 and until == 1)",
+            "adds weights, which hold for the whole walk",
+            "write mix=\"changes\", or leave 'start' and 'until' out",
+        ),
+    ),
 )
 def tuned(
     model: Denoiser,
@@ -46,6 +59,7 @@ def tuned(
     ratio: Annotated[float, Range(0, 4)] = 1.0,
     start: Share = 0.0,
     until: Share = 1.0,
+    mix: Literal["shares", "changes", "weights"] = "shares",
 ) -> Denoiser:
     """Let tuned weights that `save weights` wrote stand in for the model's own in what follows of the turn.
 
@@ -56,8 +70,16 @@ def tuned(
     ratio: how much its predictions count: 1 alone, 0 not at all, above 1 beyond what was tuned.
     start: fraction of the steps that are taken before they begin to count.
     until: fraction of the steps that are taken when they end to.
+    mix: of several tunings: "shares" is the paper's, what each predicts in parts of a whole, so that of two each does
+        less; "changes" adds what each changes of the prediction, and "weights" what each changes of the weights, which
+        asks one network alone.
     """
-    made = model.untuned().tuned(files.tuning(path))
+    base, change = model.untuned(), files.tuning(path)
+    if mix == "weights":
+        return model.changed(change, ratio)
+    made = base.tuned(change)
+    if mix == "changes":
+        return mixed(made, model, ratio, start, until, base)
     if (ratio, start, until) == (1, 0, 1):
         return made
     return mixed(made, model, ratio, start, until)

@@ -112,6 +112,10 @@ class Environment:
     standing: Callable[[Path], Standing] = standing
     caption: str | None = None  # what --caption said, which is also in the pictures
 
+    def was_given(self, path: Path) -> bool:
+        """Whether a place, links followed, lies below a folder that the recipe was given, whatever is there."""
+        return any(path.is_relative_to(root.resolve()) for root in (self.folder, *self.allowed))
+
     @property
     def to_folder(self) -> bool:
         """Whether the output that was named is a folder rather than a file."""

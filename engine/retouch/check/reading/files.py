@@ -45,7 +45,12 @@ class Files:
             self._add("RT413", given, path=pattern)
             return []
         anchor, rest = _split(self._world.folder, pattern)
-        found = sorted((path for path in anchor.glob(rest) if is_file(path)), key=_natural) if rest else []
+        # Before anything is listed, since what is missing there would be told.
+        if ".." in Path(rest).parts or not self._world.was_given(anchor.resolve()):
+            self._add("RT403", given, path=pattern)
+            return []
+        matches = (path for path in anchor.glob(rest) if is_file(path) and self._world.was_given(path.resolve()))
+        found = sorted(matches, key=_natural) if rest else []
         if not found:
             suffixes = sorted({path.suffix for path in anchor.glob("*") if is_file(path)})
             there = f"{anchor} holds files ending in {', '.join(filter(None, suffixes))}" if any(suffixes) else ""
@@ -61,8 +66,8 @@ class Files:
         from retouch.pictures.formats import of_file
 
         folder = self._world.folder / text
-        if _ADDRESS.match(text) or not is_folder(folder):
-            return [text]
+        if _ADDRESS.match(text) or not self._world.was_given(folder.resolve()) or not is_folder(folder):
+            return [text]  # which is refused as any path
         found = sorted((path for path in folder.iterdir() if of_file(path) and is_file(path)), key=_natural)
         if not found:
             self._add("RT401", given, path=text, mend=f"there are no pictures in {folder.resolve()}")
@@ -124,8 +129,7 @@ class Files:
             self._add("RT413", given, path=text)
             return None
         path = (start / text).resolve()
-        roots = [self._world.folder, *self._world.allowed, *([start] if start == self._world.output else [])]
-        if any(path.is_relative_to(root.resolve()) for root in roots):
+        if self._world.was_given(path) or (start == self._world.output and path.is_relative_to(start.resolve())):
             return path
         self._add("RT403", given, path=text)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.reading import option_values
@@ -42,7 +43,20 @@ class Models:
         if name is None or any(each.value is option_values.REFUSED for each in given.values()):
             return None
         beside = {option: given[option] for option in BESIDE if option in given}
-        return self._find(name.value, revision.value if revision else None, beside, name.span, None)
+        outside = [(each, text) for each in (name, *beside.values()) for text in _texts(each) if self._leaves(text)]
+        for each, text in outside:
+            self._report.add("RT403", each.span, source=each.source, path=text)
+        return (
+            None if outside else self._find(name.value, revision.value if revision else None, beside, name.span, None)
+        )
+
+    def _leaves(self, text: str) -> bool:
+        """Whether it is a path out of the folders that the recipe was given, whatever is there; names are none."""
+        try:
+            place = (self._world.here / Path(text.partition("*")[0]).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError):  # no such user, a link to itself, a null: it is no place at all
+            return False
+        return not (self._world.was_given(place) or place.is_relative_to(self._world.here.resolve()))
 
     def reader(self, model: ModelInfo) -> PromptReader | None:
         """Who knows what the model reads of its prompts, if its vocabularies tell."""
@@ -58,6 +72,11 @@ class Models:
             with self._report.looking_at(None):
                 self._found[key] = _look_up(name, revision, beside, self._world, self._report, span, source)
         return self._found[key]
+
+
+def _texts(given: Given) -> tuple[str, ...]:
+    """The text of an option, or each of its list."""
+    return tuple(given.value) if isinstance(given.value, list | tuple) else (given.value,)
 
 
 def _look_up(

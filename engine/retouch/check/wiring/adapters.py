@@ -35,7 +35,7 @@ def check_tuned(
         if maker is None or not moving:
             what = "a LoRA file stands beside the model, which is as it was" if maker else "nothing before it tunes one"
             report.add("RT456", call.span, what=what, mend="tune it first, by 'tune diffusionclip'")
-        elif maker.card.takes("TunedWeights") and not _alone(maker.options):
+        elif maker.card.takes("TunedWeights") and not _alone(maker.options) and maker.options.get("mix") != "weights":
             what = "a mix of two networks is no set of weights"
             report.add("RT456", call.span, what=what, mend="save each of them by itself")
         elif card.name == "save lora" and (whole := next((node for node in moving if not _of_low_rank(node)), None)):
@@ -85,7 +85,7 @@ def _file_has_words(node: Node) -> bool:
 
 def _alone(values: Mapping[str, Any]) -> bool:
     """Whether the weights are all that is asked, throughout the walk."""
-    return (values.get("ratio"), values.get("start"), values.get("until")) == (1, 0, 1)
+    return [values.get(name) for name in ("ratio", "start", "until", "mix")] == [1, 0, 1, "shares"]
 
 
 def _check_file(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:

@@ -11,7 +11,7 @@ from retouch.check.reading.given import Given
 from retouch.check.wiring.insertions import Insertions
 from retouch.graph.nodes import FromEngine, Input, Picture
 from retouch.graph.ports import TRAINING
-from retouch.models.digest import fingerprint
+from retouch.pictures.standing import digest
 
 if TYPE_CHECKING:
     from retouch.check.wiring.context import Context
@@ -51,4 +51,4 @@ def _found(given: Given, pattern: str, context: Context) -> tuple[tuple[str, str
         if place := files.to_read(given, name):
             files.check_picture(Picture(place), given)
             places.append(place)
-    return tuple((str(place), fingerprint([place])) for place in places if place.is_file())
+    return tuple((str(place), digest(place)) for place in places if place.is_file())

@@ -210,7 +210,7 @@ PLANNING = {
     "RT457": Code(
         "untuned-again",
         "'{stage}' leaves nothing of what '{other}' tuned before",
-        "write ratio=0.5 on it, so that both count, or delete one of them",
+        'write mix="changes" on it, so that both count, or delete one of them',
         why="Saved weights stand in for those of the model. Where several are to act, each after the first says how "
         "much it counts beside those before it, and from where to where in the walk.",
     ),

@@ -95,6 +95,31 @@ RUNNING = {
         why="A mask that covers everything keeps nothing as it was: the result is as without a mask.",
         severity="warning",
     ),
+    "RT923": Code(
+        "worker-ended",
+        "'{name}' ended two workers: the last {how}",
+        "run this picture alone to see where; RETOUCH_PATIENCE is the number of seconds that a stage may go on for",
+        why="A worker that ends leaves its pictures to another, each alone. What then ends that one too would end "
+        "every worker, so it is left out, and the other pictures go on.",
+    ),
+    "RT924": Code(
+        "workers-end",
+        "'{name}' was not begun, since workers end one after the other: the last {how}",
+        "run one picture without --workers; or fewer workers, if memory is short",
+        why="Several workers ended in a row without any picture done, so the cause is no single picture.",
+    ),
+    "RT925": Code(
+        "no-ray",
+        "'--ray' needs the package 'ray', which {what}",
+        "{mend}",
+        why="Retouch does not schedule machines itself. Ray does, and is installed only where it is asked for.",
+    ),
+    "RT926": Code(
+        "not-for-workers",
+        "the recipe comes to what workers cannot be given: {what}",
+        "run it without --workers and --ray, and report it to the author of the model's family",
+        why="Workers are given data alone: texts, numbers, and the engine's own descriptions of models and stages.",
+    ),
     "RT507": Code(
         "not-written",
         "'{path}' could not be written: {what}",

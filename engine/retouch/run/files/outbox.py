@@ -157,14 +157,14 @@ class FileOut:
         made = picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
         self._write(path, made, pictures.How(quality, size, said.only(keep or ())))
 
-    def animation(self, path: str, images: Sequence[Image], milliseconds: int) -> None:
+    def animation(self, path: str, images: Sequence[Image], milliseconds: int, quality: int | None = None) -> None:
         """Write pictures of one size that follow each other, again and again."""
         first, *rest = [
             picture(as_bytes(image.data.permute(1, 2, 0)), None if image.alpha is None else as_bytes(image.alpha))
             for image in images
         ]
         moving = {"save_all": True, "append_images": rest, "duration": milliseconds, "loop": 0}
-        self._write(path, first, pictures.How(), **moving)
+        self._write(path, first, pictures.How(quality), **moving)
 
     @contextmanager
     def album(self, path: str, images: Mapping[str, Image]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,14 @@ class SharedFile(Protocol):
         """Whether the result of this place came."""
         ...
 
+    def entries(self) -> list[Any]:
+        """What results put into it, as data that another process can put into its own."""
+        ...
+
+    def put(self, entry: Any) -> None:
+        """Put in what another process was given."""
+        ...
+
     def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
         """Write it, and return what a user should know of it."""
         ...
@@ -54,6 +63,13 @@ class _Sheet:
 
     def has(self, axes: Axes) -> bool:
         return _cell(axes) in self.cells
+
+    def entries(self) -> list[Any]:
+        return [(cell, pixels.shape, zlib.compress(pixels.tobytes(), 1)) for cell, pixels in self.cells.items()]
+
+    def put(self, entry: Any) -> None:
+        cell, shape, data = entry
+        self.cells[cell] = np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 
     def at(self, axes: Axes) -> _Place:
         return _Place(lambda image: self.cells.__setitem__(_cell(axes), as_bytes(image.data.permute(1, 2, 0))))
@@ -80,6 +96,13 @@ class _Table:
 
     def has(self, axes: Axes) -> bool:
         return axes in self.lines
+
+    def entries(self) -> list[Any]:
+        return [(axes, dict(figures)) for axes, figures in self.lines.items()]
+
+    def put(self, entry: Any) -> None:
+        axes, figures = entry
+        self.lines[axes] = figures
 
     def at(self, axes: Axes) -> _Line:
         return _Line(lambda figures: self.lines.__setitem__(axes, figures))
@@ -135,3 +158,13 @@ class SharedFiles:
     def at(self, settings: Mapping[str, Any]) -> Any:
         """What the port of a stage is given."""
         return self.made[settings["path"]].at(settings["axes"])
+
+    def entries(self) -> list[tuple[str, list[Any]]]:
+        """What results put into each file, as data."""
+        return [(path, file.entries()) for path, file in self.made.items() if not file.empty]
+
+    def put(self, entries: Iterable[tuple[str, list[Any]]]) -> None:
+        """Put in what results of another process put into theirs."""
+        for path, given in entries:
+            for entry in given:
+                self.made[path].put(entry)

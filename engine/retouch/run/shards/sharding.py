@@ -1,0 +1,238 @@
+"""Shards of a run, and workers that do them: what one worker leaves undone, another does.
+
+A worker is a pair of streams of lines; whether a process of this machine is behind it or one of another
+(`processes`, `on_ray`) makes no difference here.  Bits do not hang on the shards in exact mode, nor does the order of
+what is told at the end.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from retouch.graph.keys import of_no_picture
+from retouch.graph.nodes import Graph
+from retouch.lang.diagnostics import Report
+from retouch.lang.syntax import NOWHERE
+from retouch.run.executor import BatchInfo
+from retouch.run.files.run_journal import results_of
+from retouch.run.outcome import Outcome, Result
+from retouch.run.shards.messages import Alive, Done, Job, Ready, Shard, Stopped, Told
+from retouch.run.shards.wire import packed, unpacked
+from retouch.run.watchdog import patience
+from retouch.run.waves import IN_FLIGHT
+from retouch.run.whole import Part, Whole
+
+SHARDS_A_WORKER = 4  # so that all end at about one time, though some pictures take longer
+STRIKES = 2  # workers that one picture may end
+LOST_IN_A_ROW = 8  # workers that end without any picture done: something else is wrong
+PATIENCES = 2  # after so many of the watchdog's a stage that does not give way is ended with its worker
+SILENCE = 60.0  # seconds without a word, though a worker speaks every few: its process does nothing any more
+
+
+class Worker(Protocol):
+    """Somebody who does shards, and may end at any time."""
+
+    def send(self, line: str) -> None:
+        """Give it a line; one that has ended takes it all the same."""
+        ...
+
+    def lines(self) -> Iterator[str]:
+        """Give what it says, as it says it, until it has ended."""
+        ...
+
+    def end(self) -> str:
+        """End it, whatever it does, and what it has begun to write; say how it ended, where that was by itself."""
+        ...
+
+
+Start = Callable[[int], Worker]  # by the number of its place among the workers
+
+
+def execute_by_workers(run: Whole, start: Start, count: int) -> Result:
+    """Run the graphs of all pictures by so many workers, who do shards of them.
+
+    A picture whose work ended two workers has failed (RT923).  KeyboardInterrupt ends all workers and passes through.
+    Raises NotData.
+    """
+    if not run.graphs:
+        return run.completed([])
+    packed(run.graphs[0])  # whose model and stages are those of all: it is refused before anyone is started
+    return run.completed([_Sharing(run, start).go(count)])
+
+
+def shards_of(graphs: Sequence[Graph], count: int) -> list[tuple[int, ...]]:
+    """The places of graphs that go to a worker together, in their order.
+
+    What is tuned once for all pictures is tuned once for each shard, so that there are then as few as workers.
+    """
+    once = any(_costs(graph) for graph in graphs[:1])
+    most = -(-len(graphs) // (count if once else count * SHARDS_A_WORKER)) if graphs else 1
+    size = most if once else min(most, IN_FLIGHT)
+    return [tuple(range(first, min(first + size, len(graphs)))) for first in range(0, len(graphs), size)]
+
+
+def _costs(graph: Graph) -> bool:
+    """Whether something is made once for all pictures that takes rows of the denoiser."""
+    once = of_no_picture(graph)
+    return any(node.id in once and node.card.rows for node in graph.nodes)
+
+
+@dataclass(slots=True, eq=False)
+class _Hand:
+    """One worker, and what it has to do."""
+
+    number: int
+    worker: Worker
+    heard: float
+    ready: bool = False
+    shard: tuple[int, ...] = ()
+    why: str = ""  # it is ended by us
+
+
+@dataclass(slots=True)
+class _Sharing:
+    run: Whole
+    start: Start
+    waiting: deque[tuple[int, ...]] = field(default_factory=deque[tuple[int, ...]])
+    hands: list[_Hand] = field(default_factory=list[_Hand])
+    said: queue.SimpleQueue[tuple[_Hand, str | None]] = field(default_factory=queue.SimpleQueue)
+    strikes: Counter[int] = field(default_factory=Counter[int])
+    lost: int = 0  # workers in a row
+    parts: dict[int, tuple[Outcome, dict[str, str]]] = field(default_factory=dict)  # by place
+    calls: list[BatchInfo] = field(default_factory=list[BatchInfo])
+
+    @property
+    def graphs(self) -> Sequence[Graph]:
+        return self.run.graphs
+
+    def go(self, count: int) -> Part:
+        """Have everything done; gives it in the order of the pictures."""
+        self.waiting = deque(shards_of(self.graphs, count))
+        try:
+            for number in range(min(count, len(self.waiting))):
+                self._begin(number)
+            while len(self.parts) < len(self.graphs):
+                self._hear()
+                self._end_the_silent()
+        finally:
+            self._end_all()
+        outcomes, missed = zip(*(self.parts[place] for place in range(len(self.graphs))), strict=True)
+        return Part(list(outcomes), self.calls, list(missed))
+
+    def _begin(self, number: int) -> None:
+        hand = _Hand(number, self.start(number), time.monotonic())
+        self.hands.append(hand)
+        threading.Thread(target=self._listen, args=(hand,), name=f"retouch-worker-{number}", daemon=True).start()
+        hand.worker.send(packed(Job(self.run.request, self.run.settings)))
+
+    def _listen(self, hand: _Hand) -> None:
+        """What one thread for each worker does."""
+        for line in hand.worker.lines():
+            self.said.put((hand, line))
+        self.said.put((hand, None))
+
+    def _hear(self) -> None:
+        try:
+            hand, line = self.said.get(timeout=1.0)
+        except queue.Empty:
+            return
+        if hand not in self.hands:  # its end is known
+            return
+        if line is None:
+            self._gone(hand, hand.worker.end())
+            return
+        hand.heard = time.monotonic()
+        try:
+            message = unpacked(line)
+        except ValueError as why:
+            self._gone(hand, f"said what nobody understands ({why})")
+            return
+        match message:
+            case Ready():
+                hand.ready = True
+                self._give(hand)
+            case Told(event, facts):
+                self._told(hand, event, facts)
+            case Done():
+                self._done(hand, message)
+            case Stopped(why):
+                self._gone(hand, why)
+            case Alive() | _:
+                pass
+
+    def _give(self, hand: _Hand) -> None:
+        """The next shard, if one waits."""
+        if hand.ready and not hand.shard and self.waiting:
+            hand.shard = self.waiting.popleft()
+            hand.worker.send(packed(Shard(hand.shard, tuple(self.graphs[place] for place in hand.shard))))
+
+    def _told(self, hand: _Hand, event: str, facts: Mapping[str, Any]) -> None:
+        if event in ("written", "unwritten"):
+            told = self.run.journal.saved if event == "written" else self.run.journal.failed
+            told(**facts)
+            return
+        self.run.tell(event, facts)
+        if event == "stuck" and 0 < patience() * PATIENCES <= facts["s"]:
+            where = f"'{facts['function']}' of {facts['plugin']} ({facts['place']})"
+            hand.why = f"{where} did not give way for {facts['s']:g} s"
+            self._gone(hand, hand.worker.end())
+
+    def _done(self, hand: _Hand, done: Done) -> None:
+        self.parts.update(zip(hand.shard, zip(done.outcomes, done.missed, strict=True), strict=True))
+        self.calls += done.calls
+        self.run.shared.put(done.entries)
+        hand.shard, self.lost = (), 0
+        self._give(hand)
+
+    def _end_the_silent(self) -> None:
+        for hand in [*self.hands]:
+            if patience() > 0 and time.monotonic() - hand.heard > max(SILENCE, patience()):
+                hand.why = f"it said nothing for {max(SILENCE, patience()):g} s"
+                self._gone(hand, hand.worker.end())
+
+    def _gone(self, hand: _Hand, how: str) -> None:
+        """A worker has ended: its pictures are done by another, each alone, so that one that ends workers is found."""
+        how, shard = hand.why or how, hand.shard
+        self.hands.remove(hand)
+        hand.worker.end()
+        self.lost += 1
+        self.strikes.update(shard)
+        again = [place for place in shard if self.strikes[place] < STRIKES]
+        for place in shard:
+            if self.strikes[place] >= STRIKES:
+                self._fail(place, "RT923", how)
+        self.run.tell("worker", {"lost": how, "again": len(again)})
+        self.waiting.extendleft((place,) for place in reversed(again))
+        if self.lost >= LOST_IN_A_ROW:
+            for place in [place for shard in self.waiting for place in shard]:
+                self._fail(place, "RT924", how)
+            self.waiting.clear()
+        if len(self.waiting) > sum(not each.shard for each in self.hands):
+            self._begin(hand.number)
+        for each in self.hands:
+            self._give(each)
+
+    def _fail(self, place: int, code: str, how: str) -> None:
+        item = self.graphs[place].item
+        report = Report()
+        report.add(code, NOWHERE, name=item.name if item else "the recipe", how=how)
+        for path in results_of(self.graphs[place]):
+            self.run.journal.failed(path, item, report.items[0])
+        told = report.items[0]
+        self.run.tell("failed", {"item": item.name if item else "", "code": code, "message": told.message})
+        self.parts[place] = Outcome(item, failures=[told]), {}
+
+    def _end_all(self) -> None:
+        """Together, since each may take a moment to end."""
+        ends = [threading.Thread(target=hand.worker.end) for hand in self.hands]
+        for each in ends:
+            each.start()
+        for each in ends:
+            each.join()
+        self.hands.clear()

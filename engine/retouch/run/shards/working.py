@@ -1,0 +1,63 @@
+"""What a worker does: shards, one after the other, with one model that stays loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from retouch.graph.nodes import Picture
+from retouch.lang.diagnostics import Diagnostic
+from retouch.plugins import registry
+from retouch.run.files.run_journal import RunJournal
+from retouch.run.files.shared import SharedFiles
+from retouch.run.model_cache import KeptMachines
+from retouch.run.session import execute_part
+from retouch.run.shards.messages import Done, Job, Ready, Shard, Told
+from retouch.run.shards.wire import NotData, packed, unpacked
+from retouch.run.whole import Tell, Whole
+
+
+def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
+    """Do what the lines ask for until there are no more.
+
+    say: takes one line.
+    """
+    job = unpacked(next(lines))
+    if not isinstance(job, Job):
+        raise TypeError(f"the first line is a {type(job).__name__}, and not a job")
+    installed, machines = registry.load(), KeptMachines()
+
+    def tell(event: str, facts: Mapping[str, Any]) -> None:
+        try:
+            say(packed(Told(event, dict(facts))))
+        except NotData:
+            say(packed(Told(event, {name: _plain(value) for name, value in facts.items()})))
+
+    heard = installed.live.observing(tell) or tell
+    say(packed(Ready()))
+    for line in lines:
+        shard = unpacked(line)
+        assert isinstance(shard, Shard)
+        files = SharedFiles(shard.graphs)
+        run = Whole(shard.graphs, job.request, job.settings, installed.built_in, heard, files, _FarJournal(tell))
+        part = execute_part(run, registry=installed, machine=machines)
+        say(packed(Done(tuple(part.outcomes), tuple(part.calls), tuple(part.missed), tuple(files.entries()))))
+
+
+class _FarJournal(RunJournal):
+    """The journal of a run whose lines somebody else writes."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__(())
+        self._say = tell
+
+    def saved(self, path: Path, work: str, sha256: str) -> None:
+        self._say("written", {"path": path, "work": work, "sha256": sha256})
+
+    def failed(self, path: Path, item: Picture | None, why: Diagnostic) -> None:
+        self._say("unwritten", {"path": path, "item": item, "why": why})
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,72 @@
+"""The large-picture benchmark: one scene of a sheet, its truth, and what is told of a result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from retouch_bench.drawn import Drawn
+from retouch_bench.edits import held_out_edits
+from retouch_bench.large import SCENES, LargeDrawing, Spent, figures, main, seam
+
+
+@pytest.fixture(scope="module")
+def sheet(tmp_path_factory: pytest.TempPathFactory) -> LargeDrawing:
+    edit = next(edit for edit in held_out_edits(7) if edit.kind == "change object")
+    return LargeDrawing(edit, (1, 2), 256, tmp_path_factory.mktemp("sheet"))
+
+
+def test_a_sheet_and_its_truth_differ_in_the_masked_box_of_one_scene_alone(sheet: LargeDrawing) -> None:
+    source, truth = (Image.open(path).convert("RGB") for path in (sheet.source, sheet.truth))
+    assert source.size == truth.size == (256, 256)
+    left, top, right, bottom = sheet.box()
+    assert 0 < (right - left) * (bottom - top) / 256**2 < 1 / SCENES**2
+    truth.paste(source.crop(sheet.box()), (left, top))
+    assert truth.tobytes() == source.tobytes()
+
+
+def test_a_scene_beside_it_whose_name_is_the_edits_own_is_not_taken_for_it(tmp_path: Path) -> None:
+    """The first edit of two seeds is named alike: of the sheet's scene the source is that of its own edit."""
+    edit = held_out_edits(1)[0]
+    drawing = LargeDrawing(edit, (1, 2), 256, tmp_path / "sheet")
+    own = Image.open(Drawn(edit, tmp_path / "alone", drawing.cell).source).convert("RGB")
+    left, top = 2 * drawing.cell, drawing.cell
+    shown = Image.open(drawing.source).convert("RGB").crop((left, top, left + drawing.cell, top + drawing.cell))
+    assert shown.tobytes() == own.tobytes()
+
+
+def test_the_truth_is_right_and_the_source_is_not(sheet: LargeDrawing) -> None:
+    true, nothing = (figures(sheet, path, Spent(1, 1, 1)) for path in (sheet.truth, sheet.source))
+    assert (true["psnr_inside"], true["changed_outside"], true["seam"]) == (60, 0, 0)
+    assert true["right"] >= nothing["right"] == 0
+    assert nothing["psnr_inside"] < 25
+
+
+def test_a_border_of_tiles_is_a_seam_and_a_changed_thing_is_none() -> None:
+    truth = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)) * 20
+    tinted = truth.clone()
+    tinted[:, :, 32:] += 12
+    assert seam(tinted, truth) > 2
+    assert seam(truth, truth) == 0
+    blurred = torch.nn.functional.avg_pool2d(truth, 3, 1, 1)
+    assert seam(blurred, truth) < 1
+
+
+@pytest.mark.bench
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason=f"{sys.platform} tells no memory of a child")
+def test_a_recipe_is_run_in_a_process_of_its_own_and_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = "crop | invert edit_friendly {change} steps={steps} | blend latent | blend pixel | paste"
+    line = ["-e", recipe, "--side", "256", "--steps", "4", "--model", "storybook", "--json", "-o", str(tmp_path)]
+    assert main(line) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["changed_outside"] == 0
+    assert row["seconds"] > 0.5
+    assert 0.1 < row["peak_gb"] < 4

@@ -1,0 +1,72 @@
+"""The benchmark of edits in space: what it asks for, what it looks at, and its table."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from retouch.api.checking import Environment, check, load_registry
+from retouch.api.commands import WrongCommand
+from retouch_bench.scenes.main import main
+from retouch_bench.scenes.measuring import SceneMeasurer, decibels
+from retouch_bench.scenes.table import table
+from retouch_bench.scenes.truth import SpaceTruth, TrueTurn
+from retouch_bench.scenes.ways import WAYS, written
+from retouch_scenes.spaces import empty
+from retouch_storybook.popup import EDITS
+
+
+def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
+    world = None
+    for name in ("beach-dog", "beach-hat", "beach-color"):
+        truth = SpaceTruth(EDITS[name], views=3, held=1, size=32)
+        folder = truth.written(tmp_path / "beach")
+        world = world or Environment(
+            load_registry(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,)
+        )
+        for way in WAYS:
+            found = check(written(way, truth.edit.operand, truth.edit.before.caption(), str(folder)), world)
+            assert not found.errors, (name, way, found.errors)
+
+
+def test_a_field_is_held_beside_the_truth_of_its_edit():
+    """A grey one, of which nothing is right."""
+    truth = SpaceTruth(EDITS["beach-color"], views=3, held=2, size=32)
+    measurer = SceneMeasurer(load_registry(), folder=None)  # pyright: ignore[reportArgumentType]
+    measurer._sources["beach"] = empty(truth.seen("before", "training"), "frustum", 0, 0, 8, 4)
+    record = measurer.measured(truth, "no edit")
+    grey = torch.full((2, 3, 32, 32), 0.5)
+    true = torch.stack([image.data for image in truth.held_truth.images])
+    inside = torch.stack(truth.regions)
+    assert record["in"] == pytest.approx(decibels(grey, true, inside), abs=0.05)
+    assert record["out"] == pytest.approx(decibels(grey, true, ~inside), abs=0.05)
+    assert (record["read"], record["rows"], record["agree"]) == (0.0, 0, None)
+
+
+def test_the_true_turn_knows_each_view_and_where_it_differs():
+    truth = SpaceTruth(EDITS["beach-hat"], views=3, held=1, size=32)
+    before, after = truth.seen("before", "training"), truth.seen("after", "training")
+    turn = TrueTurn(before, after)
+    for i, image in enumerate(before.images):
+        going = turn(image)
+        with pytest.raises(StopIteration) as ended:
+            going.send(None)
+        made = ended.value.value
+        assert torch.equal(made.image.data, after.images[i].data)
+        assert 0 < float(made.mask.data.mean()) < 0.4
+        assert not (image.data != made.image.data).any(0)[made.mask.data == 0].float().mean() > 0.5
+
+
+def test_the_table_has_a_row_for_each_kind_and_way_with_means():
+    shared = {"kind": "dog", "way": "walk", "out": 30.0, "kept": 1.0, "rows": 1600, "cpu_s": 32.0}
+    one = {**shared, "edit": "a-dog", "in": 16.0, "read": 1.0, "agree": 30.0}
+    other = {**shared, "edit": "b-dog", "in": 17.0, "read": 0.5, "agree": None}
+    lines = table([one, other, {**one, "way": "no edit", "in": None}]).splitlines()
+    assert lines[2] == "| dog | walk | 2 | 16.5 | 30.0 | 75% | 100% | 30.0 | 1,600 | 32 |"
+    assert lines[3].startswith("| dog | no edit | 1 | – |")
+
+
+@pytest.mark.parametrize("wrong", [["--edits", "castle-dog"], ["--ways", "magic"]])
+def test_what_cannot_be_meant_is_said(wrong, tmp_path):
+    with pytest.raises(WrongCommand, match="is called"):
+        main(["-o", str(tmp_path), *wrong])

@@ -1,0 +1,243 @@
+"""Who does which pictures, and what becomes of them when workers end: with workers that are played, not run."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retouch.graph.nodes import Graph, Picture
+from retouch.run.executor import BatchInfo
+from retouch.run.files.provenance import Request
+from retouch.run.files.run_journal import RunJournal
+from retouch.run.files.shared import SharedFiles
+from retouch.run.outcome import Outcome, Result
+from retouch.run.settings import Settings
+from retouch.run.shards import sharding
+from retouch.run.shards.messages import Alive, Done, Job, Ready, Shard, Stopped, Told
+from retouch.run.shards.sharding import execute_by_workers, shards_of
+from retouch.run.shards.wire import NotData, packed, unpacked
+from retouch.run.whole import Whole
+
+MODEL: Any = None
+STUCK = {"plugin": "slow", "function": "wait", "place": "slow.py, line 3", "s": 120.0}
+
+
+def graphs(count: int) -> list[Graph]:
+    return [Graph((), (), Picture(Path(f"{place}.png"), place), MODEL) for place in range(count)]
+
+
+class Played:
+    """A worker whose conduct is a function: what it says to a shard; None where it ends over it."""
+
+    def __init__(self, number: int, conduct: Callable[[Shard], list[Any] | None], log: list[Any]) -> None:
+        self.number, self._conduct, self.log, self.ended = number, conduct, log, False
+        self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def send(self, line: str) -> None:
+        message = unpacked(line)
+        if isinstance(message, Job):
+            self._said.put(packed(Ready()))
+            return
+        self.log.append((self.number, message.places))
+        answers = self._conduct(message)
+        for answer in answers or []:
+            self._said.put(answer if isinstance(answer, str) else packed(answer))
+        if answers is None:
+            self._said.put(None)
+
+    def lines(self) -> Iterator[str]:
+        while (line := self._said.get()) is not None:
+            yield line
+
+    def end(self) -> str:
+        self.ended = True
+        self._said.put(None)
+        return "ended by SIGSEGV"
+
+
+def done(shard: Shard) -> Done:
+    outcomes = tuple(Outcome(graph.item, notices=[f"picture {graph.item.index}"]) for graph in shard.graphs)
+    call = BatchInfo("denoise", len(outcomes), len(outcomes), 1)
+    return Done(outcomes, (call,), tuple({} for _ in outcomes), ())
+
+
+class Stage:
+    """A run by played workers."""
+
+    def __init__(self, conduct: Callable[[Shard], list[Any] | None]) -> None:
+        self.log: list[Any] = []
+        self.events: list[tuple[str, Any]] = []
+        self.workers: list[Played] = []
+        self._conduct = conduct
+
+    def run(self, count: int, workers: int) -> Result:
+        made = graphs(count)
+        run = Whole(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
+        return execute_by_workers(run, self._start, workers)
+
+    def _hear(self, event: str, facts: Any) -> None:
+        if event != "failed":
+            self.events.append((event, facts))
+
+    def _start(self, number: int) -> Played:
+        self.workers.append(Played(number, self._conduct, self.log))
+        return self.workers[-1]
+
+
+def names(result: Result) -> list[str]:
+    return [outcome.item.name for outcome in result.outcomes if outcome.item]
+
+
+def failed(result: Result) -> dict[str, str]:
+    return {o.item.name: o.failures[0].code for o in result.outcomes if o.item and o.failures}
+
+
+@pytest.mark.parametrize(("count", "workers"), [(1, 1), (1, 4), (7, 2), (100, 3), (40, 40), (1000, 2)])
+def test_every_picture_is_done_once_and_told_in_order(count, workers):
+    stage = Stage(lambda shard: [done(shard)])
+    result = stage.run(count, workers)
+    assert names(result) == [str(place) for place in range(count)]
+    assert sorted(place for _, places in stage.log for place in places) == list(range(count))
+    assert result.denoiser_calls == len(stage.log)
+    assert len(stage.workers) <= min(count, workers)
+    assert all(worker.ended for worker in stage.workers)
+
+
+@pytest.mark.parametrize(("count", "workers"), [(0, 2), (1, 3), (9, 2), (1000, 2), (10_000, 8)])
+def test_shards_hold_every_picture_in_order_and_no_more_than_a_wave(count, workers):
+    shards = shards_of(graphs(count), workers)
+    assert [place for shard in shards for place in shard] == list(range(count))
+    assert all(1 <= len(shard) <= 32 for shard in shards)
+    assert len(shards) >= min(count, workers)
+
+
+def test_what_a_worker_leaves_is_done_by_others_each_picture_alone():
+    lost: list[tuple[int, ...]] = []
+
+    def conduct(shard: Shard) -> list[Any] | None:
+        if not lost:
+            lost.append(shard.places)
+            return None
+        return [done(shard)]
+
+    stage = Stage(conduct)
+    result = stage.run(40, 2)
+    assert len(lost[0]) > 1
+    assert failed(result) == {}
+    again = [places for _, places in stage.log[1:] if set(places) & set(lost[0])]
+    assert sorted(again) == [(place,) for place in lost[0]]
+    assert stage.events == [("worker", {"lost": "ended by SIGSEGV", "again": len(lost[0])})]
+
+
+def test_a_picture_that_ends_two_workers_has_failed_and_its_company_has_not():
+    stage = Stage(lambda shard: None if 13 in shard.places else [done(shard)])
+    result = stage.run(40, 2)
+    assert failed(result) == {"13": "RT923"}
+    assert "ended by SIGSEGV" in result.outcomes[13].failures[0].message
+    assert sum(13 in places for _, places in stage.log) == 2
+    assert names(result) == [str(place) for place in range(40)]
+
+
+def test_workers_that_all_end_are_not_started_for_ever():
+    stage = Stage(lambda shard: None)
+    result = stage.run(1000, 2)
+    assert set(failed(result).values()) == {"RT923", "RT924"}
+    assert len(failed(result)) == 1000
+    assert len(stage.workers) < 20
+
+
+def test_a_stage_that_does_not_give_way_is_told_and_ended_at_the_second_telling():
+    stage = Stage(
+        lambda shard: (
+            [Told("stuck", {**STUCK, "s": 60.0}), Told("stuck", STUCK)] if 2 in shard.places else [done(shard)]
+        )
+    )
+    result = stage.run(4, 1)
+    assert failed(result) == {"2": "RT923"}
+    said = result.outcomes[2].failures[0].message
+    assert "'wait' of slow (slow.py, line 3) did not give way for 120 s" in said
+    assert [event for event, _ in stage.events].count("stuck") == 4
+
+
+def test_patience_without_end_ends_nobody(monkeypatch):
+    monkeypatch.setenv("RETOUCH_PATIENCE", "0")
+    stage = Stage(lambda shard: [Told("stuck", STUCK), done(shard)])
+    assert failed(stage.run(2, 1)) == {}
+
+
+def test_a_worker_that_is_silent_is_ended(monkeypatch):
+    monkeypatch.setattr(sharding, "SILENCE", 0.1)
+    monkeypatch.setenv("RETOUCH_PATIENCE", "0.1")
+    stage = Stage(lambda shard: [] if 0 in shard.places else [done(shard)])
+    result = stage.run(3, 1)
+    assert failed(result) == {"0": "RT923"}
+    assert "it said nothing for" in result.outcomes[0].failures[0].message
+
+
+def test_a_worker_that_speaks_another_language_is_one_that_ended():
+    stage = Stage(lambda shard: ["no JSON"] if 1 in shard.places else [done(shard)])
+    assert failed(stage.run(2, 1)) == {"1": "RT923"}
+
+
+def test_workers_that_cannot_begin_say_why():
+    stage = Stage(lambda shard: [Stopped("could not work: ImportError: no torch")])
+    result = stage.run(2, 1)
+    assert "could not work: ImportError: no torch" in result.outcomes[0].failures[0].message
+
+
+def test_ctrl_c_ends_all_workers():
+    def stop(_shard: Shard) -> list[Any]:
+        raise KeyboardInterrupt
+
+    stage = Stage(stop)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(4, 2)
+    assert all(worker.ended for worker in stage.workers)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 1, 1.5, float("inf"), "ü\ud800\n", (1, [2, {"a": (3,)}]), {1: {"b"}}, Path("a b"), b"\0\xff", Alive()],
+)
+def test_a_value_comes_out_of_a_line_as_it_went_in(value):
+    line = packed(value)
+    assert "\n" not in line
+    assert unpacked(line) == value
+    assert type(unpacked(line)) is type(value) or isinstance(value, set)
+
+
+def test_what_many_share_is_told_once_and_is_one_again():
+    shared = Picture(Path("x" * 1000))
+    one, two = unpacked(line := packed([shared, shared]))
+    assert one is two
+    assert len(line) < 1500
+
+
+@pytest.mark.parametrize("value", [object(), lambda: 1, {"a": [object()]}, OSError()])
+def test_what_is_no_data_is_refused(value):
+    with pytest.raises(NotData):
+        packed(value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "no JSON",
+        '["x"]',
+        '["c", "os:system", "true"]',
+        '["c", "retouch.run.session:execute"]',
+        '["c", "retouch.run.session:Path", "x"]',
+        '["c", "retouch.nowhere:X"]',
+        '["c", "retouch.graph.nodes:Picture"]',
+        '["r", 3]',
+        "[" * 100_000,
+    ],
+)
+def test_a_line_that_is_none_of_ours_makes_nothing(line):
+    with pytest.raises(ValueError, match=r"."):
+        unpacked(line)
