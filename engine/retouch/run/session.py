@@ -87,9 +87,8 @@ def execute(
         registry.live.observing(tell) or (lambda _event, _facts: None),  # whoever runs it, observers hear
         SharedFiles(graphs, refused),
         journal or RunJournal(()),
-        store,
     )
-    return run.completed([execute_part(run, registry=registry, machine=machine, keep=keep)])
+    return run.completed([execute_part(run, registry=registry, machine=machine, keep=keep, store=store)])
 
 
 def execute_part(
@@ -98,6 +97,7 @@ def execute_part(
     registry: Registry,
     machine: Callable[[Any, str, torch.dtype, Acceleration], Machine] = Machine,
     keep: bool = False,
+    store: RunStore | None = None,
 ) -> Part:
     """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
     blame = Blame.of(registry.cards, registry.built_in)
@@ -113,7 +113,7 @@ def execute_part(
         waves_of(run.graphs),
         blame,
         run.journal,
-        run.store,
+        store,
     )
     with with_threads(run.settings.threads_used):
         for place, graph in enumerate(run.graphs):
