@@ -101,9 +101,8 @@ class LargeDrawing:
             sheet = Image.new("RGB", (self.side, self.side))
             for i, other in enumerate(others):
                 place = divmod(i, SCENES)
-                shown = (
-                    getattr(self.scene, what) if place == self.place else Drawn(other, self.folder, self.cell).source
-                )
+                around = Drawn(other, self.folder / "around", self.cell)  # whose names may be that of this edit
+                shown = getattr(self.scene, what) if place == self.place else around.source
                 with Image.open(shown) as drawn:
                     sheet.paste(drawn, (place[1] * self.cell, place[0] * self.cell))
             sheet.save(path, compress_level=1)

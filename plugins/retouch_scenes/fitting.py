@@ -140,6 +140,7 @@ def roughness_pull(grid: Tensor) -> Tensor:
     default=True,
     paper="arXiv:2111.11215",
     facts={
+        "frustum": "1 if space == 'frustum' or (space == 'auto' and facing > 0.8) else 0",
         "numbers": "24 * planes * (resolution if resolution else min(512, 1.25 * max(height, width)))"
         " * (resolution if resolution else min(512, 1.25 * max(height, width))) + 60 * rays * planes"
         " if space == 'frustum' or (space == 'auto' and facing > 0.8)"

@@ -137,7 +137,7 @@ class Revision:
     default=True,
     paper="arXiv:2303.12789",
     rows="turn * views * rounds",
-    facts={"numbers": "numbers"},
+    facts={"numbers": "numbers", "frustum": "frustum"},
 )
 async def revise(
     field: Field,

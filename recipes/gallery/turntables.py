@@ -18,7 +18,7 @@ RECIPES = HERE.parent / "scenes"
 
 def main(names: list[str]) -> None:
     for recipe in sorted(RECIPES.glob("*.retouch")):
-        if names and recipe.stem not in names:
+        if (names and recipe.stem not in names) or "save turntable" not in recipe.read_text("utf-8"):
             continue
         with tempfile.TemporaryDirectory() as folder:
             if code := retouch(["run", str(recipe), "-o", folder]):

@@ -11,17 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
+from retouch_bench.drawn import Drawn
 from retouch_bench.edits import held_out_edits
-from retouch_bench.large import SCENES, Sheet, Spent, figures, main, seam
+from retouch_bench.large import SCENES, LargeDrawing, Spent, figures, main, seam
 
 
 @pytest.fixture(scope="module")
-def sheet(tmp_path_factory: pytest.TempPathFactory) -> Sheet:
+def sheet(tmp_path_factory: pytest.TempPathFactory) -> LargeDrawing:
     edit = next(edit for edit in held_out_edits(7) if edit.kind == "change object")
-    return Sheet(edit, (1, 2), 256, tmp_path_factory.mktemp("sheet"))
+    return LargeDrawing(edit, (1, 2), 256, tmp_path_factory.mktemp("sheet"))
 
 
-def test_a_sheet_and_its_truth_differ_in_the_masked_box_of_one_scene_alone(sheet: Sheet) -> None:
+def test_a_sheet_and_its_truth_differ_in_the_masked_box_of_one_scene_alone(sheet: LargeDrawing) -> None:
     source, truth = (Image.open(path).convert("RGB") for path in (sheet.source, sheet.truth))
     assert source.size == truth.size == (256, 256)
     left, top, right, bottom = sheet.box()
@@ -30,7 +31,17 @@ def test_a_sheet_and_its_truth_differ_in_the_masked_box_of_one_scene_alone(sheet
     assert truth.tobytes() == source.tobytes()
 
 
-def test_the_truth_is_right_and_the_source_is_not(sheet: Sheet) -> None:
+def test_a_scene_beside_it_whose_name_is_the_edits_own_is_not_taken_for_it(tmp_path: Path) -> None:
+    """The first edit of two seeds is named alike: of the sheet's scene the source is that of its own edit."""
+    edit = held_out_edits(1)[0]
+    drawing = LargeDrawing(edit, (1, 2), 256, tmp_path / "sheet")
+    own = Image.open(Drawn(edit, tmp_path / "alone", drawing.cell).source).convert("RGB")
+    left, top = 2 * drawing.cell, drawing.cell
+    shown = Image.open(drawing.source).convert("RGB").crop((left, top, left + drawing.cell, top + drawing.cell))
+    assert shown.tobytes() == own.tobytes()
+
+
+def test_the_truth_is_right_and_the_source_is_not(sheet: LargeDrawing) -> None:
     true, nothing = (figures(sheet, path, Spent(1, 1, 1)) for path in (sheet.truth, sheet.source))
     assert (true["psnr_inside"], true["changed_outside"], true["seam"]) == (60, 0, 0)
     assert true["right"] >= nothing["right"] == 0

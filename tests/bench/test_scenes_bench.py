@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
 from retouch.api.checking import Environment, check, load_registry
 from retouch.api.commands import WrongCommand
+from retouch.paths import folder
 from retouch_bench.scenes.main import main
 from retouch_bench.scenes.measuring import SceneMeasurer, decibels
 from retouch_bench.scenes.table import table
 from retouch_bench.scenes.truth import SpaceTruth, TrueTurn
-from retouch_bench.scenes.ways import WAYS, written
+from retouch_bench.scenes.ways import RECOMMENDED, WAYS, written
 from retouch_scenes.spaces import empty
 from retouch_storybook.popup import EDITS
 
@@ -27,6 +30,19 @@ def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
         for way in WAYS:
             found = check(written(way, truth.edit.operand, truth.edit.before.caption(), str(folder)), world)
             assert not found.errors, (name, way, found.errors)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("dog", "cat_to_dog"), ("hat", "add_hat"), ("color", "recolour")])
+def test_what_is_recommended_is_what_the_recipe_of_that_kind_says(kind, name):
+    """So that the table is of the recipes which ship."""
+    text = (folder("recipes") / "scenes" / f"{name}.retouch").read_text("utf-8")
+    (edit,) = set(re.findall(r'"[^"]*"->"[^"]*"', text))
+    recipe, way = (
+        re.sub(r"\s", "", each.replace(edit, "")) for each in (text, WAYS[RECOMMENDED[kind]].replace("EDIT", edit))
+    )
+    before, _, behind = recipe.partition(f"|{way}")
+    assert "revise" not in before + behind
+    assert behind
 
 
 def test_a_field_is_held_beside_the_truth_of_its_edit():

@@ -17,10 +17,10 @@ def main(argv: Sequence[str]) -> int:
     from retouch_bench.scenes.measuring import SceneMeasurer
     from retouch_bench.scenes.table import table
     from retouch_bench.scenes.truth import SpaceTruth
-    from retouch_bench.scenes.ways import BOUNDS, WAYS
+    from retouch_bench.scenes.ways import BOUNDS, RECOMMENDED, WAYS
     from retouch_storybook.popup import EDITS
 
-    edits, ways = args.edits or list(EDITS), args.ways or [*BOUNDS, "walk"]
+    edits, ways = args.edits or list(EDITS), args.ways or []
     for given, known, what in ((edits, EDITS, "edit"), (ways, [*BOUNDS, *WAYS], "way")):
         if wrong := [name for name in given if name not in known]:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
     for name in edits:
         truth = SpaceTruth(EDITS[name], args.views, args.held)
-        for way in ways:
+        for way in ways or [*BOUNDS, RECOMMENDED[truth.edit.kind]]:
             if (name, way) not in known:
                 record = measurer.measured(truth, way)
                 records.append(record)
@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="retouch bench scenes", description="How right edits in space are.")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/scenes"), help="folder of all that is made")
     parser.add_argument("--edits", nargs="+", metavar="NAME", help="such as beach-dog; all 24 without")
-    parser.add_argument("--ways", nargs="+", metavar="WAY", help='such as "walk"; the bounds and "walk" without')
+    parser.add_argument(
+        "--ways", nargs="+", metavar="WAY", help='such as "walk"; the bounds and the recommended one without'
+    )
     parser.add_argument("--views", type=int, default=20, help="posed pictures of each scene (default: 20)")
     parser.add_argument("--held", type=int, default=8, help="views to measure in (default: 8)")
     parser.add_argument("--steps", type=int, default=20, help="of every walk (default: 20)")

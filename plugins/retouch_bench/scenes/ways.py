@@ -6,7 +6,7 @@ WALK = "revise (invert edit_friendly EDIT | mask diffedit | blend latent | blend
 MASKED = "mask diffedit EDIT | mask dilate pixels=4"
 WAYS: dict[str, str] = {
     "walk": WALK,
-    "walk, then dds": f"{WALK} | revise (distil dds EDIT rounds=15 rate=0.05)",
+    "walk, then dds": f"{WALK} | revise (distil dds EDIT rounds=15)",
     "dds": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)",
     "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
     " | revise (distil dds EDIT rounds=20 rate=0.05)",
@@ -15,6 +15,7 @@ WAYS: dict[str, str] = {
     "walk, one by one": f'{WALK} order="one_by_one"',
 }
 BOUNDS = ("no edit", "ceiling")
+RECOMMENDED = {"dog": "walk, then dds", "hat": "walk", "color": "walk"}  # for a kind of edit, what recipes/scenes have
 
 
 def written(way: str, operand: str, caption: str, folder: str) -> str:
