@@ -22,6 +22,7 @@ from retouch_methods.tune.sine import sine
 from retouch_methods.tune.unitune import unitune
 
 WORLD = tiny_world(steps=2)
+assert WORLD.image
 WORDS: dict[str, Any] = {"embedding_steps": 3, "training_steps": 3, "embedding_lr": 1e-2, "weights": "cross"}
 PORTS: dict[str, Any] = {  # those that a stage has only where it learns
     "training": TrainingPictures((WORLD.image,)),

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
-from tests.e2e.command import draw, retouch
+from tests.e2e.command import draw, left_in, retouch
 from tests.e2e.test_interrupt import HEEDING
 
 IMAGIC = 'tune imagic "cat"->"dog" embedding_steps=2 training_steps=2 embedding_lr=0.01 lr=1e-4'
@@ -160,4 +160,4 @@ def test_ctrl_c_in_the_middle_is_quick_and_leaves_nothing_half(tmp_path: Path) -
     assert process.returncode == 130, said
     assert told["of"] == 1500
     assert {"done", "loss", "s"} <= told.keys()
-    assert {path.suffix for path in tmp_path.iterdir()} <= {".png", ".txt"}
+    assert left_in(tmp_path) == {"cat.png", "cat.txt"}

@@ -110,6 +110,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(
     recipe: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In processes of their own, ended by SIGKILL; tests/models/test_tune_resuming.py has all tunings, more quickly."""
+    (folder / "again.safetensors").unlink(missing_ok=True)
     whole = ran(recipe.format("whole"), folder)
     env = {**os.environ, "RETOUCH_CACHE": str(tmp_path), "RETOUCH_CHECKPOINTS": "0", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "retouch", "run", "-e", recipe.format("again"), "--json", "--force"]
