@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(
     assert not (folder / "again.safetensors").exists()
     monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path))
     resumed = ran(recipe.format("again"), folder)
-    assert resumed["rows"] < whole["rows"] - 3 * 4
+    assert resumed["rows"] <= whole["rows"] - 3 * 4
     one, other = (load_file(folder / f"{name}.safetensors") for name in ("whole", "again"))
     assert one.keys() == other.keys()
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
