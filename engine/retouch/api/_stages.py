@@ -44,6 +44,7 @@ from retouch.core.resources import (
 )
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
+from retouch.core.storable import storable
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import LearntWords, ModelDelta, Patch
@@ -184,6 +185,7 @@ __all__ = [
     "seen_through",
     "stage",
     "stages_in",
+    "storable",
     "text_apart",
     "text_direction",
     "tile_grid",

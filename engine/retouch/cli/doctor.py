@@ -13,9 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
-from retouch.cli.reporting import fault_text, put
+from retouch.cli.reporting import fault_text, put, sized
 from retouch.models import catalog
 from retouch.plugins import discovery, registry
+from retouch.run.store.place import VARIABLE, store
 from retouch.version import __version__
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "huggingface_hub", "pluggy", "lark", "pillow", "numpy")
@@ -107,6 +108,19 @@ def _folders() -> Iterator[Finding]:
     usable = os.access(holder, os.W_OK)
     mend = "" if usable else "set HF_HOME to a folder of yours; models of the hub are kept there"
     yield Finding("models of the hub", f"{cache}{'' if usable else ', which cannot be written'}", mend)
+    yield _store()
+
+
+def _store() -> Finding:
+    """What is kept of other runs: place, size, and how to be rid of it."""
+    try:
+        kept = store()
+    except ValueError as err:
+        return Finding("store of shared work", str(err), f"export {VARIABLE}=20, or unset it")
+    if kept is None:
+        return Finding("store of shared work", "off")
+    size = f"{sized(kept.size())} of at most {sized(kept.limit)}"
+    return Finding("store of shared work", f"{kept.folder}: {size}; removing that folder clears it")
 
 
 def _device() -> Finding:

@@ -17,6 +17,8 @@ from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
 from retouch.plugins.registry import Registry
+from retouch.run.store.blobs import Store
+from retouch.run.store.place import store
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".heic", ".avif")
 
@@ -96,6 +98,14 @@ def settings_given(args: Namespace) -> dict[str, str]:
 def making(args: Namespace, installed: Registry) -> Making:
     """Return how the command line lets results be made, as far as that tells one from another."""
     return Making(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in, args.vae_tiling)
+
+
+def store_given(args: Namespace) -> Store | None:
+    """Return the store of what other runs made; None where the user wants none."""
+    try:
+        return None if args.no_store else store()
+    except ValueError as err:
+        raise WrongCommand(str(err)) from err
 
 
 def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> Checked:

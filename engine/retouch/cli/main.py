@@ -192,6 +192,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", type=_place, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
     parser.add_argument("--again", action="store_true", help="make also what is there already")
+    parser.add_argument(
+        "--no-store", action="store_true", help="neither take inversions, masks and tunings of other runs nor keep any"
+    )
 
 
 def _add_stamp(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retouch.cli import WRONG_RECIPE
-from retouch.cli.loading import checked, making, one_given, verdict
+from retouch.cli.loading import checked, making, one_given, store_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.reporting import put, sized
 from retouch.graph.document import document
@@ -19,6 +19,8 @@ from retouch.graph.nodes import Graph
 from retouch.graph.plan import Plan, calls, plan, total
 from retouch.graph.show import as_text, order, rows_text
 from retouch.plugins import registry
+from retouch.run.store.keys import count_in
+from retouch.run.store.told import how_many
 from retouch.run.waves import kept_by, waves_of
 
 
@@ -34,8 +36,9 @@ def main(args: Namespace) -> int:
     needs = estimates(plans, args.dtype or "float32", exact=args.exact)
     waves = _waves(found.graphs)
     there = done(found.graphs, making(args, installed), found.refused)
+    kept = count_in(store_given(args), there.left, making(args, installed))
     if args.json:
-        whole: dict[str, Any] = {"results": there.results, "there": there.count, "waves": waves}
+        whole: dict[str, Any] = {"results": there.results, "there": there.count, "waves": waves, "store": kept}
         if args.workers:
             whole["workers"] = {"count": args.workers, "peak": peak(needs, args.workers)}
         put({**document(source.name, plans, limits(), needs), **whole})
@@ -44,6 +47,8 @@ def main(args: Namespace) -> int:
         print("\n".join(said))
         if there.count:
             print(f"there already, and made only with --again: {there.count:,} of {there.results:,} results")
+        if kept:
+            print(f"in the store, so that no rows are paid for them: {how_many(kept)}; --no-store makes them anew")
     return verdict(found)
 
 

@@ -13,6 +13,7 @@ from retouch.cli.reporting import as_json, put, tell
 from retouch.cli.source import Source
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.plan import plan
+from retouch.run.store.told import how_many
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,9 +86,11 @@ class Sentences:
             print(plain(notice), file=sys.stderr)
         tell(self._source, about(outcome))
 
-    def summary(self, result: Result) -> None:
-        """Hear that all is done."""
+    def summary(self, result: Result, stored: Mapping[str, int]) -> None:
+        """Hear that all is done.  stored: how often each stage's value came from the store."""
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
+        if stored:
+            self._bar.write(f"from the store: {how_many(stored)}")
         self._bar.write(f"{rows} rows in {result.denoiser_calls} calls")
         if failed := sum(outcome.failed for outcome in result.outcomes):
             print(f"{failed} of {len(result.outcomes)} pictures failed", file=sys.stderr)
@@ -144,7 +147,7 @@ class Lines:
             }
         )
 
-    def summary(self, result: Result) -> None:
-        """Hear that all is done."""
+    def summary(self, result: Result, stored: Mapping[str, int]) -> None:
+        """Hear that all is done.  stored: how often each stage's value came from the store."""
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
-        put({"event": "done", "rows": rows, "calls": result.denoiser_calls})
+        put({"event": "done", "rows": rows, "calls": result.denoiser_calls, "store": dict(stored)})

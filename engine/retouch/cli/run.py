@@ -9,7 +9,7 @@ from typing import Any
 
 from retouch.check.check import Checked
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
-from retouch.cli.loading import checked, making, one_given, settings_given, verdict
+from retouch.cli.loading import checked, making, one_given, settings_given, store_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.plain import plain
 from retouch.cli.progress import Lines, Sentences
@@ -49,6 +49,7 @@ def main(args: Namespace) -> int:
     from retouch.run.model_cache import KeptMachines
     from retouch.run.session import execute
     from retouch.run.settings import Settings
+    from retouch.run.store.keeping import RunStore
     from retouch.run.whole import Whole
 
     device = args.device or best_device()
@@ -57,6 +58,7 @@ def main(args: Namespace) -> int:
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     tell_done(there, as_data=args.json)
     journal = RunJournal(graphs)
+    store = RunStore(found_store, settings) if (found_store := store_given(args)) else None
     with (Lines if args.json else Sentences)(source, graphs) as progress, journal.going():
         pace = Pace()
 
@@ -83,10 +85,11 @@ def main(args: Namespace) -> int:
                 keep=False,
                 refused=found.refused,
                 journal=journal,
+                store=store,
             )
         for outcome in result.outcomes:
             progress.ended(outcome)
-        progress.summary(result)
+        progress.summary(result, store.taken if store else {})
     if journal.lost:
         warn_of_journal(journal.lost)
     _keep_pace(pace, graphs, settings.device, settings.dtype)
@@ -110,7 +113,7 @@ def tell_done(there: Done, *, as_data: bool) -> None:
         for path in dict.fromkeys(path for paths in there.files.values() for path in paths):
             put({"event": "kept", "path": str(path)})
         if not there.left:
-            put({"event": "done", "rows": 0, "calls": 0})
+            put({"event": "done", "rows": 0, "calls": 0, "store": {}})
     elif there.count:
         which = f"{there.count:,} of {there.results:,} results are" if there.count > 1 else "1 result is"
         which = f"all {there.results:,} results are" if there.count == there.results > 1 else which

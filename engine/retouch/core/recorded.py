@@ -12,6 +12,7 @@ from torch import Tensor
 
 from retouch.core.combinators import gather
 from retouch.core.schedule import Level, Prediction, Schedule, Step
+from retouch.core.storable import storable
 from retouch.core.values import Prompt
 from retouch.core.walk import Predict, Rule, Trajectory
 
@@ -31,6 +32,7 @@ class Recorded:
         return replace(self, rule=self.rule.around(rule) if isinstance(self.rule, Recorded) else rule)
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Offset(Recorded):
     """A rule that is pushed back onto a recorded walk: recorded noises, DPM-Encoder codes, FlowEdit.
@@ -44,6 +46,7 @@ class Offset(Recorded):
         return await self.rule(state, step, predict) + self.offsets[step.index]
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Negatives(Recorded):
     """A negative prompt for each step (null-text), or one for all (negative-prompt inversion)."""
@@ -59,6 +62,7 @@ class Negatives(Recorded):
         return await self.rule(state, step, instead)
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Injected(Recorded):
     """For the first steps, pull the predicted noise (on flow, the velocity) towards the inverted one.
@@ -88,6 +92,7 @@ class Injected(Recorded):
         return await self.rule(state, step, pulled if step.index < self.steps else predict)
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Renoise(Recorded):
     """On a step that goes up, add noise by the exact transition; else as the rule.  RePaint, Lugmayr et al. 2022.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from retouch.core.grid import Grid
+from retouch.core.storable import storable
 
 PredictionKind = Literal["epsilon", "v_prediction", "flow"]
 
@@ -48,6 +49,7 @@ class Prediction:
         return Prediction(torch.lerp(self.pair, other.pair, scale))
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Level:
     """One noise level; `timestep` is what the network is told.
@@ -130,6 +132,7 @@ def split(kind: PredictionKind, x: Tensor, out: Tensor, alpha: Tensor, sigma: Te
             return torch.stack((x - sigma * out, x + alpha * out), 1)
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a walk, from `noisy` to `clean`."""
@@ -172,6 +175,7 @@ class Step:
         return self.noisy.mix(self.clean.denoised(x, pred.eps), pred.eps)
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """The steps of a walk, noisiest first; immutable, and shared by all images.

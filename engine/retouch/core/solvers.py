@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from retouch.core.schedule import Level, Step
+from retouch.core.storable import storable
 from retouch.core.values import NoiseSource
 from retouch.core.walk import Predict, Rule
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Ddim:
     """The mean of a step, without its new noise.  Song et al. 2021, eq. 12.
@@ -37,6 +39,7 @@ class Ddim:
         return step.mean(x0, eps, self.eta)[None]
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Heun:
     """Second order by two predictions a step.  Karras et al. 2022, arXiv:2206.00364, alg. 1, on this ODE."""
@@ -51,6 +54,7 @@ class Heun:
         return step.carry(state[0], here.toward(there, 0.5))[None]
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class DpmPlusPlus2M:
     """Second-order multistep solver.  Lu et al. 2022, arXiv:2211.01095, alg. 2.  Its history is part of the state."""
@@ -75,6 +79,7 @@ class DpmPlusPlus2M:
         return torch.stack((moved, x0))
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Fresh:
     """A rule whose steps add noise of their own, as `Step.fresh` has it; what walks beside it draws the same.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.core.storable import storable
 from retouch.core.transfer import upload
 
 
@@ -34,6 +35,7 @@ class LowRank:
         return (self.up @ self.down).reshape(*shape)
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class LearntWords:
     """How prompts name what a tuning has learnt: as a text that no language has, or as what stands in for a text.
@@ -46,6 +48,7 @@ class LearntWords:
     token: str = ""
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Patch:
     """Which part of a picture the network sees, in cells of which it has 128 a side: to be told it, cell by cell."""
@@ -73,6 +76,7 @@ class Patch:
         return upload(made.to(like.dtype), like.device)
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelDelta:
     """Weights that stand in for some of the model's, while its rows run.  Its identity is the object.

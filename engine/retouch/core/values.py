@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.core.storable import storable
 from retouch.core.transfer import upload
 from retouch.core.words import places
 
 Role = tuple[str, ...]
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
     """A picture at its own size.
@@ -34,6 +36,7 @@ class Image:
         return self.data.shape[-2], self.data.shape[-1]
 
 
+@storable
 class SourceImage(Image):
     """The picture that this turn began with."""
 
@@ -45,6 +48,7 @@ class TrainingPictures:
     pictures: tuple[Image, ...]
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Canvas:
     """The picture that latents stand for: its own size in pixels, its alpha, and the pixels per latent cell.
@@ -58,6 +62,7 @@ class Canvas:
     alpha: Tensor | None = None  # [height, width] in [0, 1]
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Latents:
     """A picture in the model's scaled latent space.
@@ -74,6 +79,7 @@ class Latents:
         return self.canvas.height, self.canvas.width
 
 
+@storable
 class SourceLatents(Latents):
     """The picture that this turn began with, in the model's scaled latent space."""
 
@@ -81,6 +87,7 @@ class SourceLatents(Latents):
 P = TypeVar("P", bound="Prompt")
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
     """A text and what the text encoder made of it.
@@ -124,14 +131,17 @@ class Prompt:
         return tuple(i for i, (a, b) in enumerate(self.spans) if a < b and any(s <= a and b <= e for s, e in found))
 
 
+@storable
 class SourcePrompt(Prompt):
     """What the picture shows now."""
 
 
+@storable
 class TargetPrompt(Prompt):
     """What the picture is to show."""
 
 
+@storable
 class NegativePrompt(Prompt):
     """What guidance leads away from; the empty text unless the recipe says otherwise."""
 
@@ -149,6 +159,7 @@ class Edit:
     weights: tuple[tuple[str, float], ...] = ()
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
     """Where to edit: 1 edit, 0 keep.
@@ -226,6 +237,7 @@ class AttentionMaps:
         return found[0] / self.count
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class NoiseSource:
     """Draws that depend on their key alone: the same whatever else runs, on every device."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from retouch.core.requests import Asks
 from retouch.core.schedule import Level, Prediction, Schedule, Step
+from retouch.core.storable import storable
 from retouch.core.touches import Touch, holds_a_step
 from retouch.core.values import AttentionMaps, Prompt
 
@@ -57,6 +58,7 @@ class Rule(Protocol):
         ...
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Trajectory:
     """States that replay the source, and the rule that walks them.

@@ -36,8 +36,12 @@ class Works:
         """The digest of each node of a graph: of its stage and options, and of all that feeds it."""
         found: dict[NodeId, str] = {}
         for node in graph.nodes:
-            found[node.id] = sha256(self._described(node, graph, found))
+            found[node.id] = self.one(node, graph, found)
         return found
+
+    def one(self, node: Node, graph: Graph, found: Mapping[NodeId, str]) -> str:
+        """The digest of one node, by those of the nodes that feed it."""
+        return sha256(self._described(node, graph, found))
 
     def _described(self, node: Node, graph: Graph, found: Mapping[NodeId, str]) -> Any:
         card = node.card
@@ -112,7 +116,12 @@ class Making:
 
 def code_of(card: StageCard) -> str:
     """The digest of the code that a stage's module comes with: of its whole package, or of a lone module."""
-    top = Path(card.file)
+    return code_at(card.file)
+
+
+def code_at(file: str) -> str:
+    """The digest of the whole package that a file of Python belongs to, or of a lone module."""
+    top = Path(file)
     while (top.parent / "__init__.py").is_file():
         top = top.parent
     return _code(str(top))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from retouch.models.network.core import padded
 from retouch.plugins.interrupts import is_stop, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 from retouch.run.results import Doubt
-from retouch.run.task import MISSING, Task, begin, close, fail, resume, take_up
+from retouch.run.task import MISSING, Task, begin, close, fail, recall, resume, take_up
 
 MOST_ASIDE = 64  # results that may wait to be written, each in memory
 LANES = min(8, max(1, (os.cpu_count() or 2) // 2))  # threads that write
@@ -58,7 +58,7 @@ class Executor:
         pending: list[Task] = []
         with torch.no_grad(), repeatable(), _quiet_collector(), listening(), _lanes() as lanes:
             try:
-                while pending := [task for task in tasks if task.wanted and task not in ended]:
+                while pending := _pending(tasks, ended):
                     began = self._start(pending, lanes)
                     waiting = [task for task in pending if task.waits]
                     self._tick(waiting)
@@ -171,6 +171,15 @@ def run(*coroutines: Coroutine[Any, Any, Any], buckets: Buckets | None = None) -
         if task.error:
             raise task.error
     return [task.result for task in tasks]
+
+
+def _pending(tasks: Sequence[Task], ended: Container[Task]) -> list[Task]:
+    """The tasks that are wanted and have not ended, after those that need not be made have taken their results."""
+    while unread := [task for task in tasks if task.wanted and task.instead]:
+        for task in unread:
+            recall(task)
+        _admit(unread)
+    return [task for task in tasks if task.wanted and task not in ended]
 
 
 def _admit(tasks: Sequence[Task]) -> None:

@@ -44,6 +44,7 @@ from retouch.run.outcome import Outcome, Result
 from retouch.run.providers import Supply
 from retouch.run.results import Declared, WrongResult
 from retouch.run.settings import Settings
+from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
 from retouch.run.training_log import RunTrainingLog
@@ -66,6 +67,7 @@ def execute(
     keep: bool = True,
     refused: Beside | None = None,
     journal: RunJournal | None = None,
+    store: RunStore | None = None,
 ) -> Result:
     """Run the graphs of all pictures together, a wave of them at a time.
 
@@ -74,6 +76,7 @@ def execute(
     keep: whether outcomes hold the values of all stages; without, many pictures take no more memory than a few.
     refused: pictures that do not run, with those that go through the same flows; contact sheets show that they lack.
     journal: hears of each result and failure as it comes.
+    store: where values that other runs made are looked for, and kept for others.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
     run = Whole(
@@ -84,6 +87,7 @@ def execute(
         registry.live.observing(tell) or (lambda _event, _facts: None),  # whoever runs it, observers hear
         SharedFiles(graphs, refused),
         journal or RunJournal(()),
+        store,
     )
     return run.completed([execute_part(run, registry=registry, machine=machine, keep=keep)])
 
@@ -109,6 +113,7 @@ def execute_part(
         waves_of(run.graphs),
         blame,
         run.journal,
+        run.store,
     )
     with with_threads(run.settings.threads_used):
         for place, graph in enumerate(run.graphs):
@@ -129,6 +134,8 @@ class _Run:
     waves: list[list[int]]  # places of the graphs that run together
     blame: Blame
     journal: RunJournal
+    store: RunStore | None
+    kept: dict[Task, KeptStage] = field(default_factory=dict[Task, KeptStage])
     weights: BaseWeights = field(init=False)
     learning: RunTrainingLog = field(init=False)
     checkpoints: RunCheckpoints = field(default_factory=RunCheckpoints)
@@ -184,6 +191,7 @@ class _Run:
         turns = Turns(self.supply, machines, own_machine, own, self._start, care_of, done_once)
 
         once = of_no_picture(graph)
+        kept = self._kept(graph, machines)
         for node in graph.nodes:
             if (key := once.get(node.id)) and (known := self.supply.shared(key)):
                 tasks[node.id] = known
@@ -202,7 +210,11 @@ class _Run:
                     for edge in edges
                 )
                 aside = lane if node.card.family == "save" else None
-                tasks[node.id] = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
+                task = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
+                if node.id in kept:
+                    self.kept[task] = kept[node.id]
+                    kept[node.id].around(task)
+                tasks[node.id] = task
             self.stages[tasks[node.id]] = (outcome, node, graph.model.name)
             if key:
                 self.supply.share(key, tasks[node.id])
@@ -216,6 +228,11 @@ class _Run:
 
     def _recorded(self, told: Provenance) -> Callable[[Path, str], None]:
         return lambda path, sha256: self.journal.saved(path, told.work_at(str(path)), sha256)
+
+    def _kept(self, graph: Graph, machines: Mapping[str, Machine]) -> Mapping[NodeId, KeptStage]:
+        """The stages of a graph that a store keeps; of several models it is open which of them was tuned."""
+        alone = machines[graph.model.name] if len(machines) == 1 else None
+        return self.store.of(graph, lambda: alone.denoiser if alone else None) if self.store else {}
 
     def _strange(self, graph: Graph) -> set[NodeId]:
         """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
@@ -359,6 +376,8 @@ class _Run:
         name = outcome.item.name if outcome.item else ""
         if task.error is None and node.card.family == "save":
             task.error = _unwritten(node, outcome)
+        if task.error is None and task in self.kept:
+            self.kept[task].ended(task)
         if task.error is None:
             self.tell("stage", {"item": name, "stage": node.card.name, "rows": task.rows})
             if node.card.family == "save":

@@ -62,6 +62,7 @@ class Task:
     aside: a lane, where `start` writes a result: it runs in that lane's thread beside the others, so that the device
         need not wait for files.  What shares a lane is done in a fixed order.
     care: what looks after its values, its advances and its result.
+    instead: gives the result without what the task waits for, which is then not wanted either; or MISSING.
     """
 
     start: Callable[..., Any]
@@ -75,6 +76,7 @@ class Task:
     wanted: bool = True
     aside: int | None = None
     care: Care | None = None
+    instead: Callable[[], Any] | None = None
     made: bool = field(default=False, init=False)  # the result is there, and not yet looked at
     kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict, init=False)  # see Reply.kept
     future: Future[Any] | None = field(default=None, init=False)
@@ -94,6 +96,8 @@ class Task:
     @property
     def needs(self) -> tuple[Task, ...]:
         """The tasks that have to be done before this one goes on."""
+        if self.instead:
+            return ()
         return self.ways[self._way] if self.ways else self.after
 
     @property
@@ -105,6 +109,23 @@ class Task:
     def waits(self) -> bool:
         """Whether it is suspended on parts that are not all answered."""
         return not self.done and bool(self.parts)
+
+
+def recall(task: Task) -> None:
+    """Take the result from where `instead` has it; else ask for all that the task needs to make it."""
+    assert task.instead is not None
+    try:
+        found = task.instead()
+    except BaseException as error:
+        fail(task, error)
+        return
+    finally:
+        task.instead = None
+    if found is MISSING:
+        for before in task.needs:
+            before.want()
+    else:
+        task.made, task.result = True, found
 
 
 def begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:

@@ -20,6 +20,7 @@ from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFile, SharedFiles
 from retouch.run.outcome import Outcome, Result
 from retouch.run.settings import Settings
+from retouch.run.store.keeping import RunStore
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 
@@ -43,6 +44,7 @@ class Whole:
     built_in: plugins whose stages' versions tell what they do.
     shared: the files that many results share.
     journal: hears of each result and failure as it comes.
+    store: where values that other runs made are looked for, and kept for others.
     """
 
     graphs: Sequence[Graph]
@@ -52,6 +54,7 @@ class Whole:
     tell: Tell
     shared: SharedFiles
     journal: RunJournal
+    store: RunStore | None = None
 
     def completed(self, parts: Sequence[Part]) -> Result:
         """Put the parts together, in their order, and write what all of them share."""

@@ -22,6 +22,7 @@ from retouch.api import (
     Trajectory,
     predictor,
     stage,
+    storable,
 )
 
 # Un-mixing multiplies rounding errors by 1 / mix each step: e**15 of it leaves nine digits of float64's sixteen.
@@ -32,6 +33,7 @@ FLOAT64_HOLDS = Need(
 )
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Edict:
     """Two latents, each moved along the noise seen at the other, then mixed.  Wallace et al. 2022, eq. 12-15.

@@ -21,12 +21,14 @@ from retouch.api import (
     Trajectory,
     predictor,
     stage,
+    storable,
 )
 from retouch_methods.guide.distilled import guided
 from retouch_methods.invert.ddim import PINNED
 from retouch_methods.invert.rf_solver import between
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class KeptMidpoint:
     """The midpoint method, whose first velocity is the one of the midpoint before.

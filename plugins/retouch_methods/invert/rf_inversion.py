@@ -29,12 +29,14 @@ from retouch.api import (
     Trajectory,
     predictor,
     stage,
+    storable,
     unguided,
 )
 from retouch_methods.guide.distilled import GUIDANCE, distilled
 from retouch_methods.invert.ddim import PINNED
 
 
+@storable
 @dataclass(frozen=True, slots=True, eq=False)
 class Steered:
     """A rule whose velocity is drawn to the one that leads straight to a picture.

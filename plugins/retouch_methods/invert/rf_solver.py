@@ -21,6 +21,7 @@ from retouch.api import (
     Trajectory,
     predictor,
     stage,
+    storable,
 )
 from retouch_methods.guide.distilled import guided
 from retouch_methods.invert.ddim import PINNED
@@ -33,6 +34,7 @@ def between(here: Level, there: Level, share: float) -> Level:
     return replace(here, timestep=timestep, alpha=1 - sigma, sigma=sigma)
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Taylor:
     """A Taylor step of second order, whose derivative is a difference of two velocities.

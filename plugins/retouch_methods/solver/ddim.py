@@ -10,7 +10,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from retouch.api import Ddim, Fresh, NoiseSource, Predict, Range, Rule, Step, stage
+from retouch.api import Ddim, Fresh, NoiseSource, Predict, Range, Rule, Step, stage, storable
 
 
 @stage("solver", "ddim", paper="arXiv:2010.02502", facts={"predictions": 1})
@@ -23,6 +23,7 @@ def ddim(*, clip: Annotated[float, Range(0, 100)] = 0.0) -> Rule:
     return Ddim(clip=clip)
 
 
+@storable
 @dataclass(frozen=True, slots=True)
 class Resampled:
     """New noise at each step, and the first step taken several times, noised again in between.
