@@ -52,7 +52,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def test_it_is_what_the_same_file_beside_the_model_is(folder: Path) -> None:
-    walk = f"invert ddim {EDIT} steps=4"
+    walk = f"invert ddim {EDIT} steps=2"
     recipe = (
         f'open "one.png" | tune lora "style.safetensors" scale=0.5 | {walk} | save "tuned.png"\n'
         f'open "one.png" | model "storybook" lora=["style.safetensors*0.5"] | {walk} | save "beside.png"\n'
@@ -75,9 +75,9 @@ def test_pictures_share_the_tuning_and_its_calls_and_two_deltas_never_meet(folde
         assert done.code == 0, done.out + done.err
         return done.event("done")["rows"], done.event("done")["calls"]
 
-    walk = f"invert sdedit {EDIT} steps=4 strength=100%"
-    assert calls(f'tune lora "style.safetensors" | {walk} | save "a-{{name}}.png"') == (16, 4)
-    assert calls(f'tune lora "style.safetensors" scale=[1, 0.5] | {walk} | save "b-{{name}}-{{scale}}.png"') == (32, 8)
+    walk = f"invert sdedit {EDIT} steps=2 strength=100%"
+    assert calls(f'tune lora "style.safetensors" | {walk} | save "a-{{name}}.png"') == (8, 2)
+    assert calls(f'tune lora "style.safetensors" scale=[1, 0.5] | {walk} | save "b-{{name}}-{{scale}}.png"') == (16, 4)
 
 
 def test_the_plan_counts_its_memory_and_several_add_up(folder: Path) -> None:
@@ -138,14 +138,14 @@ def test_weights_are_what_they_were_and_tunings_compose() -> None:
 
 def test_null_text_inverts_under_a_lora_and_gives_the_picture_back(folder: Path) -> None:
     """Each step's null text is learnt with the LoRA beside the layers, wherever the LoRA is named."""
-    null = "invert null_text steps=3 | guide cfg guidance=3"
+    null = "invert null_text steps=2 inner_steps=4 | guide cfg guidance=3"
     lora = 'tune lora "style.safetensors" scale=0.5'
     picture = 'open "one.png" caption="an orange cat in a meadow"'
     recipe = (
         f'{picture} | {lora} | {null} | save "under.png"\n'
         f'{picture} | model "storybook" lora=["style.safetensors*0.5"] | {null} | save "beside.png"\n'
         f'{picture} | encode | decode | save "codec.png"\n'
-        f'{picture} | {lora} | invert ddim steps=3 | guide cfg guidance=3 | save "ddim.png"\n'
+        f'{picture} | {lora} | invert ddim steps=2 | guide cfg guidance=3 | save "ddim.png"\n'
     )
     done = retouch("run", "-e", recipe, "--json", folder=folder)
     assert done.code == 0, done.out + done.err

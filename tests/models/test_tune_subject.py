@@ -56,11 +56,11 @@ def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder:
         f'{OPEN} | tune lora "sks.safetensors" | {WALK} | save "read.png"\n'
         f'{OPEN} | {WALK} | save "plain.png"'
     )
-    ran(recipe, folder, "--exact")
+    ran(recipe, folder)
     fresh, read, plain = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "plain"))
     assert (fresh == read).all()
     assert (fresh != plain).any()
-    ran(f'{OPEN} | {WALK} | save "alone.png"', folder, "--exact")
+    ran(f'{OPEN} | {WALK} | save "alone.png"', folder)
     assert (pixels(folder / "alone.png") == plain).all()
     told = json.loads(retouch("show", "sks.safetensors", "--json", folder=folder).out)
     assert "10.png" in json.dumps(told["inputs"])
@@ -95,9 +95,22 @@ def test_what_was_learnt_and_what_was_read_add_up_each_at_its_scale(folder: Path
     assert abs(learnt - one).max() > 1
 
 
-def test_a_killed_run_goes_on_with_the_same_bits(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = f'tune lora {PAST} iterations=10 batch=2 class_prompt="a cat" class_pictures=2 class_guidance=1 steps=2'
-    recipe += ' | save lora "{}.safetensors"'
+@pytest.mark.bench
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        f'tune lora {PAST} iterations=10 batch=2 class_prompt="a cat" class_pictures=2 class_guidance=1 steps=2'
+        ' | save lora "{}.safetensors"',
+        'open "three.png" | tune imagic "cat"->"dog" embedding_steps=2 training_steps=8 batch=4 weights="cross"'
+        ' | save weights "{}.safetensors"',
+    ],
+    ids=["lora", "imagic"],
+)
+def test_a_killed_run_goes_on_with_the_same_bits(
+    recipe: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In processes of their own, ended by SIGKILL; tests/models/test_tune_resuming.py has all tunings, more quickly."""
+    (folder / "again.safetensors").unlink(missing_ok=True)
     whole = ran(recipe.format("whole"), folder)
     env = {**os.environ, "RETOUCH_CACHE": str(tmp_path), "RETOUCH_CHECKPOINTS": "0", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "retouch", "run", "-e", recipe.format("again"), "--json", "--force"]
@@ -109,7 +122,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(folder: Path, tmp_path: Path, m
     assert not (folder / "again.safetensors").exists()
     monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path))
     resumed = ran(recipe.format("again"), folder)
-    assert resumed["rows"] < whole["rows"] - 3 * 4
+    assert resumed["rows"] <= whole["rows"] - 3 * 4
     one, other = (load_file(folder / f"{name}.safetensors") for name in ("whole", "again"))
     assert one.keys() == other.keys()
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
@@ -173,7 +186,7 @@ def test_a_word_that_was_learnt_is_said_in_this_turn_and_the_next(folder: Path) 
         f'{OPEN} | {walk} | sample walk | {again} | save "untaught.png"\n'
         f'{OPEN} | tune textual_inversion "toy.safetensors" word="cat" | {walk} | save "named.png"'
     )
-    ran(recipe, folder, "--exact")
+    ran(recipe, folder)
     fresh, read, untaught = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "untaught"))
     assert (fresh == read).all()
     assert (fresh != untaught).any()

@@ -292,8 +292,17 @@ def test_rows_of_two_networks_never_meet_and_maps_of_both_are_one_role():
 # ---------------------------------------------------------------- laws
 
 
-@pytest.mark.parametrize("stage", [imagic, unitune, sine])
-@pytest.mark.parametrize("weights", ["all", "cross", "low_rank"])
+ALWAYS = ((imagic, "all"), (unitune, "cross"), (sine, "low_rank"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "weights"),
+    [
+        pytest.param(stage, weights, marks=() if (stage, weights) in ALWAYS else pytest.mark.bench)
+        for stage in (imagic, unitune, sine)
+        for weights in ("all", "cross", "low_rank")
+    ],
+)
 def test_tunings_keep_their_laws(stage, weights):
     before = {name: weight.clone() for name, weight in BASE.items()}
     steps = {"embedding_steps": 1, "training_steps": 2} if stage is imagic else {"training_steps": 2}
@@ -334,8 +343,15 @@ def test_levels_are_drawn_evenly_and_by_number():
     assert torch.equal(PRACTICE.at(7, WORLD.latents.data)[1], PRACTICE.at(7, WORLD.latents.data)[1])
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("stage", [imagic, sine])
+@pytest.mark.parametrize(
+    ("stage", "dtype"),
+    [
+        (imagic, torch.float16),
+        (sine, torch.bfloat16),
+        pytest.param(imagic, torch.bfloat16, marks=pytest.mark.bench),
+        pytest.param(sine, torch.float16, marks=pytest.mark.bench),
+    ],
+)
 def test_half_precision_learns_in_float32_and_gives_back_the_networks_precision(stage, dtype):
     steps = {"embedding_steps": 2, "embedding_lr": 1e-3} if stage is imagic else {}
     losses: list[list[float]] = []

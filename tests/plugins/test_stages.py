@@ -29,6 +29,7 @@ UNWRITTEN = {
     "upscale esrgan",  # needs weights that another package ships: tests/laws/test_any_size.py
     "eye lpips",  # needs weights that come with no model: tests/models/test_eyes.py
 }
+OF_A_PAPER = ("decode tuned",)  # in a family of plumbing, and a method all the same
 PLUMBING = (
     "open",
     "save",
@@ -75,7 +76,7 @@ def test_a_stage_says_what_it_does_in_one_line_and_what_each_option_means(card):
 def test_a_stage_of_a_paper_names_it(card):
     plain_mask = card.family == "mask" and card.method not in ("diffedit", "attention", "lift")
     by_hand = card.name == "schedule levels"
-    plumbing = card.family in PLUMBING and card.name != "decode tuned"
+    plumbing = card.family in PLUMBING and card.name not in OF_A_PAPER
     assert bool(card.paper) != (plumbing or plain_mask or by_hand)
 
 

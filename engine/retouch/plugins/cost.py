@@ -21,6 +21,7 @@ FACTS = frozenset(
     | {"gradient", "led", "looked"}  # of guidance: 1 through the decoder, 2 through the network too; rows, decodings
     | {"seen", "glances"}  # pictures that eyes are shown: at each step, with their gradient; in all
     | {"draws"}  # how many pictures there are to choose from
+    | {"guide_least"}  # the fewest rows that guidance asks for, where part of the walk has fewer than `guide`
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
 # which has no such list; …_words: how many the prompts of an edit have; reads_words: whether the model reads any, 1 or

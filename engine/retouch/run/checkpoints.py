@@ -1,7 +1,8 @@
 """Where tunings stand, kept in the user's cache while they learn: one that was killed goes on from there.
 
 A checkpoint is of one piece of work, told by the digest of all that it depends on.  `RETOUCH_CHECKPOINTS` says how many
-seconds lie between two, or "off"; they lie in the folder "tunings" of the user's cache, and go where a tuning ends.
+seconds lie between two, or "off"; where one takes long to write, more lie between, so that a tenth of the time at most
+goes into them.  They lie in the folder "tunings" of the user's cache, and go where a tuning ends.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from retouch.models.weights import read_as_stored
 from retouch.pictures.atomic import replacing
 
 SECONDS = 30.0
+SHARE = 0.1  # of the time that may go into writing them
 STALE = 30 * 24 * 3600.0  # seconds after which one that nobody came back to is removed
 
 
@@ -68,7 +70,10 @@ class RunCheckpoints:
 
 @dataclass(slots=True)
 class FileCheckpoint:
-    """One piece of work; place: its file, there or not, or None where nothing is kept."""
+    """One piece of work; place: its file, there or not, or None where nothing is kept.
+
+    seconds: between two, at least; 0 keeps each, however long that takes.
+    """
 
     place: Path | None
     seconds: float
@@ -87,12 +92,15 @@ class FileCheckpoint:
         """Keep how things stand, if it is time.  A cache that cannot be written is no failure."""
         if self.place is None or time.monotonic() - self._last < self.seconds:
             return
+        began = time.monotonic()
         made = {name: each.detach().cpu().contiguous() for name, each in tensors().items()}
         with suppress(OSError):
             _remove_stale(self.place.parent)
             with replacing(self.place) as file:
                 file.write(safetensors_file(made, {}))
         self._last = time.monotonic()
+        if self.seconds:
+            self.seconds = max(self.seconds, (self._last - began) * (1 / SHARE - 1))
 
     def drop(self) -> None:
         """Forget it: the work is done."""

@@ -32,7 +32,6 @@ from retouch.api import (
     gather,
     value_and_grad,
 )
-from retouch_methods.tune.tensors import Movable
 
 
 class Example(NamedTuple):
@@ -161,23 +160,6 @@ async def descend(
         log(step + 1, loss)
         keep(step + 1, moved)
     return moved
-
-
-async def learn_pictures(
-    moved: Movable,
-    seen: Callable[[int], Awaitable[list[Example]]],
-    prompt: Prompt,
-    lr: float,
-    steps: range,
-    log: Callable[[int, float], None],
-) -> list[Tensor]:
-    """Move weights until the network denoises what is seen under a prompt.  Returns them, for `moved.under`."""
-
-    async def miss(step: int, *tensors: Tensor) -> Tensor:
-        return await mean_missed(moved.under(tensors), await seen(step), prompt)
-
-    first = moved.first()
-    return await descend(first, miss, [Adam(lr) for _ in first], steps, log, scale=LossScale.of(moved.model))
 
 
 def counted(log: TrainingLog, before: int, of: int) -> Callable[[int, float], None]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from torch import Tensor
 
 from retouch.api import (
-    Adam,
+    Checkpoints,
     Denoiser,
     Latents,
     LearntWords,
@@ -23,8 +23,11 @@ from retouch.api import (
     TrainingLog,
     stage,
 )
-from retouch_methods.tune.denoising import LossScale, Practice, counted, descend, learn_pictures, mean_missed
+from retouch_methods.tune.denoising import LossScale, Practice, counted, mean_missed
+from retouch_methods.tune.resuming import descend_resuming, learn_pictures
 from retouch_methods.tune.tensors import movable
+
+_EMBEDDING = "embedding"
 
 
 @stage(
@@ -43,6 +46,7 @@ async def imagic(
     schedule: Schedule,
     noise: NoiseSource,
     log: TrainingLog,
+    checkpoints: Checkpoints,
     *,
     embedding_steps: Annotated[int, Range(0, 100_000, "steps")] = 500,
     embedding_lr: Annotated[float, Range(0, 1)] = 1e-3,
@@ -72,10 +76,17 @@ async def imagic(
         return await mean_missed(model, await seen(step), prompt.saying(embeds))
 
     towards = counted(log, 0, steps)
-    (learnt,) = await descend(
-        [prompt.embeds], by_words, [Adam(embedding_lr)], range(embedding_steps), towards, LossScale.of(model)
-    )
+    work = (embedding_steps, embedding_lr, training_steps, lr, batch, weights, rank)
+    checkpoint = checkpoints.of("imagic", latents, prompt, model, schedule, noise, work)
+    learnt = checkpoint.read().get(_EMBEDDING)
+    if learnt is None:
+        first, scale = range(embedding_steps), LossScale.of(model)
+        (learnt,) = await descend_resuming(
+            [prompt.embeds], by_words, embedding_lr, first, towards, checkpoint, scale=scale
+        )
+    learnt = learnt.to(prompt.embeds.device)
 
-    moved = movable(model, weights, rank, noise)
-    tensors = await learn_pictures(moved, seen, prompt.saying(learnt), lr, range(embedding_steps, steps), towards)
+    moved, then = movable(model, weights, rank, noise), range(embedding_steps, steps)
+    kept = {_EMBEDDING: learnt}
+    tensors = await learn_pictures(moved, seen, prompt.saying(learnt), lr, then, towards, checkpoint, kept)
     return moved.under(tensors).tuned(ModelDelta(words=LearntWords(learnt)))

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from torch import Tensor
 
 from retouch.api import (
+    Checkpoints,
     Codec,
     Denoiser,
     ModelDelta,
@@ -30,7 +31,8 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import Example, Practice, counted, learn_pictures
+from retouch_methods.tune.denoising import Example, Practice, counted
+from retouch_methods.tune.resuming import learn_pictures
 from retouch_methods.tune.tensors import movable
 
 
@@ -58,6 +60,7 @@ async def sine(
     prompt: SourcePrompt,
     noise: NoiseSource,
     log: TrainingLog,
+    checkpoints: Checkpoints,
     *,
     pictures: str = "",
     training_steps: Annotated[int, Range(0, 1_000_000, "steps")] = 800,
@@ -90,7 +93,10 @@ async def sine(
     else:
         clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]
         seen = practice.of_pictures(clean, batch)
-    tensors = await learn_pictures(moved, seen, prompt, lr, range(training_steps), counted(log, 0, training_steps))
+    steps, towards = range(training_steps), counted(log, 0, training_steps)
+    work = (model, prompt, training, await seen(0), schedule, noise, training_steps, lr, batch)
+    more = (patches, least, most, weights, rank)
+    tensors = await learn_pictures(moved, seen, prompt, lr, steps, towards, checkpoints.of("sine", work, more))
     return moved.under(tensors).tuned(ModelDelta(place=Patch() if patches else None))
 
 

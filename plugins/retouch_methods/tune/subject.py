@@ -25,7 +25,7 @@ from retouch.api import (
     gather,
 )
 from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import LossScale, Miss, Practice, missed
+from retouch_methods.tune.denoising import LossScale, Miss, Practice, counted, missed
 from retouch_methods.tune.resuming import descend_resuming
 from retouch_methods.tune.tensors import Movable
 
@@ -82,8 +82,10 @@ async def learn(movable: Movable, lesson: Lesson, school: School) -> list[Tensor
             kept = torch.stack(made)
         kind, beside = Shown(kept.to(clean[0].device), of_kind), {_IMAGINED: kept}
     miss = missing(movable, Practice.of(school.schedule, noise), subject, kind, lesson.prior, lesson.batch)
-    scale = LossScale.of(model)
-    return await descend_resuming(start, miss, lesson.lr, lesson.iterations, school.log, checkpoint, beside, scale)
+    steps, log = range(lesson.iterations), counted(school.log, 0, lesson.iterations)
+    learnt = await descend_resuming(start, miss, lesson.lr, steps, log, checkpoint, beside, LossScale.of(model))
+    checkpoint.drop()
+    return learnt
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import LossScale, Practice, missed
+from retouch_methods.tune.denoising import LossScale, Practice, counted, missed
 from retouch_methods.tune.resuming import descend_resuming
 
 Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the word stands", "a photo of _")]
@@ -114,8 +114,9 @@ async def textual_inversion(
 
     begins_as = [await texts.prompt(each.replace("_", init)) for each in templates]
     work = (model, clean, start, begins_as, schedule, noise, batch, lr, iterations)
-    scale = LossScale.of(model)
-    learnt = await descend_resuming(start, miss, lr, iterations, log, checkpoints.of("word", work), scale=scale)
+    checkpoint, told = checkpoints.of("word", work), counted(log, 0, iterations)
+    learnt = await descend_resuming(start, miss, lr, range(iterations), told, checkpoint, scale=LossScale.of(model))
+    checkpoint.drop()
     return texts.knowing(word, learnt)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from retouch.api import (
+    Checkpoints,
     Codec,
     Denoiser,
     LearntWords,
@@ -24,7 +25,8 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import Practice, counted, learn_pictures
+from retouch_methods.tune.denoising import Practice, counted
+from retouch_methods.tune.resuming import learn_pictures
 from retouch_methods.tune.tensors import movable
 
 
@@ -45,6 +47,7 @@ async def unitune(
     encoder: TextEncoder,
     noise: NoiseSource,
     log: TrainingLog,
+    checkpoints: Checkpoints,
     *,
     token: Annotated[str, Pattern("\\S+", "a word that no language has", "beikkpic")] = "beikkpic",
     pictures: str = "",
@@ -71,5 +74,7 @@ async def unitune(
     clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]  # [C, h, w]
     prompt, moved = await encoder.prompt(token), movable(model, weights, rank, noise)
     seen = Practice.of(schedule, noise).of_pictures(clean, batch)
-    tensors = await learn_pictures(moved, seen, prompt, lr, range(training_steps), counted(log, 0, training_steps))
+    steps, towards = range(training_steps), counted(log, 0, training_steps)
+    work = (model, prompt, clean, schedule, noise, training_steps, lr, batch, weights, rank)
+    tensors = await learn_pictures(moved, seen, prompt, lr, steps, towards, checkpoints.of("unitune", work))
     return moved.under(tensors).tuned(ModelDelta(words=LearntWords(token=token)))

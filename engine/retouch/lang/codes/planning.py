@@ -195,7 +195,7 @@ PLANNING = {
     "RT455": Code(
         "unfit-tuned",
         "'{path}' cannot stand in for weights of '{model}': {what}",
-        "use the model that it was tuned from, or tune this one",
+        "name a file that 'save weights' wrote of this model, or tune it here",
         why="What 'save weights' writes holds tensors for one network, by their names and shapes, and the digest of "
         "the weights that they were tuned from. On any other they would mean nothing, so they are refused before "
         "anything loads.",
@@ -224,7 +224,7 @@ PLANNING = {
     "RT465": Code(
         "unfit-embedding",
         "'{path}' cannot teach '{model}' a word: {what}",
-        "use one that was learnt on this family of models, or learn it here",
+        "name a safetensors file of a word for this family of models, or learn it here",
         why="A file of textual inversion holds the vectors that stand for a word, for each text encoder of one family. "
         "Both names and shapes stand in its header, so a file that does not fit is refused before anything loads.",
     ),
