@@ -180,11 +180,11 @@ def test_what_workers_cannot_be_given_is_told_before_any_starts(tmp_path):
     from retouch.run.files.run_journal import RunJournal
     from retouch.run.files.shared import SharedFiles
     from retouch.run.settings import Settings
-    from retouch.run.whole import Whole
+    from retouch.run.whole import WholeRun
 
     strange: Any = Scene("cat", "white", "in a meadow")  # in place of a model: no dataclass of the engine
     graphs = [Graph((), (), Picture(tmp_path / "cat.png"), strange)]
-    whole = Whole(graphs, Request(), Settings(), (), lambda *_: None, SharedFiles(graphs), RunJournal(()))
+    whole = WholeRun(graphs, Request(), Settings(), (), lambda *_: None, SharedFiles(graphs), RunJournal(()))
     with pytest.raises(Refusal) as refused:
         run_by_workers(Namespace(workers=2, ray=None), whole)
     assert (refused.value.code, "Scene" in str(refused.value)) == ("RT926", True)

@@ -17,10 +17,10 @@ from retouch.run.files.shared import SharedFiles
 from retouch.run.outcome import Outcome, Result
 from retouch.run.settings import Settings
 from retouch.run.shards import sharding
-from retouch.run.shards.messages import Alive, Done, Job, Ready, Shard, Stopped, Told
+from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.sharding import execute_by_workers, shards_of
 from retouch.run.shards.wire import NotData, packed, unpacked
-from retouch.run.whole import Whole
+from retouch.run.whole import WholeRun
 
 MODEL: Any = None
 STUCK = {"plugin": "slow", "function": "wait", "place": "slow.py, line 3", "s": 120.0}
@@ -39,8 +39,8 @@ class Played:
 
     def send(self, line: str) -> None:
         message = unpacked(line)
-        if isinstance(message, Job):
-            self._said.put(packed(Ready()))
+        if isinstance(message, ShardJob):
+            self._said.put(packed(WorkerReady()))
             return
         self.log.append((self.number, message.places))
         answers = self._conduct(message)
@@ -59,10 +59,10 @@ class Played:
         return "ended by SIGSEGV"
 
 
-def done(shard: Shard) -> Done:
+def done(shard: Shard) -> ShardDone:
     outcomes = tuple(Outcome(graph.item, notices=[f"picture {graph.item.index}"]) for graph in shard.graphs)
     call = BatchInfo("denoise", len(outcomes), len(outcomes), 1)
-    return Done(outcomes, (call,), tuple({} for _ in outcomes), ())
+    return ShardDone(outcomes, (call,), tuple({} for _ in outcomes), ())
 
 
 class Stage:
@@ -76,7 +76,7 @@ class Stage:
 
     def run(self, count: int, workers: int) -> Result:
         made = graphs(count)
-        run = Whole(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
+        run = WholeRun(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
         return execute_by_workers(run, self._start, workers)
 
     def _hear(self, event: str, facts: Any) -> None:

@@ -50,7 +50,7 @@ def main(args: Namespace) -> int:
     from retouch.run.session import execute
     from retouch.run.settings import Settings
     from retouch.run.store.keeping import RunStore
-    from retouch.run.whole import Whole
+    from retouch.run.whole import WholeRun
 
     device = args.device or best_device()
     settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
@@ -71,7 +71,7 @@ def main(args: Namespace) -> int:
             journal.refused(picture, found.errors_of(picture))
         if args.workers or args.ray:
             shared = SharedFiles(graphs, found.refused)
-            whole = Whole(graphs, request, settings, installed.built_in, tell, shared, journal)
+            whole = WholeRun(graphs, request, settings, installed.built_in, tell, shared, journal)
             result = run_by_workers(args, whole)
         else:
             result = execute(

@@ -12,10 +12,10 @@ from retouch.cli.reporting import Refusal
 if TYPE_CHECKING:
     from retouch.run.outcome import Result
     from retouch.run.shards.sharding import Start
-    from retouch.run.whole import Whole
+    from retouch.run.whole import WholeRun
 
 
-def run_by_workers(args: Namespace, run: Whole) -> Result:
+def run_by_workers(args: Namespace, run: WholeRun) -> Result:
     """Run the graphs of a run by the workers that the command line asks for.  Refusal where there can be none."""
     from retouch.run.shards.sharding import execute_by_workers
     from retouch.run.shards.wire import NotData

@@ -51,7 +51,7 @@ from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
-from retouch.run.whole import Part, Tell, Whole
+from retouch.run.whole import RunPart, Tell, WholeRun
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
@@ -79,7 +79,7 @@ def execute(
     store: where values that other runs made are looked for, and kept for others.
     A picture that fails fails alone.  KeyboardInterrupt passes through; files already written stay, whole.
     """
-    run = Whole(
+    run = WholeRun(
         graphs,
         request or Request(),
         settings or Settings(),
@@ -92,13 +92,13 @@ def execute(
 
 
 def execute_part(
-    run: Whole,
+    run: WholeRun,
     *,
     registry: Registry,
     machine: Callable[[Any, str, torch.dtype, Acceleration], Machine] = Machine,
     keep: bool = False,
     store: RunStore | None = None,
-) -> Part:
+) -> RunPart:
     """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
     blame = Blame.of(registry.cards, registry.built_in)
     part = _Run(
@@ -311,7 +311,7 @@ class _Run:
 
         return start
 
-    def go(self) -> Part:
+    def go(self) -> RunPart:
         """Drive everything to its end, a wave at a time; where memory runs out, in smaller waves from there on."""
         executor = Executor(self.settings.buckets, self._called)
         needed = [self.supply.needed(tasks) for tasks in self.pictures]
@@ -349,7 +349,7 @@ class _Run:
                 report_cut(model.texts, texts, report := Report())
                 outcome.warnings += [each for each in report.items if each not in outcome.warnings]
         missed = {id(outcome): missed for outcome, missed in self.missed}
-        return Part(self.outcomes, executor.calls, [missed[id(outcome)] for outcome in self.outcomes])
+        return RunPart(self.outcomes, executor.calls, [missed[id(outcome)] for outcome in self.outcomes])
 
     def _alive(self) -> AbstractContextManager[None]:
         """Strangers' stages may not end the process; without them nothing is surrounded."""

@@ -25,7 +25,7 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(slots=True)
-class Part:
+class RunPart:
     """What some pictures of a run came to.
 
     missed: for each outcome, by part and in words, what its source said and no result of it keeps.
@@ -37,7 +37,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeRun:
     """The pictures of a run, what was asked for, and who hears of it.
 
     built_in: plugins whose stages' versions tell what they do.
@@ -53,7 +53,7 @@ class Whole:
     shared: SharedFiles
     journal: RunJournal
 
-    def completed(self, parts: Sequence[Part]) -> Result:
+    def completed(self, parts: Sequence[RunPart]) -> Result:
         """Put the parts together, in their order, and write what all of them share."""
         outcomes = [outcome for part in parts for outcome in part.outcomes]
         missed = [each for part in parts for each in part.missed]

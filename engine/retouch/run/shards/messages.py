@@ -14,7 +14,7 @@ from retouch.run.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ShardJob:
     """To a worker, first: what all shards have in common."""
 
     request: Request
@@ -30,7 +30,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class WorkerReady:
     """From a worker: it has all that it needs but pictures."""
 
 
@@ -48,7 +48,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ShardDone:
     """From a worker: what became of a shard; see `whole.Part`.  entries: of the files that many results share."""
 
     outcomes: tuple[Outcome, ...]

@@ -22,11 +22,11 @@ from retouch.lang.syntax import NOWHERE
 from retouch.run.executor import BatchInfo
 from retouch.run.files.run_journal import results_of
 from retouch.run.outcome import Outcome, Result
-from retouch.run.shards.messages import Alive, Done, Job, Ready, Shard, Stopped, Told
+from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.wire import packed, unpacked
 from retouch.run.watchdog import patience
 from retouch.run.waves import IN_FLIGHT
-from retouch.run.whole import Part, Whole
+from retouch.run.whole import RunPart, WholeRun
 
 SHARDS_A_WORKER = 4  # so that all end at about one time, though some pictures take longer
 STRIKES = 2  # workers that one picture may end
@@ -54,7 +54,7 @@ class Worker(Protocol):
 Start = Callable[[int], Worker]  # by the number of its place among the workers
 
 
-def execute_by_workers(run: Whole, start: Start, count: int) -> Result:
+def execute_by_workers(run: WholeRun, start: Start, count: int) -> Result:
     """Run the graphs of all pictures by so many workers, who do shards of them.
 
     A picture whose work ended two workers has failed (RT923).  KeyboardInterrupt ends all workers and passes through.
@@ -97,7 +97,7 @@ class _Hand:
 
 @dataclass(slots=True)
 class _Sharing:
-    run: Whole
+    run: WholeRun
     start: Start
     waiting: deque[tuple[int, ...]] = field(default_factory=deque[tuple[int, ...]])
     hands: list[_Hand] = field(default_factory=list[_Hand])
@@ -111,7 +111,7 @@ class _Sharing:
     def graphs(self) -> Sequence[Graph]:
         return self.run.graphs
 
-    def go(self, count: int) -> Part:
+    def go(self, count: int) -> RunPart:
         """Have everything done; gives it in the order of the pictures."""
         self.waiting = deque(shards_of(self.graphs, count))
         try:
@@ -123,13 +123,13 @@ class _Sharing:
         finally:
             self._end_all()
         outcomes, missed = zip(*(self.parts[place] for place in range(len(self.graphs))), strict=True)
-        return Part(list(outcomes), self.calls, list(missed))
+        return RunPart(list(outcomes), self.calls, list(missed))
 
     def _begin(self, number: int) -> None:
         hand = _Hand(number, self.start(number), time.monotonic())
         self.hands.append(hand)
         threading.Thread(target=self._listen, args=(hand,), name=f"retouch-worker-{number}", daemon=True).start()
-        hand.worker.send(packed(Job(self.run.request, self.run.settings)))
+        hand.worker.send(packed(ShardJob(self.run.request, self.run.settings)))
 
     def _listen(self, hand: _Hand) -> None:
         """What one thread for each worker does."""
@@ -154,12 +154,12 @@ class _Sharing:
             self._gone(hand, f"said what nobody understands ({why})")
             return
         match message:
-            case Ready():
+            case WorkerReady():
                 hand.ready = True
                 self._give(hand)
             case Told(event, facts):
                 self._told(hand, event, facts)
-            case Done():
+            case ShardDone():
                 self._done(hand, message)
             case Stopped(why):
                 self._gone(hand, why)
@@ -183,7 +183,7 @@ class _Sharing:
             hand.why = f"{where} did not give way for {facts['s']:g} s"
             self._gone(hand, hand.worker.end())
 
-    def _done(self, hand: _Hand, done: Done) -> None:
+    def _done(self, hand: _Hand, done: ShardDone) -> None:
         self.parts.update(zip(hand.shard, zip(done.outcomes, done.missed, strict=True), strict=True))
         self.calls += done.calls
         self.run.shared.put(done.entries)

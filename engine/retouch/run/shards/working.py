@@ -13,9 +13,9 @@ from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
 from retouch.run.model_cache import KeptMachines
 from retouch.run.session import execute_part
-from retouch.run.shards.messages import Done, Job, Ready, Shard, Told
+from retouch.run.shards.messages import Shard, ShardDone, ShardJob, Told, WorkerReady
 from retouch.run.shards.wire import NotData, packed, unpacked
-from retouch.run.whole import Tell, Whole
+from retouch.run.whole import Tell, WholeRun
 
 
 def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
@@ -24,7 +24,7 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
     say: takes one line.
     """
     job = unpacked(next(lines))
-    if not isinstance(job, Job):
+    if not isinstance(job, ShardJob):
         raise TypeError(f"the first line is a {type(job).__name__}, and not a job")
     installed, machines = registry.load(), KeptMachines()
 
@@ -35,14 +35,14 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
             say(packed(Told(event, {name: _plain(value) for name, value in facts.items()})))
 
     heard = installed.live.observing(tell) or tell
-    say(packed(Ready()))
+    say(packed(WorkerReady()))
     for line in lines:
         shard = unpacked(line)
         assert isinstance(shard, Shard)
         files = SharedFiles(shard.graphs)
-        run = Whole(shard.graphs, job.request, job.settings, installed.built_in, heard, files, _FarJournal(tell))
+        run = WholeRun(shard.graphs, job.request, job.settings, installed.built_in, heard, files, _FarJournal(tell))
         part = execute_part(run, registry=installed, machine=machines)
-        say(packed(Done(tuple(part.outcomes), tuple(part.calls), tuple(part.missed), tuple(files.entries()))))
+        say(packed(ShardDone(tuple(part.outcomes), tuple(part.calls), tuple(part.missed), tuple(files.entries()))))
 
 
 class _FarJournal(RunJournal):
