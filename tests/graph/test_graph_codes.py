@@ -314,12 +314,12 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT428"}  # about what Python gives: test_python_door
     elsewhere |= {"RT430", "RT431"}  # about models of the hub: test_models_get
     elsewhere |= {"RT432", "RT433"}  # about files beside a model: test_single_file_recipes
-    elsewhere |= {"RT432"}  # about files beside a model: test_single_file_recipes
     elsewhere |= {f"RT24{i}" for i in range(5)}  # about flows in brackets: test_flow_values, test_stranger_studio
     elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger
     elsewhere |= {"RT455", "RT456", "RT457"}  # files of tuned weights: test_tune_weights
     elsewhere |= {"RT458"}  # what a tuning has learnt to say: test_tune_single
     elsewhere |= {f"RT{code}" for code in (464, 465, 466, 467, 469)}  # what is learnt of a subject: test_tune_subject
+    elsewhere |= {"RT436"}  # controls behind windows: test_multidiffusion
     elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()
