@@ -178,7 +178,7 @@ def test_the_mend_of_a_picture_that_is_too_large_is_to_crop_it(tmp_path):
     """As the message says: a mask and `crop` before, `paste` behind."""
     source = photo(tmp_path / "photo.png", 640, 480)
     (error,) = checked(EDIT, source).errors
-    before, behind = re.findall(r"'([^']+)'", error.help)
+    before, behind, _windows = re.findall(r"'([^']+)'", error.help)
     recipe = f"{before.replace('mask …', BOX)} | {EDIT} | {behind}"
     assert not checked(recipe, source).errors
     (outcome,) = run(recipe, [source], tmp_path / "o.png").outcomes

@@ -60,7 +60,7 @@ def test_it_goes_with_every_mask_guidance_and_schedule(tmp_path):
         **{f"mask {card.method}": card for card in INSTALLED.cards if card.family == "mask"},
     }
     for name, card in beside.items():
-        if card.takes("Window") or any(option.required for option in card.options):
+        if card.takes("Window", "Field", "Views") or any(option.required for option in card.options):
             continue
         soft = "mask box right=70% | " if card.family == "mask" and card.takes("Mask") else ""
         other = " other=area" if name in ("mask union", "mask intersect", "mask subtract") else ""

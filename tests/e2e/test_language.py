@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def files(folder: Path, pattern: str) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.glob(pattern)}
+    return {path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path.name != ".retouch.jsonl"}
 
 
 def run(folder: Path, recipe: str, *arguments: object):

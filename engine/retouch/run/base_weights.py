@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from retouch.core.denoiser import Denoiser
+from retouch.models.kit.tiled_codec import TiledCodec
 
 
 class BaseWeights:
@@ -133,6 +134,8 @@ def _within(value: Any) -> Iterable[Any]:
             return value.values()
         case list() | tuple():
             return value
+        case TiledCodec():
+            return (value.inner,)
         case _ if is_dataclass(value) and not isinstance(value, type):
             return [getattr(value, each.name) for each in fields(value)]
         case _:

@@ -49,9 +49,9 @@ class FrameCodec(VaeCodec):
         """[B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
         return super().encode(pictures[:, :, None])
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """[B, C, h, w] -> [B, 3, H, W], clamped to [0, 1]"""
-        return super().decode(latents)[:, :, 0]
+    def decode_freely(self, latents: Tensor) -> Tensor:
+        """[B, C, h, w] -> [B, 3, H, W]"""
+        return super().decode_freely(latents)[:, :, 0]
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         config = self.vae.config
