@@ -270,7 +270,9 @@ def test_a_saved_image_is_the_file_that_the_command_line_writes(cat: Path, name:
     assert told
     assert pictures.read(python_).rgb.tobytes() == pictures.read(command).rgb.tobytes()
     same = {key: value.replace("python-", "").replace("command-", "") for key, value in told.items()}
-    others = pictures.metadata(command) or {}
+    others = dict(pictures.metadata(command) or {})
+    if name != "dog.png":  # of a PNG the recipe's own result is the work
+        del others["work"]
     assert same == {key: value.replace("command-", "") for key, value in others.items()}
     assert retouch("rerun", python_, "--verify", folder=cat.parent).code == 0
     assert retouch("run", "-e", EDIT, cat, "-o", python_, folder=cat.parent).code == 0  # it is one of ours

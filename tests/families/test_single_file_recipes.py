@@ -99,7 +99,8 @@ def test_a_mistake_is_told_by_check_where_it_stands(
     (home / "other/config.json").write_text(json.dumps(config | {"latent_channels": 8}))
     model = model.replace("{at}", str(folder_of("stable_diffusion")))
     (line,) = (line for line in model.splitlines() if "«" in line)
-    assert main(["check", "--json", "--allow", str(folder_of("stable_diffusion")), recipe(home, model.replace("«", "").replace("»", ""))]) == 1
+    allowed = ("--allow", str(folder_of("stable_diffusion")))
+    assert main(["check", "--json", *allowed, recipe(home, model.replace("«", "").replace("»", ""))]) == 1
     (found,) = json.loads(capsys.readouterr().out)["diagnostics"]
     assert (found["code"], found["start"][1], found["end"][1]) == (code, line.index("«") + 1, line.index("»"))
     assert said in found["message"]

@@ -195,6 +195,7 @@ class _Run:
         for node in graph.nodes:
             if (key := once.get(node.id)) and (known := self.supply.shared(key)):
                 tasks[node.id] = known
+                outcome.rows[node.id] = 0  # whoever came first has paid
                 continue
             care = self._care(node, graph, outcome, strange=node.id in strange)
             if (lost := self._lost(node, machines, own_machine)) is not None:

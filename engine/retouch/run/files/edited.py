@@ -14,6 +14,7 @@ from PIL import Image
 from retouch.core.values import Image as Pixels
 from retouch.pictures import About, How, Unwritable, formats
 from retouch.pictures.atomic import replacing
+from retouch.pictures.stamp import WORK
 from retouch.pictures.writing import Refused, encode, picture
 from retouch.run.files.outbox import as_bytes
 
@@ -88,5 +89,9 @@ class EditedImage(Image.Image):
         for stage in stages:
             if stage["id"] == self.told["result"]:
                 known = {key: value for key, value in options.items() if key in stage["options"] and value}
+                same = Path(str(stage["options"].get("path"))).suffix == Path(name).suffix and not known
                 stage["options"] |= {"path": name, **known}
-        return {**self.told, "stages": json.dumps(stages)}
+                # Saved otherwise than the recipe says it is another work, which no run would come to.
+                told = self.told if same else {key: text for key, text in self.told.items() if key != WORK}
+                return {**told, "stages": json.dumps(stages)}
+        return self.told
