@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from retouch.core.denoiser import Denoiser
@@ -19,6 +17,7 @@ from retouch.run.loaded_model import Machine
 from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, retouch
 from tests.families.lora_files import kohya, some
+from tests.models.tuning_runs import pixels
 
 EDIT = '"cat"->"dog"'
 
@@ -45,10 +44,6 @@ def folder(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("one", "two"):
         draw(place / f"{name}.png")
     return place
-
-
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
 
 
 def test_it_is_what_the_same_file_beside_the_model_is(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,12 @@ def test_one_that_takes_long_to_write_is_written_less_often(tmp_path: Path) -> N
 
     assert kept(1e-5, 0.1) == 1
     assert kept(0, 0.1) == 3
+
+
+def test_an_old_one_that_cannot_be_removed_keeps_none_from_being_written(tmp_path: Path) -> None:
+    (tmp_path / "old.safetensors").mkdir()
+    for name in ("old", "older"):
+        (tmp_path / f"{name}.safetensors").touch()
+        os.utime(tmp_path / f"{name}.safetensors", (0, 0))
+    FileCheckpoint(tmp_path / "new.safetensors", 0).keep(lambda: {"x": torch.zeros(1)})
+    assert {path.stem for path in tmp_path.iterdir()} == {"old", "new"}

@@ -9,13 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from safetensors import safe_open
 
 from tests.e2e.command import draw, left_in, retouch
 from tests.e2e.test_interrupt import HEEDING
+from tests.models.tuning_runs import pixels, ran
 
 IMAGIC = 'tune imagic "cat"->"dog" embedding_steps=2 training_steps=2 embedding_lr=0.01 lr=1e-4'
 SINE = "tune sine training_steps=2 lr=1e-4"
@@ -37,17 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         flow = f'open "cat.png" | {tuning}'
         ran(f'{flow} | save weights "{name}.safetensors"\n{flow} | {WALK} | save "{name}.png"', place, *mode)
     return place
-
-
-def ran(recipe: str, folder: Path, *more: str) -> dict[str, object]:
-    """What the run says at its end."""
-    done = retouch("run", "-e", recipe, "--json", "--force", *more, folder=folder)
-    assert done.code == 0, done.out + done.err
-    return done.event("done")
-
-
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
 
 
 def test_files_hold_the_words_and_the_places_that_were_learnt(folder: Path) -> None:

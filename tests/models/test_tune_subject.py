@@ -10,14 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.e2e.command import ROOT, draw, retouch
+from tests.models.tuning_runs import assert_read_is_fresh, pixels, ran
 
 OPEN = 'open "three.png" caption="a white cat on a beach"'
 PAST = 'prompt="a sks cat" pictures="train" lr=0.002'
@@ -38,17 +37,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
-
-
-def ran(recipe: str, folder: Path, *more: str) -> dict[str, object]:
-    """What the run says at its end."""
-    done = retouch("run", "-e", recipe, "--json", "--force", *more, folder=folder)
-    assert done.code == 0, done.out + done.err
-    return done.event("done")
-
-
 def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder: Path) -> None:
     ran(f'{LORA} | save lora "sks.safetensors"', folder)
     recipe = (
@@ -57,11 +45,9 @@ def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder:
         f'{OPEN} | {WALK} | save "plain.png"'
     )
     ran(recipe, folder)
-    fresh, read, plain = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "plain"))
-    assert (fresh == read).all()
-    assert (fresh != plain).any()
+    assert_read_is_fresh(folder, "plain")
     ran(f'{OPEN} | {WALK} | save "alone.png"', folder)
-    assert (pixels(folder / "alone.png") == plain).all()
+    assert (pixels(folder / "alone.png") == pixels(folder / "plain.png")).all()
     told = json.loads(retouch("show", "sks.safetensors", "--json", folder=folder).out)
     assert "10.png" in json.dumps(told["inputs"])
     assert "notes.txt" not in json.dumps(told["inputs"])
@@ -167,6 +153,17 @@ def test_what_cannot_be_meant_has_a_code(folder: Path, recipe: str, code: str, w
     assert words in done.out + done.err
 
 
+def test_of_several_pictures_the_broken_one_is_named(folder: Path) -> None:
+    (folder / "some").mkdir()
+    whole = draw(folder / "some" / "1.png").read_bytes()
+    (folder / "some" / "2.png").write_bytes(whole[: len(whole) // 2])
+    recipe = 'tune lora prompt="a sks cat" pictures="some" iterations=1 | save lora "x.safetensors"'
+    done = retouch("run", "-e", recipe, "--json", "--force", folder=folder)
+    assert done.code == 4
+    assert "RT504" in done.out + done.err
+    assert "'2.png' is not an image that can be read" in done.out + done.err
+
+
 def test_a_rate_that_is_too_high_is_told(folder: Path) -> None:
     recipe = 'tune dreambooth prompt="a sks cat" pictures="train" iterations=20 lr=1 | save weights "wild.safetensors"'
     done = retouch("run", "-e", recipe, "--json", folder=folder)
@@ -187,9 +184,7 @@ def test_a_word_that_was_learnt_is_said_in_this_turn_and_the_next(folder: Path) 
         f'{OPEN} | tune textual_inversion "toy.safetensors" word="cat" | {walk} | save "named.png"'
     )
     ran(recipe, folder)
-    fresh, read, untaught = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "untaught"))
-    assert (fresh == read).all()
-    assert (fresh != untaught).any()
+    assert_read_is_fresh(folder, "untaught")
 
 
 def test_a_word_holds_for_the_edit_of_one_stage_too(folder: Path) -> None:

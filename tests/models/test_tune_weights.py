@@ -6,10 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from retouch.api import Denoiser, MixedDenoiser, ModelDelta
@@ -20,6 +18,7 @@ from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
 from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, retouch
+from tests.models.tuning_runs import pixels, ran
 
 TUNE = 'tune diffusionclip source="a drawing" target="a pencil sketch" rounds=1 inversion_steps=3 tuning_steps=2'
 LEARN = f'{TUNE} lr=1e-4 variant="efficient" pictures="train/*.png"'
@@ -52,17 +51,6 @@ def folder(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
-
-
-def saved(recipe: str, folder: Path, *more: str) -> dict[str, object]:
-    """What the run says at its end."""
-    done = retouch("run", "-e", recipe, "--json", "--force", *more, folder=folder)
-    assert done.code == 0, done.out + done.err
-    return done.event("done")
-
-
 def test_a_file_has_all_that_was_tuned_and_says_of_which_network_and_how(folder: Path, machine: Machine) -> None:
     tensors = load_file(folder / "ink.safetensors")
     assert tensors.keys() == machine.denoiser.core.base.keys()
@@ -75,9 +63,9 @@ def test_a_file_has_all_that_was_tuned_and_says_of_which_network_and_how(folder:
 def test_what_is_read_is_what_was_tuned_bit_for_bit(folder: Path) -> None:
     walk = 'invert ddim steps=2 | guide cfg guidance=1 | save "{}.png"'
     read = f'open "three.png" | tune weights "ink.safetensors" | {walk.format("read")}'
-    saved(f'open "three.png" | {LEARN} | {walk.format("fresh")}\n{read}', folder)
-    saved(f'open "three.png" | {walk.format("plain")}\n{read}', folder)
-    saved(f'open "three.png" | {walk.format("alone")}', folder)
+    ran(f'open "three.png" | {LEARN} | {walk.format("fresh")}\n{read}', folder)
+    ran(f'open "three.png" | {walk.format("plain")}\n{read}', folder)
+    ran(f'open "three.png" | {walk.format("alone")}', folder)
     fresh, again, plain, alone = (pixels(folder / f"{name}.png") for name in ("fresh", "read", "plain", "alone"))
     assert (fresh == again).all()
     assert abs(fresh - plain).max() > 1
@@ -87,8 +75,8 @@ def test_what_is_read_is_what_was_tuned_bit_for_bit(folder: Path) -> None:
 def test_pictures_of_a_run_share_one_tuning_over_a_folder_and_not_one_on_each(folder: Path) -> None:
     walk = 'invert ddim steps=2 | guide cfg guidance=1 | save "{name}-out.png"'
     pictures = ("three.png", "four.png", "-o", "shared")
-    assert saved(f"{LEARN} | {walk}", folder, *pictures)["rows"] == 2 * (2 + 2) + 2 * 4
-    assert saved(f'{TUNE} variant="efficient" | {walk}', folder, *pictures)["rows"] == 2 * (2 + 2) + 2 * 4
+    assert ran(f"{LEARN} | {walk}", folder, *pictures)["rows"] == 2 * (2 + 2) + 2 * 4
+    assert ran(f'{TUNE} variant="efficient" | {walk}', folder, *pictures)["rows"] == 2 * (2 + 2) + 2 * 4
 
 
 def test_rows_of_a_mix_are_what_the_plan_says(folder: Path) -> None:
@@ -98,8 +86,8 @@ def test_rows_of_a_mix_are_what_the_plan_says(folder: Path) -> None:
     )
     plan = json.loads(retouch("plan", "-e", recipe.format(""), "--json", folder=folder).out)
     assert json.dumps(plan).count('"rows"')
-    assert saved(recipe.format(""), folder)["rows"] == 2 + 2 * 2 * 3
-    assert saved(recipe.format("start=0.5 "), folder)["rows"] == 2 + 2 * 2 + 2 * 3
+    assert ran(recipe.format(""), folder)["rows"] == 2 + 2 * 2 * 3
+    assert ran(recipe.format("start=0.5 "), folder)["rows"] == 2 + 2 * 2 + 2 * 3
     shown = retouch("plan", "-e", recipe.format(""), folder=folder).out
     assert "in all: 14 rows" in shown, shown
     assert "in all: 10 to 14 rows" in retouch("plan", "-e", recipe.format("start=0.5 "), folder=folder).out
@@ -214,10 +202,10 @@ def test_two_tunings_act_at_once_whichever_way_they_are_joined(folder: Path) -> 
         'open "three.png" | invert ddim steps=3 | guide cfg guidance=1 | tune weights "ink.safetensors" '
         '| tune weights "out.safetensors" ratio=0.5 mix="{}" | save "{}.png"'
     )
-    rows = {mix: saved(recipe.format(mix, mix), folder)["rows"] for mix in ("changes", "weights")}
+    rows = {mix: ran(recipe.format(mix, mix), folder)["rows"] for mix in ("changes", "weights")}
     assert rows == {"changes": 3 + 3 * 3, "weights": 3 + 3}
     alone, _ = recipe.format("shares", "alone").split('| tune weights "out')
-    saved(f'{alone} | save "alone.png"', folder)
+    ran(f'{alone} | save "alone.png"', folder)
     for mix in rows:
         assert (pixels(folder / f"{mix}.png") != pixels(folder / "alone.png")).any()
         plan = retouch("plan", "-e", recipe.format(mix, mix), folder=folder).out

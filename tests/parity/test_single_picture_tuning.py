@@ -142,7 +142,7 @@ def test_unitune_moves_cross_attention_alone_under_its_token():
     assert all("attn2" in name for name in model.delta.weights)
     (said,) = run(TinyTexts(torch.float64).prompt("beikkpic"))
     clean = [CODEC.encode(each.data[None])[0] for each in pictures.pictures]
-    seen = [[(clean[step], step, copy) for copy in range(2)] for step in range(2)]
+    seen = [[(clean[copy], step, copy) for copy in range(2)] for step in range(2)]  # they take turns from draw to draw
     alike(model, trained(list(model.delta.weights), said.embeds, seen, 1e-3))
 
 

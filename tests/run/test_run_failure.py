@@ -17,7 +17,7 @@ RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'
 FAILURES = {
     "RT501": (IndexError("index 64 is out of bounds"), "'invert ddim' failed: index 64 is out of bounds"),
     "RT503": (torch.OutOfMemoryError(), "'invert ddim' does not fit in memory"),
-    "RT504": (Unreadable("it ends early"), "is not an image that can be read: it ends early"),
+    "RT504": (Unreadable("cats/5.png", "ends early"), "'5.png' is not an image that can be read: it ends early"),
     "RT505": (NotFinite(), "'invert ddim' made values that are not finite"),
     "RT507": (Unwritable("no space left"), "could not be written: no space left"),
     "RT416": (BrokenModel("it has no weights"), "cannot be used: it has no weights"),

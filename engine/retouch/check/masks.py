@@ -90,7 +90,7 @@ class _Files:
         except UnfitMask as err:
             return "RT417", {"path": name, "what": err.what, "mend": err.mend}
         except Unreadable as err:
-            return "RT504", {"path": name, "what": err.about(path)}
+            return "RT504", {"path": name, "what": err.about}
         height, width = data.shape
         return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
 

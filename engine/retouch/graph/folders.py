@@ -52,7 +52,7 @@ class FilesBelow:
         try:
             info = pictures.inspect(path)
         except Unreadable as err:
-            raise UnfitFolder(f"'{name}' {err.about(path)}", "put a picture there", "RT572") from err
+            raise UnfitFolder(f"'{name}' {err.about}", "put a picture there", "RT572") from err
         return info.height, info.width
 
 

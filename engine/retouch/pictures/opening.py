@@ -23,13 +23,22 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 class Unreadable(ValueError):
-    """A plain sentence: what is wrong with the file."""
+    """A plain sentence that begins with the file: what is wrong with it.
 
-    def about(self, path: Path | str) -> str:
+    path: the file; what: the rest of the sentence.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        super().__init__(path, what)
+        self.path, self.what = os.fspath(path), what
+
+    def __str__(self) -> str:
+        return f"'{self.path}' {self.what}"
+
+    @property
+    def about(self) -> str:
         """The sentence where the file has been named already."""
-        told = str(self)
-        name = f"'{path}' "
-        return f"it {told.removeprefix(name)}" if told.startswith(name) else told
+        return f"it {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +73,21 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
             with Image.open(path, formats=formats.READ) as image:
                 width, height = image.size
                 if max(width, height) > MAX_SIDE:
-                    raise Unreadable(f"'{path}' is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
+                    raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
                 if width * height > max_pixels:
                     most = f"at most {max_pixels / 1e6:g} megapixels are read"
-                    raise Unreadable(f"'{path}' is {width} x {height} pixels; {most}")
+                    raise Unreadable(path, f"is {width} x {height} pixels; {most}")
                 yield image
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        raise Unreadable(f"'{path}' is not a {formats.readable()} picture, or its beginning is damaged") from None
+        raise Unreadable(path, f"is not a {formats.readable()} picture, or its beginning is damaged") from None
     except Image.DecompressionBombError:
-        raise Unreadable(f"'{path}' is larger than {max_pixels / 1e6:g} megapixels") from None
+        raise Unreadable(path, f"is larger than {max_pixels / 1e6:g} megapixels") from None
     except MemoryError:
-        raise Unreadable(f"'{path}' does not fit into memory") from None
+        raise Unreadable(path, "does not fit into memory") from None
     except Exception as why:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error ...
-        raise Unreadable(f"'{path}' is damaged or cut off ({why})") from None
+        raise Unreadable(path, f"is damaged or cut off ({why})") from None
 
 
 def can_be_read(sides: tuple[int, int]) -> bool:
@@ -100,15 +109,15 @@ def orientation(image: Image) -> int:
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise Unreadable(f"'{path}' is a folder")
+            raise Unreadable(path, "is a folder")
         if not path.exists():
-            raise Unreadable(f"'{path}' does not exist")
+            raise Unreadable(path, "does not exist")
         if not path.is_file():
-            raise Unreadable(f"'{path}' is not a regular file")
+            raise Unreadable(path, "is not a regular file")
         if path.stat().st_size == 0:
-            raise Unreadable(f"'{path}' is empty")
+            raise Unreadable(path, "is empty")
         cut = pieces(path)
     except OSError as why:
-        raise Unreadable(f"'{path}' cannot be opened: {why.strerror}") from None
+        raise Unreadable(path, f"cannot be opened: {why.strerror}") from None
     if cut > MAX_PIECES:
-        raise Unreadable(f"'{path}' is cut into {cut:,} pieces; at most {MAX_PIECES:,} are read")
+        raise Unreadable(path, f"is cut into {cut:,} pieces; at most {MAX_PIECES:,} are read")

@@ -94,10 +94,9 @@ class FileCheckpoint:
             return
         began = time.monotonic()
         made = {name: each.detach().cpu().contiguous() for name, each in tensors().items()}
-        with suppress(OSError):
-            _remove_stale(self.place.parent)
-            with replacing(self.place) as file:
-                file.write(safetensors_file(made, {}))
+        _remove_stale(self.place.parent)
+        with suppress(OSError), replacing(self.place) as file:
+            file.write(safetensors_file(made, {}))
         self._last = time.monotonic()
         if self.seconds:
             self.seconds = max(self.seconds, (self._last - began) * (1 / SHARE - 1))
@@ -110,9 +109,11 @@ class FileCheckpoint:
 
 
 def _remove_stale(folder: Path) -> None:
+    """One that cannot be removed, or that another run removes meanwhile, is no reason to keep none."""
     for each in folder.glob("*.safetensors"):
-        if time.time() - each.stat().st_mtime > STALE:
-            each.unlink(missing_ok=True)
+        with suppress(OSError):
+            if time.time() - each.stat().st_mtime > STALE:
+                each.unlink()
 
 
 def _pieces(value: Any) -> Iterator[bytes]:

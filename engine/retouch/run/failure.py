@@ -82,7 +82,7 @@ def diagnose(
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(path).name, what=error.about(path))
+            report.add("RT504", node.span, path=Path(error.path).name, what=error.about)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)

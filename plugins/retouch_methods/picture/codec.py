@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Canvas, Codec, Image, Latents, call, stage
+from retouch.api import Canvas, Codec, Image, Latents, call, gather, stage
 
 
 @stage("encode", "vae", default=True)
@@ -15,6 +18,11 @@ async def encode(image: Image, codec: Codec) -> Latents:
     picture = F.pad(image.data[None], (0, wide - width, 0, tall - height), mode="replicate")[0]  # [3, H, W]
     latents = await call(codec.encode, picture)  # [C, h, w]
     return Latents(latents, Canvas(height, width, codec.scale, image.alpha))
+
+
+async def encoded(pictures: Iterable[Image], codec: Codec) -> list[Tensor]:
+    """The latents of each picture, in calls that they share.  [C, h, w] each"""
+    return [each.data for each in await gather(encode(picture, codec) for picture in pictures)]
 
 
 @stage("decode", "vae", default=True)

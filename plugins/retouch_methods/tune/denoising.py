@@ -63,12 +63,17 @@ class Practice:
         drawn = replace(self.noise, key=f"{self.noise.key}/{step}.{copy}")
         return self._level(drawn.uniform(1)[0]), replace(drawn, key=f"{drawn.key}.noise").normal(1, like)[0]
 
-    def of_pictures(self, clean: Sequence[Tensor], batch: int) -> Callable[[int], Awaitable[list[Example]]]:
-        """So many draws a step, of pictures that take turns.  clean: each [C, h, w]"""
+    def of_pictures(
+        self, clean: Sequence[Tensor] | Tensor, batch: int, first: int = 0
+    ) -> Callable[[int], Awaitable[list[Example]]]:
+        """So many draws a step, of pictures that take turns from draw to draw.
+
+        clean: each [C, h, w]; first: how many draws other pictures have in the same step, whose noise is not theirs.
+        """
 
         async def seen(step: int) -> list[Example]:
-            x0 = clean[step % len(clean)]
-            return [Example(x0, *self.at(step, x0, copy)) for copy in range(batch)]
+            shown = [clean[(step * batch + i) % len(clean)] for i in range(batch)]
+            return [Example(x0, *self.at(step, x0, copy)) for copy, x0 in enumerate(shown, first)]
 
         return seen
 

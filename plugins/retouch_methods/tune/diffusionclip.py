@@ -37,7 +37,7 @@ from retouch.api import (
     stage,
     text_direction,
 )
-from retouch_methods.picture.codec import encode
+from retouch_methods.picture.codec import encoded
 from retouch_methods.tune.learning import Learner, Miss
 from retouch_methods.tune.tensors import movable
 
@@ -117,7 +117,7 @@ async def diffusionclip(
     identity: weight of 1 - the cosine with the picture as it was, as each `eye vit` sees it.
     templates: sentences with _ where a text stands, over which the direction of the texts is averaged.
     """
-    clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]  # [C, h, w]
+    clean = await encoded(training.pictures, codec)
     up, down = ways(schedule, strength, inversion_steps, tuning_steps)
     wants = Wants(codec, eyes, [await text_direction(eye, source, target, templates) for eye in eyes], faces)
     misses = [await wants.loss(x, direction, l1, identity) for x in clean]

@@ -100,5 +100,5 @@ async def dreambooth(
     assert texts
     whole = movable(model, weights, 0, noise)
     lesson = Lesson(training, prompt, class_prompt, iterations, batch, lr, prior, class_pictures, class_guidance)
-    school = School(model, schedule, codec, texts, negative, noise, log, checkpoints)
+    school = School(schedule, codec, texts, negative, noise, log, checkpoints)
     return whole.under(await learn(whole, lesson, school))

@@ -127,6 +127,6 @@ async def lora(
     assert checkpoints
     beside = Narrow(model, lora_layers(model, layers), rank, noise, (alpha or rank) / rank)
     lesson = Lesson(training, prompt, class_prompt, iterations, batch, lr, prior, class_pictures, class_guidance)
-    school = School(model, schedule, codec, texts, negative, noise, log, checkpoints)
+    school = School(schedule, codec, texts, negative, noise, log, checkpoints)
     learnt = await learn(beside, lesson, school)
     return replace(beside, scale=scale * beside.scale).under(learnt)

@@ -30,7 +30,7 @@ from retouch.api import (
     resized,
     stage,
 )
-from retouch_methods.picture.codec import encode
+from retouch_methods.picture.codec import encoded
 from retouch_methods.tune.denoising import Example, Practice, counted
 from retouch_methods.tune.resuming import learn_pictures
 from retouch_methods.tune.tensors import movable
@@ -91,8 +91,7 @@ async def sine(
     if patches:
         seen = _parts(training, Cutter(codec, noise, least, most), practice, batch)
     else:
-        clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]
-        seen = practice.of_pictures(clean, batch)
+        seen = practice.of_pictures(await encoded(training.pictures, codec), batch)
     steps, towards = range(training_steps), counted(log, 0, training_steps)
     work = (model, prompt, training, await seen(0), schedule, noise, training_steps, lr, batch)
     more = (patches, least, most, weights, rank)
@@ -131,10 +130,10 @@ class Cutter:
 def _parts(
     training: TrainingPictures, cutter: Cutter, practice: Practice, batch: int
 ) -> Callable[[int], Awaitable[list[Example]]]:
-    """Parts of pictures that take turns, so many a step."""
+    """Parts of pictures that take turns from draw to draw, so many a step."""
 
     async def part(step: int, copy: int) -> Example:
-        picture = training.pictures[step % len(training.pictures)].data
+        picture = training.pictures[(step * batch + copy) % len(training.pictures)].data
         place = cutter.place(step, copy)
         latents = await cutter.latents(picture, place)
         return Example(latents, *practice.at(step, latents, copy), place)

@@ -24,8 +24,8 @@ from retouch.api import (
     TrainingPictures,
     gather,
 )
-from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import LossScale, Miss, Practice, counted, missed
+from retouch_methods.picture.codec import encoded
+from retouch_methods.tune.denoising import LossScale, Miss, Practice, counted, mean_missed
 from retouch_methods.tune.resuming import descend_resuming
 from retouch_methods.tune.tensors import Movable
 
@@ -34,9 +34,8 @@ _IMAGINED = "imagined"
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """What a tuning on a subject is given by the engine."""
+    """What a tuning on a subject is given by the engine, beside the model that it moves."""
 
-    model: Denoiser
     schedule: Schedule
     codec: Codec
     texts: TextEncoder
@@ -63,8 +62,8 @@ class Lesson:
 
 async def learn(movable: Movable, lesson: Lesson, school: School) -> list[Tensor]:
     """Move these tensors until the model denoises the pictures under their prompt; returns them as they are then."""
-    model, noise = school.model, school.noise
-    clean = [each.data for each in await gather(encode(each, school.codec) for each in lesson.training.pictures)]
+    model, noise = movable.model, school.noise
+    clean = await encoded(lesson.training.pictures, school.codec)
     subject = Shown(clean, await school.texts.prompt(lesson.prompt))
     of_kind = await school.texts.prompt(lesson.class_prompt) if lesson.class_prompt else None
     start = movable.first()
@@ -95,10 +94,6 @@ class Shown:
     latents: Sequence[Tensor] | Tensor  # each [C, h, w]
     prompt: Prompt
 
-    def at(self, step: int, batch: int) -> list[Tensor]:
-        """Those of one step: one after the other, round and round."""
-        return [self.latents[(step * batch + i) % len(self.latents)] for i in range(batch)]
-
 
 def missing(movable: Movable, practice: Practice, subject: Shown, kind: Shown | None, prior: float, batch: int) -> Miss:
     """The loss of one step: the mean over the subject's pictures, and `prior` times that over pictures of its kind.
@@ -106,14 +101,14 @@ def missing(movable: Movable, practice: Practice, subject: Shown, kind: Shown | 
     batch: pictures of each.  Each has a level and noise of its own.
     """
     shown = [subject] if kind is None else [subject, kind]
+    seen = [practice.of_pictures(each.latents, batch, i * batch) for i, each in enumerate(shown)]
 
     async def miss(step: int, *tensors: Tensor) -> Tensor:
         model = movable.under(tensors)
-        seen = [(each, x) for each in shown for x in each.at(step, batch)]
-        losses = await gather(
-            missed(model, x, *practice.at(step, x, copy), each.prompt) for copy, (each, x) in enumerate(seen)
+        drawn = [await each(step) for each in seen]
+        own, *others = await gather(
+            mean_missed(model, draws, each.prompt) for draws, each in zip(drawn, shown, strict=True)
         )
-        own, *others = torch.stack(losses).reshape(len(shown), batch).mean(1)
         return own + prior * others[0] if others else own
 
     return miss

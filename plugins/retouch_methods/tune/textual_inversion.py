@@ -24,11 +24,10 @@ from retouch.api import (
     TextEncoder,
     TrainingLog,
     TrainingPictures,
-    gather,
     stage,
 )
-from retouch_methods.picture.codec import encode
-from retouch_methods.tune.denoising import LossScale, Practice, counted, missed
+from retouch_methods.picture.codec import encoded
+from retouch_methods.tune.denoising import LossScale, Practice, counted, mean_missed
 from retouch_methods.tune.resuming import descend_resuming
 
 Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the word stands", "a photo of _")]
@@ -102,15 +101,13 @@ async def textual_inversion(
     assert noise
     assert log
     assert checkpoints
-    clean = [each.data for each in await gather(encode(each, codec) for each in training.pictures)]  # [C, h, w]
+    clean = await encoded(training.pictures, codec)
     start = [begun(known, vectors) for known in texts.vectors(init)]
-    practice = Practice.of(schedule, noise)
+    seen = Practice.of(schedule, noise).of_pictures(clean, batch)
 
     async def miss(step: int, *tensors: Tensor) -> Tensor:
         told = await texts.knowing(word, tensors).prompt(templates[step % len(templates)].replace("_", word))
-        shown = [clean[(step * batch + i) % len(clean)] for i in range(batch)]
-        every = (missed(model, x, *practice.at(step, x, copy), told) for copy, x in enumerate(shown))
-        return torch.stack(await gather(every)).mean()
+        return await mean_missed(model, await seen(step), told)
 
     begins_as = [await texts.prompt(each.replace("_", init)) for each in templates]
     work = (model, clean, start, begins_as, schedule, noise, batch, lr, iterations)

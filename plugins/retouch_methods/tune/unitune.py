@@ -21,10 +21,9 @@ from retouch.api import (
     TextEncoder,
     TrainingLog,
     TrainingPictures,
-    gather,
     stage,
 )
-from retouch_methods.picture.codec import encode
+from retouch_methods.picture.codec import encoded
 from retouch_methods.tune.denoising import Practice, counted
 from retouch_methods.tune.resuming import learn_pictures
 from retouch_methods.tune.tensors import movable
@@ -71,7 +70,7 @@ async def unitune(
     weights: those of "cross" attention alone, of all "attention", "all" of the network, or "low_rank".
     rank: of "low_rank".
     """
-    clean = [each.data for each in await gather(encode(picture, codec) for picture in training.pictures)]  # [C, h, w]
+    clean = await encoded(training.pictures, codec)
     prompt, moved = await encoder.prompt(token), movable(model, weights, rank, noise)
     seen = Practice.of(schedule, noise).of_pictures(clean, batch)
     steps, towards = range(training_steps), counted(log, 0, training_steps)

@@ -5,7 +5,10 @@ Mixing what networks predict, each for a part of the walk: Kim et al. 2022 (Diff
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
+
+from torch import Tensor
 
 from retouch.api import (
     Denoiser,
@@ -93,10 +96,7 @@ def save_weights(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending
 
     path: the file.
     """
-    tensors, said = tuned_tensors(model)
-    recipe = outbox.stamp(path)
-    with outbox.file(path) as file:
-        file.write(safetensors_file(tensors, said | ({"retouch": recipe} if recipe else {})))
+    _write(outbox, path, *tuned_tensors(model))
 
 
 @stage("save", "embedding")
@@ -107,10 +107,7 @@ def save_embedding(texts: TextEncoder, outbox: Outbox, *, path: Annotated[str, E
 
     path: the file.
     """
-    recipe = outbox.stamp(path)
-    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
-    with outbox.file(path) as file:
-        file.write(safetensors_file(word_tensors(texts), said))
+    _write(outbox, path, word_tensors(texts), {"format": "pt"})
 
 
 @stage("save", "lora")
@@ -121,7 +118,11 @@ def save_lora(model: Denoiser, outbox: Outbox, *, path: Annotated[str, Ending(".
 
     path: the file.
     """
+    _write(outbox, path, lora_tensors(model), {"format": "pt"})
+
+
+def _write(outbox: Outbox, path: str, tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> None:
+    """A safetensors file with the recipe that it came from in its metadata, beside what else is said there."""
     recipe = outbox.stamp(path)
-    said = {"format": "pt"} | ({"retouch": recipe} if recipe else {})
     with outbox.file(path) as file:
-        file.write(safetensors_file(lora_tensors(model), said))
+        file.write(safetensors_file(tensors, {**said, **({"retouch": recipe} if recipe else {})}))

@@ -146,7 +146,7 @@ class Files:
         try:
             self._world.inspect(path)
         except Unreadable as err:
-            self._add("RT504", given, path=path.name, what=err.about(path))
+            self._add("RT504", given, path=path.name, what=err.about)
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)

@@ -74,7 +74,7 @@ def _listed(path: Path) -> list[str]:
     try:
         return [frame["file_path"] for frame in json.loads(path.read_text("utf-8"))["frames"]]
     except (OSError, ValueError, KeyError, TypeError) as err:
-        raise pictures.Unreadable(f"it lists no pictures: {err}") from err
+        raise pictures.Unreadable(path, f"lists no pictures: {err}") from err
 
 
 def _numbers(path: Path) -> np.ndarray:
@@ -84,7 +84,7 @@ def _numbers(path: Path) -> np.ndarray:
     try:
         tensors = load_file(path)
     except Exception as err:  # the library has no error of its own for each way in which a file is broken
-        raise pictures.Unreadable(f"its tensors cannot be read: {err}") from err
+        raise pictures.Unreadable(path, f"has tensors that cannot be read: {err}") from err
     return np.frombuffer(b"".join(tensors[name].tobytes() for name in sorted(tensors)), np.uint8).reshape(-1, 1, 1)
 
 
