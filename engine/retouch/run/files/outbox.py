@@ -19,7 +19,7 @@ from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp
 from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
-from retouch.pictures.standing import digest
+from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
 
@@ -168,7 +168,7 @@ class FileOut:
     def album(self, path: str, images: Mapping[str, Image]) -> Iterator[str]:
         """A new folder of pictures beside a file that lists them, by its name; it vanishes if anything is raised."""
         place = Path(path)
-        before = {*albums.listed(place)} if place.is_file() and stamp.made_by_retouch(place) else set[str]()
+        before = {*albums.listed(place)} if standing(place).kind in ("own", "edited") else set[str]()
         with unfinished_folder(place) as part:
             for name, image in images.items():
                 alpha = None if image.alpha is None else as_bytes(image.alpha)
