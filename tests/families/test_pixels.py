@@ -30,7 +30,7 @@ from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.null_text import null_text
 from retouch_models.pixels import DDIM
 from tests.families.family_models import FamilyModel, far
-from tests.families.pixel_models import SIDE, two_pictures, world
+from tests.families.pixel_models import SIDE, world
 from tests.families.test_family_folders import changed
 from tests.families.test_family_packing import evaluated
 from tests.families.tiny_families import PIXELS
@@ -40,12 +40,6 @@ from tests.families.tiny_families import PIXELS
 def model(request: pytest.FixtureRequest, model_of: Callable[[str], FamilyModel]) -> FamilyModel:
     """Each kind of model in turn."""
     return model_of(request.param)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures, without captions."""
-    return two_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 # ---------------------------------------------------------------------- the network
