@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,8 +17,8 @@ from retouch import pictures
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
-from retouch.pictures import stamp
-from retouch.pictures.atomic import replacing, unfinished_folder
+from retouch.pictures import albums, stamp
+from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
 from retouch.pictures.standing import digest
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
@@ -169,19 +167,19 @@ class FileOut:
     @contextmanager
     def album(self, path: str, images: Mapping[str, Image]) -> Iterator[str]:
         """A new folder of pictures beside a file that lists them, by its name; it vanishes if anything is raised."""
-        place, digest = Path(path), sha256()
-        before = _albums(place)
+        place = Path(path)
+        before = {*albums.listed(place)} if place.is_file() and stamp.made_by_retouch(place) else set[str]()
         with unfinished_folder(place) as part:
             for name, image in images.items():
                 alpha = None if image.alpha is None else as_bytes(image.alpha)
                 made, format = picture(as_bytes(image.data.permute(1, 2, 0)), alpha), format_of(name)
                 with (part / name).open("xb") as file:
                     encode(file, made, format, {}, pictures.How())
-                digest.update(f"{name}\n".encode() + (part / name).read_bytes())
-            folder = place.with_name(f"{place.stem}-{digest.hexdigest()[:12]}")
+                    sync(file)
+            folder = albums.named_by(place, part, images)
             fresh = not folder.exists()
-            if fresh:
-                part.replace(folder)
+            albums.put(part, folder)
+            sync_folder(folder)
         try:
             yield folder.name
         except BaseException:
@@ -217,13 +215,6 @@ class RunNotices:
     def tell(self, words: str) -> None:
         """Say one sentence about this picture."""
         self.notices.append(f"{self.stage}: {words}")
-
-
-def _albums(file: Path) -> set[str]:
-    """Names of the folders of pictures that a file lists, if it is one of ours."""
-    if not file.is_file() or not stamp.made_by_retouch(file):
-        return set()
-    return set(re.findall(rf"{re.escape(file.stem)}-[0-9a-f]{{12}}(?=/)", file.read_text("utf-8", "replace")))
 
 
 def _unit(eight_bits: Tensor) -> Tensor:
