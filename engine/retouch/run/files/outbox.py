@@ -182,6 +182,8 @@ class FileOut:
             fresh = not folder.exists()
             if fresh:
                 part.replace(folder)
+            else:
+                _restore(folder, part)
         try:
             yield folder.name
         except BaseException:
@@ -217,6 +219,13 @@ class RunNotices:
     def tell(self, words: str) -> None:
         """Say one sentence about this picture."""
         self.notices.append(f"{self.stage}: {words}")
+
+
+def _restore(folder: Path, whole: Path) -> None:
+    """Put into a folder what somebody has removed from it or changed since, by files that are as it was made."""
+    for name in (path.name for path in whole.iterdir()):
+        if not (folder / name).is_file() or (folder / name).read_bytes() != (whole / name).read_bytes():
+            (whole / name).replace(folder / name)
 
 
 def _albums(file: Path) -> set[str]:
