@@ -20,15 +20,16 @@ from retouch_bench.quality import count
 KINDS = ("change object", "background", "add", "several", "change color")
 EDITS, STEPS = 30, 20
 # The subject is the picture's own, under its caption and a rare word, beside what the model makes of the caption.
-_NAMED = 'prompt="{caption}, sks" class_prompt="{caption}" iterations=100 class_pictures=8'
+_NAMED = 'prompt="{caption}, sks" class_prompt="{caption}"'
 METHODS: Mapping[str, str] = {
     "edit_friendly": "invert edit_friendly {change}",
     "imagic": "tune imagic {change} | invert sdedit strength=1",
     "imagic, inverted": "tune imagic {change} | invert ddim",
     "unitune": "tune unitune | invert sdedit {change} strength=0.9",
     "sine": "tune sine | invert sdedit {change} strength=1 | guide sine",
-    "dreambooth": f'tune dreambooth {_NAMED} lr=5e-5 | invert sdedit {{change}} +"sks" strength=0.9',
-    "lora": f'tune lora {_NAMED} layers="attention" rank=8 lr=1e-3 | invert sdedit {{change}} +"sks" strength=0.9',
+    "dreambooth": f'tune dreambooth {_NAMED} | invert sdedit {{change}} +"sks" strength=0.9',
+    "lora": f'tune lora {_NAMED} layers="attention" rank=8 iterations=100 lr=1e-3 class_pictures=8'
+    ' | invert sdedit {change} +"sks" strength=0.9',
     "sine, inverted": "tune sine | invert ddim {change} | guide sine",
 }
 JOURNAL = "measured.jsonl"
