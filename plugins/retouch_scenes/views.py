@@ -64,6 +64,15 @@ class Views:
         """The same cameras with other pictures."""
         return replace(self, images=tuple(images))
 
+    def some(self, which: Sequence[int]) -> Views:
+        """These of the views, in this order."""
+        return Views(
+            tuple(self.images[k] for k in which),
+            self.poses[list(which)],
+            tuple(self.lenses[k] for k in which),
+            tuple(self.names[k] for k in which),
+        )
+
     def rays(self, i: int) -> tuple[Tensor, Tensor]:
         """Origins and directions of all rays of a view, row by row; a direction is as long as its depth is 1.
 

@@ -178,3 +178,15 @@ def test_python_keeps_the_cell_too(folder):
     python.recipe(SHEET, folder)(sources)
     with Image.open(folder / "out" / "sheet.png") as sheet:
         assert sheet.height > 3 * 128
+
+
+def test_what_is_noticed_says_of_which_picture(folder):
+    """That a stage tells begins with no file's name, as that of a file does; alone nobody has to ask."""
+    told = 'draw (invert sdedit "cat"->"dog" steps=2 strength=50%) seeds=2 | rank image_text'
+    Image.open(folder / "one.png").convert("L").save(folder / "grey.png")
+    both = retouch("run", "-e", told, "one.png", "grey.png", "-o", "out", "--caption", "a cat", folder=folder)
+    noticed = [line for line in both.err.splitlines() if "rank image_text" in line]
+    assert [line.partition(": rank")[0] for line in noticed] == ["one.png", "grey.png"]
+    assert "grey.png: grey, read as colour" in both.err.splitlines()
+    alone = retouch("run", "-e", told, "one.png", "-o", "alone.png", "--caption", "a cat", folder=folder)
+    assert [line for line in alone.err.splitlines() if line.startswith("rank image_text: kept draw")]

@@ -215,6 +215,24 @@ def test_a_folder_that_a_list_of_ours_named_before_goes_with_it(home, tmp_path, 
     assert {path.name for path in tmp_path.iterdir()} - {NAME} == {"list.json", second, "list-0123456789ab"}
 
 
+def test_pictures_that_were_removed_or_changed_since_are_put_back(tmp_path):
+    from retouch.run.files.outbox import FileOut
+
+    def write_list():
+        out = FileOut(lambda _path: {})
+        images = {f"{shade}.png": Image(torch.full((3, 4, 4), float(shade))) for shade in (0, 1)}
+        with out.album(str(tmp_path / "list.json"), images) as folder:
+            return tmp_path / folder
+
+    made = write_list()
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    (made / "0.png").unlink()
+    (made / "1.png").write_bytes(b"other")
+    assert write_list() == made
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == [made.name]
+
+
 def test_a_light_command_loads_no_torch_for_a_scene(home):
     import subprocess
     import sys
