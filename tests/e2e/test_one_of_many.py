@@ -141,10 +141,11 @@ def test_pictures_that_the_recipe_opens_are_many_too_and_one_that_it_names_is_th
     assert retouch("run", "-e", named, folder=folder).code == 1
 
 
-def test_a_line_counts_those_that_fail_while_they_run(folder):
+@pytest.mark.parametrize("behind", ["", ' | sheet "out/sheet.png"'], ids=["pictures", "pictures and their sheet"])
+def test_a_line_counts_those_that_fail_while_they_run(folder, behind):
     torn = folder / "odd.png"
     torn.write_bytes(torn.read_bytes()[:-500])
-    ran = retouch("run", "-e", EDIT, "one.png", "odd.png", "two.png", folder=folder)
+    ran = retouch("run", "-e", EDIT + behind, "one.png", "odd.png", "two.png", folder=folder)
     assert (ran.code, "1 of 3 pictures failed" in ran.err) == (3, True)
     assert f"this is about '{torn}'" in ran.err
 

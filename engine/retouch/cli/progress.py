@@ -98,8 +98,9 @@ class Sentences:
         if stored:
             self._bar.write(f"from the store: {how_many(stored)}")
         self._bar.write(f"{rows} rows in {result.denoiser_calls} calls")
-        if failed := sum(outcome.failed for outcome in result.outcomes):
-            print(f"{failed} of {len(result.outcomes)} pictures failed", file=sys.stderr)
+        pictures = [outcome for outcome in result.outcomes if outcome.item] or result.outcomes  # without their sheets
+        if failed := sum(outcome.failed for outcome in pictures):
+            print(f"{failed} of {len(pictures)} pictures failed", file=sys.stderr)
 
 
 class Lines:
