@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from retouch.api.checking import Environment, check, load_registry
 from retouch.api.folders import UnfitFolder
 from retouch.graph.folders import FilesBelow
+from retouch.run.files.outbox import FileIn, FolderIn
 from retouch_scenes.transforms import described, shots
 from retouch_scenes.turntable import round_trip
 from retouch_scenes.views import focus
@@ -73,6 +74,20 @@ def test_pictures_may_differ_in_size(folder):
     changed(folder, first={"fl_x": 5.5, "fl_y": 5.5, "cx": 2, "cy": 2, "w": 4, "h": 4})
     Pillow.open(folder / "images/000.png").resize((4, 4)).save(folder / "images/000.png")
     assert [(shot.width, shot.fx) for shot in shots(FilesBelow(folder))] == [(4, 5.5), (8, 11), (8, 11)]
+
+
+def test_a_picture_that_exif_would_turn_is_read_as_its_camera_saw_it(folder):
+    """Those who made the list, and COLMAP before them, looked at the pixels as they are stored."""
+    path, exif = folder / "images/000.png", Pillow.Exif()
+    exif[0x0112] = 6
+    stored = Pillow.open(path).crop((0, 0, 8, 6))
+    stored.save(path, exif=exif)
+    changed(folder, first={"h": 6, "cy": 3})
+    assert not said(folder).errors
+    first, *_ = shots(FilesBelow(folder))
+    assert (first.height, first.width) == (6, 8)
+    read = FolderIn(FileIn(torch.device("cpu")), folder, {first.file}).image(first.file)
+    assert read.data.mul(255).round().byte().permute(1, 2, 0).numpy().tobytes() == stored.convert("RGB").tobytes()
 
 
 BAD = {

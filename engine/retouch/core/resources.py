@@ -107,7 +107,7 @@ class Folder(FolderReader, Protocol):
     """The folder that the stage's option `path` names: of its files those that its description listed."""
 
     def image(self, name: str) -> Image:
-        """A picture there."""
+        """A picture there, as it is stored, whatever EXIF says of how to turn it."""
         ...
 
 

@@ -45,9 +45,9 @@ class FileIn:
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
         return Mask(_unit(self._sent(picture.data)))
 
-    def image(self, path: str, size: int) -> Image:
+    def image(self, path: str, size: int, *, as_stored: bool = False) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
-        picture = pictures.read(path, size=size or None)
+        picture = pictures.read(path, size=size or None, as_stored=as_stored)
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
         data = _unit(self._sent(picture.rgb).permute(2, 0, 1).contiguous())  # turned while it is small
         return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
@@ -78,12 +78,12 @@ class FolderIn:
         return self._below(name).text(name)
 
     def size(self, name: str) -> tuple[int, int]:
-        """Height and width of the picture there."""
+        """Height and width of the picture there, as stored."""
         return self._below(name).size(name)
 
     def image(self, name: str) -> Image:
-        """A picture there."""
-        return self.files.image(str(self._below(name).place(name)), 0)
+        """A picture there, as stored: what a camera is told for is not what EXIF turns."""
+        return self.files.image(str(self._below(name).place(name)), 0, as_stored=True)
 
     def _below(self, name: str) -> FilesBelow:
         if name not in self.held:
