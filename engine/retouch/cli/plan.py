@@ -34,7 +34,7 @@ def main(args: Namespace) -> int:
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
     plans = [plan(graph) for graph in found.graphs]
-    needs = estimates(plans, args.dtype or "float32", exact=args.exact)
+    needs = estimates(plans, args.dtype or "float32", exact=args.exact, vae_tiling=args.vae_tiling)
     waves = _waves(found.graphs)
     there = done(found.graphs, making(args, installed), found.refused)
     kept = count_in(store, there.left, making(args, installed))
