@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +30,21 @@ class Drawn:
 
     @property
     def source(self) -> Path:
-        return self._kept("source", lambda: render(self.edit.before, self.size))
+        return self.kept("source", lambda: render(self.edit.before, self.size))
 
     @property
     def truth(self) -> Path:
-        return self._kept("truth", lambda: render(self.edit.after, self.size))
+        return self.kept("truth", lambda: render(self.edit.after, self.size))
 
     @property
     def blank(self) -> Path:
         """A plain grey picture, to make pictures of a text alone from."""
-        return self._kept("blank", lambda: Image.new("RGB", (self.size, self.size), (128, 128, 128)))
+        return self.kept("blank", lambda: Image.new("RGB", (self.size, self.size), (128, 128, 128)))
 
     @cached_property
     def region(self) -> Tensor:
         """How much of each pixel the edit changes, exactly.  [H, W] in [0, 1]"""
-        path = self._kept("region", lambda: edited_region(self.edit.before, self.edit.after, self.size))
+        path = self.kept("region", lambda: edited_region(self.edit.before, self.edit.after, self.size))
         return torch.from_numpy(np.asarray(Image.open(path)) / 255)
 
     @cached_property
@@ -56,12 +57,14 @@ class Drawn:
         """The region on latent cells of so many pixels: a cell is edited if any of its pixels is.  [h, w], bool"""
         return F.max_pool2d((self.region > 0).float()[None, None], scale)[0, 0] > 0
 
-    def _kept(self, what: str, draw: Callable[[], Image.Image]) -> Path:
-        path = self.folder / f"{self.edit.name}-{what}.png"
+    def kept(self, what: str, draw: Callable[[], Image.Image]) -> Path:
+        """A picture of this edit at this size, drawn once: edits of other seeds have the same names."""
+        told = repr((self.edit.before, self.edit.after, self.size))
+        path = self.folder / sha256(told.encode()).hexdigest()[:12] / f"{self.edit.name}-{what}.png"
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             unfinished = path.with_suffix(".unfinished")
-            draw().save(unfinished, format="PNG")
+            draw().save(unfinished, format="PNG", compress_level=1)
             unfinished.replace(path)
         return path
 

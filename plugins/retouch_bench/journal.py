@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 Record = Mapping[str, Any]
-Place = tuple[str, str, str]  # edit, inversion, editor
+Place = tuple[Any, ...]  # of `bench quality` edit, inversion, editor
 
 
 class Journal:
-    """The newest record of each edit with each pair.
+    """The newest record of each place, which without more is an edit with a pair.
 
     A record's `key` says what it depends on: where that has changed, the record no longer counts.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, place: Callable[[Record], Place] | None = None) -> None:
+        self._path, self._place = path, place or place_of
         self._records: dict[Place, Record] = {}
         if path.exists():
             self._read()
+
+    def at(self, place: Place) -> Record | None:
+        """The record of a place, if there is one."""
+        return self._records.get(place)
 
     def of(self, edits: Collection[str]) -> dict[Place, Record]:
         """The records of some edits."""
@@ -36,7 +40,7 @@ class Journal:
             file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
             file.flush()
             os.fsync(file.fileno())
-        self._records.update({place_of(record): record for record in records})
+        self._records.update({self._place(record): record for record in records})
 
     def _read(self) -> None:
         """Take whole lines; cut off a last one that a kill left unfinished."""
@@ -46,12 +50,17 @@ class Journal:
             with self._path.open("r+b") as file:
                 file.truncate(len(whole))
         records = [json.loads(line) for line in whole.splitlines()]
-        self._records = {place_of(record): record for record in records}
+        self._records = {self._place(record): record for record in records}
 
 
 def place_of(record: Record) -> Place:
     """Which edit with which pair."""
     return record["edit"], record["inversion"], record["editor"]
+
+
+def key_of(record: Record) -> Place:
+    """All that a record depends on, where that is its place."""
+    return tuple(record.get("key", ()))
 
 
 def find(records: Mapping[Place, Record], place: Place, key: str) -> Record | None:

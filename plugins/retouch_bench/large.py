@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,18 +96,17 @@ class LargeDrawing:
         )
 
     def _drawn(self, what: str) -> Path:
-        path = self.folder / f"{self.edit.name}-sheet-{what}.png"
-        if not path.exists():
-            others = held_out_edits(SCENES**2, seed=1)
-            sheet = Image.new("RGB", (self.side, self.side))
-            for i, other in enumerate(others):
-                place = divmod(i, SCENES)
-                around = Drawn(other, self.folder / "around", self.cell)  # whose names may be that of this edit
-                shown = getattr(self.scene, what) if place == self.place else around.source
-                with Image.open(shown) as drawn:
-                    sheet.paste(drawn, (place[1] * self.cell, place[0] * self.cell))
-            sheet.save(path, compress_level=1)
-        return path
+        return self.scene.kept(f"sheet-{what}", lambda: self._sheet(what))
+
+    def _sheet(self, what: str) -> Image.Image:
+        sheet = Image.new("RGB", (self.side, self.side))
+        for i, other in enumerate(held_out_edits(SCENES**2, seed=1)):
+            place = divmod(i, SCENES)
+            around = Drawn(other, self.folder, self.cell)
+            shown = getattr(self.scene, what) if place == self.place else around.source
+            with Image.open(shown) as drawn:
+                sheet.paste(drawn, (place[1] * self.cell, place[0] * self.cell))
+        return sheet
 
 
 def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -125,23 +125,10 @@ def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path
     left, top, right, bottom = (f"{100 * edge / sheet.side:.4f}%" for edge in sheet.box())
     edit = text.replace("{change}", sheet.edit.change).replace("{steps}", str(args.steps))
     recipe = f'model "{args.model}"\nmask box left={left} top={top} right={right} bottom={bottom} | {edit}'
-    out = args.out / "pictures" / f"{sheet.edit.name}-{abs(hash(text)) % 10**6}.png"
+    out = args.out / "pictures" / f"{sheet.edit.name}-{sha256(recipe.encode()).hexdigest()[:12]}.png"
     out.parent.mkdir(parents=True, exist_ok=True)
-    recipe = recipe.replace(" mask box", "\nmask box", 1)
-    caption = ["--caption", sheet.edit.before.caption()]
-    line = [
-        sys.executable,
-        "-m",
-        "retouch",
-        "run",
-        "-e",
-        recipe,
-        str(sheet.source),
-        "-o",
-        str(out),
-        "--force",
-        *caption,
-    ]
+    command = [sys.executable, "-m", "retouch", "run", "-e", recipe]
+    line = [*command, str(sheet.source), "-o", str(out), "--force", "--caption", sheet.edit.before.caption()]
     began = time.monotonic()
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

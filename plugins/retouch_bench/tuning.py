@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from retouch_bench.journal import Journal, key_of
 from retouch_bench.quality import count
 
 KINDS = ("change object", "background", "add", "several", "change color")
@@ -55,21 +56,18 @@ def measured(args: argparse.Namespace, recipes: Mapping[str, str]) -> Iterator[d
     from retouch_bench.measure import Eyes
 
     model, eyes, until = find_model(args.model), Eyes(), time.monotonic() + args.seconds
-    journal, kept = args.out / JOURNAL, {}
-    if journal.exists():
-        kept = {tuple(each["key"]): each for each in map(json.loads, journal.read_text().splitlines())}
+    journal = Journal(args.out / JOURNAL, key_of)
     for edit in edits(args.edits, args.seed):
         drawn = Drawn(edit, args.out / "drawings", model.trained_size)
         for name, recipe in recipes.items():
             text = flow(recipe, edit, args)
             key = (edit.name, text, model.digest)
-            if key not in kept and time.monotonic() < until:
-                kept[key] = {"key": key, "method": name, "kind": edit.kind, **_made(text, drawn, args.out / name, eyes)}
-                with journal.open("a") as file:
-                    file.write(json.dumps(kept[key]) + "\n")
+            if not journal.at(key) and time.monotonic() < until:
+                figures = _made(text, drawn, args.out / name, eyes)
+                journal.add([{"key": key, "method": name, "kind": edit.kind, **figures}])
                 print(edit.name, name, file=sys.stderr, flush=True)
-            if key in kept:
-                yield kept[key] | {"method": name}
+            if record := journal.at(key):
+                yield {**record, "method": name}
 
 
 def edits(number: int, seed: int) -> list[Any]:

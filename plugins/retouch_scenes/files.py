@@ -20,7 +20,7 @@ FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "
     "open",
     "views",
     folder="retouch_scenes.transforms:described",
-    facts={"views": "views", "height": "height", "width": "width", "facing": "facing"},
+    facts={"views": "views", "height": "height", "width": "width", "facing": "facing", "parallel": "parallel"},
 )
 def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     """Read photographs of one thing and where their cameras stood, as transforms.json of the folder says.

@@ -156,6 +156,16 @@ def roughness_pull(grid: Tensor) -> Tensor:
             "has a frustum before cameras that look from all around",
             'write space="box"',
         ),
+        Need(
+            "parallel == 0 or near > 0 and far > 0",
+            "is given cameras that look along parallel lines, from which no depth follows",
+            "say between which depths there is something: near=1 far=10",
+        ),
+        Need(
+            "parallel == 0 or space == 'frustum' or (space == 'auto' and facing > 0.8)",
+            "has no middle for a box where all cameras look along parallel lines",
+            'write space="frustum"',
+        ),
         Need("near == 0 or far == 0 or near < far", "has its near behind its far", "write near={far} far={near}"),
     ),
 )

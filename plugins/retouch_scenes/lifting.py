@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Mask, Moot, Need, NothingLifted, Range, Turn, gather, stage
+from retouch.api import Image, Mask, Moot, Need, NothingLifted, NothingMasked, Range, Turn, Turned, Unmet, gather, stage
 from retouch_scenes.field import Field, looked_up, samples, seen
 from retouch_scenes.rendering import AT_ONCE, rendered
 from retouch_scenes.views import Views
@@ -18,6 +18,7 @@ from retouch_scenes.volume import Volume
 BEHIND = 0.06  # of a box, how far behind a surface still counts as seen
 FEW = 0.1  # of all views, how many have to see a voxel for their word to count
 FAINT = 0.05  # of a voxel's look-up, from which a ray counts as passing it
+LEFT_OUT = (Unmet, NothingMasked)  # what ends one view's edit, and not the others'
 
 
 def hull(field: Field, views: Views, masks: Sequence[Tensor], share: float) -> Tensor:
@@ -88,6 +89,14 @@ def shadow(field: Field, views: Views, i: int, part: Tensor) -> Tensor:
     return torch.cat(found).reshape(lens.height, lens.width)
 
 
+async def turned(turn: Turn, image: Image, source: Image, key: str = "") -> Turned | None:
+    """What a flow makes of a view; None where it says that there is nothing to edit."""
+    try:
+        return await turn(Image(image.data), source=Image(source.data), key=key)
+    except LEFT_OUT:
+        return None
+
+
 def pixels(mask: Mask, views: Views, i: int) -> Tensor:
     """A view's mask at its own size.  [H, W]"""
     return mask.pixels(views.lenses[i].height, views.lenses[i].width)
@@ -120,9 +129,12 @@ async def lift(
     share: of "hull", of the views that see a voxel, how many have to mask it.
     threshold: of "adjoint", the mean mask of the rays that see a voxel.
     """
-    made = await gather(turn(image) for image in views.images)
-    masks = [pixels(each.mask, views, i) for i, each in enumerate(made) if each.mask is not None]
-    part = hull(field, views, masks, share) if by == "hull" else adjoint(field, views, masks) >= threshold
+    made = await gather(turned(turn, image, image) for image in views.images)
+    masks = {i: pixels(each.mask, views, i) for i, each in enumerate(made) if each and each.mask is not None}
+    if not masks:
+        raise NothingLifted("no view is masked")
+    masking, shown = views.some(list(masks)), list(masks.values())
+    part = hull(field, masking, shown, share) if by == "hull" else adjoint(field, masking, shown) >= threshold
     if not bool(part.any()):
         raise NothingLifted("no voxel is in enough masks")
     return Volume(part)

@@ -54,7 +54,11 @@ def image_of(field: Field, views: Views, i: int) -> Image:
     return Image(made.over(1.0).clamp(0, 1), made.opacity)
 
 
-@stage("render", "views", facts={"views": "views", "height": "height", "width": "width", "facing": "facing"})
+@stage(
+    "render",
+    "views",
+    facts={"views": "views", "height": "height", "width": "width", "facing": "facing", "parallel": "parallel"},
+)
 def render_views(field: Field, views: Views) -> Views:
     """Render the field from where the photographs were taken: the views that all agree."""
     return views.showing([image_of(field, views, i) for i in range(len(views))])

@@ -17,23 +17,19 @@ from retouch.api import (
     Image,
     NoiseSource,
     NothingLifted,
-    NothingMasked,
     Range,
     TrainingLog,
     Turn,
     Turned,
-    Unmet,
     gather,
     stage,
 )
 from retouch_scenes.field import Field
 from retouch_scenes.fitting import Course, Rays, fitted
-from retouch_scenes.lifting import hull, pixels, shadow
+from retouch_scenes.lifting import hull, pixels, shadow, turned
 from retouch_scenes.rendering import image_of
 from retouch_scenes.views import Views
 from retouch_scenes.volume import Volume
-
-LEFT_OUT = (Unmet, NothingMasked)  # what ends one view's edit, and not the others'
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +84,7 @@ class Revision:
 
         All views draw the same noise, so that their edits are alike.
         """
-        plain, before = Image(image.data), Image(source.data)
-        try:
-            return await self.turn(plain, source=before, key=key)
-        except LEFT_OUT:
-            return None
+        return await turned(self.turn, image, source, key)
 
     def _part(self, field: Field, part: Tensor | None, made: Mapping[int, Turned | None]) -> Tensor | None:
         """Where the field may change: as a stage before says, by the flow's masks, or as it was changed before."""
@@ -101,14 +93,7 @@ class Revision:
         masks = {k: pixels(each.mask, self.views, k) for k, each in made.items() if each and each.mask is not None}
         if not masks:
             return field.changed
-        seeing = replace(
-            self.views,
-            images=tuple(self.views.images[k] for k in masks),
-            poses=self.views.poses[list(masks)],
-            lenses=tuple(self.views.lenses[k] for k in masks),
-            names=tuple(self.views.names[k] for k in masks),
-        )
-        found = hull(field, seeing, list(masks.values()), self.share)
+        found = hull(field, self.views.some(list(masks)), list(masks.values()), self.share)
         if not bool(found.any()):
             raise NothingLifted("no voxel is in enough masks")
         return found

@@ -19,6 +19,7 @@ LISTS = ("transforms.json", "transforms_train.json")  # the first that is there
 BENDING = ("k1", "k2", "k3", "k4", "p1", "p2")
 STRAIGHT = ("", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 MOST = 10_000  # photographs
+PARALLEL = 1e-5  # squared sine between optical axes (0.2 degrees), up to which no depth follows from them
 UNDISTORT = "undistort them first, as 'colmap image_undistorter' does, and write transforms.json of what it makes"
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -38,7 +39,10 @@ class Shot:
 
 
 def described(read: FolderReader) -> DescribedFolder:
-    """What a folder of photographs holds; facing: length of the mean of the optical axes, 1 where all look one way."""
+    """What a folder of photographs holds.
+
+    facing: length of the mean of the optical axes, 1 where all look one way.  parallel: 1 where these meet nowhere.
+    """
     name, found = list_of(read), shots(read)
     axes = [[-row[2] for row in shot.pose[:3]] for shot in found]
     facing = math.hypot(*(sum(axis[i] for axis in axes) / len(axes) for i in range(3)))
@@ -47,6 +51,7 @@ def described(read: FolderReader) -> DescribedFolder:
         "height": max(shot.height for shot in found),
         "width": max(shot.width for shot in found),
         "facing": round(facing, 4),
+        "parallel": int(all(_dot(axis, axes[0]) ** 2 > 1 - PARALLEL for axis in axes)),
     }
     return DescribedFolder((name, *(shot.file for shot in found)), facts)
 
@@ -135,6 +140,11 @@ def _pose(said: Any, file: str) -> Matrix:
     if _handed(axes) < 0:
         bad("mirrors the world: turn the sign of one axis")
     return (*(tuple(row) for row in rows[:3]), (0.0, 0.0, 0.0, 1.0))
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    """The cosine between two directions of any length."""
+    return sum(a * b for a, b in zip(one, other, strict=True)) / math.hypot(*one) / math.hypot(*other)
 
 
 def _handed(axes: Sequence[Sequence[float]]) -> float:

@@ -41,7 +41,7 @@ def save_turntable(
     milliseconds: how long each is shown.
     quality: of the file; without one it loses nothing and is some ten times larger.
     """
-    way = round_trip(views, frames)
+    way = round_trip(views, frames, 2 / (1 / field.near + 1 / field.far))
     lens = views.lenses[0].scaled(scale)
     blank = Image(torch.zeros(3, lens.height, lens.width, device=way.device))
     along = Views((blank,) * frames, way, (lens,) * frames, tuple(str(k) for k in range(frames)))
@@ -49,9 +49,12 @@ def save_turntable(
     outbox.animation(path, film, milliseconds, quality)
 
 
-def round_trip(views: Views, count: int) -> Tensor:
-    """Poses on a way that ends where it begins, each looking at what all views look at.  [count, 4, 4]"""
-    at, middle, mean = views.poses[:, :3, 3], focus(views), mean_pose(views)
+def round_trip(views: Views, count: int, depth: float | None = None) -> Tensor:
+    """Poses on a way that ends where it begins, each looking at what all views look at.  [count, 4, 4]
+
+    depth: of that, where the views look along parallel lines.
+    """
+    at, middle, mean = views.poses[:, :3, 3], focus(views, depth), mean_pose(views)
     up = F.normalize(views.poses[:, :3, 1].mean(0), dim=0)
     away = (at - middle).norm(dim=1).mean()
     angles = [2 * math.pi * k / count for k in range(count)]

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from retouch.api import Image
+from retouch_scenes.transforms import PARALLEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,15 @@ class Views:
         """The same cameras with other pictures."""
         return replace(self, images=tuple(images))
 
+    def some(self, which: Sequence[int]) -> Views:
+        """These of the views, in this order."""
+        return Views(
+            tuple(self.images[k] for k in which),
+            self.poses[list(which)],
+            tuple(self.lenses[k] for k in which),
+            tuple(self.names[k] for k in which),
+        )
+
     def rays(self, i: int) -> tuple[Tensor, Tensor]:
         """Origins and directions of all rays of a view, row by row; a direction is as long as its depth is 1.
 
@@ -85,21 +96,27 @@ class Views:
         return lens.fx * c[..., 0] / z + lens.cx, lens.cy - lens.fy * c[..., 1] / z, depth
 
 
-def focus(views: Views) -> Tensor:
-    """The point that is nearest to all optical axes, or the mean of the cameras where these are parallel.  [3]"""
-    at, axes = views.poses[:, :3, 3].double(), -views.poses[:, :3, 2].double()
+def focus(views: Views, depth: float | None = None) -> Tensor:
+    """The point that is nearest to all optical axes; where these are parallel, one before the mean camera.  [3]
+
+    depth: how far before it; without one, ValueError.
+    """
+    at, axes = views.poses[:, :3, 3].double(), F.normalize(-views.poses[:, :3, 2].double(), dim=1)
+    if bool(((axes @ axes[0]).square() > 1 - PARALLEL).all()):
+        if depth is None:
+            raise ValueError("its cameras look along parallel lines, so that no depth follows from them")
+        mean = mean_pose(views)
+        return mean[:3, 3] - depth * mean[:3, 2]
     across = torch.eye(3, dtype=at.dtype, device=at.device) - axes[:, :, None] * axes[:, None, :]  # [N, 3, 3]
     whole = across.sum(0)
-    if float(torch.linalg.det(whole)) < 1e-6 * len(at):
-        raise ValueError("its cameras look along parallel lines, so that no near and far follow from them: say both")
     return torch.linalg.solve(whole, (across @ at[:, :, None]).sum(0))[:, 0].to(views.poses)
 
 
 def mean_pose(views: Views) -> Tensor:
     """The camera in the middle of all.  [4, 4]"""
     poses = views.poses
-    back = torch.nn.functional.normalize(poses[:, :3, 2].mean(0), dim=0)
-    right = torch.nn.functional.normalize(torch.linalg.cross(poses[:, :3, 1].mean(0), back), dim=0)
+    back = F.normalize(poses[:, :3, 2].mean(0), dim=0)
+    right = F.normalize(torch.linalg.cross(poses[:, :3, 1].mean(0), back), dim=0)
     found = torch.eye(4, dtype=poses.dtype, device=poses.device)
     found[:3] = torch.stack([right, torch.linalg.cross(back, right), back, poses[:, :3, 3].mean(0)], 1)
     return found

@@ -39,10 +39,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def side(text: str) -> int:
     """Read the side of a picture in pixels."""
-    size = int(text)
-    if not 8 <= size <= 512:
-        raise argparse.ArgumentTypeError(f"{size} is not between 8 and 512")
-    return size
+    return whole(text, 8, 512)
+
+
+def whole(text: str, least: int, most: int) -> int:
+    """Read a whole number of a command line."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{number} is not between {least} and {most}")
+    return number
 
 
 if __name__ == "__main__":

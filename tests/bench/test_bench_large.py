@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,19 @@ def test_a_scene_beside_it_whose_name_is_the_edits_own_is_not_taken_for_it(tmp_p
     left, top = 2 * drawing.cell, drawing.cell
     shown = Image.open(drawing.source).convert("RGB").crop((left, top, left + drawing.cell, top + drawing.cell))
     assert shown.tobytes() == own.tobytes()
+
+
+def test_a_sheet_of_another_size_is_another(sheet: LargeDrawing) -> None:
+    """In the same folder, as where a benchmark is begun again with other settings."""
+    larger = replace(sheet, side=2 * sheet.side)
+    assert Image.open(sheet.source).size == (256, 256)
+    assert Image.open(larger.source).size == (512, 512)
+
+
+def test_drawings_of_another_seed_are_others_though_their_edits_are_named_alike(tmp_path: Path) -> None:
+    one, other = (Drawn(held_out_edits(1, seed)[0], tmp_path, 64) for seed in (0, 1))
+    assert one.edit.name == other.edit.name
+    assert one.source.read_bytes() != other.source.read_bytes()
 
 
 def test_the_truth_is_right_and_the_source_is_not(sheet: LargeDrawing) -> None:

@@ -12,7 +12,7 @@ from retouch.api.commands import WrongCommand
 from retouch.paths import folder
 from retouch_bench.scenes.main import main
 from retouch_bench.scenes.measuring import SceneMeasurer, decibels
-from retouch_bench.scenes.table import table
+from retouch_bench.scenes.table import FIGURES, table
 from retouch_bench.scenes.truth import SpaceTruth, TrueTurn
 from retouch_bench.scenes.ways import RECOMMENDED, WAYS, written
 from retouch_scenes.spaces import empty
@@ -80,6 +80,26 @@ def test_the_table_has_a_row_for_each_kind_and_way_with_means():
     lines = table([one, other, {**one, "way": "no edit", "in": None}]).splitlines()
     assert lines[2] == "| dog | walk | 2 | 16.5 | 30.0 | 75% | 100% | 30.0 | 1,600 | 32 |"
     assert lines[3].startswith("| dog | no edit | 1 | – |")
+
+
+def test_what_was_measured_with_other_settings_is_not_taken_for_these(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def measured(self, truth, way):
+        asked.append((truth.edit.name, self.steps, truth.views))
+        return {"edit": truth.edit.name, "kind": truth.edit.kind, "way": way, **dict.fromkeys(FIGURES, 1.0)}
+
+    monkeypatch.setattr(SceneMeasurer, "measured", measured)
+    line = ["-o", str(tmp_path), "--ways", "walk", "--edits"]
+    for more in (["beach-dog"], ["beach-dog"], ["beach-dog", "--steps", "4"], ["snow-dog", "--views", "3"]):
+        assert main([*line, *more]) == 0
+    assert asked == [("beach-dog", 20, 20), ("beach-dog", 4, 20), ("snow-dog", 20, 3)]
+    assert capsys.readouterr().out.count("| dog | walk | 1 |") == 4  # tables are of what was asked for
+    journal = tmp_path / "measured.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-5])  # a kill
+    assert main([*line, "snow-dog", "--views", "3"]) == 0
+    assert len(asked) == 4
+    assert len(journal.read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize("wrong", [["--edits", "castle-dog"], ["--ways", "magic"]])

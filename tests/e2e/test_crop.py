@@ -107,6 +107,21 @@ def test_several_turns_and_a_finer_mask_in_one_window(tmp_path):
     assert len(inner) > 5, "between the two masks nothing was edited, so nothing is resampled"
 
 
+def test_a_narrowed_window_keeps_what_the_edit_before_left(tmp_path):
+    """What of the mask is photograph still is not drawn anew by the turn that makes the edit finer."""
+    source = photo(tmp_path / "photo.png", 640, 480)
+    first = f"{EDIT} | mask box right=50% | blend latent | blend pixel"
+    finer = 'surround lowpass | mask window | invert sdedit "dog" strength=50% steps=2 | blend latent'
+    changed = {}
+    for narrow in ("", "narrow |", "narrow grow=8 |"):
+        recipe = f"{BOX} | crop | {first} | {narrow} {finer} | paste"
+        (outcome,) = run(recipe, [source], tmp_path / "out.png").outcomes
+        found = changed[narrow] = (pixels(source) != pixels(outcome.files[0])).any(2)
+        assert not found[outside(480, 640)].any()
+    everywhere, narrow, wider = (int(each.sum()) for each in changed.values())
+    assert 0.9 * 96 * 192 < narrow < wider < 0.8 * everywhere
+
+
 def test_a_crop_in_a_crop(tmp_path):
     source = photo(tmp_path / "photo.png", 640, 480)
     recipe = f"{BOX} | crop | mask box right=60% | crop least=8 | {EDIT} | blend latent | paste | paste"

@@ -275,6 +275,33 @@ def test_a_journal_is_read_once_and_then_what_was_added(tmp_path: Path) -> None:
     assert journal.saved("a.png") is None
 
 
+def test_the_status_tells_what_stands_there_and_what_still_fails(three: Path) -> None:
+    """A picture that was refused has failed until a run takes it, whatever its result is called."""
+
+    def told() -> dict[str, list[str]]:
+        found = json.loads(retouch("status", "out", "--json", folder=three).out)
+        return {what: found[what] for what in ("there", "changed", "gone")} | {
+            "failed": [line["source"] for line in found["failed"]]
+        }
+
+    good, recipe = (three / "two.png").read_bytes(), f'{COPY} | save "out/x_{{name}}.png"'
+    pictures = ("one.png", "two.png", "three.png")
+    (three / "two.png").write_bytes(b"no picture")
+    assert run(three, *pictures, recipe=recipe).code == 3
+    assert told() == {"there": ["x_one.png", "x_three.png"], "changed": [], "gone": [], "failed": ["two.png"]}
+    run(three, "one.png", "--again", recipe=recipe)
+    assert told()["failed"] == ["two.png"]
+    (three / "two.png").write_bytes(good)
+    run(three, *pictures, recipe=recipe)
+    assert told() == {"there": ["x_one.png", "x_three.png", "x_two.png"], "changed": [], "gone": [], "failed": []}
+    paint(three / "out" / "x_one.png")
+    (three / "out" / "x_two.png").unlink()
+    assert told() == {"there": ["x_three.png"], "changed": ["x_one.png"], "gone": ["x_two.png"], "failed": []}
+    words = retouch("status", "out", folder=three).out
+    assert words.startswith("1 result is there, 1 changed since, 1 gone\n")
+    assert words.endswith("\nchanged since: x_one.png\ngone: x_two.png\n")
+
+
 # ---------------------------------------------------------------- what dead runs left
 
 

@@ -141,10 +141,11 @@ def test_pictures_that_the_recipe_opens_are_many_too_and_one_that_it_names_is_th
     assert retouch("run", "-e", named, folder=folder).code == 1
 
 
-def test_a_line_counts_those_that_fail_while_they_run(folder):
+@pytest.mark.parametrize("behind", ["", ' | sheet "out/sheet.png"'], ids=["pictures", "pictures and their sheet"])
+def test_a_line_counts_those_that_fail_while_they_run(folder, behind):
     torn = folder / "odd.png"
     torn.write_bytes(torn.read_bytes()[:-500])
-    ran = retouch("run", "-e", EDIT, "one.png", "odd.png", "two.png", folder=folder)
+    ran = retouch("run", "-e", EDIT + behind, "one.png", "odd.png", "two.png", folder=folder)
     assert (ran.code, "1 of 3 pictures failed" in ran.err) == (3, True)
     assert f"this is about '{torn}'" in ran.err
 
@@ -178,3 +179,15 @@ def test_python_keeps_the_cell_too(folder):
     python.recipe(SHEET, folder)(sources)
     with Image.open(folder / "out" / "sheet.png") as sheet:
         assert sheet.height > 3 * 128
+
+
+def test_what_is_noticed_says_of_which_picture(folder):
+    """That a stage tells begins with no file's name, as that of a file does; alone nobody has to ask."""
+    told = 'draw (invert sdedit "cat"->"dog" steps=2 strength=50%) seeds=2 | rank image_text'
+    Image.open(folder / "one.png").convert("L").save(folder / "grey.png")
+    both = retouch("run", "-e", told, "one.png", "grey.png", "-o", "out", "--caption", "a cat", folder=folder)
+    noticed = [line for line in both.err.splitlines() if "rank image_text" in line]
+    assert [line.partition(": rank")[0] for line in noticed] == ["one.png", "grey.png"]
+    assert "grey.png: grey, read as colour" in both.err.splitlines()
+    alone = retouch("run", "-e", told, "one.png", "-o", "alone.png", "--caption", "a cat", folder=folder)
+    assert [line for line in alone.err.splitlines() if line.startswith("rank image_text: kept draw")]

@@ -22,6 +22,7 @@ from retouch.run.settings import Settings
 from retouch.run.store.blobs import Store
 from retouch.run.store.keeping import RunStore
 from retouch.run.store.keys import Keys, worth_keeping
+from retouch_storybook.world import Scene
 from tests.e2e.command import Ran, draw, retouch
 from tests.e2e.sessions import INSTALLED, KEPT, graphs
 from tests.e2e.test_ten_inversions import INVERSIONS, OPTIONS
@@ -103,6 +104,18 @@ def test_a_second_recipe_on_the_same_picture_does_not_invert_again(folder: Path)
     said = "in the store, so that no rows are paid for them: 1 of 'invert ddim', 1 of 'mask diffedit'; --no-store"
     assert said in planned.out
     assert "in the store" not in retouch("plan", "-e", P2P, "one.png", "-o", "e", "--no-store", folder=folder).out
+
+
+def test_workers_take_what_is_kept_and_keep_what_they_make(folder: Path) -> None:
+    draw(folder / "two.png", Scene("cat", "white", "in a meadow", seed=2))
+    run(folder, P2P, "a", "--exact")
+    plain = rows(run(folder, P2P, "b", "two.png", "--exact", "--no-store"))
+    by_worker = run(folder, P2P, "b", "two.png", "--exact", "--workers", 1, "--again")
+    assert by_worker.event("done")["store"] == {"invert ddim": 1}
+    assert rows(by_worker) == plain - 2
+    assert run(folder, P2P, "c", "--exact", picture="two.png").event("done")["store"] == {"invert ddim": 1}
+    for mine, theirs in (("a/one.png", "b/one.png"), ("c/two.png", "b/two.png")):
+        assert (folder / mine).read_bytes() == (folder / theirs).read_bytes()
 
 
 def test_it_is_off_by_a_flag_and_by_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp
     assert done.code == 3, done.err
     assert "error[RT923]: 'bad' ended two workers: the last ended by SIGKILL" in done.err
     assert done.err.count("a worker ended by SIGKILL") == 2
-    assert "1 of 6 pictures failed" in done.err  # a sheet and a table count
+    assert "1 of 4 pictures failed" in done.err  # a sheet and a table are no pictures
     kept, made = results(tmp_path / "alone"), results(tmp_path / "shared")
     assert made.keys() == kept.keys()
     for name in ("p0.png", "p1.png", "p2.png"):

@@ -1,9 +1,8 @@
-"""Models that work on pixels and read no text: their own forward, their pipelines' samples, methods, and the check."""
+"""Models that work on pixels and read no text: their own forward, their codec, and their pipelines' samples."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,64 +12,34 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import retouch
 from retouch.cli.main import main
-from retouch.core.combinators import gather, together
+from retouch.core.combinators import gather
 from retouch.core.schedule import split
 from retouch.core.solvers import Ddim, Fresh
 from retouch.core.tuning import ModelDelta
-from retouch.core.values import Canvas, Edit, Latents, Mask, NoiseSource
-from retouch.graph.plan import plan
+from retouch.core.values import NoiseSource
 from retouch.models.catalog import BrokenModel, find
-from retouch.paths import folder as folder_of_recipes
 from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws
-from retouch.testing.worlds import World
-from retouch_methods.attend.background import background
-from retouch_methods.attend.masactrl import masactrl
-from retouch_methods.attend.pnp_features import pnp_features
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.null_text import null_text
 from retouch_models.pixels import DDIM
 from tests.families.family_models import FamilyModel, far
+from tests.families.pixel_models import SIDE, world
 from tests.families.test_family_folders import changed
 from tests.families.test_family_packing import evaluated
 from tests.families.tiny_families import PIXELS
-
-SIDE = 16  # pixels
-PICTURE = (19, 22)  # of no multiple
 
 
 @pytest.fixture(params=PIXELS)
 def model(request: pytest.FixtureRequest, model_of: Callable[[str], FamilyModel]) -> FamilyModel:
     """Each kind of model in turn."""
     return model_of(request.param)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures, without captions."""
-    made = tmp_path_factory.mktemp("pictures")
-    for name in ("one", "two"):
-        pixels = np.random.default_rng(len(name) + ord(name[0])).integers(0, 256, (*PICTURE, 3), np.uint8)
-        Image.fromarray(pixels).save(made / f"{name}.png")
-    return made
-
-
-def world(model: FamilyModel, **more: Any) -> World:
-    """A picture, a mask of its lower half; of a model with classes an edit from one to another."""
-    texts = ("1", "3", "") if model.known.classes else ("", "", "")
-    lower = (torch.arange(SIDE) >= SIDE // 2).float()[:, None].expand(SIDE, SIDE)
-    edit = Edit(*(model.prompt(text) for text in texts))
-    latents = Latents(Draws(0).tensor(3, SIDE, SIDE), Canvas(SIDE, SIDE, 1))
-    return World(model.model, latents, edit, model.schedule(4, (SIDE, SIDE)), mask=Mask(lower), **more)
 
 
 # ---------------------------------------------------------------------- the network
@@ -272,313 +241,6 @@ def test_the_grid_is_the_schedulers_own(model: FamilyModel):
     its.set_timesteps(7)
     assert [level.timestep for level in model.schedule(7).levels[:-1]] == its.timesteps.tolist()
     assert model.schedule(7).levels[-1].sigma == 0
-
-
-# ---------------------------------------------------------------------- methods
-
-INVERSIONS = {
-    "ddim": "invert ddim",
-    "ddim, fixed point": 'invert ddim convention="fixed_point"',
-    "direct": "invert direct",
-    "sdedit": "invert sdedit strength=50%",
-    "edict": "invert edict strength=75%",
-    "edit_friendly": "invert edit_friendly strength=75%",
-    "cycle_diffusion": "invert cycle_diffusion strength=75%",
-    "fixed_point": "invert fixed_point",
-    "pnp_inversion": "invert pnp_inversion",
-    "uniinv": "invert uniinv",
-    "flowedit": "invert flowedit",
-}
-EXACT = ("edict", "edit_friendly", "cycle_diffusion", "flowedit")  # come back to the source, whatever the model
-
-
-@pytest.mark.parametrize("inversion", INVERSIONS)
-def test_an_inversion_runs_costs_what_it_says_and_changes_nothing_outside(
-    inversion: str, model_of: Callable[[str], FamilyModel], folder: Path
-):
-    """Without a word, in a mask, at a size of no multiple: rows as planned, and the same bits in company."""
-    text = f"mask box left=25% right=75% | {INVERSIONS[inversion]} | blend latent | blend pixel"
-    recipe = retouch.recipe(
-        f'model "{model_of("guided").folder}"\ndefaults steps=4 seed=1\n{text}',
-        folder,
-        allow=[model_of("guided").folder],
-    )
-    pictures = [folder / "one.png", folder / "two.png"]
-    results = recipe(pictures, exact=True)
-    for path, made in zip(pictures, results, strict=True):
-        outside = made.mask.pixels(*PICTURE).numpy() == 0
-        assert 0 < outside.mean() < 1
-        assert np.array_equal(np.asarray(Image.open(path))[outside], np.asarray(made.image)[outside])
-        (graph,) = recipe.graphs(path)
-        least, most = plan(graph).total
-        assert least <= made.cost <= most
-    alone = recipe(pictures[1], exact=True)
-    assert np.array_equal(np.asarray(alone.image), np.asarray(results[1].image))
-
-
-@pytest.mark.parametrize("inversion", EXACT)
-def test_what_is_exact_on_any_model_gives_a_picture_back_byte_for_byte(
-    inversion: str, model: FamilyModel, folder: Path
-):
-    """There is no codec to lose anything, and nothing is to change."""
-    text = f'model "{model.folder}"\ndefaults steps=4\n{INVERSIONS[inversion]}'
-    made = retouch.recipe(text, folder, allow=[model.folder])(folder / "one.png")
-    away = np.abs(np.asarray(made.image).astype(int) - np.asarray(Image.open(folder / "one.png")))
-    assert away.max() <= (1 if inversion == "edit_friendly" else 0)
-
-
-MASKS = (
-    "mask box right=50%",
-    'mask color "#808080" tolerance=50%',
-    'mask file "mask.png"',
-    "mask box top=40% | mask invert",
-)
-SCHEDULES = ("schedule karras", "schedule trailing", "schedule leading", "schedule linspace", "schedule exponential")
-SOLVERS = ("solver ddim", "solver ddim clip=1", "solver ddpm", "solver ddpm clip=1", "solver heun", "solver dpmpp")
-CONTROLS = ("attend masactrl start=0", "attend pnp_features", "attend background")
-CROSSED = [
-    *(f"{mask} | invert sdedit strength=75% | blend latent" for mask in MASKS),
-    *(f"{schedule} | mask box left=25% right=75% | invert ddim | blend latent" for schedule in SCHEDULES),
-    *(f"mask box left=25% right=75% | invert sdedit | {solver} | blend latent" for solver in SOLVERS),
-    *(f"mask box left=25% right=75% | invert edict | {control} | blend latent" for control in CONTROLS),
-    "mask box left=25% right=75% | mask feather pixels=4 | invert sdedit | blend latent shrink=4",
-    'mask box left=25% right=75% | invert sdedit | blend pixel seam="poisson"',
-    "mask box right=50% | crop size=16 | invert edit_friendly strength=50% | blend latent | blend pixel | paste",
-]
-
-
-@pytest.mark.parametrize("text", CROSSED)
-def test_masks_schedules_solvers_controls_and_windows_run(
-    text: str, model_of: Callable[[str], FamilyModel], folder: Path
-):
-    """Each ends, changes something, and changes nothing outside of its mask."""
-    Image.fromarray(np.pad(np.full((8, 8), 255, np.uint8), ((5, 6), (7, 7)))).save(folder / "mask.png")
-    end = "" if "blend pixel" in text else " | blend pixel"
-    recipe = retouch.recipe(
-        f'model "{model_of("velocity").folder}"\ndefaults steps=4\n{text}{end}',
-        folder,
-        allow=[model_of("velocity").folder],
-    )
-    made, before = recipe(folder / "one.png"), np.asarray(Image.open(folder / "one.png"))
-    changed_ = (np.asarray(made.image) != before).any(-1)
-    inside = np.arange(PICTURE[1])[None] < 11 if "crop" in text else made.mask.pixels(*PICTURE).numpy() > 0
-    assert not (changed_ & ~inside).any()
-    assert changed_.any() == ("edict" not in text)  # which brings the source back, as long as nothing is to change
-
-
-def test_controls_keep_their_laws_and_act(model: FamilyModel):
-    """The source's content, shapes and pixels, at sites of attention that knows no words."""
-    made, coarsest = world(model), model.known.stages["attend masactrl"]["coarsest"]
-    lower = {"mask": made.mask}
-    for stage, options in (
-        (masactrl, {"start": 0.0, "coarsest": coarsest}),
-        (masactrl, {"start": 0.0, "coarsest": coarsest, "masked": True, **lower}),
-        (pnp_features, {}),
-        (background, {}),
-    ):
-        laws.touch_law(stage, made, **options)
-        acted, plain = (target(made, controls) for controls in ((made.call(stage, **options),), ()))
-        assert far(acted, plain) > 1e-4
-
-
-def target(made: World, controls: Any) -> torch.Tensor:
-    """The target's prediction beside another source's."""
-    step = made.schedule.steps[1]
-    rows = together(
-        attention=controls,
-        step=step,
-        source=together(cond=made.model(made.latents.data, step.noisy, made.edit.source)),
-        target=together(cond=made.model(made.latents.data.flip(-1), step.noisy, made.edit.target)),
-    )
-    return run(rows)[0]["target"]["cond"].pair
-
-
-def test_where_a_class_becomes_another_words_masks_and_guidance_work(
-    model_of: Callable[[str], FamilyModel], folder: Path
-):
-    """Prompts that are numbers: DiffEdit was published on such a model."""
-    text = (
-        'invert ddim "1"->"3" strength=75% | mask diffedit maps=2 | guide cfg guidance=2 | blend latent | blend pixel'
-    )
-    recipe = retouch.recipe(
-        f'model "{model_of("classes").folder}"\ndefaults steps=4\n{text}', folder, allow=[model_of("classes").folder]
-    )
-    made, before = recipe(folder / "one.png"), np.asarray(Image.open(folder / "one.png"))
-    changed_, inside = (np.asarray(made.image) != before).any(-1), made.mask.pixels(*PICTURE).numpy() > 0
-    assert changed_.any()
-    assert not changed_[~inside].any()
-
-
-# ---------------------------------------------------------------------- the check
-
-REFUSED = {
-    "RT326": (
-        "mask diffedit | invert ddim | blend latent",
-        'mask attention words=["cat"] | invert ddim | blend latent',
-        "invert ddim | blend local",
-        "invert null_text",
-        "invert negative_prompt",
-        "invert ddim | guide proximal",
-        "invert ddim | guide semantic",
-        "invert ddim | guide pix2pix_zero",
-        "invert ddim | attend p2p",
-    ),
-    "RT327": ('invert ddim "cat"->"dog"', 'invert ddim "a dog"', 'invert ddim negative="blurry"'),
-    "RT328": (
-        "invert ddim | guide norm guidance=2",
-        "invert edict guidance=2",
-        "invert edit_friendly source_guidance=3",
-        "invert ddim source_guidance=0",
-    ),
-}
-
-
-@pytest.mark.parametrize(("code", "text"), [(code, text) for code, texts in REFUSED.items() for text in texts])
-def test_what_words_would_do_is_refused_before_anything_loads(
-    code: str, text: str, folder: Path, capsys: pytest.CaptureFixture[str]
-):
-    """By its own code and no other, with what to write instead."""
-    assert main(["check", "-e", f'model "storybook_pixels"\n{text}', str(folder / "one.png")]) == 1
-    told = "".join(capsys.readouterr())
-    assert told.count("error[") == 1, told
-    assert f"error[{code}]" in told
-    assert "= help: " in told
-
-
-def test_words_of_the_command_line_are_refused_where_they_are_given(folder: Path, capsys: pytest.CaptureFixture[str]):
-    given = ["--set", "guidance=3", "--set", "negative=ugly", "--model", "storybook_pixels"]
-    assert main(["check", "-e", "invert ddim", str(folder / "one.png"), *given]) == 1
-    told = "".join(capsys.readouterr())
-    assert "RT327" in told
-    assert "RT328" in told
-    assert told.count("command line:1") == 2
-
-
-def test_a_caption_that_nobody_reads_is_told_and_no_mistake(folder: Path, capsys: pytest.CaptureFixture[str]):
-    """On the recipe's `open` and on the command line; not where some stage reads it, nor where no network is asked."""
-    one, model = str(folder / "one.png"), 'model "storybook_pixels"\n'
-    for text, given, name in (
-        ('open "one.png" caption="a cat" | invert ddim | save "o.png"', [], "'caption'"),
-        ("invert ddim", [one, "--caption", "a cat"], "'--caption'"),
-    ):
-        (folder / "r.retouch").write_text(model + text)
-        assert main(["check", str(folder / "r.retouch"), *given]) == 0
-        told = "".join(capsys.readouterr())
-        assert f"{name} changes nothing here: 'storybook_pixels' reads no words" in told
-    for text in (
-        "mask box right=50%",
-        'invert sdedit | guide image_text "cat"->"dog"',
-        'model "storybook" | invert ddim',
-    ):
-        assert main(["check", "-e", model + text, one, "--caption", "a cat"]) == 0
-        assert "RT227" not in "".join(capsys.readouterr())
-
-
-def test_a_vae_that_would_be_idle_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]):
-    vae = find("storybook").folder / "vae"
-    assert main(["check", "-e", f'model "storybook_pixels" vae="{vae}"\ninvert ddim', str(folder / "one.png")]) == 1
-    told = "".join(capsys.readouterr())
-    assert "RT433" in told
-    assert "works on pixels and has no use for one" in told
-
-
-def test_a_mask_may_be_made_by_words_with_another_model(folder: Path):
-    """An edit is refused on the model that it is written for, not on all of a turn."""
-    text = (
-        'model "storybook"\nmask diffedit "cat"->"dog" maps=1 | model "storybook_pixels" | invert sdedit | blend latent'
-    )
-    assert retouch.recipe(f"defaults steps=2\n{text}", folder)(folder / "one.png").image.size == PICTURE[::-1]
-
-
-def test_a_class_that_there_is_not_is_refused(model_of: Callable[[str], FamilyModel], folder: Path, capsys):
-    for text in ('"cat"->"3"', '"1"->"5"', '"1"->"3" negative="dog"'):
-        recipe = f'model "{model_of("classes").folder}"\ninvert ddim {text}'
-        assert main(["check", "-e", recipe, str(folder / "one.png"), "--allow", str(model_of("classes").folder)]) == 1
-        told = "".join(capsys.readouterr())
-        assert "RT329" in told
-        assert "from 0 to 4" in told
-
-
-def test_what_is_said_of_such_a_model_is_true_of_it(folder: Path, capsys: pytest.CaptureFixture[str]):
-    """No latents, no prompt of two tokens less than none, and memory that is known."""
-    assert main(["models", "storybook_pixels"]) == 0
-    assert "read no prompt" in capsys.readouterr().out
-    one = str(folder / "one.png")
-    assert (
-        main(
-            ["plan", "-e", 'model "storybook_pixels"\nmask box left=25% right=75% | invert sdedit | blend latent', one]
-        )
-        == 0
-    )
-    told = capsys.readouterr().out
-    assert "'invert sdedit' works on pixels from -1 to 1" in told
-    assert "guidance=1.0 (model)" in told
-    assert "at most" in told
-    text = 'model "storybook_pixels"\ninvert sdedit | attend masactrl coarsest=2'
-    assert main(["check", "-e", text, one]) == 1
-    told = "".join(capsys.readouterr())
-    assert "at 1 to 2 pixels a token" in told
-    assert "coarsest=4" in told
-    info = find("storybook_pixels")
-    assert info.known.working
-    small, large = (info.known.working.row((side, side), 0) for side in (32, 64))
-    assert 0 < small < large <= 4 * small
-    assert info.known.working.picture(64 * 64) == 64 * 64 * 6
-
-
-WRONG = {
-    "grey": ("unet", {"in_channels": 1, "out_channels": 1}, "takes 1 channels and gives 1; of pictures"),
-    "super-resolution": ("unet", {"in_channels": 6}, "takes 6 channels and gives 3"),
-    "fourier": ("unet", {"time_embedding_type": "fourier"}, "its time as 'fourier'"),
-    "no size": ("unet", {"sample_size": None}, "lacks or misstates|lacks sample_size|sample_size"),
-    "skips": ("unet", {"down_block_types": ["SkipDownBlock2D"] * 3}, "uses 'SkipDownBlock2D'"),
-    "heads": ("unet", {"attention_head_dim": 24}, "attention_head_dim is 24; a divisor of 32"),
-    "wider": ("unet", {"block_out_channels": [32, 32, 96]}, "conv1.weight is 64 x 32"),
-    "told twice": ("unet", {"class_embed_type": "timestep"}, "told a class by 'timestep'"),
-    "sample": ("scheduler", {"prediction_type": "sample"}, "it predicts 'sample'"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_a_folder_that_cannot_be_read_as_one_is_refused_in_words(
-    case: str, folder_of: Callable[[str], Path], tmp_path: Path
-):
-    part, change, words = WRONG[case]
-    there = shutil.copytree(folder_of("ddpm"), tmp_path / "tiny", copy_function=os.link)
-    changed(there / part / ("config.json" if part == "unet" else "scheduler_config.json"), change)
-    with pytest.raises(BrokenModel, match=words):
-        find(str(there))
-
-
-def test_the_embedded_one_brings_a_drawing_back_and_makes_another_inside_of_a_mask(tmp_path: Path):
-    """Fifty steps up and down; and SDEdit under a mask."""
-    cat = folder_of_recipes("recipes") / "pictures" / "cat_meadow.png"
-    again = retouch.recipe('model "storybook_pixels"\ninvert ddim | require psnr min=30')(cat)
-    assert again.ok
-    made = retouch.recipe('model "storybook_pixels"\nmask box left=50% | invert sdedit | blend latent')(cat)
-    before, after = (np.asarray(each).astype(int) for each in (Image.open(cat).convert("RGB"), made.image))
-    assert np.abs(after - before)[:, 32:].mean() > 5
-    assert np.abs(after - before)[:, :32].max() <= 1
-
-
-def test_a_stage_that_reads_words_itself_lets_an_edit_be_written(tmp_path: Path):
-    """An image-text model leads a model that reads none, inside of a mask; outside not one byte changes."""
-    pictures = shutil.copytree(folder_of_recipes("recipes") / "pictures", tmp_path / "pictures")
-    text = 'mask file "cat_meadow_mask.png" | invert sdedit strength=50% | guide image_text "cat"->"dog" | blend latent'
-    recipe = retouch.recipe(f'model "storybook_pixels"\ndefaults steps=8\n{text} | blend pixel', pictures)
-    made, plain = (
-        recipe(pictures / "cat_meadow.png"),
-        retouch.recipe(
-            f'model "storybook_pixels"\ndefaults steps=8\n{text} | blend pixel'.replace(
-                'guide image_text "cat"->"dog" | ', ""
-            ),
-            pictures,
-        )(pictures / "cat_meadow.png"),
-    )
-    before = np.asarray(Image.open(pictures / "cat_meadow.png").convert("RGB"))
-    outside = made.mask.pixels(64, 64).numpy() == 0
-    assert np.array_equal(np.asarray(made.image)[outside], before[outside])
-    assert not np.array_equal(np.asarray(made.image), np.asarray(plain.image))
 
 
 def test_a_tuned_network_runs_beside_its_own(model_of: Callable[[str], FamilyModel]):

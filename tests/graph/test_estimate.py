@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from PIL import Image
 
 from retouch.api.families import Described, unet_memory, vae_memory
 from retouch.cli.main import main
-from retouch.graph.estimate import KEPT, PROCESS
+from retouch.graph.estimate import KEPT, PROCESS, TILED_PIXEL
 from retouch.models import families, rates
 from retouch.models.catalog import find
 from retouch.models.rates import Pace, Rate
 from retouch.models.recognise import look_into
+from retouch.models.vae_tiles import VaeTiles
+from retouch.run.loaded_model import Machine
 from retouch.testing.laws.memory import living
 from retouch_bench.speed.shapes import SHAPES
 from retouch_models.published import PUBLISHED
@@ -93,6 +96,37 @@ def test_the_law_measures_at_full_size_what_these_tables_say() -> None:
     with torch.device("meta"):
         x, time, text = torch.empty(1, 4, 64, 64), torch.empty(1), torch.empty(1, 77, 768)
     assert 4 * living(lambda: network(x, time, text)) / 1e6 == pytest.approx(136.6, rel=0.01)
+
+
+def test_a_large_picture_is_priced_in_the_codec_as_it_is_coded(cache, capsys) -> None:
+    """In tiles, one at a time, as a run has it; whole where a run has it whole, and under a gradient."""
+    Image.new("RGB", (1600, 1600)).save("cat.png")
+    Image.new("RGB", (1600, 1600)).save("dog.png")
+
+    def told(*words: str, recipe: str = "tiles multidiffusion | invert ddim") -> tuple[int, int]:
+        assert main(["plan", "--json", "-e", f'{recipe} "cat"->"dog" steps=2', "cat.png", "dog.png", *words]) == 0
+        found = json.loads(capsys.readouterr().out)["estimates"][0]["bytes"]
+        return found["picture"], found["pictures_at_once"]
+
+    working = find("storybook").known.working
+    assert working
+    tile, result = (4 * working.picture(512 * 512), 4 * TILED_PIXEL * 1600 * 1600)
+    assert told() == (round(tile) + result, 1)
+    assert told("--exact") == told()
+    assert told("--vae-tiling", "off") == (round(4 * working.picture(1600 * 1600)), 2)
+    led = "tiles multidiffusion | guide image_text looks=1 | invert ddim"
+    assert told(recipe=led) == told("--vae-tiling", "off")
+
+
+def test_what_a_picture_in_tiles_holds_is_what_is_priced() -> None:
+    """Numbers that live at once while the embedded VAE decodes in tiles."""
+    codec, working = Machine(find("storybook"), "cpu", torch.float32).codec, find("storybook").known.working
+    assert working
+    seen = replace(codec, tiles=VaeTiles(128, 64, "on"))
+    latents = torch.zeros(1, 4, 200, 200)
+    held = living(lambda: seen.decode(latents))
+    priced = working.picture(128 * 128) + TILED_PIXEL * 800 * 800
+    assert held / 2 < priced < 2 * held
 
 
 def described(model: str) -> Described:

@@ -16,6 +16,7 @@ from retouch.testing import laws
 from retouch_methods.crop.paste import paste
 from retouch_methods.crop.window import crop, view_image, view_mask
 from retouch_methods.mask.given import file
+from retouch_methods.narrow.window import narrow
 
 CODEC = SimpleNamespace(scale=4, side=32, padded=lambda h, w: (-(-h // 8) * 8, -(-w // 8) * 8))
 
@@ -155,6 +156,33 @@ def test_a_mask_of_the_whole_picture_is_seen_through_windows():
     pictures = SimpleNamespace(area=lambda path, label, height, width: whole)
     seen = file(view_image(outer), pictures, outer, path="x.png").data
     assert (seen[:, :16].min(), seen[:, 16:].max()) == (1, 0)
+
+
+def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
+    """Within the mask that it had, at its own size, whatever that of the edit is; soft masks stay as soft."""
+    given = picture(256, 256)
+    soft = Mask(masked(256, 256, (64, 64, 192, 192)).data * 0.5)
+    window = crop(given, soft, CODEC, context=0.25)
+    assert (window.image.size, window.box.size) == ((32, 32), (192, 192))
+    data = window.image.data.clone()
+    data[:, 6:14, 10:20] = 1 - data[:, 6:14, 10:20].round()
+    top, bottom, left, right = 6 * 6, 14 * 6, 10 * 6, 20 * 6
+    reached = []
+    for grow in (0, 2, 4):
+        made = narrow(Image(data), window, grow=grow)
+        assert torch.equal(made.image.data, window.image.data)
+        assert made.box == window.box
+        assert torch.equal(made.mask.data[made.mask.data > 0], window.mask.data[made.mask.data > 0])
+        kept = made.mask.data > 0
+        assert kept[top + 6 : bottom, left:right].sum() == (window.mask.data[top + 6 : bottom, left:right] > 0).sum()
+        far = torch.ones_like(kept)
+        far[max(0, top - 6 * (grow + 2)) : bottom + 6 * (grow + 2), left - 6 * (grow + 2) : right + 6 * (grow + 2)] = 0
+        assert not (kept & far).any()
+        reached.append(int(kept.sum()))
+    assert 0 < reached[0] < reached[1] < reached[2] < int((window.mask.data > 0).sum())
+    assert not narrow(window.image, window).mask.data.any(), "nothing was changed"
+    with pytest.raises(ValueError, match="is narrowed by"):
+        narrow(picture(16, 16), window)
 
 
 def test_a_box_outside_of_its_picture_is_no_window():

@@ -16,6 +16,7 @@ import retouch
 import retouch_storybook
 from retouch.api import Canvas, Latents, Mask, SourceImage
 from retouch.models.kit.codecs import VaeCodec
+from retouch.models.kit.pixels import PixelCodec
 from retouch.models.kit.tiled_codec import TiledCodec
 from retouch.testing.laws import stage_laws
 from retouch.testing.laws.running import ended
@@ -30,7 +31,7 @@ ROUNDS = 3
 def codec() -> TiledCodec:
     folder = Path(retouch_storybook.__file__).parent / "weights" / "vae"
     vae = AutoencoderKL.from_pretrained(folder, low_cpu_mem_usage=False, torch_dtype=torch.float32).eval()
-    return TiledCodec(VaeCodec(vae.requires_grad_(False), scale=4, multiple=16, side=64, factor=0.46))
+    return TiledCodec.of(VaeCodec(vae.requires_grad_(False), scale=4, multiple=16, side=64, factor=0.46))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,21 @@ def drawn(subject: str) -> Tensor:
 @pytest.mark.parametrize("tune", ["weights", "latents"])
 def test_it_keeps_the_laws(tune: str) -> None:
     stage_laws(tuned, rounds=2, tune=tune)
+
+
+def test_a_model_of_pixels_is_searched_at_the_pace_of_latents(edit) -> None:
+    """It has no decoder to tune, so that both ways are one; at the pace of weights nothing would be seen."""
+    pixels = PixelCodec(multiple=8, side=64)
+    mask = edit["mask"]
+    latents = Latents(torch.zeros(3, 64, 64), Canvas(64, 64, 1))
+    given = {"latents": latents, "source": edit["source"], "mask": mask, "codec": pixels}
+    made = {tune: ended(tuned(**given, rounds=4, tune=tune)).data for tune in ("weights", "latents")}
+    assert torch.equal(made["weights"], made["latents"])
+    outside = mask.data == 0
+    far = [
+        (each - edit["source"].data)[:, outside].abs().mean() for each in (pixels.decode(latents.data), made["weights"])
+    ]
+    assert far[1] < 0.6 * far[0]
 
 
 def test_it_is_the_papers_loop_and_the_models_weights_stay_to_the_bit(codec: TiledCodec, edit) -> None:

@@ -16,6 +16,9 @@ from retouch.models.kit.codecs import VaeCodec
 from retouch.models.kit.tiled_codec import TiledCodec
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import fuse_norms
+from retouch.models.vae_tiles import VaeTiles
+from retouch.run.base_weights import modules_of
+from retouch.run.care import copied
 from retouch.run.settings import Settings
 from retouch.testing.laws.memory import living
 from retouch.testing.laws.running import run_one
@@ -39,9 +42,7 @@ def picture() -> Tensor:
 
 
 def tiled(codec: VaeCodec, tiling="on") -> TiledCodec:
-    made = TiledCodec(codec, tiling)
-    made.tile = TILE
-    return made
+    return TiledCodec(codec, VaeTiles(TILE, codec.side, tiling))
 
 
 @torch.no_grad()
@@ -75,11 +76,40 @@ def test_what_fits_into_a_tile_stays_the_codecs_own(codec: VaeCodec, picture: Te
     small = picture[None, :, :TILE, :TILE]
     assert torch.equal(tiled(codec).encode(small), codec.encode(small))
     assert torch.equal(tiled(codec, "off").encode(picture[None]), codec.encode(picture[None]))
-    auto = TiledCodec(codec, "auto")
-    assert auto.tile == 512
+    auto = TiledCodec.of(codec, "auto")
+    assert auto.tiles.side == 512
     assert torch.equal(auto.encode(picture[None]), codec.encode(picture[None]))
     assert not torch.equal(tiled(codec).encode(picture[None]), codec.encode(picture[None]))
     assert auto.factor == codec.factor
+
+
+def test_what_surrounds_stages_sees_through_it_as_through_the_codec(codec: VaeCodec, picture: Tensor) -> None:
+    """A stranger gets a copy of its own, whose modules and calls are the codec's; its weights are known."""
+    for seen in (codec, tiled(codec)):
+        assert [*modules_of(seen)] == [codec.vae]
+        own = copied(seen)
+        assert own is not seen
+        assert own == seen
+        assert own.vae is codec.vae
+    own = copied(tiled(codec))
+    assert own.inner is not codec
+    with torch.no_grad():
+        assert torch.equal(own.encode(picture[None]), tiled(codec).encode(picture[None]))
+
+
+@torch.no_grad()
+def test_what_fills_up_a_batch_costs_nothing(codec: VaeCodec, picture: Tensor) -> None:
+    calls: list[int] = []
+    handle = codec.vae.decoder.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        latents = torch.randn(1, 4, 40, 40, generator=torch.Generator().manual_seed(0))
+        alone = tiled(codec).decode(latents)
+        once = len(calls)
+        filled = tiled(codec).decode(latents.expand(8, -1, -1, -1))
+    finally:
+        handle.remove()
+    assert len(calls) == 2 * once
+    assert all(torch.equal(each, alone[0]) for each in filled)
 
 
 @torch.no_grad()

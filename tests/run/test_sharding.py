@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from retouch.run.shards import sharding
 from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.sharding import execute_by_workers, shards_of
 from retouch.run.shards.wire import NotData, packed, unpacked
+from retouch.run.store.blobs import Store
+from retouch.run.store.keeping import RunStore
 from retouch.run.whole import WholeRun
 
 MODEL: Any = None
@@ -35,11 +38,13 @@ class Played:
 
     def __init__(self, number: int, conduct: Callable[[Shard], list[Any] | None], log: list[Any]) -> None:
         self.number, self._conduct, self.log, self.ended = number, conduct, log, False
+        self.store: Store | None = None
         self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def send(self, line: str) -> None:
         message = unpacked(line)
         if isinstance(message, ShardJob):
+            self.store = message.store
             self._said.put(packed(WorkerReady()))
             return
         self.log.append((self.number, message.places))
@@ -74,10 +79,10 @@ class Stage:
         self.workers: list[Played] = []
         self._conduct = conduct
 
-    def run(self, count: int, workers: int) -> Result:
+    def run(self, count: int, workers: int, store: RunStore | None = None) -> Result:
         made = graphs(count)
         run = WholeRun(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
-        return execute_by_workers(run, self._start, workers)
+        return execute_by_workers(run, self._start, workers, store)
 
     def _hear(self, event: str, facts: Any) -> None:
         if event != "failed":
@@ -105,6 +110,17 @@ def test_every_picture_is_done_once_and_told_in_order(count, workers):
     assert result.denoiser_calls == len(stage.log)
     assert len(stage.workers) <= min(count, workers)
     assert all(worker.ended for worker in stage.workers)
+
+
+def test_workers_have_the_store_and_what_they_took_is_added_up(tmp_path):
+    kept = Store(tmp_path, 10**9)
+    store = RunStore(kept, Settings())
+    stage = Stage(lambda shard: [replace(done(shard), taken={"invert ddim": len(shard.places)})])
+    stage.run(7, 2, store)
+    assert store.taken == {"invert ddim": 7}
+    assert [worker.store for worker in stage.workers] == [kept, kept]
+    stage.run(2, 2)
+    assert stage.workers[-1].store is None
 
 
 @pytest.mark.parametrize(("count", "workers"), [(0, 2), (1, 3), (9, 2), (1000, 2), (10_000, 8)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from PIL import Image as Pillow
 from retouch.api.checking import Environment, check, load_registry
 from retouch.api.folders import UnfitFolder
 from retouch.graph.folders import FilesBelow
+from retouch.run.files.outbox import FileIn, FolderIn
 from retouch_scenes.transforms import described, shots
+from retouch_scenes.turntable import round_trip
+from retouch_scenes.views import focus
 from tests.scenes.cube import cube_views, write
 
 RECIPE = 'scene = open views "cube/" caption="a cube"\nscene | fit field | save field "cube.safetensors"'
@@ -70,6 +74,20 @@ def test_pictures_may_differ_in_size(folder):
     changed(folder, first={"fl_x": 5.5, "fl_y": 5.5, "cx": 2, "cy": 2, "w": 4, "h": 4})
     Pillow.open(folder / "images/000.png").resize((4, 4)).save(folder / "images/000.png")
     assert [(shot.width, shot.fx) for shot in shots(FilesBelow(folder))] == [(4, 5.5), (8, 11), (8, 11)]
+
+
+def test_a_picture_that_exif_would_turn_is_read_as_its_camera_saw_it(folder):
+    """Those who made the list, and COLMAP before them, looked at the pixels as they are stored."""
+    path, exif = folder / "images/000.png", Pillow.Exif()
+    exif[0x0112] = 6
+    stored = Pillow.open(path).crop((0, 0, 8, 6))
+    stored.save(path, exif=exif)
+    changed(folder, first={"h": 6, "cy": 3})
+    assert not said(folder).errors
+    first, *_ = shots(FilesBelow(folder))
+    assert (first.height, first.width) == (6, 8)
+    read = FolderIn(FileIn(torch.device("cpu")), folder, {first.file}).image(first.file)
+    assert read.data.mul(255).round().byte().permute(1, 2, 0).numpy().tobytes() == stored.convert("RGB").tobytes()
 
 
 BAD = {
@@ -131,3 +149,33 @@ def test_a_frustum_before_cameras_from_all_around_is_told_at_check(folder):
     write(folder, cube_views(8, side=8))
     (found,) = said(folder, RECIPE.replace("fit field", 'fit field space="frustum"')).errors
     assert 'space="box"' in found.help
+
+
+@pytest.mark.parametrize(
+    ("fit", "mend"),
+    [
+        ("fit field", "near=1 far=10"),
+        ("fit field near=2", "near=1 far=10"),
+        ('fit field space="box" near=2 far=6', 'space="frustum"'),
+        ("fit field near=2 far=6", ""),
+    ],
+)
+def test_cameras_that_look_along_parallel_lines_are_asked_for_depths_at_check(folder, fit, mend):
+    told = json.loads((folder / "transforms.json").read_text())
+    for i, frame in enumerate(told["frames"]):
+        frame["transform_matrix"] = [[1, 0, 0, i], [0, 1, 0, 0], [0, 0, 1, 4], [0, 0, 0, 1]]
+    changed(folder, frames=told["frames"])
+    found = said(folder, RECIPE.replace("fit field", fit)).errors
+    assert [each.code for each in found] == ["RT226"] * bool(mend)
+    assert all(mend in each.help for each in found)
+
+
+def test_a_film_of_what_parallel_cameras_saw_looks_to_its_middle():
+    views = cube_views(3, side=8)
+    poses = torch.eye(4).repeat(3, 1, 1)
+    poses[:, 0, 3] = torch.tensor([-1.0, 0.0, 1.0])
+    beside = replace(views, poses=poses)
+    with pytest.raises(ValueError, match="parallel"):
+        focus(beside)
+    assert focus(beside, 3.0).tolist() == [0, 0, -3]
+    assert len(round_trip(beside, 4, 3.0)) == 4

@@ -193,11 +193,17 @@ def test_a_run_that_ends_midway_leaves_no_half_written_folder(home, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_a_list_of_ours_named_before_goes_with_it(home, tmp_path):
+@pytest.mark.parametrize("stamp", [{"retouch": "1"}, {}])
+def test_a_folder_that_a_list_of_ours_named_before_goes_with_it(home, tmp_path, stamp):
+    """Ours by what it says of itself, or by the journal alone."""
+    from retouch.pictures.journal import NAME, FolderJournal
     from retouch.run.files.outbox import FileOut
 
+    def written(path, sha256):
+        FolderJournal(tmp_path).add("saved", file=path.name, sha256=sha256, work="w")
+
     def write_list(shade):
-        out = FileOut(lambda _path: {"retouch": "1"})
+        out = FileOut(lambda _path: stamp, written=written)
         path = str(tmp_path / "list.json")
         with out.album(path, {"a.png": Image(torch.full((3, 4, 4), shade))}) as folder, out.file(path) as file:
             file.write(json.dumps({"file": f"{folder}/a.png", "retouch": out.stamp(path)}).encode())
@@ -206,7 +212,25 @@ def test_a_folder_that_a_list_of_ours_named_before_goes_with_it(home, tmp_path):
     (tmp_path / "list-0123456789ab").mkdir()  # nobody listed it
     first, second, again = write_list(0.0), write_list(1.0), write_list(1.0)
     assert first != second == again
-    assert {path.name for path in tmp_path.iterdir()} == {"list.json", second, "list-0123456789ab"}
+    assert {path.name for path in tmp_path.iterdir()} - {NAME} == {"list.json", second, "list-0123456789ab"}
+
+
+def test_pictures_that_were_removed_or_changed_since_are_put_back(tmp_path):
+    from retouch.run.files.outbox import FileOut
+
+    def write_list():
+        out = FileOut(lambda _path: {})
+        images = {f"{shade}.png": Image(torch.full((3, 4, 4), float(shade))) for shade in (0, 1)}
+        with out.album(str(tmp_path / "list.json"), images) as folder:
+            return tmp_path / folder
+
+    made = write_list()
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    (made / "0.png").unlink()
+    (made / "1.png").write_bytes(b"other")
+    assert write_list() == made
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == [made.name]
 
 
 def test_a_light_command_loads_no_torch_for_a_scene(home):

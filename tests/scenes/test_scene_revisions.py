@@ -168,16 +168,22 @@ def test_the_adjoint_is_the_mean_of_what_the_rays_that_see_a_voxel_are_told(worl
 def test_lifting_asks_for_each_view_once_and_says_where_nothing_is_masked(world):
     views, field, after, masks = world
     turn = TrueTurn(views, after, masks)
-    turn.of = {id(image.data): i for i, image in enumerate(views.images)}
-
-    async def asked(image, *, source=None, mask=None, key=""):
-        return await turn(image, source=image, mask=mask, key=key)
-
-    assert bool(run(lift(field, views, asked, share=0.5)).data.any())
+    assert bool(run(lift(field, views, turn, share=0.5)).data.any())
     assert len(turn.asked) == 20
     turn.masks = [torch.zeros_like(mask) for mask in masks]
     with pytest.raises(NothingLifted):
-        run(lift(field, views, asked))
+        run(lift(field, views, turn))
+
+
+@pytest.mark.parametrize("by", ["hull", "adjoint"])
+def test_a_view_that_fails_is_left_out_of_what_is_lifted(world, by):
+    views, field, after, masks = world
+    failing, kept = {0, 7}, [i for i in range(20) if i not in {0, 7}]
+    made = run(lift(field, views, TrueTurn(views, after, masks, failing=failing), by=by, share=0.5))
+    others = run(lift(field, views.some(kept), TrueTurn(views, after, masks), by=by, share=0.5))
+    assert torch.equal(made.data, others.data)
+    with pytest.raises(NothingLifted):
+        run(lift(field, views, TrueTurn(views, after, masks, failing=range(20)), by=by))
 
 
 def test_pictures_that_were_cut_out_are_edited_over_white_without_white_fog(world):

@@ -101,9 +101,9 @@ def making(args: Namespace, installed: Registry) -> Making:
 
 
 def store_given(args: Namespace) -> Store | None:
-    """Return the store of what other runs made; None where the user wants none, and workers know of none."""
+    """Return the store of what other runs made; None where the user wants none."""
     try:
-        return None if args.no_store or args.workers or args.ray else store()
+        return None if args.no_store else store()
     except ValueError as err:
         raise WrongCommand(str(err)) from err
 

@@ -27,16 +27,17 @@ from retouch.run.waves import kept_by, waves_of
 def main(args: Namespace) -> int:
     """Show the plan of each picture, and what all of them come to."""
     check_machine(args)
+    store = store_given(args)
     source, images = one_given(args)
     installed = registry.load()
     found = checked(args, source, images, installed)
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
     plans = [plan(graph) for graph in found.graphs]
-    needs = estimates(plans, args.dtype or "float32", exact=args.exact)
+    needs = estimates(plans, args.dtype or "float32", exact=args.exact, vae_tiling=args.vae_tiling)
     waves = _waves(found.graphs)
     there = done(found.graphs, making(args, installed), found.refused)
-    kept = count_in(store_given(args), there.left, making(args, installed))
+    kept = count_in(store, there.left, making(args, installed))
     if args.json:
         whole: dict[str, Any] = {"results": there.results, "there": there.count, "waves": waves, "store": kept}
         if args.workers:

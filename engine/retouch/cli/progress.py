@@ -35,13 +35,19 @@ def about(outcome: Outcome) -> list[Diagnostic]:
     return [replace(found, about=path) for found in (*outcome.failures, *outcome.warnings)]
 
 
+def _of_whom(notice: str, outcome: Outcome) -> str:
+    """A notice with its picture's name before it, where it does not begin with that of a file."""
+    own = outcome.item.path.name if outcome.item else ""
+    return notice if notice.startswith((own, *(path.name for path in outcome.files))) else f"{own}: {notice}"
+
+
 class Sentences:
     """One line on standard output for each result, notices and errors on the other, and a bar where one can be seen."""
 
     def __init__(self, source: Source, graphs: Sequence[Graph]) -> None:
         from tqdm import tqdm
 
-        self._source = source
+        self._source, self._many = source, len({graph.item for graph in graphs}) > 1
         self._bar = tqdm(total=most_rows(graphs), unit=" rows", leave=False, dynamic_ncols=True, disable=None)
 
     def __enter__(self) -> Sentences:
@@ -83,7 +89,7 @@ class Sentences:
         """Hear what became of one picture."""
         self._bar.clear()
         for notice in outcome.notices:
-            print(plain(notice), file=sys.stderr)
+            print(plain(_of_whom(notice, outcome) if self._many else notice), file=sys.stderr)
         tell(self._source, about(outcome))
 
     def summary(self, result: Result, stored: Mapping[str, int]) -> None:
@@ -92,8 +98,9 @@ class Sentences:
         if stored:
             self._bar.write(f"from the store: {how_many(stored)}")
         self._bar.write(f"{rows} rows in {result.denoiser_calls} calls")
-        if failed := sum(outcome.failed for outcome in result.outcomes):
-            print(f"{failed} of {len(result.outcomes)} pictures failed", file=sys.stderr)
+        pictures = [outcome for outcome in result.outcomes if outcome.item] or result.outcomes  # without their sheets
+        if failed := sum(outcome.failed for outcome in pictures):
+            print(f"{failed} of {len(pictures)} pictures failed", file=sys.stderr)
 
 
 class Lines:

@@ -30,6 +30,7 @@ from retouch.plugins.signatures import Fault
 def main(args: Namespace) -> int:
     """Run a recipe; nothing that takes long is loaded before all of it is known to be right."""
     check_machine(args)
+    kept = store_given(args)
     source, images = one_given(args)
     installed = registry.load()
     found = checked(args, source, images, installed)
@@ -58,7 +59,7 @@ def main(args: Namespace) -> int:
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
     tell_done(there, as_data=args.json)
     journal = RunJournal(graphs)
-    store = RunStore(found_store, settings) if (found_store := store_given(args)) else None
+    store = RunStore(kept, settings) if kept else None
     with (Lines if args.json else Sentences)(source, graphs) as progress, journal.going():
         pace = Pace()
 
@@ -72,7 +73,7 @@ def main(args: Namespace) -> int:
         if args.workers or args.ray:
             shared = SharedFiles(graphs, found.refused)
             whole = WholeRun(graphs, request, settings, installed.built_in, tell, shared, journal)
-            result = run_by_workers(args, whole)
+            result = run_by_workers(args, whole, store)
         else:
             result = execute(
                 graphs,

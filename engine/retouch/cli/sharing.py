@@ -12,17 +12,18 @@ from retouch.cli.reporting import Refusal
 if TYPE_CHECKING:
     from retouch.run.outcome import Result
     from retouch.run.shards.sharding import Start
+    from retouch.run.store.keeping import RunStore
     from retouch.run.whole import WholeRun
 
 
-def run_by_workers(args: Namespace, run: WholeRun) -> Result:
+def run_by_workers(args: Namespace, run: WholeRun, store: RunStore | None = None) -> Result:
     """Run the graphs of a run by the workers that the command line asks for.  Refusal where there can be none."""
     from retouch.run.shards.sharding import execute_by_workers
     from retouch.run.shards.wire import NotData
 
     with _workers(args, run.settings.device) as (start, count):
         try:
-            return execute_by_workers(run, start, count)
+            return execute_by_workers(run, start, count, store)
         except NotData as why:
             raise Refusal.of("RT926", what=why) from None
 

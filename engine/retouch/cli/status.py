@@ -36,10 +36,11 @@ class Status:
     def of(cls, folder: Path) -> Status:
         """Read the journal, and look at what it tells of."""
         found, newest = cls(), dict[str, Line]()
-        for line in journal_of(folder).lines():
+        journal = journal_of(folder)
+        for line in journal.lines():
             match line.get("event"):
-                case "saved" | "failed" | "refused" as event:
-                    name = line.get("source" if event == "refused" else "file")
+                case "saved" | "failed":
+                    name = line.get("file")
                     if isinstance(name, str) and Path(name).name == name:
                         newest[name] = line
                 case "run" | "end":
@@ -52,6 +53,7 @@ class Status:
                 (found.there if kind == "own" else found.gone if kind == "nothing" else found.changed).append(name)
             else:
                 found.failed[name] = line
+        found.failed |= journal.refused()
         return found
 
     def as_data(self) -> Mapping[str, Any]:
@@ -76,7 +78,7 @@ def main(args: Namespace) -> int:
 
 
 def _lines(found: Status) -> Iterator[str]:
-    told = [f"{len(found.there):,} results are there"]
+    told = ["1 result is there" if len(found.there) == 1 else f"{len(found.there):,} results are there"]
     told += [f"{len(names):,} {what}" for names, what in _not_there(found) if names]
     yield ", ".join(told)
     for run, lines in found.runs.items():

@@ -34,7 +34,7 @@ class FolderReader(Protocol):
         ...
 
     def size(self, name: str) -> tuple[int, int]:
-        """Height and width of the picture there, as its header tells."""
+        """Height and width of the picture there, as it is stored, whatever EXIF says of how to turn it."""
         ...
 
 

@@ -107,7 +107,7 @@ class Folder(FolderReader, Protocol):
     """The folder that the stage's option `path` names: of its files those that its description listed."""
 
     def image(self, name: str) -> Image:
-        """A picture there."""
+        """A picture there, as it is stored, whatever EXIF says of how to turn it."""
         ...
 
 
@@ -282,7 +282,8 @@ class Outbox(Protocol):
     def album(self, path: str, images: Mapping[str, Image]) -> AbstractContextManager[str]:
         """Write pictures by their names into a new folder beside a file that is to list them; the folder's name.
 
-        Write that file within: the folder vanishes if anything is raised, and what an older such file lists goes.
+        Write that file within, ending in .json, with all of them in it: the folder vanishes if anything is raised, and
+        what an older such file lists goes.  A picture that is changed later is known by the folder's name.
         """
         ...
 

@@ -6,6 +6,7 @@ model's family (`Described.working`), and how many rows are in a pass by `plan.a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from retouch.models.headers import Stored, read_header
 from retouch.models.info import ModelInfo
 from retouch.models.own_weights import numbers_of
 from retouch.models.single_file import NETWORKS
+from retouch.models.vae_tiles import Tiling, VaeTiles
 
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
 KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
@@ -34,6 +36,9 @@ GLANCE = 23
 POSITIONS = "position_embedding"  # of a transformer: as many rows as it sees places
 PLACES = 1000  # that a convolutional one works at on the mean, at 224 pixels
 DOWN, UP = re.compile(r"down_blocks\.(\d+)\."), re.compile(r"up_blocks\.(\d+)\.")
+# Numbers in float32 for each pixel of a picture that is seen in tiles: the picture, what its tiles add up to, their
+# weights, and the result.
+TILED_PIXEL = 10
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -98,20 +103,22 @@ class Estimate:
         }
 
 
-def estimates(plans: Sequence[Plan], dtype: str = "float32", *, exact: bool = False) -> list[Estimate]:
+def estimates(
+    plans: Sequence[Plan], dtype: str = "float32", *, exact: bool = False, vae_tiling: Tiling = "auto"
+) -> list[Estimate]:
     """One for each model that has files: a model that is only numbers, as in tests, has none.
 
-    dtype, exact: of the run that is planned.
+    dtype, exact, vae_tiling: of the run that is planned.
     """
     models = {plan.graph.model.name: plan.graph.model for plan in plans}
     return [
-        _estimate(model, [plan for plan in plans if plan.graph.model.name == name], dtype, exact)
+        _estimate(model, [plan for plan in plans if plan.graph.model.name == name], dtype, exact, vae_tiling)
         for name, model in models.items()
         if isinstance(model, ModelInfo)
     ]
 
 
-def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) -> Estimate:
+def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, vae_tiling: Tiling) -> Estimate:
     sizes = {cells for plan in plans if (cells := cells_of(plan.graph))}
     largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
     item, side = ITEM[dtype], model.trained_size // model.scale
@@ -122,22 +129,26 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
     if loras := sum(stored.numbers for lora in model.loras for stored in read_header(lora.file).tensors.values()):
         weights["LoRA"] = item * loras
     weights |= _besides(plans, model, item)
-    working, pixels = model.known.working, counted[0] * counted[1] * model.scale**2
+    working = model.known.working
     rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
     least, most = total(plans)
     led, looked, glances = (sum(_counted(plan, what) for plan in plans) for what in ("led", "looked", "glances"))
     as_rows = glances * _glance(plans, model, counted)
     more = led * (LED_ROW - 1) + (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
     again = most / least if least else 1  # of walks that may begin again
+    company = EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans))
+    tiles = "off" if looked else vae_tiling  # a gradient keeps what it needs of all tiles
+    codec = [_in_codec(model, cells, item, company, tiles) for cells in sizes or {counted}] if working else []
+    picture, pictures = max(codec, key=math.prod, default=(None, company))
     return Estimate(
         model=model.name,
         dtype=dtype,
         cells=largest,
         weights=weights,
         row=round(item * working.row(counted, model.tokens)) if working else None,
-        picture=round(item * working.picture(pixels)) if working else None,
+        picture=picture,
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
-        pictures=EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans)),
+        pictures=pictures,
         rate=rate,
         seconds=((least + more if least else 0) / rate.rows_per_second, (most + more * again) / rate.rows_per_second)
         if rate
@@ -147,6 +158,17 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool) 
         glances=glances,
         as_rows=as_rows,
     )
+
+
+def _in_codec(model: ModelInfo, cells: tuple[int, int], item: int, company: int, tiling: Tiling) -> tuple[int, int]:
+    """Bytes of one picture in the codec, and how many are there at once: one, where its VAE sees it in tiles."""
+    assert model.known.working
+    height, width = (side * model.scale for side in cells)
+    tiles = VaeTiles.of(model.trained_size, model.multiple, tiling)
+    if model.scale == 1 or tiles.whole((height, width)):
+        return round(item * model.known.working.picture(height * width)), company
+    seen = min(tiles.side, height) * min(tiles.side, width)
+    return round(item * model.known.working.picture(seen)) + ITEM["float32"] * TILED_PIXEL * height * width, 1
 
 
 def _counted(plan_: Plan, what: str) -> int:

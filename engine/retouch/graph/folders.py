@@ -45,12 +45,12 @@ class FilesBelow:
             raise UnfitFolder(f"'{name}' cannot be read: {err}", "make it anew") from err
 
     def size(self, name: str) -> tuple[int, int]:
-        """Height and width of the picture there, as its header tells."""
+        """Height and width of the picture there, as it is stored: its header tells them."""
         path = self.place(name)
         if not path.is_file():
             raise UnfitFolder(f"'{name}' is not there", "put the picture there, or take it out of the list", "RT572")
         try:
-            info = pictures.inspect(path)
+            info = pictures.inspect(path, as_stored=True)
         except Unreadable as err:
             raise UnfitFolder(f"'{name}' {err.about}", "put a picture there", "RT572") from err
         return info.height, info.width

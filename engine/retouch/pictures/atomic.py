@@ -44,8 +44,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         with file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
             if fcntl:  # while it is locked: nobody takes it for what a dead run left
                 part.replace(path)
         if not fcntl:
@@ -56,6 +55,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         _unfinished.discard(part)
     sync_folder(path.parent)
+
+
+def sync(file: BinaryIO) -> None:
+    """Let what was written into a file outlive the machine's sudden end.  Raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def make_folder(folder: Path) -> None:

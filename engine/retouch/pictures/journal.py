@@ -67,6 +67,19 @@ class FolderJournal:
         self._catch_up()
         return self._saved.get(name)
 
+    def refused(self) -> Mapping[str, Line]:
+        """By its name, the newest line of each picture that was refused and that no run has taken since."""
+        found: dict[str, Line] = {}
+        for line in self.lines():
+            match line:
+                case {"event": "refused", "source": str(name)}:
+                    found[name] = line
+                case {"event": "taken", "source": str(name)} | {"event": "saved", "file": str(name)}:
+                    found.pop(name, None)
+                case _:
+                    pass
+        return found
+
     def _open(self, flags: int, mode: str) -> IO[bytes]:
         """The file itself: no link, which may lead anywhere, and nothing that never ends.  Raises OSError."""
         own = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -52,10 +52,10 @@ class PictureInfo:
     format: str  # as Pillow names it, a key of formats.FORMATS
 
 
-def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> PictureInfo:
-    """Read the header only: a file that claims to be huge costs nothing."""
+def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, as_stored: bool = False) -> PictureInfo:
+    """Read the header only: a file that claims to be huge costs nothing.  as_stored: sides not as EXIF turns them."""
     with opened(path, max_pixels) as image:
-        width, height = image.size[::-1] if orientation(image) > 4 else image.size
+        width, height = image.size[::-1] if orientation(image) > 4 and not as_stored else image.size
         # Telephones put a second picture behind the first and call it MPO; it is a JPEG.
         format = "JPEG" if image.format == "MPO" else str(image.format)
         return PictureInfo(Path(path), width, height, image.mode, format)

@@ -24,12 +24,17 @@ class DecodedPicture:
     notices: tuple[str, ...]
 
 
-def read(path: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS) -> DecodedPicture:
-    """Decode a picture; `size` scales the longer side down to so many pixels, never up."""
+def read(
+    path: str | os.PathLike[str], *, size: int | None = None, max_pixels: int = MAX_PIXELS, as_stored: bool = False
+) -> DecodedPicture:
+    """Decode a picture; `size` scales the longer side down to so many pixels, never up.
+
+    as_stored: leave its rows and columns as they are in the file, whatever EXIF says of how to turn them.
+    """
     import numpy as np
 
     with opened(path, max_pixels) as image:
-        turned = orientation(image)
+        turned = 1 if as_stored else orientation(image)
         notices = ["first of several pictures in the file"] if _has_more(image) else []
         converted, changes = to_srgb(image)
         pixels = np.asarray(scaled(upright(converted, turned), size))

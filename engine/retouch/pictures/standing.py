@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from typing import Literal
 
-from retouch.pictures import stamp
+from retouch.pictures import albums, stamp
 from retouch.pictures.journal import journal_of
 from retouch.pictures.pixels import pixels_at
 
@@ -28,12 +27,19 @@ class Standing:
 
 
 def standing(path: Path) -> Standing:
-    """What stands there, by the journal of its folder, and by what the file says of itself."""
+    """What stands there, by the journal of its folder, by what it says of itself and the pictures it lists."""
     if not path.is_file():
         return Standing("nothing")
+    found = _by_itself(path)
+    if found.kind != "own" or (pictures := albums.state(path)) == "whole":
+        return found
+    return Standing("own" if pictures == "incomplete" else "edited")
+
+
+def _by_itself(path: Path) -> Standing:
     known = journal_of(path.parent).saved(path.name)
     if known and known["sha256"] == digest(path):
-        return Standing("own", known["work"] if _is_whole(path) else "")
+        return Standing("own", known["work"])
     told = stamp.metadata(path)
     if told is None:
         return Standing("edited" if known else "foreign")
@@ -43,14 +49,6 @@ def standing(path: Path) -> Standing:
     if stamp.PIXELS in told:
         return Standing("own", work) if told[stamp.PIXELS] == pixels_at(path) else Standing("edited")
     return Standing("edited" if known else "own")  # it holds no digest: as well as can be told
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether all pictures are there that a file lists in a folder beside it; most list none."""
-    if path.suffix.lower() != ".json":
-        return True
-    listed = re.findall(rf'{re.escape(path.stem)}-[0-9a-f]{{12}}/[^"/\\]+', path.read_text("utf-8", "replace"))
-    return all((path.parent / name).is_file() for name in listed)
 
 
 def digest(path: Path) -> str:

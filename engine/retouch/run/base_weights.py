@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from retouch.core.denoiser import Denoiser
-from retouch.models.kit.tiled_codec import TiledCodec
 
 
 class BaseWeights:
@@ -134,8 +133,6 @@ def _within(value: Any) -> Iterable[Any]:
             return value.values()
         case list() | tuple():
             return value
-        case TiledCodec():
-            return (value.inner,)
         case _ if is_dataclass(value) and not isinstance(value, type):
             return [getattr(value, each.name) for each in fields(value)]
         case _:

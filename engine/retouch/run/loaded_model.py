@@ -205,7 +205,7 @@ class Machine:
         codec = self.loaded.codec
         if self.plain is not None and codec is self.plain.loaded.codec:
             return self.plain.codec
-        return TiledCodec(codec, self.acceleration.vae_tiling) if hasattr(codec, "vae") else codec
+        return TiledCodec.of(codec, self.acceleration.vae_tiling) if hasattr(codec, "vae") else codec
 
     @property
     def texts(self) -> ModelTexts:

@@ -30,7 +30,6 @@ from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import Acceleration
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
-from retouch.run.care import Makers, StageCare
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
 from retouch.run.executor import BatchInfo, Executor
@@ -40,9 +39,10 @@ from retouch.run.files.provenance import Provenance, Request
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
+from retouch.run.looking_after import LookingAfter
 from retouch.run.outcome import Outcome, Result
 from retouch.run.providers import Supply
-from retouch.run.results import Declared, WrongResult
+from retouch.run.results import WrongResult
 from retouch.run.settings import Settings
 from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.survival import surviving
@@ -136,10 +136,9 @@ class _Run:
     journal: RunJournal
     store: RunStore | None
     kept: dict[Task, KeptStage] = field(default_factory=dict[Task, KeptStage])
-    weights: BaseWeights = field(init=False)
+    looking_after: LookingAfter = field(init=False)
     learning: RunTrainingLog = field(init=False)
     checkpoints: RunCheckpoints = field(default_factory=RunCheckpoints)
-    makers: Makers = field(default_factory=Makers)
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -156,7 +155,7 @@ class _Run:
     )
 
     def __post_init__(self) -> None:
-        self.weights = BaseWeights(self._restore)
+        self.looking_after = LookingAfter(self.registry, self.settings.device, BaseWeights(self._restore))
         self.learning = RunTrainingLog(self.tell)
 
     def add(self, graph: Graph, place: int) -> None:
@@ -182,12 +181,12 @@ class _Run:
             "Notices": RunNotices(outcome.notices),
         }
         tasks: dict[NodeId, Task] = {}
-        strange = self._strange(graph)
+        strange = self.looking_after.strange(graph)
 
         def done_once(task: Task, node: Node) -> None:
             self.stages[task] = (outcome, node, graph.model.name)
 
-        care_of = self._care_of(outcome)
+        care_of = self.looking_after.within(outcome)
         turns = Turns(self.supply, machines, own_machine, own, self._start, care_of, done_once)
 
         once = of_no_picture(graph)
@@ -197,7 +196,7 @@ class _Run:
                 tasks[node.id] = known
                 outcome.rows[node.id] = 0  # whoever came first has paid
                 continue
-            care = self._care(node, graph, outcome, strange=node.id in strange)
+            care = self.looking_after.care(node, graph, outcome, strange=node.id in strange)
             if (lost := self._lost(node, machines, own_machine)) is not None:
                 # What it would be given is not begun either, unless something else wants it: no row is paid for.
                 tasks[node.id] = Task(_raising(lost), name=node.id, wanted=False)
@@ -234,44 +233,6 @@ class _Run:
         """The stages of a graph that a store keeps; of several models it is open which of them was tuned."""
         alone = machines[graph.model.name] if len(machines) == 1 else None
         return self.store.of(graph, lambda: alone.denoiser if alone else None) if self.store else {}
-
-    def _strange(self, graph: Graph) -> set[NodeId]:
-        """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
-        strange: set[NodeId] = set()
-        for node in graph.nodes:
-            plugins = {each.card.plugin for each in node.everything()} - {""}
-            foreign = not plugins <= self.registry.built_in
-            if foreign or not strange.isdisjoint(node.feeds()):
-                strange.add(node.id)
-        return strange
-
-    def _care_of(self, outcome: Outcome) -> Callable[[Node, Graph, bool], StageCare]:
-        """What looks after the stages in brackets, each in its own graph."""
-        return lambda node, inner, strange: self._care(
-            node, inner, outcome, strange=strange or node.id in self._strange(inner)
-        )
-
-    def _is_strange(self, node: Node) -> bool:
-        return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
-
-    def _care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
-        """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
-
-        def tell(what: str) -> None:
-            report = Report()
-            # A stage of the engine's own calls functions of others; it changes nothing by itself.
-            strangers = [each for each in (node, *feeding(graph, node)) if self._is_strange(each)]
-            who = next(iter(strangers), node)
-            report.add("RT516", who.span, stage=who.card.name, plugin=who.card.plugin, what=what)
-            outcome.warnings += [each for each in report.items if each not in outcome.warnings]
-
-        # Of several models it is open which one's latents a stage makes.
-        channels = getattr(graph.model.known, "channels", None) if len(graph.models) < 2 else None
-        declared = Declared(node.card.output, torch.device(self.settings.device).type, channels)
-        author = node.card.plugin if node.card.plugin not in self.registry.built_in else ""
-        ports = [port for port, _ in node.edges()]
-        near = [graph.node(edge.id) for _, edge in node.edges() if isinstance(edge, FromNode)]
-        return StageCare(node, near, declared, ports, strange, author, tell, self.weights, self.makers)
 
     def _restore(self, modules: Sequence[nn.Module]) -> None:
         for machine in self.machines.values():

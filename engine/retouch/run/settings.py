@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -11,6 +10,7 @@ from retouch.core.repeatable import EXACT_THREADS
 from retouch.graph.limits import EXACT_ROWS
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import can_fuse
+from retouch.models.vae_tiles import Tiling
 from retouch.run.batching import Buckets
 from retouch.run.rounding import rounding_of
 
@@ -31,7 +31,7 @@ class Settings:
     exact: bool = False
     compiled: bool = False
     threads: int = 0
-    vae_tiling: Literal["auto", "on", "off"] = "auto"
+    vae_tiling: Tiling = "auto"
 
     @property
     def threads_used(self) -> int:

@@ -7,6 +7,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from retouch_bench.journal import Journal, key_of
+from retouch_bench.quality import count
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,22 +28,19 @@ def main(argv: Sequence[str]) -> int:
     for given, known, what in ((edits, EDITS, "edit"), (ways, [*BOUNDS, *WAYS], "way")):
         if wrong := [name for name in given if name not in known]:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
-    args.out.mkdir(parents=True, exist_ok=True)
-    journal = args.out / "measured.jsonl"
-    lines = journal.read_text("utf-8").splitlines() if journal.exists() else []
-    records = [json.loads(line) for line in lines]
-    known = {(record["edit"], record["way"]) for record in records}
+    journal = Journal(args.out / "measured.jsonl", key_of)
     measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
+    found: list[Any] = []
     for name in edits:
         truth = SpaceTruth(EDITS[name], args.views, args.held)
         for way in ways or [*BOUNDS, RECOMMENDED[truth.edit.kind]]:
-            if (name, way) not in known:
-                record = measurer.measured(truth, way)
-                records.append(record)
-                with journal.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(record) + "\n")
+            key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed)
+            if not (record := journal.at(key)):
+                record = {"key": key, **measurer.measured(truth, way)}
+                journal.add([record])
                 print(json.dumps(record), file=sys.stderr, flush=True)
-    print(table(records))
+            found.append({**record, "way": way})
+    print(table(found))
     return 0
 
 
@@ -50,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ways", nargs="+", metavar="WAY", help='such as "walk"; the bounds and the recommended one without'
     )
-    parser.add_argument("--views", type=int, default=20, help="posed pictures of each scene (default: 20)")
-    parser.add_argument("--held", type=int, default=8, help="views to measure in (default: 8)")
-    parser.add_argument("--steps", type=int, default=20, help="of every walk (default: 20)")
+    parser.add_argument("--views", type=count, default=20, help="posed pictures of each scene (default: 20)")
+    parser.add_argument("--held", type=count, default=8, help="views to measure in (default: 8)")
+    parser.add_argument("--steps", type=count, default=20, help="of every walk (default: 20)")
     parser.add_argument("--seed", type=int, default=0)
     return parser

@@ -58,7 +58,8 @@ class SpaceTruth:
         return [torch.from_numpy(region(self.before, self.after, pose, self.size)) for pose in poses]
 
     def written(self, folder: Path) -> Path:
-        """The scene's views in a folder, written once."""
+        """The scene's views in a folder of its own for each number and size of them, written once."""
+        folder = folder.with_name(f"{folder.name}-{self.views}x{self.size}")
         if not (folder / "transforms.json").exists():
             poses = [self.before.pose(*place) for place in angles(self.views)]
             pictures = [self.before.render(pose, self.size) for pose in poses]

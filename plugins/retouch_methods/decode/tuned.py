@@ -44,7 +44,8 @@ async def tuned(
     It brings the background near, not byte for byte; `blend pixel` behind it does the rest.
 
     tune: "weights" are the decoder's, for this picture alone; "latents" searches better latents under the model's own
-        decoder, as the paper compares: the background comes nearer, and the inside loses its texture.
+        decoder, as the paper compares: the background comes nearer, and the inside loses its texture.  Models of
+        pixels have no decoder, and are always searched so.
     rounds: steps of Adam, each a picture decoded there and back.
     lr: learning rate; by default the authors', 0.0001 for weights and 0.1 for latents.
     background: what an error outside of the mask counts, where one inside is 1.
@@ -63,11 +64,10 @@ async def tuned(
         inside = (area * (made - plain)).square().mean()
         return inside + background * ((1 - area) * (made - wanted)).square().mean()
 
-    rate = LR[tune] if lr is None else lr
     if tune == "weights" and isinstance(codec, TunableCodec):
-        made = await _by_weights(codec, z, miss, rounds, rate)
-    else:
-        made = await _by_latents(codec, z, miss, rounds, rate)
+        made = await _by_weights(codec, z, miss, rounds, LR["weights"] if lr is None else lr)
+    else:  # where pixels are the latents there is no decoder either
+        made = await _by_latents(codec, z, miss, rounds, LR["latents"] if lr is None else lr)
     return Image(made[:, : canvas.height, : canvas.width].clamp(0, 1), canvas.alpha)
 
 

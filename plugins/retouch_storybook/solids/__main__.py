@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from retouch_storybook.draw import side
+from retouch_storybook.draw import side, whole
 from retouch_storybook.popup.folder import write_views
 from retouch_storybook.solids.animals import animal
 from retouch_storybook.solids.rendering import LENS, render, round_about
@@ -40,10 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 2 <= count <= 1000:
-        raise argparse.ArgumentTypeError(f"{count} is not between 2 and 1000")
-    return count
+    return whole(text, 2, 1000)
 
 
 if __name__ == "__main__":

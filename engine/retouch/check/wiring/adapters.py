@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
+from retouch.check.wiring.fitting_files import fitted
 from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromNode, Input, Node
 from retouch.lang.diagnostics import Report
@@ -45,7 +46,7 @@ def check_tuned(
     if maker and not _reads_lora(maker) and _alone(values):
         notes = (("tuned here", maker.span),)
         report.add("RT457", call.span, stage=card.name, other=maker.card.name, notes=notes)
-    _check_file(call, values, model, report)
+    fitted(call, values, model, report, "RT455", _check_tuned)
 
 
 def _reads_lora(maker: Node) -> bool:
@@ -88,41 +89,23 @@ def _alone(values: Mapping[str, Any]) -> bool:
     return [values.get(name) for name in ("ratio", "start", "until", "mix")] == [1, 0, 1, "shares"]
 
 
-def _check_file(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:
-    path, shown = Path(str(values.get("path") or "")), call.given.get("path")
-    if shown is None or not path.is_file():
-        return  # a file that is not there was told already
-    from retouch.models.errors import BrokenModel
-    from retouch.models.info import ModelInfo
-    from retouch.models.tuned_weights import check
-
-    if not isinstance(model, ModelInfo):
-        return
-    try:
-        check(model, path)
-    except BrokenModel as err:
-        place = {"span": shown.span, "source": shown.source}
-        report.add("RT455", **place, path=path.name, model=model.name, what=str(err).replace(str(path), path.name))
-
-
 def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo, report: Report) -> None:
     """Report a file that is no LoRA of this model, and tell of what it holds that the denoiser does not take."""
-    path, shown = Path(str(values.get("path") or "")), call.given.get("path")
-    adapts = call.card.takes("Adapters") and call.card.output == "Denoiser"
-    if not adapts or shown is None or not path.is_file():
-        return  # a file that is not there was told already
-    from retouch.models.errors import BrokenModel
-    from retouch.models.info import ModelInfo
+    if not (call.card.takes("Adapters") and call.card.output == "Denoiser"):
+        return
+    if left := fitted(call, values, model, report, "RT434", _left_beside):
+        shown, name = call.given["path"], Path(str(values["path"])).name
+        report.add("RT432", shown.span, source=shown.source, name=name, count=len(left), first=left[0])
+
+
+def _check_tuned(model: ModelInfo, path: Path) -> None:
+    from retouch.models.tuned_weights import check
+
+    check(model, path)
+
+
+def _left_beside(model: ModelInfo, path: Path) -> Sequence[str]:
     from retouch.models.lora.fitting import left_beside
     from retouch.models.lora.layers import Lora
 
-    if not isinstance(model, ModelInfo):
-        return
-    place = {"span": shown.span, "source": shown.source}
-    try:
-        left = left_beside(model, Lora(path))
-    except BrokenModel as err:
-        report.add("RT434", **place, path=path.name, model=model.name, what=str(err).replace(str(path), path.name))
-        return
-    if left:
-        report.add("RT432", **place, name=path.name, count=len(left), first=left[0])
+    return left_beside(model, Lora(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
+from retouch.check.wiring.fitting_files import fitted
 from retouch.graph.nodes import FromNode, Input
 from retouch.lang.diagnostics import Report
 
@@ -28,17 +29,10 @@ def check_embedding(
     if not model.known.learns_words:
         report.add("RT466", call.span, stage=call.card.name, model=model.name)
         return
-    path, shown = Path(str(values.get("path") or "")), call.given.get("path")
-    if shown is None or not path.is_file():
-        return  # a file that is not there was told already
-    from retouch.models.embeddings import check
-    from retouch.models.errors import BrokenModel
-    from retouch.models.info import ModelInfo
+    fitted(call, values, model, report, "RT465", lambda model, path: _check(model, path, str(values.get("word") or "")))
 
-    if not isinstance(model, ModelInfo):
-        return
-    try:
-        check(model, path, str(values.get("word") or ""))
-    except BrokenModel as err:
-        place = {"span": shown.span, "source": shown.source}
-        report.add("RT465", **place, path=path.name, model=model.name, what=str(err).replace(str(path), path.name))
+
+def _check(model: ModelInfo, path: Path, word: str) -> None:
+    from retouch.models.embeddings import check
+
+    check(model, path, word)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any, Literal
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,26 +21,34 @@ from torch.nn import functional as F
 from retouch.core.resampling import resized
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.window import Rectangle
+from retouch.models.vae_tiles import Tiling, VaeTiles
 
-Tiling = Literal["auto", "on", "off"]
-LEAST_TILE = 512  # pixels of a side, where the model's own pictures are smaller
 OVERLAP = 0.25  # of a tile's side
-WHOLE = 2  # tiles on a side up to which "auto" leaves a picture whole
 
 Moments = dict[nn.Module, tuple[Tensor, Tensor]]  # mean and variance of each normalisation's groups, [1, groups, 1]
 
 
+@dataclass(frozen=True, slots=True)
 class TiledCodec:
-    """A codec whose VAE sees large pictures in tiles; all else is the codec's own."""
+    """A codec whose VAE sees large pictures in tiles; all else is the codec's own.
 
-    def __init__(self, inner: Any, tiling: Tiling = "auto") -> None:
-        """inner: with a `vae`.  tiling: "on" for all that is larger than a tile, "auto" only where it saves much."""
-        self.inner, self.tiling = inner, tiling
-        self.tile = inner.padded(max(inner.side, LEAST_TILE), 1)[0]
-        self._working = RLock()  # hooks of one call may not meet another thread's
-        self._decoding = _Decoding(self)
+    Like the codec within, it is a dataclass: what surrounds a stage looks into the fields of what it hands out.
+
+    inner: with a `vae`.
+    """
+
+    inner: Any
+    tiles: VaeTiles
+    _working: Any = field(default_factory=RLock, repr=False, compare=False)  # one call's hooks may not meet another's
+
+    @classmethod
+    def of(cls, inner: Any, tiling: Tiling = "auto") -> Self:
+        """Put a codec behind tiles that suit its model."""
+        return cls(inner, VaeTiles.of(inner.side, inner.padded(1, 1)[0], tiling))
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # of itself, while it is copied
+            raise AttributeError(name)
         return getattr(self.inner, name)
 
     @property
@@ -59,9 +68,9 @@ class TiledCodec:
     def encode(self, pictures: Tensor) -> Tensor:
         """[B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
         with self._working:
-            if self._whole(pictures.shape[-2:]):
+            if self.tiles.whole(pictures.shape[-2:]):
                 return self.inner.encode(pictures)
-            return torch.stack([self._through(self.inner.encode, each, self._small(each), 1) for each in pictures])
+            return _one_by_one(lambda each: self._through(self.inner.encode, each, self._small(each), 1), pictures)
 
     def decode(self, latents: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, 3, H, W], clamped to [0, 1]"""
@@ -69,38 +78,32 @@ class TiledCodec:
 
     def decode_freely(self, latents: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, 3, H, W], where colours may leave [0, 1]"""
+        free, scale = self.inner.decode_freely, self.inner.scale
         with self._working:
-            if self._whole([side * self.inner.scale for side in latents.shape[-2:]]):
-                return self.inner.decode_freely(latents)
-            return torch.stack(
-                [self._through(self.inner.decode_freely, each, self._few(each), self.inner.scale) for each in latents]
-            )
+            if self.tiles.whole([side * scale for side in latents.shape[-2:]]):
+                return free(latents)
+            return _one_by_one(lambda each: self._through(free, each, self._few(each), scale), latents)
 
     @property
     def decoder_weights(self) -> Mapping[str, Tensor]:
         """What `decode_under` may replace, by name; only to be read."""
-        named = self._decoding.named_parameters()
+        named = _Decoding(self).named_parameters()
         return {name: weight for name, weight in named if name.startswith(("vae.decoder.", "vae.post_quant_conv."))}
 
     def decode_under(self, weights: Mapping[str, Tensor], latents: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, 3, H, W] by other weights, while the VAE's own stay; colours may leave [0, 1]."""
         with self._working:
-            return functional_call(self._decoding, dict(weights), (latents,))
-
-    def _whole(self, size: Any) -> bool:
-        if self.tiling == "off" or max(size) <= self.tile:
-            return True
-        return self.tiling == "auto" and max(size) <= WHOLE * max(self.inner.side, self.tile // 2)
+            return functional_call(_Decoding(self), dict(weights), (latents,))
 
     def _small(self, picture: Tensor) -> Tensor:
         """The whole picture, no larger than a tile.  [3, H, W] -> [3, h, w]"""
         height, width = picture.shape[-2:]
-        shrunk = min(1.0, self.tile / max(height, width))
+        shrunk = min(1.0, self.tiles.side / max(height, width))
         return resized(picture, *self.inner.padded(*(max(1, int(side * shrunk)) for side in (height, width))))
 
     def _few(self, latents: Tensor) -> Tensor:
         """All of the latents, no more than a tile's: every so manieth, since means of latents are none.  [C, h, w]"""
-        cells = self.tile // self.inner.scale
+        cells = self.tiles.side // self.inner.scale
         shrunk = min(1.0, cells / max(latents.shape[-2:]))
         size = [max(1, int(side * shrunk)) for side in latents.shape[-2:]]
         return F.interpolate(latents[None], size, mode="nearest")[0]
@@ -108,7 +111,7 @@ class TiledCodec:
     def _through(self, function: Callable[[Tensor], Tensor], item: Tensor, small: Tensor, larger: int) -> Tensor:
         """One picture or its latents [C, H, W], tile by tile.  larger: 1 for pictures, else the cells' pixels."""
         unit = self.inner.scale // larger  # a cell, in what is cut
-        side, overlap = self.tile // larger, int(OVERLAP * self.tile) // larger // unit * unit
+        side, overlap = self.tiles.side // larger, int(OVERLAP * self.tiles.side) // larger // unit * unit
         margin = overlap // 4 // unit * unit  # on each side
         size = (item.shape[-2], item.shape[-1])
         norms = [each for each in self.inner.vae.modules() if isinstance(each, nn.GroupNorm)]
@@ -143,6 +146,14 @@ class _Decoding(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         """[B, C, h, w] -> [B, 3, H, W]"""
         return self.decode(latents)
+
+
+def _one_by_one(work: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+    """Each of a batch by itself; the copies that fill up a batch are done once.  [B, ...] -> [B, ...]"""
+    made: list[Tensor] = []
+    for i, each in enumerate(items):
+        made.append(made[-1] if i and torch.equal(each, items[i - 1]) else work(each))
+    return torch.stack(made)
 
 
 def _inset(box: Rectangle, size: tuple[int, int], margin: int) -> Rectangle:

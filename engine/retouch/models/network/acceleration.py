@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from retouch.models.vae_tiles import Tiling
+
 
 @dataclass(frozen=True, slots=True)
 class Acceleration:
@@ -23,7 +25,7 @@ class Acceleration:
     compiled: bool = False
     graphs: bool = False
     attention: Literal["auto", "cudnn"] = "auto"
-    vae_tiling: Literal["auto", "on", "off"] = "auto"
+    vae_tiling: Tiling = "auto"
 
 
 EAGER = Acceleration()

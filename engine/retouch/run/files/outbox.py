@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,9 +17,9 @@ from retouch import pictures
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
-from retouch.pictures import stamp
-from retouch.pictures.atomic import replacing, unfinished_folder
-from retouch.pictures.standing import digest
+from retouch.pictures import albums, stamp
+from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
+from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
 
@@ -47,9 +45,9 @@ class FileIn:
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
         return Mask(_unit(self._sent(picture.data)))
 
-    def image(self, path: str, size: int) -> Image:
+    def image(self, path: str, size: int, *, as_stored: bool = False) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
-        picture = pictures.read(path, size=size or None)
+        picture = pictures.read(path, size=size or None, as_stored=as_stored)
         self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
         data = _unit(self._sent(picture.rgb).permute(2, 0, 1).contiguous())  # turned while it is small
         return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
@@ -80,12 +78,12 @@ class FolderIn:
         return self._below(name).text(name)
 
     def size(self, name: str) -> tuple[int, int]:
-        """Height and width of the picture there."""
+        """Height and width of the picture there, as stored."""
         return self._below(name).size(name)
 
     def image(self, name: str) -> Image:
-        """A picture there."""
-        return self.files.image(str(self._below(name).place(name)), 0)
+        """A picture there, as stored: what a camera is told for is not what EXIF turns."""
+        return self.files.image(str(self._below(name).place(name)), 0, as_stored=True)
 
     def _below(self, name: str) -> FilesBelow:
         if name not in self.held:
@@ -169,19 +167,19 @@ class FileOut:
     @contextmanager
     def album(self, path: str, images: Mapping[str, Image]) -> Iterator[str]:
         """A new folder of pictures beside a file that lists them, by its name; it vanishes if anything is raised."""
-        place, digest = Path(path), sha256()
-        before = _albums(place)
+        place = Path(path)
+        before = {*albums.listed(place)} if standing(place).kind in ("own", "edited") else set[str]()
         with unfinished_folder(place) as part:
             for name, image in images.items():
                 alpha = None if image.alpha is None else as_bytes(image.alpha)
                 made, format = picture(as_bytes(image.data.permute(1, 2, 0)), alpha), format_of(name)
                 with (part / name).open("xb") as file:
                     encode(file, made, format, {}, pictures.How())
-                digest.update(f"{name}\n".encode() + (part / name).read_bytes())
-            folder = place.with_name(f"{place.stem}-{digest.hexdigest()[:12]}")
+                    sync(file)
+            folder = albums.named_by(place, part, images)
             fresh = not folder.exists()
-            if fresh:
-                part.replace(folder)
+            albums.put(part, folder)
+            sync_folder(folder)
         try:
             yield folder.name
         except BaseException:
@@ -217,13 +215,6 @@ class RunNotices:
     def tell(self, words: str) -> None:
         """Say one sentence about this picture."""
         self.notices.append(f"{self.stage}: {words}")
-
-
-def _albums(file: Path) -> set[str]:
-    """Names of the folders of pictures that a file lists, if it is one of ours."""
-    if not file.is_file() or not stamp.made_by_retouch(file):
-        return set()
-    return set(re.findall(rf"{re.escape(file.stem)}-[0-9a-f]{{12}}(?=/)", file.read_text("utf-8", "replace")))
 
 
 def _unit(eight_bits: Tensor) -> Tensor:

@@ -26,7 +26,9 @@ class RunJournal:
     """
 
     def __init__(self, graphs: Iterable[Graph], apart: Path | None = None) -> None:
-        paths = {path for graph in graphs for path in results_of(graph)}
+        every = [*graphs]
+        paths = {path for graph in every for path in results_of(graph)}
+        self._sources = {graph.item.path.name for graph in every if graph.item}
         self._results: dict[Path, int] = {}
         for path in sorted(paths):
             if apart is None or not path.is_relative_to(apart):
@@ -43,6 +45,8 @@ class RunJournal:
         for folder, count in self._results.items():
             remove_dead_parts(folder)
             self._tell(folder, "run", retouch=__version__, results=count)
+            for source in self._sources & journal_of(folder).refused().keys():
+                self._tell(folder, "taken", source=source)
         how = "stopped"
         try:
             yield self

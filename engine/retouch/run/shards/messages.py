@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from retouch.graph.nodes import Graph
@@ -11,14 +11,16 @@ from retouch.run.executor import BatchInfo
 from retouch.run.files.provenance import Request
 from retouch.run.outcome import Outcome
 from retouch.run.settings import Settings
+from retouch.run.store.blobs import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ShardJob:
-    """To a worker, first: what all shards have in common."""
+    """To a worker, first: what all shards have in common.  store: where it lies, there or not."""
 
     request: Request
     settings: Settings
+    store: Store | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ShardDone:
-    """From a worker: what became of a shard; see `whole.Part`.  entries: of the files that many results share."""
+    """From a worker: what became of a shard; see `whole.Part`.  entries: of the files that many results share.
+
+    taken: how often a stage's value was in the store, by the stage's name.
+    """
 
     outcomes: tuple[Outcome, ...]
     calls: tuple[BatchInfo, ...]
     missed: tuple[dict[str, str], ...]
     entries: tuple[tuple[str, list[Any]], ...]
+    taken: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from retouch.run.files.run_journal import results_of
 from retouch.run.outcome import Outcome, Result
 from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.wire import packed, unpacked
+from retouch.run.store.keeping import RunStore
 from retouch.run.watchdog import patience
 from retouch.run.waves import IN_FLIGHT
 from retouch.run.whole import RunPart, WholeRun
@@ -54,16 +55,17 @@ class Worker(Protocol):
 Start = Callable[[int], Worker]  # by the number of its place among the workers
 
 
-def execute_by_workers(run: WholeRun, start: Start, count: int) -> Result:
+def execute_by_workers(run: WholeRun, start: Start, count: int, store: RunStore | None = None) -> Result:
     """Run the graphs of all pictures by so many workers, who do shards of them.
 
+    store: where all of them look for what is made already, and keep what they make.
     A picture whose work ended two workers has failed (RT923).  KeyboardInterrupt ends all workers and passes through.
     Raises NotData.
     """
     if not run.graphs:
         return run.completed([])
     packed(run.graphs[0])  # whose model and stages are those of all: it is refused before anyone is started
-    return run.completed([_Sharing(run, start).go(count)])
+    return run.completed([_Sharing(run, start, store).go(count)])
 
 
 def shards_of(graphs: Sequence[Graph], count: int) -> list[tuple[int, ...]]:
@@ -99,6 +101,7 @@ class _Hand:
 class _Sharing:
     run: WholeRun
     start: Start
+    store: RunStore | None = None
     waiting: deque[tuple[int, ...]] = field(default_factory=deque[tuple[int, ...]])
     hands: list[_Hand] = field(default_factory=list[_Hand])
     said: queue.SimpleQueue[tuple[_Hand, str | None]] = field(default_factory=queue.SimpleQueue)
@@ -129,7 +132,7 @@ class _Sharing:
         hand = _Hand(number, self.start(number), time.monotonic())
         self.hands.append(hand)
         threading.Thread(target=self._listen, args=(hand,), name=f"retouch-worker-{number}", daemon=True).start()
-        hand.worker.send(packed(ShardJob(self.run.request, self.run.settings)))
+        hand.worker.send(packed(ShardJob(self.run.request, self.run.settings, self.store and self.store.store)))
 
     def _listen(self, hand: _Hand) -> None:
         """What one thread for each worker does."""
@@ -187,6 +190,8 @@ class _Sharing:
         self.parts.update(zip(hand.shard, zip(done.outcomes, done.missed, strict=True), strict=True))
         self.calls += done.calls
         self.run.shared.put(done.entries)
+        if self.store:
+            self.store.taken.update(done.taken)
         hand.shard, self.lost = (), 0
         self._give(hand)
 

@@ -15,6 +15,7 @@ from retouch.run.model_cache import KeptMachines
 from retouch.run.session import execute_part
 from retouch.run.shards.messages import Shard, ShardDone, ShardJob, Told, WorkerReady
 from retouch.run.shards.wire import NotData, packed, unpacked
+from retouch.run.store.keeping import RunStore
 from retouch.run.whole import Tell, WholeRun
 
 
@@ -41,8 +42,11 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
         assert isinstance(shard, Shard)
         files = SharedFiles(shard.graphs)
         run = WholeRun(shard.graphs, job.request, job.settings, installed.built_in, heard, files, _FarJournal(tell))
-        part = execute_part(run, registry=installed, machine=machines)
-        say(packed(ShardDone(tuple(part.outcomes), tuple(part.calls), tuple(part.missed), tuple(files.entries()))))
+        store = RunStore(job.store, job.settings) if job.store else None
+        part = execute_part(run, registry=installed, machine=machines, store=store)
+        taken = store.taken if store else {}
+        said = tuple(part.outcomes), tuple(part.calls), tuple(part.missed), tuple(files.entries()), taken
+        say(packed(ShardDone(*said)))
 
 
 class _FarJournal(RunJournal):
