@@ -166,9 +166,5 @@ def _split(folder: Path, pattern: str) -> tuple[Path, str]:
 
 def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
     """Numbers by their value, so that 10 comes after 9; names before what they begin."""
-    return [_numbered(part) for part in (*path.parts[:-1], path.stem, path.suffix)]
-
-
-def _numbered(text: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", text.casefold())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+    runs = (re.split(r"(\d+)", part.casefold()) for part in (*path.parts[:-1], path.stem, path.suffix))
+    return [[(0, int(run), "") if run.isdigit() else (1, 0, run) for run in each if run] for each in runs]
