@@ -68,16 +68,14 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
 
 def unwritable(file: Path) -> str:
     """Why no file can be put at a place, as far as the system tells beforehand; empty if one can."""
-    try:
-        return _too_long(file) or _refused_by(next(folder for folder in file.parents if folder.exists()), file)
-    except OSError as why:
-        return why.strerror or str(why)
-
-
-def _too_long(file: Path) -> str:
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in file.parts):
         return f"a name in it is longer than {LONGEST_NAME} bytes"
-    return f"it is longer than {LONGEST_PATH} bytes" if len(os.fsencode(file)) > LONGEST_PATH else ""
+    if len(os.fsencode(file)) > LONGEST_PATH:
+        return f"it is longer than {LONGEST_PATH} bytes"
+    try:
+        return _refused_by(next(folder for folder in file.parents if folder.exists()), file)
+    except OSError as why:
+        return why.strerror or str(why)
 
 
 def _refused_by(folder: Path, file: Path) -> str:
