@@ -35,15 +35,11 @@ def main(args: Namespace) -> int:
         return refuse(args, WRONG_RECIPE, str(why), why.code, why.mend)
     if args.json:
         put({"image": str(args.image), **found.as_json()})
-    else:
-        print(plain("\n".join(_lines(found))))
+        return DONE
+    recipe = found.text("recipe").rstrip() or "# the recipe is not stored in the picture"
+    facts = (line.replace("\n", "\\n") for line in _facts(found))
+    print(plain("\n".join([recipe, "", *facts])))
     return DONE
-
-
-def _lines(stamp: Stamp) -> Iterator[str]:
-    yield stamp.text("recipe").rstrip() or "# the recipe is not stored in the picture"
-    yield ""
-    yield from (line.replace("\n", "\\n") for line in _facts(stamp))
 
 
 def _facts(stamp: Stamp) -> Iterator[str]:
