@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retouch.check.capabilities import Capability, capabilities
+from retouch.check.capabilities import capabilities
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand, models_get
 from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
@@ -38,7 +38,8 @@ def _families(args: Namespace) -> int:
         if args.json:
             facts = {"model": each.model, "family": each.family, "pipeline": each.pipeline, "sites": each.sites}
             told = {"told": dict(known.told), "defaults": dict(known.defaults), "noted": known.noted}
-            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": _refused(each)})
+            refused = {stage: {"code": refusal.code, "why": refusal.why} for stage, refusal in each.refused.items()}
+            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": refused})
             continue
         said = [f"{count} {kind}" for kind, count in each.sites.items() if count]
         said += [f"{name}={value}" for name, value in known.defaults.items()]
@@ -49,10 +50,6 @@ def _families(args: Namespace) -> int:
         if known.noted:
             print(f"    {known.noted}")
     return DONE
-
-
-def _refused(each: Capability) -> dict[str, dict[str, str]]:
-    return {stage: {"code": refusal.code, "why": refusal.why} for stage, refusal in each.refused.items()}
 
 
 def _list(args: Namespace) -> int:
