@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from retouch.cli import DONE, WrongCommand
-from retouch.cli.reporting import fault_text, put
+from retouch.cli.reporting import Refusal, fault_text, put
 from retouch.cli.speakers import Answers
 from retouch.plugins import announced
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins
+
+OURS = ("large", "packing", "quality", "scenes", "speed", "tuning")  # those of the distribution retouch-bench
 
 
 def main(args: Namespace) -> int:
@@ -24,6 +27,8 @@ def main(args: Namespace) -> int:
     for found in announced.everything():
         for name in found.benches():
             installed.setdefault(name, found.plugin)  # of two plugins the first keeps a name
+    if missing := _missing(args.words, installed):
+        raise Refusal.of("RT454", what=missing)
     if not args.words:
         names = sorted(installed)
         put(names) if args.json else print("\n".join(names))
@@ -40,3 +45,10 @@ def main(args: Namespace) -> int:
         sys.stdout.welcome.add(plugin.name)  # what it prints is what was asked for
     module, _, function = place.partition(":")
     return getattr(import_module(module), function)(rest)
+
+
+def _missing(words: Sequence[str], installed: Collection[str]) -> str:
+    """What is asked for and comes with retouch-bench, where that is not installed; empty otherwise."""
+    if words:
+        return f"'retouch bench {words[0]}'" if words[0] in OURS and words[0] not in installed else ""
+    return "" if installed else "'retouch bench'"
