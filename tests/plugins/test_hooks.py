@@ -126,6 +126,31 @@ def test_stages_are_those_that_the_hook_returns(plugin):
     assert "leaves it out" in str(refused(found, found.cards[1]))
 
 
+def test_stages_are_asked_for_once_however_often_one_begins(plugin):
+    text = """
+        asked = []
+        @hookimpl
+        def retouch_stages():
+            asked.append(1)
+            return [f, g]
+        @stage("a", "b")
+        def f(): ...
+        @stage("a", "c")
+        def g(): ...
+    """
+    found = registry.load([plugin(text)])
+    begun = [found.function(card) for card in (*found.cards, *found.cards)]
+    assert len(begun) == 4
+    assert begun[0].__globals__["asked"] == [1]
+
+
+def test_another_function_put_in_the_place_of_one_that_ran_is_refused(plugin):
+    found = registry.load([plugin("@stage('a', 'b')\ndef f(*, k: int = 1): ...")])
+    space = found.function(found.cards[0]).__globals__
+    exec("def f(*, k: int = 2): ...", space)
+    assert "the default of 'k' is 2" in str(refused(found, found.cards[0]))
+
+
 def test_without_the_hook_every_marked_function_counts(plugin):
     found = registry.load([plugin("@stage('a', 'b')\ndef f(): ...")])
     assert found.function(found.cards[0]).__name__ == "f"
