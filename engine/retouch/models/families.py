@@ -5,6 +5,7 @@ The hook `retouch_families` is read from its source; of the modules that it name
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -41,6 +42,17 @@ def named(pipeline: str) -> ModelFamily:
     if lacks := [each for each in ("describe", "schedule", "load") if not callable(getattr(family, each, None))]:
         raise at_fault(pipeline, f"it has no {lacks[0]}()")
     return family
+
+
+def of_another(kind: str, pipeline: str) -> bool:
+    """Whether weights of a kind, such as "sdxl", are those of another installed family, by what both of them claim."""
+    return not _claims(pipeline, kind) and any(_claims(each, kind) for each in installed())
+
+
+def _claims(pipeline: str, kind: str) -> bool:
+    with suppress(BrokenModel):  # told where a model of it is asked for
+        return kind in getattr(named(pipeline), "kinds", ())
+    return False
 
 
 def pipeline_of(folder: Path) -> str:
