@@ -24,6 +24,7 @@ class LivePlugins:
     def __init__(self, plugins: Iterable[Plugin] = ()) -> None:
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
+        self._stages: dict[str, list[Function] | None] = {}  # what each registers; None: it has no such hook
         self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -41,7 +42,8 @@ class LivePlugins:
         """Call the hooks that register; what they raise is the plugin's fault."""
         try:
             found = [*disagreements(announced(self._plugins[name]), manager), *self._register_types(name, manager)]
-            _flat(manager.hook.retouch_stages())
+            stages = manager.hook.retouch_stages()  # asked once: to look through a package takes a while
+            self._stages[name] = _flat(stages) if stages else None
         except BaseException as err:
             if is_stop(err):
                 raise
@@ -59,11 +61,11 @@ class LivePlugins:
 
     def refusal(self, card: StageCard, function: Function) -> str | None:
         """Say why a stage may not run although it is as its card says: it is not registered, or its types are not."""
-        if (loaded := self.get(card.plugin)) is None:
+        if self.get(card.plugin) is None:
             return None
         # The very function, not its name: what a recipe was checked against has to be what runs.
-        stages = loaded[0].hook.retouch_stages()
-        if stages and function not in _flat(stages):
+        stages = self._stages.get(card.plugin)
+        if stages is not None and function not in stages:
             return "its plugin's retouch_stages leaves it out"
         hints = getattr(function, "__annotations__", {})
         scope = getattr(function, "__globals__", {})
