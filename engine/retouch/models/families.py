@@ -14,6 +14,7 @@ from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
+from retouch.models.tokens import PromptReading
 from retouch.plugins import announced
 
 
@@ -70,6 +71,8 @@ def describe(pipeline: str, read: Read) -> Described:
         raise at_fault(pipeline, f"prediction is {known.prediction!r}, which is of no kind")
     if strange := [site for site in known.sites if not isinstance(site, Site)]:
         raise at_fault(pipeline, f"{strange[0]!r} among its sites is no Site")
+    if strange := [how for how in known.reads.values() if not isinstance(how, PromptReading)]:
+        raise at_fault(pipeline, f"{strange[0]!r} among its reads is no PromptReading")
     if not isinstance(known.working, WorkingMemory | None):
         raise at_fault(pipeline, f"working is {known.working!r}, and no WorkingMemory")
     if known.working and min(numbers := astuple(known.working)) < 0:

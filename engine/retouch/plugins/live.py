@@ -24,7 +24,8 @@ class LivePlugins:
     def __init__(self, plugins: Iterable[Plugin] = ()) -> None:
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
-        self._stages: dict[str, list[Function] | None] = {}  # what each registers; None: it has no such hook
+        self._stages: dict[str, list[Function]] = {}  # what `retouch_stages` returned, by plugin
+        self._accepted: dict[int, tuple[StageCard, Function]] = {}  # by the card's identity
         self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -42,8 +43,8 @@ class LivePlugins:
         """Call the hooks that register; what they raise is the plugin's fault."""
         try:
             found = [*disagreements(announced(self._plugins[name]), manager), *self._register_types(name, manager)]
-            stages = manager.hook.retouch_stages()  # asked once: to look through a package takes a while
-            self._stages[name] = _flat(stages) if stages else None
+            # Once: a package looks through all its modules for them, and a run asks with every stage that begins.
+            self._stages[name] = _flat(manager.hook.retouch_stages())
         except BaseException as err:
             if is_stop(err):
                 raise
@@ -59,13 +60,21 @@ class LivePlugins:
                 faults.append(Fault("RT906", plugin, facts))
         return faults
 
+    def accept(self, card: StageCard, function: Function) -> None:
+        """Remember that this very function is as its card says."""
+        self._accepted[id(card)] = card, function
+
+    def has_accepted(self, card: StageCard, function: Function) -> bool:
+        """Whether it has been held against its card already; a stage begins once for each picture and window."""
+        return self._accepted.get(id(card), (card, None))[1] is function
+
     def refusal(self, card: StageCard, function: Function) -> str | None:
         """Say why a stage may not run although it is as its card says: it is not registered, or its types are not."""
         if self.get(card.plugin) is None:
             return None
         # The very function, not its name: what a recipe was checked against has to be what runs.
         stages = self._stages.get(card.plugin)
-        if stages is not None and function not in stages:
+        if stages and function not in stages:
             return "its plugin's retouch_stages leaves it out"
         hints = getattr(function, "__annotations__", {})
         scope = getattr(function, "__globals__", {})

@@ -128,6 +128,8 @@ class Registry:
             if is_stop(err):
                 raise
             raise PluginError(broken(card.plugin, err)) from err
+        if self.live.has_accepted(card, function):
+            return function
         loaded = self.live.get(card.plugin)
         if loaded and loaded[1]:
             raise PluginError(loaded[1][0])
@@ -135,6 +137,7 @@ class Registry:
         if wrong[0]:
             facts = {"stage": card.name, "what": wrong[0]}
             raise PluginError(Fault("RT904", card.plugin, facts, card.file, card.line))
+        self.live.accept(card, function)
         return function
 
 
