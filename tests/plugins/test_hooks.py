@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from retouch.cli.main import main
+from retouch.graph import signers
 from retouch.models import catalog
 from retouch.models.errors import BrokenModel
 from retouch.plugins import announced, discovery, registry
@@ -74,6 +75,19 @@ def test_pretrained_networks_are_a_literal_that_a_check_reads(plugin):
             return {"face": "weights/face"}
     """)
     assert "face" in {name for each in announced.everything() for name in each.pretrained()}
+
+
+def test_signers_are_a_literal_and_one_that_breaks_is_told(plugin):
+    """What `--sign` names; of two plugins the first keeps a name."""
+    plugin("""
+        raise OSError("imported")
+        @hookimpl
+        def retouch_signers():
+            return {"mine": "HERE:SIGNER", "c2pa": "HERE:OTHER"}
+    """)
+    assert signers.installed() == {"c2pa": "retouch_c2pa.signing:SIGNER", "mine": signers.installed()["mine"]}
+    with pytest.raises(signers.Unfit, match="'mine' cannot be imported: OSError: imported"):
+        signers.named("mine")
 
 
 def test_nothing_is_announced_past_the_hooks():

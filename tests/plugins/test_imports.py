@@ -13,6 +13,7 @@ import transformers
 
 import retouch
 import retouch_bench
+import retouch_c2pa
 import retouch_gan
 import retouch_methods
 import retouch_models
@@ -22,7 +23,15 @@ import retouch_storybook
 ENGINE, METHODS = Path(retouch.__file__).parent, Path(retouch_methods.__file__).parent
 PLUGINS = [
     Path(package.__file__).parent
-    for package in (retouch_methods, retouch_models, retouch_storybook, retouch_bench, retouch_gan, retouch_scenes)
+    for package in (
+        retouch_methods,
+        retouch_models,
+        retouch_storybook,
+        retouch_bench,
+        retouch_gan,
+        retouch_scenes,
+        retouch_c2pa,
+    )
 ]
 
 # What plugins may import of the engine.

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from retouch.cli import DONE, FAILED, SIGNALLED, WrongCommand
 from retouch.cli.last_words import words_of
-from retouch.cli.reporting import fault_text, put, refuse
+from retouch.cli.reporting import Refusal, fault_text, put, refuse
 from retouch.cli.speakers import Answers
 from retouch.plugins import announced
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins
+
+OURS = ("large", "packing", "quality", "scenes", "speed", "tuning")  # those of the distribution retouch-bench
 
 
 def main(args: Namespace) -> int:
@@ -25,6 +28,8 @@ def main(args: Namespace) -> int:
     for found in announced.everything():
         for name in found.benches():
             installed.setdefault(name, found.plugin)  # of two plugins the first keeps a name
+    if missing := _missing(args.words, installed):
+        raise Refusal.of("RT454", what=missing)
     if not args.words:
         names = sorted(installed)
         put(names) if args.json else print("\n".join(names))
@@ -56,3 +61,10 @@ def _measured(args: Namespace, name: str, plugin: str, place: str, rest: list[st
             return code or DONE
         what = f"has to return an exit code, 0 where all is well, and gave {code!r}"
     return refuse(args, FAILED, f"the benchmark '{name}' of '{plugin}' {what}", "RT501", f"report it to {plugin}")
+
+
+def _missing(words: Sequence[str], installed: Collection[str]) -> str:
+    """What is asked for and comes with retouch-bench, where that is not installed; empty otherwise."""
+    if words:
+        return f"'retouch bench {words[0]}'" if words[0] in OURS and words[0] not in installed else ""
+    return "" if installed else "'retouch bench'"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
 MOST_WORKERS = 256
-PLAIN = ("fmt", "json", "explain", "show", "status")  # commands that look at no plugin
+PLAIN = ("fmt", "json", "explain", "status")  # commands that look at no plugin
 # Commands whose whole work is what they print.
 ANSWERS = (
     "check",
@@ -173,6 +173,7 @@ def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
     _add_source(parser, paths)
     _add_output(parser)
     _add_stamp(parser)
+    _add_signing(parser)
     _add_machine(parser)
 
 
@@ -206,6 +207,16 @@ def _add_stamp(parser: argparse.ArgumentParser) -> None:
         help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
         "nothing, and then the folder's journal alone knows them",
     )
+
+
+def _add_signing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sign", type=_name, metavar="NAME", help="sign results: 'c2pa' puts content credentials into pictures"
+    )
+    parser.add_argument(
+        "--cert", type=_place, metavar="FILE", help="to sign: the certificates, signer's first, or RETOUCH_SIGN_CERT"
+    )
+    parser.add_argument("--key", type=_place, metavar="FILE", help="to sign: the key of it, or RETOUCH_SIGN_KEY")
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:

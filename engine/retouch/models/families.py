@@ -5,6 +5,7 @@ The hook `retouch_families` is read from its source; of the modules that it name
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -13,6 +14,7 @@ from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
+from retouch.models.tokens import PromptReading
 from retouch.plugins import announced
 from retouch.plugins.importing import imported, surrounded
 
@@ -40,6 +42,17 @@ def named(pipeline: str) -> ModelFamily:
     if lacks := [each for each in ("describe", "schedule", "load") if not callable(getattr(family, each, None))]:
         raise at_fault(pipeline, f"it has no {lacks[0]}()")
     return family
+
+
+def of_another(kind: str, pipeline: str) -> bool:
+    """Whether weights of a kind, such as "sdxl", are those of another installed family, by what both of them claim."""
+    return not _claims(pipeline, kind) and any(_claims(each, kind) for each in installed())
+
+
+def _claims(pipeline: str, kind: str) -> bool:
+    with suppress(BrokenModel):  # told where a model of it is asked for
+        return kind in getattr(named(pipeline), "kinds", ())
+    return False
 
 
 def pipeline_of(folder: Path) -> str:
@@ -72,6 +85,8 @@ def describe(pipeline: str, read: Read) -> Described:
         raise at_fault(pipeline, f"prediction is {known.prediction!r}, which is of no kind")
     if strange := [site for site in known.sites if not isinstance(site, Site)]:
         raise at_fault(pipeline, f"{strange[0]!r} among its sites is no Site")
+    if strange := [how for how in known.reads.values() if not isinstance(how, PromptReading)]:
+        raise at_fault(pipeline, f"{strange[0]!r} among its reads is no PromptReading")
     if not isinstance(known.working, WorkingMemory | None):
         raise at_fault(pipeline, f"working is {known.working!r}, and no WorkingMemory")
     if known.working and min(numbers := astuple(known.working)) < 0:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
-from inspect import getmembers, isfunction
+from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,5 +257,5 @@ def stages_in(package: str) -> list[Function]:
     root = import_module(package)
     below = pkgutil.walk_packages(getattr(root, "__path__", ()), f"{package}.")
     modules = [root, *(import_module(found.name) for found in below)]
-    marked = (f for module in modules for _, f in getmembers(module, isfunction) if f.__module__ == module.__name__)
-    return [function for function in marked if hasattr(function, "retouch_stage")]
+    own = (f for module in modules for f in vars(module).values() if isfunction(f) and f.__module__ == module.__name__)
+    return [function for function in own if hasattr(function, "retouch_stage")]

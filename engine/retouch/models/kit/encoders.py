@@ -50,7 +50,7 @@ class Encoder:
 
     async def __call__(self, text: str, learnt: Mapping[str, Tensor] = NO_WORDS) -> Encoded:
         """Encode a prompt.  learnt: words that are read as vectors [n, d]"""
-        tokens, cut = self.words.tokenize(text), self.words.cut
+        tokens, cut = self.words.tokenize(text), self.words.reading.cut
         if said := {word: vectors for word, vectors in learnt.items() if places(word, text)}:
             return await self._encoded_with(text, said)
         mask = [int(i < tokens.real) for i in range(len(tokens.ids))]
@@ -62,7 +62,7 @@ class Encoder:
     async def _encoded_with(self, text: str, learnt: Mapping[str, Tensor]) -> Encoded:
         """Encode a prompt that names learnt words."""
         tokens, where = with_learnt(self.words, text, {word: len(vectors) for word, vectors in learnt.items()})
-        embeddings, cut = self.model.get_input_embeddings(), self.words.cut
+        embeddings, cut = self.model.get_input_embeddings(), self.words.reading.cut
         made: Any = await call(
             LearntReading(self.batch, embeddings, tokens, where),
             torch.cat([vectors.to(embeddings.weight) for vectors in learnt.values()]),
