@@ -11,10 +11,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
+from retouch.core.denoiser import Denoiser
 from retouch.core.values import Image, Latents, Mask
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.graph.work import Making
@@ -36,15 +38,15 @@ class RunStore:
     settings: Settings
     taken: Counter[str] = field(default_factory=Counter[str])
 
-    def of(self, graph: Graph, network: Network) -> dict[NodeId, KeptStage]:
-        """The stages of a graph that are kept.  network: the denoiser that its tunings begin with."""
+    def of(self, graph: Graph, network: Callable[[Node], Denoiser | None]) -> dict[NodeId, KeptStage]:
+        """The stages of a graph that are kept.  network: the denoiser that a stage's tunings begin with."""
         nodes = worth_keeping(graph)
         if not nodes:
             return {}
         settings = self.settings
         making = Making(settings.dtype, settings.exact, settings.compiled, vae_tiling=settings.vae_tiling)
         keys = Keys.of(graph, making, settings.told)
-        return {node.id: KeptStage(self, node, keys, network) for node in nodes}
+        return {node.id: KeptStage(self, node, keys, partial(network, node)) for node in nodes}
 
 
 @dataclass(slots=True, eq=False)
