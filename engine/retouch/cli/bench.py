@@ -11,8 +11,9 @@ from argparse import Namespace
 from collections.abc import Collection, Sequence
 from importlib import import_module
 
-from retouch.cli import DONE, WrongCommand
-from retouch.cli.reporting import Refusal, fault_text, put
+from retouch.cli import DONE, FAILED, SIGNALLED, WrongCommand
+from retouch.cli.last_words import words_of
+from retouch.cli.reporting import Refusal, fault_text, put, refuse
 from retouch.cli.speakers import Answers
 from retouch.plugins import announced
 from retouch.plugins.discovery import Plugin
@@ -43,8 +44,23 @@ def main(args: Namespace) -> int:
     ((place),) = [benches[name] for benches in manager.hook.retouch_benches() if name in benches]
     if isinstance(sys.stdout, Answers):
         sys.stdout.welcome.add(plugin.name)  # what it prints is what was asked for
+    return _measured(args, name, plugin.name, place, rest)
+
+
+def _measured(args: Namespace, name: str, plugin: str, place: str, rest: list[str]) -> int:
+    """Call the benchmark and return its exit code; what is wrong with it is its plugin's."""
     module, _, function = place.partition(":")
-    return getattr(import_module(module), function)(rest)
+    try:
+        code = getattr(import_module(module), function)(rest)
+    except WrongCommand:
+        raise
+    except Exception as err:
+        what = f"failed: {words_of(err)[1]}"
+    else:
+        if code is None or (isinstance(code, int) and 0 <= code < SIGNALLED):
+            return code or DONE
+        what = f"has to return an exit code, 0 where all is well, and gave {code!r}"
+    return refuse(args, FAILED, f"the benchmark '{name}' of '{plugin}' {what}", "RT501", f"report it to {plugin}")
 
 
 def _missing(words: Sequence[str], installed: Collection[str]) -> str:
