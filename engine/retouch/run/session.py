@@ -236,8 +236,8 @@ class _Run:
         """The stages of a graph that a store keeps."""
 
         def network(node: Node) -> Denoiser | None:
-            tuned = model_of(graph, node)
-            return machines[tuned].denoiser if tuned in machines else None
+            machine = machines.get(model_of(graph, node) or "")
+            return machine.denoiser if machine else None
 
         return self.store.of(graph, network) if self.store else {}
 
