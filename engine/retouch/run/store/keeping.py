@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -100,6 +102,8 @@ class KeptStage:
         if found is None:
             return MISSING
         name, data = found
+        with suppress(Exception):  # whoever has not run the stage yet, as a fresh worker, knows no types of its values
+            import_module(self.node.card.module)
         try:
             value = decoded(data, torch.device(self.run.settings.device), self.network)
         except (KeyError, TypeError, ValueError, BrokenModel):
