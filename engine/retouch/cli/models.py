@@ -32,8 +32,17 @@ def main(args: Namespace) -> int:
 
 
 def _families(args: Namespace) -> int:
-    """What each published model of each installed family can do, and which stages it refuses."""
-    for each in capabilities(registry.load()):
+    """What each published model of each installed family, or of those named, can do, and which stages it refuses."""
+    every = list(capabilities(registry.load()))
+    called = [" ".join((each.model, each.family, each.pipeline)).casefold() for each in every]
+    for word in args.words:
+        if not any(word.casefold() in name for name in called):
+            families = ", ".join(dict.fromkeys(each.family for each in every))
+            raise WrongCommand(f"no model of an installed family has '{word}' in its name; families are {families}")
+    wanted = [word.casefold() for word in args.words] or [""]
+    for each, name in zip(every, called, strict=True):
+        if not any(word in name for word in wanted):
+            continue
         known = each.known
         if args.json:
             facts = {"model": each.model, "family": each.family, "pipeline": each.pipeline, "sites": each.sites}

@@ -16,6 +16,7 @@ from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
+from retouch.paths import is_link, is_there
 from retouch.pictures import formats
 
 _MISSED = {"foreign": "RT415", "edited": "RT440"}  # what stands there and would be missed
@@ -76,13 +77,21 @@ def unwritable(file: Path) -> str:
     if len(os.fsencode(file)) > LONGEST_PATH:
         return f"it is longer than {LONGEST_PATH} bytes"
     try:
-        return _refused_by(next(folder for folder in file.parents if folder.exists()), file)
+        return _refused_by(next(filter(_stands, file.parents)), file)
     except OSError as why:
         return why.strerror or str(why)
 
 
+def _stands(place: Path) -> bool:
+    """Whether something is at a place, be it a link that leads in a circle."""
+    return is_there(place) or is_link(place)
+
+
 def _refused_by(folder: Path, file: Path) -> str:
     """Why the nearest folder that is there takes no such file."""
+    for place in (folder, file):
+        if is_link(place) and not is_there(place):
+            return f"'{place.name}' is a link that leads nowhere"
     if file.is_dir():
         return "there is a folder of that name"
     if not folder.is_dir():
