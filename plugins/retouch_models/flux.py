@@ -40,6 +40,7 @@ class Flux:
 
     name = "FLUX.1"
     published = PUBLISHED["FluxPipeline"]
+    kinds = ("flux",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -39,6 +39,7 @@ class Flux2Klein:
 
     name = "FLUX.2 klein"
     published = PUBLISHED["Flux2KleinPipeline"]
+    kinds = ("flux2",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -47,6 +47,7 @@ class QwenImage:
 
     name = "Qwen-Image"
     published = PUBLISHED["QwenImagePipeline"]
+    kinds = ("qwen-image",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -36,6 +36,7 @@ class StableDiffusionXL:
 
     name = "Stable Diffusion XL"
     published = PUBLISHED["StableDiffusionXLPipeline"]
+    kinds = ("sdxl",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -35,6 +35,7 @@ class StableDiffusion:
 
     name = "Stable Diffusion 1/2"
     published = PUBLISHED["StableDiffusionPipeline"]
+    kinds = ("sd1", "sd2")
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

@@ -35,6 +35,7 @@ class ZImage:
 
     name = "Z-Image"
     published = PUBLISHED["ZImagePipeline"]
+    kinds = ("z-image",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""

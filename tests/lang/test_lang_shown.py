@@ -96,6 +96,7 @@ USUAL = {
         "mend": "chmod 600 mine.key, and sign with another key if others could have taken it",
     },
     "RT453": {"path": "x.csv", "endings": ".png, .jpg, .webp or .tif"},
+    "RT454": {"what": "'retouch bench quality'"},
     "RT926": {"what": "a their_models.Config"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {

@@ -111,11 +111,14 @@ def making(args: Namespace, installed: Registry) -> Making:
 
 
 def store_given(args: Namespace) -> Store | None:
-    """Return the store of what other runs made; None where the user wants none."""
+    """Return the store of what other runs made; None where the user wants none.  For a run it is made to fit first."""
     try:
-        return None if args.no_store else store()
+        found = None if args.no_store else store()
     except ValueError as err:
         raise WrongCommand(str(err)) from err
+    if found and args.command == "run":
+        found.fit()
+    return found
 
 
 def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> Checked:

@@ -217,6 +217,8 @@ class ModelFamily(Protocol):
 
     A family may have `spellings(modules, read)` besides: the names that its authors gave to layers, each with the
     modules that it stands for, so that LoRA files with those names are understood; several where one layer was cut.
+    And `kinds`, such as ("sdxl",): kinds of weights, as `retouch models --json FILE` names their family, whose names of
+    layers no other family has; a LoRA of such a kind beside a model of another family is refused by name.
     """
 
     @property

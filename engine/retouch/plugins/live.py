@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from retouch.plugins.announced import LITERAL, Announced, announced
 from retouch.plugins.discovery import Plugin, broken, load
+from retouch.plugins.importing import surrounded
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.signatures import Fault, StageCard
 
@@ -24,6 +25,7 @@ class LivePlugins:
     def __init__(self, plugins: Iterable[Plugin] = ()) -> None:
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
+        self.changed: dict[str, list[str]] = {}  # by plugin, what its import changed for everyone; it was put back
         self._stages: dict[str, list[Function]] = {}  # what `retouch_stages` returned, by plugin
         self._accepted: dict[int, tuple[StageCard, Function]] = {}  # by the card's identity
         self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
@@ -35,8 +37,9 @@ class LivePlugins:
     def get(self, name: str) -> tuple[pluggy.PluginManager, list[Fault]] | None:
         """Import a plugin and call its registering hooks; None for a name that is no plugin's."""
         if name in self._plugins and name not in self._loaded:
-            manager, faults = load([self._plugins[name]])
-            self._loaded[name] = (manager, faults or self._registered(name, manager))
+            with surrounded(self._plugins[name].module, self.changed.setdefault(name, []).append):
+                manager, faults = load([self._plugins[name]])
+                self._loaded[name] = (manager, faults or self._registered(name, manager))
         return self._loaded.get(name)
 
     def _registered(self, name: str, manager: pluggy.PluginManager) -> list[Fault]:
@@ -101,15 +104,21 @@ class LivePlugins:
             if tell:
                 tell(event, facts)
             for name, manager in list(managers.items()) if event == "call" else ():
+                wrong: list[str] = []
                 try:
-                    manager.hook.retouch_batch_evaluated(**facts)
+                    with surrounded(self._plugins[name].module, wrong.append):
+                        manager.hook.retouch_batch_evaluated(**facts)
                 except BaseException as err:  # an observer may not stop a run
                     if is_stop(err):
                         raise
+                    why = f"{type(err).__name__}: {err}"
+                else:
+                    why = f"it changes {wrong[0]}" if wrong else ""
+                if why:
                     del managers[name]
                     with warnings.catch_warnings():  # nor turn what is told of it into an error
                         warnings.simplefilter("always")
-                        warnings.warn(f"plugin '{name}' no longer observes: {type(err).__name__}: {err}", stacklevel=1)
+                        warnings.warn(f"plugin '{name}' no longer observes: {why}", stacklevel=1)
 
         return both
 

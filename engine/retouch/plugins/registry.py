@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from difflib import get_close_matches
-from importlib import import_module
 from typing import Any
 
 from retouch.plugins import cost
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin, broken, installed
+from retouch.plugins.importing import imported_stages
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.live import LivePlugins
 from retouch.plugins.signatures import Fault, StageCard
@@ -123,7 +123,8 @@ class Registry:
     def function(self, card: StageCard) -> Callable[..., Any]:
         """Return the marked function behind a card, from its module; one that is not as its card says is refused."""
         try:
-            function = getattr(import_module(card.module), card.function)
+            changed = self.live.changed.setdefault(card.plugin, [])
+            function = getattr(imported_stages(card.module, changed.append), card.function)
         except BaseException as err:  # a stranger's module may raise anything
             if is_stop(err):
                 raise

@@ -213,6 +213,13 @@ PLANNING = {
         why="With --sign every result of a run is signed, so that none is taken for one that is. Tables, weights and "
         "meshes have no place for content credentials.",
     ),
+    "RT454": Code(
+        "no-benchmarks",
+        "{what} needs the distribution 'retouch-bench', which is not installed",
+        "pip install 'retouch[bench]'",
+        why="Retouch itself carries what an edit needs. Its benchmarks and the trainers of its models come as a "
+        "distribution of their own, of the same version.",
+    ),
     "RT455": Code(
         "unfit-tuned",
         "'{path}' cannot stand in for weights of '{model}': {what}",
