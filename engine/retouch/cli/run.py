@@ -24,6 +24,7 @@ from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
+from retouch.plugins.collector import quiet_collector
 from retouch.plugins.registry import PluginError, Registry
 from retouch.plugins.signatures import Fault
 
@@ -41,7 +42,8 @@ def main(args: Namespace) -> int:
     if not there.left:
         tell_done(there, as_data=args.json)
         return verdict(found)
-    graphs = usable(source, there.left, installed, as_data=args.json)
+    with quiet_collector():
+        graphs = usable(source, there.left, installed, as_data=args.json)
     if not graphs:
         return FAILED
     from retouch.run.device import best_device
