@@ -36,13 +36,15 @@ thing = seen | mask diffedit {change} steps={steps} | mask dilate | mask interse
 """
 EDITED = (
     f"{WINDOW}seen | invert edit_friendly {{change}} steps={{steps}} | blend latent mask=thing | blend pixel mask=thing"
+    " | narrow tolerance=6%"
 )
+BACK = "paste | blend pixel mask=whole"
 RECIPES = {
     "crop, close to the mask": "mask box {mask} | crop context=0.1 | invert edit_friendly {change} steps={steps}"
     " | mask diffedit steps={steps} | mask dilate | blend latent | blend pixel | paste",
-    "crop": f"{EDITED} | narrow tolerance=6% | paste | blend pixel mask=whole",
-    "multi_stage, two stages": f"{EDITED} | narrow tolerance=6% | {LARGER} | {LARGER} | paste | blend pixel mask=whole",
-    "multi_stage, to full size": f"{EDITED} | narrow tolerance=6% | {' | '.join([LARGER] * 6)} | paste | blend pixel mask=whole",
+    "crop": f"{EDITED} | {BACK}",
+    "multi_stage, two stages": f"{EDITED} | {LARGER} | {LARGER} | {BACK}",
+    "multi_stage, to full size": f"{EDITED} | {' | '.join([LARGER] * 6)} | {BACK}",
 }
 
 
