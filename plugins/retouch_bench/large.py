@@ -26,12 +26,25 @@ SCENES = 4  # along each side of the sheet
 MARGIN = 0.02  # of the sheet's scene, that the mask is larger than what changes
 BESIDE = 8  # pixels round the mask in which a seam would lie
 FINER = "tiles multidiffusion | invert sdedit strength=8% steps=25 | blend latent | guide cfg guidance=1"
-EDIT = "crop context=0.1 | invert edit_friendly {change} steps={steps} | mask diffedit steps={steps} | mask dilate"
 LARGER = f"upscale factor=1.41421356 | surround lowpass | mask window | {FINER}"
+# What the model sees is a whole scene, as in its training; what is edited is the place alone, and of that the thing.
+# What is redrawn at the thing's edge, when it is enlarged, may reach out of the place: so all outside is put back.
+WINDOW = """whole = open | mask box {mask}
+seen = mask box {scene} | crop context=0
+place = seen | mask box {place}
+thing = seen | mask diffedit {change} steps={steps} | mask dilate | mask intersect other=place
+"""
+EDITED = (
+    f"{WINDOW}seen | invert edit_friendly {{change}} steps={{steps}} | blend latent mask=thing | blend pixel mask=thing"
+    " | narrow tolerance=6%"
+)
+BACK = "paste | blend pixel mask=whole"
 RECIPES = {
-    "crop": f"{EDIT} | blend latent | blend pixel | paste",
-    "multi_stage, two stages": f"{EDIT} | blend latent | blend pixel | narrow | {LARGER} | {LARGER} | paste",
-    "multi_stage, to full size": f"{EDIT} | blend latent | blend pixel | narrow | {' | '.join([LARGER] * 5)} | paste",
+    "crop, close to the mask": "mask box {mask} | crop context=0.1 | invert edit_friendly {change} steps={steps}"
+    " | mask diffedit steps={steps} | mask dilate | blend latent | blend pixel | paste",
+    "crop": f"{EDITED} | {BACK}",
+    "multi_stage, two stages": f"{EDITED} | {LARGER} | {LARGER} | {BACK}",
+    "multi_stage, to full size": f"{EDITED} | {' | '.join([LARGER] * 6)} | {BACK}",
 }
 
 
@@ -95,6 +108,17 @@ class LargeDrawing:
             row * self.cell + bottom,
         )
 
+    def fields(self) -> dict[str, str]:
+        """What the mask covers as options of `mask box`: of the sheet, and of the scene; and that scene's cell."""
+        (row, column), cell, box = self.place, self.cell, self.box()
+        left, top = column * cell, row * cell
+        place = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+        return {
+            "mask": _options(box, self.side),
+            "place": _options(place, cell),
+            "scene": _options((left, top, left + cell, top + cell), self.side),
+        }
+
     def _drawn(self, what: str) -> Path:
         return self.scene.kept(f"sheet-{what}", lambda: self._sheet(what))
 
@@ -109,6 +133,12 @@ class LargeDrawing:
         return sheet
 
 
+def _options(box: tuple[int, int, int, int], side: int) -> str:
+    """A rectangle of pixels as options of `mask box`, in a picture of this side."""
+    names = ("left", "top", "right", "bottom")
+    return " ".join(f"{name}={100 * edge / side:.4f}%" for name, edge in zip(names, box, strict=True))
+
+
 def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     chosen = [edit for edit in held_out_edits(7 * args.edits) if edit.kind == "change object"][: args.edits]
     sheets = [LargeDrawing(edit, (1, 2), args.side, args.out / "drawings") for edit in chosen]
@@ -120,11 +150,17 @@ def _measured(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {"name": name, **mean, "changed_outside": changed, "peak_gb": max(row["peak_gb"] for row in rows)}
 
 
+def filled(text: str, sheet: LargeDrawing, steps: int, model: str) -> str:
+    """A recipe of this benchmark for one edit."""
+    recipe = f'model "{model}"\n{text}'
+    for field, value in (sheet.fields() | {"change": sheet.edit.change, "steps": str(steps)}).items():
+        recipe = recipe.replace(f"{{{field}}}", value)
+    return recipe
+
+
 def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path, Spent]:
     """The result's file, and what the process that made it took."""
-    left, top, right, bottom = (f"{100 * edge / sheet.side:.4f}%" for edge in sheet.box())
-    edit = text.replace("{change}", sheet.edit.change).replace("{steps}", str(args.steps))
-    recipe = f'model "{args.model}"\nmask box left={left} top={top} right={right} bottom={bottom} | {edit}'
+    recipe = filled(text, sheet, args.steps, args.model)
     out = args.out / "pictures" / f"{sheet.edit.name}-{sha256(recipe.encode()).hexdigest()[:12]}.png"
     out.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "retouch", "run", "-e", recipe]
@@ -203,7 +239,12 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="retouch bench large", description=main.__doc__)
     parser.add_argument(
-        "-e", dest="recipes", action="append", default=[], metavar="RECIPE", help="others, behind a mask"
+        "-e",
+        dest="recipes",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="others; {mask}, {scene}, {place}, {change} and {steps} are filled in",
     )
     parser.add_argument("--edits", type=count, default=1, help="how many; each is a process a recipe (default: 1)")
     parser.add_argument("--steps", type=count, default=20, help="of the first stage (default: 20)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from retouch.api.checking import Environment, check, load_registry
+from retouch.graph.nodes import Picture
 from retouch_bench.drawn import Drawn
 from retouch_bench.edits import held_out_edits
-from retouch_bench.large import SCENES, LargeDrawing, Spent, figures, main, seam
+from retouch_bench.large import RECIPES, SCENES, LargeDrawing, Spent, figures, filled, main, seam
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +75,34 @@ def test_a_border_of_tiles_is_a_seam_and_a_changed_thing_is_none() -> None:
     assert seam(blurred, truth) < 1
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipes_fit_together_and_the_place_in_the_scene_is_the_masks(sheet: LargeDrawing, name: str) -> None:
+    text = filled(RECIPES[name], sheet, 4, "storybook128")
+    checked = check(text, Environment(load_registry(), Path(), (Picture(sheet.source),)))
+    assert [each.code for each in checked.diagnostics] == []
+    boxes = [node.options for node in checked.graphs[0].nodes if node.card.name == "mask box"]
+    shown = [[box[side] for side in ("left", "top", "right", "bottom")] for box in boxes]
+    assert sheet.box() in [_pixels(box, (0, 0, 1, 1), sheet.side) for box in shown], "a mask of the whole sheet"
+    if len(shown) > 1:
+        scene = next(box for box in shown if box[2] - box[0] == pytest.approx(1 / SCENES))
+        assert sheet.box() in [_pixels(box, scene, sheet.side) for box in shown], "and of the scene"
+
+
+def _pixels(box: list[float], within: Sequence[float], side: int) -> tuple[int, ...]:
+    """The sides of a box in a part of a sheet, in pixels of the sheet."""
+    left, top, right, bottom = within
+    wide, high = right - left, bottom - top
+    x, y, x_end, y_end = box
+    edges = (left + x * wide, top + y * high, left + x_end * wide, top + y_end * high)
+    return tuple(round(edge * side) for edge in edges)
+
+
 @pytest.mark.bench
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason=f"{sys.platform} tells no memory of a child")
 def test_a_recipe_is_run_in_a_process_of_its_own_and_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = "crop | invert edit_friendly {change} steps={steps} | blend latent | blend pixel | paste"
+    recipe = "mask box {mask} | crop | invert edit_friendly {change} steps={steps} | blend latent | blend pixel | paste"
     line = ["-e", recipe, "--side", "256", "--steps", "4", "--model", "storybook", "--json", "-o", str(tmp_path)]
     assert main(line) == 0
     (row,) = json.loads(capsys.readouterr().out)

@@ -122,6 +122,24 @@ def test_a_narrowed_window_keeps_what_the_edit_before_left(tmp_path):
     assert 0.9 * 96 * 192 < narrow < wider < 0.8 * everywhere
 
 
+def test_what_was_enlarged_is_what_a_turn_begins_with(tmp_path):
+    """So that pixels outside of a mask are put back at the size that the picture has come to."""
+    source = photo(tmp_path / "photo.png", 48, 40)
+    masked = "mask box right=50%"
+    turn = f'{masked} | invert sdedit "dog" strength=50% steps=2 | blend latent | blend pixel'
+    (outcome,) = run(f"upscale factor=2 | {turn}", [source], tmp_path / "out.png").outcomes
+    (plain,) = run("upscale factor=2", [source], tmp_path / "plain.png").outcomes
+    kept = pixels(plain.files[0]) == pixels(outcome.files[0])
+    assert kept.shape == (80, 96, 3)
+    assert kept[:, 48:].all()
+    assert not kept[:, :48].all()
+    # In a window, its photograph is round the edit again, and is what a seam without a step is to meet.
+    recipe = f'{BOX} | crop | {turn} | upscale factor=1.5 | surround lowpass | {turn} seam="poisson" | paste'
+    (graph,) = graphs(recipe, [photo(tmp_path / "large.png", 640, 480)], tmp_path / "out.png")
+    last = [node for node in graph.nodes if node.card.name == "blend pixel"][-1]
+    assert last.inputs["source"].id == "surround.lowpass#1"
+
+
 def test_a_crop_in_a_crop(tmp_path):
     source = photo(tmp_path / "photo.png", 640, 480)
     recipe = f"{BOX} | crop | mask box right=60% | crop least=8 | {EDIT} | blend latent | paste | paste"

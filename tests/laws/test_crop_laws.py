@@ -185,6 +185,22 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
         narrow(picture(16, 16), window)
 
 
+def test_what_a_decoder_made_a_little_lighter_is_not_changed_and_neither_are_soft_edges():
+    """Else a loose box would show: its ground in other colours, and the lines that it crosses."""
+    flat = torch.full((3, 64, 64), 0.5)
+    flat[:, 40:] = 0.9  # a horizon
+    window = crop(Image(flat), Mask(torch.ones(64, 64)), CODEC, context=0.0, size=64)
+    data = window.image.data + 0.05
+    data[:, 40] -= 0.2  # which came back softer
+    data[:, 10:20, 10:20] += 0.2
+    edited = Image(data)
+    thing = narrow(edited, window, tolerance=0.06, grow=0).mask.data > 0
+    assert thing[11:19, 11:19].all()
+    assert int(thing.sum()) <= 12 * 12
+    assert narrow(edited, window, grow=0).mask.data.all()
+    assert not narrow(edited, window, tolerance=0.3).mask.data.any()
+
+
 def test_a_box_outside_of_its_picture_is_no_window():
     with pytest.raises(ValueError, match="does not lie in"):
         Window(picture(8, 8), Rectangle(0, 0, 9, 8), picture(8, 8), Mask(torch.ones(8, 9)))

@@ -230,7 +230,6 @@ def test_of_the_engine_only_what_reads_files_in_their_layout_names_one():
         "retouch/models/kit/renaming.py",  # single files,
         "retouch/models/kit/text_models.py",  # text models,
         "retouch/models/kit/unet.py",  # and the network that two families have
-        "retouch/models/lora/fitting.py",  # whose names a LoRA has that fits nowhere
         "retouch/models/network/fusing.py",  # a block of convolutions, whose norms become one kernel
     }
 

@@ -8,20 +8,32 @@ from typing import Annotated
 from retouch.api import Image, Mask, Range, Window, resized, stage
 from retouch_methods.mask.shape import grown
 
+FINE = 1  # pixels that were edited: what is not wider than two of them is an edge that came back softer
+
 
 @stage("narrow", "window", default=True, paper="arXiv:2210.12965")
 def narrow(
-    image: Image, window: Window, *, grow: Annotated[int, Range(0, 512, "pixels that were edited")] = 2
+    image: Image,
+    window: Window,
+    *,
+    tolerance: Annotated[float, Range(0, 1)] = 0.0,
+    grow: Annotated[int, Range(0, 512, "pixels that were edited")] = 2,
 ) -> Window:
     """Go on with what the edit changed in place of all that the window was cropped round.
 
-    Choose it behind `blend pixel`, before a window is enlarged and denoised again: a mask is often a loose box, and
-    what of it is photograph still would be drawn anew at each size.  `surround`, `mask window` and `paste` keep that.
+    Choose it behind `blend pixel`, before a window is enlarged and denoised again, or put back: a mask is often a loose
+    box, and of what it holds besides the thing every decoder makes other colours, in which the box shows.  `surround`,
+    `mask window` and `paste` keep that as it was photographed.
 
+    tolerance: the most by which red, green or blue may differ from the photograph's and still count as the same, as a
+        fraction of their range; 0 takes every difference for a change.  Take some 6 % for a thing that is drawn anew,
+        none for an edit as soft as that.
     grow: how far beyond the change it reaches, so that its edge is denoised with it.
     """
     if image.size != window.image.size:
         raise ValueError(f"the window shows {list(window.image.size)} pixels, and is narrowed by {list(image.size)}")
-    changed = (image.data != window.image.data).any(0).to(image.data)  # [h, w]
+    changed = ((image.data - window.image.data).abs().amax(0) > tolerance).to(image.data)  # [h, w]
+    if tolerance:
+        changed = grown(1 - grown(1 - changed, FINE), FINE)
     spread = resized(grown(changed, grow) if grow else changed, *window.box.size, linear=True)
     return replace(window, mask=Mask(window.mask.data * (spread > 0).to(window.mask.data)))

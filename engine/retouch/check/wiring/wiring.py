@@ -249,6 +249,8 @@ class _Wiring:
         if (old := state.held.slots.get(output)) and old.edge != edge:
             state.context.lost.append(Overwritten(old.edge, output, old.span, call.span))
         state.held.slots[output] = Slot(edge, call.span, state.model)
+        if output == "Image" and _begins_anew(call):
+            state.began = {"Image": state.held.slots["Image"]}
         if output in PICTURE and call.card.family not in ("encode", "decode"):
             (other,) = PICTURE - {output}  # the old picture's other form is no longer this picture
             state.held.slots.pop(other, None)
@@ -272,6 +274,15 @@ def _picture_of(state: FlowState, flow: Flow) -> tuple[FromNode, FromNode | None
 def _edits(call: StageCall) -> bool:
     """Return whether a stage is part of an edit, so that a turn begins with it."""
     return call.card.output in OPEN or call.card.family == "sample" or call.card.edits_latents
+
+
+def _begins_anew(call: StageCall) -> bool:
+    """Return whether what the turn goes on from is the stage's picture: of another size, no old pixel can be put back.
+
+    So is the photograph that comes back round an edit, at the size that its window has now.
+    """
+    card = call.card
+    return "height" in card.facts or (card.takes("Window") and card.family not in ("paste", "view"))
 
 
 def _wire(state: FlowState, call: StageCall) -> FromNode:

@@ -96,7 +96,11 @@ class Texts:
 
     async def prompt(self, text: str) -> Prompt:
         """Encode a text."""
-        return self.join(text, *[await encoder(text, self._of(i)) for i, encoder in enumerate(self.encoders)])
+        said: list[Any] = []
+        for i, encoder in enumerate(self.encoders):
+            own = {word: vectors[i] for word, vectors in self.learnt.items()}  # each has learnt vectors of its own
+            said.append(await encoder(text, own))
+        return self.join(text, *said)
 
     def heard(self, text: str) -> Tokens:
         """Return what is read of a text, without encoding it: by all encoders, and dropped by every one of them."""
@@ -109,10 +113,6 @@ class Texts:
     def knowing(self, word: str, vectors: Sequence[Tensor]) -> Texts:
         """Return the same, which reads a word as these vectors, [n, d] for each encoder."""
         return replace(self, learnt={**self.learnt, word: tuple(vectors)})
-
-    def _of(self, encoder: int) -> dict[str, Tensor]:
-        """The words that one encoder has learnt."""
-        return {word: vectors[encoder] for word, vectors in self.learnt.items()}
 
 
 def alone(text: str, read: Encoded) -> Prompt:

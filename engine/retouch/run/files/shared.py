@@ -110,7 +110,10 @@ class _Table:
         self.lines[axes] = figures
 
     def at(self, axes: Axes) -> _Line:
-        return _Line(lambda figures: self.lines.__setitem__(axes, figures))
+        def put(figures: Mapping[str, float]) -> None:
+            self.lines[axes] = {**self.lines.get(axes, {}), **figures}
+
+        return _Line(put)
 
     def write(self, path: Path, metadata: Mapping[str, str], signed: Signed | None = None) -> tuple[str, ...]:
         names = list(dict.fromkeys(name for axes in self.places for name, _ in axes))
