@@ -216,7 +216,10 @@ def _add_signing(parser: argparse.ArgumentParser) -> None:
         "--sign", type=words.name, metavar="NAME", help="sign results: 'c2pa' puts content credentials into pictures"
     )
     parser.add_argument(
-        "--cert", type=words.place, metavar="FILE", help="to sign: the certificates, signer's first, or RETOUCH_SIGN_CERT"
+        "--cert",
+        type=words.place,
+        metavar="FILE",
+        help="to sign: the certificates, signer's first, or RETOUCH_SIGN_CERT",
     )
     parser.add_argument("--key", type=words.place, metavar="FILE", help="to sign: the key of it, or RETOUCH_SIGN_KEY")
 
