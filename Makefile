@@ -8,10 +8,10 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist works
 
 .PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery lock sbom clean
 
-$(STAMP): pyproject.toml .constraints.txt
+$(STAMP): pyproject.toml plugins/pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint .constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./plugins --constraint .constraints.txt
 	touch $@
 
 demo: $(STAMP)  ## a drawn cat becomes a dog, with the embedded model

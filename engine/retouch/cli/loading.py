@@ -12,6 +12,7 @@ from retouch.check.check import Checked, check
 from retouch.check.reading.environment import SOMETHING, Environment, named
 from retouch.cli import DONE, SOME_FAILED, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import as_json, put, tell, warn
+from retouch.cli.signing import signer_of
 from retouch.cli.source import Source
 from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
@@ -83,6 +84,7 @@ def world(args: Namespace, source: Source, images: Sequence[str], registry: Regi
         output=args.output,
         allowed=tuple(args.allow),
         force=args.force,
+        signed=signer_of(args).endings if args.sign else None,
     )
 
 
@@ -107,15 +109,26 @@ def _one_value(settings: dict[str, str], name: str, value: str) -> None:
 
 def making(args: Namespace, installed: Registry) -> Making:
     """Return how the command line lets results be made, as far as that tells one from another."""
-    return Making(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in, args.vae_tiling)
+    return Making(
+        args.dtype or "float32",
+        args.exact,
+        args.compile,
+        args.stamp,
+        installed.built_in,
+        args.vae_tiling,
+        args.sign or "",
+    )
 
 
 def store_given(args: Namespace) -> Store | None:
-    """Return the store of what other runs made; None where the user wants none."""
+    """Return the store of what other runs made; None where the user wants none.  For a run it is made to fit first."""
     try:
-        return None if args.no_store else store()
+        found = None if args.no_store else store()
     except ValueError as err:
         raise WrongCommand(str(err)) from err
+    if found and args.command == "run":
+        found.fit()
+    return found
 
 
 def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> Checked:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand, words
+from retouch.cli.last_words import after_the_answer, last_words
 from retouch.cli.reporting import Refusal, refuse
 from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.stopping import place, stoppable
-from retouch.cli.talk import silent_answers, talking
+from retouch.cli.talk import talking
 from retouch.cli.without import add_no_plugin, without_plugins
 from retouch.paths import is_there
 from retouch.plugins.interrupts import ENDING, listening, stopped_by
@@ -23,7 +24,7 @@ from retouch.version import __version__
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
-PLAIN = ("fmt", "json", "explain", "show", "status")  # commands that look at no plugin
+PLAIN = ("fmt", "json", "explain", "status")  # commands that look at no plugin
 # Commands whose whole work is what they print.
 ANSWERS = (
     "check",
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
     known_plugins.cache_clear()
-    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out:
+    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out, last_words():
         args = _parsed(argv)
         code = _run(args)
         out.flush()
@@ -68,7 +69,7 @@ def process() -> None:
     try:
         sys.exit(main())
     finally:
-        silent_answers()
+        after_the_answer()
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -165,6 +166,7 @@ def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
     _add_source(parser, paths)
     _add_output(parser)
     _add_stamp(parser)
+    _add_signing(parser)
     _add_machine(parser)
 
 
@@ -207,6 +209,19 @@ def _add_stamp(parser: argparse.ArgumentParser) -> None:
         help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
         "nothing, and then the folder's journal alone knows them",
     )
+
+
+def _add_signing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sign", type=words.name, metavar="NAME", help="sign results: 'c2pa' puts content credentials into pictures"
+    )
+    parser.add_argument(
+        "--cert",
+        type=words.place,
+        metavar="FILE",
+        help="to sign: the certificates, signer's first, or RETOUCH_SIGN_CERT",
+    )
+    parser.add_argument("--key", type=words.place, metavar="FILE", help="to sign: the key of it, or RETOUCH_SIGN_KEY")
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
 from retouch.cli.sharing import run_by_workers
+from retouch.cli.signing import signing
 from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import cells_of
@@ -56,7 +57,7 @@ def main(args: Namespace) -> int:
     device = args.device or best_device()
     settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
-    request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
+    request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp, signing(args))
     tell_done(there, as_data=args.json)
     journal = RunJournal(graphs)
     store = RunStore(kept, settings) if kept else None

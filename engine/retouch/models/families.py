@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import astuple
-from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -17,6 +16,7 @@ from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
 from retouch.models.tokens import PromptReading
 from retouch.plugins import announced
+from retouch.plugins.importing import imported, surrounded
 
 
 def installed() -> dict[str, str]:
@@ -35,7 +35,7 @@ def named(pipeline: str) -> ModelFamily:
         raise BrokenModel(f"it is a '{pipeline}', and no installed family reads that; there are {_some()}")
     module, _, name = where.partition(":")
     try:
-        family: Any = getattr(import_module(module), name or "FAMILY")
+        family: Any = getattr(imported(module), name or "FAMILY")
     except Exception as why:
         what = f"{type(why).__name__}: {why}"
         raise BrokenModel(f"the family of '{pipeline}', {where}, cannot be imported: {what}") from why
@@ -68,7 +68,9 @@ def pipeline_of(folder: Path) -> str:
 def describe(pipeline: str, read: Read) -> Described:
     """Let the family of a pipeline describe a model of it.  Raises BrokenModel where it says what no family may."""
     try:
-        known: object = named(pipeline).describe(read)
+        family = named(pipeline)
+        with surrounded(installed()[pipeline].partition(":")[0]):
+            known: object = family.describe(read)
     except (BrokenModel, LookupError, TypeError, ArithmeticError, AttributeError, OSError):
         raise  # as a config makes them that lacks or misstates something
     except Exception as why:

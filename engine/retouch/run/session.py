@@ -169,6 +169,7 @@ class _Run:
         files = FileIn(own_machine.device, outcome.notices)
         told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
         out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
+        out.signed = told.signed if self.request.signing else None
         self.missed.append((outcome, out.missed))
         own = {
             "Pictures": files,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
@@ -112,6 +112,7 @@ class Environment:
     mask: Callable[[Path, int | None], MaskPicture] = mask
     standing: Callable[[Path], Standing] = standing
     caption: str | None = None  # what --caption said, which is also in the pictures
+    signed: Collection[str] | None = None  # endings of the files that can be signed, where all results are to be
 
     def was_given(self, path: Path) -> bool:
         """Whether a place, links followed, lies below a folder that the recipe was given, whatever is there."""

@@ -17,6 +17,7 @@ from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.paths import is_link, is_there
+from retouch.pictures import formats
 
 _MISSED = {"foreign": "RT415", "edited": "RT440"}  # what stands there and would be missed
 LONGEST_NAME = 255  # bytes, of the usual file systems
@@ -61,6 +62,8 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         with report.looking_at(str(item.path) if item and item.known else None):
             if path in sources:
                 report.add("RT407", span, path=file.name)
+            elif world.signed is not None and file.suffix.lower() not in world.signed:
+                report.add("RT453", span, path=file.name, endings=formats.listed(world.signed))
             elif what := unwritable(file):
                 report.add("RT427", span, path=file.name, what=what)
             elif not world.force and (code := _MISSED.get(world.standing(file).kind)):
