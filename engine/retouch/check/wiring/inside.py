@@ -12,7 +12,7 @@ from retouch.check.wiring.finished import finished
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.check.wiring.turn_settings import nothing_said
 from retouch.graph.keys import turn_key
-from retouch.graph.nodes import FromEngine, FromNode, given
+from retouch.graph.nodes import FromEngine, FromNode, Graph, given
 from retouch.graph.ports import PICTURE, TURN, WRITERS
 from retouch.lang import syntax as s
 
@@ -64,8 +64,16 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
     graph = finished(context, results)
     if report.wrong > before:
         return None
+    if "draws" in call.card.facts and not _draws_noise(graph):
+        report.add("RT561", span, stage=call.card.name)
     edge = FromEngine(TURN, {"model": state.model.name, "turn": turn_key(graph)}, turn=graph)
     return WiredTurn(edge, inner.caption, inner.turn)
+
+
+def _draws_noise(graph: Graph) -> bool:
+    """Return whether a flow comes out another way under noise of another seed."""
+    supplied = [given for node in graph.nodes for given in node.inputs.values() if isinstance(given, FromEngine)]
+    return any(each.type == "NoiseSource" or (each.turn and _draws_noise(each.turn)) for each in supplied)
 
 
 def begun(context: Context) -> FlowState:

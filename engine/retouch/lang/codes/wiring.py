@@ -258,4 +258,12 @@ WIRING = {
         example='invert ddim "cat"->"dog" | guide distilled',
         mend='invert ddim "cat"->"dog" | guide cfg',
     ),
+    "RT561": Code(
+        "equal-draws",
+        "'{stage}' makes equal draws: nothing in its flow draws noise",
+        "draw noise in it: invert sdedit, invert cycle_diffusion or solver ddpm",
+        severity="warning",
+        why="Draws differ by their noise alone. An inversion such as DDIM's is a function of the picture, and so each "
+        "draw of it is the same picture, at its whole cost.",
+    ),
 }
