@@ -14,8 +14,9 @@ from retouch.api import Candidates, Image, Mask, Turned
 from retouch.core.eyes import ImageText
 from retouch.run.executor import run
 from retouch.testing.laws import stage_laws
-from retouch.testing.worlds import TinyTurn, tiny_world
+from retouch.testing.worlds import TinyTurn, gaussian_world, tiny_world
 from retouch_methods.draw.repeated import repeated
+from retouch_methods.rank.denoiser import denoiser
 from retouch_methods.rank.image_text import image_text
 
 CAT = Path(__file__).parents[2] / "recipes" / "pictures" / "cat_meadow.png"
@@ -40,6 +41,7 @@ def made(flow: str, **more):
 def test_both_keep_the_laws() -> None:
     assert "turn_law" in stage_laws(repeated, seeds=2)
     assert "picture_law" in stage_laws(image_text, looks=2)
+    assert "picture_law" in stage_laws(denoiser, looks=2)
 
 
 def test_draws_differ_are_repeatable_and_are_not_changed_by_more_of_them() -> None:
@@ -90,6 +92,30 @@ def test_the_nearest_to_the_text_is_kept_and_all_scores_are_told() -> None:
         assert kept is masked.made[wanted].image
 
 
+def test_the_likeliest_under_the_prompt_is_kept() -> None:
+    """Of a Gaussian, whose denoiser is exact, the likelier draw is the one that is nearer to its mean."""
+    world = gaussian_world(dtype=torch.float32)
+    assert world.codec
+    assert world.image
+    shades = [world.image.data * share for share in (0.1, 1.0, 0.5)]
+    latents = world.codec.encode(torch.stack(shades))
+    for component in (0, 1):
+        mean = latents[1 + component]
+        world.model.core.means = torch.stack([-mean, mean])  # pyright: ignore[reportAttributeAccessIssue]
+        drawn = Candidates(tuple(Turned(Image(each)) for each in shades))
+        heard = Heard()
+        (kept,) = run(denoiser(drawn, world.edit.target, world.model, world.schedule, world.codec, world.noise, heard))
+        assert kept.data is shades[1 + component]
+        assert f"kept draw {2 + component} of 3" in heard.said[0]
+
+
+def test_looks_of_the_denoiser_are_planned_and_need_no_eye() -> None:
+    plain = made(FLOW)
+    ranked = made(f"draw ({FLOW}) seeds=3 | rank denoiser looks=5")
+    assert ranked.cost == 3 * plain.cost + 3 * 5
+    assert any("rank denoiser: kept draw" in each for each in ranked.notices)
+
+
 def test_the_notice_is_the_users() -> None:
     (said,) = [each for each in made(f"draw ({FLOW}) seeds=2 | rank").notices if each.startswith("rank")]
     assert "of 2: " in said
@@ -126,6 +152,7 @@ def test_draws_go_on_in_another_turn_and_on_sheets(tmp_path) -> None:
     ("flow", "code"),
     [
         (f"draw ({FLOW}) seeds=2 | rank keep=3", "RT226"),
+        (f"draw ({FLOW}) seeds=2 | rank denoiser keep=3", "RT226"),
         ("rank", "RT301"),
         (f"{FLOW} | rank", "RT301"),
         ("draw seeds=3 | rank", "RT241"),

@@ -37,6 +37,8 @@ from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
 
+FADED = (1, 0.5, 0)  # how much of the picture is left in each of a world's draws
+
 
 class Keeping:
     """An outbox, a sheet and a table that keep in memory what they are given, for a test to look at."""
@@ -246,7 +248,7 @@ def gaussian_world(
 def _candidates(image: Image | None) -> Candidates:
     """A picture, and what it looks like when it fades: something to choose from."""
     assert image
-    return Candidates(tuple(Turned(Image(1 - share * (1 - image.data))) for share in (1, 0.5, 0)))
+    return Candidates(tuple(Turned(Image(1 - share * (1 - image.data))) for share in FADED))
 
 
 def _pictures(height: int, width: int, like: Tensor) -> Iterator[Tensor]:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 WALK = "revise (invert edit_friendly EDIT | mask diffedit | blend latent | blend pixel)"
+DRAWN = (
+    "revise (mask diffedit EDIT | draw (invert cycle_diffusion EDIT eta=1 | blend latent | blend pixel) seeds=6"
+    " | rank denoiser)"
+)
+DDPM = "revise (invert cycle_diffusion EDIT eta=1 | mask diffedit | blend latent | blend pixel)"
 MASKED = "mask diffedit EDIT | mask dilate pixels=4"
 WAYS: dict[str, str] = {
     "walk": WALK,
     "walk, then dds": f"{WALK} | revise (distil dds EDIT rounds=15)",
+    "walk by DDPM": DDPM,
+    "the likeliest draw": DRAWN,
     "dds": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)",
     "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
     " | revise (distil dds EDIT rounds=20 rate=0.05)",
@@ -15,7 +22,8 @@ WAYS: dict[str, str] = {
     "walk, one by one": f'{WALK} order="one_by_one"',
 }
 BOUNDS = ("no edit", "ceiling")
-RECOMMENDED = {"dog": "walk, then dds", "hat": "walk", "color": "walk"}  # for a kind of edit, what recipes/scenes have
+# For a kind of edit, what recipes/scenes have.
+RECOMMENDED = {"dog": "walk, then dds", "hat": "walk by DDPM", "color": "walk"}
 
 
 def written(way: str, operand: str, caption: str, folder: str) -> str:

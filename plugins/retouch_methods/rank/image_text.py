@@ -24,6 +24,7 @@ from retouch.api import (
     stage,
     text_apart,
 )
+from retouch_methods.rank.kept import order, told
 
 
 @stage(
@@ -69,15 +70,6 @@ async def image_text(
         return float(torch.stack(found).mean())
 
     scores = await gather(score(each.image, i) for i, each in enumerate(candidates.made))
-    order = sorted(range(len(scores)), key=scores.__getitem__)  # equal ones as they were drawn
-    chosen = order[keep - 1]
-    notices.tell(_told(scores, chosen, keep))
+    chosen = order(scores)[keep - 1]
+    notices.tell(told(scores, chosen, keep, "from the text"))
     return candidates.made[chosen].image
-
-
-def _told(scores: list[float], chosen: int, keep: int) -> str:
-    """What was kept, and how far it and the others are from the text."""
-    others = [score for i, score in enumerate(scores) if i != chosen]
-    place = "" if keep == 1 else f", place {keep}"
-    said = f"kept draw {chosen + 1} of {len(scores)}{place}: {scores[chosen]:.3f} from the text"
-    return said + (f", the others {min(others):.3f} to {max(others):.3f}" if others else "")

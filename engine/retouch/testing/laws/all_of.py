@@ -16,7 +16,7 @@ from retouch.core.windowed import WindowedDenoiser
 from retouch.testing.laws import conduct, families, files, leading, walks
 from retouch.testing.laws.running import Stage, bare, outcome
 from retouch.testing.laws.turns import turn_law
-from retouch.testing.worlds import World, tiny_world
+from retouch.testing.worlds import FADED, World, tiny_world
 
 Law = Callable[..., Any]
 
@@ -46,8 +46,10 @@ def stage_laws(
 def _of_any(stage: Stage, world: World, given: dict[str, Any]) -> Iterator[tuple[str, Law]]:
     for law in (conduct.repeat_law, conduct.untouched_law):
         yield law.__name__, partial(law, stage, world, **given)
-    learnt = {port.name: 1 for port in signature(stage).parameters.values() if bare(port) == "TrainingPictures"}
-    yield "rows_law", partial(conduct.rows_law, stage, world, facts={"guide": 1, **learnt}, **given)
+    ports = signature(stage).parameters.values()
+    learnt = {port.name: 1 for port in ports if bare(port) == "TrainingPictures"}
+    drawn = {"draws": len(FADED)} if "Candidates" in map(bare, ports) else {}
+    yield "rows_law", partial(conduct.rows_law, stage, world, facts={"guide": 1, **learnt, **drawn}, **given)
 
 
 _FAMILIES: Mapping[str, tuple[Law, ...]] = {

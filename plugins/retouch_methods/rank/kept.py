@@ -1,0 +1,21 @@
+"""Which draw is kept, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def order(scores: Sequence[float]) -> list[int]:
+    """Draws from the lowest score up; equal ones as they were drawn."""
+    return sorted(range(len(scores)), key=scores.__getitem__)
+
+
+def told(scores: Sequence[float], chosen: int, keep: int, what: str) -> str:
+    """What was kept, and how it and the others scored.
+
+    what: is said behind the score, such as "from the text".
+    """
+    others = [score for i, score in enumerate(scores) if i != chosen]
+    place = "" if keep == 1 else f", place {keep}"
+    said = f"kept draw {chosen + 1} of {len(scores)}{place}: {scores[chosen]:.3f} {what}"
+    return said + (f", the others {min(others):.3f} to {max(others):.3f}" if others else "")
