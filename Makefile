@@ -3,15 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 WORKERS ?= 2
-# Two processes of one thread each get through more small models than one process of two.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+# Two processes of one thread each get through more small models than one process of two; what either has compiled is
+# kept for the other, and for the commands that tests start.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery lock sbom clean
 
-$(STAMP): pyproject.toml .constraints.txt
+$(STAMP): pyproject.toml plugins/pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint .constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./plugins --constraint .constraints.txt
 	touch $@
 
 demo: $(STAMP)  ## a drawn cat becomes a dog, with the embedded model

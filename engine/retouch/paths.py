@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import abspath, realpath
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -13,10 +14,27 @@ def folder(name: str) -> Path:
     return checkout if _PACKAGE.parent.name == "engine" and checkout.is_dir() else _PACKAGE / name
 
 
+def resolved(path: Path) -> Path:
+    """The whole path, with links followed as far as they lead: those that go in circles lead nowhere, as names without
+    a file do."""
+    try:
+        return Path(realpath(path))
+    except ValueError:  # a character of the name is zero
+        return Path(abspath(path))
+
+
 def is_there(path: Path) -> bool:
     """Whether something is at a place; nothing is where the system cannot even look, such as a name of 300 letters."""
     try:
         return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def is_link(path: Path) -> bool:
+    """Whether that is a link, wherever it leads."""
+    try:
+        return path.is_symlink()
     except (OSError, ValueError):
         return False
 

@@ -13,6 +13,7 @@ from retouch.api.families import (
     Described,
     Loaded,
     Loading,
+    PromptReading,
     Read,
     flow_schedule,
     joint_sites,
@@ -39,6 +40,7 @@ class Flux:
 
     name = "FLUX.1"
     published = PUBLISHED["FluxPipeline"]
+    kinds = ("flux",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -54,7 +56,7 @@ class Flux:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
-            reads={"tokenizer": CLIP_TOKENS, "tokenizer_2": _tokens(net, read)},
+            reads={"tokenizer": PromptReading(CLIP_TOKENS), "tokenizer_2": PromptReading(_tokens(net, read))},
             sites=joint_sites(blocks(net), SIDE),
             sized=known_flow(scheduler),
             working=token_memory(
@@ -82,7 +84,7 @@ class Flux:
         from retouch_models.networks.flux import FluxNet, joined
 
         clip = clip_encoder(parts, CLIP_TOKENS, read=clip_last_and_pooled)
-        long = t5_encoder(parts, known.reads["tokenizer_2"], "_2")
+        long = t5_encoder(parts, known.reads["tokenizer_2"].length, "_2")
         return Loaded(
             FluxNet(parts.diffusers(FluxTransformer2DModel, "transformer")),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),

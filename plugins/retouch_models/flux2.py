@@ -17,6 +17,7 @@ from retouch.api.families import (
     flow_schedule,
     joint_sites,
     known_flow,
+    qwen_chat,
     same_channels,
     same_width,
     token_memory,
@@ -38,6 +39,7 @@ class Flux2Klein:
 
     name = "FLUX.2 klein"
     published = PUBLISHED["Flux2KleinPipeline"]
+    kinds = ("flux2",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -54,6 +56,7 @@ class Flux2Klein:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
+            reads={"tokenizer": qwen_chat(length=TOKENS, thinks=False)},
             sites=joint_sites(blocks(net), 1),
             sized=known_flow(scheduler),
             working=token_memory(width(net), picture=22, text=25, side=1, pixel=vae_memory(vae["block_out_channels"])),
@@ -78,7 +81,7 @@ class Flux2Klein:
         return Loaded(
             Flux2Net(parts.diffusers(Flux2Transformer2DModel, "transformer")),
             FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
-            Texts([qwen3_encoder(parts, layers(*inner), length=known.tokens, thinks=False)], alone),
+            Texts([qwen3_encoder(parts, layers(*inner), known.reads["tokenizer"])], alone),
         )
 
 

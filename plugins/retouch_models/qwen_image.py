@@ -13,6 +13,7 @@ from retouch.api.families import (
     Described,
     Loaded,
     Loading,
+    PromptReading,
     Read,
     flow_schedule,
     joint_sites,
@@ -46,6 +47,7 @@ class QwenImage:
 
     name = "Qwen-Image"
     published = PUBLISHED["QwenImagePipeline"]
+    kinds = ("qwen-image",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -62,6 +64,7 @@ class QwenImage:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
+            reads={"tokenizer": PromptReading(most=TOKENS, before=BEFORE, after=AFTER, cut=CUT)},
             sites=joint_sites([f"transformer_blocks.{i}" for i in range(net["num_layers"])], SIDE),
             sized=known_flow(scheduler),
             # Convolutions in time keep the frames before, of which a picture has none, and pad them.
@@ -86,7 +89,7 @@ class QwenImage:
         words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
         qwen = Encoder(
             parts.transformers(Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig, "text_encoder"),
-            PromptTokenizer(words, most=known.tokens, before=BEFORE, after=AFTER, cut=CUT),
+            PromptTokenizer.of(words, known.reads["tokenizer"]),
             layers(-1),
         )
         return Loaded(

@@ -9,6 +9,7 @@ from retouch.api.families import (
     Described,
     Loaded,
     Loading,
+    PromptReading,
     Read,
     flow_schedule,
     joint_sites,
@@ -51,7 +52,11 @@ class StableDiffusion3:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"),
             tokenizers=("tokenizer", "tokenizer_2", "tokenizer_3"),
-            reads={"tokenizer": CLIP_TOKENS, "tokenizer_2": CLIP_TOKENS, "tokenizer_3": t5_tokens(read)},
+            reads={
+                "tokenizer": PromptReading(CLIP_TOKENS),
+                "tokenizer_2": PromptReading(CLIP_TOKENS),
+                "tokenizer_3": PromptReading(t5_tokens(read)),
+            },
             sites=joint_sites(blocks, side, apart=[f"transformer_blocks.{i}.attn2" for i in dual]),
             sized=known_flow(scheduler),
             working=token_memory(width, picture=14, text=6, side=side, pixel=vae_memory(vae["block_out_channels"])),
@@ -78,7 +83,7 @@ class StableDiffusion3:
         from retouch_models.networks.sd3 import SD3Net, joined
 
         clips = [clip_encoder(parts, CLIP_TOKENS, number, clip_inner, projects=True) for number in ("", "_2")]
-        long = t5_encoder(parts, known.reads["tokenizer_3"], "_3")
+        long = t5_encoder(parts, known.reads["tokenizer_3"].length, "_3")
         return Loaded(
             SD3Net(parts.diffusers(SD3Transformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),

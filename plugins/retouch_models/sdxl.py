@@ -10,6 +10,7 @@ from retouch.api.families import (
     Described,
     Loaded,
     Loading,
+    PromptReading,
     Read,
     noise_levels,
     same_channels,
@@ -35,6 +36,7 @@ class StableDiffusionXL:
 
     name = "Stable Diffusion XL"
     published = PUBLISHED["StableDiffusionXLPipeline"]
+    kinds = ("sdxl",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -51,7 +53,7 @@ class StableDiffusionXL:
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder", "text_encoder_2"),
             tokenizers=("tokenizer", "tokenizer_2"),
-            reads=dict.fromkeys(("tokenizer", "tokenizer_2"), small["max_position_embeddings"]),
+            reads=dict.fromkeys(("tokenizer", "tokenizer_2"), PromptReading(small["max_position_embeddings"])),
             sites=unet_sites(unet),
             learns_words=("text_encoder", "text_encoder_2"),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,

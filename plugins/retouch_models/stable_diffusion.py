@@ -10,6 +10,7 @@ from retouch.api.families import (
     Described,
     Loaded,
     Loading,
+    PromptReading,
     Read,
     noise_levels,
     same_channels,
@@ -34,6 +35,7 @@ class StableDiffusion:
 
     name = "Stable Diffusion 1/2"
     published = PUBLISHED["StableDiffusionPipeline"]
+    kinds = ("sd1", "sd2")
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -49,7 +51,7 @@ class StableDiffusion:
             prediction=prediction(read),
             parts=("unet", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
-            reads={"tokenizer": text["max_position_embeddings"]},
+            reads={"tokenizer": PromptReading(text["max_position_embeddings"])},
             sites=unet_sites(unet),
             learns_words=("text_encoder",),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,

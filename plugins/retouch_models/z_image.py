@@ -14,6 +14,7 @@ from retouch.api.families import (
     flow_schedule,
     joint_sites,
     known_flow,
+    qwen_chat,
     same_channels,
     same_width,
     token_memory,
@@ -34,6 +35,7 @@ class ZImage:
 
     name = "Z-Image"
     published = PUBLISHED["ZImagePipeline"]
+    kinds = ("z-image",)
 
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
@@ -51,6 +53,7 @@ class ZImage:
             prediction="flow",
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
+            reads={"tokenizer": qwen_chat(most=TOKENS)},
             sites=joint_sites(
                 [*alone, *together], side, attention="attention", apart=[f"{block}.attention" for block in alone]
             ),
@@ -77,7 +80,7 @@ class ZImage:
         return Loaded(
             ZImageNet(parts.diffusers(ZImageTransformer2DModel, "transformer"), known.multiple // known.scale),
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
-            Texts([qwen3_encoder(parts, layers(-2), most=known.tokens)], counted),
+            Texts([qwen3_encoder(parts, layers(-2), known.reads["tokenizer"])], counted),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from functools import partial
 
@@ -21,6 +20,7 @@ from retouch_bench.speed.setting import Setting
 from retouch_bench.speed.shapes import SHAPES
 
 H200 = Ceilings(790e12, 4.3e12)
+ONE = ("denoiser", "host", "codec", "edits")  # sections that need neither a compiler nor networks of other families
 
 
 def test_the_floor_of_stable_diffusion_is_counted():
@@ -60,15 +60,6 @@ def test_the_floor_of_another_family_is_counted(tmp_path, model, billions, tflop
     assert sum(each.numel() for each in stored) / 1e9 == pytest.approx(billions, rel=0.01)
 
 
-@pytest.fixture
-def little_garbage():
-    """Each section collects garbage: that of this process before it began is not looked through again and again."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 def rehearsed(folder, *args):
     """Rows by section; there is time for all of them, however busy the machine is."""
     assert main(["--device", "cpu", "--seconds", "10000", *args, "-o", str(folder)]) == 0
@@ -82,21 +73,33 @@ def rehearsed(folder, *args):
     return sections
 
 
-@pytest.mark.usefixtures("little_garbage")
+def measured_as_it_says(sections):
+    """The modes of the denoiser, and what edits count."""
+    assert {row["mode"] for row in sections["denoiser"]} == {LOOP, *MODES}
+    whole = {row["edit"]: row for row in sections["edits"] if "rows" in row}
+    assert whole["DDIM, one alone"]["rows"] == 4 + 2 * 4  # up without guidance, down with it
+    assert whole["null-text 10 inner steps, packed"]["gradient_rows"] == 2 * 10 * 4
+    assert whole["mixed"]["pictures"] == 20
+
+
+def test_what_is_measured_of_one_network_is_written_down(tmp_path, capsys):
+    sections = rehearsed(tmp_path, "--only", *ONE)
+    assert set(sections) == {"ceilings", "floors", *ONE}
+    measured_as_it_says(sections)
+    assert capsys.readouterr().out.strip() == (tmp_path / "speed.md").read_text().strip()
+
+
+@pytest.mark.bench
 def test_every_line_runs_on_a_cpu_and_is_written_down(tmp_path, capsys, monkeypatch):
     """The network is traced as for a compilation; what is compiled, and takes a minute, `make bench` sees."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     sections = rehearsed(tmp_path)
     assert set(sections) == {"ceilings", "floors", *SECTIONS}
-    assert {row["mode"] for row in sections["denoiser"]} == {LOOP, *MODES}
+    measured_as_it_says(sections)
     assert {row["mode"] for row in sections["compiled"]} == {"eager", *COMPILED}
     assert {row["network"] for row in sections["families"] if row["mode"] == LOOP} == {
         each.name for each in MODELS.values()
     }
-    whole = {row["edit"]: row for row in sections["edits"] if "rows" in row}
-    assert whole["DDIM, one alone"]["rows"] == 4 + 2 * 4  # up without guidance, down with it
-    assert whole["null-text 10 inner steps, packed"]["gradient_rows"] == 2 * 10 * 4
-    assert whole["mixed"]["pictures"] == 20
     assert capsys.readouterr().out.strip() == (tmp_path / "speed.md").read_text().strip()
 
 

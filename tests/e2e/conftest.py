@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
-import torch
 
-from retouch.models.catalog import find
-from retouch.models.network.acceleration import EAGER
+from retouch.check.matrix import pairs
 from tests.e2e.command import draw
-from tests.e2e.sessions import KEPT
+from tests.e2e.sessions import stay_loaded
 
 
 @pytest.fixture(scope="session", autouse=True)
 def loaded() -> None:
-    """The embedded model stays loaded: commands that are run in this process find it."""
-    KEPT(find("storybook"), "cpu", torch.float32, EAGER)
+    """The embedded model is loaded once."""
+    stay_loaded("storybook", "storybook128", "storybook_pixels")
+
+
+@pytest.fixture
+def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`retouch matrix` looks at a few pairs: that of all is as it has to be in test_matrix."""
+    monkeypatch.setattr("retouch.cli.matrix.pairs", lambda registry: islice(pairs(registry), 20))
 
 
 @pytest.fixture

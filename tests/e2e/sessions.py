@@ -8,11 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, MASK
 from retouch.check.reading.environment import Environment, installed_model
 from retouch.graph.nodes import Graph, Picture
-from retouch.models.catalog import ModelInfo
+from retouch.models.catalog import ModelInfo, find
+from retouch.models.network.acceleration import EAGER
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
 from retouch.run.model_cache import KeptMachines
@@ -24,6 +27,12 @@ from tests.models.tiny_folder import three_levels
 
 INSTALLED = registry.load()
 KEPT = KeptMachines()  # the embedded models, loaded once a worker
+
+
+def stay_loaded(*names: str) -> None:
+    """Keep embedded models from when they are first used: commands that are run in this process find them."""
+    for name in names:
+        KEPT(find(name), "cpu", torch.float32, EAGER)
 
 
 def tiny_world(here: Path, steps: int, seed: int = 0) -> Environment:

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("cc") or os.name != "posix", reason="no C compiler, or no fork"),
 ]
 SOAK = bool(os.environ.get("RETOUCH_SOAK"))
-KILLS, PICTURES = (1000, 40) if SOAK else (100, 12)
+KILLS, PICTURES = 1000 if SOAK else 100, 12
 RECIPE = (
     'invert ddim steps=2 | sample | decode | save "out/{name}.png"\nmask box right=50% | save mask "out/{name}-m.webp"'
 )

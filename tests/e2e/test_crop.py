@@ -18,7 +18,7 @@ from retouch.graph.verify import verify
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
 from tests.e2e.command import retouch as run_command
-from tests.e2e.sessions import INSTALLED, graphs, run
+from tests.e2e.sessions import INSTALLED, KEPT, graphs, run
 
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
 BOX = "mask box left=30% top=20% right=60% bottom=70%"
@@ -188,7 +188,7 @@ def test_an_empty_mask_is_refused_for_its_picture_alone(tmp_path):
     Image.new("RGB", (200, 200), "navy").save(empty)
     recipe = f'mask color name="#ffa500" | crop | {EDIT} | blend latent | paste'
     found = graphs(recipe, [full, empty], tmp_path / "out")
-    one, other = execute(found, registry=INSTALLED).outcomes
+    one, other = execute(found, registry=INSTALLED, machine=KEPT).outcomes
     assert not one.failures
     assert [failure.code for failure in other.failures] == ["RT510"]
 

@@ -55,7 +55,7 @@ let (file, caption, change) = [
 ]
 open path=file caption=caption | invert ddim | attend p2p edit=change | save "out/{name}.png"
 
-def fast() = invert ddim steps=20 | require psnr min=28
+def fast() = invert ddim steps=4 | require psnr min=28
 def slow() = invert null_text
 photo = open "cat.png" caption="a cat"
 plain = photo | invert ddim | attend p2p "cat"->"dog" | sample

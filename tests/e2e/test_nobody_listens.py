@@ -110,6 +110,7 @@ def test_a_picture_is_told_of_and_made_again_to_nobody(dog, command):
     assert (dog / "again.png").exists() == (command == "rerun")
 
 
+@pytest.mark.usefixtures("few_pairs")
 def test_a_page_is_written_whoever_listens(here):
     assert alone(["matrix", *COMMANDS["matrix"]], ("stdout", "stderr"), here) == 0
     assert (here / "matrix.md").read_text().startswith("# Which")

@@ -18,13 +18,19 @@ from tests.e2e.command import Ran, draw, retouch
 EDIT = 'invert ddim steps=3 | attend p2p "cat"->"dog"'
 
 
-@pytest.fixture
-def dog(cat: Path) -> Path:
-    """An edited picture, beside the one that it was made from."""
-    path = cat.with_name("dog.png")
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an edited picture beside the one that it was made from; not to be changed."""
+    cat = draw(tmp_path_factory.mktemp("edited") / "cat.png")
     done = retouch("run", "-e", EDIT, "cat.png", "-o", "dog.png", "--exact", folder=cat.parent)
     assert done.code == 0, done.err
-    return path
+    return cat.parent
+
+
+@pytest.fixture
+def dog(edited: Path, tmp_path: Path) -> Path:
+    """The edited picture of a copy of it."""
+    return Path(shutil.copytree(edited, tmp_path, dirs_exist_ok=True)) / "dog.png"
 
 
 def again(dog: Path, *args: object) -> Ran:

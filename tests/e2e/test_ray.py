@@ -18,6 +18,20 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.bench
 
 
+def test_a_cluster_takes_from_the_store_and_keeps_there(tmp_path: Path) -> None:
+    names, env = pictures(tmp_path, 3), {"RETOUCH_CACHE": str(tmp_path / "cache")}
+    line = ["run", "-e", PLAIN, *names, "--exact", "--json"]
+    cluster = ["--ray", "local", "--workers", "2"]
+    first = in_process(*line, "-o", "a", *cluster, folder=tmp_path, env=env)
+    assert first.code == 0, first.err
+    for out, more in (("b", cluster), ("c", [])):
+        again = in_process(*line, "-o", out, *more, folder=tmp_path, env=env)
+        assert again.code == 0, again.err
+        assert again.event("done")["store"], out
+        assert again.event("done")["rows"] < first.event("done")["rows"]
+        assert results(tmp_path / out) == results(tmp_path / "a")
+
+
 def test_a_cluster_makes_the_bytes_of_one_process_though_a_worker_is_killed(tmp_path: Path) -> None:
     names = pictures(tmp_path, 6)
     line = ["run", "-e", PLAIN, *names, "--exact"]

@@ -6,7 +6,7 @@ import shutil
 
 from retouch.paths import folder
 from retouch.run.session import execute
-from tests.e2e.sessions import INSTALLED, graphs
+from tests.e2e.sessions import INSTALLED, KEPT, graphs
 
 
 def test_a_missed_floor_is_a_failure_with_both_figures(tmp_path):
@@ -16,7 +16,7 @@ def test_a_missed_floor_is_a_failure_with_both_figures(tmp_path):
         graphs(f'invert sdedit "cat"->"dog" | require psnr min={floor} | save "{floor}.png"', [cat], here, steps=4)[0]
         for floor in (1, 119)
     )
-    fine, failed = execute([one, two], registry=INSTALLED).outcomes
+    fine, failed = execute([one, two], registry=INSTALLED, machine=KEPT).outcomes
     assert [path.name for path in fine.files] == ["1.png"]
     assert not failed.files
     (why,) = failed.failures
@@ -31,7 +31,7 @@ def test_what_holds_says_with_what_figures(tmp_path):
     asked = "require psnr min=1 | require cycle max=9 | require gaussian max=9"
     recipe = f'invert sdedit "cat"->"dog" | {asked} | save "dog.png"'
     made = graphs(recipe, [here / "pictures" / "cat_meadow.png"], here, steps=4)
-    (outcome,) = execute(made, registry=INSTALLED).outcomes
+    (outcome,) = execute(made, registry=INSTALLED, machine=KEPT).outcomes
     told = [notice for notice in outcome.notices if notice.startswith("require ")]
     assert [notice.partition(":")[0] for notice in told] == ["require psnr", "require cycle", "require gaussian"]
     assert told[0].endswith(" dB")

@@ -184,6 +184,21 @@ def test_tuned_weights_are_learnt_once(folder: Path) -> None:
     assert (folder / "a" / "one.png").read_bytes() == (folder / "b" / "one.png").read_bytes()
 
 
+@pytest.mark.bench
+def test_of_several_models_each_is_tuned_once(folder: Path) -> None:
+    """Weights are kept for the network that they were tuned from, and no other is read under them."""
+    tuned = 'tune unitune training_steps=1 batch=1 | invert ddim "cat"->"dog" steps=1 | attend p2p | save'
+    both = f'open | {tuned} "a.png"\nopen | model "storybook128" | {tuned} "b.png"'
+    first, second = (run(folder, both, out, "--exact") for out in "ab")
+    assert second.event("done")["store"] == {"tune unitune": 2, "invert ddim": 2}
+    assert rows(second) < rows(first)
+    alone = run(folder, f'model "storybook128"\nopen | {tuned} "b.png"', "c", "--exact")
+    assert alone.event("done")["store"]["tune unitune"] == 1
+    assert {path.name for path in (folder / "a").glob("*.png")} == {"a.png", "b.png"}
+    for name in ("a.png", "b.png"):
+        assert (folder / "a" / name).read_bytes() == (folder / "b" / name).read_bytes()
+
+
 def test_the_doctor_tells_place_size_and_how_to_clear_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(folder, P2P, "a")
     said = retouch("doctor", folder=folder).out

@@ -6,6 +6,7 @@ import ast
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from retouch import pictures
 from retouch.models.own_weights import OwnWeights
 from retouch.testing import laws
 from retouch.testing.worlds import gaussian_world, tiny_world
-from tests.e2e.command import Ran, draw, in_process
+from tests.e2e.command import OpenProcess, Ran, draw
 
 STUDIO = Path(__file__).parents[1] / "stranger_studio" / "retouch_studio"
 THEIRS = {"torch", "numpy", "typing", "dataclasses"}
@@ -38,15 +39,17 @@ tuned | save "tuned.png"
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The distribution as pip lays it out."""
+def retouch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenProcess]:
+    """The command line where the distribution is installed, as pip lays it out: one process for all of it."""
     site = tmp_path_factory.mktemp("studio")
     shutil.copytree(STUDIO, site / STUDIO.name, ignore=shutil.ignore_patterns("__pycache__"))
     info = site / "retouch_studio-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: retouch-studio\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text("[retouch.plugins]\nstudio = retouch_studio\n")
-    return {"PYTHONPATH": str(site)}
+    process = OpenProcess({"PYTHONPATH": str(site)})
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +58,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path, env: dict[str, str]) -> Ran:
+def made(folder: Path, retouch: OpenProcess) -> Ran:
     """All of it in one run."""
     (folder / "all.retouch").write_text(EVERYTHING)
-    return in_process("run", "all.retouch", "--json", folder=folder, env=env)
+    return retouch("run", "all.retouch", "--json", folder=folder)
 
 
 def test_it_imports_nothing_of_ours_but_the_api() -> None:
@@ -72,9 +75,9 @@ def test_it_imports_nothing_of_ours_but_the_api() -> None:
     assert found == THEIRS | {"retouch.api"}
 
 
-def test_every_stage_of_it_edits_and_costs_what_the_plan_says(made: Ran, folder: Path, env: dict[str, str]) -> None:
+def test_every_stage_of_it_edits_and_costs_what_the_plan_says(made: Ran, folder: Path, retouch: OpenProcess) -> None:
     assert made.code == 0, made.out + made.err
-    planned = in_process("plan", "all.retouch", "--json", folder=folder, env=env)
+    planned = retouch("plan", "all.retouch", "--json", folder=folder)
     said = json.loads(planned.out)
     rows = made.event("done")["rows"]
     assert [rows, rows] == said["rows"] == [48, 48]
@@ -84,7 +87,7 @@ def test_every_stage_of_it_edits_and_costs_what_the_plan_says(made: Ran, folder:
     assert weights["tune picture"] == pytest.approx(weights["unet"] / 10, abs=4)
 
 
-def test_its_files_are_stamped_counted_and_written_again(made: Ran, folder: Path, env: dict[str, str]) -> None:
+def test_its_files_are_stamped_counted_and_written_again(made: Ran, folder: Path, retouch: OpenProcess) -> None:
     assert {Path(path).name for path in made.event("result")["files"]} >= {"all.ppm", "tuned.png"}
     assert Image.open(folder / "all.ppm").size == (128, 128)
     told = pictures.metadata(folder / "all.ppm") or {}
@@ -93,7 +96,7 @@ def test_its_files_are_stamped_counted_and_written_again(made: Ran, folder: Path
     assert json.loads(told["plugins"])["studio"] == "retouch-studio 0.1"
     assert "weights" not in (pictures.metadata(folder / "tuned.png") or {})  # that result used none
     before = (folder / "all.ppm").read_bytes()
-    again = in_process("run", "all.retouch", "--json", folder=folder, env=env)
+    again = retouch("run", "all.retouch", "--json", folder=folder)
     assert again.code == 0, again.out
     assert (folder / "all.ppm").read_bytes() == before
     rows = list(csv.reader(line for line in (folder / "bright.csv").read_text().splitlines() if line[0] != "#"))
@@ -101,20 +104,20 @@ def test_its_files_are_stamped_counted_and_written_again(made: Ran, folder: Path
     assert 0 < float(rows[1][0]) < 1
 
 
-def test_weights_that_are_missing_are_told_before_a_model_loads(folder: Path, env: dict[str, str]) -> None:
+def test_weights_that_are_missing_are_told_before_a_model_loads(folder: Path, retouch: OpenProcess) -> None:
     recipe = 'open "cat.png" | invert ddim "cat"->"dog" | mask gone | blend latent'
-    told = in_process("check", "-e", recipe, "--json", folder=folder, env=env)
+    told = retouch("check", "-e", recipe, "--json", folder=folder)
     assert told.code == 1
     assert "RT435" in told.out
     assert "hf download nobody/nothing gone.safetensors --revision 0123456789abcdef" in told.out
     theirs = recipe.replace("gone", "elsewhere")
-    assert in_process("check", "-e", theirs, folder=folder, env=env).code == 0
+    assert retouch("check", "-e", theirs, folder=folder).code == 0
 
 
 EDIT = 'invert edit_friendly steps=4 | mask diffedit "cat"->"dog" | blend latent | blend pixel'
 
 
-def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Path, env: dict[str, str]) -> None:
+def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Path, retouch: OpenProcess) -> None:
     """Its noise, its rows and its calls are those of an ordinary run; mirrored as well, both go into the same calls."""
     said: dict[str, tuple[int, int]] = {}
     for name, text in {
@@ -124,9 +127,9 @@ def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Pat
         "nested": f"mirror (mirror ({EDIT}) flipped=false) flipped=false",
     }.items():
         recipe = f'open "cat.png" | {text} | save "{name}.png"'
-        ran = in_process("run", "-e", recipe, "--json", folder=folder, env=env)
+        ran = retouch("run", "-e", recipe, "--json", folder=folder)
         assert ran.code == 0, ran.out + ran.err
-        planned = json.loads(in_process("plan", "-e", recipe, "--json", folder=folder, env=env).out)
+        planned = json.loads(retouch("plan", "-e", recipe, "--json", folder=folder).out)
         said[name] = (ran.event("done")["rows"], ran.event("done")["calls"])
         assert planned["rows"] == [ran.event("done")["rows"]] * 2
     bytes_of = {name: Image.open(folder / f"{name}.png").tobytes() for name in said}
@@ -141,19 +144,19 @@ def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Pat
     ]
 
 
-def test_what_fails_in_brackets_is_told_at_its_own_place(folder: Path, env: dict[str, str]) -> None:
+def test_what_fails_in_brackets_is_told_at_its_own_place(folder: Path, retouch: OpenProcess) -> None:
     """One stage of the flow does not meet what is required: its line is shown, not that of the brackets."""
     recipe = 'open "cat.png" | mirror (invert ddim "cat"->"dog" steps=2 | require psnr min=99) | save "no.png"'
-    ran = in_process("run", "-e", recipe, folder=folder, env=env)
+    ran = retouch("run", "-e", recipe, folder=folder)
     assert ran.code == 4
     assert "RT502" in ran.err
     assert "   " + "^" * len("require psnr min=99") in ran.err
     recipe = 'open "cat.png" | mirror (mask box right=0.5 | crop | invert ddim "cat"->"dog") | save "no.png"'
-    assert "RT244" in in_process("check", "-e", recipe, folder=folder, env=env).err
+    assert "RT244" in retouch("check", "-e", recipe, folder=folder).err
     ways = "def a() = invert ddim steps=2 | require psnr min=99\ndef b() = invert edit_friendly\n"
     recipe = ways + 'open "cat.png" | mirror (first(a(), b()) | attend p2p "cat"->"dog") | save "yes.png"'
     (folder / "first.retouch").write_text(recipe)
-    assert in_process("run", "first.retouch", folder=folder, env=env).code == 0
+    assert retouch("run", "first.retouch", folder=folder).code == 0
 
 
 @pytest.fixture

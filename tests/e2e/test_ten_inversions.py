@@ -15,7 +15,7 @@ import retouch_methods.sample.sample as sampling
 from retouch.graph.plan import plan
 from retouch.paths import folder
 from retouch.run.session import execute
-from tests.e2e.sessions import INSTALLED, graphs
+from tests.e2e.sessions import INSTALLED, KEPT, graphs
 
 INVERSIONS = [  # of those that work on the embedded model, which is no flow
     card.method
@@ -46,7 +46,7 @@ def edited(tmp_path_factory):
         )[0]
         for method in INVERSIONS
     ]
-    result = execute(made, registry=INSTALLED)
+    result = execute(made, registry=INSTALLED, machine=KEPT)
     files = {method: outcome.files for method, outcome in zip(INVERSIONS, result.outcomes, strict=True)}
     assert not any(outcome.failures for outcome in result.outcomes), [o.failures for o in result.outcomes]
     pictures = {method: np.asarray(Image.open(paths[0]).convert("RGB")) for method, paths in files.items()}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import retouch as python
+from retouch.run.loaded_model import Machine
 from retouch.run.session import execute
 from tests.e2e.command import retouch
 from tests.e2e.sessions import INSTALLED, graphs, unread
@@ -17,11 +20,23 @@ from tests.e2e.sessions import INSTALLED, graphs, unread
 LONG = "a red cat on a beach on a beach on a beach on a beach on a red beach on a hat"  # all that the model reads
 
 
+def unread_machine(*_: object) -> Machine:
+    """The one of the model of which no check knows what it reads: loaded once, whoever asks."""
+    return _loaded()
+
+
+@cache
+def _loaded() -> Machine:
+    return Machine(unread("storybook", None), "cpu", torch.float32)
+
+
 def outcome(recipe: str, cat: Path, caption: str = ""):
     """What became of one picture."""
     if caption:
         cat.with_suffix(".txt").write_text(caption)
-    (only,) = execute(graphs(recipe, [cat], cat.parent / "out", unread), registry=INSTALLED).outcomes
+    (only,) = execute(
+        graphs(recipe, [cat], cat.parent / "out", unread), registry=INSTALLED, machine=unread_machine
+    ).outcomes
     return only
 
 
@@ -59,13 +74,17 @@ def test_one_picture_of_several_fails_alone(cat, tmp_path):
     cat.with_suffix(".txt").write_text("a cat")
     other.with_suffix(".txt").write_text(f"{LONG} cat")
     done = execute(
-        graphs('invert ddim "cat"->"fox" steps=2', [cat, other], tmp_path / "out", unread), registry=INSTALLED
+        graphs('invert ddim "cat"->"fox" steps=2', [cat, other], tmp_path / "out", unread),
+        registry=INSTALLED,
+        machine=unread_machine,
     ).outcomes
     assert [[f.code for f in each.failures] for each in done] == [[], []]  # both name a cat that is read
     other.with_suffix(".txt").write_text(f"{LONG} rainbow")
     cat.with_suffix(".txt").write_text("a rainbow")
     done = execute(
-        graphs('invert ddim "rainbow"->"fox" steps=2', [cat, other], tmp_path / "out", unread), registry=INSTALLED
+        graphs('invert ddim "rainbow"->"fox" steps=2', [cat, other], tmp_path / "out", unread),
+        registry=INSTALLED,
+        machine=unread_machine,
     ).outcomes
     assert [[f.code for f in each.failures] for each in done] == [[], ["RT511"]]
     many = retouch("check", "-e", 'invert ddim "rainbow"->"fox" steps=2', "cat.png", "other.png", folder=tmp_path)

@@ -50,6 +50,7 @@ def is_json(text: str) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("few_pairs")
 @pytest.mark.parametrize("command", sorted(RIGHT))
 def test_the_answer_is_words(here, command):
     ran = retouch(command, *RIGHT[command], folder=here)

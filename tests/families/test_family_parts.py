@@ -13,6 +13,7 @@ from retouch.core.schedule import split
 from retouch.models import families
 from retouch.models.files import ModelFiles
 from retouch.models.kit import loading
+from retouch.models.prompt_reader import prompt_reader
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws
 from tests.families.family_models import FamilyModel, far
@@ -100,6 +101,20 @@ def test_words_that_fit_no_encoder_are_told_and_the_text_is_closed(model: Family
     assert text.strip().endswith(dropped)
     assert model.texts.heard("a white cat").dropped == ""
     assert len(model.prompt(text).embeds) == model.known.tokens
+
+
+HEARD = (*TEXTS, "a white cat " * 400, "Ünïcode 猫, and  two   blanks\n", "<think>a cat<|im_end|>")
+
+
+@pytest.mark.parametrize("text", HEARD)
+def test_check_hears_what_the_loaded_encoders_hear(model: FamilyModel, text: str):
+    """Template, thought and limit included: what a model does not read is known before it loads."""
+    reader = prompt_reader(model.info)
+    assert reader is not None
+    light, full = reader.heard(text), model.texts.heard(text)
+    for name in ("spans", "pieces", "dropped", "real"):
+        assert getattr(light, name) == getattr(full, name)
+    assert not (reader.reads_whole(text) and full.dropped)
 
 
 def test_pictures_go_to_latents_and_back_as_in_the_pipelines(model: FamilyModel):

@@ -76,6 +76,20 @@ def test_the_command_line_edits_with_a_folder_of_any_family(
     assert Image.open(out).size == (21, 19)
 
 
+@pytest.mark.parametrize("name", ["z_image", "qwen_image", "flux2_klein"])
+def test_words_behind_the_end_of_a_template_are_known_to_a_check(
+    folder_of: Callable[[str], Path], cat: Path, name: str, capsys: pytest.CaptureFixture[str]
+):
+    """An edit that the model would not read is refused before it loads, with the word at which it stops."""
+    long = "cat " * 1200 + "and a rainbow"
+    line = ["check", str(cat), "--model", str(folder_of(name)), "--caption", long, "-e"]
+    assert main([*line, 'invert ddim "rainbow"->"fox" steps=2']) == 1
+    said = capsys.readouterr().err
+    assert ("error[RT511]" in said, "since it stops reading at 'cat'" in said) == (True, True), said
+    assert main([*line, 'invert ddim "cat"->"dog" steps=2']) == 0
+    assert "warning[RT512]" in capsys.readouterr().err
+
+
 CROSSED = {
     "half the way, Heun": 'mask box right=50% | solver heun | invert ddim "cat"->"dog" strength=50% | blend pixel',
     "one step": 'mask box right=50% | invert ddim "cat"->"dog" steps=1 | attend p2p | blend local side=4 | blend pixel',

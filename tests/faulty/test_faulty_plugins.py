@@ -12,46 +12,10 @@ import pytest
 from tests.e2e.command import Ran, draw, retouch
 from tests.faulty import faults
 from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
+from tests.faulty.installing import NEIGHBOURS, install, run
 from tests.faulty.wild import WILD
 
 RUNNING = [*faults.RUNNING, *WILD]
-
-NEIGHBOURS = """open "cat.png" | invert ddim "cat"->"dog" steps=2 | mask box right=50% | blend latent | save "one.png"
-open "cat.png" | mask box right=50% bottom=50% | save mask "two.png"
-"""
-
-
-def install(site: Path, name: str, source: str, *, requires: str = "", version: str = "0.1") -> None:
-    """Put a distribution on a path, with one module that it announces."""
-    (site / f"f_{name}.py").write_text(source)
-    info = site / f"f_{name}-{version}.dist-info"
-    info.mkdir()
-    needs = f"Requires-Dist: {requires}\n" if requires else ""
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: f_{name}\nVersion: {version}\n{needs}")
-    (info / "entry_points.txt").write_text(f"[retouch.plugins]\nf_{name} = f_{name}\n")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of distributions that are installed while the test runs."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(str(folder))
-    return folder
-
-
-def run(folder: Path, recipe: str, *more: str) -> Ran:
-    return retouch("run", "-e", recipe, "--exact", "--stamp", "none", "--force", *more, folder=folder)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The neighbours' results, with no plugin near."""
-    folder = tmp_path_factory.mktemp("alone")
-    draw(folder / "cat.png")
-    done = run(folder, NEIGHBOURS)
-    assert done.code == 0, done.err
-    return {name: (folder / name).read_bytes() for name in ("one.png", "two.png")}
 
 
 @pytest.fixture(scope="module")

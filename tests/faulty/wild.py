@@ -178,6 +178,9 @@ PROCESS = [
     changing("last", "sys.excepthook = threading.excepthook = sys.unraisablehook = None", "what becomes of exceptions"),
     changing("finds_none", "sys.meta_path.clear()", "where modules are looked for"),
     changing("collecting", "import gc\ngc.callbacks.append(lambda *a: 1 / 0)", "whether garbage is collected"),
+    changing("threads", "torch.set_num_threads(3)", "the number of threads"),
+    changing("settles", "torch.backends.cudnn.deterministic = True", "which kernels torch may choose"),
+    changing("numbers", "import locale\nlocale.setlocale(locale.LC_ALL, 'C.UTF-8')", "how numbers are written"),
     changing("slow", "sys.setswitchinterval(10)", "how threads take turns"),
     changing("closes_one", "os.close(1)", "where the descriptors 1 and 2 lead"),
     mask(

@@ -91,6 +91,13 @@ USUAL = {
     "RT923": {"name": "cat", "how": "ended by SIGSEGV"},
     "RT924": {"name": "cat", "how": "ended by SIGKILL, as when memory is short"},
     "RT925": {"what": "is not installed", "mend": "pip install 'retouch[ray]'"},
+    "RT451": {"what": "the package 'c2pa-python' is not installed", "mend": "pip install 'retouch[c2pa]'"},
+    "RT452": {
+        "what": "the key 'mine.key' may be used by others: its permissions are 644",
+        "mend": "chmod 600 mine.key, and sign with another key if others could have taken it",
+    },
+    "RT453": {"path": "x.csv", "endings": ".png, .jpg, .webp or .tif"},
+    "RT454": {"what": "'retouch bench quality'"},
     "RT926": {"what": "a their_models.Config"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {

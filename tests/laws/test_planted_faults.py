@@ -266,7 +266,7 @@ def leaves_alpha_small(image: Image) -> Image:
     return replace(image, data=image.data.repeat_interleave(2, -1).repeat_interleave(2, -2))
 
 
-@planted("figures are put once a picture, and here 0 times")
+@planted("figures are put for each picture, and here none are")
 @stage("measure", "a")
 def measures_nothing(image: Image, figures: Figures, *, path: Annotated[str, Ending(".csv")]) -> None: ...
 

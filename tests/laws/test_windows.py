@@ -11,6 +11,7 @@ import torch
 from retouch.api import AttentionControl, Blend, Ddim, Mask, Touch, Trajectory, predictor, together
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
+from retouch.testing.tiny import schedule
 from retouch.testing.worlds import tiny_world
 from retouch_methods.attend.masactrl import masactrl
 from retouch_methods.attend.p2p import p2p
@@ -84,7 +85,7 @@ def test_half_of_a_shortened_walk_is_half_of_the_steps_that_it_takes(name):
 
 @pytest.mark.parametrize("invert", SHORTENED)
 @pytest.mark.parametrize("control", [p2p, pnp_features, masactrl])
-@pytest.mark.parametrize("strength", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("strength", [0.5, *(pytest.param(each, marks=pytest.mark.bench) for each in (0.25, 0.75))])
 def test_every_control_acts_after_every_shortened_inversion_on_its_own_defaults(invert, control, strength):
     (made,) = run(WORLD.call(invert, strength=strength))
     assert len(made.schedule) == strength * STEPS
@@ -95,7 +96,7 @@ def test_every_control_acts_after_every_shortened_inversion_on_its_own_defaults(
 @pytest.mark.parametrize("strength", [0.3, 0.5, 0.64, 0.8, 1.0])
 @pytest.mark.parametrize("fraction", [0.0, 0.2, 0.4, 0.5, 0.8, 1.0])
 def test_a_window_holds_the_same_share_of_the_steps_at_any_strength(steps, strength, fraction):
-    walk = tiny_world(steps=steps).schedule.tail(strength)
+    walk = schedule(steps).tail(strength)
     before = [step.index for step in walk if Touch("self", "read", "q", until=fraction).during(step.progress)]
     after = [step.index for step in walk if Touch("self", "read", "q", start=fraction).during(step.progress)]
     assert len(before) == -(-round(100 * fraction) * len(walk) // 100)

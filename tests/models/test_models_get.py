@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from retouch.models.catalog import find
+from retouch.models.hub import download
 from retouch.models.hub.choice import Listed, choose
 from retouch.models.hub.errors import CannotGet
+from tests.e2e import command
+from tests.e2e.command import Ran
 from tests.models.hub_stand_in import COMMIT, Hub, serve
 from tests.models.mutations import TEXT, UNET, VAE, shard
 
@@ -22,13 +26,24 @@ OTHER = "f" * 40
 LICENCE = "LICENSE.md"
 
 
-def retouch(cache: Path, endpoint: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def retouch(cache: Path, endpoint: str, *words: str) -> Ran:
     """The command, with a cache of its own, and without waiting between attempts."""
+    told = {"HF_HUB_CACHE": str(cache), "ENDPOINT": endpoint}
+    told["HUGGINGFACE_CO_URL_TEMPLATE"] = f"{endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(download, "WAIT", 0)
+        for name, value in told.items():
+            patch.setattr(constants, name, value)
+        return command.retouch(*words, folder=cache.parent)
+
+
+def process(cache: Path, endpoint: str, *words: str, **environment: str) -> Ran:
+    """The same as a process of its own, which reads where to go from its environment, and keeps nothing in memory."""
     code = (
         "import sys; from retouch.models.hub import download; download.WAIT = 0\n"
         "from retouch.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code, *words],
         capture_output=True,
         text=True,
@@ -36,6 +51,7 @@ def retouch(cache: Path, endpoint: str, *words: str, **environment: str) -> subp
         cwd=cache.parent,
         env={**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, **environment},
     )
+    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -69,11 +85,11 @@ def contents(asked: list[str]) -> list[str]:
 
 def test_a_model_is_fetched_and_used_by_its_name(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
-        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-    assert done.returncode == 0, done.stderr
-    assert COMMIT in done.stdout
-    assert "licence: openrail" in done.stdout
-    assert str(cache / "models--owner--tiny/snapshots" / COMMIT) in done.stdout
+        done = process(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.code == 0, done.err
+    assert COMMIT in done.out
+    assert "licence: openrail" in done.out
+    assert str(cache / "models--owner--tiny/snapshots" / COMMIT) in done.out
     assert contents(hub.asked) == sorted(
         [
             "model_index.json", LICENCE, UNET, VAE, TEXT, "unet/config.json", "vae/config.json",
@@ -82,12 +98,12 @@ def test_a_model_is_fetched_and_used_by_its_name(repository: Path, cache: Path) 
         ]
     )  # fmt: skip
     plan = retouch(cache, "http://127.0.0.1:9", "plan", "--json", "-e", 'model "owner/tiny"\ninvert ddim')
-    assert plan.returncode == 0, plan.stderr
-    (model,) = json.loads(plan.stdout)["models"]
+    assert plan.code == 0, plan.err
+    (model,) = json.loads(plan.out)["models"]
     assert model["revision"] == COMMIT
     assert model["digest"] == find(str(repository)).digest
     again = retouch(cache, "http://127.0.0.1:9", "check", "-e", f'model "owner/tiny@{COMMIT}"\ninvert ddim "a"->"b"')
-    assert again.returncode == 0, again.stderr
+    assert again.code == 0, again.err
 
 
 def test_what_is_there_is_not_fetched_again(repository: Path, cache: Path) -> None:
@@ -95,30 +111,30 @@ def test_what_is_there_is_not_fetched_again(repository: Path, cache: Path) -> No
         retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
         hub.sent = 0
         done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-    assert done.returncode == 0
-    assert "all of it here" in done.stdout
+    assert done.code == 0
+    assert "all of it here" in done.out
     assert hub.sent == 0
 
 
 def test_one_precision_is_fetched(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
         done = retouch(cache, hub.endpoint, "models", "get", f"owner/tiny@{COMMIT}", "--variant", "fp16", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     heavy = [name for name in contents(hub.asked) if name.endswith(".safetensors")]
     assert len(heavy) == 3
     assert all(name.endswith(".fp16.safetensors") for name in heavy)
-    offer, last = (json.loads(line) for line in done.stdout.splitlines() if '"progress"' not in line)
+    offer, last = (json.loads(line) for line in done.out.splitlines() if '"progress"' not in line)
     assert offer["bytes"] == sum(file["bytes"] for file in offer["files"])
     assert last["model"] == f"owner/tiny@{COMMIT}"
     assert find(last["folder"]).channels == 4
-    assert retouch(cache, hub.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"').returncode == 0
+    assert retouch(cache, hub.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"').code == 0
 
 
 def test_shards_come_with_their_index(repository: Path, cache: Path) -> None:
     where = shard(repository)
     with serve(repository) as hub:
         done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert {f"unet/{name}" for name in where.values()} <= set(contents(hub.asked))
     assert f"{UNET}.index.json" in contents(hub.asked)
 
@@ -126,8 +142,8 @@ def test_shards_come_with_their_index(repository: Path, cache: Path) -> None:
 def test_a_dry_run_only_tells(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
         done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny", "--dry-run")
-    assert done.returncode == 0
-    assert "to come" in done.stdout
+    assert done.code == 0
+    assert "to come" in done.out
     assert contents(hub.asked) == ["model_index.json"]
     assert not (cache / "models--owner--tiny/snapshots").exists()
 
@@ -144,7 +160,7 @@ def test_a_transfer_that_breaks_goes_on_by_itself(repository: Path, cache: Path,
             sibling = next(each for each in hub.info()["siblings"] if each["rfilename"] == UNET)
             (part / f"{sibling['lfs']['sha256']}.retouch-part").write_bytes(b"x" * 1000)
         done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert any("bytes=" in each for each in hub.asked)
     found = cache / "models--owner--tiny/snapshots" / COMMIT / UNET
     assert found.read_bytes() == (repository / UNET).read_bytes()
@@ -156,18 +172,18 @@ def test_a_broken_transfer_is_resumed_by_the_next_command(repository: Path, cach
     sizes = sum((repository / name).stat().st_size for name in (UNET, VAE, TEXT))
     with serve(repository, cut=0) as hub:
         hub.cut = 0
-        first = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-        assert first.returncode == 1
-        assert "error[RT431]" in first.stderr
-        assert "broke at 0 of" in first.stderr
-        assert "the same command again" in first.stderr
+        first = process(cache, hub.endpoint, "models", "get", "owner/tiny")
+        assert first.code == 1
+        assert "error[RT431]" in first.err
+        assert "broke at 0 of" in first.err
+        assert "the same command again" in first.err
         assert not (cache / "models--owner--tiny/snapshots").exists()
         unet = next(each for each in hub.info()["siblings"] if each["rfilename"] == UNET)
         blobs = cache / "models--owner--tiny/blobs"
         (blobs / f"{unet['lfs']['sha256']}.retouch-part").write_bytes((repository / UNET).read_bytes()[:50_000])
         hub.cut, hub.sent, hub.asked = None, 0, []
-        second = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-    assert second.returncode == 0, second.stderr
+        second = process(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert second.code == 0, second.err
     assert f"/{hub.name}/resolve/{COMMIT}/{UNET} bytes=50000-" in hub.asked
     assert hub.sent < sizes
     assert find(str(cache / "models--owner--tiny/snapshots" / COMMIT)).digest == find(str(repository)).digest
@@ -176,8 +192,8 @@ def test_a_broken_transfer_is_resumed_by_the_next_command(repository: Path, cach
 def test_other_bytes_than_promised_are_thrown_away(repository: Path, cache: Path) -> None:
     with serve(repository, spoils=True) as hub:
         done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
-    assert done.returncode == 1
-    assert "came with other bytes than the hub promises" in done.stderr
+    assert done.code == 1
+    assert "came with other bytes than the hub promises" in done.err
     assert not [path for path in (cache / "models--owner--tiny/blobs").iterdir() if path.stat().st_size]
 
 
@@ -235,14 +251,14 @@ def test_what_cannot_be_fetched_is_refused_in_words(repository: Path, cache: Pat
     with serve(repository) as hub:
         done = retouch(cache, hub.endpoint, "models", "get", *harm(hub))
         told = retouch(cache, hub.endpoint, "models", "get", "--json", *harm_again(harm, hub))
-    assert done.returncode == told.returncode == 1
-    assert "error[RT431]" in done.stderr
-    assert said in done.stderr
-    assert mend in done.stderr
-    answer = json.loads(told.stdout.splitlines()[-1])
+    assert done.code == told.code == 1
+    assert "error[RT431]" in done.err
+    assert said in done.err
+    assert mend in done.err
+    answer = json.loads(told.out.splitlines()[-1])
     assert (answer["ok"], answer["code"]) == (False, "RT431")
     assert said in answer["error"]
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.err
 
 
 def harm_again(harm, hub: Hub) -> list[str]:
@@ -252,25 +268,25 @@ def harm_again(harm, hub: Hub) -> list[str]:
 def test_without_a_network_it_says_so(cache: Path) -> None:
     cache.mkdir()
     done = retouch(cache, "http://127.0.0.1:9", "models", "get", "owner/tiny")
-    assert done.returncode == 1
-    assert "127.0.0.1:9 cannot be reached" in done.stderr
-    assert "go online" in done.stderr
+    assert done.code == 1
+    assert "127.0.0.1:9 cannot be reached" in done.err
+    assert "go online" in done.err
 
 
 def test_offline_mode_is_respected(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
-        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny", HF_HUB_OFFLINE="1")
-    assert done.returncode == 1
-    assert "HF_HUB_OFFLINE is set" in done.stderr
+        done = process(cache, hub.endpoint, "models", "get", "owner/tiny", HF_HUB_OFFLINE="1")
+    assert done.code == 1
+    assert "HF_HUB_OFFLINE is set" in done.err
     assert hub.asked == []
 
 
 def test_a_run_never_fetches_and_says_the_command_that_does(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
         done = retouch(cache, hub.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
-    assert done.returncode == 1
-    assert "error[RT430]: model 'owner/tiny' is not on this machine" in done.stderr
-    assert "help: retouch models get owner/tiny" in done.stderr
+    assert done.code == 1
+    assert "error[RT430]: model 'owner/tiny' is not on this machine" in done.err
+    assert "help: retouch models get owner/tiny" in done.err
     assert hub.asked == []
 
 
@@ -279,27 +295,27 @@ def test_a_model_that_is_here_in_part_says_so(saved: Path, cache: Path) -> None:
     shutil.copytree(saved, at)
     (at / VAE).unlink()
     done = retouch(cache, "http://127.0.0.1:9", "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
-    assert "is only in part on this machine" in done.stderr
-    assert f"retouch models get owner/tiny@{COMMIT}" in done.stderr
+    assert "is only in part on this machine" in done.err
+    assert f"retouch models get owner/tiny@{COMMIT}" in done.err
 
 
 def test_models_of_the_hub_are_listed_and_removed(saved: Path, cache: Path) -> None:
     with serve(saved) as hub:
         retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
         listed = retouch(cache, hub.endpoint, "models", "--json")
-        mine = [each for line in listed.stdout.splitlines() if (each := json.loads(line))["model"] == "owner/tiny"]
+        mine = [each for line in listed.out.splitlines() if (each := json.loads(line))["model"] == "owner/tiny"]
         assert mine[0]["revision"] == COMMIT
         assert mine[0]["bytes"] == sum(each.stat().st_size for each in (cache / "models--owner--tiny/blobs").iterdir())
-        assert "owner/tiny:" in retouch(cache, hub.endpoint, "models").stdout
+        assert "owner/tiny:" in retouch(cache, hub.endpoint, "models").out
         seen = retouch(cache, hub.endpoint, "models", "owner/tiny")
-        assert "can: be edited with" in seen.stdout
+        assert "can: be edited with" in seen.out
         gone = retouch(cache, hub.endpoint, "models", "remove", "owner/tiny")
-        assert gone.returncode == 0
-        assert "became free" in gone.stdout
+        assert gone.code == 0
+        assert "became free" in gone.out
         assert not (cache / "models--owner--tiny").exists()
         again = retouch(cache, hub.endpoint, "models", "remove", "owner/tiny")
-    assert again.returncode == 1
-    assert "RT430" in again.stderr
+    assert again.code == 1
+    assert "RT430" in again.err
 
 
 def test_a_commit_is_removed_and_what_another_needs_stays(saved: Path, folder: Path, cache: Path) -> None:
@@ -308,7 +324,7 @@ def test_a_commit_is_removed_and_what_another_needs_stays(saved: Path, folder: P
         retouch(cache, one.endpoint, "models", "get", f"owner/tiny@{COMMIT}")
         retouch(cache, two.endpoint, "models", "get", f"owner/tiny@{OTHER}")
         either = retouch(cache, one.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
-        assert "2 commits of 'owner/tiny' are here" in either.stderr
+        assert "2 commits of 'owner/tiny' are here" in either.err
         retouch(cache, one.endpoint, "models", "remove", f"owner/tiny@{OTHER}")
     assert find(str(cache / "models--owner--tiny/snapshots" / COMMIT)).digest == find(str(saved)).digest
     blobs = [path.resolve() for path in (cache / "models--owner--tiny/snapshots").rglob("*") if path.is_symlink()]
@@ -319,7 +335,7 @@ def test_a_commit_is_removed_and_what_another_needs_stays(saved: Path, folder: P
                                    ["remove", "storybook"], ["--variant", "fp16"]])  # fmt: skip
 def test_a_wrong_command_is_two(cache: Path, words: list[str]) -> None:
     cache.mkdir()
-    assert retouch(cache, "http://127.0.0.1:9", "models", *words).returncode == 2
+    assert retouch(cache, "http://127.0.0.1:9", "models", *words).code == 2
 
 
 def test_a_file_that_leaves_its_folder_is_not_asked_for() -> None:

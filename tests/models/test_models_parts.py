@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retouch.models.catalog import ModelInfo, find
-from retouch.models.kit.encoders import Encoder, PromptTokenizer
+from retouch.models.kit.encoders import Encoder
+from retouch.models.tokens import PromptReading, PromptTokenizer
 from tests.models.parts import Parts, load
 from tests.models.tiny_folder import tokenizer
 
@@ -23,7 +24,7 @@ def loaded(saved) -> Parts:
 
 def embeds(text: Encoder, prompt: str) -> torch.Tensor:
     with torch.no_grad():
-        return text.batch(torch.tensor([[text.words.tokenize(prompt).ids, [1] * text.words.length]]))
+        return text.batch(torch.tensor([[text.words.tokenize(prompt).ids, [1] * text.words.reading.length]]))
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -46,14 +47,14 @@ def test_embeddings_of_the_storybook_are_those_of_the_pipeline(storybook: ModelI
 @example("0000\x80\x80\x80𐀀𐀀𐀀\x1f")  # cut before a last token that Python takes for a blank and CLIP does not
 def test_tokens_are_those_of_the_tokenizer(length: int, prompt: str) -> None:
     words = tokenizer(length)
-    tokens = PromptTokenizer(words, length).tokenize(prompt)
+    tokens = PromptTokenizer(words, PromptReading(length)).tokenize(prompt)
     assert list(tokens.ids) == words(prompt, padding="max_length", max_length=length, truncation=True)["input_ids"]
     assert len(tokens.ids) == len(tokens.spans) == len(tokens.pieces) == length
 
 
 @given(prompt=st.text("abc ,!", max_size=60))
 def test_pieces_and_what_is_dropped_make_up_the_prompt(prompt: str) -> None:
-    tokens = PromptTokenizer(tokenizer(24), 24).tokenize(prompt)
+    tokens = PromptTokenizer(tokenizer(24), PromptReading(24)).tokenize(prompt)
     read, left = "".join(tokens.pieces), "".join(tokens.dropped.split())
     assert "".join(prompt.split()) == read[: len("".join(prompt.split())) - len(left)] + left  # a cut word is in both
     before = prompt.rstrip()[: len(prompt.rstrip()) - len(tokens.dropped)]

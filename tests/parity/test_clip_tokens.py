@@ -15,7 +15,7 @@ from transformers import CLIPTokenizer
 
 from retouch.core.values import Edit, Prompt
 from retouch.models.catalog import find
-from retouch.models.kit.encoders import PromptTokenizer
+from retouch.models.tokens import PromptReading, PromptTokenizer
 from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
 from retouch_methods.attend.alignment import alignment
@@ -48,7 +48,7 @@ def tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=[(a, b) for _, a, b in ranked], model_max_length=LENGTH)
 
 
-WORDS = PromptTokenizer(tokenizer(), LENGTH)
+WORDS = PromptTokenizer(tokenizer(), PromptReading(LENGTH))
 
 
 def prompt(text: str, *, ids: bool = True) -> Prompt:

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+READ = (
+    *("Image", "ImageFile", "ImageCms", "ImagePalette", "ExifTags", "TiffTags", "BmpImagePlugin", "JpegImagePlugin"),
+    *("MpoImagePlugin", "PngImagePlugin", "TiffImagePlugin", "WebPImagePlugin"),
+)
 
 
 def main() -> None:
@@ -19,6 +23,11 @@ def main() -> None:
     atheris: Any = import_module("atheris")
     sys.path.insert(0, str(ROOT))
     with atheris.instrument_imports(include=["PIL", "retouch.pictures"]):
+        # What they import when they are called would go in unseen.
+        for name in READ:
+            import_module(f"PIL.{name}")
+        for file in sorted((ROOT / "engine" / "retouch" / "pictures").glob("[!_]*.py")):
+            import_module(f"retouch.pictures.{file.stem}")
         from tests.pictures.test_pictures_fuzz import repaired, seeds, try_readers
     with tempfile.TemporaryDirectory() as folder:
         path, corpus = Path(folder) / "fuzzed.png", Path(folder) / "corpus"

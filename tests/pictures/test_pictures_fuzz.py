@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from retouch import pictures
 from retouch.pictures import Unreadable, stamp
+from retouch.pictures.credentials import holds_credentials
 from retouch.pictures.formats import FORMATS
 from retouch.pictures.masks import UnfitMask
 from retouch.pictures.writing import How, encode, grey_picture, picture
@@ -90,6 +91,7 @@ def try_readers(path: Path) -> None:
     told = stamp.metadata(path)
     assert told is None or all(isinstance(each, str) for pair in told.items() for each in pair)
     stamp.damaged(path)
+    assert holds_credentials(path) in (True, False)
 
 
 @settings(max_examples=SOAK, deadline=2000, suppress_health_check=list(HealthCheck))

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from retouch.cli.main import main
+from retouch.graph import signers
 from retouch.models import catalog
 from retouch.models.errors import BrokenModel
 from retouch.plugins import announced, discovery, registry
@@ -76,6 +77,19 @@ def test_pretrained_networks_are_a_literal_that_a_check_reads(plugin):
     assert "face" in {name for each in announced.everything() for name in each.pretrained()}
 
 
+def test_signers_are_a_literal_and_one_that_breaks_is_told(plugin):
+    """What `--sign` names; of two plugins the first keeps a name."""
+    plugin("""
+        raise OSError("imported")
+        @hookimpl
+        def retouch_signers():
+            return {"mine": "HERE:SIGNER", "c2pa": "HERE:OTHER"}
+    """)
+    assert signers.installed() == {"c2pa": "retouch_c2pa.signing:SIGNER", "mine": signers.installed()["mine"]}
+    with pytest.raises(signers.Unfit, match="'mine' cannot be imported: OSError: imported"):
+        signers.named("mine")
+
+
 def test_nothing_is_announced_past_the_hooks():
     """What was an entry point of its own is a line in a hook now."""
     assert not entry_points(group="retouch.models")
@@ -110,6 +124,31 @@ def test_stages_are_those_that_the_hook_returns(plugin):
     found = registry.load([plugin(text)])
     assert found.function(found.cards[0]).__name__ == "f"
     assert "leaves it out" in str(refused(found, found.cards[1]))
+
+
+def test_stages_are_asked_for_once_however_often_one_begins(plugin):
+    text = """
+        asked = []
+        @hookimpl
+        def retouch_stages():
+            asked.append(1)
+            return [f, g]
+        @stage("a", "b")
+        def f(): ...
+        @stage("a", "c")
+        def g(): ...
+    """
+    found = registry.load([plugin(text)])
+    begun = [found.function(card) for card in (*found.cards, *found.cards)]
+    assert len(begun) == 4
+    assert begun[0].__globals__["asked"] == [1]
+
+
+def test_another_function_put_in_the_place_of_one_that_ran_is_refused(plugin):
+    found = registry.load([plugin("@stage('a', 'b')\ndef f(*, k: int = 1): ...")])
+    space = found.function(found.cards[0]).__globals__
+    exec("def f(*, k: int = 2): ...", space)
+    assert "the default of 'k' is 2" in str(refused(found, found.cards[0]))
 
 
 def test_without_the_hook_every_marked_function_counts(plugin):

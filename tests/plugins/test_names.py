@@ -8,6 +8,7 @@ from pathlib import Path
 
 import retouch
 import retouch_bench
+import retouch_c2pa
 import retouch_gan
 import retouch_methods
 import retouch_models
@@ -19,6 +20,7 @@ ROOTS = [
     for package in (
         retouch,
         retouch_bench,
+        retouch_c2pa,
         retouch_gan,
         retouch_methods,
         retouch_models,

@@ -41,6 +41,7 @@ def told(self, *given, **named):
         if self.step == 3 and isinstance(self.part, PoolVae):
             self.spent = self.budget
         elif self.step == 3:
+            self.spent = 0.0  # so that there is time for more, however slow the machine
             os.kill(os.getpid(), signal.SIGTERM)
 model.MixedTraining.run = told
 sys.exit(model.main(sys.argv[1:], Sizes((8, 16, 16), (32, 32, 32), 32, 1, 2, 2)))
@@ -68,7 +69,7 @@ def trained(stopped):
     where = ["--out", str(stopped / "out"), "--work", str(stopped / "work")]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        assert main([*FEW, *where, "--minutes", "0.1", "--bfloat16"], TINY) == 0
+        assert main([*FEW, *where, "--minutes", "0.03", "--bfloat16"], TINY) == 0
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

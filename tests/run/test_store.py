@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from retouch.api import Denoiser, LearntWords, Mask, ModelDelta, Trajectory, storable, unguided
+from retouch.cli.loading import store_given
 from retouch.core.storable import kind_named
 from retouch.run.executor import run
 from retouch.run.store.blobs import Store, name_of
@@ -155,6 +157,41 @@ def test_what_was_used_longest_ago_goes(tmp_path: Path) -> None:
     kept.write(b"f" * 51, "f")  # more than half: the rest is worth more
     assert kept.read("f") is None
     assert Store(tmp_path, 100).size() == 75, "another run knows the same"
+
+
+def test_a_limit_that_was_lowered_holds_at_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is nobody's blob stays, since the folder may be a link to anywhere."""
+    monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path))
+    kept = Store(tmp_path / "store", 10**9)
+    for at, name in enumerate("abc"):
+        kept.write(name.encode() * 400, name * 64)
+        (path,) = (p for p in (tmp_path / "store" / "blobs").iterdir() if p.read_bytes()[:1] == name.encode())
+        os.utime(path, (at, at))
+    for folder in ("blobs", "keys"):
+        (tmp_path / "store" / folder / "mine.txt").write_text("mine" * 400)
+    line = Namespace(no_store=False, command="plan")
+    for size, command, left in (("0.0000009", "plan", "abc"), ("0.0000009", "run", "bc"), ("0.0000001", "run", "")):
+        monkeypatch.setenv("RETOUCH_STORE", size)
+        line.command = command
+        store_given(line)
+        assert {*kept.keys()} == {name * 64 for name in left}
+    assert [path.name for path in (tmp_path / "store").rglob("*") if path.is_file()] == ["mine.txt"] * 2
+
+
+def test_what_is_no_file_in_a_store_is_not_waited_for(tmp_path: Path) -> None:
+    kept, name = Store(tmp_path, 10**6), name_of(b"whole")
+    for folder in ("blobs", "keys"):
+        (tmp_path / folder).mkdir()
+    os.mkfifo(tmp_path / "keys" / KEY)
+    assert kept.read(KEY) is None
+    (tmp_path / "keys" / OTHER).write_text(name)
+    os.mkfifo(tmp_path / "blobs" / name)
+    assert kept.read(OTHER) is None
+    (tmp_path / "keys" / KEY).unlink()
+    (tmp_path / "keys" / KEY).write_text(name + "\n" * 1000)
+    assert kept.read(KEY) is None
+    kept.write(b"whole", KEY)
+    assert kept.read(KEY) == (name, b"whole")
 
 
 def test_what_a_dead_run_left_goes_and_a_store_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ from retouch.models.family import (
 )
 from retouch.models.kit.agreement import known_flow, same_channels, same_width, wants_no_more
 from retouch.models.kit.levels import NoiseLevels, noise_levels
+from retouch.models.kit.templates import qwen_chat
 from retouch.models.kit.transformers import flow_schedule, joint_sites
 from retouch.models.kit.unet2d_sites import unet2d_sites
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
 from retouch.models.kit.working_memory import token_memory, unet_memory, vae_memory
+from retouch.models.tokens import PromptReading
 
 __all__ = [
     "Ask",
@@ -38,6 +40,7 @@ __all__ = [
     "Names",
     "Net",
     "NoiseLevels",
+    "PromptReading",
     "Read",
     "Rows",
     "Site",
@@ -47,6 +50,7 @@ __all__ = [
     "joint_sites",
     "known_flow",
     "noise_levels",
+    "qwen_chat",
     "same_channels",
     "same_width",
     "token_memory",

@@ -37,6 +37,7 @@ from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.parse import parse
 from retouch.lang.snippet import SourceText, normal
+from retouch.paths import resolved
 from retouch.plugins.signatures import StageCard
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ class Elaboration:
             for picture in self._world.pictures or (None,):
                 yield self._context(picture, picture, model)
             return
-        place = (self._world.folder / path.value).resolve()
+        place = resolved(self._world.folder / path.value)
         alone = self._world.pictures[0] if len(self._world.pictures) == 1 else None
         own = [context for context in self._contexts.values() if context.item not in self._world.pictures]
         given = opened.given.get("caption") if opened else None

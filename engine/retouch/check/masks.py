@@ -95,17 +95,13 @@ class _Files:
         return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
 
     def _of_another_size(self, graph: Graph, node: Node, path: str, height: int, width: int) -> Found | None:
-        size = self._source(graph, node)
+        opened = opened_by(graph, outermost(graph, node))  # the picture that its windows were cut from
+        size = size_of(opened, self._world) if opened else None
         if size is None or size == (height, width):
             return None
         tall, wide = size
         what = f"it is {width}×{height} pixels and the picture {wide}×{tall}"
         return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
-
-    def _source(self, graph: Graph, node: Node) -> tuple[int, int] | None:
-        """Height and width of the picture that a mask is of: that which its windows were cut from."""
-        opened = opened_by(graph, outermost(graph, node))
-        return size_of(opened, self._world) if opened else None
 
 
 def _named(node: Node) -> tuple[str, int | None]:

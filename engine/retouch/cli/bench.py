@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
-from retouch.cli import DONE, WrongCommand
-from retouch.cli.reporting import fault_text, put
+from retouch.cli import DONE, FAILED, SIGNALLED, WrongCommand
+from retouch.cli.last_words import words_of
+from retouch.cli.reporting import Refusal, fault_text, put, refuse
 from retouch.cli.speakers import Answers
 from retouch.plugins import announced
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins
+
+OURS = ("large", "packing", "quality", "scenes", "speed", "tuning")  # those of the distribution retouch-bench
 
 
 def main(args: Namespace) -> int:
@@ -24,6 +28,8 @@ def main(args: Namespace) -> int:
     for found in announced.everything():
         for name in found.benches():
             installed.setdefault(name, found.plugin)  # of two plugins the first keeps a name
+    if missing := _missing(args.words, installed):
+        raise Refusal.of("RT454", what=missing)
     if not args.words:
         names = sorted(installed)
         put(names) if args.json else print("\n".join(names))
@@ -38,5 +44,27 @@ def main(args: Namespace) -> int:
     ((place),) = [benches[name] for benches in manager.hook.retouch_benches() if name in benches]
     if isinstance(sys.stdout, Answers):
         sys.stdout.welcome.add(plugin.name)  # what it prints is what was asked for
+    return _measured(args, name, plugin.name, place, rest)
+
+
+def _measured(args: Namespace, name: str, plugin: str, place: str, rest: list[str]) -> int:
+    """Call the benchmark and return its exit code; what is wrong with it is its plugin's."""
     module, _, function = place.partition(":")
-    return getattr(import_module(module), function)(rest)
+    try:
+        code = getattr(import_module(module), function)(rest)
+    except WrongCommand:
+        raise
+    except Exception as err:
+        what = f"failed: {words_of(err)[1]}"
+    else:
+        if code is None or (isinstance(code, int) and 0 <= code < SIGNALLED):
+            return code or DONE
+        what = f"has to return an exit code, 0 where all is well, and gave {code!r}"
+    return refuse(args, FAILED, f"the benchmark '{name}' of '{plugin}' {what}", "RT501", f"report it to {plugin}")
+
+
+def _missing(words: Sequence[str], installed: Collection[str]) -> str:
+    """What is asked for and comes with retouch-bench, where that is not installed; empty otherwise."""
+    if words:
+        return f"'retouch bench {words[0]}'" if words[0] in OURS and words[0] not in installed else ""
+    return "" if installed else "'retouch bench'"

@@ -16,6 +16,7 @@ from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import fault_text, put, sized
 from retouch.models import catalog
 from retouch.plugins import discovery, registry
+from retouch.plugins.importing import surrounded
 from retouch.run.store.place import VARIABLE, store
 from retouch.version import __version__
 
@@ -66,9 +67,11 @@ def _plugins() -> Iterator[Finding]:
         faults = [fault for fault in loaded.faults if fault.plugin == plugin.name]
         if not faults and (live := loaded.live.get(plugin.name)):
             faults = live[1]  # only here and in a run is a plugin imported
-        faults = faults or list(loaded.unusable(plugin.name))
+        with surrounded(plugin.module):
+            faults = faults or list(loaded.unusable(plugin.name))
         where = f"from {plugin.distribution} {plugin.version}".strip()
-        said = "; ".join([*map(fault_text, faults), *loaded.notes(plugin.name)])
+        changed = [f"its import changes {what}, which is put back" for what in loaded.live.changed.get(plugin.name, ())]
+        said = "; ".join([*map(fault_text, faults), *loaded.notes(plugin.name), *changed])
         mend = f"update or uninstall it: pip install --upgrade {plugin.distribution or plugin.name}" if faults else ""
         yield Finding(f"plugin {plugin.name}", said or where, mend)
 

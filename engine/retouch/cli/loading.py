@@ -12,6 +12,7 @@ from retouch.check.check import Checked, check
 from retouch.check.reading.environment import SOMETHING, Environment, named
 from retouch.cli import DONE, SOME_FAILED, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import as_json, put, tell, warn
+from retouch.cli.signing import signer_of
 from retouch.cli.source import Source
 from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
@@ -26,6 +27,8 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".gif", ".bmp", 
 def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
     """Return a recipe file, or standard input for '-'; of one that never ends, as much as shows that it is too long."""
     if path == "-":
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]: Python's, where it was closed
+            raise WrongCommand("standard input is closed; name a recipe, or write one with -e")
         return Source("stdin", sys.stdin.buffer.read(limit + 1), Path.cwd())
     try:
         with Path(path).open("rb") as file:
@@ -35,7 +38,7 @@ def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
     except FileNotFoundError as err:
         raise WrongCommand(f"there is no recipe '{path}'") from err
     except (OSError, ValueError) as err:
-        raise WrongCommand(f"the recipe '{path}' cannot be read: {err}") from err
+        raise WrongCommand(f"the recipe '{path}' cannot be read: {getattr(err, 'strerror', None) or err}") from err
 
 
 def given(args: Namespace) -> tuple[list[Source], list[str]]:
@@ -53,7 +56,7 @@ def given(args: Namespace) -> tuple[list[Source], list[str]]:
             raise WrongCommand(f"'{path}' is a picture; name the recipe before it, or write one with -e")
     sources = [read(path) for path in recipes]
     if args.text is not None:
-        sources.append(Source("-e", args.text.encode("utf-8", "surrogateescape"), Path.cwd()))
+        sources.append(Source("-e", args.text.encode(), Path.cwd()))
     if not sources:
         raise WrongCommand("name a recipe, or write one with -e")
     return sources, images
@@ -81,6 +84,7 @@ def world(args: Namespace, source: Source, images: Sequence[str], registry: Regi
         output=args.output,
         allowed=tuple(args.allow),
         force=args.force,
+        signed=signer_of(args).endings if args.sign else None,
     )
 
 
@@ -91,21 +95,40 @@ def settings_given(args: Namespace) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise WrongCommand(f"--set takes NAME=VALUE, and this is '{text}'")
-        settings[name] = value
-    return settings | ({"seed": args.seed} if args.seed is not None else {})
+        _one_value(settings, name, value)
+    if args.seed is not None:
+        _one_value(settings, "seed", args.seed)
+    return settings
+
+
+def _one_value(settings: dict[str, str], name: str, value: str) -> None:
+    """Set a name; of two values for it one would be lost in silence."""
+    if settings.setdefault(name, value) != value:
+        raise WrongCommand(f"'{name}' is set twice, to '{settings[name]}' and to '{value}'; one value holds for all")
 
 
 def making(args: Namespace, installed: Registry) -> Making:
     """Return how the command line lets results be made, as far as that tells one from another."""
-    return Making(args.dtype or "float32", args.exact, args.compile, args.stamp, installed.built_in, args.vae_tiling)
+    return Making(
+        args.dtype or "float32",
+        args.exact,
+        args.compile,
+        args.stamp,
+        installed.built_in,
+        args.vae_tiling,
+        args.sign or "",
+    )
 
 
 def store_given(args: Namespace) -> Store | None:
-    """Return the store of what other runs made; None where the user wants none."""
+    """Return the store of what other runs made; None where the user wants none.  For a run it is made to fit first."""
     try:
-        return None if args.no_store else store()
+        found = None if args.no_store else store()
     except ValueError as err:
         raise WrongCommand(str(err)) from err
+    if found and args.command == "run":
+        found.fit()
+    return found
 
 
 def checked(args: Namespace, source: Source, images: Sequence[str], registry: Registry) -> Checked:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from retouch.cli import WrongCommand
 from retouch.cli.reporting import Refusal
+from retouch.cli.signing import check_signing
 from retouch.paths import is_there
 
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
@@ -23,6 +24,8 @@ def check_machine(args: Namespace) -> None:
         raise WrongCommand(f"no device is called '{args.device}'; there are cpu, cuda, cuda:1 and so on, and mps")
     if args.device and args.device != "cpu" and not _is_here(args.device):
         raise WrongCommand(f"this machine has no device '{args.device}'; leave --device out for the best there is")
+    if args.sign or args.cert or args.key:
+        check_signing(args)
     if args.ray:
         _check_ray(args.ray)
     if args.compile and not (device := args.device or _best()).startswith("cuda"):

@@ -10,11 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand
+from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand, words
+from retouch.cli.last_words import after_the_answer, last_words
 from retouch.cli.reporting import Refusal, refuse
 from retouch.cli.speakers import Answers, known_plugins
 from retouch.cli.stopping import place, stoppable
-from retouch.cli.talk import silent_answers, talking
+from retouch.cli.talk import talking
 from retouch.cli.without import add_no_plugin, without_plugins
 from retouch.paths import is_there
 from retouch.plugins.interrupts import ENDING, listening, stopped_by
@@ -23,8 +24,7 @@ from retouch.version import __version__
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
-MOST_WORKERS = 256
-PLAIN = ("fmt", "json", "explain", "show", "status")  # commands that look at no plugin
+PLAIN = ("fmt", "json", "explain", "status")  # commands that look at no plugin
 # Commands whose whole work is what they print.
 ANSWERS = (
     "check",
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
     known_plugins.cache_clear()
-    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out:
+    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out, last_words():
         args = _parsed(argv)
         code = _run(args)
         out.flush()
@@ -69,7 +69,7 @@ def process() -> None:
     try:
         sys.exit(main())
     finally:
-        silent_answers()
+        after_the_answer()
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -104,7 +104,18 @@ def _run(args: argparse.Namespace) -> int:
     except BaseException as err:  # the last resort: a mistake of ours, or of a plugin's, is still no traceback
         if isinstance(err, SystemExit) and args.command == "bench":  # its own command line
             raise
+        if isinstance(err, FileNotFoundError) and _nowhere():
+            return refuse(args, WRONG_COMMAND, "the folder that you are in is gone; go to another")
         return refuse(args, FAILED, f"'{args.command}' failed: {type(err).__name__}: {err}", "RT501")
+
+
+def _nowhere() -> bool:
+    """Whether the folder that the command is run in was removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,29 +139,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _command(commands: Commands, name: str, help_: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help_, description=help_)
+    parser.register("action", None, words.Once)
     parser.set_defaults(module=name)
     parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
     if name not in PLAIN:
         add_no_plugin(parser)
     return parser
-
-
-def _name(text: str) -> str:
-    """A name that somebody has typed: an unset variable of a shell is none."""
-    if not text:
-        raise argparse.ArgumentTypeError("takes a name, and this is empty")
-    return text
-
-
-def _count(text: str) -> int:
-    """A number of workers."""
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f"takes a number from 1 to {MOST_WORKERS}, and this is '{text}'")
-    return int(text)
-
-
-def _place(text: str) -> Path:
-    return Path(_name(text))
 
 
 def _add_run(commands: Commands) -> None:
@@ -162,7 +156,7 @@ def _add_run(commands: Commands) -> None:
     _of_a_run(graph, many)
     graph.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
     graph.add_argument(
-        "--to", dest="picture", type=_place, metavar="FILE", help="write the drawing there instead of printing it"
+        "--to", dest="picture", type=words.place, metavar="FILE", help="write the drawing there instead of printing it"
     )
 
 
@@ -172,24 +166,34 @@ def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
     _add_source(parser, paths)
     _add_output(parser)
     _add_stamp(parser)
+    _add_signing(parser)
     _add_machine(parser)
 
 
 def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help=help_)
-    parser.add_argument("-e", dest="text", metavar="TEXT", help="the recipe itself, instead of a file")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a 'let' or a default")
-    parser.add_argument("--caption", metavar="TEXT", help="what the images show")
-    parser.add_argument("--seed", metavar="N", help="of all noise; 0 by default")
-    parser.add_argument("--model", type=_name, metavar="M", help="a model's name or folder")
     parser.add_argument(
-        "--allow", action="append", default=[], type=_place, metavar="DIR", help="a folder it may use too"
+        "-e", dest="text", type=words.spoken, metavar="TEXT", help="the recipe itself, instead of a file"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=words.spoken,
+        metavar="NAME=VALUE",
+        help="change a 'let' or a default",
+    )
+    parser.add_argument("--caption", type=words.spoken, metavar="TEXT", help="what the images show")
+    parser.add_argument("--seed", metavar="N", help="of all noise; 0 by default")
+    parser.add_argument("--model", type=words.name, metavar="M", help="a model's name or folder")
+    parser.add_argument(
+        "--allow", action="append", default=[], type=words.there, metavar="DIR", help="a folder it may use too"
     )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     help_ = "a file for one result (dog.png), a folder for many (out)"
-    parser.add_argument("-o", dest="output", type=_place, metavar="OUT", help=help_)
+    parser.add_argument("-o", dest="output", type=words.place, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
     parser.add_argument("--again", action="store_true", help="make also what is there already")
     parser.add_argument(
@@ -207,18 +211,28 @@ def _add_stamp(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_signing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sign", type=words.name, metavar="NAME", help="sign results: 'c2pa' puts content credentials into pictures"
+    )
+    parser.add_argument(
+        "--cert", type=words.place, metavar="FILE", help="to sign: the certificates, signer's first, or RETOUCH_SIGN_CERT"
+    )
+    parser.add_argument("--key", type=words.place, metavar="FILE", help="to sign: the key of it, or RETOUCH_SIGN_KEY")
+
+
 def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; the best there is by default")
     parser.add_argument("--dtype", default=None, choices=["float32", "float16", "bfloat16"], help="of the network")
     parser.add_argument("--exact", action="store_true", help="the same bits whatever else runs beside it")
     parser.add_argument(
-        "--workers", type=_count, metavar="N", help="processes that share the pictures, a model in each"
+        "--workers", type=words.count, metavar="N", help="processes that share the pictures, a model in each"
     )
     parser.add_argument(
         "--ray",
         nargs="?",
         const="auto",
-        type=_name,
+        type=words.name,
         metavar="ADDRESS",
         help="share the pictures over a Ray cluster, with N workers if --workers says so; 'local' starts one here",
     )
@@ -249,7 +263,9 @@ def _add_listings(commands: Commands) -> None:
     stages.add_argument("family", nargs="?", metavar="FAMILY")
     stages.add_argument("method", nargs="?", metavar="METHOD")
     matrix = _command(commands, "matrix", "Show which methods go together.")
-    matrix.add_argument("-o", dest="file", type=_place, metavar="FILE", help="write it there instead of printing it")
+    matrix.add_argument(
+        "-o", dest="file", type=words.place, metavar="FILE", help="write it there instead of printing it"
+    )
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
@@ -268,7 +284,7 @@ def _add_new_plugin(commands: Commands) -> None:
     new.set_defaults(module="new_plugin")
     new.add_argument("name", metavar="NAME", help="of the plugin and of its stage, such as softbox")
     new.add_argument("--kind", choices=KINDS, required=True, help="what it adds")
-    new.add_argument("--to", dest="folder", type=_place, metavar="FOLDER", help="where; retouch-NAME by default")
+    new.add_argument("--to", dest="folder", type=words.place, metavar="FOLDER", help="where; retouch-NAME by default")
 
 
 def _add_models(commands: Commands) -> None:
@@ -280,20 +296,28 @@ def _add_models(commands: Commands) -> None:
         help="files, folders or names to look into; or 'get owner/name[@commit]'; or 'remove owner/name[@commit]'",
     )
     models.add_argument("--variant", metavar="V", help="with get: which weights, such as fp16; the fullest by default")
-    models.add_argument("--family", action="store_true", help="what each model of the installed families can do")
+    models.add_argument(
+        "--family",
+        action="store_true",
+        help="what each model of the installed families can do, or of those whose names have a WORD in them",
+    )
     models.add_argument("--dry-run", action="store_true", help="with get: only say size, licence and place")
 
 
 def _add_results(commands: Commands) -> None:
     show = _command(commands, "show", "Show the recipe inside a picture that retouch made.")
-    show.add_argument("image", type=_place, metavar="IMAGE")
+    show.add_argument("image", type=words.place, metavar="IMAGE")
     status = _command(commands, "status", "Say what became of the results of a folder, in all runs so far.")
-    status.add_argument("folder", nargs="?", type=_place, default=Path(), metavar="DIR", help="this one by default")
+    status.add_argument(
+        "folder", nargs="?", type=words.place, default=Path(), metavar="DIR", help="this one by default"
+    )
     rerun = _command(commands, "rerun", "Make a picture again from what it says of itself, and compare.")
-    rerun.add_argument("image", type=_place, metavar="IMAGE", help="a picture that retouch made")
-    rerun.add_argument("source", nargs="?", type=_place, metavar="SOURCE", help="what it was made from, if that moved")
+    rerun.add_argument("image", type=words.place, metavar="IMAGE", help="a picture that retouch made")
     rerun.add_argument(
-        "-o", dest="output", type=_place, metavar="FILE", help="keep the new picture there, in a new file"
+        "source", nargs="?", type=words.place, metavar="SOURCE", help="what it was made from, if that moved"
+    )
+    rerun.add_argument(
+        "-o", dest="output", type=words.place, metavar="FILE", help="keep the new picture there, in a new file"
     )
     rerun.add_argument(
         "--verify",
@@ -303,7 +327,12 @@ def _add_results(commands: Commands) -> None:
     rerun.add_argument("--model", metavar="M", help="its model's name or folder here, if another")
     rerun.add_argument("--device", default=None, metavar="D", help="cuda, mps or cpu; as it was made by default")
     rerun.add_argument(
-        "--allow", action="append", default=[], type=_place, metavar="DIR", help="a folder to look for its files in"
+        "--allow",
+        action="append",
+        default=[],
+        type=words.there,
+        metavar="DIR",
+        help="a folder to look for its files in",
     )
     rerun.add_argument("--force", action="store_true", help="replace the file that -o names")
 

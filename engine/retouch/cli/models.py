@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retouch.check.capabilities import Capability, capabilities
+from retouch.check.capabilities import capabilities
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand, models_get
 from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
@@ -32,13 +32,23 @@ def main(args: Namespace) -> int:
 
 
 def _families(args: Namespace) -> int:
-    """What each published model of each installed family can do, and which stages it refuses."""
-    for each in capabilities(registry.load()):
+    """What each published model of each installed family, or of those named, can do, and which stages it refuses."""
+    every = list(capabilities(registry.load()))
+    called = [" ".join((each.model, each.family, each.pipeline)).casefold() for each in every]
+    for word in args.words:
+        if not any(word.casefold() in name for name in called):
+            families = ", ".join(dict.fromkeys(each.family for each in every))
+            raise WrongCommand(f"no model of an installed family has '{word}' in its name; families are {families}")
+    wanted = [word.casefold() for word in args.words] or [""]
+    for each, name in zip(every, called, strict=True):
+        if not any(word in name for word in wanted):
+            continue
         known = each.known
         if args.json:
             facts = {"model": each.model, "family": each.family, "pipeline": each.pipeline, "sites": each.sites}
             told = {"told": dict(known.told), "defaults": dict(known.defaults), "noted": known.noted}
-            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": _refused(each)})
+            refused = {stage: {"code": refusal.code, "why": refusal.why} for stage, refusal in each.refused.items()}
+            put(facts | {"prediction": known.prediction, "tokens": known.tokens, **told, "refused": refused})
             continue
         said = [f"{count} {kind}" for kind, count in each.sites.items() if count]
         said += [f"{name}={value}" for name, value in known.defaults.items()]
@@ -49,10 +59,6 @@ def _families(args: Namespace) -> int:
         if known.noted:
             print(f"    {known.noted}")
     return DONE
-
-
-def _refused(each: Capability) -> dict[str, dict[str, str]]:
-    return {stage: {"code": refusal.code, "why": refusal.why} for stage, refusal in each.refused.items()}
 
 
 def _list(args: Namespace) -> int:

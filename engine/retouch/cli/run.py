@@ -16,6 +16,7 @@ from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
 from retouch.cli.sharing import run_by_workers
+from retouch.cli.signing import signing
 from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import cells_of
@@ -23,6 +24,7 @@ from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
+from retouch.plugins.collector import quiet_collector
 from retouch.plugins.registry import PluginError, Registry
 from retouch.plugins.signatures import Fault
 
@@ -40,7 +42,8 @@ def main(args: Namespace) -> int:
     if not there.left:
         tell_done(there, as_data=args.json)
         return verdict(found)
-    graphs = usable(source, there.left, installed, as_data=args.json)
+    with quiet_collector():
+        graphs = usable(source, there.left, installed, as_data=args.json)
     if not graphs:
         return FAILED
     from retouch.run.device import best_device
@@ -56,7 +59,7 @@ def main(args: Namespace) -> int:
     device = args.device or best_device()
     settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
-    request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp)
+    request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp, signing(args))
     tell_done(there, as_data=args.json)
     journal = RunJournal(graphs)
     store = RunStore(kept, settings) if kept else None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
+from typing import Any
 
 from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.plain import plain
 from retouch.cli.reporting import Refusal, put, refuse
+from retouch.cli.signing import credentials_of
 from retouch.cli.stamped import Stamp, stamp_of
+from retouch.graph.signers import TRUST, Credentials
 
 _LINES = (
     "retouch",
@@ -29,15 +32,39 @@ _LINES = (
 
 def main(args: Namespace) -> int:
     """Print the recipe, and what it was run with."""
+    credentials = credentials_of(args.image)
     try:
         found = stamp_of(args.image)
     except Refusal as why:
-        return refuse(args, WRONG_RECIPE, str(why), why.code, why.mend)
+        if credentials is None or why.code:  # a stamp that is damaged is told as such
+            return refuse(args, WRONG_RECIPE, str(why), why.code, why.mend)
+        found = None
     if args.json:
-        put({"image": str(args.image), **found.as_json()})
+        signed = {"credentials": _as_data(credentials)} if credentials else {}
+        put({"image": str(args.image), **(found.as_json() if found else {}), **signed})
     else:
-        print(plain("\n".join(_lines(found))))
+        lines = [*(_lines(found) if found else ["# it says nothing of a recipe", ""]), *_signed(credentials)]
+        print(plain("\n".join(lines)))
     return DONE
+
+
+def _signed(found: Credentials | str | None) -> Iterator[str]:
+    """What is told of credentials, in one line."""
+    if isinstance(found, str):
+        yield f"content credentials: there, and not checked: {found}"
+    elif found:
+        said = {
+            "valid": f"valid; whether you trust the signer is not known: {TRUST} may name a file of certificates",
+            "trusted": "valid, and its signer is one that you trust",
+            "invalid": f"not valid: {', '.join(found.problems) or 'it is not said why'}",
+        }
+        yield f"content credentials: signed by {found.signer or 'nobody who is named'}: {said[found.state]}"
+
+
+def _as_data(found: Credentials | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"state": "unknown", "why": found}
+    return {"state": found.state, "signer": found.signer, "problems": list(found.problems), "manifest": found.told}
 
 
 def _lines(stamp: Stamp) -> Iterator[str]:

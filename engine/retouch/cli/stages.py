@@ -49,7 +49,10 @@ def _default(card: StageCard, found: Registry) -> str:
 
 def _page(card: StageCard) -> str:
     said = {"paper": card.paper, "plugin": card.plugin, "stability": card.stability, "version": str(card.version)}
-    about = "\n".join(line for line in card.doc.splitlines() if not _is_option(line, card)).strip()
+    # Lines of the docstring about an option, and what they are continued by, are shown with the option.
+    names = {option.parameter for option in card.options}
+    lines = (line for line in card.doc.splitlines() if not line.startswith("    "))
+    about = "\n".join(each for each in lines if not names.intersection(each.partition(":")[0].split(", "))).strip()
     lines = [card.name, *(f"  {line}".rstrip() for line in about.splitlines()), ""]
     lines += [f"  {name}: {text}" for name, text in said.items() if text]
     lines.append(f"  takes: {', '.join(map(str, card.ports)) or 'nothing'}")
@@ -57,12 +60,6 @@ def _page(card: StageCard) -> str:
     lines += [f"  {_option(option)}" for option in card.options]
     lines += [f"  {_option(option)}; of the whole turn" for option in turn_options(card).values()]
     return "\n".join(lines)
-
-
-def _is_option(line: str, card: StageCard) -> bool:
-    """Option lines of the docstring are shown with their options."""
-    names = {option.parameter for option in card.options}
-    return bool(names.intersection(line.partition(":")[0].split(", "))) or line.startswith("    ")
 
 
 def _option(option: Option) -> str:

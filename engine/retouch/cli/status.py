@@ -41,7 +41,7 @@ class Status:
             match line.get("event"):
                 case "saved" | "failed":
                     name = line.get("file")
-                    if isinstance(name, str) and Path(name).name == name:
+                    if isinstance(name, str) and Path(name).name == name != "..":
                         newest[name] = line
                 case "run" | "end":
                     found.runs.setdefault(str(line.get("run")), []).append(line)
@@ -73,7 +73,7 @@ def main(args: Namespace) -> int:
     if args.json:
         put({"folder": str(folder), **found.as_data()})
     else:
-        print(plain("\n".join(_lines(found))))
+        print(plain("\n".join(line.replace("\n", "\\n") for line in _lines(found))))
     return DONE
 
 

@@ -304,5 +304,5 @@ class Figures(Protocol):
     """A row of a table that other results of the recipe share."""
 
     def put(self, figures: Mapping[str, float]) -> None:
-        """Write what was measured, by the names of its columns."""
+        """Write what was measured, by the names of its columns; several calls for a picture add up to one line."""
         ...

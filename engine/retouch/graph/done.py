@@ -9,6 +9,7 @@ from pathlib import Path
 from retouch.graph.nodes import Graph, NodeId
 from retouch.graph.places import Beside, SharedPlace, shared_places
 from retouch.graph.work import Making, sha256
+from retouch.pictures.credentials import holds_credentials
 from retouch.pictures.standing import standing
 
 
@@ -38,7 +39,7 @@ def done(graphs: Sequence[Graph], how: Making, refused: Beside | None = None) ->
     Of a file that many results share, all have to be in it; else each of them is made again.
     """
     places = shared_places(graphs, refused or {})
-    shared = {path: _is_done(Path(path), shared_work(found, graphs, how)) for path, found in places.items()}
+    shared = {path: _is_done(Path(path), shared_work(found, graphs, how), how) for path, found in places.items()}
     into = {(place.graph, place.node): path for path, found in places.items() for place in found}
     files: dict[int, list[Path]] = {}
     left: dict[int, Graph] = {}
@@ -49,7 +50,7 @@ def done(graphs: Sequence[Graph], how: Making, refused: Beside | None = None) ->
         for id_ in graph.results:
             path = into.get((at, id_)) or _path(graph, id_)
             wanted |= {path or f"{at} {id_}"}
-            if path and (shared[path] if (at, id_) in into else _is_done(Path(path), works[id_])):
+            if path and (shared[path] if (at, id_) in into else _is_done(Path(path), works[id_], how)):
                 files.setdefault(at, []).append(Path(path))
             else:
                 missing.append(id_)
@@ -94,6 +95,7 @@ def _path(graph: Graph, id_: NodeId) -> str:
     return str(node.options.get("path") or "") if node.card.takes("Outbox") else ""
 
 
-def _is_done(path: Path, work: str) -> bool:
+def _is_done(path: Path, work: str, how: Making) -> bool:
+    """One that was to be signed has to be: programs that change no pixel take credentials away."""
     found = standing(path)
-    return found.kind == "own" and found.work == work
+    return found.kind == "own" and found.work == work and (not how.signer or holds_credentials(path))

@@ -10,6 +10,7 @@ from pathlib import Path
 from retouch import pictures
 from retouch.core.folders import DescribedFolder, UnfitFolder
 from retouch.pictures import Unreadable, standing
+from retouch.plugins.importing import surrounded
 
 MOST_TEXT = 16_000_000  # bytes
 
@@ -62,7 +63,8 @@ def described(where: str, folder: Path) -> tuple[DescribedFolder, str]:
         raise UnfitFolder("it is not there" if not folder.exists() else "it is a file", "name a folder that is there")
     module, _, name = where.partition(":")
     below = FilesBelow(folder)
-    said: DescribedFolder = getattr(import_module(module), name)(below)
+    with surrounded(module):
+        said: DescribedFolder = getattr(import_module(module), name)(below)
     names = list(dict.fromkeys(said.files))
     digest = sha256()
     for each in names:

@@ -103,6 +103,7 @@ class Making:
     stamp: str = "full"
     built_in: Collection[str] = field(default_factory=frozenset[str])
     vae_tiling: str = "auto"
+    signer: str = ""  # by whose name results are signed; whose certificate it is makes no other result
 
     def works(self, graph: Graph) -> dict[NodeId, str]:
         """The digest of each result of a graph that is a file."""
@@ -111,7 +112,8 @@ class Making:
 
     def result(self, work: str) -> str:
         """The digest of a result, by that of its node."""
-        return sha256([work, self.dtype, self.exact, self.compiled, self.stamp, self.vae_tiling])
+        signer = [self.signer] if self.signer else []
+        return sha256([work, self.dtype, self.exact, self.compiled, self.stamp, self.vae_tiling, *signer])
 
 
 def code_of(card: StageCard) -> str:

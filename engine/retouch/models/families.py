@@ -5,8 +5,8 @@ The hook `retouch_families` is read from its source; of the modules that it name
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import astuple
-from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -14,7 +14,9 @@ from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
+from retouch.models.tokens import PromptReading
 from retouch.plugins import announced
+from retouch.plugins.importing import imported, surrounded
 
 
 def installed() -> dict[str, str]:
@@ -33,13 +35,24 @@ def named(pipeline: str) -> ModelFamily:
         raise BrokenModel(f"it is a '{pipeline}', and no installed family reads that; there are {_some()}")
     module, _, name = where.partition(":")
     try:
-        family: Any = getattr(import_module(module), name or "FAMILY")
+        family: Any = getattr(imported(module), name or "FAMILY")
     except Exception as why:
         what = f"{type(why).__name__}: {why}"
         raise BrokenModel(f"the family of '{pipeline}', {where}, cannot be imported: {what}") from why
     if lacks := [each for each in ("describe", "schedule", "load") if not callable(getattr(family, each, None))]:
         raise at_fault(pipeline, f"it has no {lacks[0]}()")
     return family
+
+
+def of_another(kind: str, pipeline: str) -> bool:
+    """Whether weights of a kind, such as "sdxl", are those of another installed family, by what both of them claim."""
+    return not _claims(pipeline, kind) and any(_claims(each, kind) for each in installed())
+
+
+def _claims(pipeline: str, kind: str) -> bool:
+    with suppress(BrokenModel):  # told where a model of it is asked for
+        return kind in getattr(named(pipeline), "kinds", ())
+    return False
 
 
 def pipeline_of(folder: Path) -> str:
@@ -55,7 +68,9 @@ def pipeline_of(folder: Path) -> str:
 def describe(pipeline: str, read: Read) -> Described:
     """Let the family of a pipeline describe a model of it.  Raises BrokenModel where it says what no family may."""
     try:
-        known: object = named(pipeline).describe(read)
+        family = named(pipeline)
+        with surrounded(installed()[pipeline].partition(":")[0]):
+            known: object = family.describe(read)
     except (BrokenModel, LookupError, TypeError, ArithmeticError, AttributeError, OSError):
         raise  # as a config makes them that lacks or misstates something
     except Exception as why:
@@ -70,6 +85,8 @@ def describe(pipeline: str, read: Read) -> Described:
         raise at_fault(pipeline, f"prediction is {known.prediction!r}, which is of no kind")
     if strange := [site for site in known.sites if not isinstance(site, Site)]:
         raise at_fault(pipeline, f"{strange[0]!r} among its sites is no Site")
+    if strange := [how for how in known.reads.values() if not isinstance(how, PromptReading)]:
+        raise at_fault(pipeline, f"{strange[0]!r} among its reads is no PromptReading")
     if not isinstance(known.working, WorkingMemory | None):
         raise at_fault(pipeline, f"working is {known.working!r}, and no WorkingMemory")
     if known.working and min(numbers := astuple(known.working)) < 0:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from retouch.core.grid import Grid
 from retouch.core.touches import Site
+from retouch.models.tokens import PromptReading
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +54,8 @@ class Described:
 
     parts: folders that hold a network: config.json and weights.
     tokenizers: folders that hold a vocabulary.
-    reads: tokens that an encoder is given of a prompt, by the folder of its vocabulary, where it is given the prompt as
-        it stands and no template round it; by these `check` tells what of a prompt is not read.
+    reads: how each encoder is given a prompt, by the folder of its vocabulary; by these `check` tells what of a prompt
+        is not read.
     told: numbers that the network reads besides, such as a distilled guidance, and what it reads where no stage says.
     defaults: options that suit it: `steps`, `guidance`; stages: the same for a turn with one stage, by its name.
     space: the parts that decide what a latent means; models that share their weights can exchange latents.  Empty where
@@ -77,7 +78,7 @@ class Described:
     parts: tuple[str, ...]
     tokenizers: tuple[str, ...]
     sites: tuple[Site, ...] = field(default=(), repr=False)
-    reads: Mapping[str, int] = field(default_factory=dict[str, int])
+    reads: Mapping[str, PromptReading] = field(default_factory=dict[str, PromptReading])
     told: Mapping[str, float] = field(default_factory=dict[str, float])
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
@@ -216,6 +217,8 @@ class ModelFamily(Protocol):
 
     A family may have `spellings(modules, read)` besides: the names that its authors gave to layers, each with the
     modules that it stands for, so that LoRA files with those names are understood; several where one layer was cut.
+    And `kinds`, such as ("sdxl",): kinds of weights, as `retouch models --json FILE` names their family, whose names of
+    layers no other family has; a LoRA of such a kind beside a model of another family is refused by name.
     """
 
     @property

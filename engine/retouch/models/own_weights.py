@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
-from retouch.models.headers import Header, Stored, read_header
+from retouch.models.headers import Header, read_header
 from retouch.models.layout import stored_tensors
 from retouch.models.ncnn import is_ncnn, read_ncnn
 from retouch.plugins.announced import Announced
@@ -85,13 +85,13 @@ def digest_of(path: Path) -> str:
 
 def numbers_of(paths: Iterable[str]) -> int:
     """How many numbers such files hold."""
-    return sum(stored.numbers for path in paths for stored in _stored(Path(path)))
-
-
-def _stored(path: Path) -> Iterable[Stored]:
-    if is_ncnn(path):
-        return read_ncnn(path).tensors.values()
-    return [stored for _, stored in stored_tensors(path).values()]
+    count = 0
+    for path in map(Path, paths):
+        if is_ncnn(path):
+            count += sum(stored.numbers for stored in read_ncnn(path).tensors.values())
+        else:
+            count += sum(stored.numbers for _, stored in stored_tensors(path).values())
+    return count
 
 
 class OwnNetwork:

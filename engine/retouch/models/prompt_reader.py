@@ -8,32 +8,29 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.models.byte_pairs import clip, of_pairs
 from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
 from retouch.models.layout import TOKENIZER, read_json
-from retouch.models.tokens import PromptTokenizer, Tokens, heard
+from retouch.models.tokens import PromptReading, PromptTokenizer, Tokens, heard
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from retouch.models.info import ModelInfo
 
-_WHOLE, _WORDS, _MERGES, *_ = TOKENIZER
-# What CLIP's tokenizer makes a prompt of before it looks for pairs, as its library has it.
-_PIECES = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-_START, _END = "<|startoftext|>", "<|endoftext|>"
-_ENDS = 2  # tokens that begin and end a prompt
+_WHOLE, _WORDS, _MERGES, _SETTINGS, *_ = TOKENIZER
 
 
 @dataclass(frozen=True)
 class PromptReader:
-    """The vocabularies of a model, each with the number of tokens that its encoder takes; they are read when asked."""
+    """The vocabularies of a model, each with how its encoder is given a prompt; they are read when asked."""
 
-    places: Mapping[Path, int]
+    places: Mapping[Path, PromptReading]
 
     def reads_whole(self, text: str) -> bool:
-        """Whether a text is so short that no vocabulary has to be asked: a token has a letter at least."""
-        return text.isascii() and len(text) + _ENDS <= max(self.places.values())
+        """Whether a text is so short that no vocabulary has to be asked."""
+        return any(reading.fits(text) for reading in self.places.values())
 
     def heard(self, text: str) -> Tokens:
         """Return what is read of a text, and what not, as the loaded encoders will.  Raises BrokenModel."""
@@ -41,13 +38,17 @@ class PromptReader:
 
     @cached_property
     def _words(self) -> list[PromptTokenizer]:
-        return [PromptTokenizer(_Vocabulary(_tokenizer(*_dated(at))), length) for at, length in self.places.items()]
+        words = {at: _tokenizer(*_dated(at)) for at in self.places}
+        return [
+            PromptTokenizer(_Vocabulary(words[at]), reading.among(words[at].get_vocab))
+            for at, reading in self.places.items()
+        ]
 
 
 def prompt_reader(model: ModelInfo) -> PromptReader | None:
-    """Return the reader of a model's prompts; None where only the loaded model knows, as behind a template."""
+    """Return the reader of a model's prompts; None where its family does not say how they are read."""
     reads = model.known.reads
-    return PromptReader({model.files.folder(part): length for part, length in reads.items()}) if reads else None
+    return PromptReader({model.files.folder(part): reading for part, reading in reads.items()}) if reads else None
 
 
 class _Vocabulary:
@@ -74,7 +75,7 @@ def _tokenizer(place: Path, written: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
     if place.is_file():
-        return _clip(*read_vocabulary(place))
+        return clip(*read_vocabulary(place))
     if not (place / _WHOLE).is_file():
         words = read_json(place, _WORDS)
         try:
@@ -82,7 +83,7 @@ def _tokenizer(place: Path, written: int) -> Tokenizer:
             pairs = [(left, right) for left, right in map(str.split, lines) if left != "#version:"]
         except (OSError, ValueError) as why:
             raise BrokenModel(f"'{place / _MERGES}' cannot be read: {why}") from None
-        return _clip(words, pairs)
+        return of_pairs(words, pairs, _marks(place))
     try:
         made = Tokenizer.from_file(str(place / _WHOLE))
     except Exception as why:  # the library raises nothing more special
@@ -92,25 +93,11 @@ def _tokenizer(place: Path, written: int) -> Tokenizer:
     return made
 
 
-def _clip(words: dict[str, int], pairs: list[tuple[str, str]]) -> Tokenizer:
-    """CLIP's tokenizer over these words and pairs."""
-    from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    made = Tokenizer(models.BPE(vocab=words, merges=pairs, end_of_word_suffix="</w>", unk_token=_END))
-    made.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    made.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_PIECES), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    made.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in (_START, _END)])
-    made.post_processor = processors.RobertaProcessing(
-        (_END, made.token_to_id(_END) or 0),
-        (_START, made.token_to_id(_START) or 0),
-        trim_offsets=False,
-        add_prefix_space=False,
-    )
-    return made
+def _marks(place: Path) -> list[str]:
+    """The tokens that a folder adds to its vocabulary, by their ids."""
+    said = read_json(place, _SETTINGS) if (place / _SETTINGS).is_file() else {}
+    match said.get("added_tokens_decoder", {}):
+        case dict(added) if all(isinstance(each, dict) and "content" in each for each in added.values()):
+            return [str(each["content"]) for _, each in sorted(added.items(), key=lambda item: int(item[0]))]
+        case _:
+            raise BrokenModel(f"{_SETTINGS} of '{place}' misstates its added tokens")

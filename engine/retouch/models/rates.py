@@ -44,7 +44,7 @@ def known() -> list[Rate]:
     """All figures, the newest last; what is damaged is left out."""
     path = file()
     try:
-        said = json.loads(path.read_text("utf-8")) if path else []
+        said = json.loads(path.read_text("utf-8")) if path and path.is_file() else []
     except (OSError, ValueError, RecursionError):
         return []
     found = [_rate(each) for each in said] if isinstance(said, list) else []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 Spans = tuple[tuple[int, int], ...]
+_ENDS = 2  # tokens that a tokenizer itself puts round a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,58 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptTokenizer:
-    """How one encoder's tokenizer is used.
+class PromptReading:
+    """How much of a prompt one encoder is given, and what a template puts round it.
 
     length: tokens that the model is always given; 0: as many as the prompt has, in multiples of `bucket`, up to `most`.
     before, after: what a template puts round the text.
+    thought: what it puts behind that for vocabularies that know the first word of it.
     cut: the tokens of the template's beginning that the denoiser is not given.
     """
 
-    tokenizer: Any
     length: int = 0
     bucket: int = 32
     most: int = 512
     before: str = ""
     after: str = ""
+    thought: str = ""
     cut: int = 0
+
+    @property
+    def limit(self) -> int:
+        """Tokens of a prompt and its template, at most."""
+        return self.length or self.most + self.cut
+
+    def fits(self, text: str) -> bool:
+        """Whether a text is so short that no vocabulary has to be asked: a token has a letter at least."""
+        round_it = len(self.before) + len(self.after) + len(self.thought) + _ENDS
+        return text.isascii() and len(text) + round_it <= self.limit
+
+    def among(self, words: Callable[[], Container[str]]) -> PromptReading:
+        """The same for a vocabulary, with its thought in place."""
+        if not self.thought:
+            return self
+        known = self.thought.split(maxsplit=1)[0] in words()
+        return replace(self, after=self.after + (self.thought if known else ""), thought="")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTokenizer:
+    """One encoder's tokenizer, and how it is used."""
+
+    tokenizer: Any
+    reading: PromptReading
+
+    @classmethod
+    def of(cls, tokenizer: Any, reading: PromptReading) -> PromptTokenizer:
+        """A tokenizer of transformers, whose vocabulary decides what the template has."""
+        return cls(tokenizer, reading.among(tokenizer.get_vocab))
 
     def tokenize(self, text: str) -> Tokens:
         """Cut a prompt into tokens, and say what was cut off."""
-        whole = self.tokenizer(self.before + text + self.after, return_offsets_mapping=True, verbose=False)
-        head, limit, dropped = len(self.before), self.length or self.most + self.cut, ""
+        how = self.reading
+        whole = self.tokenizer(how.before + text + how.after, return_offsets_mapping=True, verbose=False)
+        head, limit, dropped = len(how.before), how.limit, ""
         ids = list(whole["input_ids"])
         offsets = [(start - head, end - head) for start, end in whole["offset_mapping"]]
         spans = [_inside(start, end, text) for start, end in offsets]
@@ -67,7 +100,8 @@ class PromptTokenizer:
 
     def _padded(self, tokens: int) -> int:
         """A number of the prompt's own, so that what it becomes does not depend on who shares the call."""
-        return self.length or self.cut + -(-(tokens - self.cut) // self.bucket) * self.bucket
+        how = self.reading
+        return how.length or how.cut + -(-(tokens - how.cut) // how.bucket) * how.bucket
 
 
 def heard(text: str, words: Iterable[PromptTokenizer]) -> Tokens:

@@ -33,9 +33,12 @@ def state(file: Path) -> Literal["whole", "incomplete", "changed"]:
     """What has become of the pictures that a file lists.  Where some are gone, nobody can tell of the others."""
     try:
         for folder, names in listed(file).items():
-            if named_by(file, file.with_name(folder), names).name != folder:
+            place = file.with_name(folder)
+            if not all((place / name).is_file() for name in names):
+                return "incomplete"
+            if named_by(file, place, names).name != folder:
                 return "changed"
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return "incomplete"
     return "whole"
 

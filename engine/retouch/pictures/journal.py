@@ -19,6 +19,7 @@ from typing import IO, Any
 from retouch.pictures.atomic import locked, make_folder, sync_folder
 
 NAME = ".retouch.jsonl"
+LONGEST = 1 << 20  # bytes of a line: ours have a few hundred
 Line = Mapping[str, Any]
 
 
@@ -31,6 +32,7 @@ class FolderJournal:
     _node: tuple[int, int] = (0, 0)  # the file that they were read of
     _lines: list[Line] = field(default_factory=list[Line])
     _saved: dict[str, Line] = field(default_factory=dict[str, Line])
+    _by_bytes: dict[tuple[str, str], Line] = field(default_factory=dict[tuple[str, str], Line])
 
     @property
     def path(self) -> Path:
@@ -67,6 +69,14 @@ class FolderJournal:
         self._catch_up()
         return self._saved.get(name)
 
+    def saved_as(self, name: str, sha256: str) -> Line | None:
+        """The newest line of a result that was written under this name with these bytes.
+
+        Of two runs that write one file at once, who wrote the last line may not have put the last file.
+        """
+        self._catch_up()
+        return self._by_bytes.get((name, sha256))
+
     def refused(self) -> Mapping[str, Line]:
         """By its name, the newest line of each picture that was refused and that no run has taken since."""
         found: dict[str, Line] = {}
@@ -96,28 +106,43 @@ class FolderJournal:
                 state = os.fstat(file.fileno())
                 node = state.st_dev, state.st_ino
                 if node != self._node or state.st_size < self._read:
-                    self._node, self._read, self._lines, self._saved = node, 0, [], {}
+                    self._forget(node)
                 file.seek(self._read)
-                data = file.read()
+                for length, text in _whole_lines(file):
+                    self._read += length
+                    if (line := _object(text)) is not None:
+                        self._take(line)
         except OSError:
-            self._node, self._read, self._lines, self._saved = (0, 0), 0, [], {}
-            return
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in _objects(whole):
-            self._lines.append(line)
-            if line.get("event") == "saved" and all(isinstance(line.get(x), str) for x in ("file", "sha256", "work")):
-                self._saved[line["file"]] = line
+            self._forget((0, 0))
+
+    def _forget(self, node: tuple[int, int]) -> None:
+        self._node, self._read, self._lines, self._saved, self._by_bytes = node, 0, [], {}, {}
+
+    def _take(self, line: Line) -> None:
+        self._lines.append(line)
+        if line.get("event") == "saved" and all(isinstance(line.get(x), str) for x in ("file", "sha256", "work")):
+            self._saved[line["file"]] = self._by_bytes[line["file"], line["sha256"]] = line
 
 
-def _objects(data: bytes) -> Iterator[Line]:
-    for line in data.splitlines():
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            yield found
+def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Length and text of each line that is whole; of one that is too long, the text is empty."""
+    before = 0  # bytes of such a line that were read
+    while text := file.readline(LONGEST):
+        if text.endswith(b"\n"):
+            yield before + len(text), b"" if before else text
+            before = 0
+        elif len(text) < LONGEST:
+            return  # cut off, or still being written
+        else:
+            before += len(text)
+
+
+def _object(text: bytes) -> Line | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 _journals: dict[Path, FolderJournal] = {}

@@ -120,10 +120,13 @@ def _texts_within(path: Path) -> Iterator[str]:
 
 def _beside(path: Path) -> str | None:
     try:
-        text = beside(path).read_text("utf-8")
+        if not beside(path).is_file():  # a pipe would be waited for
+            return None
+        with beside(path).open(encoding="utf-8") as file:
+            text = file.read(2 * _LIMIT + 1)
         told = _parsed(text) if len(text) <= 2 * _LIMIT else None
         return json.dumps(told) if told and told.pop(_SHA256, "") == _digest(path) else None
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return None
 
 

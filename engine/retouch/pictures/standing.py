@@ -28,7 +28,10 @@ class Standing:
 
 def standing(path: Path) -> Standing:
     """What stands there, by the journal of its folder, by what it says of itself and the pictures it lists."""
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return Standing("nothing")
+    except (OSError, ValueError):  # a name that no file can have, as anyone may have written it into a journal
         return Standing("nothing")
     found = _by_itself(path)
     if found.kind != "own" or (pictures := albums.state(path)) == "whole":
@@ -37,9 +40,10 @@ def standing(path: Path) -> Standing:
 
 
 def _by_itself(path: Path) -> Standing:
-    known = journal_of(path.parent).saved(path.name)
-    if known and known["sha256"] == digest(path):
-        return Standing("own", known["work"])
+    journal = journal_of(path.parent)
+    if left := journal.saved_as(path.name, digest(path)):
+        return Standing("own", left["work"])
+    known = journal.saved(path.name)
     told = stamp.metadata(path)
     if told is None:
         return Standing("edited" if known else "foreign")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -51,9 +51,13 @@ def write(
     *,
     metadata: Mapping[str, str] = _NOTHING,
     how: How | None = None,
+    ended: Callable[[BinaryIO], None] = lambda _file: None,
 ) -> tuple[str, ...]:
-    """Write [H, W, 3] and [H, W] in the format of the ending; return what a user should know about it."""
-    return _save(Path(path), picture(rgb, alpha), metadata, how or How())
+    """Write [H, W, 3] and [H, W] in the format of the ending; return what a user should know about it.
+
+    ended: is given the file before it takes its place.
+    """
+    return _save(Path(path), picture(rgb, alpha), metadata, how or How(), ended)
 
 
 def write_mask(
@@ -84,11 +88,20 @@ def grey_picture(mask: NDArray[Any]) -> Image:
     return Image.fromarray(mask if mask.dtype == np.uint8 else np.rint(mask.clip(0, 1) * 255.0).astype(np.uint8))
 
 
-def _save(path: Path, image: Image, metadata: Mapping[str, str], how: How) -> tuple[str, ...]:
+def _save(
+    path: Path,
+    image: Image,
+    metadata: Mapping[str, str],
+    how: How,
+    ended: Callable[[BinaryIO], None] = lambda _file: None,
+) -> tuple[str, ...]:
     format = format_of(path)
     try:
         with replacing(path) as file:
-            return encode(file, image, format, metadata, how)
+            notices = encode(file, image, format, metadata, how)
+            file.flush()
+            ended(file)
+            return notices
     except (OSError, Refused) as why:
         raise Unwritable(f"'{path}' cannot be written: {getattr(why, 'strerror', None) or why}") from None
 

@@ -23,6 +23,7 @@ LITERAL = (
     "retouch_benches",
     "retouch_weights",
     "retouch_pretrained",
+    "retouch_signers",
 )
 _MARKS = ("retouch.hookimpl", "retouch.api.hookimpl", "retouch.plugins.hooks.hookimpl")
 
@@ -56,6 +57,10 @@ class Announced:
     def pretrained(self) -> dict[str, Path]:
         """Return the folder of each network that recipes may name beside a model."""
         return {name: self.home / folder for name, folder in self.literals.get("retouch_pretrained", {}).items()}
+
+    def signers(self) -> Mapping[str, str]:
+        """Return "module:name" of each signer of results that it brings."""
+        return self.literals.get("retouch_signers", {})
 
     def benches(self) -> Mapping[str, str]:
         """Return "module:function" of each benchmark that it brings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
-from inspect import getmembers, isfunction
+from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 GROUP = "retouch.plugins"
 ENGINE = "retouch"  # the distribution that ships the engine, and with it the built-in plugins
 CHOICE = "RETOUCH_PLUGINS"  # which others are read: "none", "a, b" these alone, "-a, -b" all but these; all if empty
+NONE = "none"
 Function = Callable[..., Any]
 
 
@@ -58,12 +60,19 @@ class Plugin:
         """Return the file of the announced module, found by the spec of its top-level name, which imports nothing."""
         top, *rest = self.module.split(".")
         spec = find_spec(top)
-        if spec is None or spec.origin is None:
+        if spec is None or (spec.origin is None and not spec.submodule_search_locations):
             raise ModuleNotFoundError(f"no module named '{top}'")
-        if not spec.submodule_search_locations:
-            return Path(spec.origin)
-        place = Path(spec.origin).parent.joinpath(*rest)
-        return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if spec.origin is None:
+            raise ModuleNotFoundError(f"the package '{top}' has no __init__.py")
+        source = Path(spec.origin)
+        if spec.submodule_search_locations:
+            place = source.parent.joinpath(*rest)
+            source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        elif rest:
+            raise ModuleNotFoundError(f"no module named '{self.module}': '{top}' is a single file")
+        if source.suffix != ".py" or not source.is_file():
+            raise ModuleNotFoundError(f"no source file of '{self.module}', from which stages are read")
+        return source
 
     def files(self) -> Iterable[tuple[Path, str]]:
         """Return each source file with its module name."""
@@ -81,8 +90,14 @@ def _module_name(path: Path, root: Path, package: str) -> str:
 def installed() -> list[Plugin]:
     """Return the plugins that entry points announce and `RETOUCH_PLUGINS` leaves: the built-in ones first, by name."""
     plugins: dict[str, Plugin] = {}
+    modules: dict[str, Plugin] = {}  # whose a top module is: of two distributions with one file, Python finds one
     for plugin in sorted(_announced(), key=lambda each: (not each.built_in, each.name, each.distribution)):
-        _second(plugin, plugins.setdefault(plugin.name, plugin), plugins)
+        first = modules.setdefault(plugin.module.partition(".")[0], plugin)
+        if plugin.name not in plugins and not plugin.refused and first.distribution != plugin.distribution:
+            why = f"its module '{plugin.module}' is one of '{first.distribution}', too"
+            plugins[plugin.name] = replace(plugin, refused=why)
+        else:
+            _second(plugin, plugins.setdefault(plugin.name, plugin), plugins)
     return [plugin for plugin in plugins.values() if plugin.built_in or _is_chosen(plugin.name)]
 
 
@@ -127,13 +142,19 @@ def unknown_choices() -> list[str]:
     """Return the names that `RETOUCH_PLUGINS` speaks of and that no plugin has."""
     if not _choice():
         return []
-    there = {plugin.name for plugin in _announced()} | {"none"}
+    there = {plugin.name for plugin in _announced()} | {NONE}
     return [word for word in _choice() if word.removeprefix("-") not in there]
 
 
 def strangers() -> list[str]:
     """Return the names of the plugins that may be left out: all that do not come with the engine."""
     return sorted({plugin.name for plugin in _announced() if not plugin.built_in})
+
+
+def is_built_in(module: str) -> bool:
+    """Whether a module is of a plugin that comes with the engine."""
+    top = module.partition(".")[0]
+    return any(plugin.module.partition(".")[0] == top for plugin in _announced() if plugin.built_in)
 
 
 @contextmanager
@@ -158,7 +179,16 @@ def _plugin(point: EntryPoint) -> Plugin:
         module = point.module
     except AttributeError:  # what it announces is not of the form "package.module"
         return Plugin(point.name, "", name, version, refused=f"its entry point '{point.value}' names no module")
-    return Plugin(point.name, module, name, version, requires)
+    return Plugin(point.name, module, name, version, requires, _unfit(point))
+
+
+def _unfit(point: EntryPoint) -> str:
+    """What is wrong with the words that announce a plugin; empty if nothing is."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", point.name) or point.name == NONE:
+        return "its name has to be a word of the letters a to z, digits and _, as recipes write it"
+    if point.attr:
+        return f"its entry point '{point.value}' has to name a module alone, '{point.module}'"
+    return ""
 
 
 def _said(dist: Distribution) -> tuple[str, str, str]:
@@ -227,5 +257,5 @@ def stages_in(package: str) -> list[Function]:
     root = import_module(package)
     below = pkgutil.walk_packages(getattr(root, "__path__", ()), f"{package}.")
     modules = [root, *(import_module(found.name) for found in below)]
-    marked = (f for module in modules for _, f in getmembers(module, isfunction) if f.__module__ == module.__name__)
-    return [function for function in marked if hasattr(function, "retouch_stage")]
+    own = (f for module in modules for f in vars(module).values() if isfunction(f) and f.__module__ == module.__name__)
+    return [function for function in own if hasattr(function, "retouch_stage")]

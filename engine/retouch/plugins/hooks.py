@@ -53,6 +53,11 @@ def retouch_pretrained() -> Mapping[str, str]:  # pyright: ignore[reportReturnTy
 
 
 @hookspec
+def retouch_signers() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]
+    """Register what signs results, as a literal: name, as of `--sign`, to "module:name" of the signer."""
+
+
+@hookspec
 def retouch_port_types() -> Iterable[type]:  # pyright: ignore[reportReturnType]
     """Register kinds of value that stages exchange, such as a mesh, so that one name is one class."""
 

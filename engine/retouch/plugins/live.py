@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from retouch.plugins.announced import LITERAL, Announced, announced
 from retouch.plugins.discovery import Plugin, broken, load
+from retouch.plugins.importing import surrounded
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.signatures import Fault, StageCard
 
@@ -24,6 +25,9 @@ class LivePlugins:
     def __init__(self, plugins: Iterable[Plugin] = ()) -> None:
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
+        self.changed: dict[str, list[str]] = {}  # by plugin, what its import changed for everyone; it was put back
+        self._stages: dict[str, list[Function]] = {}  # what `retouch_stages` returned, by plugin
+        self._accepted: dict[int, tuple[StageCard, Function]] = {}  # by the card's identity
         self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -33,15 +37,17 @@ class LivePlugins:
     def get(self, name: str) -> tuple[pluggy.PluginManager, list[Fault]] | None:
         """Import a plugin and call its registering hooks; None for a name that is no plugin's."""
         if name in self._plugins and name not in self._loaded:
-            manager, faults = load([self._plugins[name]])
-            self._loaded[name] = (manager, faults or self._registered(name, manager))
+            with surrounded(self._plugins[name].module, self.changed.setdefault(name, []).append):
+                manager, faults = load([self._plugins[name]])
+                self._loaded[name] = (manager, faults or self._registered(name, manager))
         return self._loaded.get(name)
 
     def _registered(self, name: str, manager: pluggy.PluginManager) -> list[Fault]:
         """Call the hooks that register; what they raise is the plugin's fault."""
         try:
             found = [*disagreements(announced(self._plugins[name]), manager), *self._register_types(name, manager)]
-            _flat(manager.hook.retouch_stages())
+            # Once: a package looks through all its modules for them, and a run asks with every stage that begins.
+            self._stages[name] = _flat(manager.hook.retouch_stages())
         except BaseException as err:
             if is_stop(err):
                 raise
@@ -57,13 +63,21 @@ class LivePlugins:
                 faults.append(Fault("RT906", plugin, facts))
         return faults
 
+    def accept(self, card: StageCard, function: Function) -> None:
+        """Remember that this very function is as its card says."""
+        self._accepted[id(card)] = card, function
+
+    def has_accepted(self, card: StageCard, function: Function) -> bool:
+        """Whether it has been held against its card already; a stage begins once for each picture and window."""
+        return self._accepted.get(id(card), (card, None))[1] is function
+
     def refusal(self, card: StageCard, function: Function) -> str | None:
         """Say why a stage may not run although it is as its card says: it is not registered, or its types are not."""
-        if (loaded := self.get(card.plugin)) is None:
+        if self.get(card.plugin) is None:
             return None
         # The very function, not its name: what a recipe was checked against has to be what runs.
-        stages = loaded[0].hook.retouch_stages()
-        if stages and function not in _flat(stages):
+        stages = self._stages.get(card.plugin)
+        if stages and function not in stages:
             return "its plugin's retouch_stages leaves it out"
         hints = getattr(function, "__annotations__", {})
         scope = getattr(function, "__globals__", {})
@@ -90,15 +104,21 @@ class LivePlugins:
             if tell:
                 tell(event, facts)
             for name, manager in list(managers.items()) if event == "call" else ():
+                wrong: list[str] = []
                 try:
-                    manager.hook.retouch_batch_evaluated(**facts)
+                    with surrounded(self._plugins[name].module, wrong.append):
+                        manager.hook.retouch_batch_evaluated(**facts)
                 except BaseException as err:  # an observer may not stop a run
                     if is_stop(err):
                         raise
+                    why = f"{type(err).__name__}: {err}"
+                else:
+                    why = f"it changes {wrong[0]}" if wrong else ""
+                if why:
                     del managers[name]
                     with warnings.catch_warnings():  # nor turn what is told of it into an error
                         warnings.simplefilter("always")
-                        warnings.warn(f"plugin '{name}' no longer observes: {type(err).__name__}: {err}", stacklevel=1)
+                        warnings.warn(f"plugin '{name}' no longer observes: {why}", stacklevel=1)
 
         return both
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from difflib import get_close_matches
-from importlib import import_module
 from typing import Any
 
 from retouch.plugins import cost
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin, broken, installed
+from retouch.plugins.importing import imported_stages
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.live import LivePlugins
 from retouch.plugins.signatures import Fault, StageCard
@@ -123,11 +123,14 @@ class Registry:
     def function(self, card: StageCard) -> Callable[..., Any]:
         """Return the marked function behind a card, from its module; one that is not as its card says is refused."""
         try:
-            function = getattr(import_module(card.module), card.function)
+            changed = self.live.changed.setdefault(card.plugin, [])
+            function = getattr(imported_stages(card.module, changed.append), card.function)
         except BaseException as err:  # a stranger's module may raise anything
             if is_stop(err):
                 raise
             raise PluginError(broken(card.plugin, err)) from err
+        if self.live.has_accepted(card, function):
+            return function
         loaded = self.live.get(card.plugin)
         if loaded and loaded[1]:
             raise PluginError(loaded[1][0])
@@ -135,6 +138,7 @@ class Registry:
         if wrong[0]:
             facts = {"stage": card.name, "what": wrong[0]}
             raise PluginError(Fault("RT904", card.plugin, facts, card.file, card.line))
+        self.live.accept(card, function)
         return function
 
 
@@ -149,7 +153,8 @@ def load(plugins: Iterable[Plugin] | None = None) -> Registry:
         faults += wrong
     own = {plugin.name for plugin in plugins if plugin.built_in}
     families = {card.family for card in cards if card.plugin in own}
-    fine = [card for card in cards if not (wrong := _refused(card, cards, families)) or faults.append(wrong)]
+    facts = cost.FACTS.union(*(card.facts for card in cards))
+    fine = [card for card in cards if not (wrong := _refused(card, facts, families)) or faults.append(wrong)]
     fine, doubled = _told_apart(fine, own)
     return Registry(fine, [*faults, *doubled], plugins)
 
@@ -170,7 +175,7 @@ def _read(plugin: Plugin) -> tuple[list[StageCard], list[Fault]]:
     return cards, faults
 
 
-def _refused(card: StageCard, cards: Iterable[StageCard], families: set[str]) -> Fault | None:
+def _refused(card: StageCard, known: Set[str], families: set[str]) -> Fault | None:
     if card.api != API_VERSION:
         facts = {"plugin": card.plugin, "wanted": str(card.api), "have": str(API_VERSION)}
         mend = card.plugin if card.api < API_VERSION else "retouch"
@@ -179,7 +184,7 @@ def _refused(card: StageCard, cards: Iterable[StageCard], families: set[str]) ->
         what = f"no family is called '{card.family}'; did you mean '{near[0]}'?"
         return Fault("RT904", card.plugin, {"stage": card.name, "what": what}, card.file, card.line)
     try:
-        wrong = cost.misstated(card, cost.FACTS.union(*(other.facts for other in cards)))
+        wrong = cost.misstated(card, known)
     except Exception as err:  # whatever stands in a stranger's marks, the others are read
         return broken(card.plugin, err)
     if wrong:

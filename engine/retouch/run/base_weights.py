@@ -46,12 +46,11 @@ class BaseWeights:
         return None if known.at_once else known.probe()
 
     def _of(self, value: Any) -> _Known:
-        if isinstance(value, Denoiser) and (known := self._by_core(value.core)):
-            return known  # whose module somebody may have taken away
+        if isinstance(value, Denoiser):
+            for known in self._known.values():
+                if known.core is value.core:  # whose module somebody may have taken away
+                    return known
         return self._known[id(next(modules_of(value)))]
-
-    def _by_core(self, core: Any) -> _Known | None:
-        return next((known for known in self._known.values() if known.core is core), None)
 
 
 class _Known:

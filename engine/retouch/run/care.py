@@ -23,10 +23,10 @@ from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
 from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
+from retouch.plugins.surroundings import Unchanged
 from retouch.run.base_weights import BaseWeights
 from retouch.run.handed_on import guarded, no_worse
 from retouch.run.results import Declared, Doubt, NotFinite, WrongResult, tensors
-from retouch.run.surroundings import Unchanged
 
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.

@@ -81,9 +81,11 @@ class FileCheckpoint:
 
     def read(self) -> Mapping[str, Tensor]:
         """What was kept last; empty where nothing was, or what is there cannot be read."""
-        if self.place is None or not self.place.is_file():
+        if self.place is None:
             return {}
         try:
+            if not self.place.is_file():
+                return {}
             return read_as_stored(self.place, checked_header(self.place).tensors)
         except (OSError, BrokenModel):
             return {}

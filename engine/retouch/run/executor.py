@@ -6,7 +6,6 @@ No timers and no threads, so the plan is a function of the inputs.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import deque
 from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
@@ -22,6 +21,7 @@ from retouch.core.errors import BrokenTouch
 from retouch.core.repeatable import backward_repeatable, repeatable
 from retouch.core.requests import Backward, Call, Group
 from retouch.models.network.core import padded
+from retouch.plugins.collector import quiet_collector
 from retouch.plugins.interrupts import is_stop, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 from retouch.run.results import Doubt
@@ -56,7 +56,7 @@ class Executor:
         finished = finished or (lambda _: None)
         ended: set[Task] = set()
         pending: list[Task] = []
-        with torch.no_grad(), repeatable(), _quiet_collector(), listening(), _lanes() as lanes:
+        with torch.no_grad(), repeatable(), quiet_collector(), listening(), _lanes() as lanes:
             try:
                 while pending := _pending(tasks, ended):
                     began = self._start(pending, lanes)
@@ -237,18 +237,6 @@ def _lanes() -> Iterator[Sequence[ThreadPoolExecutor]]:
             lane.shutdown(wait=False, cancel_futures=True)
         for lane in lanes:
             lane.shutdown()
-
-
-@contextmanager
-def _quiet_collector() -> Iterator[None]:
-    """Coroutines and tensors are freed by reference count; a full collection in each tick only costs."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:

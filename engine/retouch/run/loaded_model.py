@@ -24,6 +24,7 @@ from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
 from retouch.models.single_file import NETWORKS
+from retouch.plugins.collector import quiet_collector
 from retouch.run.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Machine:
             return self._load(self.plain.parts.with_fused(updates))
 
     def _load(self, parts: ModelLoading) -> Loaded:
-        made: object = self.family.load(self.info.known, parts)
+        with quiet_collector():
+            made: object = self.family.load(self.info.known, parts)
         if not isinstance(made, Loaded):
             raise families.at_fault(self.info.pipeline, f"its load() gives a {type(made).__name__}, not a Loaded")
         return made

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from retouch.core.denoiser import Denoiser
 from retouch.core.errors import UnfitSize, Unmet
 from retouch.core.repeatable import with_threads
 from retouch.core.values import Image, Latents, Mask
@@ -45,6 +46,7 @@ from retouch.run.providers import Supply
 from retouch.run.results import WrongResult
 from retouch.run.settings import Settings
 from retouch.run.store.keeping import KeptStage, RunStore
+from retouch.run.store.keys import model_of
 from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task
 from retouch.run.training_log import RunTrainingLog
@@ -169,6 +171,7 @@ class _Run:
         files = FileIn(own_machine.device, outcome.notices)
         told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
         out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
+        out.signed = told.signed if self.request.signing else None
         self.missed.append((outcome, out.missed))
         own = {
             "Pictures": files,
@@ -230,9 +233,13 @@ class _Run:
         return lambda path, sha256: self.journal.saved(path, told.work_at(str(path)), sha256)
 
     def _kept(self, graph: Graph, machines: Mapping[str, Machine]) -> Mapping[NodeId, KeptStage]:
-        """The stages of a graph that a store keeps; of several models it is open which of them was tuned."""
-        alone = machines[graph.model.name] if len(machines) == 1 else None
-        return self.store.of(graph, lambda: alone.denoiser if alone else None) if self.store else {}
+        """The stages of a graph that a store keeps."""
+
+        def network(node: Node) -> Denoiser | None:
+            machine = machines.get(model_of(graph, node) or "")
+            return machine.denoiser if machine else None
+
+        return self.store.of(graph, network) if self.store else {}
 
     def _restore(self, modules: Sequence[nn.Module]) -> None:
         for machine in self.machines.values():

@@ -9,6 +9,7 @@ from typing import Any
 
 from retouch.graph.done import work_of
 from retouch.graph.nodes import Graph
+from retouch.graph.signers import Claim
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
 from retouch.pictures import Unwritable
@@ -71,7 +72,8 @@ class WholeRun:
             work = self._work_of(path, file)
             outcome = outcomes[-1] if len(outcomes) == 1 else Outcome(None)
             try:
-                outcome.notices += file.write(Path(path), self.request.told({**said, WORK: work}))
+                told = self.request.told({**said, WORK: work})
+                outcome.notices += file.write(Path(path), told, self._signed(path, told))
                 outcome.files.append(Path(path))
                 self.journal.saved(Path(path), work, digest(Path(path)))
                 self.tell("saved", {"item": "", "path": path})
@@ -82,6 +84,12 @@ class WholeRun:
                 self.journal.failed(Path(path), outcome.item, report.items[0])
             if not any(outcome is each for each in outcomes):
                 outcomes.append(outcome)
+
+    def _signed(self, path: str, told: Mapping[str, str]) -> Callable[[bytes], bytes] | None:
+        """What signs a shared file, where one is to be."""
+        request, title = self.request, Path(path).name if self.request.stamp == "full" else ""
+        claim = Claim(title, told, composite=True)
+        return (lambda data: request.signed(data, Path(path).suffix, claim)) if request.signing else None
 
     def _work_of(self, path: str, file: SharedFile) -> str:
         """The digest of what has come into a shared file: what has not will be made when it is asked for again."""

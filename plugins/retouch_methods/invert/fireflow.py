@@ -25,7 +25,7 @@ from retouch.api import (
 )
 from retouch_methods.guide.distilled import guided
 from retouch_methods.invert.ddim import PINNED
-from retouch_methods.invert.rf_solver import between
+from retouch_methods.invert.flow_steps import seen_ahead, walk_up
 
 
 @storable
@@ -45,10 +45,10 @@ class KeptMidpoint:
 
     async def move(self, state: Tensor, here: Level, there: Level, predict: Predict, *, first: bool) -> Tensor:
         """From one level to another, up or down; the first step of a walk asks twice."""
-        x, stride = state[0], there.sigma - here.sigma
+        x = state[0]
         velocity = (await predict(x, here)).velocity if first else state[1]
-        middle = await predict(x + stride / 2 * velocity, between(here, there, 0.5))
-        return torch.stack((x + stride * middle.velocity, middle.velocity))
+        middle = await seen_ahead(x, velocity, here, there, 0.5, predict)
+        return torch.stack((x + (there.sigma - here.sigma) * middle, middle))
 
 
 @stage(
@@ -88,7 +88,4 @@ async def fireflow(
     """
     walk, rule = schedule.tail(strength), KeptMidpoint()
     predict = predictor(guided(model, source_guidance), model, prompt, negative)
-    states = [rule.begin(latents.data)]
-    for step in walk.ascending():
-        states.append(await rule.move(states[-1], step.clean, step.noisy, predict, first=len(states) == 1))
-    return Trajectory(walk, torch.stack(states[::-1]), rule, PINNED[pinned])
+    return Trajectory(walk, await walk_up(rule, walk, latents.data, predict), rule, PINNED[pinned])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -25,13 +25,7 @@ from retouch.api import (
 )
 from retouch_methods.guide.distilled import guided
 from retouch_methods.invert.ddim import PINNED
-
-
-def between(here: Level, there: Level, share: float) -> Level:
-    """The level of a flow so far on the way from one to another."""
-    sigma = here.sigma + share * (there.sigma - here.sigma)
-    timestep = here.timestep + share * (there.timestep - here.timestep)
-    return replace(here, timestep=timestep, alpha=1 - sigma, sigma=sigma)
+from retouch_methods.invert.flow_steps import seen_ahead, walk_up
 
 
 @storable
@@ -49,14 +43,14 @@ class Taylor:
         return x[None]
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
-        return (await self.move(state[0], step.noisy, step.clean, predict))[None]
+        return await self.move(state, step.noisy, step.clean, predict)
 
-    async def move(self, x: Tensor, here: Level, there: Level, predict: Predict) -> Tensor:
-        """From one level to another, up or down.  [C, h, w]"""
-        stride = there.sigma - here.sigma
+    async def move(self, state: Tensor, here: Level, there: Level, predict: Predict, *, first: bool = False) -> Tensor:
+        """From one level to another, up or down; the first step is as all others.  [1, C, h, w]"""
+        x = state[0]
         velocity = (await predict(x, here)).velocity
-        later = await predict(x + self.ahead * stride * velocity, between(here, there, self.ahead))
-        return x + stride * torch.lerp(velocity, later.velocity, 0.5 / self.ahead)
+        later = await seen_ahead(x, velocity, here, there, self.ahead, predict)
+        return (x + (there.sigma - here.sigma) * torch.lerp(velocity, later, 0.5 / self.ahead))[None]
 
 
 @stage(
@@ -95,8 +89,4 @@ async def rf_solver(
     """
     walk, rule = schedule.tail(strength), Taylor(ahead)
     predict = predictor(guided(model, source_guidance), model, prompt, negative)
-    x, path = latents.data, [latents.data]
-    for step in walk.ascending():
-        x = await rule.move(x, step.clean, step.noisy, predict)
-        path.append(x)
-    return Trajectory(walk, torch.stack(path[::-1])[:, None], rule, PINNED[pinned])
+    return Trajectory(walk, await walk_up(rule, walk, latents.data, predict), rule, PINNED[pinned])

@@ -16,18 +16,18 @@ class PixArt:
         width = net["num_attention_heads"] * net["attention_head_dim"]
         pixel = families.vae_memory(vae["block_out_channels"])
         scale, side, blocks = 2 ** (families.unet_levels(vae) - 1), net["patch_size"], net["num_layers"]
+        sites = [_site(i, kind, blocks, side) for i in range(blocks) for kind in ("self", "cross")]
         return families.Described(
             channels=net["in_channels"],
             scale=scale,
             multiple=scale * side,
             trained_size=net["sample_size"] * scale,
-            tokens=min(300, read("tokenizer/tokenizer_config.json").get("model_max_length", 120)),
+            tokens=(tokens := min(300, read("tokenizer/tokenizer_config.json").get("model_max_length", 120))),
             prediction="epsilon",
             parts=("transformer", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
-            sites=families.with_depth(
-                [_site(i, kind, blocks, side) for i in range(blocks) for kind in ("self", "cross")]
-            ),
+            reads={"tokenizer": families.PromptReading(tokens)},
+            sites=families.with_depth(sites),
             grid=families.noise_levels(read("scheduler/scheduler_config.json")).grid,
             working=families.token_memory(width, picture=13.5, text=2, side=side, pixel=pixel),
             defaults={"guidance": 4.5, "steps": 20},

@@ -10,7 +10,7 @@ from pathlib import Path
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.foreign_prompts import Place, foreign
 from retouch.lang.syntax import NOWHERE, Span
-from retouch.paths import is_file
+from retouch.paths import is_file, resolved
 
 MOST_BYTES = 64 * 1024  # of a caption's file
 _MARKS = (  # the longer first, since UTF-32's begins as UTF-16's does
@@ -46,7 +46,7 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
     if not is_file(beside):
         return None
     source = str(beside) if span == NOWHERE else None
-    if not beside.resolve().is_relative_to(beside.parent.resolve()):
+    if not resolved(beside).is_relative_to(resolved(beside.parent)):
         report.add("RT419", span, source=source, path=beside.name)
         return None
     try:

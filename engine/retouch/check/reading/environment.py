@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
@@ -14,7 +14,7 @@ from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.parse import parse
-from retouch.paths import is_file, is_folder, is_there
+from retouch.paths import is_file, is_folder, is_link, is_there, resolved
 from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def standing(path: Path) -> Standing:
 
 def named(path: str, index: int, caption: str | None, report: Report) -> Picture:
     """Return a picture that somebody named; its caption, unless one is given, is the text beside it."""
-    file = Path(path).resolve()
+    file = resolved(Path(path))
     with report.looking_at(str(file)):
         if not is_file(file):
             report.add("RT402", s.NOWHERE, source=path, path=path, mend=_instead(file, path))
@@ -83,8 +83,9 @@ def _instead(file: Path, path: str) -> str:
         if glob(path):
             return "a pattern between quotes is one name; without them your shell puts in the files"
         return "no file matches this pattern; name images that are there"
-    if is_there(file):
-        return "what has this name is no file; name an image"
+    if is_there(file) or is_link(Path(path)):
+        kind = "no file" if is_there(file) else "a link that leads nowhere"
+        return f"what has this name is {kind}; name an image"
     from retouch.check.reading.near import near_file
 
     there = [child.name for child in file.parent.iterdir()] if is_folder(file.parent) else []
@@ -111,10 +112,11 @@ class Environment:
     mask: Callable[[Path, int | None], MaskPicture] = mask
     standing: Callable[[Path], Standing] = standing
     caption: str | None = None  # what --caption said, which is also in the pictures
+    signed: Collection[str] | None = None  # endings of the files that can be signed, where all results are to be
 
     def was_given(self, path: Path) -> bool:
         """Whether a place, links followed, lies below a folder that the recipe was given, whatever is there."""
-        return any(path.is_relative_to(root.resolve()) for root in (self.folder, *self.allowed))
+        return any(path.is_relative_to(resolved(root)) for root in (self.folder, *self.allowed))
 
     @property
     def to_folder(self) -> bool:

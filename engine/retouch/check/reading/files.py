@@ -14,7 +14,7 @@ from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.paths import is_file, is_folder
+from retouch.paths import is_file, is_folder, resolved
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -46,10 +46,10 @@ class Files:
             return []
         anchor, rest = _split(self._world.folder, pattern)
         # Before anything is listed, since what is missing there would be told.
-        if ".." in Path(rest).parts or not self._world.was_given(anchor.resolve()):
+        if ".." in Path(rest).parts or not self._world.was_given(resolved(anchor)):
             self._add("RT403", given, path=pattern)
             return []
-        matches = (path for path in anchor.glob(rest) if is_file(path) and self._world.was_given(path.resolve()))
+        matches = (path for path in anchor.glob(rest) if is_file(path) and self._world.was_given(resolved(path)))
         found = sorted(matches, key=_natural) if rest else []
         if not found:
             suffixes = sorted({path.suffix for path in anchor.glob("*") if is_file(path)})
@@ -66,11 +66,11 @@ class Files:
         from retouch.pictures.formats import of_file
 
         folder = self._world.folder / text
-        if _ADDRESS.match(text) or not self._world.was_given(folder.resolve()) or not is_folder(folder):
+        if _ADDRESS.match(text) or not self._world.was_given(resolved(folder)) or not is_folder(folder):
             return [text]  # which is refused as any path
         found = sorted((path for path in folder.iterdir() if of_file(path) and is_file(path)), key=_natural)
         if not found:
-            self._add("RT401", given, path=text, mend=f"there are no pictures in {folder.resolve()}")
+            self._add("RT401", given, path=text, mend=f"there are no pictures in {resolved(folder)}")
         return [str(path) for path in found]
 
     def to_read(self, given: Written | Given, text: str, *, sure: bool = True) -> Path | None:
@@ -128,8 +128,8 @@ class Files:
         if _ADDRESS.match(text):
             self._add("RT413", given, path=text)
             return None
-        path = (start / text).resolve()
-        if self._world.was_given(path) or (start == self._world.output and path.is_relative_to(start.resolve())):
+        path = resolved(start / text)
+        if self._world.was_given(path) or (start == self._world.output and path.is_relative_to(resolved(start))):
             return path
         self._add("RT403", given, path=text)
         return None
@@ -166,9 +166,5 @@ def _split(folder: Path, pattern: str) -> tuple[Path, str]:
 
 def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
     """Numbers by their value, so that 10 comes after 9; names before what they begin."""
-    return [_numbered(part) for part in (*path.parts[:-1], path.stem, path.suffix)]
-
-
-def _numbered(text: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", text.casefold())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+    runs = (re.split(r"(\d+)", part.casefold()) for part in (*path.parts[:-1], path.stem, path.suffix))
+    return [[(0, int(run), "") if run.isdigit() else (1, 0, run) for run in each if run] for each in runs]

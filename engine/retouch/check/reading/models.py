@@ -11,6 +11,7 @@ from retouch.check.reading.environment import Environment
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.models.errors import BrokenModel, NotFetched, UnfitBeside, UnknownModel
+from retouch.paths import resolved
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -53,10 +54,10 @@ class Models:
     def _leaves(self, text: str) -> bool:
         """Whether it is a path out of the folders that the recipe was given, whatever is there; names are none."""
         try:
-            place = (self._world.here / Path(text.partition("*")[0]).expanduser()).resolve()
+            place = resolved(self._world.here / Path(text.partition("*")[0]).expanduser())
         except (OSError, RuntimeError, ValueError):  # no such user, a link to itself, a null: it is no place at all
             return False
-        return not (self._world.was_given(place) or place.is_relative_to(self._world.here.resolve()))
+        return not (self._world.was_given(place) or place.is_relative_to(resolved(self._world.here)))
 
     def reader(self, model: ModelInfo) -> PromptReader | None:
         """Who knows what the model reads of its prompts, if its vocabularies tell."""

@@ -118,11 +118,10 @@ class NameScope:
         if self.own is not None and name in self.own:
             return self.own[name]
         made = self.names.all.get(name)
-        return None if made is None or made.span.start >= self.above or self._hidden(made) else made
-
-    def _hidden(self, made: Name) -> bool:
+        if made is None or made.span.start >= self.above:
+            return None
         # A def means the same wherever it is called: a flow that it reached for would be wired twice, unseen.
-        return self.own is not None and made.is_flow
+        return None if self.own is not None and made.is_flow else made
 
     def known(self) -> list[str]:
         """Return all names that can be seen."""

@@ -13,7 +13,7 @@ from retouch.check.reading.variants import PICTURES
 from retouch.check.wiring.endings import check_endings
 from retouch.graph.ports import PICTURE_AXIS, READERS, SEED, WRITERS, turn_options
 from retouch.lang import syntax as s
-from retouch.paths import is_file
+from retouch.paths import is_file, resolved
 from retouch.plugins.signatures import Option, StageCard
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def _write(given: Given, call: StageCall, context: Context, setting: TurnSetting
     if world.output and not world.to_folder:
         named = str(world.output)
         option = Given(named, s.Span(len("-o "), len(f"-o {named}")), "command line", f"-o {named}")
-        path = Path(context.files.filled(option, named, fields(context, setting, turn)) or named).resolve()
+        path = resolved(Path(context.files.filled(option, named, fields(context, setting, turn)) or named))
         return Given(str(path), place, "command line")
     parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
     kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
     number = context.number(call.span)
     name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
     here = world.here / str(item.index) if world.apart and item else world.here
-    path = ((world.output or here) / name).resolve()
+    path = resolved((world.output or here) / name)
     return Given(str(path), place, "command line" if world.output else "engine")
 
 

@@ -16,6 +16,8 @@ from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
+from retouch.paths import is_link, is_there
+from retouch.pictures import formats
 
 _MISSED = {"foreign": "RT415", "edited": "RT440"}  # what stands there and would be missed
 LONGEST_NAME = 255  # bytes, of the usual file systems
@@ -60,6 +62,8 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         with report.looking_at(str(item.path) if item and item.known else None):
             if path in sources:
                 report.add("RT407", span, path=file.name)
+            elif world.signed is not None and file.suffix.lower() not in world.signed:
+                report.add("RT453", span, path=file.name, endings=formats.listed(world.signed))
             elif what := unwritable(file):
                 report.add("RT427", span, path=file.name, what=what)
             elif not world.force and (code := _MISSED.get(world.standing(file).kind)):
@@ -68,20 +72,26 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
 
 def unwritable(file: Path) -> str:
     """Why no file can be put at a place, as far as the system tells beforehand; empty if one can."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in file.parts):
+        return f"a name in it is longer than {LONGEST_NAME} bytes"
+    if len(os.fsencode(file)) > LONGEST_PATH:
+        return f"it is longer than {LONGEST_PATH} bytes"
     try:
-        return _too_long(file) or _refused_by(next(folder for folder in file.parents if folder.exists()), file)
+        return _refused_by(next(filter(_stands, file.parents)), file)
     except OSError as why:
         return why.strerror or str(why)
 
 
-def _too_long(file: Path) -> str:
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in file.parts):
-        return f"a name in it is longer than {LONGEST_NAME} bytes"
-    return f"it is longer than {LONGEST_PATH} bytes" if len(os.fsencode(file)) > LONGEST_PATH else ""
+def _stands(place: Path) -> bool:
+    """Whether something is at a place, be it a link that leads in a circle."""
+    return is_there(place) or is_link(place)
 
 
 def _refused_by(folder: Path, file: Path) -> str:
     """Why the nearest folder that is there takes no such file."""
+    for place in (folder, file):
+        if is_link(place) and not is_there(place):
+            return f"'{place.name}' is a link that leads nowhere"
     if file.is_dir():
         return "there is a folder of that name"
     if not folder.is_dir():

@@ -192,6 +192,34 @@ PLANNING = {
         "plugin ships, a folder in the layout of transformers, or a model of the hub that was fetched; its config says "
         "what it is, so one of another kind is refused before anything loads.",
     ),
+    "RT451": Code(
+        "no-signer",
+        "'--sign' cannot sign: {what}",
+        "{mend}",
+        why="Content credentials are signed by a package of its own, which is installed only where it is asked for. "
+        "Nothing is run that could not be signed at its end.",
+    ),
+    "RT452": Code(
+        "unfit-identity",
+        "'--sign' cannot sign as you: {what}",
+        "{mend}",
+        why="Results are signed with a certificate and a key of your own, as files of PEM or from the environment. One "
+        "pixel is signed before anything runs. A key that others may read is refused, as ssh does.",
+    ),
+    "RT453": Code(
+        "not-to-be-signed",
+        "'{path}' cannot be signed",
+        "end it in {endings}, or run that result without --sign",
+        why="With --sign every result of a run is signed, so that none is taken for one that is. Tables, weights and "
+        "meshes have no place for content credentials.",
+    ),
+    "RT454": Code(
+        "no-benchmarks",
+        "{what} needs the distribution 'retouch-bench', which is not installed",
+        "pip install 'retouch[bench]'",
+        why="Retouch itself carries what an edit needs. Its benchmarks and the trainers of its models come as a "
+        "distribution of their own, of the same version.",
+    ),
     "RT455": Code(
         "unfit-tuned",
         "'{path}' cannot stand in for weights of '{model}': {what}",

@@ -50,7 +50,7 @@ class Encoder:
 
     async def __call__(self, text: str, learnt: Mapping[str, Tensor] = NO_WORDS) -> Encoded:
         """Encode a prompt.  learnt: words that are read as vectors [n, d]"""
-        tokens, cut = self.words.tokenize(text), self.words.cut
+        tokens, cut = self.words.tokenize(text), self.words.reading.cut
         if said := {word: vectors for word, vectors in learnt.items() if places(word, text)}:
             return await self._encoded_with(text, said)
         mask = [int(i < tokens.real) for i in range(len(tokens.ids))]
@@ -62,7 +62,7 @@ class Encoder:
     async def _encoded_with(self, text: str, learnt: Mapping[str, Tensor]) -> Encoded:
         """Encode a prompt that names learnt words."""
         tokens, where = with_learnt(self.words, text, {word: len(vectors) for word, vectors in learnt.items()})
-        embeddings, cut = self.model.get_input_embeddings(), self.words.cut
+        embeddings, cut = self.model.get_input_embeddings(), self.words.reading.cut
         made: Any = await call(
             LearntReading(self.batch, embeddings, tokens, where),
             torch.cat([vectors.to(embeddings.weight) for vectors in learnt.values()]),
@@ -96,7 +96,11 @@ class Texts:
 
     async def prompt(self, text: str) -> Prompt:
         """Encode a text."""
-        return self.join(text, *[await encoder(text, self._of(i)) for i, encoder in enumerate(self.encoders)])
+        said: list[Any] = []
+        for i, encoder in enumerate(self.encoders):
+            own = {word: vectors[i] for word, vectors in self.learnt.items()}  # each has learnt vectors of its own
+            said.append(await encoder(text, own))
+        return self.join(text, *said)
 
     def heard(self, text: str) -> Tokens:
         """Return what is read of a text, without encoding it: by all encoders, and dropped by every one of them."""
@@ -109,10 +113,6 @@ class Texts:
     def knowing(self, word: str, vectors: Sequence[Tensor]) -> Texts:
         """Return the same, which reads a word as these vectors, [n, d] for each encoder."""
         return replace(self, learnt={**self.learnt, word: tuple(vectors)})
-
-    def _of(self, encoder: int) -> dict[str, Tensor]:
-        """The words that one encoder has learnt."""
-        return {word: vectors[encoder] for word, vectors in self.learnt.items()}
 
 
 def alone(text: str, read: Encoded) -> Prompt:

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from retouch.models.family import Loading
-from retouch.models.kit.encoders import Encoder, PromptTokenizer, clip_last, t5
-
-_BEFORE, _AFTER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"  # of Qwen's chat template
-_NO_THOUGHT = "<think>\n\n</think>\n\n"
+from retouch.models.kit.encoders import Encoder, clip_last, t5
+from retouch.models.tokens import PromptReading, PromptTokenizer
 
 
 def clip_encoder(
@@ -31,7 +29,7 @@ def clip_encoder(
     kind = CLIPTextModelWithProjection if projects else CLIPTextModel
     return Encoder(
         parts.transformers(kind, CLIPTextConfig, f"text_encoder{number}"),
-        PromptTokenizer(parts.tokenizer(f"tokenizer{number}", CLIPTokenizer), tokens),
+        PromptTokenizer(parts.tokenizer(f"tokenizer{number}", CLIPTokenizer), PromptReading(tokens)),
         read,
     )
 
@@ -42,25 +40,17 @@ def t5_encoder(parts: Loading, tokens: int, number: str = "", read: Callable[...
 
     return Encoder(
         parts.transformers(T5EncoderModel, T5Config, f"text_encoder{number}"),
-        PromptTokenizer(parts.tokenizer(f"tokenizer{number}"), tokens),
+        PromptTokenizer(parts.tokenizer(f"tokenizer{number}"), PromptReading(tokens)),
         read,
     )
 
 
-def qwen3_encoder(
-    parts: Loading, read: Callable[..., Any], *, length: int = 0, most: int = 512, thinks: bool = True
-) -> Encoder:
-    """Load Qwen3, which is told a prompt as a user's turn of a chat.
-
-    length, most: tokens, as PromptTokenizer has them.
-    thinks: whether its answer is left open; False puts an empty thought before it, where its template has thoughts.
-    """
+def qwen3_encoder(parts: Loading, read: Callable[..., Any], reading: PromptReading) -> Encoder:
+    """Load Qwen3, which is told a prompt as a user's turn of a chat: `reading` is made by `chat`."""
     from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
-    words = parts.tokenizer("tokenizer", Qwen2Tokenizer)
-    after = _AFTER + ("" if thinks or "<think>" not in words.get_vocab() else _NO_THOUGHT)
     return Encoder(
         parts.transformers(Qwen3ForCausalLM, Qwen3Config, "text_encoder"),
-        PromptTokenizer(words, length, most=most, before=_BEFORE, after=after),
+        PromptTokenizer.of(parts.tokenizer("tokenizer", Qwen2Tokenizer), reading),
         read,
     )

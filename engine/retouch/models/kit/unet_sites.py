@@ -34,7 +34,8 @@ def attention_sites(config: Mapping[str, Any]) -> tuple[Site, ...]:
     count: Counter[str] = Counter()
     sites: list[Site] = []
     for kind, name, scale in _walk(config):
-        sites.append(Site(name, kind, _place(name), count[kind], scale))
+        place: Any = name.partition("_")[0]  # down_blocks.0…, mid_block…, up_blocks.3…
+        sites.append(Site(name, kind, place, count[kind], scale))
         count[kind] += 1
     return with_depth(sites)
 
@@ -74,10 +75,6 @@ def _transformer(name: str, depth: int, scale: int) -> Iterator[_Found]:
     for j in range(depth):
         yield _Found("self", f"{name}.transformer_blocks.{j}.attn1", scale)
         yield _Found("cross", f"{name}.transformer_blocks.{j}.attn2", scale)
-
-
-def _place(name: str) -> Any:
-    return name.partition("_")[0]
 
 
 def _each(value: Any, n: int) -> list[Any]:

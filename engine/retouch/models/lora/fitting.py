@@ -20,16 +20,6 @@ from retouch.models.single_file import NETWORKS, checked_header
 
 _TEXT = re.compile(r"(?P<file>.+?)(?:\*(?P<weight>-?(?:\d+\.?\d*|\.\d+)(?P<percent>%)?))?")
 MOST = 20.0  # of a weight; more is a slip of the pen
-# Of which pipelines the kinds of adapters are; names of Stable Diffusion 3 are those of other families, too.
-_PIPELINES = {
-    "sdxl": "StableDiffusionXLPipeline",
-    "sd1": "StableDiffusionPipeline",
-    "sd2": "StableDiffusionPipeline",
-    "flux": "FluxPipeline",
-    "flux2": "Flux2KleinPipeline",
-    "qwen-image": "QwenImagePipeline",
-    "z-image": "ZImagePipeline",
-}
 
 
 def parsed(text: str) -> Lora:
@@ -81,7 +71,7 @@ def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:
     """Tensors of a file that fit nowhere, as far as headers say."""
     _, left = read_lora(lora.file)
     kind = kind_of(checked_header(lora.file).tensors)
-    other = kind is not None and _PIPELINES.get(kind.family, info.pipeline) != info.pipeline
+    other = kind is not None and families.of_another(kind.family, info.pipeline)
     shapes = shapes_of(info)
     try:
         if shapes is not None:

@@ -147,17 +147,19 @@ class NetworkCore:
         if self.acceleration.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         numbers = {name: [row.told.get(name, usual) for row in rows] for name, usual in self.told.items()}
+        extra: dict[str, Tensor] = {}
+        for name in rows[0].prompt.extra:
+            given = [row.prompt.extra[name] for row in rows]
+            if name == "mask":  # [tokens], as long as the words are; others are of the whole prompt
+                given = [longer(each, tokens) for each in given]
+            extra[name] = self._stacked(given, bucket)
         return Rows(
             x,
             self._numbers([row.timestep for row in rows], bucket),
             self._stacked([longer(row.prompt.embeds, tokens) for row in rows], bucket),
-            {name: self._extra(name, rows, tokens, bucket) for name in rows[0].prompt.extra},
+            extra,
             {name: self._numbers(values, bucket) for name, values in numbers.items()},
         )
-
-    def _extra(self, name: str, rows: Sequence[Row], tokens: int, bucket: int) -> Tensor:
-        given = [row.prompt.extra[name] for row in rows]
-        return self._stacked([longer(each, tokens) for each in given] if name == "mask" else given, bucket)
 
     def _stacked(self, tensors: Sequence[Tensor], bucket: int) -> Tensor:
         dtype = self.dtype if tensors[0].is_floating_point() else tensors[0].dtype

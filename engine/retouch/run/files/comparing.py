@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from math import inf, log10
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -54,20 +53,16 @@ def _pixels(path: Path) -> np.ndarray:
     if path.suffix == ".safetensors":
         return _numbers(path)
     if path.suffix == ".json":
-        return np.concatenate([_flat(_picture(path.parent / name)) for name in _listed(path)])
+        listed = [_picture(path.parent / name) for name in _listed(path)]  # of any sizes
+        return np.concatenate([each.reshape(-1, 1, each.shape[-1]) for each in listed])
     with opened(path, MAX_PIXELS) as film:
         if (count := getattr(film, "n_frames", 1)) > 1:
-            return np.concatenate([_frame(film, k) for k in range(count)])
+            frames: list[np.ndarray] = []
+            for k in range(count):
+                film.seek(k)
+                frames.append(np.asarray(film.convert("RGBA")))
+            return np.concatenate(frames)
     return _picture(path)
-
-
-def _frame(film: Any, k: int) -> np.ndarray:
-    film.seek(k)
-    return np.asarray(film.convert("RGBA"))
-
-
-def _flat(picture: np.ndarray) -> np.ndarray:
-    return picture.reshape(-1, 1, picture.shape[-1])
 
 
 def _listed(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from retouch import pictures
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
+from retouch.graph.signers import Unfit
 from retouch.pictures import albums, stamp
 from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
 from retouch.pictures.standing import digest, standing
@@ -98,6 +99,7 @@ class FileOut:
     metadata: what the file at a path says of itself.  about: what the source of the file at a path said.
     missed: by part, in words, what sources said and no result of theirs keeps.
     written: is told of each file that is in its place, with the sha256 of its bytes.
+    signed: signs the bytes of the file that goes to a path; None where nothing is signed.
     """
 
     metadata: Callable[[str], Mapping[str, str]]
@@ -106,6 +108,7 @@ class FileOut:
     notices: list[str] = field(default_factory=list[str])
     missed: dict[str, str] = field(default_factory=dict[str, str])
     written: Callable[[Path, str], None] = lambda _path, _sha256: None
+    signed: Callable[[str, bytes], bytes] | None = None
 
     def at(self, settings: Mapping[str, Any]) -> FileOut:
         """What a port is given."""
@@ -121,6 +124,8 @@ class FileOut:
             made = Path(file.name)
             if not made.stat().st_size:
                 raise WrongResult(f"the file '{place.name}'", "an empty one")
+            if self.signed:
+                put_signed(file, place, lambda data: self.signed(path, data) if self.signed else data)
             if recipe and stamp.metadata(made) is None:
                 stamp.put_beside(place, made, recipe)
             else:
@@ -199,6 +204,18 @@ class FileOut:
             notices = encode(file, made, format, told, how, **more)
         for notice in notices:
             self.note(path, notice)
+
+
+def put_signed(file: BinaryIO, place: Path, signed: Callable[[bytes], bytes]) -> None:
+    """Put signed bytes into the file that is to take this place, instead of those that it has.  Raises Unwritable."""
+    try:
+        made = signed(Path(file.name).read_bytes())
+    except Unfit as why:
+        raise pictures.Unwritable(f"'{place}' cannot be signed: {why.what}") from None
+    file.seek(0)
+    file.truncate()
+    file.write(made)
+    file.flush()
 
 
 @dataclass(frozen=True, slots=True)

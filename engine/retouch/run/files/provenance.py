@@ -15,7 +15,8 @@ import torch
 from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
-from retouch.graph.ports import READERS
+from retouch.graph.ports import MODEL, READERS
+from retouch.graph.signers import Claim, Signing, named
 from retouch.graph.work import Making
 from retouch.pictures import About, Unwritable, read_about
 from retouch.pictures.stamp import WORK
@@ -40,6 +41,7 @@ class Request:
 
     settings: as of `--set` and `--seed`.  model: as of `--model`.
     stamp: what results say of themselves: all that it takes to make them again, the programs alone, or nothing.
+    signing: who signs results, and as whom; None where nobody does.
     """
 
     recipe: str = ""
@@ -49,6 +51,7 @@ class Request:
     names: PrivateNames = field(default_factory=lambda: PrivateNames(Path.cwd()))
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     libraries: tuple[Path, ...] = ()
+    signing: Signing | None = None
 
     @classmethod
     def of(
@@ -59,6 +62,7 @@ class Request:
         settings: Mapping[str, str] | None = None,
         model: str | None = None,
         stamp: Stamp = "full",
+        signing: Signing | None = None,
     ) -> Request:
         """The same without the places of this machine.  folder: where relative paths of the recipe start."""
         models = model_names(recipe, [each for graph in graphs for each in (graph.model, *graph.models.values())])
@@ -67,7 +71,17 @@ class Request:
         told = rewritten(recipe, change)
         changed = {name: rewritten_value(text, change) for name, text in (settings or {}).items()}
         used = tuple(libraries(recipe, folder))
-        return cls(told, changed, model and models.get(model, model), stamp, names, models, used)
+        return cls(told, changed, model and models.get(model, model), stamp, names, models, used, signing)
+
+    def signed(self, data: bytes, ending: str, claim: Claim) -> bytes:
+        """The bytes of a result, signed.  Raises Unfit."""
+        assert self.signing
+        return named(self.signing.signer).sign(data, ending, claim, self.signing.identity)
+
+    @property
+    def signer(self) -> str:
+        """By whose name results are signed."""
+        return self.signing.signer if self.signing else ""
 
     def told(self, everything: Mapping[str, str]) -> Mapping[str, str]:
         """As much of it as results are to say."""
@@ -135,13 +149,33 @@ class Provenance:
         if not self._works:
             exact, compiled = self.how.get("mode") == "exact", self.how.get("compiled") == "yes"
             tiling = self.how.get("vae_tiling", "auto")
-            how = Making(self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in, tiling)
+            signer = self.request.signer
+            how = Making(
+                self.how.get("dtype", "float32"), exact, compiled, self.request.stamp, self.built_in, tiling, signer
+            )
             self._works.update(how.works(self.graph))
         return self._works.get(result, "")
 
     def work_at(self, path: str) -> str:
         """The same, by the file that it goes to."""
         return self.work(next((node.id for node in self.graph.nodes if _writes(node, path)), ""))
+
+    def signed(self, path: str, data: bytes) -> bytes:
+        """The bytes of the file at this path, signed with what it may tell.  Raises Unfit."""
+        return self.request.signed(data, Path(path).suffix, self._claim(path))
+
+    def _claim(self, path: str) -> Claim:
+        node = next(node for node in self.graph.nodes if _writes(node, path))
+        graph, open_, full = self.graph.only(node.id), opened(self.graph, node), self.request.stamp == "full"
+        place = open_.options.get("path") if open_ else graph.item and graph.item.path  # a mask is of a picture, too
+        source = Path(str(place)) if place else None
+        return Claim(
+            title=Path(path).name if full else "",
+            told=self.of(node.id),
+            trained=any(each.card.takes(*MODEL, "Weights", "Pretrained") for each in graph.everything()),
+            source=source,
+            source_name=self.request.names.copy().of(source) if source and full else "",
+        )
 
     def about(self, path: str) -> About:
         """What the source of the file at this path said of itself."""

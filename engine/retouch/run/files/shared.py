@@ -18,7 +18,9 @@ from retouch.graph.nodes import Graph
 from retouch.graph.places import Axes, Beside, shared_places
 from retouch.pictures import sheet, stamp
 from retouch.pictures.atomic import replacing
-from retouch.run.files.outbox import as_bytes
+from retouch.run.files.outbox import as_bytes, put_signed
+
+Signed = Callable[[bytes], bytes]
 
 
 class SharedFile(Protocol):
@@ -47,8 +49,8 @@ class SharedFile(Protocol):
         """Put in what another process was given."""
         ...
 
-    def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
-        """Write it, and return what a user should know of it."""
+    def write(self, path: Path, metadata: Mapping[str, str], signed: Signed | None = None) -> tuple[str, ...]:
+        """Write it, signed if it is to be, and return what a user should know of it."""
         ...
 
 
@@ -74,10 +76,13 @@ class _Sheet:
     def at(self, axes: Axes) -> _Place:
         return _Place(lambda image: self.cells.__setitem__(_cell(axes), as_bytes(image.data.permute(1, 2, 0))))
 
-    def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    def write(self, path: Path, metadata: Mapping[str, str], signed: Signed | None = None) -> tuple[str, ...]:
         rows = list(dict.fromkeys(_cell(axes)[0] for axes in self.places))
         columns = list(dict.fromkeys(_cell(axes)[1] for axes in self.places))
-        return pictures.write(path, sheet.draw(self.cells, rows, columns), metadata=metadata)
+        drawn = sheet.draw(self.cells, rows, columns)
+        if signed is None:
+            return pictures.write(path, drawn, metadata=metadata)
+        return pictures.write(path, drawn, metadata=metadata, ended=lambda file: put_signed(file, path, signed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,12 @@ class _Table:
         self.lines[axes] = figures
 
     def at(self, axes: Axes) -> _Line:
-        return _Line(lambda figures: self.lines.__setitem__(axes, figures))
+        def put(figures: Mapping[str, float]) -> None:
+            self.lines[axes] = {**self.lines.get(axes, {}), **figures}
 
-    def write(self, path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
+        return _Line(put)
+
+    def write(self, path: Path, metadata: Mapping[str, str], signed: Signed | None = None) -> tuple[str, ...]:
         names = list(dict.fromkeys(name for axes in self.places for name, _ in axes))
         columns = list(dict.fromkeys(name for figures in self.lines.values() for name in figures))
         text = io.StringIO()

@@ -33,7 +33,8 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
         try:
             say(packed(Told(event, dict(facts))))
         except NotData:
-            say(packed(Told(event, {name: _plain(value) for name, value in facts.items()})))
+            plain = {name: v if isinstance(v, bool | int | float | str) else str(v) for name, v in facts.items()}
+            say(packed(Told(event, plain)))
 
     heard = installed.live.observing(tell) or tell
     say(packed(WorkerReady()))
@@ -61,7 +62,3 @@ class _FarJournal(RunJournal):
 
     def failed(self, path: Path, item: Picture | None, why: Diagnostic) -> None:
         self._say("unwritten", {"path": path, "item": item, "why": why})
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else str(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from pathlib import Path
 
 from retouch.pictures.atomic import remove_dead_parts, replacing
 
-_NAME = re.compile(r"[0-9a-f]{64}")
+_NAME_LENGTH = 64
+_NAME = re.compile(rf"[0-9a-f]{{{_NAME_LENGTH}}}")
 LARGEST = 0.5  # share of the store that one blob may take
 ROOM = 0.9  # share that is left full where something has to go, so that it is not looked through each time
 
@@ -36,9 +38,8 @@ class Store:
         if name is None:
             return None
         path = self._blobs / name
-        try:
-            data = path.read_bytes()
-        except OSError:
+        data = _bytes_of(path)
+        if data is None:
             return None
         if name_of(data) != name:
             self.drop(name)
@@ -78,14 +79,19 @@ class Store:
 
     def keys(self) -> Iterator[str]:
         """The keys that lead to something."""
-        there = {name for name, _, _ in _files(self._blobs)}
+        there = {name for name, _, _ in self._all_blobs()}
         for key, _, _ in _files(self._keys):
             if self._name_at(key) in there:
                 yield key
 
     def size(self) -> int:
         """Bytes of all blobs."""
-        return sum(size for _, size, _ in _files(self._blobs))
+        return sum(size for _, size, _ in self._all_blobs())
+
+    def fit(self) -> None:
+        """Make room where the store holds more than it may, since it may hold less than it once could."""
+        if self.size() > self.limit:
+            self._make_room("")
 
     @property
     def _blobs(self) -> Path:
@@ -96,25 +102,26 @@ class Store:
         return self.folder / "keys"
 
     def _name_at(self, key: str) -> str | None:
-        try:
-            said = (self._keys / key).read_bytes().decode("ascii")
-        except (OSError, ValueError):
-            return None
+        said = (_bytes_of(self._keys / key, _NAME_LENGTH) or b"").decode("latin-1")
         return said if _NAME.fullmatch(said) else None
+
+    def _all_blobs(self) -> list[tuple[str, int, float]]:
+        """Those that are named as blobs are: whatever else lies there is somebody's own."""
+        return [each for each in _files(self._blobs) if _NAME.fullmatch(each[0])]
 
     def _make_room(self, newest: str) -> None:
         """Remove what was used longest ago, but not what has just come, and the keys that led there."""
-        found = sorted(_files(self._blobs), key=lambda each: (each[0] == newest, each[2]))
+        found = sorted(self._all_blobs(), key=lambda each: (each[0] == newest, each[2]))
         left = sum(size for _, size, _ in found)  # others may have written or removed meanwhile
         if left > self.limit:
-            for name, size, _ in found[:-1]:
-                if left <= ROOM * self.limit:
+            for name, size, _ in found:
+                if name == newest or left <= ROOM * self.limit:
                     break
                 self.drop(name)
                 left -= size
-            live = {*self.keys()}
+            there = {name for name, _, _ in self._all_blobs()}
             for key, _, _ in _files(self._keys):
-                if key not in live:
+                if (name := self._name_at(key)) and name not in there:
                     with suppress(OSError):
                         (self._keys / key).unlink(missing_ok=True)
         self._size = left
@@ -123,6 +130,18 @@ class Store:
 def name_of(data: bytes) -> str:
     """The name of a blob."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _bytes_of(path: Path, most: int | None = None) -> bytes | None:
+    """What a regular file holds; None where there is none, nor memory for it, or it is longer than `most` bytes."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # a pipe is not waited for
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            state = os.fstat(file.fileno())
+            fits = stat.S_ISREG(state.st_mode) and (most is None or state.st_size <= most)
+            return file.read() if fits else None
+    except (OSError, ValueError, MemoryError):
+        return None
 
 
 def _files(folder: Path) -> list[tuple[str, int, float]]:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import torch
 
+from retouch.core.denoiser import Denoiser
 from retouch.core.values import Image, Latents, Mask
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.graph.work import Making
@@ -36,15 +40,15 @@ class RunStore:
     settings: Settings
     taken: Counter[str] = field(default_factory=Counter[str])
 
-    def of(self, graph: Graph, network: Network) -> dict[NodeId, KeptStage]:
-        """The stages of a graph that are kept.  network: the denoiser that its tunings begin with."""
+    def of(self, graph: Graph, network: Callable[[Node], Denoiser | None]) -> dict[NodeId, KeptStage]:
+        """The stages of a graph that are kept.  network: the denoiser that a stage's tunings begin with."""
         nodes = worth_keeping(graph)
         if not nodes:
             return {}
         settings = self.settings
         making = Making(settings.dtype, settings.exact, settings.compiled, vae_tiling=settings.vae_tiling)
         keys = Keys.of(graph, making, settings.told)
-        return {node.id: KeptStage(self, node, keys, network) for node in nodes}
+        return {node.id: KeptStage(self, node, keys, partial(network, node)) for node in nodes}
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +102,8 @@ class KeptStage:
         if found is None:
             return MISSING
         name, data = found
+        with suppress(Exception):  # whoever has not run the stage yet, as a fresh worker, knows no types of its values
+            import_module(self.node.card.module)
         try:
             value = decoded(data, torch.device(self.run.settings.device), self.network)
         except (KeyError, TypeError, ValueError, BrokenModel):

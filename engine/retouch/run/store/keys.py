@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from retouch.graph.nodes import Graph, Node, NodeId
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId
 from retouch.graph.plan import plan
 from retouch.graph.work import Making, Works, code_at, sha256
 from retouch.models import families
@@ -32,8 +32,28 @@ def worth_keeping(graph: Graph) -> list[Node]:
     return [
         node
         for node in graph.nodes
-        if node.card.output in OUTPUTS and rows[node.id][1] and not node.card.takes("Notices")
+        if node.card.output in OUTPUTS
+        and rows[node.id][1]
+        and not any(each.card.takes("Notices") for each in node.everything())
     ]
+
+
+def model_of(graph: Graph, node: Node) -> str | None:
+    """The model whose network a node works with, by what its denoiser was tuned from; None where that is not one.
+
+    It stands in the work of the node, so that whoever has the same key comes to the same weights.
+    """
+    found: set[str] = set()
+    waiting = [node]
+    while waiting:
+        for _, edge in waiting.pop().edges():
+            if isinstance(edge, FromNode) and (before := graph.node(edge.id)).card.output == "Denoiser":
+                waiting.append(before)
+            elif isinstance(edge, FromEngine) and edge.type == "Denoiser":
+                found.add(str(edge.settings.get("model", graph.model.name)))
+    if not found and not {*graph.models} - {graph.model.name}:
+        return graph.model.name
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

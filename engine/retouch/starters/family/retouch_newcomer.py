@@ -4,6 +4,7 @@ from retouch import hookimpl
 from retouch.api.families import (
     Described,
     Loaded,
+    PromptReading,
     noise_levels,
     same_channels,
     same_width,
@@ -34,6 +35,7 @@ class Newcomer:
             prediction="epsilon",
             parts=("unet", "vae", "text_encoder"),
             tokenizers=("tokenizer",),
+            reads={"tokenizer": PromptReading(text["max_position_embeddings"])},
             sites=unet_sites(unet),
             grid=noise_levels(read("scheduler/scheduler_config.json")).grid,
             working=unet_memory(unet, vae_memory(vae["block_out_channels"])),

@@ -1,22 +1,28 @@
-"""The guidance keeps its laws, and edits a picture."""
+"""Both guidances keep their laws, and edit a picture."""
 
+import pytest
 from PIL import Image
-from retouch_newcomer import newcomer
+from retouch_newcomer import newcomer, newcomer_loss
 
 import retouch
 
-RECIPE = 'invert ddim "cat"->"dog" steps=2 | guide newcomer scale=5'
+RECIPES = (
+    'invert ddim "cat"->"dog" steps=2 | guide newcomer scale=SCALE',
+    'invert ddim "cat"->"dog" steps=2 | guide newcomer_loss weight=SCALE',
+)
 
 
-def test_it_keeps_the_laws(stage_laws):
+def test_they_keep_the_laws(stage_laws):
     stage_laws(newcomer)
     stage_laws(newcomer, scale=1.0)
+    stage_laws(newcomer_loss)
 
 
-def test_it_edits_a_picture():
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_they_edit_a_picture(recipe):
     picture = Image.new("RGB", (64, 64), "orange")
     strong, weak = (
-        retouch.recipe(recipe)(picture, caption="a cat").image for recipe in (RECIPE, RECIPE.replace("5", "1"))
+        retouch.recipe(recipe.replace("SCALE", scale))(picture, caption="a cat").image for scale in ("50", "1")
     )
     assert strong.size == (64, 64)
     assert strong.tobytes() != weak.tobytes()

@@ -42,15 +42,15 @@ def picture_law(stage: Stage, world: World | None = None, **options: Any) -> Ima
 
 
 def measure_law(stage: Stage, world: World | None = None, **options: Any) -> Mapping[str, float]:
-    """Figures are put once a picture, numbers by name, the same names for every picture, equal pictures too."""
+    """Figures are put for each picture, numbers by name, the same names for every picture, equal pictures too."""
     world, options = world or tiny_world(), {"path": "figures.csv", **options}
     names: list[str] | None = None
     figures: dict[str, float] = {}
     for image, source in _measured(world):
         kept = Keeping()
         outcome(replace(world, image=image, source=source, outbox=kept), stage, options)
-        assert len(kept.figures) == 1, f"figures are put once a picture, and here {len(kept.figures)} times"
-        figures = dict(kept.figures[0])
+        assert kept.figures, "figures are put for each picture, and here none are: figures.put({name: number})"
+        figures = {name: value for put in kept.figures for name, value in put.items()}
         wrong = [name for name, value in figures.items() if not isinstance(value, int | float)]
         assert not wrong, f"'{wrong[0]}' is {type(figures[wrong[0]]).__name__}, and a figure is a float"
         assert names in (None, list(figures)), f"the columns were {names}, and for another picture {list(figures)}"

@@ -45,7 +45,9 @@ def leading_law(guide: Stage, world: World | None = None, *, tolerance: float = 
     assert torch.equal(of_source.pair, kept.pair), "it leads the source's way, too"
     shifted = step.mean(pred.x0, pred.eps, 1.0) - step.mean(plain.x0, plain.eps, 1.0)
     grad = -shifted / step.fresh(1.0) ** 2
-    assert distance(grad, torch.zeros_like(grad)) > NOTHING, "it moves nothing"
+    assert distance(grad, torch.zeros_like(grad)) > NOTHING, (
+        "it moves nothing; hold it to options with which its loss wants something of a small random picture"
+    )
     along = grad / grad.norm()
 
     def slope() -> float:

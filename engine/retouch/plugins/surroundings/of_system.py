@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from retouch.run.surroundings.thing import Thing
+from retouch.plugins.surroundings.thing import Thing
 
 try:
     import resource

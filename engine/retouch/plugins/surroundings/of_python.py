@@ -15,22 +15,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-import PIL.Image
-
-from retouch.core import (
-    attention,
-    denoiser,
-    levels,
-    recorded,
-    requests,
-    schedule,
-    solvers,
-    touches,
-    tuning,
-    values,
-    walk,
-)
-from retouch.run.surroundings.thing import Thing, identical, names
+from retouch.plugins.surroundings.thing import Thing, identical, names
 
 _BUILTINS: Any = vars(builtins)
 _MODULES = ("torch", "numpy", "retouch", "retouch.api")
@@ -51,6 +36,11 @@ def _set_streams(before: tuple[Any, Any]) -> None:
 
 def _paths() -> tuple[list[Any], ...]:
     return [*sys.path], [*sys.meta_path], [*sys.path_hooks]
+
+
+def _same_paths(before: tuple[list[Any], ...], now: tuple[list[Any], ...]) -> bool:
+    """What is put behind all others is asked for nothing that they find; libraries do so when they are imported."""
+    return all(map(identical, before, [found[: len(known)] for known, found in zip(before, now, strict=True)]))
 
 
 def _set_paths(before: tuple[list[Any], ...]) -> None:
@@ -98,21 +88,14 @@ def _set_garbage(before: tuple[Any, ...]) -> None:
     gc.callbacks[:] = before[2:]
 
 
-_OURS = (attention, denoiser, levels, recorded, requests, schedule, solvers, touches, tuning, values, walk)
-_CLASSES = [
-    each
-    for module in _OURS
-    for each in vars(module).values()
-    if getattr(each, "__module__", "") == module.__name__ and isinstance(each, type)
-]
-
-# In this order: nothing else can be read while Python's own functions are others.
+# In this order: nothing else can be read while Python's own functions are others, or while calls may not go deep.
 OF_PYTHON: Mapping[str, Thing] = {
     "a function of Python's": Thing(_BUILTINS.copy, _BUILTINS.update, _kept_builtins),
+    "how deep calls may go": Thing(sys.getrecursionlimit, sys.setrecursionlimit),
     "standard output or error": Thing(lambda: (sys.stdout, sys.stderr), _set_streams, identical),
     "the filters of warnings": Thing(lambda: list(warnings.filters), _set_filters),
     "the state of Python's random numbers": Thing(random.getstate, random.setstate),
-    "where modules are looked for": Thing(_paths, _set_paths),
+    "where modules are looked for": Thing(_paths, _set_paths, _same_paths),
     "which modules there are": Thing(lambda: {name: sys.modules.get(name) for name in _MODULES}, _set_modules),
     "who is told of each line that runs": Thing(_traced, _set_traced),
     "what becomes of exceptions that nobody catches": Thing(_last_words, _set_last_words),
@@ -120,10 +103,7 @@ OF_PYTHON: Mapping[str, Thing] = {
     "how numbers are written": Thing(
         lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)
     ),
-    "how deep calls may go": Thing(sys.getrecursionlimit, sys.setrecursionlimit),
     "how threads take turns": Thing(sys.getswitchinterval, sys.setswitchinterval),
     "whether garbage is collected": Thing(_garbage, _set_garbage),
     "a function of json": names(json),
-    "how pictures are written": names(PIL.Image.Image),
-    "a function of retouch": names(*_OURS, *_CLASSES),
 }

@@ -17,7 +17,7 @@ from torch.overrides import (
 )
 from torch.utils import _python_dispatch as dispatch
 
-from retouch.run.surroundings.thing import Thing, identical, names
+from retouch.plugins.surroundings.thing import Thing, identical, names
 
 _T: Any = torch
 _C: Any = _T._C

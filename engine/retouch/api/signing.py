@@ -1,0 +1,7 @@
+"""What signs results, for plugins that add one.  Loads no torch: recipes are checked with it."""
+
+from __future__ import annotations
+
+from retouch.graph.signers import Claim, Credentials, Identity, Signer, Unfit
+
+__all__ = ["Claim", "Credentials", "Identity", "Signer", "Unfit"]

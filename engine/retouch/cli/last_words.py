@@ -1,0 +1,80 @@
+"""What is raised where nobody catches it: by a plugin's thread, by what it lets go, at the end of the process.
+
+Python prints a traceback of it; here it is one line, with the plugin's name before it as before all that it says.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any, TextIO
+
+from retouch.cli.speakers import OURS, Answers, known_plugins
+from retouch.cli.talk import Talk, silent_answers
+
+
+@contextmanager
+def last_words() -> Iterator[None]:
+    """Tell meanwhile in one line what a plugin raises where nobody catches it; of others Python tells as always."""
+    before = threading.excepthook, sys.unraisablehook
+    _hear(before)
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
+
+
+def after_the_answer() -> None:
+    """From now on, to the end of the process: no answer comes any more, and what is said is labelled as before."""
+    silent_answers()
+    _hear((threading.excepthook, sys.unraisablehook))
+    if sys.stdout is not None and sys.stderr is not None:
+        sys.stdout = _Afterwards(sys.stdout, Talk(sys.stderr))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def words_of(error: BaseException) -> tuple[str, str]:
+    """The plugin whose code raised an error, or "", and the error in one line with the place in that code."""
+    said = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")
+    frames = [*walk_tb(error.__traceback__)]
+    for frame, line in reversed(frames):
+        module = str(frame.f_globals.get("__name__", ""))
+        if (plugin := known_plugins().get(module.partition(".")[0])) is not None:
+            return plugin, f"{said} ({Path(frame.f_code.co_filename).name}, line {line})"
+    return OURS, said
+
+
+class _Afterwards(Answers):
+    """Standard output when all is answered: Python flushes it at last, and then a line is over."""
+
+    def flush(self) -> None:
+        self.finish()
+        super().flush()
+
+
+def _hear(others: tuple[Any, Any]) -> None:
+    """Put hooks before these, which hear of what is no plugin's."""
+
+    def of_a_thread(args: Any) -> None:
+        if isinstance(args.exc_value, SystemExit) or not _told(args.exc_value, "its thread has ended"):
+            others[0](args)
+
+    def let_go(args: Any) -> None:
+        when = "raised at exit" if "atexit" in (args.err_msg or "") else "raised where nobody can catch it"
+        if not _told(args.exc_value, when):
+            others[1](args)
+
+    threading.excepthook, sys.unraisablehook = of_a_thread, let_go
+
+
+def _told(error: BaseException | None, what: str) -> bool:
+    """Say it if a plugin raised it."""
+    plugin, words = words_of(error) if error else (OURS, "")
+    stream: TextIO | None = sys.stderr
+    if plugin == OURS or stream is None:
+        return False
+    print(f"{plugin}: {words}; {what}", file=stream)
+    return True

@@ -1,0 +1,54 @@
+"""`--sign`: who signs results and as whom, tried before anything runs; and what signatures in a file come to."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from retouch.cli import WrongCommand
+from retouch.cli.reporting import Refusal
+from retouch.graph.signers import Credentials, Identity, Signer, Signing, Unfit, installed, named, trusted
+from retouch.pictures.credentials import holds_credentials
+
+
+def signing(args: Namespace) -> Signing | None:
+    """What the command line asks for; None where nothing is to be signed."""
+    if not args.sign:
+        return None
+    certificate, key = (file and file.expanduser().resolve() for file in (args.cert, args.key))
+    return Signing(args.sign, Identity(certificate, key))
+
+
+def signer_of(args: Namespace) -> Signer:
+    """Who signs.  Refusal where nobody does by that name."""
+    try:
+        return named(args.sign)
+    except Unfit as why:
+        raise _refusal(why, "RT451") from None
+
+
+def check_signing(args: Namespace) -> None:
+    """Refuse what could not be signed in the end, by signing something small.  Raises WrongCommand."""
+    asked = signing(args)
+    if asked is None:
+        raise WrongCommand("--cert and --key are for --sign; write --sign c2pa beside them")
+    try:
+        signer_of(args).check(asked.identity)
+    except Unfit as why:
+        raise _refusal(why, "RT451" if why.lacking else "RT452") from None
+
+
+def _refusal(why: Unfit, code: str) -> Refusal:
+    return Refusal.of(code, what=why.what, mend=why.mend)
+
+
+def credentials_of(image: Path) -> Credentials | str | None:
+    """What the credentials in a file come to, why that is not known, or None where there are none."""
+    if not holds_credentials(image):
+        return None
+    try:
+        anchors = trusted()
+        verdicts = (named(name).verdict(image, anchors) for name in installed())
+        return next((found for found in verdicts if found), "there is nothing that reads them")
+    except Unfit as why:
+        return f"{why.what}; {why.mend}"
