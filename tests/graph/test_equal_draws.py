@@ -25,3 +25,9 @@ def test_a_flow_is_said_to_make_equal_draws_where_nothing_in_it_draws_noise(flow
     world = Environment(load_registry(), Path(), (Picture(Path("IMAGE"), caption="a cat in a meadow", known=False),))
     checked = check(f"draw ({flow}) seeds=2 | rank image_text", world)
     assert [each.code for each in checked.diagnostics] == ["RT561"] * equal
+
+
+def test_one_draw_has_none_that_it_could_equal() -> None:
+    world = Environment(load_registry(), Path(), (Picture(Path("IMAGE"), caption="a cat in a meadow", known=False),))
+    checked = check('draw (invert ddim "cat"->"dog") seeds=1 | rank image_text', world)
+    assert not checked.diagnostics
