@@ -181,3 +181,18 @@ def test_prompts_belong_to_their_wave(tmp_path, alive):
     mine = 2 * 2 * 2 + 1  # two pictures' sources and targets, each alone and in an edit, and the shared negative
     assert [held <= mine for held, _ in alive] == [True] * 6
     assert alive[0][1] < alive[2][1] < alive[4][1]
+
+
+def test_a_prompt_is_not_kept_for_a_picture_that_comes_much_later(tmp_path, alive):
+    """The fifth and sixth picture say what the first and second said, two waves before; their prompts are made anew."""
+    scenes = [Scene(SUBJECTS[i % 4], "red", "at night", seed=i) for i in range(6)]
+    pictures = [draw(tmp_path / f"{i}.png", scene) for i, scene in enumerate(scenes)]
+    done = execute(
+        graphs('invert ddim "red"->"blue" negative="ugly"', pictures, tmp_path / "out", steps=1),
+        registry=INSTALLED,
+        settings=Settings(),
+        keep=False,
+    )
+    assert not any(each.failures for each in done.outcomes)
+    assert [held <= 2 * 2 * 2 + 1 for held, _ in alive] == [True] * 6
+    assert alive[2][1] < alive[4][1]

@@ -17,6 +17,7 @@ _ROLES: dict[str, type[Prompt]] = {
     "TargetPrompt": TargetPrompt,
     "NegativePrompt": NegativePrompt,
 }
+_SAID = {*_ROLES, "Edit"}  # text that the model has read
 
 
 class Supply:
@@ -37,7 +38,7 @@ class Supply:
             self._keep(key, Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), (sized_by,), edge.type))
         elif key not in self.made:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
-            self._keep(key, Task(start, name=edge.type))
+            self._keep(key, Task(start, name=edge.type, light=edge.type in _SAID))
         return self.made[key]
 
     def shared(self, key: str) -> Task | None:

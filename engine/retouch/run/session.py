@@ -48,7 +48,7 @@ from retouch.run.settings import Settings
 from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.store.keys import model_of
 from retouch.run.survival import surviving
-from retouch.run.task import Skipped, Task
+from retouch.run.task import Skipped, Task, forget
 from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
 from retouch.run.watchdog import Watchdog, patience
@@ -313,6 +313,10 @@ class _Run:
                     takers.update(needed[place])
                     takers.subtract(before)
                 waves.appendleft(short)
+            soon = {task for place in (waves[0] if waves else ()) for task in needed[place]}
+            for task in supplied:  # a text that comes again in a thousand pictures is read again
+                if task.light and task not in soon:
+                    forget(task)
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
                 report_cut(model.texts, texts, report := Report())

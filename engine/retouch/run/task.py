@@ -63,6 +63,7 @@ class Task:
         need not wait for files.  What shares a lane is done in a fixed order.
     care: what looks after its values, its advances and its result.
     instead: gives the result without what the task waits for, which is then not wanted either; or MISSING.
+    light: its result is made anew at little cost, so that nobody keeps it for those who ask much later.
     """
 
     start: Callable[..., Any]
@@ -77,6 +78,7 @@ class Task:
     aside: int | None = None
     care: Care | None = None
     instead: Callable[[], Any] | None = None
+    light: bool = False
     made: bool = field(default=False, init=False)  # the result is there, and not yet looked at
     kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict, init=False)  # see Reply.kept
     future: Future[Any] | None = field(default=None, init=False)
@@ -109,6 +111,11 @@ class Task:
     def waits(self) -> bool:
         """Whether it is suspended on parts that are not all answered."""
         return not self.done and bool(self.parts)
+
+
+def forget(task: Task) -> None:
+    """Let go of what an ended task made; whoever asks next has it made anew."""
+    task.done, task.made, task.result, task.error, task._coroutine = False, False, None, None, None
 
 
 def recall(task: Task) -> None:
