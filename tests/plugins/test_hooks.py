@@ -126,6 +126,22 @@ def test_stages_are_those_that_the_hook_returns(plugin):
     assert "leaves it out" in str(refused(found, found.cards[1]))
 
 
+def test_a_hook_that_returns_no_stages_leaves_all_of_them_out(plugin):
+    text = """
+        @hookimpl
+        def retouch_stages():
+            return []
+        @stage("a", "b")
+        def f(): ...
+    """
+    found = registry.load([plugin(text)])
+    assert "leaves it out" in str(refused(found, found.cards[0]))
+
+
+def test_what_is_built_beside_the_engine_is_built_in():
+    assert {"bench", "methods"} <= {each.name for each in discovery.installed() if each.built_in}
+
+
 def test_stages_are_asked_for_once_however_often_one_begins(plugin):
     text = """
         asked = []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 GROUP = "retouch.plugins"
 ENGINE = "retouch"  # the distribution that ships the engine, and with it the built-in plugins
+OURS = (ENGINE, "retouch-bench")  # what is made of this source, for this version
 CHOICE = "RETOUCH_PLUGINS"  # which others are read: "none", "a, b" these alone, "-a, -b" all but these; all if empty
 NONE = "none"
 Function = Callable[..., Any]
@@ -45,7 +46,7 @@ class Plugin:
     @property
     def built_in(self) -> bool:
         """Whether it comes with the engine: its names are the bare ones, and what it says first, counts."""
-        return self.distribution == ENGINE
+        return self.distribution in OURS
 
     def refusal(self) -> Fault | None:
         """Say why nothing of it is read: its name is another's, or it was made for another engine."""

@@ -26,7 +26,7 @@ class LivePlugins:
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
         self.changed: dict[str, list[str]] = {}  # by plugin, what its import changed for everyone; it was put back
-        self._stages: dict[str, list[Function]] = {}  # what `retouch_stages` returned, by plugin
+        self._stages: dict[str, list[Function] | None] = {}  # what `retouch_stages` returned, by plugin; None: it has no such hook
         self._accepted: dict[int, tuple[StageCard, Function]] = {}  # by the card's identity
         self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
 
@@ -47,7 +47,8 @@ class LivePlugins:
         try:
             found = [*disagreements(announced(self._plugins[name]), manager), *self._register_types(name, manager)]
             # Once: a package looks through all its modules for them, and a run asks with every stage that begins.
-            self._stages[name] = _flat(manager.hook.retouch_stages())
+            registered = manager.hook.retouch_stages()
+            self._stages[name] = _flat(registered) if registered else None
         except BaseException as err:
             if is_stop(err):
                 raise
@@ -77,7 +78,7 @@ class LivePlugins:
             return None
         # The very function, not its name: what a recipe was checked against has to be what runs.
         stages = self._stages.get(card.plugin)
-        if stages and function not in stages:
+        if stages is not None and function not in stages:
             return "its plugin's retouch_stages leaves it out"
         hints = getattr(function, "__annotations__", {})
         scope = getattr(function, "__globals__", {})
