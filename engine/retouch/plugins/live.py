@@ -26,7 +26,7 @@ class LivePlugins:
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._loaded: dict[str, tuple[pluggy.PluginManager, list[Fault]]] = {}
         self.changed: dict[str, list[str]] = {}  # by plugin, what its import changed for everyone; it was put back
-        self._stages: dict[str, list[Function] | None] = {}  # what `retouch_stages` returned, by plugin; None: it has no such hook
+        self._stages: dict[str, list[Function] | None] = {}  # None: it has no such hook
         self._accepted: dict[int, tuple[StageCard, Function]] = {}  # by the card's identity
         self._types: dict[str, tuple[str, type]] = {}  # name of a port's type -> plugin, class
 
