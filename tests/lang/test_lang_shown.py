@@ -48,6 +48,7 @@ USUAL = {
         "mend": "hf download owner/name face.safetensors --revision 0123456789abcdef0123456789abcdef01234567",
     },
     "RT561": {"stage": "draw repeated"},
+    "RT566": {"stage": "draw repeated"},
     "RT450": {
         "stage": "eye clip",
         "name": "dino",
