@@ -62,6 +62,7 @@ USUAL = {
     },
     "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
     "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
+    "RT459": {"path": "dog.png"},
     "RT464": {"other": "tune dreambooth"},
     "RT465": {
         "path": "toy.safetensors",
