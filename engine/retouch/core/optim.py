@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -31,3 +33,30 @@ class Adam:
         self.square = torch.addcmul(second * self.square, grad, grad, value=1 - second)
         size = (self.square.sqrt() / (1 - second**self.count) ** 0.5).add(self.epsilon)
         return parameter - self.lr / (1 - first**self.count) * self.mean / size
+
+
+# Bytes that moving a number takes: itself in float32, what Adam remembers of it, and its gradient.
+MASTER, MOMENTS, GRADIENT = 4, 8, 4
+SHARE = 0.8  # of a card's memory: the rest is for passes of the network, the codec and the libraries
+
+
+def masters(weights: Sequence[Tensor], network: Iterable[Tensor]) -> list[Tensor]:
+    """Weights as they are moved, in float32 at least: master weights of Micikevicius et al. 2018, arXiv:1710.03740.
+
+    They are in host memory where the card holds the network and not all that moving them takes.  Gradients and Adam's
+    moments follow them there, and copies in the network's precision go to the card at each step.  That hangs on the
+    card alone, not on what is free: whoever runs the same again gets the same bits.
+
+    weights: those of the network that are moved.
+    """
+    device = weights[0].device if weights else torch.device("cpu")
+    room = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+    moved = sum(weight.numel() * _moving(weight.element_size()) for weight in weights)
+    held = sum(weight.numel() * weight.element_size() for weight in network)
+    place = device if room is None or moved + held <= SHARE * room else torch.device("cpu")
+    return [each.to(place, torch.promote_types(each.dtype, torch.float32)) for each in weights]
+
+
+def _moving(item: int) -> int:
+    """Bytes that moving one number of a network takes beside the network; item: bytes that it has there."""
+    return MASTER + MOMENTS + GRADIENT + (item if item < MASTER else 0)
