@@ -58,3 +58,20 @@ def test_what_stands_in_is_where_the_network_is_and_gradients_come_back() -> Non
     made["weight"].sum().backward()
     assert master.grad is not None
     assert master.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_by_pieces_adam_has_the_bits_that_it_has_whole(dtype: torch.dtype) -> None:
+    draws = torch.Generator().manual_seed(0)
+    one, other = optim.Adam(1e-2), optim.Adam(1e-2)
+    x = y = torch.randn(3, optim.PIECE - 5, generator=draws).to(dtype)
+    first = x.clone()
+    for _ in range(3):
+        grad = torch.randn(x.shape, generator=draws).to(dtype)
+        x = one.step(x, grad)
+        y = other.step(y.T, grad.T).T  # not contiguous, so it is done whole
+    assert one.mean is not None
+    assert other.mean is not None
+    assert torch.equal(x, y)
+    assert torch.equal(one.mean, other.mean.T)
+    assert not torch.equal(x, first)
