@@ -22,12 +22,13 @@ from retouch.core.transfer import upload_numbers
 from retouch.core.tuning import LowRank, ModelDelta
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Ask, Net, Rows
+from retouch.models.large import LARGE
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
 from retouch.models.network.captured import CapturedNetwork, Network
 from retouch.models.network.fusing import prepare
 from retouch.models.network.placed import placed
-from retouch.models.network.recomputed import LARGE, Recomputing, standing_in
+from retouch.models.network.recomputed import Recomputing, standing_in
 from retouch.models.network.seam import Pass, Seam
 
 _CUDNN_FIRST = [

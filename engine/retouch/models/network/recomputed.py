@@ -14,8 +14,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-LARGE = 100_000_000  # weights from which a network is done again: below memory is not short, and time is worth more
-
 
 class Recomputing:
     """The blocks of a network that can be done again: those in which diffusers looks for `gradient_checkpointing`."""
