@@ -119,6 +119,37 @@ def test_a_large_picture_is_priced_in_the_codec_as_it_is_coded(cache, capsys) ->
     assert told(recipe=led) == told()
 
 
+@pytest.mark.parametrize(
+    ("turn", "width", "seen"),
+    [('tiles multidiffusion | invert ddim "cat"->"dog" steps=2', 384, [(16, 16)]),
+     ('tiles multidiffusion size=96 | invert ddim "cat"->"dog" steps=2', 384, [(16, 24)]),
+     ('tiles multidiffusion size=96 | invert ddim "cat"->"dog" steps=2', 128, [(16, 24)]),
+     ('mask diffedit "cat"->"dog" | tiles multidiffusion | invert ddim | blend latent', 96, [(16, 16), (16, 24)]),
+     ('invert ddim "cat"->"dog" steps=2', 96, [(16, 24)])],
+)  # fmt: skip
+def test_a_row_is_priced_at_the_window_through_which_it_is_seen(
+    cache: Path, capsys, turn: str, width: int, seen: list[tuple[int, int]]
+) -> None:
+    """In memory and in time; where some rows see the whole picture, at that."""
+    Image.new("RGB", (width, 64)).save("wide.png")
+    model = find("storybook")
+    assert model.known.working
+    for cells, pace in ((16, 10.0), (24, 5.0), (width // 4, 2.5)):
+        rates.keep(rate(5.0 if cells == 24 else pace, height=16, width=cells))
+    assert main(["plan", "--json", "-e", turn, "wide.png"]) == 0
+    told = json.loads(capsys.readouterr().out)["estimates"][0]
+    assert told["bytes"]["row"] == round(4 * model.known.working.row(max(seen), model.tokens))
+    assert told["rows_per_second"] == ({(16, 16): 10.0, (16, 24): 5.0}[seen[0]] if len(seen) == 1 else None)
+    assert tuple(told["cells"]) == (16, width // 4)
+
+
+def test_a_run_through_windows_keeps_its_pace_at_the_window(cache: Path, capsys) -> None:
+    Image.new("RGB", (96, 64)).save("wide.png")
+    turn = 'tiles multidiffusion | invert sdedit "cat"->"dog" steps=8'
+    assert main(["run", "-e", turn, "wide.png", "-o", "out.png"]) == 0
+    assert [(kept.height, kept.width) for kept in rates.known()] == [(16, 16)]
+
+
 def test_what_a_picture_in_tiles_holds_is_what_is_priced() -> None:
     """Numbers that live at once while the embedded VAE decodes in tiles."""
     codec, working = Machine(find("storybook"), "cpu", torch.float32).codec, find("storybook").known.working
@@ -305,7 +336,7 @@ TUNINGS = {
 def test_the_gradient_of_a_tuning_is_priced_as_it_is_taken(
     cache: Path, capsys, monkeypatch: pytest.MonkeyPatch, name: str, led: int, at_once: int
 ) -> None:
-    """Rows of one step with all that they keep, and of a large network with what blocks are given; states in float32."""
+    """Rows of one step with all that they keep, of a large network with what blocks are given; states in float32."""
     network = look_into(find("storybook").folder).parts["unet"].numbers
     rates.keep(rate(10.0))
 

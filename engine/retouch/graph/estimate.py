@@ -16,7 +16,7 @@ from typing import Any
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Graph
-from retouch.graph.plan import Plan, at_once, plan, total
+from retouch.graph.plan import Plan, at_once, plan, total, window_side, windows_of
 from retouch.graph.ports import EYES
 from retouch.models import rates
 from retouch.models.headers import Stored, read_header
@@ -66,6 +66,11 @@ class Estimate:
     guided: int = 0  # of the rows whose gradient is asked, those of guidance
     tuned: int = 0  # rows of one step of a tuning
     again: bool = False  # whether a tuning does blocks again
+
+    @property
+    def learnt(self) -> int:
+        """Rows whose gradient tunings ask."""
+        return self.led - self.guided
 
     @property
     def process(self) -> int:
@@ -137,10 +142,12 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         weights["LoRA"] = item * loras
     weights |= _besides(plans, model, item)
     working = model.known.working
-    rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
+    seen = {cells for one in plans for cells in row_cells_of(one.graph)}  # by the denoiser
+    at_most = max(seen, key=math.prod, default=counted) if largest else counted
+    rate = rates.measured(model.digest, at_most) if largest and len(seen) == 1 else None
     least, most = total(plans)
     led, looked, glances = (sum(_counted(plan, what) for plan in plans) for what in ("led", "looked", "glances"))
-    as_rows = glances * _glance(plans, model, counted)
+    as_rows = glances * _glance(plans, model, at_most)
     tunings = [each for one in plans for each in _tunings(one)]
     learnt, again = sum(rows for rows, _ in tunings), _network(model) >= LARGE
     more = (led - learnt) * (LED_ROW - 1) + learnt * (TUNED_ROW[again] - 1)
@@ -154,7 +161,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         dtype=dtype,
         cells=largest,
         weights=weights,
-        row=round(item * working.row(counted, model.tokens)) if working else None,
+        row=round(item * working.row(at_most, model.tokens)) if working else None,
         picture=picture,
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=pictures,
@@ -270,6 +277,20 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     for (name, _), numbers in found.items():
         told[name] = told.get(name, 0) + item * numbers
     return told
+
+
+def row_cells_of(graph: Graph) -> set[tuple[int, int]]:
+    """The sizes in which the denoiser is shown a graph's pictures: whole ones, and windows of them; none if unknown."""
+    if (cells := cells_of(graph)) is None:
+        return set()
+    found: set[tuple[int, int]] = set()
+    for one in plan(graph).everything():
+        for node in one.graph.nodes:
+            if one.rows[node.id][1]:
+                seen, model = windows_of(node, one.facts), graph.model
+                side = window_side(seen, model.multiple) // model.scale if seen else max(cells)
+                found.add((min(side, cells[0]), min(side, cells[1])))
+    return found or {cells}
 
 
 def cells_of(graph: Graph) -> tuple[int, int] | None:
