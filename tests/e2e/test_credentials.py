@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
+from retouch.graph import signers
 from retouch.graph.signers import Claim, Identity, Unfit
 from retouch.pictures.credentials import holds_credentials
 from retouch_c2pa.signing import SIGNER
 from tests.e2e.command import draw, retouch
+from tests.faulty.installing import install
 
 PEM = serialization.Encoding.PEM
 RECIPE = """
@@ -222,6 +225,79 @@ def test_whoever_cannot_sign_is_told_before_anything_runs(
     assert "error[RT453]: 'x.csv' cannot be signed" in table
     monkeypatch.setitem(sys.modules, "c2pa", None)
     assert "pip install 'retouch[c2pa]'" in refused(tmp_path, *signing(keys))
+
+
+_SIGNS = """
+from retouch import hookimpl
+
+class Signer:
+    endings = (".png",)
+    def check(self, identity): pass
+    def sign(self, data, ending, claim, identity): return data
+    def verdict(self, path, trusted): return None
+
+SIGNER = Signer()
+{}
+
+@hookimpl
+def retouch_signers():
+    return {{"odd": "{}:SIGNER"}}
+"""
+_ODD = {
+    "SIGNER = 'x'": "it has no check()",
+    "SIGNER.endings = 3": "TypeError: ",
+    "SIGNER.endings = (1,)": "its endings are [1]",
+    "SIGNER.check = lambda identity: {}['boom']": "KeyError: 'boom'",
+    "SIGNER.sign = lambda *all: None": "its sign() gives a NoneType, and no bytes",
+    "SIGNER.sign = lambda *all: b''": "what its sign() gives holds no content credentials",
+    "SIGNER.sign = lambda *all: {}['boom']": "KeyError: 'boom'",
+}
+
+
+@pytest.mark.parametrize(("odd", "words"), _ODD.items())
+def test_a_signer_that_does_something_else_is_named_and_nothing_of_it_is_kept(
+    odd: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"odd{list(_ODD).index(odd)}"
+    install(tmp_path, name, _SIGNS.format(odd, f"f_{name}"))
+    monkeypatch.syspath_prepend(tmp_path)
+    draw(tmp_path / "kitten.png")
+    recipe = 'open | save "y.png"\nopen | sheet "all.png"'
+    done = retouch("run", "-e", recipe, "kitten.png", "--sign", "odd", folder=tmp_path)
+    assert done.code in (2, 4), done.err
+    of_run = ".sign =" in odd
+    codes = [line.partition("]")[0] for line in done.err.splitlines() if line.startswith("error[")]
+    assert codes == (["error[RT460", "error[RT460"] if of_run else ["error[RT451"])
+    assert done.err.count(f"'odd' of the plugin 'f_{name}' is at fault: {words}") >= len(codes)
+    assert done.err.count(f"help: report it to f_{name}") == len(codes)
+    assert not (tmp_path / "y.png").exists()
+    assert not (tmp_path / "all.png").exists()
+
+
+def test_credentials_are_read_by_whoever_can(signed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(tmp_path, "yes", _SIGNS.format("SIGNER.verdict = lambda *all: 'yes'", "f_yes"))
+    monkeypatch.syspath_prepend(tmp_path)
+    there = signers.installed()
+    monkeypatch.setattr("retouch.cli.signing.installed", lambda: dict(sorted(there.items(), reverse=True)))
+    assert [*dict(sorted(there.items(), reverse=True))] == ["odd", "c2pa"]
+    assert shown(signed / "out" / "x.png")["credentials"]["state"] == "valid"
+    monkeypatch.setattr("retouch.cli.signing.installed", lambda: {"odd": there["odd"]})
+    why = shown(signed / "out" / "x.png")["credentials"]["why"]
+    assert why.startswith("'odd' of the plugin 'f_yes' is at fault: its verdict() gives a str")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes in folders")
+def test_a_pipe_is_not_waited_for_and_the_home_of_nobody_is_no_place(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert not holds_credentials(tmp_path / "pipe.png")
+    nobody = "~nobody-of-this-name/me.pem"
+    assert "there is no certificate" in refused(tmp_path, "--sign", "c2pa", "--cert", nobody, "--key", keys / "own.key")
+    monkeypatch.setenv("RETOUCH_SIGN_CERT", nobody)
+    assert "there is no certificate" in refused(tmp_path, "--sign", "c2pa", "--key", keys / "own.key")
+    monkeypatch.setenv("RETOUCH_SIGN_CERT", "-----BEGIN \udcff")
+    assert "error[RT452]" in refused(tmp_path, "--sign", "c2pa", "--key", keys / "own.key")
 
 
 def test_the_environment_may_hold_both(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:

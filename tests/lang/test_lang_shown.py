@@ -63,6 +63,11 @@ USUAL = {
     "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
     "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
     "RT459": {"path": "dog.png"},
+    "RT460": {
+        "path": "dog.png",
+        "what": "'c2pa' of the plugin 'c2pa' is at fault: its sign() gives a str, and no bytes",
+        "mend": "report it to c2pa",
+    },
     "RT464": {"other": "tune dreambooth"},
     "RT465": {
         "path": "toy.safetensors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def signing(args: Namespace) -> Signing | None:
     """What the command line asks for; None where nothing is to be signed."""
     if not args.sign:
         return None
-    certificate, key = (file and file.expanduser().resolve() for file in (args.cert, args.key))
+    certificate, key = (file and Path(os.path.expanduser(file)).resolve() for file in (args.cert, args.key))
     return Signing(args.sign, Identity(certificate, key))
 
 
@@ -46,9 +47,11 @@ def credentials_of(image: Path) -> Credentials | str | None:
     """What the credentials in a file come to, why that is not known, or None where there are none."""
     if not holds_credentials(image):
         return None
-    try:
-        anchors = trusted()
-        verdicts = (named(name).verdict(image, anchors) for name in installed())
-        return next((found for found in verdicts if found), "there is nothing that reads them")
-    except Unfit as why:
-        return f"{why.what}; {why.mend}"
+    unread: list[str] = []
+    for name in installed():
+        try:
+            if found := named(name).verdict(image, trusted()):
+                return found
+        except Unfit as why:  # another may read them
+            unread.append(f"{why.what}; {why.mend}")
+    return unread[0] if unread else "there is nothing that reads them"

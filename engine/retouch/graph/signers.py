@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
+from retouch.pictures.credentials import contains_credentials
 from retouch.plugins import announced
+from retouch.plugins.importing import imported, surrounded
 
 CERTIFICATE, KEY, TRUST = "RETOUCH_SIGN_CERT", "RETOUCH_SIGN_KEY", "RETOUCH_SIGN_TRUST"
+_Made = TypeVar("_Made")
 _PEM = "-----BEGIN "
 _LARGEST = 256 * 1024  # bytes of a file of certificates
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -25,7 +27,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class Unfit(ValueError):
     """A plain sentence: why nothing can be signed, or checked, and what to do about it.
 
-    lacking: whether a package is missing, and not something wrong with the certificate or the key.
+    lacking: whether what signs is missing or broken, and not something wrong with the certificate or the key.
     """
 
     def __init__(self, what: str, mend: str, *, lacking: bool = False) -> None:
@@ -101,7 +103,10 @@ class Credentials:
 class Signer(Protocol):
     """What the module of a signer holds.  It is imported by checks, so it loads nothing heavy until it is asked."""
 
-    endings: Collection[str]  # of the files that it can sign
+    @property
+    def endings(self) -> Collection[str]:
+        """Of the files that it can sign."""
+        ...
 
     def check(self, identity: Identity) -> None:
         """Try all that signing needs.  Raises Unfit."""
@@ -119,27 +124,86 @@ class Signer(Protocol):
         ...
 
 
-def installed() -> dict[str, str]:
-    """Return "module:name" of each signer; of two plugins the first keeps a name."""
-    found: dict[str, str] = {}
-    for plugin in announced.everything():
-        for name, where in plugin.signers().items():
-            found.setdefault(name, where)
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A signer by its name, held to what signers promise: what else it does is told as its plugin's.  A Signer."""
+
+    name: str
+    plugin: str
+    module: str
+    signer: Any
+    endings: Collection[str] = ()
+
+    def held(self) -> Named:
+        """The same, if it has what signers have.  Raises Unfit."""
+        if lacks := [each for each in ("check", "sign", "verdict") if not callable(getattr(self.signer, each, None))]:
+            raise self.at_fault(f"it has no {lacks[0]}()")
+        found = self._done(lambda: [*self.signer.endings])
+        if not found or not all(isinstance(each, str) for each in found):
+            raise self.at_fault(f"its endings are {found}")
+        return replace(self, endings=found)
+
+    def check(self, identity: Identity) -> None:
+        """Try all that signing needs.  Raises Unfit."""
+        self._done(lambda: self.signer.check(identity))
+
+    def sign(self, data: bytes, ending: str, claim: Claim, identity: Identity) -> bytes:
+        """The bytes of a file of this ending, signed.  Raises Unfit."""
+        made: object = self._done(lambda: self.signer.sign(data, ending, claim, identity))
+        if not isinstance(made, bytes):
+            raise self.at_fault(f"its sign() gives a {type(made).__name__}, and no bytes")
+        if not contains_credentials(made):
+            raise self.at_fault("what its sign() gives holds no content credentials")
+        return made
+
+    def verdict(self, path: Path, trusted: bytes) -> Credentials | None:
+        """What a file's credentials come to, None if it holds none.  Raises Unfit."""
+        found: object = self._done(lambda: self.signer.verdict(path, trusted))
+        if not isinstance(found, Credentials | None):
+            raise self.at_fault(f"its verdict() gives a {type(found).__name__}, and no Credentials")
+        return found
+
+    def at_fault(self, what: str) -> Unfit:
+        """The error that names who breaks the contract."""
+        return Unfit(
+            f"'{self.name}' of the plugin '{self.plugin}' is at fault: {what}",
+            f"report it to {self.plugin}",
+            lacking=True,
+        )
+
+    def _done(self, call: Callable[[], _Made]) -> _Made:
+        try:
+            with surrounded(self.module):
+                return call()
+        except Unfit:
+            raise
+        except Exception as why:
+            raise self.at_fault(f"{type(why).__name__}: {why}") from why
+
+
+def installed() -> dict[str, tuple[str, str]]:
+    """Return the plugin and "module:name" of each signer; of two plugins the first keeps a name."""
+    found: dict[str, tuple[str, str]] = {}
+    for each in announced.everything():
+        for name, where in each.signers().items():
+            found.setdefault(name, (each.plugin.name, where))
     return found
 
 
-def named(name: str) -> Signer:
+def named(name: str) -> Named:
     """Import a signer.  Raises Unfit."""
     there = installed()
     if name not in there:
         some = ", ".join(sorted(there))
         raise Unfit(f"no plugin signs by the name of '{name}'", f"there are: {some}" if some else "install one")
-    module, _, attribute = there[name].partition(":")
+    plugin, where = there[name]
+    module, _, attribute = where.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        signer: Any = getattr(imported(module), attribute)
     except Exception as why:
-        what = f"what signs as '{name}' cannot be imported: {type(why).__name__}: {why}"
+        what = f"'{name}' of the plugin '{plugin}' cannot be imported: {type(why).__name__}: {why}"
         raise Unfit(what, "see 'retouch plugins'", lacking=True) from why
+    return Named(name, plugin, module, signer).held()
 
 
 def trusted() -> bytes:
@@ -151,10 +215,10 @@ def _pem(given: Path | None, variable: str, what: str, option: str) -> tuple[byt
     """A text of PEM and its file, if it is in one: the one that is given, or what the environment names or holds."""
     said = os.environ.get(variable, "").strip()
     if given is None and said.startswith(_PEM):
-        return said.encode() + b"\n", None
+        return os.fsencode(said) + b"\n", None
     if given is None and not said:
         raise Unfit(f"no {what} is named", f"write {option} FILE, or let {variable} name the file")
-    file = given or Path(said).expanduser()
+    file = Path(os.path.expanduser(given or said))  # the home of nobody stays as it is written
     mend = f"name a file of PEM with {option}, or in {variable}" if option else f"let {variable} name a file of PEM"
     try:
         if not file.is_file():

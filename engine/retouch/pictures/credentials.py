@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,11 +16,22 @@ _TIFF_TAG = 0xCD41
 def holds_credentials(path: str | os.PathLike[str]) -> bool:
     """Whether there are any; of what cannot be read there are none."""
     try:
+        if not Path(path).is_file():  # a pipe would be waited for
+            return False
         with Path(path).open("rb") as file:
-            begin = file.read(12)
-            return any(looked(file) for mark, looked in _FORMATS.items() if begin.startswith(mark))
+            return _held(file)
     except (OSError, ValueError):
         return False
+
+
+def contains_credentials(data: bytes) -> bool:
+    """The same of the bytes of a file."""
+    return _held(io.BytesIO(data))
+
+
+def _held(file: BinaryIO) -> bool:
+    begin = file.read(12)
+    return any(looked(file) for mark, looked in _FORMATS.items() if begin.startswith(mark))
 
 
 def _in_png(file: BinaryIO) -> bool:

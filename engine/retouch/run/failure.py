@@ -14,6 +14,7 @@ import torch
 from retouch.core.errors import BrokenTouch, Diverged, NothingLifted, NothingMasked, SameToTheModel, UnfitSize, Unmet
 from retouch.graph.nodes import Node
 from retouch.graph.sides import unfit
+from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
@@ -86,6 +87,8 @@ def diagnose(
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
+        case Unfit():
+            report.add("RT460", node.span, path=path, what=error.what, mend=error.mend)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
         case UnfitSize() | NothingMasked() | NothingLifted():

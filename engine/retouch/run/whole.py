@@ -9,7 +9,7 @@ from typing import Any
 
 from retouch.graph.done import work_of
 from retouch.graph.nodes import Graph
-from retouch.graph.signers import Claim
+from retouch.graph.signers import Claim, Unfit
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
 from retouch.pictures import Unwritable
@@ -77,9 +77,12 @@ class WholeRun:
                 outcome.files.append(Path(path))
                 self.journal.saved(Path(path), work, digest(Path(path)))
                 self.tell("saved", {"item": "", "path": path})
-            except (Unwritable, OSError) as why:
+            except (Unwritable, Unfit, OSError) as why:
                 report = Report()
-                report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
+                if isinstance(why, Unfit):
+                    report.add("RT460", NOWHERE, path=path, what=why.what, mend=why.mend)
+                else:
+                    report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
                 outcome.failures += report.items
                 self.journal.failed(Path(path), outcome.item, report.items[0])
             if not any(outcome is each for each in outcomes):

@@ -146,6 +146,13 @@ RUNNING = {
         "look at it with 'save mask', and let it take more",
         why="A window is cut round what the mask edits, and this mask edits no pixel of this picture.",
     ),
+    "RT460": Code(
+        "not-signed",
+        "'{path}' could not be signed: {what}",
+        "{mend}",
+        why="A pixel was signed before the run began; since then the certificate has run out, its file is gone, or "
+        "what signs fails at this picture. With --sign nothing is written that is not signed.",
+    ),
     "RT469": Code(
         "diverged",
         "'{stage}' has lost its way: at step {step} of training its loss is no number",

@@ -17,7 +17,6 @@ from retouch import pictures
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
-from retouch.graph.signers import Unfit
 from retouch.pictures import albums, stamp
 from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
 from retouch.pictures.standing import digest, standing
@@ -125,7 +124,7 @@ class FileOut:
             if not made.stat().st_size:
                 raise WrongResult(f"the file '{place.name}'", "an empty one")
             if self.signed:
-                put_signed(file, place, lambda data: self.signed(path, data) if self.signed else data)
+                put_signed(file, lambda data: self.signed(path, data) if self.signed else data)
             foreign = stamp.is_foreign_beside(place)
             if recipe and stamp.metadata(made) is None:
                 if foreign:
@@ -212,12 +211,9 @@ class FileOut:
             self.note(path, notice)
 
 
-def put_signed(file: BinaryIO, place: Path, signed: Callable[[bytes], bytes]) -> None:
-    """Put signed bytes into the file that is to take this place, instead of those that it has.  Raises Unwritable."""
-    try:
-        made = signed(Path(file.name).read_bytes())
-    except Unfit as why:
-        raise pictures.Unwritable(f"'{place}' cannot be signed: {why.what}") from None
+def put_signed(file: BinaryIO, signed: Callable[[bytes], bytes]) -> None:
+    """Put signed bytes into a file that is to take its place, instead of those that it has.  Raises Unfit."""
+    made = signed(Path(file.name).read_bytes())
     file.seek(0)
     file.truncate()
     file.write(made)

@@ -82,7 +82,7 @@ class _Sheet:
         drawn = sheet.draw(self.cells, rows, columns)
         if signed is None:
             return pictures.write(path, drawn, metadata=metadata)
-        return pictures.write(path, drawn, metadata=metadata, ended=lambda file: put_signed(file, path, signed))
+        return pictures.write(path, drawn, metadata=metadata, ended=lambda file: put_signed(file, signed))
 
 
 @dataclass(frozen=True, slots=True)
