@@ -294,6 +294,8 @@ def test_a_pipe_is_not_waited_for_and_the_home_of_nobody_is_no_place(
     assert not holds_credentials(tmp_path / "pipe.png")
     nobody = "~nobody-of-this-name/me.pem"
     assert "there is no certificate" in refused(tmp_path, "--sign", "c2pa", "--cert", nobody, "--key", keys / "own.key")
+    (tmp_path / "loop.pem").symlink_to("loop.pem")
+    assert "error[RT452]" in refused(tmp_path, "--sign", "c2pa", "--cert", "loop.pem", "--key", keys / "own.key")
     monkeypatch.setenv("RETOUCH_SIGN_CERT", nobody)
     assert "there is no certificate" in refused(tmp_path, "--sign", "c2pa", "--key", keys / "own.key")
     monkeypatch.setenv("RETOUCH_SIGN_CERT", "-----BEGIN \udcff")

@@ -16,7 +16,7 @@ def signing(args: Namespace) -> Signing | None:
     """What the command line asks for; None where nothing is to be signed."""
     if not args.sign:
         return None
-    certificate, key = (file and Path(os.path.expanduser(file)).resolve() for file in (args.cert, args.key))
+    certificate, key = (file and Path(os.path.realpath(os.path.expanduser(file))) for file in (args.cert, args.key))
     return Signing(args.sign, Identity(certificate, key))
 
 
