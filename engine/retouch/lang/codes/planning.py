@@ -209,7 +209,7 @@ PLANNING = {
     "RT453": Code(
         "not-to-be-signed",
         "'{path}' cannot be signed",
-        "end it in {endings}, or run that result without --sign",
+        "run that result without --sign; pictures that end in {endings} are signed",
         why="With --sign every result of a run is signed, so that none is taken for one that is. Tables, weights and "
         "meshes have no place for content credentials.",
     ),
