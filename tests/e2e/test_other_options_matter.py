@@ -48,7 +48,7 @@ class Trial:
 EYES = 'eye clip "storybook" | eye vit "storybook"'
 FROM_NOISE = "invert sdedit EDIT strength=100%"
 NOISED, WALKED = "invert sdedit strength=100%", "invert ddim EDIT"
-LED = f"{FROM_NOISE} | mask box right=70% | EYES | {{}} | blend latent | solver ddpm"  # the last step is led by next to nothing
+LED = f"{FROM_NOISE} | mask box right=70% | EYES | {{}} | blend latent | solver ddpm"
 AGAIN = f"{FROM_NOISE} steps=3 | EYES | {{}} | solver ddpm"
 X0 = {"through": '"x0"'}
 LEADING = (
