@@ -13,6 +13,7 @@ from PIL import Image
 
 from retouch.api.families import Described, unet_memory, vae_memory
 from retouch.cli.main import main
+from retouch.graph import estimate
 from retouch.graph.estimate import KEPT, PROCESS, TILED_PIXEL
 from retouch.models import families, rates
 from retouch.models.catalog import find
@@ -99,7 +100,7 @@ def test_the_law_measures_at_full_size_what_these_tables_say() -> None:
 
 
 def test_a_large_picture_is_priced_in_the_codec_as_it_is_coded(cache, capsys) -> None:
-    """In tiles, one at a time, as a run has it; whole where a run has it whole, and under a gradient."""
+    """In tiles, one at a time, as a run has it, under a gradient too; whole where a run has it whole."""
     Image.new("RGB", (1600, 1600)).save("cat.png")
     Image.new("RGB", (1600, 1600)).save("dog.png")
 
@@ -115,7 +116,38 @@ def test_a_large_picture_is_priced_in_the_codec_as_it_is_coded(cache, capsys) ->
     assert told("--exact") == told()
     assert told("--vae-tiling", "off") == (round(4 * working.picture(1600 * 1600)), 2)
     led = "tiles multidiffusion | guide image_text looks=1 | invert ddim"
-    assert told(recipe=led) == told("--vae-tiling", "off")
+    assert told(recipe=led) == told()
+
+
+@pytest.mark.parametrize(
+    ("turn", "width", "seen"),
+    [('tiles multidiffusion | invert ddim "cat"->"dog" steps=2', 384, [(16, 16)]),
+     ('tiles multidiffusion size=96 | invert ddim "cat"->"dog" steps=2', 384, [(16, 24)]),
+     ('tiles multidiffusion size=96 | invert ddim "cat"->"dog" steps=2', 128, [(16, 24)]),
+     ('mask diffedit "cat"->"dog" | tiles multidiffusion | invert ddim | blend latent', 96, [(16, 16), (16, 24)]),
+     ('invert ddim "cat"->"dog" steps=2', 96, [(16, 24)])],
+)  # fmt: skip
+def test_a_row_is_priced_at_the_window_through_which_it_is_seen(
+    cache: Path, capsys, turn: str, width: int, seen: list[tuple[int, int]]
+) -> None:
+    """In memory and in time; where some rows see the whole picture, at that."""
+    Image.new("RGB", (width, 64)).save("wide.png")
+    model = find("storybook")
+    assert model.known.working
+    for cells, pace in ((16, 10.0), (24, 5.0), (width // 4, 2.5)):
+        rates.keep(rate(5.0 if cells == 24 else pace, height=16, width=cells))
+    assert main(["plan", "--json", "-e", turn, "wide.png"]) == 0
+    told = json.loads(capsys.readouterr().out)["estimates"][0]
+    assert told["bytes"]["row"] == round(4 * model.known.working.row(max(seen), model.tokens))
+    assert told["rows_per_second"] == ({(16, 16): 10.0, (16, 24): 5.0}[seen[0]] if len(seen) == 1 else None)
+    assert tuple(told["cells"]) == (16, width // 4)
+
+
+def test_a_run_through_windows_keeps_its_pace_at_the_window(cache: Path, capsys) -> None:
+    Image.new("RGB", (96, 64)).save("wide.png")
+    turn = 'tiles multidiffusion | invert sdedit "cat"->"dog" steps=8'
+    assert main(["run", "-e", turn, "wide.png", "-o", "out.png"]) == 0
+    assert [(kept.height, kept.width) for kept in rates.known()] == [(16, 16)]
 
 
 def test_what_a_picture_in_tiles_holds_is_what_is_priced() -> None:
@@ -292,6 +324,37 @@ def test_pictures_that_eyes_are_shown_are_counted_and_priced(cache: Path, capsys
     assert told["with_gradient"]["rows"] >= 0
     assert main(["plan", "-e", text, "cat.png"]) == 0
     assert ("eyes: " in capsys.readouterr().out) == bool(glances)
+
+
+TUNINGS = {
+    "imagic": 'tune imagic embedding_steps=3 training_steps=5 batch=2 weights="all"',
+    "dreambooth": 'tune dreambooth prompt="a sks cat" class_prompt="a cat" class_pictures=2 iterations=5',
+}
+
+
+@pytest.mark.parametrize(("name", "led", "at_once"), [("imagic", 16, 2), ("dreambooth", 10, 2)])
+def test_the_gradient_of_a_tuning_is_priced_as_it_is_taken(
+    cache: Path, capsys, monkeypatch: pytest.MonkeyPatch, name: str, led: int, at_once: int
+) -> None:
+    """Rows of one step with all that they keep, of a large network with what blocks are given; states in float32."""
+    network = look_into(find("storybook").folder).parts["unet"].numbers
+    rates.keep(rate(10.0))
+
+    def told(*words: str) -> dict[str, Any]:
+        recipe = f'{TUNINGS[name]} | invert sdedit "cat"->"dog" strength=50% steps=4'
+        assert main(["plan", "--json", "-e", recipe, "cat.png", *words]) == 0
+        return json.loads(capsys.readouterr().out)["estimates"][0]
+
+    whole = told()
+    assert (whole["with_gradient"]["rows"], whole["with_gradient"]["tuned_at_once"]) == (led, at_once)
+    assert whole["bytes"]["weights"][f"tune {name}"] == 4 * 4 * network
+    assert told("--dtype", "float16")["bytes"]["weights"][f"tune {name}"] == 4 * (4 + 0.5) * network
+    beside = whole["bytes"]["process"] + sum(whole["bytes"]["weights"].values())
+    assert whole["bytes"]["peak"] - beside == pytest.approx(13 * at_once * whole["bytes"]["row"], abs=1)
+    monkeypatch.setattr(estimate, "LARGE", network)
+    again = told()
+    assert again["bytes"]["peak"] < whole["bytes"]["peak"]
+    assert again["seconds"][1] - whole["seconds"][1] == pytest.approx(led * 0.7 / 10)
 
 
 def test_gradients_in_brackets_are_counted_as_often_as_the_flow_runs(cache: Path, capsys) -> None:

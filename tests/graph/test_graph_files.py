@@ -35,6 +35,21 @@ def test_fields_of_a_path_are_filled_in(checked):
     assert paths(found) == ["cat-0-1-0.png", "dog-1-1-0.png"]
 
 
+@pytest.mark.parametrize(
+    ("field", "mend"),
+    [("ddim.steps", "did you mean 'steps'?"), ("invert.ddim.steps", "did you mean 'steps'?"),
+     (" steps ", "did you mean 'steps'?"), ("na-me", "did you mean 'name'?"),
+     ("ddim.guidance", "fields: steps, name, index, turn, seed"), ("", "fields: steps, name, index, turn, seed")],
+)  # fmt: skip
+def test_what_stands_in_brackets_and_is_no_field_is_refused_whatever_it_is(checked, field: str, mend: str) -> None:
+    """It was taken for the brackets themselves, and then said to write one file for all."""
+    (item,) = checked(f'{EDIT} steps=[2, 3] | save "d{{{field}}}.png"', "cat.png").errors
+    assert (item.code, item.help) == ("RT406", mend)
+    (mended,) = [checked(f'{EDIT} steps=[2, 3] | save "d{{steps}}-{{{{{field}}}}}.png"', "cat.png")]
+    assert not mended.errors
+    assert paths(mended) == [f"d{steps}-{{{field}}}.png" for steps in (2, 3)]
+
+
 def test_a_single_output_is_the_file_of_the_result(checked, folder):
     found = checked(EDIT, "cat.png", output=folder / "mine.png")
     assert paths(found) == ["mine.png"]

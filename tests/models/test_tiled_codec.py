@@ -135,6 +135,39 @@ def test_gradients_go_through_tiles(codec: VaeCodec) -> None:
     assert torch.cosine_similarity(slope(tiled(codec)).flatten(), slope(codec).flatten(), 0) > 0.8
 
 
+@pytest.mark.parametrize("under", [False, True])
+def test_gradients_through_tiles_have_their_bits_in_the_memory_of_a_tile(codec: VaeCodec, monkeypatch, under) -> None:
+    """Of the latents, and of weights that stand in for the decoder's own."""
+    latents = torch.randn(4, 40, 40, generator=torch.Generator().manual_seed(1))
+    seen = tiled(codec)
+    weights = {name: weight * 1.01 for name, weight in seen.decoder_weights.items()} if under else {}
+    own = {name: weight.clone() for name, weight in codec.vae.named_parameters()}
+
+    def slopes() -> tuple[tuple[Tensor, ...], int]:
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        async def loss(z: Tensor, *tensors: Tensor) -> Tensor:
+            given = dict(zip(weights, tensors, strict=True))
+            made = seen.decode_under(given, z[None]) if given else seen.decode_freely(z[None])
+            return made.square().mean()
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            found = run_one(value_and_grad(loss, latents, *weights.values()))
+        return found.grads, sum(kept.values())
+
+    grads, least = slopes()
+    monkeypatch.setattr(TiledCodec, "_again", lambda self, function, moments: function)
+    whole, most = slopes()
+    assert all(torch.equal(*pair) for pair in zip(grads, whole, strict=True))
+    assert all(grad.any() for grad in grads[:1])
+    assert least < most / 5
+    assert all(torch.equal(own[name], weight) for name, weight in codec.vae.named_parameters())
+
+
 @torch.no_grad()
 def test_fused_norms_take_the_same_statistics(picture: Tensor) -> None:
     torch.manual_seed(3)

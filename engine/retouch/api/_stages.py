@@ -18,7 +18,7 @@ from retouch.core.levels import KnownLevels
 from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
 from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
-from retouch.core.optim import Adam
+from retouch.core.optim import Adam, masters
 from retouch.core.panes import Windows
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.requests import Asks
@@ -177,6 +177,7 @@ __all__ = [
     "inside",
     "leading",
     "lora_tensors",
+    "masters",
     "mixed",
     "predictor",
     "remembering",

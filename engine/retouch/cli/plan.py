@@ -91,8 +91,10 @@ def _estimated(each: Estimate) -> Iterator[str]:
         work = f"{sized(each.row)} a row, {sized(each.picture)} a picture in the codec"
         at_once = f"{each.rows} and {each.pictures} at once, {sized(each.process)} of libraries"
         yield f"memory in {each.dtype}: {parts}; {work}, {at_once}; {sized(each.peak)} at most"
+    if each.tuned:
+        yield f"tuning: back through {each.learnt} rows of the denoiser, {each.tuned} at once, which is counted"
     if each.looked:
-        through = f"{each.led} rows of the denoiser and " if each.led else ""
+        through = f"{each.guided} rows of the denoiser and " if each.guided else ""
         yield f"gradient: back through {through}{each.looked} decoded pictures, which is counted"
     if each.glances:
         yield f"eyes: {each.glances} pictures looked at, about as long as {each.as_rows:.3g} rows"

@@ -19,7 +19,7 @@ from retouch.cli.sharing import run_by_workers
 from retouch.cli.signing import signing
 from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
-from retouch.graph.estimate import cells_of
+from retouch.graph.estimate import row_cells_of
 from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
@@ -166,6 +166,6 @@ def _keep_pace(pace: Pace, graphs: Sequence[Graph], device: str, dtype: str) -> 
     import torch
 
     models = {model.digest for graph in graphs for model in (graph.model, *graph.models.values())}
-    sizes = {cells_of(graph) for graph in graphs}
+    sizes = {cells for graph in graphs for cells in row_cells_of(graph) or {None}}
     if len(models) == 1 and len(sizes) == 1 and (cells := sizes.pop()):
         pace.keep(models.pop(), device, dtype, cells, torch.get_num_threads())

@@ -213,7 +213,7 @@ async def value_and_grad(function: Callable[..., Awaitable[Any]], *at: Tensor) -
 
     function: gets the tensors as leaves, may await anything, returns a scalar loss or (loss, extra).
     """
-    leaves = tuple(t.detach().clone().requires_grad_() for t in at)
+    leaves = tuple(t.detach().requires_grad_() for t in at)
     body, reply = _awaited(function(*leaves)), None
     try:
         while True:

@@ -16,11 +16,12 @@ from typing import Any
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Graph
-from retouch.graph.plan import Plan, at_once, plan, total
+from retouch.graph.plan import Plan, at_once, plan, total, window_side, windows_of
 from retouch.graph.ports import EYES
 from retouch.models import rates
 from retouch.models.headers import Stored, read_header
 from retouch.models.info import ModelInfo
+from retouch.models.large import LARGE
 from retouch.models.own_weights import numbers_of
 from retouch.models.single_file import NETWORKS
 from retouch.models.vae_tiles import Tiling, VaeTiles
@@ -30,6 +31,8 @@ KEPT = 350_000_000  # of what loading frees, the most that the allocator was see
 # Of rows without, in time: a row whose gradient is asked, and a decoded picture there and back (engine/README.md).
 LED_ROW, LOOK = 2.1, 2.5
 LED_ROW_KEEPS, LED_PICTURE_KEEPS = 5, 5.5  # likewise, in memory
+# Likewise, of a row whose gradient is asked by weights: by (all that it keeps, blocks that are done again).
+TUNED_ROW, TUNED_ROW_KEEPS = (3.1, 3.8), (13, 4.5)
 # A picture through an eye and back for its gradient, in passes there at the pace of a denoiser's convolutions: measured
 # of the embedded eye, 20 beside the latent model and 26 beside that of pixels; large eyes are faster for their size.
 GLANCE = 23
@@ -60,6 +63,14 @@ class Estimate:
     looked: int = 0  # pictures that are decoded with their gradient
     glances: int = 0  # pictures that eyes are shown
     as_rows: float = 0.0  # what all those cost, in rows of the denoiser
+    guided: int = 0  # of the rows whose gradient is asked, those of guidance
+    tuned: int = 0  # rows of one step of a tuning
+    again: bool = False  # whether a tuning does blocks again
+
+    @property
+    def learnt(self) -> int:
+        """Rows whose gradient tunings ask."""
+        return self.led - self.guided
 
     @property
     def process(self) -> int:
@@ -71,9 +82,10 @@ class Estimate:
         """Bytes at most: the process, all weights, and the larger of the largest pass and call of the codec."""
         if self.row is None or self.picture is None:
             return None
-        row = self.row * (LED_ROW_KEEPS if self.led else 1)
+        row = self.row * (LED_ROW_KEEPS if self.guided else 1)
         picture = self.picture * (LED_PICTURE_KEEPS if self.looked else 1)
-        work = row * self.rows, picture * self.pictures
+        learning = self.row * TUNED_ROW_KEEPS[self.again] * self.tuned
+        work = max(row * self.rows, learning), picture * self.pictures
         # A gradient through both keeps what both have worked with.
         work = round(sum(work) if self.led and self.looked else max(work))
         return self.process + sum(self.weights.values()) + work
@@ -93,7 +105,7 @@ class Estimate:
                 "pictures_at_once": self.pictures,
                 "peak": self.peak,
             },
-            "with_gradient": {"rows": self.led, "pictures": self.looked},
+            "with_gradient": {"rows": self.led, "pictures": self.looked, "tuned_at_once": self.tuned},
             "eyes": {"pictures": self.glances, "as_rows": round(self.as_rows, 1)},
             "seconds": self.seconds,
             "rows_per_second": self.rate.rows_per_second if self.rate else None,
@@ -130,33 +142,40 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         weights["LoRA"] = item * loras
     weights |= _besides(plans, model, item)
     working = model.known.working
-    rate = rates.measured(model.digest, largest) if largest and len(sizes) == 1 else None
+    seen = {cells for one in plans for cells in row_cells_of(one.graph)}  # by the denoiser
+    at_most = max(seen, key=math.prod, default=counted) if largest else counted
+    rate = rates.measured(model.digest, at_most) if largest and len(seen) == 1 else None
     least, most = total(plans)
     led, looked, glances = (sum(_counted(plan, what) for plan in plans) for what in ("led", "looked", "glances"))
-    as_rows = glances * _glance(plans, model, counted)
-    more = led * (LED_ROW - 1) + (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
-    again = most / least if least else 1  # of walks that may begin again
+    as_rows = glances * _glance(plans, model, at_most)
+    tunings = [each for one in plans for each in _tunings(one)]
+    learnt, again = sum(rows for rows, _ in tunings), _network(model) >= LARGE
+    more = (led - learnt) * (LED_ROW - 1) + learnt * (TUNED_ROW[again] - 1)
+    more += (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
+    repeated = most / least if least else 1  # of walks that may begin again
     company = EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans))
-    tiles = "off" if looked else vae_tiling  # a gradient keeps what it needs of all tiles
-    codec = [_in_codec(model, cells, item, company, tiles) for cells in sizes or {counted}] if working else []
+    codec = [_in_codec(model, cells, item, company, vae_tiling) for cells in sizes or {counted}] if working else []
     picture, pictures = max(codec, key=math.prod, default=(None, company))
     return Estimate(
         model=model.name,
         dtype=dtype,
         cells=largest,
         weights=weights,
-        row=round(item * working.row(counted, model.tokens)) if working else None,
+        row=round(item * working.row(at_most, model.tokens)) if working else None,
         picture=picture,
         rows=EXACT_ROWS if exact else min(ROWS_A_CALL, max(1, sum(at_once(plan) for plan in plans))),
         pictures=pictures,
         rate=rate,
-        seconds=((least + more if least else 0) / rate.rows_per_second, (most + more * again) / rate.rows_per_second)
+        seconds=((least + more if least else 0) / rate.rows_per_second, (most + more * repeated) / rate.rows_per_second)
         if rate
         else None,
         led=led,
         looked=looked,
         glances=glances,
         as_rows=as_rows,
+        guided=led - learnt,
+        tuned=min(ROWS_A_CALL, sum(rows for _, rows in tunings)),
+        again=again,
     )
 
 
@@ -180,6 +199,19 @@ def _counted(plan_: Plan, what: str) -> int:
             times = plan_.rows[node.id][1] / inner.total[1] if inner.total[1] else 1
             found += round(times * _counted(inner, what))
     return found
+
+
+def _tunings(plan_: Plan) -> Iterator[tuple[int, int]]:
+    """Of each tuning the rows whose gradient it asks, in all and at once."""
+    for node in plan_.graph.nodes:
+        if led := int(plan_.facts[node.id].get("led", 0)) if node.card.takes("TrainingLog") else 0:
+            yield led, math.ceil(led / max(1, int(plan_.facts[node.id].get("learning", led))))
+
+
+def _network(model: ModelInfo) -> int:
+    """Numbers of the denoiser."""
+    parts = [part for part in model.known.parts if part in NETWORKS]
+    return sum(stored.numbers for part in parts for stored in model.files.tensors(part).values())
 
 
 def _glance(plans: Sequence[Plan], model: ModelInfo, cells: tuple[int, int]) -> float:
@@ -226,12 +258,8 @@ def _work(path: str) -> float:
 
 def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, int]:
     """Bytes of what stages bring: files beside the model, weights of plugins' own, copies that tunings make."""
-    network = sum(
-        stored.numbers
-        for part in model.known.parts
-        if part in NETWORKS
-        for stored in model.files.tensors(part).values()
-    )
+    # A copy that moves is in float32, as are its gradient and what Adam keeps; a fourth as many stand in at each step.
+    network, moves = _network(model), ITEM["float32"] / item + (0.25 if item < ITEM["float32"] else 0)
     found: dict[tuple[str, object], int] = {}
     for one in (each for outer in plans for each in outer.everything()):
         for node in one.graph.nodes:
@@ -239,7 +267,7 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
                 found[node.card.name, node.options["path"]] = numbers_of([str(node.options["path"])])
             if copies := one.facts[node.id].get("copies", 0):
                 key = of_no_picture(one.graph).get(node.id) or (one.graph.item, node.id)
-                found[node.card.name, key] = int(copies * network)
+                found[node.card.name, key] = int(copies * network * moves)
             if numbers := one.facts[node.id].get("numbers", 0):  # in float32, whatever the run is in
                 found[node.card.name, (one.graph.item, node.id)] = int(numbers * ITEM["float32"] / item)
             for _, edge in node.edges():
@@ -249,6 +277,20 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     for (name, _), numbers in found.items():
         told[name] = told.get(name, 0) + item * numbers
     return told
+
+
+def row_cells_of(graph: Graph) -> set[tuple[int, int]]:
+    """The sizes in which the denoiser is shown a graph's pictures: whole ones, and windows of them; none if unknown."""
+    if (cells := cells_of(graph)) is None:
+        return set()
+    found: set[tuple[int, int]] = set()
+    for one in plan(graph).everything():
+        for node in one.graph.nodes:
+            if one.rows[node.id][1]:
+                seen, model = windows_of(node, one.facts), graph.model
+                side = window_side(seen, model.multiple) // model.scale if seen else max(cells)
+                found.add((min(side, cells[0]), min(side, cells[1])))
+    return found or {cells}
 
 
 def cells_of(graph: Graph) -> tuple[int, int] | None:

@@ -122,7 +122,7 @@ def plan(graph: Graph) -> Plan:
         if "seen" in led:
             deepest["seen"] = led["seen"] + stated.get("seen", 0)
         mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
-        mixed |= _seen_through(node, facts) if node.card.output == "Denoiser" else {}
+        mixed |= windows_of(node, facts) if node.card.output == "Denoiser" else {}
         facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
     return Plan(graph, rows, facts)
 
@@ -149,21 +149,26 @@ UNKNOWN_WINDOWS = 1000  # of a picture whose size nobody knows before a run, at 
 
 def _windows(node: Node, graph: Graph, scope: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[int, int]:
     """Windows through which a node's denoiser sees its picture, (least, most): each is a row of its own."""
-    seen = _seen_through(node, facts)
+    seen = windows_of(node, facts)
     if not seen or node.card.output == "Denoiser":
         return 1, 1
     height, width = (int(scope.get(name, 0)) for name in ("height", "width"))
     if not (height and width):
         return 1, UNKNOWN_WINDOWS
     unit = _models_of(node, graph)[0].multiple
-    side = -(-int(seen["window"]) // unit)  # in units, as is all else
+    side = window_side(seen, unit) // unit  # in units, as is all else
     shared = int(seen["window_overlap"] * side * unit) // unit
     along = (-(-length // unit) for length in (height, width))
     count = math.prod(1 if length <= side else -(-(length - shared) // (side - shared)) for length in along)
     return 1 if scope.get("about") else count, count
 
 
-def _seen_through(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
+def window_side(seen: Mapping[str, Any], multiple: int) -> int:
+    """Pixels of a window's side, as a run pads it.  seen: of `windows_of`; multiple: of the model"""
+    return -(-int(seen["window"]) // multiple) * multiple
+
+
+def windows_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """The windows of the denoiser that a node is given, if it has any."""
     given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
     made = [facts[each.id] for each in given if isinstance(each, FromNode)]

@@ -128,11 +128,15 @@ class LossScale:
             return loss * self.value, loss.detach()
 
         while True:
-            found = await value_and_grad(scaled, *at)
+            _, grads, loss = await value_and_grad(scaled, *at)
             if self.value <= 1:
-                return Gradient(found.extra, found.grads)
-            if all(bool(grad.isfinite().all()) for grad in found.grads):
-                return Gradient(found.extra, tuple(grad.float() / self.value for grad in found.grads))
+                return Gradient(loss, grads)
+            if all(bool(grad.isfinite().all()) for grad in grads):
+                held = list(grads)
+                del grads
+                for i, grad in enumerate(held):  # one by one: of a large network there is no room for all twice
+                    held[i] = grad.float() / self.value
+                return Gradient(loss, tuple(held))
             self.value /= 2
 
 

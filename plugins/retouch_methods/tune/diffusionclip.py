@@ -51,6 +51,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     rows="training * (inversion_steps - 1 + rounds * (2 * tuning_steps - 1 if variant == 'whole' else tuning_steps))",
     facts={
         "copies": "4 if weights == 'all' else 1",
+        "learning": "rounds * tuning_steps",
         "led": "training * rounds * tuning_steps",
         "looked": "training * rounds * (1 if variant == 'whole' else tuning_steps)",
         "glances": "training * rounds * (1 if variant == 'whole' else tuning_steps) * "

@@ -33,7 +33,11 @@ from retouch_methods.tune.tensors import movable
     paper="arXiv:2208.12242",
     rows="iterations * batch * (2 if class_prompt else 1)"
     " + (class_pictures * steps * (1 if class_guidance == 1 else 2) if class_prompt else 0)",
-    facts={"copies": "4 if weights == 'all' else 1"},
+    facts={
+        "copies": "4 if weights == 'all' else 1",
+        "learning": "iterations",
+        "led": "iterations * batch * (2 if class_prompt else 1)",
+    },
     needs=(
         Need(
             "prompt or not reads_words",

@@ -35,7 +35,11 @@ _EMBEDDING = "embedding"
     "imagic",
     paper="arXiv:2210.09276",
     rows="batch * (embedding_steps + training_steps)",
-    facts={"copies": "5 if weights == 'all' else 1", "learning": "embedding_steps + training_steps"},
+    facts={
+        "copies": "4 if weights == 'all' else 1",
+        "learning": "embedding_steps + training_steps",
+        "led": "batch * (embedding_steps + training_steps)",
+    },
     words="needed",
     prompts="tune prompts",
 )

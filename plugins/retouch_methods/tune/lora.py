@@ -34,6 +34,10 @@ from retouch_methods.tune.tensors import Narrow, lora_layers
     paper="arXiv:2106.09685",
     rows="0 if path else iterations * batch * (2 if class_prompt else 1)"
     " + (class_pictures * steps * (1 if class_guidance == 1 else 2) if class_prompt else 0)",
+    facts={
+        "learning": "0 if path else iterations",
+        "led": "0 if path else iterations * batch * (2 if class_prompt else 1)",
+    },
     needs=(
         Need(
             "path or prompt or not reads_words",

@@ -41,7 +41,11 @@ from retouch_methods.tune.tensors import movable
     "sine",
     paper="arXiv:2212.04489",
     rows="batch * training_steps",
-    facts={"copies": "5 if weights == 'all' else 1", "learning": "training_steps"},
+    facts={
+        "copies": "4 if weights == 'all' else 1",
+        "learning": "training_steps",
+        "led": "batch * training_steps",
+    },
     words="needed",
     needs=(
         Need(

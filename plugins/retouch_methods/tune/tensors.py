@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from retouch.api import Denoiser, ModelDelta, NoiseSource
+from retouch.api import Denoiser, ModelDelta, NoiseSource, masters
 
 Which = Literal["all", "attention", "cross", "low_rank"]
 Layers = Literal["cross", "attention"]
@@ -42,12 +42,12 @@ class Whole:
     def first(self) -> list[Tensor]:
         """The model's own."""
         own = self.model.weights
-        return [own[name].to(torch.promote_types(own[name].dtype, torch.float32)) for name in self.names]
+        return masters([own[name] for name in self.names], self.model.core.base.values())
 
     def under(self, tensors: Sequence[Tensor]) -> Denoiser:
-        """The model with these in their place, in the network's precision."""
+        """The model with these in their place, where the network is and in its precision."""
         own = self.model.core.base
-        weights = {name: each.to(own[name].dtype) for name, each in zip(self.names, tensors, strict=True)}
+        weights = {name: each.to(own[name]) for name, each in zip(self.names, tensors, strict=True)}
         return self.model.tuned(ModelDelta(weights))
 
 

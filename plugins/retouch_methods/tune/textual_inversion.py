@@ -38,6 +38,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the word s
     "textual_inversion",
     paper="arXiv:2208.01618",
     rows="0 if path else iterations * batch",
+    facts={"learning": "0 if path else iterations", "led": "0 if path else iterations * batch"},
     needs=(
         Need("path or word", "has no file to read, and no word to learn", 'write word="<toy>" init="toy"'),
         Need(

@@ -34,7 +34,11 @@ from retouch_methods.tune.tensors import movable
     "unitune",
     paper="arXiv:2210.09477",
     rows="batch * training_steps",
-    facts={"copies": "5 if weights == 'all' else 1", "learning": "training_steps"},
+    facts={
+        "copies": "4 if weights == 'all' else 1",
+        "learning": "training_steps",
+        "led": "batch * training_steps",
+    },
     words="needed",
     prompts="tune prompts",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from retouch.paths import is_file, is_folder, resolved
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
 
-_FIELD = re.compile(r"\{\{|\}\}|\{(\w*)\}")
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _PATTERN = re.compile(r"[*?]")
 
@@ -113,7 +113,7 @@ class Files:
                 known = (
                     f"fields: {', '.join(fields)}" if fields else "nothing is known here that a field could stand for"
                 )
-                self._add("RT406", given, name=name, mend=near(name, fields) or known)
+                self._add("RT406", given, name=name, mend=_meant(name, fields) or known)
                 return None
         return _FIELD.sub(lambda found: found[0][0] if found[1] is None else str(fields[found[1]]), text)
 
@@ -155,6 +155,12 @@ class Files:
 def fields_of(text: str) -> list[str]:
     """Return the names in the brackets of a path."""
     return [found[1] for found in _FIELD.finditer(text) if found[1] is not None]
+
+
+def _meant(name: str, fields: Iterable[str]) -> str:
+    """A question about the field that was meant: of `rank.keep`, as `--set` says it, the option."""
+    option = name.rpartition(".")[2].strip()
+    return near(option, fields) or near(name, fields)
 
 
 def _split(folder: Path, pattern: str) -> tuple[Path, str]:

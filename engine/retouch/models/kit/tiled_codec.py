@@ -8,7 +8,7 @@ picture, measured once on a copy that is no larger than a tile.  What lies besid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Self
@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from retouch.core.resampling import resized
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.window import Rectangle
+from retouch.models.network.recomputed import standing_in
 from retouch.models.vae_tiles import Tiling, VaeTiles
 
 OVERLAP = 0.25  # of a tile's side
@@ -118,10 +120,11 @@ class TiledCodec:
         with torch.no_grad():
             moments = _measured(norms, lambda: function(small[None]))
         made = weight = None
+        seen_by = self._again(function, moments) if torch.is_grad_enabled() else function
         with _normalised_by(moments):
             for box in tile_grid(size, side, overlap, unit):
                 kept = _inset(box, size, margin)
-                part = function(box.of(item)[None])[0]
+                part = seen_by(box.of(item)[None])[0]
                 grown = part.shape[-1] / (box.right - box.left)  # of a side, below 1 where pictures become latents
                 place, seen = (_scaled(each, grown) for each in (kept, _moved(kept, box)))
                 whole = _sized(size, grown)
@@ -134,6 +137,18 @@ class TiledCodec:
         assert made is not None
         assert weight is not None
         return made / weight
+
+    def _again(self, function: Callable[[Tensor], Tensor], moments: Moments) -> Callable[[Tensor], Tensor]:
+        """The same, of which each tile is done again on the way back: so a gradient takes one tile's memory, too."""
+        weights = dict(self.inner.vae.named_parameters())  # some of which may stand in for this call alone
+
+        @contextmanager
+        def surroundings() -> Iterator[None]:
+            with self._working, _normalised_by(moments), standing_in(self.inner.vae, weights):
+                yield
+
+        both = lambda: (nullcontext(), surroundings())  # noqa: E731
+        return lambda tile: checkpoint(function, tile, use_reentrant=False, preserve_rng_state=False, context_fn=both)
 
 
 class _Decoding(nn.Module):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from threading import Lock
 from types import MappingProxyType
@@ -22,11 +22,13 @@ from retouch.core.transfer import upload_numbers
 from retouch.core.tuning import LowRank, ModelDelta
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Ask, Net, Rows
+from retouch.models.large import LARGE
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
 from retouch.models.network.captured import CapturedNetwork, Network
 from retouch.models.network.fusing import prepare
 from retouch.models.network.placed import placed
+from retouch.models.network.recomputed import Recomputing, standing_in
 from retouch.models.network.seam import Pass, Seam
 
 _CUDNN_FIRST = [
@@ -68,6 +70,8 @@ class NetworkCore:
         first = next(weight for weight in self.module.parameters() if weight.is_floating_point())
         self.device, self.dtype = first.device, first.dtype
         self._seam, self._passing = Seam(net, sites), Lock()
+        self._recomputing = Recomputing(self.module)
+        self.recomputes = sum(weight.numel() for weight in self._base.values()) >= LARGE
         self._plain = self._accelerated()
 
     @property
@@ -101,8 +105,8 @@ class NetworkCore:
         with self._passing:  # runs of several threads may share this network
             with torch.set_grad_enabled(groups[0].wants_grad), self._attention():
                 packed = self._packed(rows, bucket)
-                with self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext():
-                    out = self._evaluate(rows[0].model.delta, packed, scoped=bool(now.joined))
+                with self._controlled(now, packed):
+                    out = self._evaluate(groups, packed, scoped=bool(now.joined))
                 self._check(out, packed.x)
                 predictions = iter(self._split(rows, out[: len(rows)]))
             recorded, kept = now.recorded(), now.kept()
@@ -122,14 +126,37 @@ class NetworkCore:
             return sdpa_kernel(_CUDNN_FIRST, set_priority=True)
         return nullcontext()
 
-    def _evaluate(self, delta: ModelDelta, packed: Rows, *, scoped: bool) -> Tensor:
+    def _controlled(self, now: Pass, packed: Rows) -> Any:
+        return self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext()
+
+    def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:
+        delta = groups[0].rows[0].model.delta
         if not (scoped or delta.weights or delta.low_rank or delta.beside or delta.place):
             return self._plain(packed)
-        with beside(self.module, delta.beside), placed(self.module, delta.place):
-            if delta.weights:
-                return self.net.forward(self._under(delta.over(self._base)), packed)
-            with beside(self.module, {name: (LowRank(*pair),) for name, pair in delta.low_rank.items()}):
-                return self.net.forward(self.module, packed)
+        weights = delta.over(self._base) if delta.weights else {}
+
+        @contextmanager
+        def again() -> Iterator[None]:
+            """What surrounds a block that is done again, when this pass has long ended."""
+            with (
+                self._passing,
+                self._attention(),
+                self._controlled(Pass.of(groups), packed),
+                self._beside(delta),
+                standing_in(self.module, weights),
+            ):
+                yield
+
+        recomputed = self._recomputing.around(again) if self.recomputes and delta.wants_grad else nullcontext()
+        with self._beside(delta), recomputed:
+            return self.net.forward(self._under(weights) if weights else self.module, packed)
+
+    @contextmanager
+    def _beside(self, delta: ModelDelta) -> Iterator[None]:
+        """Let all of a tuning act that stands in for no weight."""
+        low_rank = {} if delta.weights else {name: (LowRank(*pair),) for name, pair in delta.low_rank.items()}
+        with beside(self.module, delta.beside), placed(self.module, delta.place), beside(self.module, low_rank):
+            yield
 
     def _under(self, weights: Mapping[str, Tensor]) -> Ask:
         """The module with these in place of some of its weights."""
