@@ -196,3 +196,12 @@ def test_a_prompt_is_not_kept_for_a_picture_that_comes_much_later(tmp_path, aliv
     assert not any(each.failures for each in done.outcomes)
     assert [held <= 2 * 2 * 2 + 1 for held, _ in alive] == [True] * 6
     assert alive[2][1] < alive[4][1]
+
+
+def test_every_picture_is_given_the_values_of_what_they_share(tmp_path):
+    pictures = [draw(tmp_path / f"{i}.png", Scene(SUBJECTS[i], "red", "at night", seed=i)) for i in range(2)]
+    flows = graphs('invert sdedit "red"->"blue" | guide image_text', pictures, tmp_path / "out", steps=2)
+    first, second = execute(flows, registry=INSTALLED, settings=Settings()).outcomes
+    made = {node.id for node in flows[0].nodes if node.card.output}
+    assert any(id_.startswith("eye") for id_ in made)
+    assert made <= first.values.keys() & second.values.keys()

@@ -266,3 +266,20 @@ def test_a_title_that_gives_way_to_the_recipe_is_told(photo: Path) -> None:
     unstamped = retouch("run", "-e", recipe, "--stamp", "none", "--force", "--json", folder=photo.parent)
     assert "title" not in str(unstamped.event("result")["notices"])
     assert Image.open(photo.with_name("out.jpg")).getexif()[0x010E] == "On the beach"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code"),
+    [
+        ('measure "f.csv"', 1),
+        ('mask box right=50% | save mask "m.png"', 1),
+        ("mask box right=50% | save mask", 0),
+        ('save "own.png"\nmask box right=50% | save mask "m.png"', 0),
+    ],
+)
+def test_a_file_that_no_result_would_go_to_is_refused(tmp_path, recipe, code):
+    draw(tmp_path / "cat.png")
+    done = retouch("check", "-e", recipe, "cat.png", "-o", "dog.png", folder=tmp_path)
+    assert done.code == code, done.err
+    assert ("RT459" in done.err) == bool(code)
+    assert retouch("check", "-e", recipe, "cat.png", "-o", "out", folder=tmp_path).code == 0

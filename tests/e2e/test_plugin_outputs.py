@@ -137,6 +137,17 @@ def test_a_format_without_room_for_words_has_them_beside_it(cat: Path, retouch: 
     assert "RT440" in run(recipe, cat, retouch).out
 
 
+def test_what_somebody_else_put_beside_a_result_is_not_touched(cat: Path, retouch: OpenProcess) -> None:
+    foreign = cat.with_name("dog.npy.retouch.json")
+    foreign.write_text('{"mine": "notes"}')
+    done = run('encode | decode | save raw "dog.npy"', cat, retouch)
+    assert done.code == 4
+    assert "'dog.npy.retouch.json', which would tell its recipe, is there and retouch did not make it" in done.out
+    assert not cat.with_name("dog.npy").exists()
+    assert run('encode | decode | save raw "dog.npy"', cat, retouch, "--stamp", "none").code == 0
+    assert foreign.read_text() == '{"mine": "notes"}'
+
+
 def test_its_endings_and_options_are_checked_without_it_being_imported(cat: Path, env: dict[str, str]) -> None:
     wrong = {
         'save arrays "dog.png"': ("RT425", "may end in .npz"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from retouch.models.catalog import BrokenModel, find
-from retouch.models.files import InOneFile
+from retouch.models.errors import UnfitBeside
+from retouch.models.files import InOneFile, ModelFiles
 from retouch.models.kit.loading import _configured
 from retouch.models.kit.renaming import renamed
+from retouch.models.landmarks import check_landmarks
 from retouch.models.single_file import model_in, shipped
 from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
 from tests.families import authors_names as authors
+from tests.families.tiny_families import FAMILIES
 
 FolderOf = Callable[[str], Path]
 
@@ -183,14 +187,14 @@ def test_a_half_precision_file_runs_as_its_numbers_say(folder_of: FolderOf, tmp_
 
 
 BROKEN: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
-    "a tensor is missing": (lambda t: t.pop("model.diffusion_model.out.2.weight"), "lacks conv_out.weight"),
+    "a tensor is missing": (lambda t: t.pop("model.diffusion_model.out.2.bias"), "lacks conv_out.bias"),
     "a tensor too many": (
         lambda t: t.update({"model.diffusion_model.out.9.weight": torch.ones(7)}),
         "has 7 numbers for its UNet2DConditionModel that the network has not",
     ),
     "another shape": (
-        lambda t: t.update({"model.diffusion_model.out.2.weight": torch.ones(4, 32, 1, 1)}),
-        "conv_out.weight is 4 x 32 x 1 x 1, and the config says 4 x 32 x 3 x 3",
+        lambda t: t.update({"model.diffusion_model.out.2.bias": torch.ones(9)}),
+        "conv_out.bias is 9, and the config says 4",
     ),
     "no number": (
         lambda t: t["first_stage_model.decoder.conv_in.weight"].fill_(torch.nan),
@@ -207,6 +211,81 @@ def test_filling_is_as_strict_as_from_a_folder(what: str, folder_of: FolderOf, t
     file = written(tmp_path / "x.safetensors", tensors)
     with pytest.raises(BrokenModel, match=BROKEN[what][1]):
         _ = machine(str(file), base=str(folder)).loaded
+
+
+WHOLE = ("stable_diffusion", "sdxl", "sd3")  # of which the authors have one file of everything
+
+
+@pytest.mark.parametrize("file", [*WHOLE, "flux_dev", "flux_schnell", "qwen_image", "z_image"])
+def test_configs_of_another_family_are_refused_before_anything_loads(
+    file: str, folder_of: FolderOf, tmp_path: Path
+) -> None:
+    """A single file with its authors' names, or a network in diffusers', beside the configs of every other one."""
+    folder = folder_of(file)
+    tensors = whole(file, folder) if file in WHOLE else stored(folder, "transformer")
+    path = written(tmp_path / "x.safetensors", tensors)
+    find(str(path), base=str(folder))
+    for other in FAMILIES:
+        if other != file:
+            with pytest.raises(UnfitBeside, match="the config"):
+                find(str(path), base=str(folder_of(other)))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_vae_of_another_shape_is_refused_before_anything_loads(
+    name: str, folder_of: FolderOf, tmp_path: Path
+) -> None:
+    """In a file, whose names and shapes are those of another class, and in a folder, whose config says so."""
+    own, other = folder_of(name), folder_of("sdxl" if name == "qwen_image" else "qwen_image")
+    same = written(tmp_path / "same.safetensors", stored(own, "vae"))
+    find(str(own), vae=str(same))
+    wrong = written(tmp_path / "wrong.safetensors", stored(other, "vae"))
+    with pytest.raises(UnfitBeside, match="the config says"):
+        find(str(own), vae=str(wrong))
+    with pytest.raises(UnfitBeside, match=r"it is an Autoencoder\w+, and this model decodes by an Autoencoder"):
+        find(str(own), vae=str(other))
+
+
+_ENDS = {"input_blocks.0.0.weight": (320, 4, 3, 3), "out.2.weight": (4, 320, 3, 3)}
+PUBLISHED: dict[str, dict[str, tuple[int, ...]]] = {
+    "sd1": _ENDS | {"input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)},
+    "sd2-noise": _ENDS | {"input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 1024)},
+    "sdxl": _ENDS
+    | {"input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (640, 2048), "label_emb.0.0.weight": (1280, 2816)},
+}
+
+
+@pytest.mark.parametrize("kind", [*PUBLISHED, "sd3-medium", "sd3.5-medium", "sd3.5-large", "flux-dev", "flux-schnell"])
+def test_a_file_of_full_size_fits_the_configs_that_ship_for_it_and_no_others(kind: str, tmp_path: Path) -> None:
+    """By its header: the numbers are a hole in the file."""
+    part = "unet" if kind in PUBLISHED else "transformer"
+    said = config(shipped()[kind], part)
+    shapes = PUBLISHED.get(kind) or (authors.flux if kind.startswith("flux") else authors.sd3_shapes)(said)
+    path = hollow(tmp_path / "x.safetensors", {f"model.diffusion_model.{name}": each for name, each in shapes.items()})
+
+    def fits(other: Path) -> None:
+        check_landmarks(ModelFiles(path, other, {part: InOneFile(path, "model.diffusion_model.")}), part)
+
+    fits(shipped()[kind])
+    alike = {kind, *(("sd2-noise", "sd2-velocity") if kind == "sd2-noise" else ())}
+    for name, other in shipped().items():
+        if name not in alike and (other / part).is_dir() and not name.startswith("guided"):
+            with pytest.raises(BrokenModel):
+                fits(other)
+
+
+def hollow(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
+    """A file with this header, whose numbers take no place on the disk."""
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": (at, at + size)}
+        at += size
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
+    return path
 
 
 @pytest.mark.parametrize("kind", ["flux-dev", "flux-schnell"])

@@ -146,7 +146,7 @@ def test_what_an_import_or_an_observer_changes_is_put_back(site: Path, tmp_path:
 
 
 def test_doctor_tells_what_an_import_changes(site: Path, tmp_path: Path) -> None:
-    install(site, "settles", "import os\nos.chdir('/')\n")
+    install(site, "moves_in", "import os\nos.chdir('/')\n")
     told = retouch("doctor", folder=tmp_path).out
     assert "its import changes the folder that the process is in, which is put back" in told
     assert f"this folder: {tmp_path}" in told

@@ -320,6 +320,8 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT458"}  # what a tuning has learnt to say: test_tune_single
     elsewhere |= {f"RT{code}" for code in (464, 465, 466, 467, 469)}  # what is learnt of a subject: test_tune_subject
     elsewhere |= {"RT436"}  # controls behind windows: test_multidiffusion
+    elsewhere |= {"RT451", "RT452", "RT453", "RT454"}  # signing; extras: test_credentials, test_wheel
+    elsewhere |= {"RT459"}  # a file that -o names: test_outputs
     elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
     assert raised - elsewhere <= EXAMPLES.keys()

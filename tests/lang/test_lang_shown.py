@@ -48,6 +48,7 @@ USUAL = {
         "mend": "hf download owner/name face.safetensors --revision 0123456789abcdef0123456789abcdef01234567",
     },
     "RT561": {"stage": "draw repeated"},
+    "RT566": {"stage": "draw repeated"},
     "RT450": {
         "stage": "eye clip",
         "name": "dino",
@@ -61,6 +62,7 @@ USUAL = {
     },
     "RT456": {"what": "nothing before it tunes one", "mend": "tune it first, by 'tune diffusionclip'"},
     "RT457": {"stage": "tune weights", "other": "tune diffusionclip"},
+    "RT459": {"path": "dog.png"},
     "RT464": {"other": "tune dreambooth"},
     "RT465": {
         "path": "toy.safetensors",

@@ -225,6 +225,7 @@ def test_of_the_engine_only_what_reads_files_in_their_layout_names_one():
     assert found == {
         "retouch/models/checks.py",  # mistakes that headers show, told before anything loads
         "retouch/models/families.py",  # a folder that states no class of pipeline
+        "retouch/models/landmarks.py",  # and of single files, whose names are their authors'
         "retouch/models/kit/agreement.py",  # what families are made of: schedulers,
         "retouch/models/kit/loading.py",  # any tokenizer,
         "retouch/models/kit/renaming.py",  # single files,

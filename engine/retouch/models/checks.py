@@ -14,6 +14,7 @@ from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.files import ModelFiles
 from retouch.models.headers import Stored
 from retouch.models.kit.unet_sites import levels_of
+from retouch.models.landmarks import check_landmarks
 from retouch.models.layout import INDEX
 from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet2d_shapes, unet_shapes, vae_shapes
 
@@ -59,12 +60,14 @@ def check_configs(files: ModelFiles) -> None:
 def check_weights(files: ModelFiles, part: str) -> None:
     """Check what the headers of a part say, and what they say of its config.
 
-    Names that are the authors' are compared when they have been replaced, at load.
+    Of a single file, whose names are the authors', a few tensors; all when the names have been replaced, at load.
     """
     name, weights = f"{part}/config.json", files.weights(part)
     config = Config(files.read(name), name)
     tensors = check_part(config, weights, files.tensors(part))
-    if part not in files.inside and (check := _WEIGHTS.get(_class_of(config))):
+    if part in files.inside:
+        check_landmarks(files, part)
+    elif check := _WEIGHTS.get(_class_of(config)):
         check(config, weights, tensors)
 
 

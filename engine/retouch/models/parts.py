@@ -33,7 +33,7 @@ def check_shapes(weights: Path, tensors: Mapping[str, Stored], shapes: Shapes) -
         if name not in tensors:
             raise BrokenModel(f"'{weights}' lacks {name}")
         if (found := tensors[name].shape) != shape:
-            raise BrokenModel(f"'{weights}': {name} is {_by(found)}, and the config says {_by(shape)}")
+            raise BrokenModel(f"'{weights}': {name} is {by_sides(found)}, and the config says {by_sides(shape)}")
 
 
 def count_of(tensors: Iterable[str], prefix: str) -> int:
@@ -82,5 +82,6 @@ def text_shapes(config: Config, prefix: str) -> Iterator[tuple[str, tuple[int, .
     yield f"{prefix}final_layer_norm.weight", (width,)
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a number"
+def by_sides(shape: Iterable[int | None]) -> str:
+    """A shape in words; None is any side."""
+    return " x ".join("any" if side is None else str(side) for side in shape) or "a number"

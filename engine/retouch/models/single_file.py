@@ -16,6 +16,7 @@ from retouch.models.errors import BrokenModel
 from retouch.models.files import InOneFile, ModelFiles
 from retouch.models.headers import Header, read_header
 from retouch.models.kinds import WeightsKind, kind_of
+from retouch.models.landmarks import check_landmarks
 from retouch.models.pickles import is_pickle, refusal
 from retouch.plugins import announced
 
@@ -83,6 +84,8 @@ def model_in(path: Path, base: ModelFiles | None, given: tuple[str, ...] = ()) -
     if not any(part in files.inside and files.inside[part].file == path for part in NETWORKS):
         raise BrokenModel(f"'{path.name}' has no network; its first tensor is {min(names, default='none')}")
     for part in known.parts:
+        if base is not None and part in files.inside:
+            check_landmarks(files, part)  # or it is the base that is to blame
         if part not in given and not files.has(part):
             also = ', or vae="file.safetensors"' if part == "vae" else ""
             raise BrokenModel(f"'{path.name}' has no {part}; name a model that has one: {_ENOUGH}{also}")

@@ -81,6 +81,11 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.{KEY}.json")
 
 
+def is_foreign_beside(path: Path) -> bool:
+    """Whether a file that Retouch did not make stands where one would speak for this one."""
+    return os.path.lexists(beside(path)) and _SHA256 not in (_told_beside(path) or {})
+
+
 def is_beside(path: Path) -> bool:
     """Whether a file beside it speaks for it, with the digest of these very bytes."""
     return _beside(path) is not None
@@ -120,14 +125,21 @@ def _texts_within(path: Path) -> Iterator[str]:
 
 def _beside(path: Path) -> str | None:
     try:
+        told = _told_beside(path)
+        return json.dumps(told) if told and told.pop(_SHA256, "") == _digest(path) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _told_beside(path: Path) -> dict[str, str] | None:
+    try:
         if not beside(path).is_file():  # a pipe would be waited for
             return None
         with beside(path).open(encoding="utf-8") as file:
             text = file.read(2 * _LIMIT + 1)
-        told = _parsed(text) if len(text) <= 2 * _LIMIT else None
-        return json.dumps(told) if told and told.pop(_SHA256, "") == _digest(path) else None
     except (OSError, ValueError):
         return None
+    return _parsed(text) if len(text) <= 2 * _LIMIT else None
 
 
 def _digest(path: Path) -> str:

@@ -145,6 +145,7 @@ class _Run:
     supply: Supply = field(default_factory=Supply)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     stages: dict[Task, tuple[Outcome, Node, str]] = field(default_factory=dict)
+    shared_by: dict[Task, list[tuple[Outcome, NodeId]]] = field(default_factory=dict)  # besides whoever came first
     causes: dict[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])  # by the exception's identity
     missed: list[tuple[Outcome, dict[str, str]]] = field(default_factory=list[tuple[Outcome, dict[str, str]]])
     pictures: list[list[Task]] = field(default_factory=list[list[Task]])
@@ -198,6 +199,7 @@ class _Run:
             if (key := once.get(node.id)) and (known := self.supply.shared(key)):
                 tasks[node.id] = known
                 outcome.rows[node.id] = 0  # whoever came first has paid
+                self.shared_by.setdefault(known, []).append((outcome, node.id))
                 continue
             care = self.looking_after.care(node, graph, outcome, strange=node.id in strange)
             if (lost := self._lost(node, machines, own_machine)) is not None:
@@ -343,7 +345,8 @@ class _Run:
                 if isinstance(value, Mask) and node.id in self.masks[id(outcome)]:
                     outcome.warnings += covers_too_much_or_little(node, value)
                 if self.keep:
-                    outcome.values[node.id] = value
+                    for each, id_ in ((outcome, node.id), *self.shared_by.get(task, ())):
+                        each.values[id_] = value
             except Exception as error:  # of a type whose numbers cannot be asked
                 task.error = error
         name = outcome.item.name if outcome.item else ""

@@ -66,6 +66,8 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
         return None
     if _draws_several(call) and not _draws_noise(graph):
         report.add("RT561", span, stage=call.card.name)
+    if state.now.edit and _walks_unedited(graph, state.caption):
+        report.add("RT566", span, stage=call.card.name)
     edge = FromEngine(TURN, {"model": state.model.name, "turn": turn_key(graph)}, turn=graph)
     return WiredTurn(edge, inner.caption, inner.turn)
 
@@ -80,6 +82,16 @@ def _draws_noise(graph: Graph) -> bool:
     """Return whether a flow comes out another way under noise of another seed."""
     supplied = [given for node in graph.nodes for given in node.inputs.values() if isinstance(given, FromEngine)]
     return any(each.type == "NoiseSource" or (each.turn and _draws_noise(each.turn)) for each in supplied)
+
+
+def _walks_unedited(graph: Graph, caption: str | None) -> bool:
+    """Return whether a flow walks, and to nothing but the words that its picture has already."""
+    supplied = [edge for node in graph.everything() for _, edge in node.edges() if isinstance(edge, FromEngine)]
+    edits = [each.settings for each in supplied if each.type == "Edit"]
+    targets = [each.settings["text"] for each in supplied if each.type == "TargetPrompt"]
+    targets += [edit["target"] for edit in edits]
+    weighed = any(edit["weights"] for edit in edits)
+    return bool(targets) and not weighed and all((text or "") == (caption or "") for text in targets)
 
 
 def begun(context: Context) -> FlowState:

@@ -50,6 +50,9 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
     """Report results that share a file, cannot be written, or would overwrite what retouch did not make."""
     sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)
+    writers = list(writers)
+    if writers and world.output and not world.to_folder and not any(writer.by_output for writer in writers):
+        report.add("RT459", writers[-1].span, path=world.output.name)
     for writer in writers:
         by_path[writer.path].setdefault(writer.work, writer)
     for path, works in by_path.items():

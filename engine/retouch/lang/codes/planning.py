@@ -270,6 +270,13 @@ PLANNING = {
         why="A file of textual inversion holds the vectors of one word that was learnt. The words of the model's own "
         "vocabulary are in its files already.",
     ),
+    "RT459": Code(
+        "output-of-none",
+        "no result of this recipe goes to '{path}', which -o names",
+        "write the picture, too: | save; or leave -o out, or name a folder by it",
+        why="A file that -o names takes the place of a picture that 'save' writes. Tables, masks and all that names a "
+        "file of its own goes there, and nothing else was asked for.",
+    ),
     "RT464": Code(
         "not-of-low-rank",
         "'save lora' writes what is of low rank, and '{other}' moves whole weights",

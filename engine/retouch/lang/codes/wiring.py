@@ -266,4 +266,12 @@ WIRING = {
         why="Draws differ by their noise alone. An inversion such as DDIM's is a function of the picture, and so each "
         "draw of it is the same picture, at its whole cost.",
     ),
+    "RT566": Code(
+        "edit-outside",
+        "the flow of '{stage}' walks without an edit, which is written outside of its brackets",
+        "write the edit in the brackets, too",
+        severity="warning",
+        why="A flow in brackets begins with the caption of its picture, and hears nothing of the turn round it but the "
+        "mask and the picture. Without an edit of its own it brings the picture back, at its whole cost.",
+    ),
 }

@@ -126,9 +126,15 @@ class FileOut:
                 raise WrongResult(f"the file '{place.name}'", "an empty one")
             if self.signed:
                 put_signed(file, place, lambda data: self.signed(path, data) if self.signed else data)
+            foreign = stamp.is_foreign_beside(place)
             if recipe and stamp.metadata(made) is None:
+                if foreign:
+                    name = stamp.beside(place).name
+                    raise pictures.Unwritable(
+                        f"'{name}', which would tell its recipe, is there and retouch did not make it"
+                    )
                 stamp.put_beside(place, made, recipe)
-            else:
+            elif not foreign:
                 stamp.beside(place).unlink(missing_ok=True)
             sha256 = digest(made)
         self.files.append(place)
