@@ -167,9 +167,10 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
     data = window.image.data.clone()
     data[:, 6:14, 10:20] = 1 - data[:, 6:14, 10:20].round()
     top, bottom, left, right = 6 * 6, 14 * 6, 10 * 6, 20 * 6
-    reached = []
+    reached, told = [], list[str]()
+    notices = SimpleNamespace(tell=told.append)
     for grow in (0, 2, 4):
-        made = narrow(Image(data), window, grow=grow)
+        made = narrow(Image(data), window, notices, grow=grow)
         assert torch.equal(made.image.data, window.image.data)
         assert made.box == window.box
         assert torch.equal(made.mask.data[made.mask.data > 0], window.mask.data[made.mask.data > 0])
@@ -180,9 +181,11 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
         assert not (kept & far).any()
         reached.append(int(kept.sum()))
     assert 0 < reached[0] < reached[1] < reached[2] < int((window.mask.data > 0).sum())
-    assert not narrow(window.image, window).mask.data.any(), "nothing was changed"
+    assert not told
+    assert not narrow(window.image, window, notices).mask.data.any(), "nothing was changed"
+    assert told == ["nothing differs from the photograph, so nothing is edited from here on"]
     with pytest.raises(ValueError, match="is narrowed by"):
-        narrow(picture(16, 16), window)
+        narrow(picture(16, 16), window, notices)
 
 
 def test_what_a_decoder_made_a_little_lighter_is_not_changed_and_neither_are_soft_edges():
@@ -194,11 +197,15 @@ def test_what_a_decoder_made_a_little_lighter_is_not_changed_and_neither_are_sof
     data[:, 40] -= 0.2  # which came back softer
     data[:, 10:20, 10:20] += 0.2
     edited = Image(data)
-    thing = narrow(edited, window, tolerance=0.06, grow=0).mask.data > 0
+    told: list[str] = []
+    notices = SimpleNamespace(tell=told.append)
+    thing = narrow(edited, window, notices, tolerance=0.06, grow=0).mask.data > 0
     assert thing[11:19, 11:19].all()
     assert int(thing.sum()) <= 12 * 12
-    assert narrow(edited, window, grow=0).mask.data.all()
-    assert not narrow(edited, window, tolerance=0.3).mask.data.any()
+    assert narrow(edited, window, notices, grow=0).mask.data.all()
+    assert not narrow(edited, window, notices, tolerance=0.3).mask.data.any()
+    (said,) = told
+    assert "nothing differs from the photograph by more than 0.3 of the range" in said
 
 
 def test_a_box_outside_of_its_picture_is_no_window():

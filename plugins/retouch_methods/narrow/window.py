@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from retouch.api import Image, Mask, Range, Window, resized, stage
+from retouch.api import Image, Mask, Notices, Range, Window, resized, stage
 from retouch_methods.mask.shape import grown
 
 FINE = 1  # pixels that were edited: what is not wider than two of them is an edge that came back softer
@@ -15,6 +15,7 @@ FINE = 1  # pixels that were edited: what is not wider than two of them is an ed
 def narrow(
     image: Image,
     window: Window,
+    notices: Notices,
     *,
     tolerance: Annotated[float, Range(0, 1)] = 0.0,
     grow: Annotated[int, Range(0, 512, "pixels that were edited")] = 2,
@@ -35,5 +36,8 @@ def narrow(
     changed = ((image.data - window.image.data).abs().amax(0) > tolerance).to(image.data)  # [h, w]
     if tolerance:
         changed = grown(1 - grown(1 - changed, FINE), FINE)
+    if not changed.any():
+        more = f" by more than {tolerance:.3g} of the range" if tolerance else ""
+        notices.tell(f"nothing differs from the photograph{more}, so nothing is edited from here on")
     spread = resized(grown(changed, grow) if grow else changed, *window.box.size, linear=True)
     return replace(window, mask=Mask(window.mask.data * (spread > 0).to(window.mask.data)))
