@@ -160,6 +160,42 @@ def test_maps_sum_to_one_as_stages_read_them_and_after_they_are_written(model: F
     assert max(written) < 2e-6
 
 
+TEXT_FIRST = ("flux_dev", "flux_schnell", "flux2_klein", "qwen_image")  # among the tokens that attend jointly
+
+
+def test_views_of_joint_attention_are_the_pictures_keys_and_each_rows_own_words(model: FamilyModel, monkeypatch):
+    """Asked by the picture: "self" is what it sees of itself, "cross" what it reads, each a part of the whole row."""
+    if not any(site.joint for site in model.known.sites):
+        return
+    world = model.world(target="a white dog sitting on the beach with a red hat and a blue car and a black cat on it")
+    words = [len(prompt.embeds) for prompt in (world.edit.source, world.edit.target)]
+    pixels = 64 if model.name == "flux2_klein" else 16  # tokens: its cells are folded, the others' are taken by fours
+    first = max(words) if model.name in TEXT_FIRST else 0
+    text = 0 if model.name in TEXT_FIRST else 32 if model.name == "z_image" else pixels  # which fills up to 32
+    asked: list[torch.Tensor] = []
+    seen: set[str] = set()
+
+    class Watched(seam._Maps):
+        def __getitem__(self, i: int) -> torch.Tensor:
+            asked.append(super().__getitem__(i))
+            return asked[-1]
+
+    def see(attn: Any) -> None:
+        if not attn.site.joint:
+            return
+        seen.add(attn.site.kind)
+        for i, count in enumerate(words):
+            view, whole = attn.probs[i], asked[-1]
+            keys = slice(first, first + pixels) if attn.site.kind == "self" else slice(text, text + count)
+            part = whole[..., keys]
+            assert view.shape[-2:] == (pixels, part.shape[-1])
+            assert far(view, part / part.sum(-1, keepdim=True)) < 1e-6
+
+    monkeypatch.setattr(seam, "_Maps", Watched)
+    target(world, (AttentionControl(tuple((Touch(kind, "read", "probs", "*"), see) for kind in ("self", "cross"))),))
+    assert seen == {"self", "cross"}
+
+
 def test_maps_written_back_as_they_were_change_rounding_alone(model: FamilyModel):
     """A view of a block is scaled to sum to one and scaled back to the share that it had."""
     world = model.world()

@@ -75,7 +75,7 @@ def gradient(model: FamilyModel, tuning: str, *, controlled: bool = True) -> Gra
     return run(value_and_grad(loss, *at))[0]
 
 
-@pytest.mark.parametrize("tuning", ["weights", "low_rank"])
+@pytest.mark.parametrize("tuning", ["weights", pytest.param("low_rank", marks=pytest.mark.bench)])
 def test_gradients_have_the_bits_that_they_have_without(model: FamilyModel, tuning: str) -> None:
     before = {name: weight.clone() for name, weight in model.module.state_dict().items()}
     plain = gradient(model, tuning)
@@ -99,6 +99,7 @@ def attending(model: FamilyModel) -> list[nn.Module]:
     return [model.module.get_submodule(site.name) for site in model.model.core.sites if site.kind == "self"]
 
 
+@pytest.mark.bench
 def test_less_is_kept_for_the_way_back(model: FamilyModel) -> None:
     def kept() -> int:
         weights = {weight.data_ptr() for weight in model.module.parameters()}
@@ -118,6 +119,7 @@ def test_less_is_kept_for_the_way_back(model: FamilyModel) -> None:
         assert kept() < whole / 2
 
 
+@pytest.mark.bench
 def test_a_block_that_is_done_again_waits_for_other_passes(
     model_of: Callable[[str], FamilyModel],
 ) -> None:

@@ -188,6 +188,23 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
         narrow(picture(16, 16), window, notices)
 
 
+def test_what_an_edit_did_outside_of_a_finer_mask_counts_for_nothing():
+    """As if `blend pixel` had given it back, whether the mask is of pixels or of cells, hard or soft."""
+    notices = SimpleNamespace(tell=list[str]().append)
+    window = crop(picture(256, 256), masked(256, 256, (64, 64, 192, 192)), CODEC, context=0.25)
+    edited = Image(1 - window.image.data)
+    finer = Mask(masked(32, 32, (8, 12, 20, 24)).data * 0.5)
+    given_back = Image(torch.where(finer.data > 0, edited.data, window.image.data))
+    wanted = narrow(given_back, window, notices).mask.data
+    assert 0 < int((wanted > 0).sum()) < int((window.mask.data > 0).sum())
+    assert torch.equal(narrow(edited, window, notices, finer).mask.data, wanted)
+    cells = Mask(torch.nn.functional.max_pool2d(finer.data[None, None], 4)[0, 0], scale=4)
+    assert torch.equal(narrow(edited, window, notices, cells).mask.data, wanted)
+    assert torch.equal(
+        narrow(edited, window, notices, Mask(torch.ones(32, 32))).mask.data, narrow(edited, window, notices).mask.data
+    )
+
+
 def test_what_a_decoder_made_a_little_lighter_is_not_changed_and_neither_are_soft_edges():
     """Else a loose box would show: its ground in other colours, and the lines that it crosses."""
     flat = torch.full((3, 64, 64), 0.5)

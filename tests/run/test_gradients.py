@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -242,3 +244,21 @@ def test_adam_in_half_precision_takes_the_steps_of_float32(dtype):
     for grad in grads:
         x, y = halved.step(x, grad), exact.step(y, grad.float())
     torch.testing.assert_close(x, y)
+
+
+def test_gradients_are_nobodys_but_whose_asks_for_them():
+    """A step on all weights of a large network lets go of each gradient as it is used."""
+    world = tiny_world(steps=2)
+    left: list[bool] = []
+
+    async def used() -> None:
+        async def loss(x: torch.Tensor) -> torch.Tensor:
+            return (await world.model(x, world.schedule.steps[0].noisy, world.edit.target)).eps.square().mean()
+
+        found = await value_and_grad(loss, world.latents.data)
+        grad = weakref.ref(found.grads[0])
+        del found
+        left.append(grad() is None)
+
+    run(used())
+    assert left == [True]

@@ -227,5 +227,6 @@ async def value_and_grad(function: Callable[..., Awaitable[Any]], *at: Tensor) -
     loss, extra = answer if isinstance(answer, tuple) else (answer, None)
     if not loss.requires_grad:  # it depends on no leaf
         return Gradient(loss, tuple(map(torch.zeros_like, at)), extra)
-    (grads,) = await Ask((Backward(loss, leaves),))
-    return Gradient(loss.detach(), grads, extra)
+    answers = await Ask((Backward(loss, leaves),))
+    # Taken out of the list, which whoever sent it holds: of a large network gradients go one by one as they are used.
+    return Gradient(loss.detach(), answers.pop(), extra)

@@ -59,7 +59,8 @@ async def appearance(
 ) -> Guidance:
     """Lead each step towards what a style picture shows, or away from what the step before showed.
 
-    Choose it with `guide structure`, which keeps the layout meanwhile; what it knows of the style has no places.
+    Choose it with `guide structure`, which keeps the layout meanwhile; what it knows of the style has no places. The
+    last step draws next to no noise and is led by as little, so a walk of one step stays nearly as it was.
 
     path: the style picture, of any size; fields such as {name} stand for the source's name.
     towards: how much it counts that the class token is not the style's (mean square).

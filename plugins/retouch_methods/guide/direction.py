@@ -59,7 +59,8 @@ async def direction(
     """Lead each step so that the picture changes in the direction in which the prompt changes, inside a mask if any.
 
     Choose it over `guide image_text` where the picture is to stay what it is but for the edit: what both prompts say
-    pulls at nothing.
+    pulls at nothing. The last step draws next to no noise and is led by as little, so a walk of one step stays nearly
+    as it was.
 
     weight: how much it counts that the cosine of both directions is less than 1.
     looks: how many copies of the pair are looked at: both as they are, the others turned, shifted and slanted alike.

@@ -56,6 +56,7 @@ async def identity(
     """Lead each step back towards the source picture, everywhere and in all that an edit does not insist on.
 
     Choose it beside a loss that changes too much; where the edit has a place of its own, `guide keep` holds the rest.
+    The last step draws next to no noise and is led by as little, so a walk of one step stays nearly as it was.
 
     weight: how much the mean difference of colours counts, which run from -1 to 1.
     likeness: how much it counts that each eye of the turn, of either kind, sees another whole: 1 less the cosine.

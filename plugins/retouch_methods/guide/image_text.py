@@ -64,7 +64,8 @@ async def image_text(
 ) -> Guidance:
     """Lead each step towards pictures that fit the target prompt, inside the mask if there is one.
 
-    Choose it on models that know no text, or beside a prompt that the model reads badly.
+    Choose it on models that know no text, or beside a prompt that the model reads badly. The last step draws next to
+    no noise and is led by as little, so a walk of one step stays nearly as it was.
 
     weight: how much the distance counts.
     sees: "mask" shows the network what is edited, on black, as the paper has it; "picture" all of it, for words that

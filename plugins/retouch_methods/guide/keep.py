@@ -45,7 +45,8 @@ def keep(
     """Lead each step so that the picture stays the source's outside the mask, without a blend's seam.
 
     Choose it over `blend latent` where what is edited and what is kept have to grow together, or beside it.  Behind it
-    the rest is near the source and not the same; `blend pixel` makes it that.
+    the rest is near the source and not the same; `blend pixel` makes it that. The last step draws next to no noise and
+    is led by as little, so a walk of one step stays nearly as it was.
 
     weight: how much the mean squared difference of colours counts, which run from -1 to 1.
     perceptual: how much it counts that the rest looks other, as `eye lpips` tells it; without one that is not asked.

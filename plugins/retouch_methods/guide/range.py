@@ -30,7 +30,8 @@ def within(
 ) -> Guidance:
     """Lead each step away from colours brighter than white or darker than black, which strong losses ask for.
 
-    Choose it beside any loss of a great weight.
+    Choose it beside any loss of a great weight. The last step draws next to no noise and is led by as little, so a
+    walk of one step stays nearly as it was.
 
     weight: how much the mean square of what lies outside the range counts, in colours from -1 to 1.
     attempts: how many walks there are at most: where the weighted loss goes over `above`, the walk begins again with
