@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from retouch import pictures
+from retouch.run import providers
 from retouch.run.files.provenance import Request
 from retouch.run.session import execute
 from tests.e2e.command import draw, left_in
@@ -23,6 +24,7 @@ class SmallMemory:
     def __init__(self, room: int, too_large: str = "") -> None:
         self.room, self.too_large, self.held = room, too_large, 0
         self.events: list[str] = []
+        self.stages: list[str] = []
 
     def read(self, path: str, **options: Any) -> Any:
         if self.held == self.room or Path(path).name == self.too_large:
@@ -32,6 +34,7 @@ class SmallMemory:
 
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
         self.events.append(event)
+        self.stages += [facts["stage"]] if event == "stage" else []
         self.held -= event == "saved"
 
 
@@ -48,3 +51,53 @@ def test_a_wave_that_does_not_fit_is_halved(tmp_path: Path, monkeypatch: pytest.
     assert [len(each.files) for each in result.outcomes] == [1, 1, 1, 0, 1]
     assert "halved" in memory.events
     assert memory.events.count("saved") == 4
+
+
+SHARED = 'invert sdedit "cat"->"dog" | guide image_text'  # the eye and what it reads are of no picture
+
+
+def test_what_is_done_again_in_smaller_waves_has_the_values_that_pictures_share(tmp_path, monkeypatch):
+    sources = [draw(tmp_path / f"{n}.png") for n in range(3)]
+    memory = SmallMemory(1)
+    monkeypatch.setattr(pictures, "read", memory.read)
+    made = graphs(SHARED, sources, tmp_path / "out", steps=2)
+    outcomes = execute(made, registry=INSTALLED, request=Request(), machine=KEPT, tell=memory.tell).outcomes
+    assert "halved" in memory.events
+    assert memory.stages.count("eye clip") == 1
+    wanted = {node.id for node in made[0].nodes if node.card.output}
+    assert any(id_.startswith("eye") for id_ in wanted)
+    for outcome in outcomes:
+        assert not outcome.failures
+        assert wanted <= outcome.values.keys()
+        assert not [id_ for id_ in wanted if outcome.values[id_] is None]
+
+
+@pytest.mark.parametrize("what", ["Pretrained", "Edit"])
+def test_what_pictures_share_is_made_again_too_where_it_did_not_fit(tmp_path, monkeypatch, what):
+    sources = [draw(tmp_path / f"{n}.png") for n in range(3)]
+    left, maker = [MemoryError()], providers._maker
+
+    def short(edge, machine):
+        make = maker(edge, machine)
+
+        def start():
+            if edge.type == what and left:
+                raise left.pop()
+            return make()
+
+        return start
+
+    monkeypatch.setattr(providers, "_maker", short)
+    made = graphs(SHARED, sources, tmp_path / "out", steps=2)
+    events: list[str] = []
+    outcomes = execute(
+        made,
+        registry=INSTALLED,
+        request=Request(),
+        machine=KEPT,
+        tell=lambda event, _: events.append(event),
+        keep=False,
+    ).outcomes
+    assert not left
+    assert "halved" in events
+    assert [[found.code for found in each.failures] for each in outcomes] == [[], [], []]

@@ -167,9 +167,10 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
     data = window.image.data.clone()
     data[:, 6:14, 10:20] = 1 - data[:, 6:14, 10:20].round()
     top, bottom, left, right = 6 * 6, 14 * 6, 10 * 6, 20 * 6
-    reached = []
+    reached, told = [], list[str]()
+    notices = SimpleNamespace(tell=told.append)
     for grow in (0, 2, 4):
-        made = narrow(Image(data), window, grow=grow)
+        made = narrow(Image(data), window, notices, grow=grow)
         assert torch.equal(made.image.data, window.image.data)
         assert made.box == window.box
         assert torch.equal(made.mask.data[made.mask.data > 0], window.mask.data[made.mask.data > 0])
@@ -180,23 +181,28 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
         assert not (kept & far).any()
         reached.append(int(kept.sum()))
     assert 0 < reached[0] < reached[1] < reached[2] < int((window.mask.data > 0).sum())
-    assert not narrow(window.image, window).mask.data.any(), "nothing was changed"
+    assert not told
+    assert not narrow(window.image, window, notices).mask.data.any(), "nothing was changed"
+    assert told == ["nothing differs from the photograph, so nothing is edited from here on"]
     with pytest.raises(ValueError, match="is narrowed by"):
-        narrow(picture(16, 16), window)
+        narrow(picture(16, 16), window, notices)
 
 
 def test_what_an_edit_did_outside_of_a_finer_mask_counts_for_nothing():
     """As if `blend pixel` had given it back, whether the mask is of pixels or of cells, hard or soft."""
+    notices = SimpleNamespace(tell=list[str]().append)
     window = crop(picture(256, 256), masked(256, 256, (64, 64, 192, 192)), CODEC, context=0.25)
     edited = Image(1 - window.image.data)
     finer = Mask(masked(32, 32, (8, 12, 20, 24)).data * 0.5)
     given_back = Image(torch.where(finer.data > 0, edited.data, window.image.data))
-    wanted = narrow(given_back, window).mask.data
+    wanted = narrow(given_back, window, notices).mask.data
     assert 0 < int((wanted > 0).sum()) < int((window.mask.data > 0).sum())
-    assert torch.equal(narrow(edited, window, finer).mask.data, wanted)
+    assert torch.equal(narrow(edited, window, notices, finer).mask.data, wanted)
     cells = Mask(torch.nn.functional.max_pool2d(finer.data[None, None], 4)[0, 0], scale=4)
-    assert torch.equal(narrow(edited, window, cells).mask.data, wanted)
-    assert torch.equal(narrow(edited, window, Mask(torch.ones(32, 32))).mask.data, narrow(edited, window).mask.data)
+    assert torch.equal(narrow(edited, window, notices, cells).mask.data, wanted)
+    assert torch.equal(
+        narrow(edited, window, notices, Mask(torch.ones(32, 32))).mask.data, narrow(edited, window, notices).mask.data
+    )
 
 
 def test_what_a_decoder_made_a_little_lighter_is_not_changed_and_neither_are_soft_edges():
@@ -208,11 +214,15 @@ def test_what_a_decoder_made_a_little_lighter_is_not_changed_and_neither_are_sof
     data[:, 40] -= 0.2  # which came back softer
     data[:, 10:20, 10:20] += 0.2
     edited = Image(data)
-    thing = narrow(edited, window, tolerance=0.06, grow=0).mask.data > 0
+    told: list[str] = []
+    notices = SimpleNamespace(tell=told.append)
+    thing = narrow(edited, window, notices, tolerance=0.06, grow=0).mask.data > 0
     assert thing[11:19, 11:19].all()
     assert int(thing.sum()) <= 12 * 12
-    assert narrow(edited, window, grow=0).mask.data.all()
-    assert not narrow(edited, window, tolerance=0.3).mask.data.any()
+    assert narrow(edited, window, notices, grow=0).mask.data.all()
+    assert not narrow(edited, window, notices, tolerance=0.3).mask.data.any()
+    (said,) = told
+    assert "nothing differs from the photograph by more than 0.3 of the range" in said
 
 
 def test_a_box_outside_of_its_picture_is_no_window():

@@ -5,6 +5,7 @@ import gc
 import pytest
 
 from retouch.plugins.collector import quiet_collector
+from retouch.plugins.surroundings import Unchanged
 
 
 @pytest.fixture(params=[True, False], ids=["on", "off"])
@@ -26,4 +27,23 @@ def test_it_is_quiet_inside_and_as_before_outside(was):
 def test_it_is_as_before_after_an_error_too(was):
     with pytest.raises(ValueError, match="no"), quiet_collector():
         raise ValueError("no")
+    assert gc.isenabled() == was
+
+
+def test_of_blocks_that_overlap_the_last_turns_it_on_again(was):
+    first, second = quiet_collector(), quiet_collector()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()  # a run in another thread has not ended
+    second.__exit__(None, None, None)
+    assert gc.isenabled() == was
+
+
+def test_a_stranger_is_not_blamed_for_a_run_of_another_thread_that_ends_while_it_works(was):
+    other, own, blamed = quiet_collector(), quiet_collector(), []
+    other.__enter__()
+    with own, Unchanged(blamed.append):
+        other.__exit__(None, None, None)
+    assert not blamed
     assert gc.isenabled() == was

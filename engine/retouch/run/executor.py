@@ -54,7 +54,7 @@ class Executor:
     def run(self, tasks: Sequence[Task], finished: Callable[[Task], None] | None = None) -> None:
         """Drive all tasks that are wanted to their ends.  `finished` is told of each as it ends, in a fixed order."""
         finished = finished or (lambda _: None)
-        ended: set[Task] = set()
+        ended = {task for task in tasks if task.done}  # in an earlier run, which has told of it
         pending: list[Task] = []
         with torch.no_grad(), repeatable(), quiet_collector(), listening(), _lanes() as lanes:
             try:

@@ -168,6 +168,7 @@ class _Run:
         }
         own_machine = machines[graph.model.name]
         outcome, lane = Outcome(graph.item), place
+        replaced = self.outcomes[place] if place < len(self.outcomes) else None  # it did not fit
         self.outcomes[place:] = [outcome, *self.outcomes[place + 1 :]]
         files = FileIn(own_machine.device, outcome.notices)
         told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
@@ -198,8 +199,7 @@ class _Run:
         for node in graph.nodes:
             if (key := once.get(node.id)) and (known := self.supply.shared(key)):
                 tasks[node.id] = known
-                outcome.rows[node.id] = 0  # whoever came first has paid
-                self.shared_by.setdefault(known, []).append((outcome, node.id))
+                self._take_part(known, outcome, node, replaced)
                 continue
             care = self.looking_after.care(node, graph, outcome, strange=node.id in strange)
             if (lost := self._lost(node, machines, own_machine)) is not None:
@@ -230,6 +230,18 @@ class _Run:
         own_tasks = [*turns.made, *(task for id_, task in tasks.items() if id_ not in once)]
         self.pictures[place:] = [own_tasks, *self.pictures[place + 1 :]]
         self.prompts += [(outcome, machines[name], texts) for name, texts in texts_of(graph).items()]
+
+    def _take_part(self, known: Task, outcome: Outcome, node: Node, replaced: Outcome | None) -> None:
+        """Let a picture have what another, or itself when it did not fit, has had made of no picture."""
+        payer, _, model = self.stages[known]
+        if payer is replaced:
+            self.stages[known] = (outcome, node, model)
+            outcome.rows[node.id] = known.rows
+        else:
+            outcome.rows[node.id] = 0  # whoever came first has paid
+            self.shared_by.setdefault(known, []).append((outcome, node.id))
+        if self.keep and known.done and known.error is None:
+            outcome.values[node.id] = known.result
 
     def _recorded(self, told: Provenance) -> Callable[[Path, str], None]:
         return lambda path, sha256: self.journal.saved(path, told.work_at(str(path)), sha256)
@@ -309,6 +321,8 @@ class _Run:
             if short:
                 most = max(1, len(wave) // 2)
                 self.tell("halved", {"pictures": most})
+                # What pictures share may fit, too, with fewer of them beside it.
+                forget(task for task in supplied if _is_lack_of_memory(task.error))
                 for place in short:
                     self.add(self.graphs[place], place)
                     before, needed[place] = needed[place], self.supply.needed(self.pictures[place])
@@ -316,9 +330,8 @@ class _Run:
                     takers.subtract(before)
                 waves.appendleft(short)
             soon = {task for place in (waves[0] if waves else ()) for task in needed[place]}
-            for task in supplied:  # a text that comes again in a thousand pictures is read again
-                if task.light and task not in soon:
-                    forget(task)
+            # A text that comes again in a thousand pictures is read again.
+            forget(task for task in supplied if task.light and task not in soon)
         for outcome, model, texts in self.prompts:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
                 report_cut(model.texts, texts, report := Report())
@@ -365,7 +378,7 @@ class _Run:
 
     def _failed(self, error: BaseException, outcome: Outcome, node: Node, model: str) -> None:
         cause = error.cause if isinstance(error, Skipped) else error
-        if self.divisible and isinstance(cause, torch.OutOfMemoryError | MemoryError):
+        if self.divisible and _is_lack_of_memory(error):
             self.short[id(outcome)] = outcome  # it comes again, with fewer beside it
             return
         if id(cause) not in self.causes:
@@ -379,6 +392,12 @@ class _Run:
             self.tell("failed", facts)  # now, and with its place in the recipe when all has ended
         elif isinstance(error, Unmet):
             outcome.notices.append(f"{(blamed(error) or node).card.name}: {error}")
+
+
+def _is_lack_of_memory(error: BaseException | None) -> bool:
+    """Whether a task ended for that, or for what it needs having ended so."""
+    cause = error.cause if isinstance(error, Skipped) else error
+    return isinstance(cause, torch.OutOfMemoryError | MemoryError)
 
 
 def _unwritten(node: Node, outcome: Outcome) -> WrongResult | None:

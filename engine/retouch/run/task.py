@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -113,9 +113,10 @@ class Task:
         return not self.done and bool(self.parts)
 
 
-def forget(task: Task) -> None:
-    """Let go of what an ended task made; whoever asks next has it made anew."""
-    task.done, task.made, task.result, task.error, task._coroutine = False, False, None, None, None
+def forget(tasks: Iterable[Task]) -> None:
+    """Let go of what ended tasks made; whoever asks next has it made anew."""
+    for task in tasks:
+        task.done, task.made, task.result, task.error, task._coroutine = False, False, None, None, None
 
 
 def recall(task: Task) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from retouch.api import Image, Mask, Range, Window, resized, stage
+from retouch.api import Image, Mask, Notices, Range, Window, resized, stage
 from retouch_methods.mask.shape import grown
 
 FINE = 1  # pixels that were edited: what is not wider than two of them is an edge that came back softer
@@ -15,6 +15,7 @@ FINE = 1  # pixels that were edited: what is not wider than two of them is an ed
 def narrow(
     image: Image,
     window: Window,
+    notices: Notices,
     mask: Mask | None = None,
     *,
     tolerance: Annotated[float, Range(0, 1)] = 0.0,
@@ -39,5 +40,9 @@ def narrow(
         changed = changed * (mask.pixels(*image.size) > 0)
     if tolerance:
         changed = grown(1 - grown(1 - changed, FINE), FINE)
+    if not changed.any():
+        more = f" by more than {tolerance:.3g} of the range" if tolerance else ""
+        where = "" if mask is None else " in the mask"
+        notices.tell(f"nothing{where} differs from the photograph{more}, so nothing is edited from here on")
     spread = resized(grown(changed, grow) if grow else changed, *window.box.size, linear=True)
     return replace(window, mask=Mask(window.mask.data * (spread > 0).to(window.mask.data)))
