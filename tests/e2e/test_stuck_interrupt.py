@@ -17,10 +17,13 @@ from tests.e2e.test_interrupt import HEEDING
 from tests.faulty.faults import FINE, HEAD, mask
 from tests.faulty.test_faulty_plugins import install
 
-HUNG = {
-    "loops": "print('begun')\nwhile True: pass",
-    "catches": "print('begun')\nwhile True:\n    try: sum(range(9999))\n    except BaseException: pass",
-}
+SWALLOWS = """print('begun')
+while True:
+    try:
+        n = 0  # a signal is heard where the loop below goes back, and belongs to the instruction before it
+        while True: n += 1
+    except BaseException: pass"""
+HUNG = {"loops": "print('begun')\nwhile True: pass", "catches": SWALLOWS}
 
 
 def start(folder: Path, recipe: str, *more: str) -> subprocess.Popen[str]:

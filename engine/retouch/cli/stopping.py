@@ -21,6 +21,7 @@ from retouch.cli.speakers import known_plugins
 from retouch.pictures.atomic import remove_unfinished
 from retouch.plugins.interrupts import ENDING
 
+_ENGINE = "the engine"
 _SOON = 1.0  # seconds in which whatever heeds a Ctrl-C has ended
 _end = os._exit  # as it is before a run stands in for it
 
@@ -47,16 +48,18 @@ def stoppable() -> Iterator[None]:
 
 
 def _listen(heard: int) -> None:
-    times = 0
+    times, hanging = 0, ""
     while signals := os.read(heard, 64):
         ending = [each for each in signals if each in ENDING]
         times += len(ending)
         if not ending:
             continue
         if times == 1 and not select.select([heard], [], [], _SOON)[0]:
-            _say(f"stopping: {at_work()} does not give way; a second Ctrl-C ends it at once")
+            hanging = at_work()
+            _say(f"stopping: {hanging or _ENGINE} does not give way; a second Ctrl-C ends it at once")
         elif times > 1:
-            _say(f"stopped in {at_work()}; what was finished is kept")
+            # the second may get out of code that swallowed the first: whoever hung is named all the same
+            _say(f"stopped in {at_work() or hanging or _ENGINE}; what was finished is kept")
             remove_unfinished()
             _end(SIGNALLED + ending[-1])
 
@@ -67,13 +70,13 @@ def _say(words: str) -> None:
 
 
 def at_work() -> str:
-    """Whose code the main thread is in, or a thread that writes results."""
+    """Whose code the main thread is in, or a thread that writes results; empty where it is the engine's own."""
     frames = sys._current_frames()
     watched = [each for each in threading.enumerate() if each.name.startswith("retouch-lane")]
     for thread in (threading.main_thread(), *watched):
         if found := place(frames.get(thread.ident or 0)):
             return found
-    return "the engine"
+    return ""
 
 
 def place(frame: FrameType | None) -> str:
