@@ -68,6 +68,12 @@ USUAL = {
         "what": "'c2pa' of the plugin 'c2pa' is at fault: its sign() gives a str, and no bytes",
         "mend": "report it to c2pa",
     },
+    "RT461": {"count": "2 lines", "path": "out/.retouch.jsonl"},
+    "RT462": {
+        "path": "out/.retouch.jsonl",
+        "who": "process 4711 (retouch), which is stopped, begun 2026-11-27 20:31:05",
+        "mend": "let it go on: kill -CONT 4711; or end it: kill -KILL 4711",
+    },
     "RT464": {"other": "tune dreambooth"},
     "RT465": {
         "path": "toy.safetensors",

@@ -170,7 +170,8 @@ class _Run:
         outcome, lane = Outcome(graph.item), place
         replaced = self.outcomes[place] if place < len(self.outcomes) else None  # it did not fit
         self.outcomes[place:] = [outcome, *self.outcomes[place + 1 :]]
-        files = FileIn(own_machine.device, outcome.notices)
+        called = {str(item.path): item.called for item in (graph.item, graph.given) if item and item.called}
+        files = FileIn(own_machine.device, outcome.notices, called)
         told = Provenance(graph, self.request, self.settings.told, self.registry.built_in)
         out = FileOut(told, told.about, outcome.files, outcome.notices, written=self._recorded(told))
         out.signed = told.signed if self.request.signing else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FileIn:
-    """Pictures that a recipe opens, as tensors on the device."""
+    """Pictures that a recipe opens, as tensors on the device.
+
+    called: what notices call a file, by its path, where that is not its name.
+    """
 
     device: torch.device
     notices: list[str] = field(default_factory=list[str])
+    called: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def at(self, settings: Mapping[str, Any]) -> FileIn:
         """What a port is given."""
@@ -42,15 +46,18 @@ class FileIn:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
         picture = pictures.read_mask(path, label)
         picture.check_size(height, width)
-        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
+        self._tell(path, picture.notices)
         return Mask(_unit(self._sent(picture.data)))
 
     def image(self, path: str, size: int, *, as_stored: bool = False) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         picture = pictures.read(path, size=size or None, as_stored=as_stored)
-        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
+        self._tell(path, picture.notices)
         data = _unit(self._sent(picture.rgb).permute(2, 0, 1).contiguous())  # turned while it is small
         return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
+
+    def _tell(self, path: str, notices: Iterable[str]) -> None:
+        self.notices += [f"{self.called.get(path) or Path(path).name}: {notice}" for notice in notices]
 
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device."""
