@@ -74,6 +74,12 @@ USUAL = {
         "who": "process 4711 (retouch), which is stopped, begun 2026-11-27 20:31:05",
         "mend": "let it go on: kill -CONT 4711; or end it: kill -KILL 4711",
     },
+    "RT468": {"stage": "guide range"},
+    "RT463": {
+        "path": "ink.safetensors",
+        "whose": "Stable Diffusion XL ('stable-diffusion-xl-v1-base/lora')",
+        "model": "Stable Diffusion 1/2",
+    },
     "RT464": {"other": "tune dreambooth"},
     "RT465": {
         "path": "toy.safetensors",
