@@ -15,7 +15,16 @@ from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
-from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
+from retouch.core.looking import (
+    copies,
+    cosine_apart,
+    direction_apart,
+    inside,
+    looked_at,
+    places_apart,
+    text_apart,
+    text_direction,
+)
 from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam, masters
@@ -170,15 +179,18 @@ __all__ = [
     "WordsOf",
     "call",
     "copies",
+    "cosine_apart",
     "direction_apart",
     "gather",
     "hold",
     "hookimpl",
     "inside",
     "leading",
+    "looked_at",
     "lora_tensors",
     "masters",
     "mixed",
+    "places_apart",
     "predictor",
     "remembering",
     "resized",
