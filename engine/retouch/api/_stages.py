@@ -10,7 +10,7 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
-from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
@@ -57,7 +57,7 @@ from retouch.core.storable import storable
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import LearntWords, ModelDelta, Patch
-from retouch.core.turn import Candidates, Turn, Turned
+from retouch.core.turn import Candidates, Ranked, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -135,6 +135,7 @@ __all__ = [
     "NoiseSource",
     "NothingLifted",
     "NothingMasked",
+    "NothingOpaque",
     "Notices",
     "Offset",
     "Outbox",
@@ -148,6 +149,7 @@ __all__ = [
     "Pretrained",
     "Prompt",
     "Range",
+    "Ranked",
     "Rectangle",
     "Renoise",
     "Restart",
