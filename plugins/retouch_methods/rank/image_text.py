@@ -25,7 +25,7 @@ from retouch.api import (
     stage,
     text_apart,
 )
-from retouch_methods.rank.kept import order, told
+from retouch_methods.rank.kept import kept
 
 
 @stage(
@@ -74,6 +74,4 @@ async def image_text(
         return float(torch.stack(found).mean())
 
     scores = await gather(score(each.image, i) for i, each in enumerate(candidates.made))
-    chosen = order(scores)[keep - 1]
-    notices.tell(told(scores, chosen, keep, "from the text"))
-    return candidates.made[chosen].image
+    return kept(candidates, scores, keep, "from the text", notices)
