@@ -55,7 +55,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     known_plugins.cache_clear()
     with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out, last_words():
-        args = _parsed(argv)
+        # Read the line; files and words may stand before and after options, which argparse alone refuses
+        parser = _parser()
+        args, rest = parser.parse_known_args(argv)
+        many = next(
+            (given for name in ("paths", "words") if isinstance(given := getattr(args, name, None), list)), None
+        )
+        if rest and (many is None or any(word.startswith("-") for word in rest)):
+            dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
+            mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
+            parser.error(f"unrecognized arguments: {' '.join(rest)}{mend}")
+        if rest and many is not None:
+            many += rest
         code = _run(args)
         out.flush()
         if code == DONE and args.command in ANSWERS and out.lost and not isinstance(out.lost, BrokenPipeError):
@@ -70,20 +81,6 @@ def process() -> None:
         sys.exit(main())
     finally:
         after_the_answer()
-
-
-def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the line; files and words may stand before and after options, which argparse alone refuses."""
-    parser = _parser()
-    args, rest = parser.parse_known_args(argv)
-    many = next((given for name in ("paths", "words") if isinstance(given := getattr(args, name, None), list)), None)
-    if rest and (many is None or any(word.startswith("-") for word in rest)):
-        dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
-        mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
-        parser.error(f"unrecognized arguments: {' '.join(rest)}{mend}")
-    if rest and many is not None:
-        many += rest
-    return args
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -130,10 +127,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"retouch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
-    _add_readers(commands)
+    fmt = _command(commands, "fmt", "Lay recipes out in the one way.")
+    fmt.add_argument("paths", nargs="+", metavar="RECIPE", help="files to rewrite, or '-' to print")
+    fmt.add_argument("--check", action="store_true", help="only say which would change")
+    json_ = _command(commands, "json", "Turn a recipe into JSON, and JSON into a recipe.")
+    json_.add_argument("path", metavar="RECIPE", help="a recipe, a .json file, or '-'")
     _add_listings(commands)
     _add_results(commands)
-    _add_bench(commands)
+    bench = _command(commands, "bench", "Measure with a benchmark that a plugin brings.")
+    help_ = "the benchmark and its own options; without, those that there are"
+    bench.add_argument("words", nargs=argparse.REMAINDER, metavar="NAME …", help=help_)
     return parser
 
 
@@ -253,14 +256,6 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_readers(commands: Commands) -> None:
-    fmt = _command(commands, "fmt", "Lay recipes out in the one way.")
-    fmt.add_argument("paths", nargs="+", metavar="RECIPE", help="files to rewrite, or '-' to print")
-    fmt.add_argument("--check", action="store_true", help="only say which would change")
-    json_ = _command(commands, "json", "Turn a recipe into JSON, and JSON into a recipe.")
-    json_.add_argument("path", metavar="RECIPE", help="a recipe, a .json file, or '-'")
-
-
 def _add_listings(commands: Commands) -> None:
     stages = _command(commands, "stages", "List the stages that are installed.")
     stages.add_argument("family", nargs="?", metavar="FAMILY")
@@ -338,9 +333,3 @@ def _add_results(commands: Commands) -> None:
         help="a folder to look for its files in",
     )
     rerun.add_argument("--force", action="store_true", help="replace the file that -o names")
-
-
-def _add_bench(commands: Commands) -> None:
-    bench = _command(commands, "bench", "Measure with a benchmark that a plugin brings.")
-    help_ = "the benchmark and its own options; without, those that there are"
-    bench.add_argument("words", nargs=argparse.REMAINDER, metavar="NAME …", help=help_)

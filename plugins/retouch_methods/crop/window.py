@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from torch import Tensor
-
 from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
 
 
@@ -41,7 +39,17 @@ def crop(
     """
     longer = codec.padded(size or codec.side, 1)[0]
     area = mask.pixels(*image.size)
-    box = _grown(_masked(area), image.size, context, least or longer // 2, square=shape == "square")
+    # The least box that holds all of a mask [H, W]
+    rows, columns = ((area > 0).any(axis).nonzero() for axis in (1, 0))
+    if not len(rows):
+        raise NothingMasked
+    box = _grown(
+        Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1),
+        image.size,
+        context,
+        least or longer // 2,
+        square=shape == "square",
+    )
     box = _filled(box, image.size, longer, codec)
     height, width = (max(1, round(side * longer / max(box.size))) for side in box.size)
     alpha = None if image.alpha is None else resized(box.of(image.alpha), height, width)
@@ -65,14 +73,6 @@ def view_mask(window: Window) -> Mask:
 def mask_window(window: Window, frame: Frame) -> Mask:
     """Edit what the window was cropped round, at the size that its picture has now: after a turn, or `upscale`."""
     return window.mask.resized(*frame.size)
-
-
-def _masked(area: Tensor) -> Rectangle:
-    """The least box that holds all of a mask [H, W]."""
-    rows, columns = ((area > 0).any(axis).nonzero() for axis in (1, 0))
-    if not len(rows):
-        raise NothingMasked
-    return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
 def _grown(box: Rectangle, picture: tuple[int, int], context: float, least: int, *, square: bool) -> Rectangle:

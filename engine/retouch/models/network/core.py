@@ -25,7 +25,7 @@ from retouch.models.family import Ask, Net, Rows
 from retouch.models.large import LARGE
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
-from retouch.models.network.captured import CapturedNetwork, Network
+from retouch.models.network.captured import CapturedNetwork
 from retouch.models.network.fusing import prepare
 from retouch.models.network.placed import placed
 from retouch.models.network.recomputed import Recomputing, standing_in
@@ -72,7 +72,13 @@ class NetworkCore:
         self._seam, self._passing = Seam(net, sites), Lock()
         self._recomputing = Recomputing(self.module)
         self.recomputes = sum(weight.numel() for weight in self._base.values()) >= LARGE
-        self._plain = self._accelerated()
+        module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
+
+        def plain(rows: Rows) -> Tensor:
+            return self.net.forward(module, rows)
+
+        graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
+        self._plain = CapturedNetwork(plain) if graphs else plain
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -83,16 +89,6 @@ class NetworkCore:
     def base(self) -> Mapping[str, Tensor]:
         """The base weights by parameter name; read-only."""
         return MappingProxyType(self._base)
-
-    def _accelerated(self) -> Network:
-        """The network as rows that no control joins are evaluated."""
-        module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
-
-        def plain(rows: Rows) -> Tensor:
-            return self.net.forward(module, rows)
-
-        graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
-        return CapturedNetwork(plain) if graphs else plain
 
     def kernels(self, group: Group) -> Hashable:
         """Compiled kernels round differently, and controls cannot enter them: such groups never share a pass."""
@@ -107,19 +103,17 @@ class NetworkCore:
                 packed = self._packed(rows, bucket)
                 with self._controlled(now, packed):
                     out = self._evaluate(groups, packed, scoped=bool(now.joined))
-                self._check(out, packed.x)
+                if not isinstance(out, Tensor) or out.shape != packed.x.shape:
+                    gave = f"{list(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+                    raise BrokenModel(
+                        f"{type(self.net).__name__}.forward, of its family, gives {gave} for {list(packed.x.shape)}"
+                    )
                 predictions = iter(self._split(rows, out[: len(rows)]))
             recorded, kept = now.recorded(), now.kept()
         return [
             Reply(tuple(islice(predictions, len(group.rows))), maps, each)
             for group, maps, each in zip(groups, recorded, kept, strict=True)
         ]
-
-    def _check(self, out: object, x: Tensor) -> None:
-        """Insist that the family's answer is one, of the shape that it was asked with."""
-        if not isinstance(out, Tensor) or out.shape != x.shape:
-            gave = f"{list(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
-            raise BrokenModel(f"{type(self.net).__name__}.forward, of its family, gives {gave} for {list(x.shape)}")
 
     def _attention(self) -> Any:
         if self.acceleration.attention == "cudnn":
