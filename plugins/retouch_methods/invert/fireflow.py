@@ -46,6 +46,8 @@ class KeptMidpoint:
     async def move(self, state: Tensor, here: Level, there: Level, predict: Predict, *, first: bool) -> Tensor:
         """From one level to another, up or down; the first step of a walk asks twice."""
         x = state[0]
+        # The middle of the step before is half a step away; its velocity only places the point that is asked next, so
+        # that what it is off by counts times the step once more, and the order stays two.
         velocity = (await predict(x, here)).velocity if first else state[1]
         middle = await seen_ahead(x, velocity, here, there, 0.5, predict)
         return torch.stack((x + (there.sigma - here.sigma) * middle, middle))

@@ -65,6 +65,7 @@ async def null_text(
     x, null = pivot.states[0, 0], negative.embeds  # [C, h, w], [tokens, dim]
     nulls: list[Prompt] = []
     for i, step in enumerate(schedule):
+        # The prompt's own prediction does not hang on what is tuned: it is asked once, and not with every inner step.
         known = remembering(model, prompt, await model(x, step.noisy, prompt))
         goal = pivot.states[i + 1, 0]  # [C, h, w]
 
@@ -82,6 +83,7 @@ async def null_text(
             null = adam.step(null, grad)
             if loss < stop + stop_growth * i:
                 break
+        # Alg. 1 there: the next step begins where this one led, and not on the pivot, so that it makes up for the rest.
         x = await reach(null)
         nulls.append(negative.saying(null))
     return replace(pivot, rule=Negatives(pivot.rule, tuple(nulls)))

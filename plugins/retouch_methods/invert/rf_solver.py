@@ -50,6 +50,7 @@ class Taylor:
         x = state[0]
         velocity = (await predict(x, here)).velocity
         later = await seen_ahead(x, velocity, here, there, self.ahead, predict)
+        # x + h v + h^2 / 2 v', where v' is taken to be (later - velocity) / (ahead h)
         return (x + (there.sigma - here.sigma) * torch.lerp(velocity, later, 0.5 / self.ahead))[None]
 
 
