@@ -21,7 +21,7 @@ class Frame(Protocol):
 
     @property
     def data(self) -> Tensor:
-        """Its numbers, for their precision and device."""
+        """Its numbers, [C, h, w] or [3, H, W], for their precision and device."""
         ...
 
     @property

@@ -80,7 +80,10 @@ class Level:
         return torch.sub(x, eps, alpha=self.sigma) / self.alpha
 
     def seen_as(self, x: Tensor, eps: Tensor) -> Prediction:
-        """The prediction that x, at this level, hides this eps.  Raises ValueError at pure noise, which hides any."""
+        """The prediction that x, at this level, hides this eps.  Raises ValueError at pure noise, which hides any.
+
+        x, eps: Tensor  # [C, h, w]
+        """
         if not self.alpha:
             raise ValueError(
                 "at pure noise a prediction of the noise says nothing of the picture; begin lower, with strength=0.95"
@@ -88,7 +91,7 @@ class Level:
         return Prediction(torch.stack((self.denoised(x, eps), eps)))
 
     def along(self, x: Tensor, velocity: Tensor) -> Prediction:
-        """The prediction that x, at this level of a flow, moves with this velocity."""
+        """The prediction that x, at this level of a flow, moves with this velocity.  All [C, h, w]"""
         return Prediction(torch.stack((x - self.sigma * velocity, x + self.alpha * velocity)))
 
     def said(self, pred: Prediction) -> Tensor:
@@ -112,7 +115,7 @@ class Level:
                 return pred.velocity
 
     def heard(self, x: Tensor, said: Tensor) -> Prediction:
-        """The prediction for x that says so: the inverse of `said`."""
+        """The prediction for x that says so: the inverse of `said`.  All [C, h, w]"""
         if self.flow:
             return self.along(x, said)
         return self.seen_as(x, said) if self.alpha else Prediction(torch.stack((-said, x)))

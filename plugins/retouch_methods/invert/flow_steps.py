@@ -19,7 +19,7 @@ class FlowRule(Protocol):
         ...
 
     async def move(self, state: Tensor, here: Level, there: Level, predict: Predict, *, first: bool) -> Tensor:
-        """The state at another level.  first: whether the walk begins here."""
+        """The state [k, C, h, w] at another level.  first: whether the walk begins here."""
         ...
 
 

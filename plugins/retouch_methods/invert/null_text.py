@@ -70,6 +70,7 @@ async def null_text(
         goal = pivot.states[i + 1, 0]  # [C, h, w]
 
         async def reach(embeds: Tensor, x: Tensor = x, step=step, known=known) -> Tensor:
+            """Where a step leads under this empty prompt.  [tokens, dim], [C, h, w] -> [C, h, w]"""
             pred = await guidance(known, x, step.noisy, prompt, negative.saying(embeds))
             return step.clean.mix(pred.x0, pred.eps)
 

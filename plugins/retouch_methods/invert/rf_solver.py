@@ -39,7 +39,7 @@ class Taylor:
     ahead: float = 0.5
 
     def begin(self, x: Tensor) -> Tensor:
-        """One latent."""
+        """One latent.  [C, h, w] -> [1, C, h, w]"""
         return x[None]
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:

@@ -204,7 +204,7 @@ def _measured(norms: list[nn.GroupNorm], work: Callable[[], object]) -> Moments:
 def _normalised_by(moments: Moments) -> Iterator[None]:
     """Let normalisations take these statistics for those of what they are given."""
 
-    def normalise(norm: Any, given: tuple[Tensor, ...], _: Tensor) -> Tensor:
+    def normalise(norm: Any, given: tuple[Tensor, ...], _: Tensor) -> Tensor:  # [B, C, ...] -> [B, C, ...]
         (x,), (mean, variance) = given, moments[norm]
         even = (x.float().reshape(len(x), norm.num_groups, -1) - mean) * torch.rsqrt(variance + norm.eps)
         shape = (1, -1, *[1] * (x.ndim - 2))

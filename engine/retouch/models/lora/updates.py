@@ -19,8 +19,8 @@ from retouch.models.weights import read_as_stored
 class Hadamard:
     """Two low-rank products, multiplied number by number; made anew for each pass, one layer at a time."""
 
-    one: tuple[Tensor, Tensor]
-    two: tuple[Tensor, Tensor]
+    one: tuple[Tensor, Tensor]  # [out, rank] and [rank, in…]
+    two: tuple[Tensor, Tensor]  # the same, of a rank of its own
     rows: slice
     scale: float
 

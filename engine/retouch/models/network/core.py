@@ -123,7 +123,7 @@ class NetworkCore:
     def _controlled(self, now: Pass, packed: Rows) -> Any:
         return self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext()
 
-    def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:
+    def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:  # [bucket, C, h, w]
         delta = groups[0].rows[0].model.delta
         if not (scoped or delta.weights or delta.low_rank or delta.beside or delta.place):
             return self._plain(packed)
@@ -182,15 +182,18 @@ class NetworkCore:
             {name: self._numbers(values, bucket) for name, values in numbers.items()},
         )
 
-    def _stacked(self, tensors: Sequence[Tensor], bucket: int) -> Tensor:
+    def _stacked(self, tensors: Sequence[Tensor], bucket: int) -> Tensor:  # [...] each -> [bucket, ...]
         dtype = self.dtype if tensors[0].is_floating_point() else tensors[0].dtype
         return padded(torch.stack([each.to(self.device, dtype) for each in tensors]), bucket)
 
-    def _numbers(self, numbers: Sequence[float], bucket: int) -> Tensor:
+    def _numbers(self, numbers: Sequence[float], bucket: int) -> Tensor:  # [bucket]
         return padded(upload_numbers(numbers, torch.float32, self.device), bucket)
 
     def _split(self, rows: Sequence[Row], out: Tensor) -> list[Prediction]:
-        """Once per precision: EDICT's float64 rows share the network with the others, not the arithmetic after it."""
+        """Once per precision: EDICT's float64 rows share the network with the others, not the arithmetic after it.
+
+        out: Tensor  # [rows, C, h, w], what the network put out
+        """
         answers: dict[int, Prediction] = {}
         for dtype in dict.fromkeys(row.x.dtype for row in rows):
             which = [i for i, row in enumerate(rows) if row.x.dtype == dtype]
@@ -204,12 +207,15 @@ class NetworkCore:
 
 
 def longer(tokens: Tensor, length: int) -> Tensor:
-    """So many tokens: what a group's longest prompt has more is zeros, which its mask leaves out."""
+    """So many tokens: what a group's longest prompt has more is zeros, which its mask leaves out.
+
+    tokens: Tensor  # [tokens, ...] -> [length, ...]
+    """
     short = length - len(tokens)
     return F.pad(tokens, (0, 0) * (tokens.ndim - 1) + (0, short)) if short else tokens
 
 
 def padded(batch: Tensor, bucket: int) -> Tensor:
-    """The batch made `bucket` rows long by repeating its last row."""
+    """The batch made `bucket` rows long by repeating its last row.  [B, ...] -> [bucket, ...]"""
     extra = bucket - len(batch)
     return batch if extra <= 0 else torch.cat((batch, batch[-1:].expand(extra, *batch.shape[1:])))
