@@ -227,7 +227,7 @@ class Elaboration:
                 outside,
             )
         context = self._contexts[key]
-        context.model = model
+        context.model, context.outside = model, outside
         return context
 
     # ------------------------------------------------------------ what no result reads
@@ -265,10 +265,10 @@ class Elaboration:
 
     def _check_unused(self) -> None:
         """Report pictures that no flow takes; a flow that could not be read may be the one that would."""
-        used = {context.outside.path for context in self._contexts.values() if context.outside and context.used_outside}
+        used = {context.given.path for context in self._contexts.values() if context.given}
         for picture in self._world.pictures:
             if picture.known and picture.path not in used:
-                self._report.add("RT409", s.NOWHERE, source=str(picture.path), path=picture.path.name)
+                self._report.add("RT409", s.NOWHERE, source=picture.called or str(picture.path), path=picture.told)
 
 
 def _saves(card: StageCard, output: str | None) -> bool:

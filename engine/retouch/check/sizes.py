@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
     """Report every picture that would be encoded whole, and is larger than the model takes."""
     told = set[str]()
     _check_sides(graph, context, report)
+    _check_parts(graph, context, report)
     for node in graph.nodes:
         if node.card.family != "encode" or (opened := opened_by(graph, node)) is None:
             continue
@@ -61,6 +63,25 @@ def check_windowed(graph: Graph, report: Report) -> None:
         for control in (graph.node(id_) for id_ in node.feeds()):
             if control.card.touches and "Mask" in _ports(control).values():
                 report.add("RT436", control.span, stage=control.card.name)
+
+
+def _check_parts(graph: Graph, context: Context, report: Report) -> None:
+    """Report every stage that would make numbers of a whole picture which is read in parts alone."""
+    from retouch.pictures import MAX_PIXELS
+
+    for node in graph.nodes:
+        if "parts" in node.card.facts or node.card.output == "Denoiser":
+            continue
+        for port, edge in node.edges():
+            maker = graph.node(edge.id) if isinstance(edge, FromNode) else None
+            if maker is None or maker.card.family not in ("open", "paste") or _ports(node)[port] == "Window":
+                continue
+            opened = opened_by(graph, node) if maker.card.family == "paste" else maker
+            size = size_of(opened, context.world) if opened and opened.card.family == "open" else None
+            if size and math.prod(size) > MAX_PIXELS:
+                name, count = Path(str(opened.options.get("path"))).name, round(math.prod(size) / 1e6)
+                report.add("RT582", node.span, stage=node.card.name, name=name, count=count, most=MAX_PIXELS // 10**6)
+                break
 
 
 def _check_sides(graph: Graph, context: Context, report: Report) -> None:

@@ -57,14 +57,14 @@ def main(args: Namespace) -> int:
     from retouch.run.store.keeping import RunStore
     from retouch.run.whole import WholeRun
 
-    device = args.device or best_device()
-    settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
+    device, dtype = args.device or best_device(), args.dtype or "float32"
+    settings = Settings(device, dtype, args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp, signing(args))
     tell_done(there, as_data=args.json)
-    journal = RunJournal(graphs)
+    journal = RunJournal(graphs, tell=(progress := (Lines if args.json else Sentences)(source, graphs)).tell)
     store = RunStore(kept, settings) if kept else None
-    with (Lines if args.json else Sentences)(source, graphs) as progress, journal.going():
+    with progress, journal.going():
         pace = Pace()
 
         def tell(event: str, facts: Mapping[str, Any]) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.core.rectangle import Rectangle
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.values import AttentionMaps
-from retouch.core.window import Rectangle
 
 
 @dataclass(frozen=True, slots=True, eq=False)

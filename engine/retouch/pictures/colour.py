@@ -38,7 +38,8 @@ def to_srgb(image: Image) -> tuple[Image, list[str]]:
     if profile:
         flat, changes = _managed(flat, profile)
         notices += changes
-    return flat.convert("RGBA" if flat.has_transparency_data else "RGB"), notices
+    mode = "RGBA" if flat.has_transparency_data else "RGB"
+    return (flat if flat.mode == mode else flat.convert(mode)), notices  # converting to its own would copy it
 
 
 def _eight_bits(image: Image) -> tuple[Image, list[str]]:

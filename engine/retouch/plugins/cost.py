@@ -21,6 +21,8 @@ FACTS = frozenset(
     | {"gradient", "led", "looked"}  # of guidance: 1 through the decoder, 2 through the network too; rows, decodings
     | {"seen", "glances"}  # pictures that eyes are shown: at each step, with their gradient; in all
     | {"draws"}  # how many pictures there are to choose from
+    | {"cut"}  # whether a tuning is shown parts of pictures, of as many pixels as the model's own
+    | {"parts"}  # 1 of a stage that asks a large picture for parts of it alone, and may be given one of any size
     | {"guide_least"}  # the fewest rows that guidance asks for, where part of the walk has fewer than `guide`
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,

@@ -20,6 +20,7 @@ from retouch.core.attention import AttentionControl
 from retouch.core.denoiser import Denoiser
 from retouch.core.requests import Call, Group, Part
 from retouch.core.schedule import Schedule
+from retouch.core.stored import whole
 from retouch.core.touches import Touch
 from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
@@ -111,6 +112,7 @@ class StageCare:
         """The values as the stage gets them: where strangers take part, copies that are nobody else's."""
         if not self.strange:
             return list(values)
+        values = [whole(value) for value in values]
         made = [copied(value) for value in values]
         self._given = [
             _Given(port, copy_, original, copy_._version)
@@ -170,7 +172,7 @@ class StageCare:
         # The author may still hold what it gave, and write there for the next picture.
         self.makers.know(value, self.node)
         note = self.makers.acted if isinstance(value, AttentionControl) else _noted
-        return guarded(copied(value), self.node, note), doubts
+        return guarded(copied(whole(value)), self.node, note), doubts
 
     def _called(self) -> Node | None:
         """Whose function or model a stage of the engine's own was given, which itself makes what it declares."""

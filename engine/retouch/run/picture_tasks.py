@@ -147,7 +147,8 @@ class StageTasks:
         def written(path: Path, sha256: str) -> None:
             run.journal.saved(path, told.work_at(str(path)), sha256)
 
-        files = FileIn(machine.device, outcome.notices)
+        called = {str(item.path): item.called for item in (graph.item, graph.given) if item and item.called}
+        files = FileIn(machine.device, outcome.notices, called)
         out = FileOut(told, told.about, outcome.files, outcome.notices, written=written)
         out.signed = told.signed if run.request.signing else None
         return out.missed, {

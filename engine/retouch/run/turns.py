@@ -16,6 +16,7 @@ from typing import Any
 
 from retouch.core.errors import Unmet
 from retouch.core.requests import Ask, as_ask
+from retouch.core.stored import whole
 from retouch.core.turn import Turned
 from retouch.core.values import Image, Mask, NoiseSource
 from retouch.graph.keys import of_no_picture
@@ -78,7 +79,7 @@ class RunTurn:
             form = f"a source of {list(image.size)} pixels, as its picture"
             raise WrongResult(form, f"one of {list(source.size)}")
         if ready.strange:
-            given = {name: copied(value) for name, value in given.items()}
+            given = {name: copied(whole(value)) for name, value in given.items()}
         made = await _Walk(ready, given, _joined(self._key, key)).run()
         picture, *rest = (made[id_] for id_ in ready.graph.results)
         return Turned(picture, rest[0] if rest else None)

@@ -31,7 +31,12 @@ from retouch_methods.invert.ddim import ddim
     "null_text",
     paper="arXiv:2211.09794",
     rows="2 * steps if guide == 1 else (4 * steps, (3 + inner_steps) * steps)",
-    facts={"evaluations": 1, "pinned": True, "replays": "'ddim'"},
+    facts={
+        "evaluations": 1,
+        "pinned": True,
+        "replays": "'ddim'",
+        "led": "0 if guide == 1 else inner_steps * steps",
+    },
     words="needed",
     instead="invert ddim",
 )

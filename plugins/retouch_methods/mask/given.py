@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
-
-from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, SourceImage, Window, stage
+from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, Rectangle, SourceImage, Window, box_mask, stage
 
 Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 
 
-@stage("mask", "file")
+@stage("mask", "file", facts={"parts": 1})
 def file(
     frame: Frame,
     pictures: Pictures,
@@ -42,6 +40,7 @@ def file(
         Need("top != bottom", "is as high as nothing: top and bottom are {top}", "write two numbers"),
         Need("top <= bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
     ),
+    facts={"parts": 1},
 )
 def box(
     frame: Frame,
@@ -57,9 +56,8 @@ def box(
     top, bottom: its sides, as fractions of the picture's height from the top; behind `crop`, of the window's.
     """
     height, width = frame.size
-    data = torch.zeros(height, width, dtype=frame.data.dtype, device=frame.data.device)  # [H, W]
-    data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
-    return Mask(data)
+    inside = Rectangle(round(left * width), round(top * height), round(right * width), round(bottom * height))
+    return box_mask(inside, (height, width), frame.like)
 
 
 @stage("mask", "color")

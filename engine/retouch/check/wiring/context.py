@@ -81,7 +81,7 @@ class Context:
     outside: Picture | None  # the one that flows without a picture of their own take
     builder: NodeBuilder = field(default_factory=NodeBuilder)
     lost: list[Overwritten] = field(default_factory=list[Overwritten])
-    used_outside: bool = False  # whether any flow does
+    given: Picture | None = None  # the same, once a flow takes it
     used_models: dict[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
     writers: list[Writer] = field(default_factory=list[Writer])
     variant: int = -1
@@ -135,7 +135,8 @@ class Context:
         if given is None:
             if self.outside is None:
                 self.report.add("RT408", call.span)
-            self.used_outside = True
+                return None
+            self.given = self.outside
             return self.outside
         folder = call.card.takes(FOLDER)
         path = (self.files.allowed if folder else self.files.to_read)(given, given.value)

@@ -125,7 +125,8 @@ class NetworkCore:
 
     def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:  # [bucket, C, h, w]
         delta = groups[0].rows[0].model.delta
-        if not (scoped or delta.weights or delta.low_rank or delta.beside or delta.place):
+        done_again = self.recomputes and groups[0].wants_grad  # by weights, words or latents: all keep the same
+        if not (scoped or done_again or delta.weights or delta.low_rank or delta.beside or delta.place):
             return self._plain(packed)
         weights = delta.over(self._base) if delta.weights else {}
 
@@ -141,7 +142,7 @@ class NetworkCore:
             ):
                 yield
 
-        recomputed = self._recomputing.around(again) if self.recomputes and delta.wants_grad else nullcontext()
+        recomputed = self._recomputing.around(again) if done_again else nullcontext()
         with self._beside(delta), recomputed:
             return self.net.forward(self._under(weights) if weights else self.module, packed)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from retouch import pictures
-from retouch.pictures.opening import MAX_PIXELS, opened
+from retouch.pictures.opening import LARGEST, opened
 
 CLOSE = 40.0  # dB; rounding of another device or of other company in a call stays above
 
@@ -61,7 +61,7 @@ def _pixels(path: Path) -> np.ndarray:
     if path.suffix == ".json":
         listed = [_picture(path.parent / name) for name in _listed(path)]  # of any sizes
         return np.concatenate([each.reshape(-1, 1, each.shape[-1]) for each in listed])
-    with opened(path, MAX_PIXELS) as film:
+    with opened(path, LARGEST) as film:
         if (count := getattr(film, "n_frames", 1)) > 1:
             frames: list[np.ndarray] = []
             for k in range(count):
