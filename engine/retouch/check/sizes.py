@@ -77,7 +77,9 @@ def _check_parts(graph: Graph, context: Context, report: Report) -> None:
             if maker is None or maker.card.family not in ("open", "paste") or _ports(node)[port] == "Window":
                 continue
             opened = opened_by(graph, node) if maker.card.family == "paste" else maker
-            size = size_of(opened, context.world) if opened and opened.card.family == "open" else None
+            if opened is None or opened.card.family != "open":
+                continue
+            size = size_of(opened, context.world)
             if size and math.prod(size) > MAX_PIXELS:
                 name, count = Path(str(opened.options.get("path"))).name, round(math.prod(size) / 1e6)
                 report.add("RT582", node.span, stage=node.card.name, name=name, count=count, most=MAX_PIXELS // 10**6)
