@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +29,14 @@ from retouch.run.results import WrongResult
 
 @dataclass(slots=True)
 class FileIn:
-    """Pictures that a recipe opens, as tensors on the device."""
+    """Pictures that a recipe opens, as tensors on the device.
+
+    called: what notices call a file, by its path, where that is not its name.
+    """
 
     device: torch.device
     notices: list[str] = field(default_factory=list[str])
+    called: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def at(self, settings: Mapping[str, Any]) -> FileIn:
         """What a port is given."""
@@ -42,7 +46,7 @@ class FileIn:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
         picture = pictures.read_mask(path, label)
         picture.check_size(height, width)
-        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
+        self._tell(path, picture.notices)
         if height * width < LARGE:
             return Mask(unit(self._sent(picture.data)))
         left, top, right, bottom = Picture.fromarray(picture.data).getbbox() or (0, 0, 1, 1)
@@ -52,11 +56,14 @@ class FileIn:
     def image(self, path: str, size: int, *, as_stored: bool = False) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
         decoded, notices = pictures.decoded(path, size=size or None, as_stored=as_stored)
-        self.notices += [f"{Path(path).name}: {notice}" for notice in notices]
+        self._tell(path, notices)
         stored = StoredImage(Decoded(decoded), self.device)
         if decoded.width * decoded.height < LARGE:
             return Image(stored.data, stored.alpha)
         return stored
+
+    def _tell(self, path: str, notices: Iterable[str]) -> None:
+        self.notices += [f"{self.called.get(path) or Path(path).name}: {notice}" for notice in notices]
 
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device."""
