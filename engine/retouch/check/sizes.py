@@ -25,7 +25,8 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
         if node.card.family != "encode" or (opened := opened_by(graph, node)) is None:
             continue
         path, size = str(opened.options.get("path")), size_of(opened, context.world)
-        model = graph.models.get(_model(node), graph.model)
+        named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
+        model = graph.models.get(next(filter(None, named), ""), graph.model)
         if size is None or max(size) <= model.largest_side or path in told or _asked_in_windows(graph, opened):
             continue
         told.add(path)
@@ -76,7 +77,9 @@ def _check_parts(graph: Graph, context: Context, report: Report) -> None:
             if maker is None or maker.card.family not in ("open", "paste") or _ports(node)[port] == "Window":
                 continue
             opened = opened_by(graph, node) if maker.card.family == "paste" else maker
-            size = size_of(opened, context.world) if opened and opened.card.family == "open" else None
+            if opened is None or opened.card.family != "open":
+                continue
+            size = size_of(opened, context.world)
             if size and math.prod(size) > MAX_PIXELS:
                 name, count = Path(str(opened.options.get("path"))).name, round(math.prod(size) / 1e6)
                 report.add("RT582", node.span, stage=node.card.name, name=name, count=count, most=MAX_PIXELS // 10**6)
@@ -144,9 +147,3 @@ def _carried(node: Node) -> Iterator[FromNode]:
 def _ports(node: Node) -> dict[str, str]:
     """Types of the ports that something goes to."""
     return {port.name: port.type for port in node.card.ports if port.name in node.inputs}
-
-
-def _model(node: Node) -> str:
-    """The name of the model that a stage works with."""
-    named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
-    return next(filter(None, named), "")

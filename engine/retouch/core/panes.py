@@ -36,7 +36,7 @@ class Pane:
         (tall, wide), box = (side // scale for side in self.size), Rectangle(*(edge // scale for edge in self.box))
         share = F.avg_pool2d(self.share[None], scale)[0, 0].flatten()[:, None]  # [queries of the window, 1]
 
-        def place(found: Tensor) -> Tensor:
+        def place(found: Tensor) -> Tensor:  # [queries of the window, tokens] -> [queries of the whole, tokens]
             whole = found.new_zeros(tall, wide, found.shape[-1])
             whole[box.top : box.bottom, box.left : box.right] = (found * share.to(found)).unflatten(0, box.size)
             return whole.flatten(0, 1)

@@ -133,7 +133,10 @@ class Prompt:
             raise ValueError(f"a prompt has a span for each token, and this has {len(self.spans)} for {len(self.ids)}")
 
     def saying(self, embeds: Tensor) -> Prompt:
-        """The same for the network but for these embeddings, which no text stands for: what tuning a prompt makes."""
+        """The same for the network but for these embeddings, which no text stands for: what tuning a prompt makes.
+
+        embeds: Tensor  # [tokens, dim]
+        """
         return replace(self.of(Prompt), text="", embeds=embeds)
 
     def of(self, role: type[P]) -> P:
@@ -256,7 +259,7 @@ class Mask:
         """A mask of pixels at another size: a pixel is edited as much as the most edited one of those it covers."""
         return Mask(F.adaptive_max_pool2d(self.data[None, None], (height, width))[0, 0])
 
-    def _fitting(self, height: int, width: int) -> Tensor:
+    def _fitting(self, height: int, width: int) -> Tensor:  # [height, width]
         if self.data.shape != (height, width):
             raise ValueError(f"the mask is {list(self.data.shape)}, and the picture wants {[height, width]}")
         return self.data

@@ -15,7 +15,7 @@ from typing import Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
-from retouch.graph.nodes import FromEngine, Graph
+from retouch.graph.nodes import FromEngine
 from retouch.graph.panes import window_side, windows_of
 from retouch.graph.plan import Plan, at_once, plan, total
 from retouch.graph.ports import EYES
@@ -133,7 +133,7 @@ def estimates(
 
 
 def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, vae_tiling: Tiling) -> Estimate:
-    sizes = {cells for plan in plans if (cells := cells_of(plan.graph))}
+    sizes = {cells for plan in plans if (cells := cells_of(plan))}
     largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
     item, side = ITEM[dtype], model.trained_size // model.scale
     counted = largest or (side, side)
@@ -144,7 +144,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         weights["LoRA"] = item * loras
     weights |= _besides(plans, model, item)
     working = model.known.working
-    seen = {cells for one in plans for cells in row_cells_of(one.graph)}  # by the denoiser
+    seen = {cells for one in plans for cells in row_cells_of(one)}  # by the denoiser
     at_most = max(seen, key=math.prod, default=counted) if largest else counted
     rate = rates.measured(model.digest, at_most) if largest and len(seen) == 1 else None
     least, most = total(plans)
@@ -286,26 +286,26 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     return told
 
 
-def row_cells_of(graph: Graph) -> set[tuple[int, int]]:
+def row_cells_of(whole: Plan) -> set[tuple[int, int]]:
     """The sizes in which the denoiser is shown a graph's pictures: whole ones, and windows of them; none if unknown."""
-    if (cells := cells_of(graph)) is None:
+    if (cells := cells_of(whole)) is None:
         return set()
     found: set[tuple[int, int]] = set()
-    for one in plan(graph).everything():
+    for one in whole.everything():
         for node in one.graph.nodes:
             if one.rows[node.id][1]:
-                seen, model = windows_of(node, one.facts), graph.model
+                seen, model = windows_of(node, one.facts), whole.graph.model
                 side = window_side(seen, model.multiple) // model.scale if seen else max(cells)
                 found.add((min(side, cells[0]), min(side, cells[1])))
     return found or {cells}
 
 
-def cells_of(graph: Graph) -> tuple[int, int] | None:
+def cells_of(whole: Plan) -> tuple[int, int] | None:
     """Height and width of the largest picture that is encoded, in the model's cells, as a run pads it; None if unknown.
 
     What a flow in brackets is given is counted at the model's own side, where its stage does not say more.
     """
-    whole, model = plan(graph), graph.model
+    model = whole.graph.model
     found: list[tuple[int, int]] = []
     for each in whole.everything():
         for node in each.graph.nodes:

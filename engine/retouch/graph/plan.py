@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node, Picture
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.graph.panes import windows, windows_of
 from retouch.graph.ports import TRAINING
 from retouch.graph.windows import acting
@@ -231,22 +231,18 @@ def _models_of(node: Node, graph: Graph) -> list[Any]:
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
     """Height and width of the picture that a stage makes, as far as they are known: of one of the same size."""
     if node.card.family == "open":
-        return _opened(str(node.options.get("path")), int(node.options.get("size") or 0), graph.item)
+        from retouch import pictures
+
+        if graph.item is not None and not graph.item.known:
+            return {}
+        try:
+            info = pictures.inspect(str(node.options.get("path")))
+        except (pictures.Unreadable, OSError):
+            return {}
+        width, height = pictures.scaled_size((info.width, info.height), int(node.options.get("size") or 0) or None)
+        return {"height": height, "width": width}
     keeps = node.card.output in ("Image", "Latents", "Trajectory", TRAINING) and node.card.family != "paste"
     return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
-
-
-def _opened(path: str, size: int, item: Picture | None) -> dict[str, int]:
-    from retouch import pictures
-
-    if item is not None and not item.known:
-        return {}
-    try:
-        info = pictures.inspect(path)
-    except (pictures.Unreadable, OSError):
-        return {}
-    width, height = pictures.scaled_size((info.width, info.height), size or None)
-    return {"height": height, "width": width}
 
 
 _SIZE = ("height", "width", "about")

@@ -61,7 +61,16 @@ def read_mask(path: str | os.PathLike[str], label: int | None = None, *, max_pix
         image.load()
         picture = upright(image, turned)
     if label is not None:
-        return MaskPicture(_labelled(picture, label))
+        import numpy as np
+
+        numbers = _numbers(picture)
+        if numbers is None:
+            raise UnfitMask(
+                "its areas have colours and no numbers", "save it as grey or palette numbers, or leave label out"
+            )
+        if not (found := numbers == label).any():
+            raise UnfitMask(f"no pixel of it has the number {label}", _which(numbers))
+        return MaskPicture(np.where(found, 255, 0).astype(np.uint8))
     alpha = _alpha(picture)
     return _painted(picture, alpha) if alpha is not None else _grey_mask(picture)
 
@@ -150,19 +159,6 @@ def _numbers(image: Image) -> NDArray[Any] | None:
         same = (colours[..., 0] == colours[..., 1]) & (colours[..., 1] == colours[..., 2])
         return colours[..., 0].astype(np.int64) if same.all() else None
     return None
-
-
-def _labelled(image: Image, label: int) -> Bytes:
-    import numpy as np
-
-    numbers = _numbers(image)
-    if numbers is None:
-        raise UnfitMask(
-            "its areas have colours and no numbers", "save it as grey or palette numbers, or leave label out"
-        )
-    if not (found := numbers == label).any():
-        raise UnfitMask(f"no pixel of it has the number {label}", _which(numbers))
-    return np.where(found, 255, 0).astype(np.uint8)
 
 
 def _which(numbers: NDArray[Any] | None) -> str:

@@ -48,7 +48,9 @@ class Makers:
     """Which stage made a thing that others evaluate by: a model's delta, a codec, text encoders; by its identity."""
 
     _known: dict[int, tuple[Any, Node]] = field(default_factory=dict[int, tuple[Any, Node]])
-    _acted: dict[int, tuple[Node, Tensor]] = field(default_factory=dict[int, tuple[Node, Tensor]])  # of controls
+    _acted: dict[int, tuple[Node, Tensor]] = field(
+        default_factory=dict[int, tuple[Node, Tensor]]
+    )  # of controls: [] each
 
     def acted(self, maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
         """Keep whether a control, which acts while several pictures are evaluated, made nothing worse than it got."""
@@ -104,7 +106,7 @@ class StageCare:
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
     _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
-    _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])
+    _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])  # [] each
 
     def handed(self, values: Sequence[Any]) -> list[Any]:
         """The values as the stage gets them: where strangers take part, copies that are nobody else's."""
@@ -198,8 +200,8 @@ class _Given(NamedTuple):
     """A tensor as a stage has it, and as it was handed out."""
 
     port: str
-    tensor: Tensor
-    original: Tensor
+    tensor: Tensor  # of any shape
+    original: Tensor  # of the same
     version: int
 
     def is_like(self) -> bool:

@@ -177,15 +177,11 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
     where = f" ({Path(lines[-1][0]).name}, line {lines[-1][1]})" if lines else ""
     if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
         return f"it raised {type(error).__name__}, which ends its own picture alone{where}"
-    return _words(error) + where
-
-
-def _words(error: BaseException) -> str:
-    """The first line of what an error says; of one that cannot even say that, its type."""
+    # The first line; of an error that cannot even say that, its type
     try:
         said = str(error).strip().splitlines()
     except BaseException as err:
         if is_stop(err):
             raise
         said = []
-    return said[0] if said else type(error).__name__
+    return (said[0] if said else type(error).__name__) + where
