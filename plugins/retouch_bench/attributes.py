@@ -16,7 +16,7 @@ from typing import Any
 
 from retouch_bench.alone import Case, measured, parser, settings, write
 
-EDITS, STEPS, SEED, LEARNT_FROM = 50, 20, 404, 30
+EDITS, STEPS, SEED, LEARNT_FROM = 50, 40, 404, 30  # steps of the whole schedule, of which each way is half
 _TUNED = 'variant="efficient" rounds=2 lr=0.00015 growth=1 l1=0.3 inversion_steps=12 tuning_steps=3'  # recipes/tuned
 
 
