@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand, words
 from retouch.cli.last_words import after_the_answer, last_words
@@ -80,10 +82,31 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     if rest and (many is None or any(word.startswith("-") for word in rest)):
         dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
         mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
-        parser.error(f"unrecognized arguments: {' '.join(rest)}{mend}")
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{mend or _meant(parser, args.command, rest)}")
     if rest and many is not None:
         many += rest
     return args
+
+
+class _Brief(argparse.ArgumentParser):
+    """Says what is wrong with a line in one sentence, and where more stands; argparse prints all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the code of a wrong command line."""
+        choice = re.fullmatch(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice:
+            near = get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), n=1)
+            message = f"there is no command '{choice[1]}'" + (f"; did you mean '{near[0]}'?" if near else "")
+        self.exit(WRONG_COMMAND, f"{self.prog}: {message}\n  = help: see {self.prog} --help\n")
+
+
+def _meant(parser: argparse.ArgumentParser, command: str, rest: Sequence[str]) -> str:
+    """A question about the option of this command that was meant."""
+    (commands,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
+    known = [name for action in commands.choices[command]._actions for name in action.option_strings]
+    word = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -119,7 +142,7 @@ def _nowhere() -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Brief(
         prog="retouch",
         description="Edit images with diffusion models, by recipe.",
         epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "
