@@ -156,6 +156,8 @@ USUAL = {
     },
     "RT574": {"path": "cat", "what": "0001.png has no focal length", "mend": "write fl_x and fl_y in pixels"},
     "RT575": {"stage": "revise dataset"},
+    "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
+    "RT582": {"stage": "upscale lanczos", "name": "wall.png", "count": 96, "most": 40},
     "RT436": {"stage": "attend background"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},

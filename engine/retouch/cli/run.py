@@ -21,6 +21,7 @@ from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import row_cells_of
 from retouch.graph.nodes import Graph
+from retouch.graph.plan import plan
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
@@ -166,6 +167,6 @@ def _keep_pace(pace: Pace, graphs: Sequence[Graph], device: str, dtype: str) -> 
     import torch
 
     models = {model.digest for graph in graphs for model in (graph.model, *graph.models.values())}
-    sizes = {cells for graph in graphs for cells in row_cells_of(graph) or {None}}
+    sizes = {cells for graph in graphs for cells in row_cells_of(plan(graph)) or {None}}
     if len(models) == 1 and len(sizes) == 1 and (cells := sizes.pop()):
         pace.keep(models.pop(), device, dtype, cells, torch.get_num_threads())

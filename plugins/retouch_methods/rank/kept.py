@@ -5,7 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from retouch.api import Unmet
+from retouch.api import Candidates, Notices, Ranked, Unmet
+
+
+def kept(candidates: Candidates, scores: Sequence[float], keep: int, what: str, notices: Notices) -> Ranked:
+    """The draw in that place, with the others; how all scored is told.
+
+    what: is said behind the score, such as "from the text".
+    """
+    chosen = order(scores)[keep - 1]
+    notices.tell(told(scores, chosen, keep, what))
+    images = tuple(each.image for each in candidates.made)
+    return Ranked(images[chosen].data, images[chosen].alpha, images, tuple(scores), keep)
 
 
 def order(scores: Sequence[float]) -> list[int]:
@@ -14,10 +25,7 @@ def order(scores: Sequence[float]) -> list[int]:
 
 
 def told(scores: Sequence[float], chosen: int, keep: int, what: str) -> str:
-    """What was kept, and how it and the others scored.  Raises Unmet where its score is no number.
-
-    what: is said behind the score, such as "from the text".
-    """
+    """What was kept, and how it and the others scored.  Raises Unmet where its score is no number."""
     lost = [i + 1 for i, score in enumerate(scores) if math.isnan(score)]
     if math.isnan(scores[chosen]):
         raise Unmet("rank", f"no number for draw {_listed(lost)}", f"one for {keep} of {len(scores)}")

@@ -44,7 +44,10 @@ class Files:
         if _ADDRESS.match(pattern):
             self._add("RT413", given, path=pattern)
             return []
-        anchor, rest = _split(self._world.folder, pattern)
+        # Folders without wildcards are looked up, the rest is matched
+        parts = Path(pattern).parts
+        plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
+        anchor, rest = self._world.folder.joinpath(*parts[:plain]), "/".join(parts[plain:])
         # Before anything is listed, since what is missing there would be told.
         if ".." in Path(rest).parts or not self._world.was_given(resolved(anchor)):
             self._add("RT403", given, path=pattern)
@@ -163,13 +166,6 @@ def _meant(name: str, fields: Iterable[str]) -> str:
     """A question about the field that was meant: of `rank.keep`, as `--set` says it, the option."""
     option = name.rpartition(".")[2].strip()
     return near(option, fields) or near(name, fields)
-
-
-def _split(folder: Path, pattern: str) -> tuple[Path, str]:
-    """Return the part of a pattern without wildcards, and the rest."""
-    parts = Path(pattern).parts
-    plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
-    return folder.joinpath(*parts[:plain]), "/".join(parts[plain:])
 
 
 def _natural(path: Path) -> list[list[tuple[int, int, str]]]:

@@ -133,17 +133,14 @@ class Context:
         """Return the picture that an `open` reads: its own, or the command line's."""
         given = call.given.get("path")
         if given is None:
-            return self._from_command_line(call.span)
+            if self.outside is None:
+                self.report.add("RT408", call.span)
+                return None
+            self.given = self.outside
+            return self.outside
         folder = call.card.takes(FOLDER)
         path = (self.files.allowed if folder else self.files.to_read)(given, given.value)
         return Picture(path) if path else None
-
-    def _from_command_line(self, span: s.Span) -> Picture | None:
-        if self.outside is None:
-            self.report.add("RT408", span)
-            return None
-        self.given = self.outside
-        return self.outside
 
     def caption_of(self, calls: Iterable[StageCall]) -> str | None:
         """Return the caption of the flow's picture: the recipe's, the command line's, or that of a file beside it."""

@@ -86,10 +86,6 @@ def read_lora(file: Path) -> tuple[list[LoraLayer], list[str]]:
         raise BrokenModel(f"'{file.name}' is {kind.title if kind else 'not known here'}, and no LoRA")
     if kind.format in _REFUSED:
         raise BrokenModel(f"'{file.name}' is {_REFUSED[kind.format]}; use one that was saved as a LoRA")
-    return _layers(file, header)
-
-
-def _layers(file: Path, header: Header) -> tuple[list[LoraLayer], list[str]]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     left: list[str] = []
     for name in header.tensors:
