@@ -24,9 +24,11 @@ from retouch.core.touches import Touch
 from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
 from retouch.plugins.surroundings import Unchanged
+from retouch.plugins.survival import one_process
 from retouch.run.base_weights import BaseWeights
 from retouch.run.handed_on import guarded, no_worse
 from retouch.run.results import Declared, Doubt, NotFinite, WrongResult, tensors
+from retouch.run.taking_turns import TURNS
 
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.
@@ -124,7 +126,7 @@ class StageCare:
         """Surround one advance of it.  Raises WroteInPlace."""
         token = _now.set(self)
         try:
-            with Unchanged(self.tell):
+            with TURNS.alone(), one_process(), Unchanged(self.tell):
                 yield
         finally:
             _now.reset(token)
@@ -134,6 +136,13 @@ class StageCare:
         for each in self._given:
             if each.tensor._version != each.version:
                 raise WroteInPlace(each.port)
+
+    @contextmanager
+    def evaluating(self, others: Iterable[StageCare]) -> Iterator[None]:
+        """Surround the evaluation of what it and others wait for: functions of theirs are called, and controls act."""
+        everyone = [self.tell, *(each.tell for each in others)]
+        with TURNS.alone(), one_process(), Unchanged(lambda what: [tell(what) for tell in everyone]):
+            yield
 
     def answered(self, part: Part, answer: Any) -> None:
         """Hear what became of a part that it waited for: what a stage evaluates is another's work, perhaps."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from traceback import clear_frames
 from typing import Any
@@ -129,7 +129,8 @@ class Executor:
         parts = [task.parts[i] for task, i in asked]
         self.beats += 1
         try:
-            answers = _answer(batch, parts)
+            with _evaluating(task for task, _ in asked):
+                answers = _answer(batch, parts)
             if len(answers) != len(parts):
                 raise ValueError(f"a batched function gave {len(answers)} results for {len(parts)} items")
         except BaseException as error:
@@ -237,6 +238,12 @@ def _lanes() -> Iterator[Sequence[ThreadPoolExecutor]]:
             lane.shutdown(wait=False, cancel_futures=True)
         for lane in lanes:
             lane.shutdown()
+
+
+def _evaluating(tasks: Iterable[Task]) -> AbstractContextManager[None]:
+    """What surrounds a call: where strangers take part, what these change meanwhile is told to all who asked."""
+    cares = list({id(task.care): task.care for task in tasks if task.care and task.care.strange}.values())
+    return cares[0].evaluating(cares[1:]) if cares else nullcontext()
 
 
 def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:

@@ -30,6 +30,7 @@ from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import Acceleration
 from retouch.plugins.registry import Registry
+from retouch.plugins.survival import surviving
 from retouch.run.base_weights import BaseWeights
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import covers_too_much_or_little, deciding_masks
@@ -47,7 +48,6 @@ from retouch.run.results import WrongResult
 from retouch.run.settings import Settings
 from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.store.keys import model_of
-from retouch.run.survival import surviving
 from retouch.run.task import Skipped, Task, forget
 from retouch.run.training_log import RunTrainingLog
 from retouch.run.turns import Turns, blamed
@@ -214,7 +214,7 @@ class _Run:
                     tasks[edge.id] if isinstance(edge, FromNode) else turns.supplied(edge, tasks, care)
                     for edge in edges
                 )
-                aside = lane if node.card.family == "save" else None
+                aside = lane if node.card.family == "save" and not care.author else None
                 task = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
                 if node.id in kept:
                     self.kept[task] = kept[node.id]
