@@ -135,6 +135,12 @@ def speaker(frame: FrameType | None) -> str:
 @cache
 def known_plugins() -> dict[str, str]:
     """The name of the plugin behind each top module; of those that come with the engine it is ours."""
+    from retouch.plugins.announced import announced
     from retouch.plugins.discovery import installed
 
-    return {each.module.partition(".")[0]: OURS if each.built_in else each.name for each in installed()}
+    found: dict[str, str] = {}
+    for each in installed():
+        families = () if each.built_in else announced(each).families().values()  # may be of another module
+        for module in (*families, each.module):
+            found[module.partition(":")[0].partition(".")[0]] = OURS if each.built_in else each.name
+    return found

@@ -23,6 +23,7 @@ from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
 from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
+from retouch.models.strange_family import FamilyGuard
 from retouch.plugins.surroundings import Unchanged
 from retouch.plugins.survival import one_process
 from retouch.run.base_weights import BaseWeights
@@ -105,6 +106,7 @@ class StageCare:
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
     _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
+    _families: dict[int, tuple[FamilyGuard, Tensor]] = field(default_factory=dict[int, tuple[FamilyGuard, Tensor]])
     _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])
 
     def handed(self, values: Sequence[Any]) -> list[Any]:
@@ -150,8 +152,17 @@ class StageCare:
             for i, (row, prediction) in enumerate(zip(part.rows, answer.predictions, strict=True)):
                 if maker := self.makers.of(part, i):
                     self._note(maker, [row.x], [prediction.pair])
+                elif guard := getattr(getattr(row.model.core, "net", None), "guard", None):
+                    self._note_family(guard, [row.x], [prediction.pair])
         elif isinstance(part, Call) and (maker := self.makers.of(part)):
             self._note(maker, [part.item], tensors(answer))
+        elif isinstance(part, Call) and (guard := getattr(getattr(part.function, "__self__", None), "guard", None)):
+            self._note_family(guard, [part.item], tensors(answer))
+
+    def _note_family(self, guard: FamilyGuard, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
+        if (fine := no_worse(given, made)) is not None:
+            known = self._families.get(id(guard))
+            self._families[id(guard)] = guard, fine if known is None else known[1] & fine
 
     def _note(self, maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
         """Keep whether a stage's function made what is not finite of what was; no device is waited for."""
@@ -170,6 +181,7 @@ class StageCare:
             if isinstance(doubt.error, NotFinite):  # of a flow in brackets, the rows were evaluated for this stage
                 own = (*self._suspects.values(), *self.makers.controls(self.near))
                 doubt.error.suspects = (*doubt.error.suspects, *own)
+                doubt.error.families = (*doubt.error.families, *self._families.values())
         doubts = [*self.inner, *doubts, *self._written()]  # what a flow in brackets made wrong is told there
         self.inner.clear()
         if not self.author:

@@ -25,6 +25,7 @@ from retouch.core.window import Window
 
 if TYPE_CHECKING:
     from retouch.graph.nodes import Node
+    from retouch.models.strange_family import FamilyGuard
 
 _SLACK = 1e-3  # what resampling and half precision may put a colour out of [0, 1]
 
@@ -36,6 +37,12 @@ class NotFinite(Exception):
     """
 
     suspects: Sequence[tuple[Node, Tensor]] = ()
+    families: Sequence[tuple[FamilyGuard, Tensor]] = ()  # strangers', whose networks it called, and the same of them
+
+    @property
+    def family(self) -> FamilyGuard | None:
+        """The family of models that is to blame, if it is one."""
+        return next((guard for guard, fine in self.families if not fine), None)
 
     @property
     def maker(self) -> Node | None:

@@ -26,6 +26,7 @@ from retouch.graph.ports import WRITERS
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import Span
+from retouch.models import families
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
 from retouch.models.network.acceleration import Acceleration
@@ -102,7 +103,11 @@ def execute_part(
     store: RunStore | None = None,
 ) -> RunPart:
     """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
-    blame = Blame.of(registry.cards, registry.built_in)
+    pipelines = {model.pipeline for graph in run.graphs for model in (graph.model, *graph.models.values())}
+    strangers = {
+        families.module_of(each): families.plugin_of(each) for each in pipelines if families.is_strangers(each)
+    }
+    blame = Blame.of(registry.cards, registry.built_in, strangers)
     part = _Run(
         run.graphs,
         registry,
@@ -336,8 +341,23 @@ class _Run:
             if any(outcome.rows.values()) and not model.info.known.reads:  # else the check has told
                 report_cut(model.texts, texts, report := Report())
                 outcome.warnings += [each for each in report.items if each not in outcome.warnings]
+        self._tell_of_families()
         missed = {id(outcome): missed for outcome, missed in self.missed}
         return RunPart(self.outcomes, executor.calls, [missed[id(outcome)] for outcome in self.outcomes])
+
+    def _tell_of_families(self) -> None:
+        """Warn of what strangers' families left changed, each picture that used one."""
+        for outcome, graph in zip(self.outcomes, self.graphs, strict=True):
+            for model in {graph.model.name: graph.model, **graph.models}.values():
+                if not (guard := self._machine(model).guard):
+                    continue
+                report = Report()
+                for what in guard.changed:
+                    report.add("RT578", graph.nodes[0].span, family=guard.family, plugin=guard.plugin, what=what)
+                outcome.warnings += report.items
+        for machine in self.machines.values():  # which may be kept for other runs
+            if machine.guard:
+                machine.guard.changed.clear()
 
     def _alive(self) -> AbstractContextManager[None]:
         """Strangers' stages may not end the process; without them nothing is surrounded."""
