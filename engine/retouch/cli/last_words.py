@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from retouch.cli.speakers import OURS, Answers, Remarks, known_plugins
 from retouch.cli.talk import silent_answers
+from retouch.plugins.survival import survive
 
 
 @contextmanager
@@ -29,7 +30,11 @@ def last_words() -> Iterator[None]:
 
 
 def after_the_answer() -> None:
-    """From now on, to the end of the process: no answer comes any more, and what is said is labelled as before."""
+    """From now on, to the end of the process: no answer comes any more, and what is said is labelled as before.
+
+    What plugins do at exit does not end the process either, whose exit code tells what became of the work.
+    """
+    survive()
     silent_answers()
     _hear((threading.excepthook, sys.unraisablehook))
     if sys.stdout is not None and sys.stderr is not None:
