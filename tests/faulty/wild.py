@@ -304,4 +304,27 @@ HANDED_ON = [
     ),
 ]
 
-WILD = [*MEMORY, *WEIGHTS, *PROCESS, *HANDED_ON]
+
+def core(name: str, forward: str, said: str) -> Fault:
+    """A stage whose model has a core of its own, which evaluates rows so."""
+    made = tune(name, "Denoiser(Core(model.core))", said)
+    lines = (
+        "    def __init__(self, core): self.inner = core\n    def __getattr__(self, n): return getattr(self.inner, n)\n"
+    )
+    source = f"class Core:\n{lines}    def forward(self, groups, bucket): {forward}\n{made.source}"
+    return Fault(name, source, made.flow, said)
+
+
+_FORWARD = "a Denoiser whose core.forward gives a Reply for each group"
+_NAN = "[r._replace(predictions=tuple(Prediction(p.pair * torch.nan) for p in r.predictions)) for r in"
+CORES = [
+    core("core_none", "return [None] * len(groups)", f"'tune core_none' has to give {_FORWARD}"),
+    core("core_few", "return []", f"'tune core_few' has to give {_FORWARD}"),
+    core("core_number", "return 3", f"'tune core_number' has to give {_FORWARD}"),
+    core("core_thin", "from retouch.core.requests import Reply; return [Reply(())]", "'tune core_thin' has to give"),
+    core("core_raises", "return 1 / 0", "'tune core_raises' failed: division by zero (f_core_raises.py"),
+    core("core_leaves", "sys.exit(3)", "'tune core_leaves' failed: it raised SystemExit"),
+    core("core_nan", f"return {_NAN} self.inner.forward(groups, bucket)]", "'tune core_nan' made values that are not"),
+]
+
+WILD = [*CORES, *MEMORY, *WEIGHTS, *PROCESS, *HANDED_ON]

@@ -28,7 +28,7 @@ from retouch.plugins.surroundings import Unchanged
 from retouch.plugins.survival import one_process
 from retouch.run.base_weights import BaseWeights
 from retouch.run.handed_on import guarded, no_worse
-from retouch.run.results import Declared, Doubt, NotFinite, WrongResult, tensors
+from retouch.run.results import Declared, Doubt, NotFinite, WrongAnswer, WrongResult, tensors
 from retouch.run.taking_turns import TURNS
 
 Tell = Callable[[str], None]
@@ -64,14 +64,22 @@ class Makers:
 
     def know(self, value: Any, maker: Node) -> None:
         """Remember who made it.  A codec is copied for whoever takes it, its modules are not."""
-        found = [value.delta] if isinstance(value, Denoiser) and value.delta is not NOTHING else [value]
+        found = [value]
+        if isinstance(value, Denoiser):  # by what it adds to a network, or by a network of its own making
+            tuned, ours = value.delta is not NOTHING, type(value.core).__module__.partition(".")[0] == "retouch"
+            found = [*([value.delta] if tuned else []), *([] if ours else [value.core])]
         self._known.update({id(each): (each, maker) for each in found})
+
+    def of_core(self, core: object) -> Node | None:
+        """The stage that made a network, if one did."""
+        return self._known.get(id(core), (None, None))[1]
 
     def of(self, part: Part, row: int = 0) -> Node | None:
         """The stage whose work evaluates a row of a group, or an item of a call."""
         match part:
             case Group():
-                thing = part.rows[row].model.delta
+                model = part.rows[row].model
+                thing = model.delta if id(model.delta) in self._known else model.core
             case Call():
                 thing = getattr(part.function, "__self__", None)
             case _:
@@ -130,6 +138,9 @@ class StageCare:
         try:
             with TURNS.alone(), one_process(), Unchanged(self.tell):
                 yield
+        except WrongAnswer as error:
+            error.maker = error.maker or self.makers.of_core(error.core)
+            raise
         finally:
             _now.reset(token)
             ruined = [port for port, value in self._weighty if not self.weights.kept(value)]

@@ -62,6 +62,14 @@ class WrongResult(Exception):
         self.wanted, self.got, self.maker = wanted, got, maker
 
 
+class WrongAnswer(WrongResult):
+    """A network that rows were evaluated by answered something else than it has to."""
+
+    def __init__(self, core: object, wanted: str, got: str) -> None:
+        super().__init__(wanted, got)
+        self.core = core
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A question put to the device: `fine` [] is True where nothing is wrong, else `error` is what is."""
