@@ -29,7 +29,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
         install(folder, f"read_{name}", source if "import *" in source else HEAD + source)
     install(folder, "family", FAMILY)
     faulty_model(folder / "model")
-    flows = [*(fault.flow for fault in RUNNING), FAMILY_FLOW, NEIGHBOURS]
+    flows = [*(fault.flow for fault in RUNNING), NEIGHBOURS, FAMILY_FLOW]
     (folder / "all.retouch").write_text("\n".join(flows))
     command = ("run", "all.retouch", "--exact", "--stamp", "none", "--no-store")
     env = {"PYTHONPATH": str(folder), "PYTHONFAULTHANDLER": "1"}

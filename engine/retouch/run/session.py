@@ -348,12 +348,13 @@ class _Run:
     def _tell_of_families(self) -> None:
         """Warn of what strangers' families left changed, each picture that used one."""
         for outcome, graph in zip(self.outcomes, self.graphs, strict=True):
-            for model in {graph.model.name: graph.model, **graph.models}.values():
+            for name, model in {graph.model.name: graph.model, **graph.models}.items():
                 if not (guard := self._machine(model).guard):
                     continue
                 report = Report()
+                on_it = next((node for node in graph.nodes if model_of(graph, node) == name), graph.nodes[0])
                 for what in guard.changed:
-                    report.add("RT578", graph.nodes[0].span, family=guard.family, plugin=guard.plugin, what=what)
+                    report.add("RT578", on_it.span, family=guard.family, plugin=guard.plugin, what=what)
                 outcome.warnings += report.items
         for machine in self.machines.values():  # which may be kept for other runs
             if machine.guard:
