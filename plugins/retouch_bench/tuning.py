@@ -38,7 +38,21 @@ FIGURES = ("success", "asked", "kept", "psnr_outside", "psnr_truth", "structure"
 
 def main(argv: Sequence[str]) -> int:
     """Measure, or go on measuring, and write the table."""
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="retouch bench tuning",
+        description="Measure the methods that learn one picture, beside one that does not.  What was stopped goes on.",
+    )
+    recipe = "this recipe instead, in which {change} stands for the edit, {caption} for what is shown; often if need be"
+    parser.add_argument("-e", dest="recipes", action="append", default=[], metavar="RECIPE", help=recipe)
+    parser.add_argument("--edits", type=count, default=EDITS, metavar="N", help=f"how many edits; {EDITS} by default")
+    parser.add_argument("--steps", type=count, default=STEPS, metavar="N", help=f"of every walk; {STEPS} by default")
+    parser.add_argument("--seconds", type=float, default=float("inf"), metavar="N", help="begin no edit after so many")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")
+    parser.add_argument("--model", default="storybook", metavar="M", help="a model's name")
+    parser.add_argument(
+        "-o", dest="out", type=Path, default=Path("out/bench-tuning"), metavar="DIR", help="out/bench-tuning"
+    )
+    args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     recipes = dict(zip(args.recipes, args.recipes, strict=True)) or METHODS
     records = list(measured(args, recipes))
@@ -120,21 +134,3 @@ def _cell(figure: str, records: Sequence[Mapping[str, Any]]) -> str:
     half = (found["high"] - found["low"]) / 2 * column.factor
     spread = "" if figure in ("rows", "seconds") else f" ± {half:.{column.digits}f}"
     return f"{found['mean'] * column.factor:.{column.digits}f}{spread}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="retouch bench tuning",
-        description="Measure the methods that learn one picture, beside one that does not.  What was stopped goes on.",
-    )
-    recipe = "this recipe instead, in which {change} stands for the edit, {caption} for what is shown; often if need be"
-    parser.add_argument("-e", dest="recipes", action="append", default=[], metavar="RECIPE", help=recipe)
-    parser.add_argument("--edits", type=count, default=EDITS, metavar="N", help=f"how many edits; {EDITS} by default")
-    parser.add_argument("--steps", type=count, default=STEPS, metavar="N", help=f"of every walk; {STEPS} by default")
-    parser.add_argument("--seconds", type=float, default=float("inf"), metavar="N", help="begin no edit after so many")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")
-    parser.add_argument("--model", default="storybook", metavar="M", help="a model's name")
-    parser.add_argument(
-        "-o", dest="out", type=Path, default=Path("out/bench-tuning"), metavar="DIR", help="out/bench-tuning"
-    )
-    return parser

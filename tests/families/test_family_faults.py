@@ -48,7 +48,7 @@ def answering(wrong: Callable[[torch.Tensor], Any]) -> Any:
         def forward(self, ask: Any, rows: Rows) -> Any:
             return wrong(rows.x)
 
-    return loading(lambda made: Loaded(Wrong(made.net.module), made.codec, made.texts))
+    return loading(lambda made: made_of(Wrong(made.net.module), made.codec, made.texts))
 
 
 def doing(act: Callable[[Net, Rows], Any]) -> Any:
@@ -63,7 +63,11 @@ def doing(act: Callable[[Net, Rows], Any]) -> Any:
             act(self, rows)
             return self.inner.forward(ask, rows)
 
-    return loading(lambda made: Loaded(Doing(made.net), made.codec, made.texts))
+    return loading(lambda made: made_of(Doing(made.net), made.codec, made.texts))
+
+
+def made_of(net: Any, codec: Any, texts: Any) -> Loaded:
+    return Loaded(net, codec, texts)
 
 
 class Changed:
@@ -77,11 +81,11 @@ class Changed:
 
 
 def coding(**calls: Any) -> Any:
-    return loading(lambda made: Loaded(made.net, Changed(made.codec, **calls), made.texts))
+    return loading(lambda made: made_of(made.net, Changed(made.codec, **calls), made.texts))
 
 
 def reading(prompt: Any) -> Any:
-    return loading(lambda made: Loaded(made.net, made.codec, Changed(made.texts, prompt=prompt)))
+    return loading(lambda made: made_of(made.net, made.codec, Changed(made.texts, prompt=prompt)))
 
 
 def leaves(*_args: Any) -> Any:
@@ -117,9 +121,9 @@ FAULTS = {
     "load raises": (faulty(load=boom), "RT576", 4, "its load() raises RuntimeError: boom"),
     "load leaves": (faulty(load=leaves), "RT576", 4, "its load() raises SystemExit: 3"),
     "load gives a pair": (faulty(load=lambda *_: (1, 2)), "RT576", 4, "gives a tuple, not a Loaded"),
-    "no net": (loading(lambda made: Loaded(3, made.codec, made.texts)), "RT576", 4, "is a int, not a Net"),
-    "no codec": (loading(lambda made: Loaded(made.net, 3, made.texts)), "RT576", 4, "has no encode()"),
-    "no texts": (loading(lambda made: Loaded(made.net, made.codec, 3)), "RT576", 4, "has no prompt()"),
+    "no net": (loading(lambda made: made_of(3, made.codec, made.texts)), "RT576", 4, "is a int, not a Net"),
+    "no codec": (loading(lambda made: made_of(made.net, 3, made.texts)), "RT576", 4, "has no encode()"),
+    "no texts": (loading(lambda made: made_of(made.net, made.codec, 3)), "RT576", 4, "has no prompt()"),
     "nothing": (answering(lambda x: None), "RT576", 4, "gives NoneType for [1, 4, 8, 8]"),
     "fewer channels": (answering(lambda x: x[:, :2]), "RT576", 4, "gives [1, 2, 8, 8] for [1, 4, 8, 8]"),
     "whole numbers": (answering(lambda x: x.long()), "RT576", 4, "of int64 on cpu for [1, 4, 8, 8]"),

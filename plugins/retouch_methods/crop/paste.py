@@ -15,7 +15,7 @@ from retouch_methods.mask.shape import depth, grown
 CLOSED = 2  # pixels of the window: what is alike in narrower places is so by chance, inside of what was edited
 
 
-@stage("paste", "window", default=True)
+@stage("paste", "window", default=True, facts={"parts": 1})
 def paste(
     image: Image,
     window: Window,
@@ -37,10 +37,10 @@ def paste(
     box, whole = window.box, window.whole
     area = window.mask.data if inside == "mask" else torch.ones_like(window.mask.data)
     share = area * _faded(area, window, feather) if feather else area
-    share = (share * _enlarged(_changed(image, window), window)).to(whole.data)
-    data = whole.data.clone()
-    box.of(data).lerp_(resized(image.data, *box.size), share)  # a share of 0 keeps every bit
-    return Image(data, whole.alpha)
+    part = whole.part(box).data
+    share = (share * _enlarged(_changed(image, window), window)).to(part)
+    made = part.clone().lerp_(resized(image.data, *box.size), share)  # a share of 0 keeps every bit
+    return whole.patched(box, made)
 
 
 def _at(window: Window, image: Image) -> Window:
@@ -48,7 +48,7 @@ def _at(window: Window, image: Image) -> Window:
     (height, width), (tall, wide) = image.size, window.image.size
     if abs(height * wide - width * tall) > max(tall, wide):
         raise ValueError(f"the window is {[tall, wide]}, and what is pasted {[height, width]}, which is another shape")
-    return replace(window, image=Image(resized(window.box.of(window.whole.data), height, width)))
+    return replace(window, image=Image(resized(window.whole.part(window.box).data, height, width)))
 
 
 def _changed(image: Image, window: Window) -> Tensor:

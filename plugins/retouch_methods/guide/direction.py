@@ -23,10 +23,10 @@ from retouch.api import (
     Predicted,
     Range,
     SourceImage,
-    copies,
     direction_apart,
     gather,
     inside,
+    looked_at,
     stage,
     text_direction,
     with_loss,
@@ -78,9 +78,8 @@ async def direction(
         drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
 
         async def of(eye: ImageText, text: Tensor) -> Tensor:
-            pairs = [copies(each, eye.side, looks, drawn) for each in (before, now)]  # [looks, 3, side, side] each
-            looked = await gather(eye.picture(each) for pair in pairs for each in pair)
-            return direction_apart(torch.stack(looked[looks:]), torch.stack(looked[:looks]), text).mean()
+            was, is_ = await gather(looked_at(eye, each, looks, drawn) for each in (before, now))  # [looks, d] each
+            return direction_apart(is_, was, text).mean()
 
         return torch.stack(await gather(of(*each) for each in zip(eyes, wanted, strict=True))).mean()
 

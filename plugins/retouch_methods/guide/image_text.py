@@ -7,7 +7,6 @@ and the source picture, as Kwon and Ye 2023 (DiffuseIT), arXiv:2209.15264, sec. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -27,9 +26,10 @@ from retouch.api import (
     Range,
     SameToTheModel,
     SourceImage,
-    copies,
+    cosine_apart,
     gather,
     inside,
+    looked_at,
     stage,
     text_apart,
     with_loss,
@@ -93,22 +93,7 @@ async def image_text(
         picture = await seen.picture("mixed")  # [3, H, W]
         picture = inside(picture, mask) if sees == "mask" else picture
         drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
-        found = [
-            _distance(apart, eye.picture, copies(picture, eye.side, looks, drawn), text)
-            for eye, text in zip(eyes, wanted, strict=True)
-        ]
-        return torch.stack(await gather(found)).mean()
+        found = await gather(looked_at(eye, picture, looks, drawn) for eye in eyes)  # [looks, d] each
+        return torch.stack([apart(*each).mean() for each in zip(found, wanted, strict=True)]).mean()
 
     return with_loss(guidance, Loss(miss, weight, through), codec)
-
-
-async def _distance(
-    apart: Callable[[Tensor, Tensor], Tensor], look: Callable[[Tensor], Awaitable[Tensor]], shown: Tensor, text: Tensor
-) -> Tensor:
-    """The mean over all copies.  shown: [looks, 3, side, side]; text: [d]"""
-    return apart(torch.stack(await gather(map(look, shown))), text).mean()
-
-
-def cosine_apart(directions: Tensor, text: Tensor) -> Tensor:
-    """1 - the cosine of the angle between each and the text.  [n, d], [d], of length 1 -> [n]"""
-    return 1 - directions @ text

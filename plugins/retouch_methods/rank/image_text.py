@@ -18,13 +18,13 @@ from retouch.api import (
     Notices,
     Range,
     TargetPrompt,
-    copies,
     gather,
     inside,
+    looked_at,
     stage,
     text_apart,
 )
-from retouch_methods.rank.kept import order, told
+from retouch_methods.rank.kept import kept
 
 
 @stage(
@@ -65,11 +65,8 @@ async def image_text(
         shown = inside(image.data, mask) if sees == "mask" else image.data  # [3, H, W]
         found = []
         for eye, words in zip(eyes, wanted, strict=True):
-            seen = await gather(eye.picture(each) for each in copies(shown, eye.side, looks, noise))
-            found.append(text_apart(torch.stack(seen), words).mean())
+            found.append(text_apart(await looked_at(eye, shown, looks, noise), words).mean())
         return float(torch.stack(found).mean())
 
     scores = await gather(score(each.image, i) for i, each in enumerate(candidates.made))
-    chosen = order(scores)[keep - 1]
-    notices.tell(told(scores, chosen, keep, "from the text"))
-    return candidates.made[chosen].image
+    return kept(candidates, scores, keep, "from the text", notices)
