@@ -139,7 +139,7 @@ FAULTS = {
         coding(decode_freely=lambda x: x[:, :1]),
         "RT576",
         4,
-        "its codec's decode_freely() gives [1, 1, 16, 16]",
+        "its codec's decode_freely() gives [1, 1,",
     ),
     "decodes no number": (
         coding(decode_freely=lambda x: x.new_full((len(x), 3, 16, 16), torch.nan)),

@@ -9,12 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from retouch.models.own_weights import NoWeights, place_of
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.importing import imported
+from retouch.testing.laws import stage_laws
+from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, in_process, retouch
 from tests.faulty.faults import FINE, HEAD, MASK, mask
 from tests.faulty.installing import NEIGHBOURS, install, run
@@ -254,8 +257,6 @@ def test_what_is_said_and_raised_where_nobody_listens_is_one_line_with_the_plugi
 
 
 def test_weights_may_be_a_link_and_one_that_leads_nowhere_is_told(site: Path, tmp_path: Path) -> None:
-    import torch
-
     save_file({"w": torch.ones(2)}, tmp_path / "stored")
     said = '@hookimpl\ndef retouch_weights():\n    return {"a": "a.safetensors", "b": "b.st"}'
     install(site, "linked", f"from retouch import hookimpl\n{said}")
@@ -265,3 +266,18 @@ def test_weights_may_be_a_link_and_one_that_leads_nowhere_is_told(site: Path, tm
     assert place_of(found, "a").resolve() == tmp_path / "stored"
     with pytest.raises(NoWeights, match=r"'b\.st' is not there"):
         place_of(found, "b")
+
+
+def test_a_world_has_the_weights_of_an_installed_plugin(site: Path) -> None:
+    save_file({"prior": torch.full((2, 2), 0.25)}, site / "prior.safetensors")
+    source = HEAD + (
+        "from retouch.api import Weights, hookimpl\n"
+        '@hookimpl\ndef retouch_weights():\n    return {"prior": "prior.safetensors"}\n'
+        '@stage("mask", "weighs", weights=("prior",))\n'
+        'def weighs(image: Image, weights: Weights) -> Mask:\n    """X."""\n'
+        '    return Mask(image.data[0] * 0 + weights.tensors("prior")["prior"].mean())\n'
+    )
+    install(site, "weighs", source)
+    stage = imported("f_weighs").weighs
+    assert tiny_world().call(stage).data.unique().tolist() == [0.25]
+    stage_laws(stage)
