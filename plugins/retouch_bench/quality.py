@@ -24,6 +24,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--subset", action="store_true", help=f"{SUBSET_EDITS} edits in {SUBSET_STEPS} steps: minutes")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--full", action="store_true", help=f"every editor with every inversion, not the best {BEST}")
+    which.add_argument("--led", action="store_true", help="recipes led by gradients, with Prompt-to-Prompt beside them")
     which.add_argument(
         "-e",
         dest="recipes",
@@ -69,7 +70,7 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     drawn = [Drawn(edit, args.out / "drawings", model.trained_size) for edit in chosen]
     surroundings = Surroundings(installed, args.model, steps, args.seed, args.out / "pictures")
     workers = args.workers or default_workers(args.device)
-    own = pairs.given(args.recipes)
+    own = pairs.given(pairs.LED if args.led else args.recipes)
     if wrong := [text for entry in own for text in told(entry, drawn[0], surroundings)]:
         _say("\n".join(wrong))
         return None

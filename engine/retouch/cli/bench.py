@@ -44,7 +44,7 @@ def main(args: Namespace) -> int:
     ((place),) = [benches[name] for benches in manager.hook.retouch_benches() if name in benches]
     if isinstance(sys.stdout, Answers):
         sys.stdout.welcome.add(plugin.name)  # what it prints is what was asked for
-    # Call the benchmark and return its exit code; what is wrong with it is its plugin's
+    # What is wrong with a benchmark is its plugin's, and no fault of this command.
     module, _, function = place.partition(":")
     try:
         code = getattr(import_module(module), function)(rest)

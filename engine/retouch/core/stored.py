@@ -26,7 +26,7 @@ LARGE = 4_000_000  # pixels from which on a picture is kept as bytes, and a mask
 T = TypeVar("T")
 
 
-class Pixels(Protocol):
+class StoredPixels(Protocol):
     """A picture of 8 bits that gives any part of it; it never changes."""
 
     @property
@@ -45,7 +45,7 @@ class Pixels(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patch:
+class PixelPatch:
     """A part of a picture that was edited: colours [3, h, w] in [0, 1] that lie over what was there."""
 
     box: Rectangle
@@ -60,11 +60,11 @@ class StoredImage(Image):
 
     __slots__ = ("device", "patches", "pixels")
 
-    pixels: Pixels
-    patches: tuple[Patch, ...]
+    pixels: StoredPixels
+    patches: tuple[PixelPatch, ...]
     device: torch.device
 
-    def __init__(self, pixels: Pixels, device: torch.device, patches: tuple[Patch, ...] = ()) -> None:
+    def __init__(self, pixels: StoredPixels, device: torch.device, patches: tuple[PixelPatch, ...] = ()) -> None:
         for name, value in (("pixels", pixels), ("device", device), ("patches", patches)):
             object.__setattr__(self, name, value)
 
@@ -94,7 +94,7 @@ class StoredImage(Image):
 
     def patched(self, box: Rectangle, data: Tensor) -> Image:
         """The same picture with these colours [3, h, w] in a box."""
-        return StoredImage(self.pixels, self.device, (*self.patches, Patch(box, data)))
+        return StoredImage(self.pixels, self.device, (*self.patches, PixelPatch(box, data)))
 
     @property
     def _all(self) -> Rectangle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
@@ -66,6 +67,14 @@ def view_mask(window: Window) -> Mask:
 def mask_window(window: Window, frame: Frame) -> Mask:
     """Edit what the window was cropped round, at the size that its picture has now: after a turn, or `upscale`."""
     return window.mask.resized(*frame.size)
+
+
+def seen_at(window: Window, image: Image) -> Window:
+    """The window, seen at the size that its picture has come to.  Raises ValueError where that is another shape."""
+    (height, width), (tall, wide) = image.size, window.image.size
+    if abs(height * wide - width * tall) > max(tall, wide):
+        raise ValueError(f"the window is {[tall, wide]}, and what came of it {[height, width]}, which is another shape")
+    return replace(window, image=Image(resized(window.whole.part(window.box).data, height, width)))
 
 
 def _grown(box: Rectangle, picture: tuple[int, int], context: float, least: int, *, square: bool) -> Rectangle:

@@ -64,7 +64,7 @@ class CallReader:
         before = self._report.wrong
         card = resolve_stage(stage, self._registry, scope, self._report)
         if card is None:
-            # Mark the names in an unknown stage as used, so that they are not reported as well
+            # Names in an unknown stage count as used, so that they are not reported as well.
             for node in s.walk((stage.operand, stage.options)):
                 if isinstance(node, s.Ref) and (name := scope.get(node.name)):
                     name.used = True

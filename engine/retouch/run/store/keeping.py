@@ -82,11 +82,11 @@ class KeptStage:
         """The call of the stage, that looks for what comes of these values."""
 
         def look(*values: Any) -> Any:
-            found: dict[NodeId, str] = {}
+            digests: dict[NodeId, str] = {}  # of what other nodes give, as far as numbers tell all
             for (_, edge), value in zip(self.node.edges(), values, strict=True):
                 if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
-                    found[edge.id] = hashlib.sha256(encoded(whole(value), self.network)).hexdigest()
-            self._by_values = self.keys.key_by_values(self.node.id, found)
+                    digests[edge.id] = hashlib.sha256(encoded(whole(value), self.network)).hexdigest()
+            self._by_values = self.keys.key_by_values(self.node.id, digests)
             found = self._taken(self._by_values)
             return start(*values) if found is MISSING else found
 
