@@ -15,17 +15,19 @@ from retouch.paths import folder
 from retouch_bench.scenes.main import main
 from retouch_bench.scenes.measuring import SceneMeasurer, decibels
 from retouch_bench.scenes.table import FIGURES, table
-from retouch_bench.scenes.truth import SpaceTruth, TrueTurn
+from retouch_bench.scenes.truth import SolidTruth, SpaceTruth, TrueTurn
 from retouch_bench.scenes.ways import RECOMMENDED, WAYS, written
 from retouch_scenes.spaces import empty
 from retouch_storybook.popup import EDITS
+from retouch_storybook.solids import SOLID_EDITS
 
 
 def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
     world = None
-    for name in ("beach-dog", "beach-hat", "beach-color"):
-        truth = SpaceTruth(EDITS[name], views=3, held=1, size=32)
-        folder = truth.written(tmp_path / "beach")
+    for name in ("beach-dog", "beach-hat", "beach-color", "figure-hat"):
+        kind, edits = (SpaceTruth, EDITS) if name in EDITS else (SolidTruth, SOLID_EDITS)
+        truth = kind(edits[name], views=3, held=1, size=32)
+        folder = truth.written(tmp_path / name.partition("-")[0])
         world = world or Environment(
             load_registry(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,)
         )
@@ -59,6 +61,29 @@ def test_a_field_is_held_beside_the_truth_of_its_edit():
     assert record["in"] == pytest.approx(decibels(grey, true, inside), abs=0.05)
     assert record["out"] == pytest.approx(decibels(grey, true, ~inside), abs=0.05)
     assert (record["read"], record["rows"], record["agree"]) == (0.0, 0, None)
+
+
+def test_a_figure_in_a_box_is_held_beside_its_truth_over_white_and_asked_for_no_setting():
+    truth = SolidTruth(SOLID_EDITS["figure-color"], views=6, held=3, size=16)
+    before, after = truth.seen("before", "training"), truth.seen("after", "training")
+    assert before.cut_out
+    places = [{tuple(pose) for pose in each.poses[:, :3, 3].tolist()} for each in (before, truth.held_truth)]
+    assert not places[0] & places[1]
+    measurer = SceneMeasurer(load_registry(), folder=None)  # pyright: ignore[reportArgumentType]
+    nothing = empty(before, "box", 0, 0, 8, 0)
+    measurer._sources["figure"] = nothing.with_grid(torch.full_like(nothing.grid, -30.0))
+    record = measurer.measured(truth, "no edit")
+    true = torch.stack([image.data for image in truth.held_truth.images])
+    inside = torch.stack(truth.regions)
+    assert record["in"] == pytest.approx(decibels(torch.ones_like(true), true, inside), abs=0.05)
+    assert record["out"] == pytest.approx(decibels(torch.ones_like(true), true, ~inside), abs=0.05)
+    turn = TrueTurn(before, after)
+    with pytest.raises(StopIteration) as ended:
+        turn(before.images[2]).send(None)
+    assert torch.equal(ended.value.value.image.data, after.images[2].data)
+    assert [edit.before.caption() for edit in SOLID_EDITS.values()] == ["an orange cat"] * 3
+    assert SOLID_EDITS["figure-hat"].after.caption() == "an orange cat wearing a hat"
+    assert SOLID_EDITS["figure-hat"].operand == '"cat"->"cat wearing a hat"'
 
 
 def test_the_true_turn_knows_each_view_and_where_it_differs():

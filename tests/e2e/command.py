@@ -38,12 +38,12 @@ class Ran:
         return next(event for event in self.events if event.get("event") == name)
 
 
-def in_process(*args: object, folder: Path, env: dict[str, str]) -> Ran:
-    """Run the command line as a process of its own, which is what a user does."""
+def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float = 300) -> Ran:
+    """Run the command line as a process of its own, which is what a user does.  timeout: in seconds"""
     command = [sys.executable, "-m", "retouch", *map(str, args)]
     environment = {**os.environ, **env}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import pytest
 from PIL import Image
@@ -96,6 +97,8 @@ HOSTILE = [
     (("--allow", "nowhere"), 2, "", "--allow: there is no 'nowhere'"),
     (("--workers", "0"), 2, "", "takes a number from 1 to 256, and this is '0'"),
     (("--param", "new=fox"), 2, "", "unrecognized arguments: --param new=fox"),
+    (("--seeed", "5"), 2, "", "unrecognized arguments: --seeed 5; did you mean --seed?"),
+    (("-o", os.devnull), 1, "RT427", "is a device or a pipe, not a folder"),
 ]
 RECIPES = {
     "bom.retouch": ("\ufeffEDIT".encode(), 0, "", ""),
@@ -216,3 +219,18 @@ def test_the_second_mask_of_a_list_is_told_too(folder):
     done = retouch("check", "-e", text, *CAPTION, "cat.png", folder=folder)
     assert (done.code, done.err.count("error[RT417]")) == (1, 2)
     assert all(f"'{name}' cannot be the mask: it is" in done.err for name in ("a.png", "b.png"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("rnu", "cat.png"), "retouch: there is no command 'rnu'; did you mean 'run'?\n  = help: see retouch --help\n"),
+        (("run", "--workers", "many"), "retouch run: argument --workers: "),
+        ((), "retouch: the following arguments are required: COMMAND\n  = help: see retouch --help\n"),
+    ],
+)
+def test_a_wrong_line_is_answered_in_a_sentence_and_not_with_all_options(tmp_path, line, said):
+    """Where more stands is said; it is forty lines for `run`."""
+    done = retouch(*line, folder=tmp_path)
+    assert (done.code, done.out, done.err.startswith(said)) == (2, "", True), done.err
+    assert len(done.err.splitlines()) == 2

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
 from retouch.models.own_weights import NoWeights, place_of
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin
+from retouch.plugins.importing import imported
+from retouch.testing.laws import stage_laws
+from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, in_process, retouch
 from tests.faulty.faults import FINE, HEAD, MASK, mask
 from tests.faulty.installing import NEIGHBOURS, install, run
@@ -145,6 +152,65 @@ def test_what_an_import_or_an_observer_changes_is_put_back(site: Path, tmp_path:
     assert {each: (tmp_path / each).read_bytes() for each in alone} == alone
 
 
+def package(folder: Path, name: str, **modules: str) -> None:
+    """A package of these modules; `top` is its own."""
+    (folder / name).mkdir(exist_ok=True)
+    for module, source in modules.items():
+        (folder / name / f"{'__init__' if module == 'top' else module}.py").write_text(source)
+
+
+def test_an_import_that_fails_leaves_nothing_half_loaded(site: Path) -> None:
+    """So the next begins anew: of the plugin all goes, of a library what its own failed import left."""
+    package(site, "f_whole", top="")
+    package(site, "f_library", top="from f_library import part\nraise RuntimeError", part="import json")
+    package(site, "f_native", top="import sys\nsys.modules['f_native.part'] = sys\nraise RuntimeError")
+    tries = "for name in ('f_library', 'f_native'):\n    try: __import__(name)\n    except RuntimeError: pass\n"
+    package(site, "f_half", top=f"import f_whole\nfrom f_half import one\n{tries}raise RuntimeError('no')", one="x = 1")
+    install(site, "half", None)
+    with pytest.raises(RuntimeError, match="no"):
+        imported("f_half")
+    left = {name for name in sys.modules if name.startswith("f_")}
+    assert {name for name in left if name.partition(".")[0] in ("f_half", "f_library")} == set()
+    assert {"f_whole", "f_native.part"} <= left  # the one is loaded, the other cannot be loaded twice
+    package(site, "f_half", top="from f_half.one import x", one="x = 'mended'")
+    importlib.invalidate_caches()
+    assert imported("f_half").x == "mended"
+
+
+def test_a_module_of_stages_that_fails_takes_its_siblings_along(site: Path) -> None:
+    """They may hold the one that failed; the package, which was there before, forgets them as well."""
+    package(site, "f_staged", top="", stages="from f_staged import other\nraise RuntimeError", other="x = 1")
+    install(site, "staged", None)
+    top = imported("f_staged")
+    with pytest.raises(RuntimeError):
+        imported("f_staged.stages")
+    assert "f_staged.other" not in sys.modules
+    assert sys.modules["f_staged"] is top
+    assert not hasattr(top, "other")
+
+
+def test_an_import_takes_no_module_away(site: Path) -> None:
+    install(
+        site,
+        "takes",
+        "import sys, json, types\nsys.modules['json'] = types.ModuleType('json')\ndel sys.modules['torch']",
+    )
+    told: list[str] = []
+    before = sys.modules["json"], sys.modules["torch"]
+    imported("f_takes", told.append)
+    assert (sys.modules["json"], sys.modules["torch"]) == before
+    assert "which modules there are" in told
+
+
+@pytest.mark.parametrize("how", ["os._exit(3)", "os.abort()", "os.execv('/bin/true', ['true'])", "os.fork() or x"])
+def test_an_import_ends_no_process(how: str, site: Path) -> None:
+    name = f"ends_{abs(hash(how))}"
+    install(site, name, f"import os\n{how}")
+    with suppress(SystemExit, NameError):
+        imported(f"f_{name}")
+        assert "fork" in how
+
+
 def test_doctor_tells_what_an_import_changes(site: Path, tmp_path: Path) -> None:
     install(site, "moves_in", "import os\nos.chdir('/')\n")
     told = retouch("doctor", folder=tmp_path).out
@@ -191,8 +257,6 @@ def test_what_is_said_and_raised_where_nobody_listens_is_one_line_with_the_plugi
 
 
 def test_weights_may_be_a_link_and_one_that_leads_nowhere_is_told(site: Path, tmp_path: Path) -> None:
-    import torch
-
     save_file({"w": torch.ones(2)}, tmp_path / "stored")
     said = '@hookimpl\ndef retouch_weights():\n    return {"a": "a.safetensors", "b": "b.st"}'
     install(site, "linked", f"from retouch import hookimpl\n{said}")
@@ -202,3 +266,18 @@ def test_weights_may_be_a_link_and_one_that_leads_nowhere_is_told(site: Path, tm
     assert place_of(found, "a").resolve() == tmp_path / "stored"
     with pytest.raises(NoWeights, match=r"'b\.st' is not there"):
         place_of(found, "b")
+
+
+def test_a_world_has_the_weights_of_an_installed_plugin(site: Path) -> None:
+    save_file({"prior": torch.full((2, 2), 0.25)}, site / "prior.safetensors")
+    source = HEAD + (
+        "from retouch.api import Weights, hookimpl\n"
+        '@hookimpl\ndef retouch_weights():\n    return {"prior": "prior.safetensors"}\n'
+        '@stage("mask", "weighs", weights=("prior",))\n'
+        'def weighs(image: Image, weights: Weights) -> Mask:\n    """X."""\n'
+        '    return Mask(image.data[0] * 0 + weights.tensors("prior")["prior"].mean())\n'
+    )
+    install(site, "weighs", source)
+    stage = imported("f_weighs").weighs
+    assert tiny_world().call(stage).data.unique().tolist() == [0.25]
+    stage_laws(stage)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Ran, draw, retouch
+from retouch.api.models import find_model
+from tests.e2e.command import Ran, draw, in_process, retouch
 from tests.faulty import faults
 from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
 from tests.faulty.installing import NEIGHBOURS, install, run
@@ -19,19 +19,55 @@ RUNNING = [*faults.RUNNING, *WILD]
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ran, Path]]:
-    """All that fail while they run, in one run with the neighbours."""
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """All of them in one environment and one command, a process of its own to its very end, with the neighbours."""
     folder = tmp_path_factory.mktemp("together")
     draw(folder / "cat.png")
     for fault in RUNNING:
         install(folder, fault.name, HEAD + fault.source)
-    sys.path.insert(0, str(folder))
-    here = Path.cwd()
-    try:
-        yield run(folder, "\n".join([*(fault.flow for fault in RUNNING), NEIGHBOURS])), folder
-    finally:
-        sys.path.remove(str(folder))
-    assert Path.cwd() == here
+    for name, (source, _) in READ.items():
+        install(folder, f"read_{name}", source if "import *" in source else HEAD + source)
+    install(folder, "family", FAMILY)
+    faulty_model(folder / "model")
+    flows = [*(fault.flow for fault in RUNNING), NEIGHBOURS, FAMILY_FLOW]
+    (folder / "all.retouch").write_text("\n".join(flows))
+    command = ("run", "all.retouch", "--exact", "--stamp", "none", "--no-store")
+    env = {"PYTHONPATH": str(folder), "PYTHONFAULTHANDLER": "1"}
+    return in_process(*command, folder=folder, env=env, timeout=1200), folder
+
+
+# A family of models whose network goes to another folder, and then cannot be asked; and what is left for the end.
+FAMILY = """
+import atexit, os
+from retouch import hookimpl
+from retouch_models.stable_diffusion import StableDiffusion
+class Faulty(StableDiffusion):
+    name = "Faulty"
+    def load(self, known, parts):
+        made = super().load(known, parts)
+        def forward(ask, rows):
+            os.chdir("/")
+            raise SystemExit(5)
+        made.net.forward = forward
+        return made
+FAMILY = Faulty()
+atexit.register(lambda: os._exit(7))
+@hookimpl
+def retouch_families():
+    return {"FaultyPipeline": "f_family:FAMILY"}
+"""
+FAMILY_FLOW = 'open "cat.png" | model "model/" | invert ddim "cat"->"dog" steps=2 | save "family.png"'
+
+
+def faulty_model(folder: Path) -> None:
+    """The embedded model under another class of pipeline."""
+    embedded = find_model("storybook").folder
+    folder.mkdir()
+    for each in embedded.iterdir():
+        if each.name != "model_index.json":
+            (folder / each.name).symlink_to(each)
+    index = json.loads((embedded / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "FaultyPipeline"}))
 
 
 def test_there_are_enough() -> None:
@@ -42,9 +78,12 @@ def test_none_ends_the_run_or_changes_a_byte_of_a_neighbour(
     together: tuple[Ran, Path], alone: dict[str, bytes]
 ) -> None:
     done, folder = together
-    assert done.code == 3, done.err
+    assert done.code == 3, done.err  # whatever is done at exit; a signal would be below zero
     for name, before in alone.items():
         assert (folder / name).read_bytes() == before
+    assert "the family 'Faulty' of 'f_family' is at fault: its forward() raises SystemExit: 5" in done.err
+    assert "the family 'Faulty' of 'f_family' changed the folder that the process is in" in done.err
+    assert {name for name in READ if f"f_read_{name}" not in done.err} == set()
 
 
 @pytest.mark.parametrize("fault", RUNNING, ids=lambda fault: fault.name)

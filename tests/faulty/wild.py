@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.faulty.faults import BLEND, FINE, Fault, attend, guide, invert, mask, saving, walking
+from tests.faulty.faults import ATTEND, BLEND, FINE, Fault, attend, guide, invert, mask, saving, walking
 
 FREES = "untyped_storage().resize_(0)"
 SAID = "gives back the memory of a tensor"
@@ -183,6 +183,40 @@ PROCESS = [
     changing("numbers", "import locale\nlocale.setlocale(locale.LC_ALL, 'C.UTF-8')", "how numbers are written"),
     changing("slow", "sys.setswitchinterval(10)", "how threads take turns"),
     changing("closes_one", "os.close(1)", "where the descriptors 1 and 2 lead"),
+    changing("cramps", "threading.stack_size(65536)", "how much room new threads have"),
+    changing("digits", "sys.set_int_max_str_digits(700)", "how long a number may be in digits"),
+    changing(
+        "spends",
+        "import resource as r\nr.setrlimit(r.RLIMIT_CPU, (10**6, r.getrlimit(r.RLIMIT_CPU)[1]))",
+        "what the process may use",
+    ),
+    changing("profiles", "signal.setitimer(signal.ITIMER_PROF, 9)", "a timer, which would end the process"),
+    changing("blocks", "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", "which signals are heard"),
+    changing("bombs", "import PIL.Image as P\nP.MAX_IMAGE_PIXELS = 1", "how large pictures may be"),
+    changing("lenient", "import PIL.ImageFile as P\nP.LOAD_TRUNCATED_IMAGES = True", "whether half a picture is one"),
+    changing(
+        "moves_in_call",
+        "def f(x):\n    os.chdir('/')\n    return x\nawait call(f, image.data)",
+        "the folder that the process is in",
+    ),
+    Fault(
+        "moves_deep",
+        attend("moves_deep", 'Touch("self", "read", "q")', "os.chdir('/')", "").source,
+        ATTEND.format(name="moves_deep"),
+        "of 'f_moves_deep' changed the folder that the process is in",
+        fails=False,
+    ),
+    Fault(
+        "moves_saved",
+        saving("moves_saved", "outbox.image(path, image); os.chdir('/')", "").source,
+        'open "cat.png" | save moves_saved "moves_saved.png"',
+        "of 'f_moves_saved' changed the folder that the process is in",
+        fails=False,
+    ),
+    mask("forks", f"if child := os.fork(): os.waitpid(child, 0)\nreturn {FINE}", "", fails=False),
+    mask("becomes", "os.execv('/bin/true', ['true'])", "'mask becomes' failed: it raised SystemExit"),
+    mask("becomes_other", "os.execlp('true', 'true')", "'mask becomes_other' failed: it raised SystemExit"),
+    mask("ends_below", "import posix\nposix._exit(3)", "'mask ends_below' failed: it raised SystemExit"),
     mask(
         "hashes",
         "class F:\n    def __hash__(self): sys.exit(6)\n    def __call__(self, x): return x\nawait call(F(), image.data)",
@@ -270,4 +304,27 @@ HANDED_ON = [
     ),
 ]
 
-WILD = [*MEMORY, *WEIGHTS, *PROCESS, *HANDED_ON]
+
+def core(name: str, forward: str, said: str) -> Fault:
+    """A stage whose model has a core of its own, which evaluates rows so."""
+    made = tune(name, "Denoiser(Core(model.core))", said)
+    lines = (
+        "    def __init__(self, core): self.inner = core\n    def __getattr__(self, n): return getattr(self.inner, n)\n"
+    )
+    source = f"class Core:\n{lines}    def forward(self, groups, bucket): {forward}\n{made.source}"
+    return Fault(name, source, made.flow, said)
+
+
+_FORWARD = "a Denoiser whose core.forward gives a Reply for each group"
+_NAN = "[r._replace(predictions=tuple(Prediction(p.pair * torch.nan) for p in r.predictions)) for r in"
+CORES = [
+    core("core_none", "return [None] * len(groups)", f"'tune core_none' has to give {_FORWARD}"),
+    core("core_few", "return []", f"'tune core_few' has to give {_FORWARD}"),
+    core("core_number", "return 3", f"'tune core_number' has to give {_FORWARD}"),
+    core("core_thin", "from retouch.core.requests import Reply; return [Reply(())]", "'tune core_thin' has to give"),
+    core("core_raises", "return 1 / 0", "'tune core_raises' failed: division by zero (f_core_raises.py"),
+    core("core_leaves", "sys.exit(3)", "'tune core_leaves' failed: it raised SystemExit"),
+    core("core_nan", f"return {_NAN} self.inner.forward(groups, bucket)]", "'tune core_nan' made values that are not"),
+]
+
+WILD = [*CORES, *MEMORY, *WEIGHTS, *PROCESS, *HANDED_ON]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from retouch.api import Edit
-from retouch.run.executor import Executor
+from retouch.run.executor import Executor, run
 from retouch.run.task import Task
 from retouch.testing.worlds import World
 from retouch_methods.attend.p2p import p2p
@@ -33,7 +33,8 @@ def with_everything(here: World):
 
 
 def proximally(here: World):
-    return replace(here, guidance=here.call(proximal, pull=0.5)), {}
+    (guidance,) = run(here.call(proximal, pull=0.5))
+    return replace(here, guidance=guidance), {}
 
 
 EDITS = {"guidance": lambda here: (here, {}), "p2p and a blend by words": with_everything, "proximal": proximally}

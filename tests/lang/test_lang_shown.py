@@ -141,6 +141,13 @@ USUAL = {
         "height": 512,
         "mend": "let it be made smaller: open … size=64",
     },
+    "RT576": {"family": "PixArt", "plugin": "pixart", "what": "its forward() gives [1, 8, 64, 64] for [1, 4, 64, 64]"},
+    "RT577": {
+        "family": "PixArt",
+        "plugin": "pixart",
+        "mend": "run with --dtype float32; if it was, with a lower guidance or more steps",
+    },
+    "RT578": {"family": "PixArt", "plugin": "pixart", "what": "the default dtype"},
     "RT570": {
         "stage": "open views",
         "path": "cat",

@@ -107,15 +107,34 @@ def test_the_likeliest_under_the_prompt_is_kept() -> None:
         world.model.core.means = torch.stack([-mean, mean])  # pyright: ignore[reportAttributeAccessIssue]
         drawn = Candidates(tuple(Turned(Image(each)) for each in shades))
         heard = Heard()
-        (kept,) = run(denoiser(drawn, world.edit.target, world.model, world.schedule, world.codec, world.noise, heard))
+        rest = (world.model, world.schedule, world.codec, world.noise)
+        (kept,) = run(denoiser(drawn, world.edit.target, world.edit.negative, *rest, heard))
         assert kept.data is shades[1 + component]
         assert f"kept draw {2 + component} of 3" in heard.said[0]
+
+
+def test_under_contrast_what_is_missed_without_the_prompt_counts_for_a_draw() -> None:
+    """Its score is that of the distribution which a guided walk draws from."""
+    world = tiny_world(steps=4)
+    assert world.image
+    target, away = world.edit.target, world.edit.negative
+    shades = [Image(world.image.data * share) for share in (0.2, 0.9)]
+    drawn = Candidates(tuple(map(Turned, shades)))
+    said = []
+    for contrast in (0.0, 2.0):
+        args = (world.model, world.schedule, world.codec, world.noise, Heard())
+        said.append(run(denoiser(drawn, target, away, *args, contrast=contrast))[0].scores)
+    plain, told = said
+    swapped = run(denoiser(drawn, away, target, *args))[0].scores  # what is missed under the negative prompt
+    for one, three, other in zip(plain, told, swapped, strict=True):
+        assert three == pytest.approx(3 * one - 2 * other, rel=1e-4)
 
 
 def test_looks_of_the_denoiser_are_planned_and_need_no_eye() -> None:
     plain = made(FLOW)
     ranked = made(f"draw ({FLOW}) seeds=3 | rank denoiser looks=5")
     assert ranked.cost == 3 * plain.cost + 3 * 5
+    assert made(f"draw ({FLOW}) seeds=3 | rank denoiser looks=5 contrast=2").cost == 3 * plain.cost + 3 * 5 * 2
     assert any("rank denoiser: kept draw" in each for each in ranked.notices)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from retouch.cli import words
+from retouch.cli import WRONG_COMMAND, words
 from retouch.cli.without import add_no_plugin
 from retouch.paths import is_there
 from retouch.version import __version__
@@ -23,6 +25,28 @@ WHERE = (
 )
 
 
+class _Brief(argparse.ArgumentParser):
+    """Says what is wrong with a line in one sentence, and where more stands; argparse prints all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the code of a wrong command line."""
+        choice = re.fullmatch(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice:
+            near = get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), n=1)
+            message = f"there is no command '{choice[1]}'" + (f"; did you mean '{near[0]}'?" if near else "")
+        self.exit(WRONG_COMMAND, f"{self.prog}: {message}\n  = help: see {self.prog} --help\n")
+
+
+def _meant(parser: argparse.ArgumentParser, command: str, rest: Sequence[str]) -> str:
+    """A question about the option of this command that was meant."""
+    subparsers = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]
+    (commands,) = (each for each in parser._actions if isinstance(each, subparsers))
+    known = [name for action in commands.choices[command]._actions for name in action.option_strings]
+    word = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the line; files and words may stand before and after options, which argparse alone refuses."""
     known = parser()
@@ -31,7 +55,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     if rest and (many is None or any(word.startswith("-") for word in rest)):
         dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
         mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
-        known.error(f"unrecognized arguments: {' '.join(rest)}{mend}")
+        known.error(f"unrecognized arguments: {' '.join(rest)}{mend or _meant(known, args.command, rest)}")
     if rest and many is not None:
         many += rest
     return args
@@ -39,7 +63,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
-    parser = argparse.ArgumentParser(
+    parser = _Brief(
         prog="retouch",
         description="Edit images with diffusion models, by recipe.",
         epilog="Answers go to standard output, what is wrong to standard error; --json gives both to programs, as "

@@ -13,8 +13,9 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any, TextIO
 
-from retouch.cli.speakers import OURS, Answers, known_plugins
-from retouch.cli.talk import Talk, silent_answers
+from retouch.cli.speakers import OURS, Answers, Remarks, known_plugins
+from retouch.cli.talk import silent_answers
+from retouch.plugins.survival import survive
 
 
 @contextmanager
@@ -29,11 +30,16 @@ def last_words() -> Iterator[None]:
 
 
 def after_the_answer() -> None:
-    """From now on, to the end of the process: no answer comes any more, and what is said is labelled as before."""
+    """From now on, to the end of the process: no answer comes any more, and what is said is labelled as before.
+
+    What plugins do at exit does not end the process either, whose exit code tells what became of the work.
+    """
+    survive()
     silent_answers()
     _hear((threading.excepthook, sys.unraisablehook))
     if sys.stdout is not None and sys.stderr is not None:
-        sys.stdout = _Afterwards(sys.stdout, Talk(sys.stderr))  # pyright: ignore[reportAttributeAccessIssue]
+        remarks = _Afterwards(sys.stderr)
+        sys.stdout, sys.stderr = Answers(sys.stdout, remarks), remarks  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def words_of(error: BaseException) -> tuple[str, str]:
@@ -47,8 +53,8 @@ def words_of(error: BaseException) -> tuple[str, str]:
     return OURS, said
 
 
-class _Afterwards(Answers):
-    """Standard output when all is answered: Python flushes it at last, and then a line is over."""
+class _Afterwards(Remarks):
+    """Standard error when all is answered: Python flushes it at last, and then a line is over."""
 
     def flush(self) -> None:
         self.finish()

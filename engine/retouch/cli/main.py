@@ -13,9 +13,8 @@ from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand
 from retouch.cli.arguments import parsed
 from retouch.cli.last_words import after_the_answer, last_words
 from retouch.cli.reporting import Refusal, refuse
-from retouch.cli.speakers import Answers, known_plugins
+from retouch.cli.speakers import known_plugins, speaking
 from retouch.cli.stopping import place, stoppable
-from retouch.cli.talk import talking
 from retouch.cli.without import without_plugins
 from retouch.plugins.interrupts import ENDING, listening, stopped_by
 
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code tells what became of the work, whether or not anyone listened to the end.
     """
     known_plugins.cache_clear()
-    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out, last_words():
+    with speaking() as out, last_words():
         args = parsed(argv)
         code = _run(args)
         out.flush()

@@ -54,7 +54,9 @@ def main(args: Namespace) -> int:
         put({"ok": True, "folder": str(folder), "files": files})
     else:
         print(f"{folder}: {', '.join(files)}")
-        print(f"next: pip install -e '{folder}', then pytest '{folder}'; change retouch_{args.name}.py from there")
+        print(
+            f"next: pip install -e '{folder}[test]', then pytest '{folder}'; change retouch_{args.name}.py from there"
+        )
     return DONE
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from types import FrameType
+from typing import Any, TextIO, TypeVar
 
 from retouch.cli.plain import plain
 
@@ -24,14 +26,23 @@ class Talk:
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
-        """Write a text; characters that the stream has no bytes for are spelt out."""
+        """Write a text."""
+        self.put(text, sys._getframe().f_back)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.put(line, sys._getframe().f_back)
+
+    def put(self, text: str, frame: FrameType | None) -> None:
+        """Write a text that is said in a frame; characters that the stream has no bytes for are spelt out."""
         said = plain(text) if self._plain else text
         try:
             self._try(lambda: self._stream.write(said))
         except UnicodeEncodeError as err:
             known = said.encode(err.encoding, "backslashreplace").decode(err.encoding)
             self._try(lambda: self._stream.write(known))
-        return len(text)
 
     def flush(self) -> None:
         """Hand over what was written."""
@@ -56,6 +67,19 @@ class Talk:
         """Stay open: whoever closes the stream of the process has not made it."""
         self.flush()
 
+    @property
+    def buffer(self) -> TalkBytes:
+        """The same for those who write bytes."""
+        return TalkBytes(self)
+
+    def detach(self) -> TalkBytes:
+        """Stay whole: whoever wraps the bytes anew writes here as well."""
+        return TalkBytes(self)
+
+    def fileno(self) -> int:
+        """The stream's descriptor."""
+        return self._stream.fileno()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
@@ -63,16 +87,46 @@ class Talk:
         """Hand over what is not at the end of its line."""
 
 
+class TalkBytes(io.BufferedIOBase):
+    """A talk for those who write bytes: they are read as its text, and it stays open."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__()
+        self._talk = talk
+
+    def writable(self) -> bool:
+        """It can be written to, and nothing else."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes."""
+        said = bytes(data)
+        self._talk.put(said.decode("utf-8", "backslashreplace"), sys._getframe().f_back)
+        return len(said)
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        self._talk.flush()
+
+    def fileno(self) -> int:
+        """The talk's descriptor."""
+        return self._talk.fileno()
+
+
+TalkT = TypeVar("TalkT", bound=Talk)
+
+
 @contextmanager
-def talking(answers: Callable[[TextIO, Talk, bool], Talk]) -> Iterator[Talk]:
+def talking(answers: Callable[[TextIO, TalkT, bool], Talk], remarks: Callable[[TextIO], TalkT]) -> Iterator[Talk]:
     """Talk on standard output and error; gives the first.  Either may be missing from the start.
 
     answers: makes standard output of a stream, of standard error, and of whether control characters are spelt out.
+    remarks: makes standard error of a stream.
     """
     before = sys.stdout, sys.stderr
     with open(os.devnull, "w", encoding="utf-8") as nowhere, _ours(sys.stdout, sys.stderr) as (own_out, own_err):
         terminal = own_out is not None and not own_out.closed and own_out.isatty()
-        err = Talk(own_err or nowhere)
+        err = remarks(own_err or nowhere)
         out = answers(own_out or nowhere, err, terminal)
         sys.stdout, sys.stderr = out, err  # pyright: ignore[reportAttributeAccessIssue]: all that is asked of a stream
         try:
@@ -80,6 +134,7 @@ def talking(answers: Callable[[TextIO, Talk, bool], Talk]) -> Iterator[Talk]:
         finally:
             out.finish()
             out.flush()
+            err.finish()
             err.flush()
             sys.stdout, sys.stderr = before
 

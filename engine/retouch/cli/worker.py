@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator
 
 from retouch.cli.last_words import last_words
-from retouch.cli.speakers import Answers
-from retouch.cli.talk import Talk, talking
+from retouch.cli.speakers import speaking
+from retouch.cli.talk import Talk
 from retouch.pictures.atomic import remove_unfinished
 from retouch.plugins.interrupts import listening
 
@@ -23,7 +23,7 @@ _end = os._exit  # as it is before a run stands in for it
 
 def main() -> None:
     """Work until nobody asks for more."""
-    with talking(lambda stream, aside, plain: Answers(stream, aside, plain=plain)) as out, last_words(), listening():
+    with speaking() as out, last_words(), listening():
         voice, asked = _Voice(out), queue.SimpleQueue[str]()
         threading.Thread(target=_hear, args=(asked,), name="retouch-asked", daemon=True).start()
         threading.Thread(target=voice.live, name="retouch-alive", daemon=True).start()

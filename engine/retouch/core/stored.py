@@ -26,7 +26,7 @@ LARGE = 4_000_000  # pixels from which on a picture is kept as bytes, and a mask
 T = TypeVar("T")
 
 
-class Pixels(Protocol):
+class StoredPixels(Protocol):
     """A picture of 8 bits that gives any part of it; it never changes."""
 
     @property
@@ -60,11 +60,11 @@ class StoredImage(Image):
 
     __slots__ = ("device", "patches", "pixels")
 
-    pixels: Pixels
+    pixels: StoredPixels
     patches: tuple[PixelPatch, ...]
     device: torch.device
 
-    def __init__(self, pixels: Pixels, device: torch.device, patches: tuple[PixelPatch, ...] = ()) -> None:
+    def __init__(self, pixels: StoredPixels, device: torch.device, patches: tuple[PixelPatch, ...] = ()) -> None:
         for name, value in (("pixels", pixels), ("device", device), ("patches", patches)):
             object.__setattr__(self, name, value)
 

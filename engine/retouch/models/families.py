@@ -16,7 +16,9 @@ from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
 from retouch.models.tokens import PromptReading
 from retouch.plugins import announced
+from retouch.plugins.discovery import is_built_in
 from retouch.plugins.importing import imported, surrounded
+from retouch.plugins.interrupts import is_stop
 
 
 def installed() -> dict[str, str]:
@@ -36,12 +38,34 @@ def named(pipeline: str) -> ModelFamily:
     module, _, name = where.partition(":")
     try:
         family: Any = getattr(imported(module), name or "FAMILY")
-    except Exception as why:
-        what = f"{type(why).__name__}: {why}"
+    except BaseException as why:  # whatever a stranger's module raises
+        if is_stop(why):
+            raise
+        what = f"{type(why).__name__}: {why}".removesuffix(": ")
         raise BrokenModel(f"the family of '{pipeline}', {where}, cannot be imported: {what}") from why
     if lacks := [each for each in ("describe", "schedule", "load") if not callable(getattr(family, each, None))]:
         raise at_fault(pipeline, f"it has no {lacks[0]}()")
+    if not isinstance(getattr(family, "name", None), str):
+        raise at_fault(pipeline, "it has no name, a text")
     return family
+
+
+def module_of(pipeline: str) -> str:
+    """Return the module whose family reads pipelines of this class; empty if none does."""
+    return installed().get(pipeline, "").partition(":")[0]
+
+
+def is_strangers(pipeline: str) -> bool:
+    """Whether the family that reads pipelines of this class does not come with the engine."""
+    module = module_of(pipeline)
+    return bool(module) and not is_built_in(module)
+
+
+def plugin_of(pipeline: str) -> str:
+    """Return the name of the plugin whose family reads pipelines of this class, or else of its module."""
+    where = installed().get(pipeline, "")
+    whose = (each.plugin.name for each in announced.everything() if each.families().get(pipeline) == where)
+    return next(whose, where.partition(".")[0].partition(":")[0])
 
 
 def of_another(kind: str, pipeline: str) -> bool:
@@ -73,8 +97,11 @@ def describe(pipeline: str, read: Read) -> Described:
             known: object = family.describe(read)
     except (BrokenModel, LookupError, TypeError, ArithmeticError, AttributeError, OSError):
         raise  # as a config makes them that lacks or misstates something
-    except Exception as why:
-        raise at_fault(pipeline, f"its describe() raises {type(why).__name__}: {why}") from why
+    except BaseException as why:
+        if is_stop(why):
+            raise
+        what = f"its describe() raises {type(why).__name__}: {why}".removesuffix(": ")
+        raise at_fault(pipeline, what) from why
     if not isinstance(known, Described):
         raise at_fault(pipeline, f"its describe() gives a {type(known).__name__}, not a Described")
     for name in ("channels", "scale", "multiple", "trained_size", "tokens"):

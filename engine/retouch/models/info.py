@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -102,6 +103,14 @@ class ModelInfo:
         return {**self.known.stages, **self.card.get("stages", {})}
 
 
+def _digest(files: ModelFiles, known: Described, pipeline: str) -> str:
+    """Tell weights apart, and who reads them: the same ones are another model to a stranger's family."""
+    weights = files.digest(known.parts)
+    if not families.is_strangers(pipeline):
+        return weights
+    return sha256(f"{weights} {pipeline} {families.module_of(pipeline)}".encode()).hexdigest()[: len(weights)]
+
+
 def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) -> ModelInfo:
     """Read the configs and headers of a model with the family that reads its pipeline."""
     files = folder if isinstance(folder, ModelFiles) else ModelFiles.of_folder(folder)
@@ -126,7 +135,7 @@ def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) 
             known=known,
             largest_side=card.whole("largest_side", default=2 * known.trained_size),
             space=files.digest_of_parts(known.space),
-            digest=files.digest(known.parts),
+            digest=_digest(files, known, pipeline),
             card=MappingProxyType(dict(card)),
         )
     except (KeyError, TypeError, IndexError, ArithmeticError, AttributeError) as why:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from retouch.core.denoiser import Denoiser
+from retouch.models.strange_family import GuardedCodec, GuardedTexts
 
 
 class BaseWeights:
@@ -119,6 +120,8 @@ def modules_of(value: Any, depth: int = 3) -> Iterator[nn.Module]:
     """The modules behind a value that the engine supplies: of a network, of a codec, of text encoders."""
     if isinstance(value, nn.Module):
         yield value
+    elif isinstance(value, GuardedCodec | GuardedTexts):
+        yield from modules_of(value.inner, depth)
     elif isinstance(value, Denoiser):
         yield from modules_of(getattr(value.core, "module", None), depth - 1)
     elif depth:

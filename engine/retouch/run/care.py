@@ -24,10 +24,13 @@ from retouch.core.stored import whole
 from retouch.core.touches import Touch
 from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
+from retouch.models.strange_family import FamilyGuard
 from retouch.plugins.surroundings import Unchanged
+from retouch.plugins.survival import one_process
 from retouch.run.base_weights import BaseWeights
 from retouch.run.handed_on import guarded, no_worse
-from retouch.run.results import Declared, Doubt, NotFinite, WrongResult, tensors
+from retouch.run.results import Declared, Doubt, NotFinite, WrongAnswer, WrongResult, tensors
+from retouch.run.taking_turns import TURNS
 
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.
@@ -64,14 +67,22 @@ class Makers:
 
     def know(self, value: Any, maker: Node) -> None:
         """Remember who made it.  A codec is copied for whoever takes it, its modules are not."""
-        found = [value.delta] if isinstance(value, Denoiser) and value.delta is not NOTHING else [value]
+        found = [value]
+        if isinstance(value, Denoiser):  # by what it adds to a network, or by a network of its own making
+            tuned, ours = value.delta is not NOTHING, type(value.core).__module__.partition(".")[0] == "retouch"
+            found = [*([value.delta] if tuned else []), *([] if ours else [value.core])]
         self._known.update({id(each): (each, maker) for each in found})
+
+    def of_core(self, core: object) -> Node | None:
+        """The stage that made a network, if one did."""
+        return self._known.get(id(core), (None, None))[1]
 
     def of(self, part: Part, row: int = 0) -> Node | None:
         """The stage whose work evaluates a row of a group, or an item of a call."""
         match part:
             case Group():
-                thing = part.rows[row].model.delta
+                model = part.rows[row].model
+                thing = model.delta if id(model.delta) in self._known else model.core
             case Call():
                 thing = getattr(part.function, "__self__", None)
             case _:
@@ -106,6 +117,7 @@ class StageCare:
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
     _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
+    _families: dict[int, tuple[FamilyGuard, Tensor]] = field(default_factory=dict[int, tuple[FamilyGuard, Tensor]])
     _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])  # [] each
 
     def handed(self, values: Sequence[Any]) -> list[Any]:
@@ -128,8 +140,11 @@ class StageCare:
         """Surround one advance of it.  Raises WroteInPlace."""
         token = _now.set(self)
         try:
-            with Unchanged(self.tell):
+            with TURNS.alone(), one_process(), Unchanged(self.tell):
                 yield
+        except WrongAnswer as error:
+            error.maker = error.maker or self.makers.of_core(error.core)
+            raise
         finally:
             _now.reset(token)
             ruined = [port for port, value in self._weighty if not self.weights.kept(value)]
@@ -139,14 +154,30 @@ class StageCare:
             if each.tensor._version != each.version:
                 raise WroteInPlace(each.port)
 
+    @contextmanager
+    def evaluating(self, others: Iterable[StageCare]) -> Iterator[None]:
+        """Surround the evaluation of what it and others wait for: functions of theirs are called, and controls act."""
+        everyone = [self.tell, *(each.tell for each in others)]
+        with TURNS.alone(), one_process(), Unchanged(lambda what: [tell(what) for tell in everyone]):
+            yield
+
     def answered(self, part: Part, answer: Any) -> None:
         """Hear what became of a part that it waited for: what a stage evaluates is another's work, perhaps."""
         if isinstance(part, Group):
             for i, (row, prediction) in enumerate(zip(part.rows, answer.predictions, strict=True)):
                 if maker := self.makers.of(part, i):
                     self._note(maker, [row.x], [prediction.pair])
+                elif guard := getattr(getattr(row.model.core, "net", None), "guard", None):
+                    self._note_family(guard, [row.x], [prediction.pair])
         elif isinstance(part, Call) and (maker := self.makers.of(part)):
             self._note(maker, [part.item], tensors(answer))
+        elif isinstance(part, Call) and (guard := getattr(getattr(part.function, "__self__", None), "guard", None)):
+            self._note_family(guard, [part.item], tensors(answer))
+
+    def _note_family(self, guard: FamilyGuard, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
+        if (fine := no_worse(given, made)) is not None:
+            known = self._families.get(id(guard))
+            self._families[id(guard)] = guard, fine if known is None else known[1] & fine
 
     def _note(self, maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
         """Keep whether a stage's function made what is not finite of what was; no device is waited for."""
@@ -165,6 +196,7 @@ class StageCare:
             if isinstance(doubt.error, NotFinite):  # of a flow in brackets, the rows were evaluated for this stage
                 own = (*self._suspects.values(), *self.makers.controls(self.near))
                 doubt.error.suspects = (*doubt.error.suspects, *own)
+                doubt.error.families = (*doubt.error.families, *self._families.values())
         doubts = [*self.inner, *doubts, *self._written()]  # what a flow in brackets made wrong is told there
         self.inner.clear()
         if not self.author:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from traceback import clear_frames
 from typing import Any
@@ -19,12 +19,13 @@ import torch
 
 from retouch.core.errors import BrokenTouch
 from retouch.core.repeatable import backward_repeatable, repeatable
-from retouch.core.requests import Backward, Call, Group
+from retouch.core.requests import Backward, Call, Group, Reply
+from retouch.core.schedule import Prediction
 from retouch.models.network.core import padded
 from retouch.plugins.collector import quiet_collector
 from retouch.plugins.interrupts import is_stop, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
-from retouch.run.results import Doubt
+from retouch.run.results import Doubt, WrongAnswer, described
 from retouch.run.task import MISSING, Task, begin, close, fail, recall, resume, take_up
 
 MOST_ASIDE = 64  # results that may wait to be written, each in memory
@@ -129,7 +130,8 @@ class Executor:
         parts = [task.parts[i] for task, i in asked]
         self.beats += 1
         try:
-            answers = _answer(batch, parts)
+            with _evaluating(task for task, _ in asked):
+                answers = _answer(batch, parts)
             if len(answers) != len(parts):
                 raise ValueError(f"a batched function gave {len(answers)} results for {len(parts)} items")
         except BaseException as error:
@@ -239,10 +241,17 @@ def _lanes() -> Iterator[Sequence[ThreadPoolExecutor]]:
             lane.shutdown()
 
 
+def _evaluating(tasks: Iterable[Task]) -> AbstractContextManager[None]:
+    """What surrounds a call: where strangers take part, what these change meanwhile is told to all who asked."""
+    cares = list({id(task.care): task.care for task in tasks if task.care and task.care.strange}.values())
+    return cares[0].evaluating(cares[1:]) if cares else nullcontext()
+
+
 def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
     match parts[0]:
         case Group():
-            return parts[0].rows[0].model.core.forward(parts, batch.bucket)
+            core = parts[0].rows[0].model.core
+            return _replies(core, core.forward(parts, batch.bucket), parts)
         case Call(function=function):
             return _apply(function, parts, batch.bucket)
         case _:
@@ -256,6 +265,22 @@ def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
                 torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, grads, strict=True)
             )
             return [tuple(next(filled) for _ in part.leaves) for part in parts]
+
+
+def _replies(core: object, made: Any, groups: Sequence[Group]) -> Sequence[Reply]:
+    """What a network answered, which may be of a stage's own making: one reply a group, one prediction a row."""
+    wanted = "a Denoiser whose core.forward gives a Reply for each group, with a Prediction for each row"
+    if not isinstance(made, Sequence) or len(made) != len(groups):
+        raise WrongAnswer(core, wanted, described(made) if not isinstance(made, Sequence) else f"{len(made)} of them")
+    for group, reply in zip(groups, made, strict=True):
+        if not isinstance(reply, Reply):
+            raise WrongAnswer(core, wanted, described(reply))
+        if [type(each) for each in reply.predictions] != [Prediction] * len(group.rows):
+            raise WrongAnswer(core, wanted, f"{len(reply.predictions)} for {len(group.rows)} rows")
+        for row, each in zip(group.rows, reply.predictions, strict=True):
+            if not isinstance(each.pair, torch.Tensor) or each.pair.shape != (2, *row.x.shape):
+                raise WrongAnswer(core, wanted, described(each.pair))
+    return made
 
 
 def _release(error: BaseException | None) -> None:

@@ -27,6 +27,7 @@ from retouch.graph.sides import unfit
 from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
+from retouch.models.strange_family import FamilyFault
 from retouch.pictures import UnfitMask, Unreadable, Unwritable
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
@@ -43,9 +44,10 @@ class Blame:
     built_in: Collection[str] = ()
 
     @classmethod
-    def of(cls, cards: Iterable[StageCard], built_in: Collection[str]) -> Blame:
-        """Learn the modules from the cards."""
-        return cls({card.module.partition(".")[0]: card.plugin for card in cards}, built_in)
+    def of(cls, cards: Iterable[StageCard], built_in: Collection[str], families: Mapping[str, str]) -> Blame:
+        """Learn the modules from the cards.  families: plugins of strangers' families of models, by module."""
+        modules = {**families, **{card.module: card.plugin for card in cards}}
+        return cls({module.partition(".")[0]: plugin for module, plugin in modules.items()}, built_in)
 
     def plugin_of(self, module: str) -> str:
         """The plugin that a module is of; empty for those of none."""
@@ -104,7 +106,7 @@ def diagnose(
         case UnfitSize() | NothingMasked() | NothingLifted() | NothingOpaque():
             _add_of_picture(report, node, error)
         case BrokenModel():
-            report.add("RT416", node.span, name=model, what=str(error))
+            _add_of_model(report, node, error, model)
         case Diverged():
             report.add("RT469", node.span, stage=node.card.name, step=error.step)
         case SameToTheModel():
@@ -123,6 +125,14 @@ def _is_of(error: OSError, path: str) -> bool:
     """Whether it is about the file that the recipe names, not about another that a plugin's code opens."""
     named = error.filename
     return bool(path) and (not isinstance(named, str | bytes) or Path(path).name[:64] in os.fsdecode(named))
+
+
+def _add_of_model(report: Report, node: Node, error: BrokenModel, name: str) -> None:
+    """What is wrong with a model's files, or with the family that reads them."""
+    if isinstance(error, FamilyFault):
+        report.add("RT576", node.span, family=error.family, plugin=error.plugin, what=error.what)
+    else:
+        report.add("RT416", node.span, name=name, what=str(error))
 
 
 def _add_of_picture(
@@ -146,6 +156,8 @@ def _add_of_picture(
 def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blame, feeding: Sequence[Node]) -> None:
     """What was wrong with a result, or with how it was made."""
     match error:
+        case NotFinite() if (error.maker is None or error.maker is node) and (guard := error.family):
+            report.add("RT577", node.span, family=guard.family, plugin=guard.plugin, mend=_HALF)
         case NotFinite():
             maker = error.maker or node
             stranger = maker.card.plugin not in blame.built_in and blame is not NOBODY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
 from retouch.models.single_file import NETWORKS
+from retouch.models.strange_family import FamilyGuard, guard_of
 from retouch.plugins.collector import quiet_collector
 from retouch.run.base_weights import copy_weights, modules_of
 
@@ -67,10 +68,19 @@ class Machine:
         """What reads models of its kind."""
         return families.named(self.info.pipeline)
 
+    @cached_property
+    def guard(self) -> FamilyGuard | None:
+        """What surrounds its family, if that is a stranger's; the model without its LoRA files has the same."""
+        return self.plain.guard if self.plain else guard_of(self.info.pipeline)
+
+    def _guarded(self, what: str, *known: type[Exception]) -> AbstractContextManager[None]:
+        return self.guard.around(what, *known) if self.guard else nullcontext()
+
     def schedule(self, steps: int, size: tuple[int, int]) -> Schedule:
         """A walk of so many steps for latents of this size [h, w].  Raises ValueError where there are not that many."""
         try:
-            made: object = self.family.schedule(self.info.files.read, steps, size)
+            with self._guarded("schedule()", ValueError):
+                made: object = self.family.schedule(self.info.files.read, steps, size)
         except (BrokenModel, ValueError):
             raise
         except Exception as why:
@@ -99,8 +109,10 @@ class Machine:
             return self._load(self.plain.parts.with_fused(updates))
 
     def _load(self, parts: ModelLoading) -> Loaded:
-        with quiet_collector():
+        with quiet_collector(), self._guarded("load()"):
             made: object = self.family.load(self.info.known, parts)
+        if self.guard:
+            return self.guard.loaded(made)
         if not isinstance(made, Loaded):
             raise families.at_fault(self.info.pipeline, f"its load() gives a {type(made).__name__}, not a Loaded")
         return made

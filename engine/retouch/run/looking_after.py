@@ -10,6 +10,7 @@ import torch
 from retouch.graph.lineage import feeding
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.lang.diagnostics import Report
+from retouch.models import families
 from retouch.plugins.registry import Registry
 from retouch.run.base_weights import BaseWeights
 from retouch.run.care import Makers, StageCare
@@ -31,6 +32,9 @@ class LookingAfter:
 
     def strange(self, graph: Graph) -> set[NodeId]:
         """The nodes in which a plugin takes part that does not come with the engine: its stages, and what they feed."""
+        models = {graph.model.name: graph.model, **graph.models}.values()
+        if any(families.is_strangers(model.pipeline) for model in models):
+            return {node.id for node in graph.nodes}  # a stranger's family evaluates what all of them ask
         strange: set[NodeId] = set()
         for node in graph.nodes:
             plugins = {each.card.plugin for each in node.everything()} - {""}

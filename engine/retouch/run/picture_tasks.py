@@ -123,7 +123,7 @@ class StageTasks:
                     tasks[edge.id] if isinstance(edge, FromNode) else turns.supplied(edge, tasks, care)
                     for _, edge in node.edges()
                 )
-                aside = lane if node.card.family == "save" else None
+                aside = lane if node.card.family == "save" and not care.author else None
                 task = Task(self._start(node), after, node.id, wanted=False, aside=aside, care=care)
                 if node.id in kept:
                     self.kept[task] = kept[node.id]

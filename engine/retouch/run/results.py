@@ -26,6 +26,7 @@ from retouch.core.window import Window
 
 if TYPE_CHECKING:
     from retouch.graph.nodes import Node
+    from retouch.models.strange_family import FamilyGuard
 
 _SLACK = 1e-3  # what resampling and half precision may put a colour out of [0, 1]
 
@@ -37,6 +38,12 @@ class NotFinite(Exception):
     """
 
     suspects: Sequence[tuple[Node, Tensor]] = ()
+    families: Sequence[tuple[FamilyGuard, Tensor]] = ()  # strangers', whose networks it called, and the same of them
+
+    @property
+    def family(self) -> FamilyGuard | None:
+        """The family of models that is to blame, if it is one."""
+        return next((guard for guard, fine in self.families if not fine), None)
 
     @property
     def maker(self) -> Node | None:
@@ -54,6 +61,14 @@ class WrongResult(Exception):
     def __init__(self, wanted: str, got: str, maker: Node | None = None) -> None:
         super().__init__(f"it has to give {wanted}, and gave {got}")
         self.wanted, self.got, self.maker = wanted, got, maker
+
+
+class WrongAnswer(WrongResult):
+    """A network that rows were evaluated by answered something else than it has to."""
+
+    def __init__(self, core: object, wanted: str, got: str) -> None:
+        super().__init__(wanted, got)
+        self.core = core
 
 
 @dataclass(frozen=True, slots=True)

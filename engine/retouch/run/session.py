@@ -11,7 +11,9 @@ from retouch.graph.nodes import Graph
 from retouch.graph.places import Beside
 from retouch.graph.unheard import report_cut
 from retouch.lang.diagnostics import Report
+from retouch.models import families
 from retouch.plugins.registry import Registry
+from retouch.plugins.survival import surviving
 from retouch.run.endings import Endings, is_lack_of_memory
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame
@@ -24,7 +26,7 @@ from retouch.run.outcome import Result
 from retouch.run.picture_tasks import PictureTasks, StageTasks
 from retouch.run.settings import Settings
 from retouch.run.store.keeping import RunStore
-from retouch.run.survival import surviving
+from retouch.run.store.keys import model_of
 from retouch.run.task import forget
 from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
@@ -76,10 +78,13 @@ def execute_part(
 ) -> RunPart:
     """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
     tasks = StageTasks(run, registry, Machines(run.settings, machine), keep, store)
-    endings = Endings(run, tasks, Blame.of(registry.cards, registry.built_in))
+    pipelines = {model.pipeline for graph in run.graphs for model in (graph.model, *graph.models.values())}
+    strange = {families.module_of(each): families.plugin_of(each) for each in pipelines if families.is_strangers(each)}
+    endings = Endings(run, tasks, Blame.of(registry.cards, registry.built_in, strange))
     with with_threads(run.settings.threads_used):
         pictures = [tasks.of(graph, lane) for lane, graph in enumerate(run.graphs)]
         calls = _in_waves(pictures, tasks, endings)
+    _tell_of_families(pictures, tasks.machines)
     for picture in pictures:
         for machine_of, texts in picture.prompts:
             if any(picture.outcome.rows.values()) and not machine_of.info.known.reads:  # else the check has told
@@ -87,6 +92,23 @@ def execute_part(
                 known = picture.outcome.warnings
                 known += [each for each in report.items if each not in known]
     return RunPart([picture.outcome for picture in pictures], calls, [picture.missed for picture in pictures])
+
+
+def _tell_of_families(pictures: Sequence[PictureTasks], machines: Machines) -> None:
+    """Warn of what strangers' families left changed, each picture that used one."""
+    for picture in pictures:
+        graph = picture.graph
+        for name, model in {graph.model.name: graph.model, **graph.models}.items():
+            if not (guard := machines.of(model).guard):
+                continue
+            on_it = next((node for node in graph.nodes if model_of(graph, node) == name), graph.nodes[0])
+            report = Report()
+            for what in guard.changed:
+                report.add("RT578", on_it.span, family=guard.family, plugin=guard.plugin, what=what)
+            picture.outcome.warnings += report.items
+    for machine in machines.made.values():  # which may be kept for other runs
+        if machine.guard:
+            machine.guard.changed.clear()
 
 
 def _in_waves(pictures: list[PictureTasks], tasks: StageTasks, endings: Endings) -> list[BatchInfo]:

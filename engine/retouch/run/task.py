@@ -14,6 +14,7 @@ from retouch.core.errors import Unmet
 from retouch.core.requests import Ask, Part, as_ask
 from retouch.plugins.interrupts import is_stop, is_stopping
 from retouch.run.results import Doubt
+from retouch.run.taking_turns import TURNS
 
 MISSING = object()  # in place of an answer that has not come
 
@@ -42,6 +43,10 @@ class Care(Protocol):
         """Surround one advance."""
         ...
 
+    def evaluating(self, others: Iterable[Any]) -> AbstractContextManager[None]:
+        """Surround the evaluation of what it waits for, and those whose care the others are."""
+        ...
+
     def answered(self, part: Part, answer: Any) -> None:
         """Hear what became of a part that the task waits for."""
         ...
@@ -60,7 +65,7 @@ class Task:
         is its first task's; a later way is begun only when those before it have missed.
     wanted: whether anyone waits for it; what nobody wants is never begun.
     aside: a lane, where `start` writes a result: it runs in that lane's thread beside the others, so that the device
-        need not wait for files.  What shares a lane is done in a fixed order.
+        need not wait for files.  What shares a lane is done in a fixed order.  The engine's own code alone goes there.
     care: what looks after its values, its advances and its result.
     instead: gives the result without what the task waits for, which is then not wanted either; or MISSING.
     light: its result is made anew at little cost, so that nobody keeps it for those who ask much later.
@@ -79,6 +84,7 @@ class Task:
     care: Care | None = None
     instead: Callable[[], Any] | None = None
     light: bool = False
+    alone: bool = field(default=False, init=False)  # whether whoever runs it keeps all others waiting
     made: bool = field(default=False, init=False)  # the result is there, and not yet looked at
     kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict, init=False)  # [] each, see Reply.kept
     future: Future[Any] | None = field(default=None, init=False)
@@ -155,6 +161,7 @@ def begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
         if task.care:
             values = task.care.handed(values)
         if task.aside is not None:
+            task.alone = TURNS.mine
             task.future = lanes[task.aside % len(lanes)].submit(_without_grad, task, values)
             return
         with _around(task):
@@ -255,5 +262,5 @@ def _check_modes(coroutine: Coroutine[Any, Any, Any], modes: int) -> None:
 
 def _without_grad(task: Task, values: Sequence[Any]) -> Any:
     """Grad mode belongs to the thread, and another thread begins with it on."""
-    with torch.no_grad(), _around(task):
+    with torch.no_grad(), nullcontext() if task.alone else TURNS.beside():
         return task.start(*values)

@@ -33,6 +33,8 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Guidance
+from retouch.models.own_weights import OwnWeights, place_of
+from retouch.plugins.announced import everything
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
@@ -145,8 +147,15 @@ class World:
     def call(self, stage: Callable[..., Any], **given: Any) -> Any:
         """The stage, called with ports by their types; `given` are its options, and ports by name."""
         parameters = inspect.signature(stage).parameters.values()
+        place = self.latents.data.device, self.latents.data.dtype
         ports = [
-            given.pop(p.name) if p.name in given else self._port(p) for p in parameters if p.kind is not p.KEYWORD_ONLY
+            given.pop(p.name)
+            if p.name in given
+            else _weights(stage, *place)
+            if _said(p) == "Weights"
+            else self._port(p)
+            for p in parameters
+            if p.kind is not p.KEYWORD_ONLY
         ]
         return stage(*ports, **given)
 
@@ -163,7 +172,7 @@ class World:
     def _port(self, parameter: inspect.Parameter) -> Any:
         if parameter.default is not parameter.empty:
             return parameter.default
-        name = parameter.annotation if isinstance(parameter.annotation, str) else _name(parameter.annotation)
+        name = _said(parameter)
         if many := re.search(r"(\w+), \.\.\.\]$", name):
             kind = many[1]
             eyes = TinyEyes(self.latents.data.dtype, self.latents.data.device)
@@ -265,6 +274,19 @@ def _edit(model: Denoiser, draws: Draws) -> Edit:
     if isinstance(core, GaussianMixture):
         return Edit(core.prompt(component=0), core.prompt(component=1), core.prompt())
     return draws.edit()
+
+
+def _weights(stage: Any, device: torch.device, dtype: torch.dtype) -> OwnWeights:
+    """The weights that the mark of a stage names, as its installed plugin has them."""
+    top = stage.__module__.partition(".")[0]
+    whose = next((each for each in everything() if each.plugin.module.partition(".")[0] == top), None)
+    if whose is None:
+        raise TypeError(f"no installed plugin has the module '{stage.__module__}', so nobody knows its weights")
+    return OwnWeights({name: place_of(whose, name) for name in stage.retouch_stage.weights}, device, dtype)
+
+
+def _said(parameter: inspect.Parameter) -> str:
+    return parameter.annotation if isinstance(parameter.annotation, str) else _name(parameter.annotation)
 
 
 def _name(annotation: Any) -> str:

@@ -21,12 +21,13 @@ def main(argv: Sequence[str]) -> int:
     from retouch.api.models import find_model
     from retouch_bench.scenes.measuring import SceneMeasurer
     from retouch_bench.scenes.table import table
-    from retouch_bench.scenes.truth import SpaceTruth
+    from retouch_bench.scenes.truth import SolidTruth, SpaceTruth
     from retouch_bench.scenes.ways import BOUNDS, RECOMMENDED, WAYS
     from retouch_storybook.popup import EDITS
+    from retouch_storybook.solids import SOLID_EDITS
 
     edits, ways = args.edits or list(EDITS), args.ways or []
-    for given, known, what in ((edits, EDITS, "edit"), (ways, [*BOUNDS, *WAYS], "way")):
+    for given, known, what in ((edits, [*EDITS, *SOLID_EDITS], "edit"), (ways, [*BOUNDS, *WAYS], "way")):
         if wrong := [name for name in given if name not in known]:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
     digest = find_model("storybook").digest  # of the model that recipes take where they name none
@@ -34,7 +35,8 @@ def main(argv: Sequence[str]) -> int:
     measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
     found: list[Any] = []
     for name in edits:
-        truth = SpaceTruth(EDITS[name], args.views, args.held)
+        many = (args.views, args.held)
+        truth = SpaceTruth(EDITS[name], *many) if name in EDITS else SolidTruth(SOLID_EDITS[name], *many)
         for way in ways or [*BOUNDS, RECOMMENDED[truth.edit.kind]]:
             key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed, digest)
             if not (record := journal.at(key)):
@@ -49,7 +51,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="retouch bench scenes", description="How right edits in space are.")
     parser.add_argument("-o", "--out", type=Path, default=Path("out/scenes"), help="folder of all that is made")
-    parser.add_argument("--edits", nargs="+", metavar="NAME", help="such as beach-dog; all 24 without")
+    parser.add_argument(
+        "--edits",
+        nargs="+",
+        metavar="NAME",
+        help="such as beach-dog, or figure-color, in a box; without, the 24 of the pop-up world",
+    )
     parser.add_argument(
         "--ways", nargs="+", metavar="WAY", help='such as "walk"; the bounds and the recommended one without'
     )

@@ -16,7 +16,7 @@ from retouch.api import NoiseSource
 from retouch.api.checking import Environment, Registry, check
 from retouch.api.commands import WrongCommand
 from retouch.api.running import Executor, KeptMachines, Settings, Task, execute
-from retouch_bench.scenes.truth import SpaceTruth, TrueTurn
+from retouch_bench.scenes.truth import SolidTruth, SpaceTruth, TrueTurn
 from retouch_bench.scenes.ways import WAYS, written
 from retouch_scenes.field import Field
 from retouch_scenes.rendering import image_of
@@ -25,6 +25,7 @@ from retouch_scenes.views import Views
 from retouch_storybook.judge import ATTRIBUTES, Judge, load_judge
 
 Record = dict[str, Any]
+Truth = SpaceTruth | SolidTruth
 ROBUST = 0.1  # of the mean absolute difference, which a refit minimises
 
 
@@ -43,7 +44,7 @@ class SceneMeasurer:
     def judge(self) -> Judge:
         return load_judge()
 
-    def measured(self, truth: SpaceTruth, way: str) -> Record:
+    def measured(self, truth: Truth, way: str) -> Record:
         """What a way comes to on an edit."""
         began, cpu = time.monotonic(), time.process_time()
         made, rows, left = self._made(truth, way)
@@ -54,7 +55,8 @@ class SceneMeasurer:
         agree = None if left is None else -20 * math.log10(max(left / ROBUST, 1e-9))
         figures = {"in": decibels(shown, true, inside), "out": decibels(shown, true, ~inside), "agree": agree}
         readings, asked = self.judge(shown.clamp(0, 1)), truth.edit.asked
-        rest = {name: getattr(truth.edit.after, name) for name in ATTRIBUTES if name not in asked}
+        told = [name for name in ATTRIBUTES if hasattr(truth.edit.after, name)]  # a figure stands nowhere
+        rest = {name: getattr(truth.edit.after, name) for name in told if name not in asked}
         done = [all(getattr(each, name) == value for name, value in asked.items()) for each in readings]
         kept = [all(getattr(each, name) == value for name, value in rest.items()) for each in readings]
         record = {
@@ -67,7 +69,7 @@ class SceneMeasurer:
         }
         return {**record, "rows": rows, "s": round(seconds, 1), "cpu_s": round(spent, 1)}
 
-    def _made(self, truth: SpaceTruth, way: str) -> tuple[Field, int, float | None]:
+    def _made(self, truth: Truth, way: str) -> tuple[Field, int, float | None]:
         """The field, its rows, and what the last refit could not explain."""
         if way in WAYS:
             return self._run(truth, way)
@@ -77,12 +79,12 @@ class SceneMeasurer:
         source = self._sources[name]
         return (self.ceiling(truth, source) if way == "ceiling" else source), 0, None
 
-    def ceiling(self, truth: SpaceTruth, source: Field) -> Field:
+    def ceiling(self, truth: Truth, source: Field) -> Field:
         """The field revised with the true pictures as edited views: all that is left is masks, poses and refitting."""
         before, after = truth.seen("before", "training"), truth.seen("after", "training")
         return revised(source, before, TrueTurn(before, after), self.seed)
 
-    def _run(self, truth: SpaceTruth, way: str) -> tuple[Field, int, float | None]:
+    def _run(self, truth: Truth, way: str) -> tuple[Field, int, float | None]:
         folder = truth.written(self.folder / "views" / truth.edit.name.partition("-")[0])
         edit, lost = truth.edit, dict[str, float]()
         text = written(way, edit.operand, edit.before.caption(), str(folder.resolve()))

@@ -7,6 +7,10 @@ DRAWN = (
     "revise (mask diffedit EDIT | draw (invert cycle_diffusion EDIT eta=1 | blend latent | blend pixel) seeds=6"
     " | rank denoiser)"
 )
+TOGETHER = (
+    "revise (mask diffedit EDIT | draw (invert cycle_diffusion EDIT eta=1 | attend pnp_features | blend latent"
+    " | blend pixel) seeds=6 | rank denoiser contrast=2)"
+)
 DDPM = "revise (invert cycle_diffusion EDIT eta=1 | mask diffedit | blend latent | blend pixel)"
 MASKED = "mask diffedit EDIT | mask dilate pixels=4"
 WAYS: dict[str, str] = {
@@ -14,6 +18,7 @@ WAYS: dict[str, str] = {
     "walk, then dds": f"{WALK} | revise (distil dds EDIT rounds=15)",
     "walk by DDPM": DDPM,
     "the likeliest draw": DRAWN,
+    "six draws, features kept, contrast 2": TOGETHER,
     "dds": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)",
     "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
     " | revise (distil dds EDIT rounds=20 rate=0.05)",

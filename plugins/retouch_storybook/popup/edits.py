@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from retouch_storybook.world.scene import FIRST_UNSEEN_SEED, Scene
 
@@ -11,17 +11,13 @@ Kind = Literal["dog", "hat", "color"]
 KINDS: tuple[Kind, ...] = ("dog", "hat", "color")
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceEdit:
-    """One change of one scene.
+class Asked:
+    """What an edit says of itself, by what is shown before and after it."""
 
-    kind: "dog" puts another shape in the place, "hat" adds something, "color" keeps every shape.
-    """
-
-    name: str
+    __slots__ = ()
     kind: Kind
-    before: Scene
-    after: Scene
+    before: Any
+    after: Any
 
     @property
     def words(self) -> tuple[str, str]:
@@ -44,6 +40,19 @@ class SpaceEdit:
         """What a judge is to read in the edited picture."""
         attribute = {"dog": "subject", "hat": "accessory", "color": "color"}[self.kind]
         return {attribute: str(getattr(self.after, attribute))}
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceEdit(Asked):
+    """One change of one scene.
+
+    kind: "dog" puts another shape in the place, "hat" adds something, "color" keeps every shape.
+    """
+
+    name: str
+    kind: Kind
+    before: Scene
+    after: Scene
 
 
 def _scene(subject: str, color: str, setting: str, seed: int) -> Scene:

@@ -98,7 +98,9 @@ def _refused_by(folder: Path, file: Path) -> str:
     if file.is_dir():
         return "there is a folder of that name"
     if not folder.is_dir():
-        return f"'{folder.name}' is a file, not a folder"
+        return f"'{folder.name}' is {'a file' if folder.is_file() else 'a device or a pipe'}, not a folder"
+    if is_there(file) and not file.is_file():
+        return "what has that name is a device or a pipe"
     if not _takes_files(folder):
         return f"nothing may be written in '{folder}'"
     return f"there is no room left in '{folder}'" if _is_full(folder) else ""

@@ -65,6 +65,28 @@ RUNNING = {
         why="A control says in its touches where and how it acts, and recipes are checked against that. What it does "
         "beside them would undo other controls in silence.",
     ),
+    "RT576": Code(
+        "family-failed",
+        "the family '{family}' of '{plugin}' is at fault: {what}",
+        "report it to {plugin}",
+        why="A family of models is a plugin that loads a model and asks its network. What it raises or gives is looked "
+        "at where it does so, and no stage is blamed for it.",
+    ),
+    "RT577": Code(
+        "family-not-finite",
+        "the family '{family}' of '{plugin}' made values that are not finite of such as were",
+        "report it to {plugin}; or {mend}",
+        why="A network or a codec was asked with finite numbers and gave others, which spread through every later "
+        "step. Half precision is a usual cause; another is how the family asks the network.",
+    ),
+    "RT578": Code(
+        "family-left-changed",
+        "the family '{family}' of '{plugin}' changed {what}, which others rely on; it was put back",
+        "report it to {plugin}",
+        why="A family loads and asks a network, and leaves the process as it was. What can be put back is put back at "
+        "once, so that the others run as if it were not there.",
+        severity="warning",
+    ),
     "RT511": Code(
         "same-to-the-model",
         "'{stage}' would edit nothing: to the model both prompts are the same{why}",

@@ -103,6 +103,8 @@ OF_PYTHON: Mapping[str, Thing] = {
     "how numbers are written": Thing(
         lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)
     ),
+    "how much room new threads have": Thing(threading.stack_size, threading.stack_size),
+    "how long a number may be in digits": Thing(sys.get_int_max_str_digits, sys.set_int_max_str_digits),
     "how threads take turns": Thing(sys.getswitchinterval, sys.setswitchinterval),
     "whether garbage is collected": Thing(_garbage, _set_garbage),
     "a function of json": names(json),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import PIL.Image
+import PIL.ImageFile
 
 from retouch.core import (
     attention,
@@ -31,5 +32,7 @@ _CLASSES = [
 
 OF_RETOUCH: Mapping[str, Thing] = {
     "how pictures are written": names(PIL.Image.Image),
+    "how large pictures may be": names(PIL.Image, only=("MAX_IMAGE_PIXELS", "open")),
+    "whether half a picture is one": names(PIL.ImageFile, only=("LOAD_TRUNCATED_IMAGES", "MAXBLOCK")),
     "a function of retouch": names(*_OURS, *_CLASSES),
 }

@@ -14,8 +14,11 @@ try:
 except ImportError:  # on Windows there are no such limits
     resource = None
 
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGPIPE") if hasattr(signal, name)]
-_LIMITS = [] if resource is None else [resource.RLIMIT_AS, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE]
+_HEARD = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGPIPE", "SIGCHLD")
+_SIGNALS = [getattr(signal, name) for name in _HEARD if hasattr(signal, name)]
+_USED = ("AS", "FSIZE", "NOFILE", "STACK", "DATA", "CPU", "NPROC")  # where some end, the system ends the process
+_LIMITS = [getattr(resource, f"RLIMIT_{name}") for name in _USED if hasattr(resource, f"RLIMIT_{name}")]
+_TIMERS = [getattr(signal, name) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF") if hasattr(signal, name)]
 _spare: dict[int, tuple[tuple[int, int], int]] = {}  # by descriptor: which file it was, and a copy of it
 
 
@@ -85,13 +88,33 @@ def _set_handlers(before: list[Any]) -> None:
             signal.signal(each, handler)
 
 
-def _rings() -> bool:
-    return hasattr(signal, "getitimer") and signal.getitimer(signal.ITIMER_REAL)[0] > 0
+def _rings() -> list[bool]:
+    return [signal.getitimer(each)[0] > 0 for each in _TIMERS]
 
 
-def _set_timer(before: bool) -> None:
-    if not before:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+def _set_timers(before: list[bool]) -> None:
+    for each, rang in zip(_TIMERS, before, strict=True):
+        if not rang:
+            signal.setitimer(each, 0)
+
+
+def _blocked() -> set[Any]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ())) if hasattr(signal, "pthread_sigmask") else set()
+
+
+def _set_blocked(before: set[Any]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _waker() -> int:
+    """The descriptor that is written to at each signal; there is no other way to read it than to set it."""
+    found = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(found, warn_on_full_buffer=False)
+    return found
+
+
+def _set_waker(before: int) -> None:
+    signal.set_wakeup_fd(before, warn_on_full_buffer=False)
 
 
 OF_SYSTEM: Mapping[str, Thing] = {
@@ -104,5 +127,7 @@ OF_SYSTEM: Mapping[str, Thing] = {
 # Python hears of signals, and sets what is to be heard, in one thread alone.
 OF_MAIN_THREAD: Mapping[str, Thing] = {
     "the handler of Ctrl-C or of another signal": Thing(_handlers, _set_handlers),
-    "a timer, which would end the process": Thing(_rings, _set_timer),
+    "a timer, which would end the process": Thing(_rings, _set_timers),
+    "which signals are heard": Thing(_blocked, _set_blocked),
+    "who is woken by a signal": Thing(_waker, _set_waker),
 }
