@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
+from argparse import Namespace
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ EDIT = next(edit for edit in held_out_edits(7, painted.SEED) if edit.kind == pai
 
 
 def args(place, **more):
-    return SimpleNamespace(out=place, model="storybook", steps=2, seed=0, seconds=float("inf"), draws=2, **more)
+    return Namespace(out=place, model="storybook", steps=2, seed=0, seconds=float("inf"), draws=2, **more)
 
 
 FILES = dict(zip(painted.METHODS, ("blended_diffusion", "blended_latents"), strict=True))
@@ -62,9 +62,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
     list(alone.measured([alone.Case("one", drawn, "a recipe of today")], args(tmp_path)))
     assert made == ["one", "two", "one"]
     none = list(
-        alone.measured(
-            [alone.Case("three", drawn, "too late")], SimpleNamespace(**vars(args(tmp_path)) | {"seconds": 0})
-        )
+        alone.measured([alone.Case("three", drawn, "too late")], Namespace(**vars(args(tmp_path)) | {"seconds": 0}))
     )
     assert (none, len(made)) == ([], 3)
     table = alone.markdown(first, ["one", "two"], ("success", "rows"))
