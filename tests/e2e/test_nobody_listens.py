@@ -81,6 +81,7 @@ def test_every_command_is_here():
     assert set(COMMANDS) == set(commands.choices)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("streams", STREAMS, ids="+".join)
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"run", "rerun", "show", "matrix"}))
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
