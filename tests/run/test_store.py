@@ -82,7 +82,7 @@ def test_a_tuned_model_is_its_weights_over_the_network_that_reads_it() -> None:
     assert read.core is WORLD.model.core
     assert read.delta.weights["conv_out.bias"].equal(torch.ones(4))
     assert read.delta.words.token == "a"
-    other = tiny_world(steps=2).model
+    other = tiny_model()
     for network in (lambda: other, lambda: None):
         with pytest.raises(Unstorable):
             encoded(WORLD.model.tuned(delta), network)

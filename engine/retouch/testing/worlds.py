@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, BinaryIO, Literal, NamedTuple, get_origin
 
 import torch
@@ -35,7 +36,7 @@ from retouch.core.values import (
 from retouch.core.walk import Guidance
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
-from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_core
 
 FADED = (1, 0.5, 0)  # how much of the picture is left in each of a world's draws
 
@@ -212,14 +213,18 @@ def tiny_world(
     device: torch.device | str = "cpu",
     **more: Any,
 ) -> World:
-    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.
+    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.  Worlds share it.
 
     Worlds of one seed are the same but for rounding, whatever their precision and device.
     more: of `tiny_core`: `acceleration`, and changes to the network's configuration.
     """
-    model, draws = tiny_model(kind, dtype=dtype, device=device, **more), Draws(seed, dtype, device)
+    core = _core(kind, dtype=dtype, device=torch.device(device), **more)
+    model, draws = Denoiser(core), Draws(seed, dtype, device)
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
     return World(model, draws.latents(), draws.edit(), grid, mask=_whole(dtype, device))
+
+
+_core = lru_cache(maxsize=16)(tiny_core)  # no weights are ever written to
 
 
 def gaussian_world(
