@@ -22,6 +22,7 @@ from retouch.run.store.blobs import Store, name_of
 from retouch.run.store.encoding import Unstorable, decoded, encoded
 from retouch.run.store.place import store
 from retouch.testing.laws.running import sampled
+from retouch.testing.tiny import tiny_model
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.direct import direct
