@@ -130,7 +130,7 @@ OBSERVER = """
 from retouch.api import hookimpl
 @hookimpl
 def retouch_batch_evaluated(kind):
-    torch.manual_seed(4); os.chdir("/")
+    torch.rand(1); os.chdir("/")
 """
 
 
