@@ -22,7 +22,14 @@ class Journal:
         self._path, self._place = path, place or place_of
         self._records: dict[Place, Record] = {}
         if path.exists():
-            self._read()
+            # Take whole lines; cut off a last one that a kill left unfinished
+            data = self._path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            if len(whole) < len(data):
+                with self._path.open("r+b") as file:
+                    file.truncate(len(whole))
+            records = [json.loads(line) for line in whole.splitlines()]
+            self._records = {self._place(record): record for record in records}
 
     def at(self, place: Place) -> Record | None:
         """The record of a place, if there is one."""
@@ -41,16 +48,6 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self._records.update({self._place(record): record for record in records})
-
-    def _read(self) -> None:
-        """Take whole lines; cut off a last one that a kill left unfinished."""
-        data = self._path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            with self._path.open("r+b") as file:
-                file.truncate(len(whole))
-        records = [json.loads(line) for line in whole.splitlines()]
-        self._records = {self._place(record): record for record in records}
 
 
 def place_of(record: Record) -> Place:

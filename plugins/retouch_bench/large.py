@@ -50,7 +50,24 @@ RECIPES = {
 
 def main(argv: Sequence[str]) -> int:
     """Edit one scene of a sheet by each recipe, each in a process of its own, and compare with the truth."""
-    args = _parser().parse_args(argv)
+    from retouch_bench.quality import count
+
+    parser = argparse.ArgumentParser(prog="retouch bench large", description=main.__doc__)
+    parser.add_argument(
+        "-e",
+        dest="recipes",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="others; {mask}, {scene}, {place}, {change} and {steps} are filled in",
+    )
+    parser.add_argument("--edits", type=count, default=1, help="how many; each is a process a recipe (default: 1)")
+    parser.add_argument("--steps", type=count, default=20, help="of the first stage (default: 20)")
+    parser.add_argument("--side", type=count, default=4096, help="pixels of the sheet (default: 4096)")
+    parser.add_argument("--model", default="storybook128")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("-o", dest="out", type=Path, default=Path("out/bench-large"), metavar="DIR")
+    args = parser.parse_args(argv)
     found: list[dict[str, Any]] = []
     if not args.json:
         print("| recipe | right | PSNR inside | pixels outside | seam | seconds | of processors | peak, GB |")
@@ -232,24 +249,3 @@ def _bytes(path: Path) -> Tensor:
     """Levels of 255.  [3, H, W]"""
     with Image.open(path) as opened:
         return torch.from_numpy(np.asarray(opened.convert("RGB")).copy()).permute(2, 0, 1).float()
-
-
-def _parser() -> argparse.ArgumentParser:
-    from retouch_bench.quality import count
-
-    parser = argparse.ArgumentParser(prog="retouch bench large", description=main.__doc__)
-    parser.add_argument(
-        "-e",
-        dest="recipes",
-        action="append",
-        default=[],
-        metavar="RECIPE",
-        help="others; {mask}, {scene}, {place}, {change} and {steps} are filled in",
-    )
-    parser.add_argument("--edits", type=count, default=1, help="how many; each is a process a recipe (default: 1)")
-    parser.add_argument("--steps", type=count, default=20, help="of the first stage (default: 20)")
-    parser.add_argument("--side", type=count, default=4096, help="pixels of the sheet (default: 4096)")
-    parser.add_argument("--model", default="storybook128")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("-o", dest="out", type=Path, default=Path("out/bench-large"), metavar="DIR")
-    return parser

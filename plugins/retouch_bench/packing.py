@@ -16,7 +16,21 @@ RECIPE = "invert ddim {change} | mask diffedit | blend latent"
 
 def main(argv: Sequence[str]) -> int:
     """Count the calls for 1, 2, 4 … pictures, each alone and all together."""
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="retouch bench packing", description="Count the calls that pictures share when they are edited together."
+    )
+    parser.add_argument(
+        "-e", dest="text", default=RECIPE, metavar="TEXT", help=f"the recipe, {{change}} being the edit: {RECIPE}"
+    )
+    parser.add_argument("--pictures", type=count, default=PICTURES, metavar="N", help=f"at most; {PICTURES} by default")
+    parser.add_argument("--steps", type=count, default=STEPS, metavar="N", help=f"of each walk; {STEPS} by default")
+    parser.add_argument("--model", default="storybook", metavar="M", help="a model's name or folder")
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu by default")
+    parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
+    parser.add_argument(
+        "-o", dest="out", type=Path, default=Path("out/bench-packing"), metavar="DIR", help="out/bench-packing"
+    )
+    args = parser.parse_args(argv)
     found = list(_counted(args))
     if args.json:
         print(json.dumps(found))
@@ -73,21 +87,3 @@ def _counted(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             "seconds": seconds,
             "seconds_alone": sum(seconds for _, seconds in alone[:some]),
         }
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="retouch bench packing", description="Count the calls that pictures share when they are edited together."
-    )
-    parser.add_argument(
-        "-e", dest="text", default=RECIPE, metavar="TEXT", help=f"the recipe, {{change}} being the edit: {RECIPE}"
-    )
-    parser.add_argument("--pictures", type=count, default=PICTURES, metavar="N", help=f"at most; {PICTURES} by default")
-    parser.add_argument("--steps", type=count, default=STEPS, metavar="N", help=f"of each walk; {STEPS} by default")
-    parser.add_argument("--model", default="storybook", metavar="M", help="a model's name or folder")
-    parser.add_argument("--device", default="cpu", metavar="D", help="cpu by default")
-    parser.add_argument("--json", action="store_true", help="answer as JSON, for programs")
-    parser.add_argument(
-        "-o", dest="out", type=Path, default=Path("out/bench-packing"), metavar="DIR", help="out/bench-packing"
-    )
-    return parser

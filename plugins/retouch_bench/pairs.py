@@ -16,6 +16,28 @@ P2P, DIFFEDIT = "attend p2p", "mask diffedit"
 BASE = {P2P: " | attend p2p", DIFFEDIT: " | mask diffedit | blend latent"}
 ALONE = {"none": ""}
 PROMPTS = ("Edit", "SourcePrompt", "TargetPrompt")
+_FOUND = "invert edit_friendly {change} | mask diffedit"
+_BLENDED = "blend latent | blend pixel"
+_BEST = (  # Blended Diffusion, arXiv:2111.14818: two draws, led by the eye, of which the better one is kept
+    'draw (invert sdedit {change} strength=90% begin="noise" | guide image_text weight=WEIGHT sees="picture" looks=4'
+    f' | solver ddpm | {_BLENDED}) seeds=2 | rank image_text sees="picture" looks=8'
+)
+LED = (  # recipes led by gradients, and Prompt-to-Prompt beside them
+    f"{_FOUND} | {_BLENDED}",
+    f"{_FOUND} | guide image_text weight=200 | {_BLENDED}",
+    f'{_FOUND} | guide image_text weight=200 through="x0" | {_BLENDED}',
+    f"{_FOUND} | guide direction weight=200 | {_BLENDED}",
+    "invert sdedit {change} | mask diffedit | guide keep | guide identity weight=20",
+    "invert sdedit {change} strength=80% | guide structure | solver ddpm",
+    f"mask diffedit {{change}} | {_BEST.replace('WEIGHT', '200')}",
+    f'mask diffedit {{change}} | model "storybook_pixels" | {_BEST.replace("WEIGHT", "500")}',
+    # DiffuseIT, arXiv:2209.15264
+    'model "storybook_pixels" | invert sdedit {change} strength=50%'
+    ' | guide image_text weight=300 distance="cosine" less_source=0.4 more_picture=0.2 sees="picture" looks=2'
+    " | guide structure weight=1000 contrast=20 | guide appearance away=1 | guide range weight=200 attempts=3"
+    " | solver ddpm first=3",
+    "invert ddim {change} | attend p2p",
+)
 GIVEN = "given"  # in place of an inversion's name: a recipe that somebody wrote
 
 

@@ -16,7 +16,33 @@ BEST = 2  # inversions that every editor is tried with
 
 def main(argv: Sequence[str]) -> int:
     """Measure, or go on measuring, and write the tables and the page."""
-    args = _parser().parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="retouch bench quality",
+        description="Measure every registered method on held-out edits whose true results are known. "
+        "A run that was stopped goes on where it was.",
+    )
+    parser.add_argument("--subset", action="store_true", help=f"{SUBSET_EDITS} edits in {SUBSET_STEPS} steps: minutes")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--full", action="store_true", help=f"every editor with every inversion, not the best {BEST}")
+    which.add_argument("--led", action="store_true", help="recipes led by gradients, with Prompt-to-Prompt beside them")
+    which.add_argument(
+        "-e",
+        dest="recipes",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="this recipe instead, in which {change} stands for the edit; may be given many times",
+    )
+    parser.add_argument("--edits", type=count, metavar="N", help=f"how many edits; {EDITS} by default")
+    parser.add_argument("--steps", type=count, metavar="N", help=f"of every walk; {STEPS} by default")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")
+    parser.add_argument("--model", default="storybook", metavar="M", help="a model's name or folder")
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu by default: there results are exact")
+    parser.add_argument("--workers", type=count, metavar="N", help="processes of one thread; by default one a core")
+    parser.add_argument(
+        "-o", dest="out", type=Path, default=Path("out/bench-quality"), metavar="DIR", help="out/bench-quality"
+    )
+    args = parser.parse_args(argv)
     edits = args.edits or (SUBSET_EDITS if args.subset else EDITS)
     steps = args.steps or (SUBSET_STEPS if args.subset else STEPS)
     from retouch_bench.report import write
@@ -44,7 +70,7 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     drawn = [Drawn(edit, args.out / "drawings", model.trained_size) for edit in chosen]
     surroundings = Surroundings(installed, args.model, steps, args.seed, args.out / "pictures")
     workers = args.workers or default_workers(args.device)
-    own = pairs.given(args.recipes)
+    own = pairs.given(pairs.LED if args.led else args.recipes)
     if wrong := [text for entry in own for text in told(entry, drawn[0], surroundings)]:
         _say("\n".join(wrong))
         return None
@@ -61,35 +87,6 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="retouch bench quality",
-        description="Measure every registered method on held-out edits whose true results are known. "
-        "A run that was stopped goes on where it was.",
-    )
-    parser.add_argument("--subset", action="store_true", help=f"{SUBSET_EDITS} edits in {SUBSET_STEPS} steps: minutes")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--full", action="store_true", help=f"every editor with every inversion, not the best {BEST}")
-    which.add_argument(
-        "-e",
-        dest="recipes",
-        action="append",
-        default=[],
-        metavar="RECIPE",
-        help="this recipe instead, in which {change} stands for the edit; may be given many times",
-    )
-    parser.add_argument("--edits", type=count, metavar="N", help=f"how many edits; {EDITS} by default")
-    parser.add_argument("--steps", type=count, metavar="N", help=f"of every walk; {STEPS} by default")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the edits and of all noise; 0 by default")
-    parser.add_argument("--model", default="storybook", metavar="M", help="a model's name or folder")
-    parser.add_argument("--device", default="cpu", metavar="D", help="cpu by default: there results are exact")
-    parser.add_argument("--workers", type=count, metavar="N", help="processes of one thread; by default one a core")
-    parser.add_argument(
-        "-o", dest="out", type=Path, default=Path("out/bench-quality"), metavar="DIR", help="out/bench-quality"
-    )
-    return parser
 
 
 def count(text: str) -> int:

@@ -28,10 +28,6 @@ def algorithm(certificates: bytes, key: bytes) -> str:
     if not first.not_valid_before_utc <= datetime.now(UTC) <= first.not_valid_after_utc:
         dates = f"{first.not_valid_before_utc:%Y-%m-%d} to {first.not_valid_after_utc:%Y-%m-%d}"
         raise Unfit(f"the certificate is valid from {dates}, and not today", "name one that is valid, with --cert")
-    return _algorithm_of(secret)
-
-
-def _algorithm_of(secret: Any) -> str:
     kind = type(secret).__name__.lower()
     curve = getattr(getattr(secret, "curve", None), "name", "")
     if curve in _CURVES:

@@ -14,19 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from retouch.api.signing import Claim, Credentials, Identity, Unfit
+from retouch.api.signing import Claim, Credentials, Identity, Unfit, media_type_of, media_types
 from retouch_c2pa.identity import algorithm
 from retouch_c2pa.manifest import ingredient, manifest
 
-MIMES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
-_BEGINNINGS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 _QUIET: Mapping[str, Any] = {"remote_manifest_fetch": False, "ocsp_fetch": False}
 _STATES = {"valid": "valid", "trusted": "trusted"}
 
@@ -34,7 +25,7 @@ _STATES = {"valid": "valid", "trusted": "trusted"}
 class C2pa:
     """The signer."""
 
-    endings = tuple(MIMES)
+    endings = tuple(media_types())
 
     def check(self, identity: Identity) -> None:
         """Sign one pixel: what holds there holds for all."""
@@ -48,7 +39,7 @@ class C2pa:
         """The bytes with a manifest among them."""
         c2pa, (certificates, key) = _library(), identity.certificates_and_key()
         info = c2pa.C2paSignerInfo(getattr(c2pa.C2paSigningAlg, algorithm(certificates, key)), certificates, key, None)
-        source, mime = _opened(claim), MIMES[ending.lower()]
+        source, mime = _opened(claim), media_types()[ending.lower()]
         try:
             if source:
                 with suppress(Exception):  # of a source that the library cannot read, the name will do
@@ -62,15 +53,23 @@ class C2pa:
         """What the library says of a file."""
         c2pa = _library()
         with path.open("rb") as file:
-            begin = file.read(12)
-            mime = next((MIMES[ending] for mark, ending in _BEGINNINGS.items() if begin.startswith(mark)), None)
+            mime = media_type_of(file.read(12))
             if mime is None:
                 return None
             file.seek(0)
             try:
                 context = c2pa.Context.from_dict(_settings(trusted))
                 with c2pa.Reader(mime, file, context=context) as reader:
-                    return _judged(json.loads(reader.json()))
+                    told = json.loads(reader.json())
+                    active = told.get("manifests", {}).get(told.get("active_manifest"), {})
+                    signed = active.get("signature_info", {})
+                    names = [signed.get("common_name"), signed.get("issuer")]
+                    state = _STATES.get(str(told.get("validation_state", "")).lower(), "invalid")
+                    failures = told.get("validation_results", {}).get("activeManifest", {}).get("failure", ())
+                    problems = (
+                        tuple(dict.fromkeys(str(each.get("code")) for each in failures)) if state == "invalid" else ()
+                    )
+                    return Credentials(state, ", ".join(dict.fromkeys(filter(None, names))), problems, active)  # pyright: ignore[reportArgumentType]
             except Exception as why:
                 if "ManifestNotFound" in type(why).__name__:
                     return None
@@ -91,17 +90,6 @@ def _signed(c2pa: Any, data: bytes, mime: str, claim: Claim, source: tuple[str, 
     return out.getvalue()
 
 
-def _judged(told: Mapping[str, Any]) -> Credentials:
-    """The library's answer in ours."""
-    active = told.get("manifests", {}).get(told.get("active_manifest"), {})
-    signed = active.get("signature_info", {})
-    names = [signed.get("common_name"), signed.get("issuer")]
-    state = _STATES.get(str(told.get("validation_state", "")).lower(), "invalid")
-    failures = told.get("validation_results", {}).get("activeManifest", {}).get("failure", ())
-    problems = tuple(dict.fromkeys(str(each.get("code")) for each in failures)) if state == "invalid" else ()
-    return Credentials(state, ", ".join(dict.fromkeys(filter(None, names))), problems, active)  # pyright: ignore[reportArgumentType]
-
-
 def _opened(claim: Claim) -> tuple[str, bytes] | None:
     """The kind and the bytes of a source that may be told of, with its own credentials; of others nothing is read."""
     if claim.source is None or not claim.source_name:
@@ -110,7 +98,7 @@ def _opened(claim: Claim) -> tuple[str, bytes] | None:
         data = claim.source.read_bytes()
     except OSError:
         return None
-    mime = next((MIMES[ending] for mark, ending in _BEGINNINGS.items() if data.startswith(mark)), None)
+    mime = media_type_of(data)
     return (mime, data) if mime else None
 
 

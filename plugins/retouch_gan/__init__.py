@@ -24,5 +24,4 @@ def retouch_weights():
         "generator": "weights/generator.safetensors",
         "encoder": "weights/encoder.safetensors",
         "vae": "retouch_storybook:weights/vae/diffusion_pytorch_model.safetensors",
-        "eye": "retouch_storybook:weights/image_text/model.safetensors",
     }

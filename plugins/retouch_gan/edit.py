@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor
 
-from retouch.api import Edit, Image, Moot, NoiseSource, Range, Weights, gather, stage
+from retouch.api import (
+    Edit,
+    Image,
+    ImageText,
+    Moot,
+    NoiseSource,
+    Range,
+    VisionTokens,
+    Weights,
+    cosine_apart,
+    direction_apart,
+    gather,
+    looked_at,
+    stage,
+    text_direction,
+)
+from retouch_gan.alike import Alike
 from retouch_gan.code import GanCode, GanPainter
 from retouch_gan.descent import descend
-from retouch_gan.eye import Eye, astray, frames, mean, mismatch, unlike
+
+SPREAD = 0.3  # of the copies that an eye sees
+LEAST = 0.01  # what is added to how far a picture has changed: before the first step it has not
 
 
 @stage("gan", "paint", weights=("generator", "vae"))
@@ -23,9 +43,12 @@ async def paint(code: GanCode, weights: Weights) -> Image:
     "gan",
     "edit",
     paper="arXiv:2103.17249",
-    weights=("generator", "vae", "eye"),
+    weights=("generator", "vae"),
     words="own",
-    facts={"passes": "iterations * (1 if method == 'styleclip' else 1 + others)"},
+    facts={
+        "passes": "iterations * (1 if method == 'styleclip' else 1 + others)",
+        "glances": "iterations * (views * eyes * (1 if method == 'styleclip' else 2 + 2 * others) + towers)",
+    },
     moot=(
         Moot("lr", "method == 'nada'", 'method="nada" leaves the code as it is'),
         Moot("tuning_lr", "method == 'styleclip'", 'method="styleclip" leaves the generator as it is'),
@@ -38,6 +61,8 @@ async def edit(
     edit: Edit,
     weights: Weights,
     noise: NoiseSource,
+    eyes: tuple[ImageText, ...],
+    towers: tuple[VisionTokens, ...],
     *,
     method: Literal["styleclip", "nada"] = "styleclip",
     iterations: Annotated[int, Range(0, 5000, "steps")] = 60,
@@ -48,7 +73,7 @@ async def edit(
     views: Annotated[int, Range(1, 64, "views")] = 4,
     others: Annotated[int, Range(0, 16, "pictures")] = 1,
 ) -> Image:
-    """Edit a code of the GAN by words, as the embedded image-text model reads them.
+    """Edit a code of the GAN by words, as the eyes of the turn read them.
 
     It moves whatever makes the picture read as the target: nothing says where, so that what should stay changes too.
 
@@ -58,40 +83,44 @@ async def edit(
     lr: how far a step of "styleclip" goes; it rises at first and falls at the end.
     tuning_lr: how far a step of "nada" goes; likewise.
     pull: weight of the mean squared way that the styles have gone.
-    identity: weight of the image tower's distance from the unedited picture.
-    views: how the image-text model sees each picture at each step, moved and zoomed a little, by keyed noise; with one
-        it sees the picture as it is, and is deceived by pictures that nobody reads so.
+    identity: weight of the distance from the unedited picture, as a vision transformer's keys tell it place by place.
+    views: how many copies of each picture an eye sees at each step: as it is, and the others turned, shifted and
+        slanted a little, by keyed noise; with one it is deceived by pictures that nobody reads so.
     others: of "nada", pictures of random styles that the generator learns the change on beside this one.
     """
-    painter, eye = GanPainter.of(weights), Eye.of(weights)
-    glances = iter(frames(noise, iterations, views, code.styles))
-    before = await eye.see(await painter.paint(code.styles, code.tuned))
-    source = await eye.read(edit.source.text, before.embedding)
-    target = await eye.read(edit.target.text, before.embedding)
+    painter, steps = GanPainter.of(weights), count()
+    before = await Alike.to(await painter.paint(code.styles, code.tuned), towers)
 
-    async def by_code(styles: Tensor) -> Tensor:
-        picture = await painter.paint(styles, code.tuned)
-        seen = await eye.looks(picture, next(glances))
-        apart = unlike(await eye.see(picture), before)
-        gone = (styles - code.styles).square().mean()
-        return mean(mismatch(each, target) for each in seen) + pull * gone + identity * apart
+    async def seen(pictures: list[Tensor]) -> list[list[Tensor]]:
+        """What each eye sees of copies of pictures, all copied alike.  [views, d] each, by eye and picture"""
+        drawn = replace(noise, key=f"{noise.key}/{next(steps)}")
+        return await gather(gather(looked_at(eye, each, views, drawn, SPREAD) for each in pictures) for eye in eyes)
 
     if method == "styleclip":
+        words = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
+
+        async def by_code(styles: Tensor) -> Tensor:
+            picture = await painter.paint(styles, code.tuned)
+            found = [cosine_apart(each, text) for (each,), text in zip(await seen([picture]), words, strict=True)]
+            gone = (styles - code.styles).square().mean()
+            return torch.stack(found).mean() + pull * gone + identity * await before.unlike(picture)
+
         (styles,) = await descend(by_code, [code.styles], iterations, lr)
         return await painter.image(replace(code, styles=styles))
+
+    ways = [await text_direction(eye, edit.source.text, edit.target.text) for eye in eyes]  # [d] each
     begun = dict(code.tuned) or painter.own
     company = [code.styles, *painter.random(noise, others)]
-
-    pictures = await gather(painter.paint(styles, code.tuned) for styles in company)
-    asked = await gather(eye.see(each) for each in pictures)
+    asked = await gather(painter.paint(styles, code.tuned) for styles in company)
 
     async def by_weights(*tensors: Tensor) -> Tensor:
         tuned = dict(zip(begun, tensors, strict=True))
         moved = await gather(painter.paint(styles, tuned) for styles in company)
-        frame = next(glances)
-        seen = await gather(eye.looks(each, frame) for each in moved)
-        ways = mean(astray(old, new, source, target) for old, looks in zip(asked, seen, strict=True) for new in looks)
-        return ways + identity * unlike(await eye.see(moved[0]), before)
+        found = [
+            direction_apart(torch.stack(looks[len(asked) :]), torch.stack(looks[: len(asked)]), way, LEAST)
+            for looks, way in zip(await seen([*asked, *moved]), ways, strict=True)
+        ]
+        return torch.stack(found).mean() + identity * await before.unlike(moved[0])
 
     tuned = await descend(by_weights, list(begun.values()), iterations, tuning_lr)
     return await painter.image(replace(code, tuned=dict(zip(begun, tuned, strict=True))))

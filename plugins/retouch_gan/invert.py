@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from retouch.api import Image, Moot, Range, Weights, call, stage
+from retouch.api import Image, Moot, Range, VisionTokens, Weights, call, stage
+from retouch_gan.alike import Alike
 from retouch_gan.code import GanCode, GanPainter
 from retouch_gan.descent import descend
-from retouch_gan.eye import Eye, unlike
 from retouch_gan.networks import STYLES, StyleEncoder
 from retouch_gan.vae import VaeEncoder
 
@@ -18,9 +18,13 @@ from retouch_gan.vae import VaeEncoder
     "gan",
     "invert",
     paper="arXiv:2106.05744",
-    weights=("generator", "encoder", "vae", "eye"),
+    weights=("generator", "encoder", "vae"),
     side=64,
-    facts={"passes": "(0 if method == 'encoder' else iterations) + (tuning if method == 'pivotal' else 0)"},
+    facts={
+        "passes": "(0 if method == 'encoder' else iterations) + (tuning if method == 'pivotal' else 0)",
+        "glances": "towers * ((0 if method == 'encoder' else iterations) + (tuning if method == 'pivotal' else 0)) "
+        "if perceptual else 0",
+    },
     moot=(
         Moot("iterations", "method == 'encoder'", 'method="encoder" looks once'),
         Moot("lr", "method == 'encoder'", 'method="encoder" looks once'),
@@ -33,6 +37,7 @@ from retouch_gan.vae import VaeEncoder
 async def invert(
     image: Image,
     weights: Weights,
+    towers: tuple[VisionTokens, ...],
     *,
     method: Literal["pivotal", "optimise", "encoder"] = "pivotal",
     space: Literal["w", "w+"] = "w+",
@@ -53,17 +58,17 @@ async def invert(
     space: "w" has one style for all layers, "w+" one for each, which comes nearer to the picture and edits worse.
     iterations: steps of Adam on the styles; from the mean style some 200 are wanted.
     lr: how far such a step goes, in standard deviations of a style; it rises at first and falls at the end.
-    perceptual: weight of the image tower's distance beside the mean square of the pixels; 0 leaves it out.
+    perceptual: weight of the distance of a vision transformer's keys, place by place, beside the mean square of the
+        pixels; 0 leaves it out.
     tuning: steps of Adam on the generator's weights.
     tuning_lr: how far such a step goes.
     """
-    painter, eye = GanPainter.of(weights), Eye.of(weights)
-    wanted = image.data.float()
-    seen = await eye.see(wanted)
+    painter, wanted = GanPainter.of(weights), image.data.float()
+    seen = await Alike.to(wanted, towers)
 
     async def miss(picture: Tensor) -> Tensor:
         apart = (picture - wanted).square().mean()
-        return apart + perceptual * unlike(await eye.see(picture), seen) if perceptual else apart
+        return apart + perceptual * await seen.unlike(picture) if perceptual else apart
 
     async def of_styles(styles: Tensor) -> Tensor:
         return await miss(await painter.paint(styles.expand(STYLES, -1)))

@@ -45,7 +45,13 @@ class Flux:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        _check(net, vae, read("text_encoder/config.json"), read("text_encoder_2/config.json"))
+        # A token is two by two cells; what is given more, as in Fill or Control, is no text
+        takes, gives = net["in_channels"], net.get("out_channels") or net["in_channels"]
+        if net.get("patch_size", 1) != 1:
+            raise BrokenModel(f"the network cuts latents into patches of {net['patch_size']} tokens by itself")
+        same_channels(takes // SIDE**2, gives // SIDE**2, vae["latent_channels"])
+        same_width(net["joint_attention_dim"], read("text_encoder_2/config.json")["d_model"])
+        same_width(net["pooled_projection_dim"], read("text_encoder/config.json")["hidden_size"], "a pooled text")
         scale = 2 ** (unet_levels(vae) - 1)
         return Described(
             channels=vae["latent_channels"],
@@ -120,16 +126,6 @@ def _version(net: Mapping[str, Any]) -> dict[str, Any]:
         "defaults": {"guidance": 1.0, "steps": 4},
         "noted": DISTILLED,
     }
-
-
-def _check(net: Mapping[str, Any], vae: Mapping[str, Any], clip: Mapping[str, Any], long: Mapping[str, Any]) -> None:
-    """A token is two by two cells; what is given more, as in Fill or Control, is no text."""
-    takes, gives = net["in_channels"], net.get("out_channels") or net["in_channels"]
-    if net.get("patch_size", 1) != 1:
-        raise BrokenModel(f"the network cuts latents into patches of {net['patch_size']} tokens by itself")
-    same_channels(takes // SIDE**2, gives // SIDE**2, vae["latent_channels"])
-    same_width(net["joint_attention_dim"], long["d_model"])
-    same_width(net["pooled_projection_dim"], clip["hidden_size"], "a pooled text")
 
 
 FAMILY = Flux()

@@ -5,8 +5,7 @@ Black Forest Labs 2025.  [dev] has another text encoder and is no model of this 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retouch.api.families import (
     BrokenModel,
@@ -44,7 +43,12 @@ class Flux2Klein:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        _check(net, vae, read("text_encoder/config.json"))
+        # Three layers of the language model lie side by side; [klein] is told no guidance
+        if net.get("guidance_embeds"):
+            raise BrokenModel("the network is told a guidance, and [klein] is not")
+        takes, gives = net["in_channels"], net.get("out_channels") or net["in_channels"]
+        same_channels(takes // FOLD**2, gives // FOLD**2, vae["latent_channels"])
+        same_width(net["joint_attention_dim"], 3 * read("text_encoder/config.json")["hidden_size"])
         scale = FOLD * 2 ** (unet_levels(vae) - 1)
         distilled = read("model_index.json").get("is_distilled", False)
         return Described(
@@ -94,15 +98,6 @@ def shift(tokens: int, steps: int) -> float:
 def _read_layers(count: int) -> tuple[int, int, int]:
     """The 9th, 18th and 27th of 36."""
     return count // 4, count // 2, count * 3 // 4
-
-
-def _check(net: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    """Three layers of the language model lie side by side; [klein] is told no guidance."""
-    if net.get("guidance_embeds"):
-        raise BrokenModel("the network is told a guidance, and [klein] is not")
-    takes, gives = net["in_channels"], net.get("out_channels") or net["in_channels"]
-    same_channels(takes // FOLD**2, gives // FOLD**2, vae["latent_channels"])
-    same_width(net["joint_attention_dim"], 3 * text["hidden_size"])
 
 
 FAMILY = Flux2Klein()

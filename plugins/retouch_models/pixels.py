@@ -42,7 +42,15 @@ class Pixels:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that the network takes pictures and a time, and nothing else."""
         unet, scheduler = read("unet/config.json"), read("scheduler/scheduler_config.json")
-        _check(unet)
+        takes, gives = unet.get("in_channels", _COLOURS), unet.get("out_channels", _COLOURS)
+        if takes != _COLOURS or gives not in (_COLOURS, 2 * _COLOURS):
+            raise BrokenModel(
+                f"the network takes {takes} channels and gives {gives}; of pictures it takes 3 and gives 3 or 6"
+            )
+        if (times := unet.get("time_embedding_type", "positional")) != "positional":
+            raise BrokenModel(f"the network is told its time as '{times}', and those that are known as 'positional'")
+        if (kind := unet.get("class_embed_type")) is not None:
+            raise BrokenModel(f"the network is told a class by '{kind}', and those that are known by its number")
         classes, sites = unet.get("num_class_embeds") or 0, unet2d_sites(unet)
         return Described(
             channels=_COLOURS,
@@ -103,18 +111,6 @@ def _side(unet: Mapping[str, Any]) -> int:
     if not sides or any(type(side) is not int or side < 1 for side in sides):
         raise BrokenModel(f"unet/config.json has {size!r} as its sample_size, and that is a number of pixels")
     return max(sides)
-
-
-def _check(unet: Mapping[str, Any]) -> None:
-    takes, gives = unet.get("in_channels", _COLOURS), unet.get("out_channels", _COLOURS)
-    if takes != _COLOURS or gives not in (_COLOURS, 2 * _COLOURS):
-        raise BrokenModel(
-            f"the network takes {takes} channels and gives {gives}; of pictures it takes 3 and gives 3 or 6"
-        )
-    if (times := unet.get("time_embedding_type", "positional")) != "positional":
-        raise BrokenModel(f"the network is told its time as '{times}', and those that are known as 'positional'")
-    if (kind := unet.get("class_embed_type")) is not None:
-        raise BrokenModel(f"the network is told a class by '{kind}', and those that are known by its number")
 
 
 DDPM, DDIM = Pixels("DDPMPipeline"), Pixels("DDIMPipeline")

@@ -5,8 +5,7 @@ Wu et al. 2025, arXiv:2508.02324.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retouch.api.families import (
     BrokenModel,
@@ -52,7 +51,14 @@ class QwenImage:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        _check(net, vae, read("text_encoder/config.json"))
+        # A token is two by two cells; the VAE knows the mean and spread of each channel of its latents
+        text = read("text_encoder/config.json")
+        same_channels(net["in_channels"] // SIDE**2, net["out_channels"], vae["z_dim"])
+        wants_no_more(net, _MORE)
+        same_width(net["joint_attention_dim"], text.get("text_config", text)["hidden_size"])
+        for name in ("latents_mean", "latents_std"):
+            if len(vae[name]) != vae["z_dim"]:
+                raise BrokenModel(f"the VAE has latents of {vae['z_dim']} channels, and {len(vae[name])} of {name}")
         scale, width = 2 ** len(vae["temperal_downsample"]), net["num_attention_heads"] * net["attention_head_dim"]
         channels = [vae["base_dim"] * times for times in vae["dim_mult"]]
         return Described(
@@ -97,16 +103,6 @@ class QwenImage:
             FrameCodec.of(parts.diffusers(AutoencoderKLQwenImage, "vae"), known),
             Texts([qwen], masked),
         )
-
-
-def _check(net: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    """A token is two by two cells; the VAE knows the mean and spread of each channel of its latents."""
-    same_channels(net["in_channels"] // SIDE**2, net["out_channels"], vae["z_dim"])
-    wants_no_more(net, _MORE)
-    same_width(net["joint_attention_dim"], text.get("text_config", text)["hidden_size"])
-    for name in ("latents_mean", "latents_std"):
-        if len(vae[name]) != vae["z_dim"]:
-            raise BrokenModel(f"the VAE has latents of {vae['z_dim']} channels, and {len(vae[name])} of {name}")
 
 
 FAMILY = QwenImage()

@@ -33,6 +33,7 @@ class StableDiffusion3:
     """Versions 3 and 3.5, medium and large."""
 
     name = "Stable Diffusion 3/3.5"
+    kinds = ("sd3",)
     published = PUBLISHED["StableDiffusion3Pipeline"]
 
     def describe(self, read: Read) -> Described:

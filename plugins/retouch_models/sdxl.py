@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retouch.api.families import (
     BrokenModel,
@@ -42,7 +42,14 @@ class StableDiffusionXL:
         """Read the configs, and insist that they belong together."""
         unet, vae = read("unet/config.json"), read("vae/config.json")
         small, large = read("text_encoder/config.json"), read("text_encoder_2/config.json")
-        _check(unet, vae, small, large)
+        # The network is told two texts, side by side, one of them pooled, and sizes
+        same_channels(unet["in_channels"], unet["out_channels"], vae["latent_channels"])
+        wants_no_more(unet, _MORE)
+        if unet.get("addition_embed_type") != "text_time":
+            raise BrokenModel(f"the network is told '{unet.get('addition_embed_type')}' of a text, and XL 'text_time'")
+        same_width(unet["cross_attention_dim"], small["hidden_size"] + large["hidden_size"])
+        pooled = unet["projection_class_embeddings_input_dim"] - _SIZES * unet["addition_time_embed_dim"]
+        same_width(pooled, large["projection_dim"], "a pooled text")
         scale = 2 ** (unet_levels(vae) - 1)
         return Described(
             channels=unet["in_channels"],
@@ -90,17 +97,6 @@ class StableDiffusionXL:
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([small, large], joined(zeroed=zeroed)),
         )
-
-
-def _check(unet: Mapping[str, Any], vae: Mapping[str, Any], small: Mapping[str, Any], large: Mapping[str, Any]) -> None:
-    """The network is told two texts, side by side, one of them pooled, and sizes."""
-    same_channels(unet["in_channels"], unet["out_channels"], vae["latent_channels"])
-    wants_no_more(unet, _MORE)
-    if unet.get("addition_embed_type") != "text_time":
-        raise BrokenModel(f"the network is told '{unet.get('addition_embed_type')}' of a text, and XL 'text_time'")
-    same_width(unet["cross_attention_dim"], small["hidden_size"] + large["hidden_size"])
-    pooled = unet["projection_class_embeddings_input_dim"] - _SIZES * unet["addition_time_embed_dim"]
-    same_width(pooled, large["projection_dim"], "a pooled text")
 
 
 FAMILY = StableDiffusionXL()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from retouch.api.families import (
     BrokenModel,
@@ -40,7 +40,10 @@ class StableDiffusion:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         unet, vae, text = (read(f"{part}/config.json") for part in ("unet", "vae", "text_encoder"))
-        _check(unet, vae, text)
+        # A text-to-image model takes and gives latents, is told a time and a text, and nothing else
+        same_channels(unet["in_channels"], unet["out_channels"], vae["latent_channels"])
+        wants_no_more(unet, _MORE)
+        same_width(unet["cross_attention_dim"], text["hidden_size"])
         scale = 2 ** (unet_levels(vae) - 1)
         return Described(
             channels=unet["in_channels"],
@@ -91,13 +94,6 @@ def prediction(read: Read) -> Literal["epsilon", "v_prediction"]:
             return kind
         case other:
             raise BrokenModel(f"it predicts '{other}', and only epsilon and v_prediction are known")
-
-
-def _check(unet: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    """A text-to-image model takes and gives latents, is told a time and a text, and nothing else."""
-    same_channels(unet["in_channels"], unet["out_channels"], vae["latent_channels"])
-    wants_no_more(unet, _MORE)
-    same_width(unet["cross_attention_dim"], text["hidden_size"])
 
 
 FAMILY = StableDiffusion()

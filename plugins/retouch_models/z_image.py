@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retouch.api.families import (
     BrokenModel,
@@ -40,7 +39,11 @@ class ZImage:
     def describe(self, read: Read) -> Described:
         """Read the configs, and insist that they belong together."""
         net, vae, scheduler = read("transformer/config.json"), read("vae/config.json"), read(SCHEDULER)
-        _check(net, vae, read("text_encoder/config.json"))
+        # A picture is one frame, and nothing but a text is read beside it
+        if 1 not in net["all_f_patch_size"]:
+            raise BrokenModel(f"the network cuts videos into patches of {net['all_f_patch_size']} frames")
+        same_channels(net["in_channels"], net["in_channels"], vae["latent_channels"])
+        same_width(net["cap_feat_dim"], read("text_encoder/config.json")["hidden_size"])
         scale, side = 2 ** (unet_levels(vae) - 1), net["all_patch_size"][0]
         alone = [f"noise_refiner.{i}" for i in range(net["n_refiner_layers"])]
         together = [f"layers.{i}" for i in range(net["n_layers"])]
@@ -82,14 +85,6 @@ class ZImage:
             VaeCodec.of(parts.diffusers(AutoencoderKL, "vae"), known),
             Texts([qwen3_encoder(parts, layers(-2), known.reads["tokenizer"])], counted),
         )
-
-
-def _check(net: Mapping[str, Any], vae: Mapping[str, Any], text: Mapping[str, Any]) -> None:
-    """A picture is one frame, and nothing but a text is read beside it."""
-    if 1 not in net["all_f_patch_size"]:
-        raise BrokenModel(f"the network cuts videos into patches of {net['all_f_patch_size']} frames")
-    same_channels(net["in_channels"], net["in_channels"], vae["latent_channels"])
-    same_width(net["cap_feat_dim"], text["hidden_size"])
 
 
 FAMILY = ZImage()

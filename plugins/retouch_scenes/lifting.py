@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Image, Mask, Moot, Need, NothingLifted, NothingMasked, Range, Turn, Turned, Unmet, gather, stage
+from retouch.api import (
+    Image,
+    Mask,
+    Moot,
+    Need,
+    NothingLifted,
+    NothingMasked,
+    Range,
+    Ranked,
+    Turn,
+    Turned,
+    Unmet,
+    gather,
+    stage,
+)
 from retouch_scenes.field import Field, looked_up, samples, seen
 from retouch_scenes.rendering import AT_ONCE, rendered
 from retouch_scenes.views import Views
@@ -97,6 +112,34 @@ async def turned(turn: Turn, image: Image, source: Image, key: str = "") -> Turn
         return None
 
 
+async def all_turned(
+    turn: Turn, images: Sequence[Image], sources: Sequence[Image], key: str, at_once: int
+) -> list[Turned | None]:
+    """What a flow makes of each view, as many in memory together as is said."""
+    found: list[Turned | None] = []
+    for k in range(0, len(images), at_once):
+        some = list(zip(images, sources, strict=True))[k : k + at_once]
+        found += await gather(turned(turn, image, source, key) for image, source in some)
+    return together(found)
+
+
+def together(made: Sequence[Turned | None]) -> list[Turned | None]:
+    """One choice for all views where each has chosen among as many draws: what their scores say on average.
+
+    All views draw the same noise, so that a draw of theirs is one thing seen from many sides.
+    """
+    ranked = [each.image for each in made if each and isinstance(each.image, Ranked)]
+    counts = {len(image.scores) for image in ranked}
+    if len(counts) != 1 or len(ranked) != sum(each is not None for each in made):
+        return list(made)
+    totals = [sum(image.scores[i] for image in ranked) for i in range(counts.pop())]
+    chosen = sorted(range(len(totals)), key=totals.__getitem__)[ranked[0].keep - 1]
+    return [
+        replace(each, image=each.image.draws[chosen]) if each and isinstance(each.image, Ranked) else each
+        for each in made
+    ]
+
+
 def pixels(mask: Mask, views: Views, i: int) -> Tensor:
     """A view's mask at its own size.  [H, W]"""
     return mask.pixels(views.lenses[i].height, views.lenses[i].width)
@@ -121,6 +164,7 @@ async def lift(
     by: Literal["hull", "adjoint"] = "hull",
     share: Annotated[float, Range(0, 1)] = 0.8,
     threshold: Annotated[float, Range(0, 1)] = 0.5,
+    at_once: Annotated[int, Range(1, 1000, "views")] = 32,
 ) -> Volume:
     """Lift the masks that a flow makes of all views into space: the part that `revise` may change.
 
@@ -128,8 +172,9 @@ async def lift(
         what the views see of their masks, the surfaces that are there alone.
     share: of "hull", of the views that see a voxel, how many have to mask it.
     threshold: of "adjoint", the mean mask of the rays that see a voxel.
+    at_once: how many views are in memory together.
     """
-    made = await gather(turned(turn, image, image) for image in views.images)
+    made = await all_turned(turn, views.images, views.images, "", at_once)
     masks = {i: pixels(each.mask, views, i) for i, each in enumerate(made) if each and each.mask is not None}
     if not masks:
         raise NothingLifted("no view is masked")

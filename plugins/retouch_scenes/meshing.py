@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.api import NothingOpaque
 from retouch_scenes.field import EMPTY, THICKNESS, Field
 
 CORNERS = tuple(product((0, 1), repeat=3))  # of a cell: z, y, x
@@ -36,7 +37,7 @@ class Mesh(NamedTuple):
 def surface(field: Field, opacity: float) -> Mesh:
     """The surface where one mean step of a ray through the field begins to take this share of the light.
 
-    Raises ValueError for a frustum, and where no voxel is that opaque.
+    Raises ValueError for a frustum, NothingOpaque where no voxel is that opaque.
     """
     if field.space.kind != "box":
         raise ValueError('a frustum has no back that a mesh could show: write fit field space="box"')
@@ -46,7 +47,7 @@ def surface(field: Field, opacity: float) -> Mesh:
     inside = density > level
     if not bool(inside.any()):
         most = float(-torch.expm1(-F.softplus(grid[0].max() - EMPTY) * THICKNESS))
-        raise ValueError(f"nothing in the field is as opaque as {opacity:g}; its most is {most:.2g}")
+        raise NothingOpaque(opacity, most)
     cells = _corners(inside)
     numbers = torch.full(cells.shape[1:], -1)
     passed = cells.any(0) & ~cells.all(0)

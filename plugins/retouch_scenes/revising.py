@@ -21,12 +21,11 @@ from retouch.api import (
     TrainingLog,
     Turn,
     Turned,
-    gather,
     stage,
 )
 from retouch_scenes.field import Field
 from retouch_scenes.fitting import Course, Rays, fitted
-from retouch_scenes.lifting import hull, pixels, shadow, turned
+from retouch_scenes.lifting import all_turned, hull, pixels, shadow, turned
 from retouch_scenes.rendering import image_of
 from retouch_scenes.views import Views
 from retouch_scenes.volume import Volume
@@ -48,7 +47,7 @@ class Revision:
         """One round on all views: edited, in the first round as they were taken, later as the field shows them."""
         views = self.views
         shown = list(views.images) if i == 0 else [image_of(field, views, k) for k in range(len(views))]
-        made = await self._edited(shown, list(range(len(views))), f"round{i}" if i else "")
+        made = await self._edited(shown, f"round{i}" if i else "")
         edited = [k for k, each in enumerate(made) if each is not None]
         part = self._part(field, part, {k: made[k] for k in edited})
         pictures = [(views.images[k] if (each := made[k]) is None else each.image) for k in range(len(views))]
@@ -61,7 +60,7 @@ class Revision:
         pictures, made = list(views.images), dict[int, Turned | None]()
         for k in range(count):
             image = views.images[k] if i == 0 and k == 0 else image_of(field, views, k)
-            made[k] = await self._one(image, views.images[k], f"round{i}" if i else "")
+            made[k] = await turned(self.turn, image, views.images[k], f"round{i}" if i else "")
             try:
                 area = self._part(field, part, made)
             except NothingLifted:  # what the views so far mask meets nowhere yet
@@ -70,21 +69,12 @@ class Revision:
             field = await step._fitted(field, pictures, range(count), area, f"round{i}/view{k}")
         return field
 
-    async def _edited(self, shown: Sequence[Image], which: Sequence[int], key: str) -> list[Turned | None]:
-        found: list[Turned | None] = []
-        for k in range(0, len(shown), self.at_once):
-            some = list(zip(shown, which, strict=True))[k : k + self.at_once]
-            found += await gather(self._one(image, self.views.images[i], key) for image, i in some)
+    async def _edited(self, shown: Sequence[Image], key: str) -> list[Turned | None]:
+        """All views edited; all draw the same noise, so that their edits are alike."""
+        found = await all_turned(self.turn, shown, self.views.images, key, self.at_once)
         if not any(found):
             raise NothingLifted("no view could be edited")
         return found
-
-    async def _one(self, image: Image, source: Image, key: str) -> Turned | None:
-        """A view that the flow made something of; None where it says that there is nothing to edit.
-
-        All views draw the same noise, so that their edits are alike.
-        """
-        return await turned(self.turn, image, source, key)
 
     def _part(self, field: Field, part: Tensor | None, made: Mapping[int, Turned | None]) -> Tensor | None:
         """Where the field may change: as a stage before says, by the flow's masks, or as it was changed before."""

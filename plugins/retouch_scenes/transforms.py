@@ -20,7 +20,11 @@ BENDING = ("k1", "k2", "k3", "k4", "p1", "p2")
 STRAIGHT = ("", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 MOST = 10_000  # photographs
 PARALLEL = 1e-5  # squared sine between optical axes (0.2 degrees), up to which no depth follows from them
-UNDISTORT = "undistort them first, as 'colmap image_undistorter' does, and write transforms.json of what it makes"
+UNDISTORT = (
+    "straighten them by 'colmap image_undistorter', and make transforms.json of what it writes"
+    " (ns-process-data images --skip-colmap)"
+)
+SMALLER = (2, 4, 8)  # of images/, what nerfstudio writes into images_2/, images_4/ and images_8/
 Matrix = tuple[tuple[float, ...], ...]
 
 
@@ -109,7 +113,15 @@ def _file(read: FolderReader, frame: Mapping[str, Any], i: int) -> str:
     path = path.replace("\\", "/").removeprefix("./")
     # NeRF-synthetic leaves the ending out; a dot may also stand in a name.
     bare = PurePosixPath(path).suffix == "" or not read.there(path)
-    return f"{path}.png" if bare and read.there(f"{path}.png") else path
+    if bare and read.there(f"{path}.png"):
+        return f"{path}.png"
+    return next((name for name in (path, *_smaller(path)) if read.there(name)), path)
+
+
+def _smaller(path: str) -> list[str]:
+    """Where nerfstudio lays the same picture with fewer pixels, the largest first."""
+    folder, slash, name = path.rpartition("/")
+    return [f"{folder}_{part}/{name}" for part in SMALLER] if slash else []
 
 
 def _check_straight(own: Mapping[str, Any], file: str) -> None:

@@ -9,7 +9,15 @@ from retouch_storybook.world import ACCESSORIES, COLORS, SETTINGS, STYLES, SUBJE
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the picture, and say its caption."""
-    parser = _parser()
+    parser = argparse.ArgumentParser(prog="python -m retouch_storybook.draw", description="Draw a storybook scene.")
+    parser.add_argument("--subject", choices=SUBJECTS, required=True)
+    parser.add_argument("--color", choices=COLORS, required=True)
+    parser.add_argument("--setting", choices=SETTINGS, required=True)
+    parser.add_argument("--accessory", choices=ACCESSORIES, help="cat, dog, rabbit and bear only")
+    parser.add_argument("--style", choices=STYLES)
+    parser.add_argument("--seed", type=int, default=0, help="place, size and background (default: 0)")
+    parser.add_argument("--size", type=side, default=64, help="side in pixels, 8 to 512 (default: 64)")
+    parser.add_argument("out", type=Path, help="PNG file to write")
     options = parser.parse_args(argv)
     try:
         scene = Scene(
@@ -22,19 +30,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         parser.error(f"can't write {options.out}: {error.strerror}")
     print(scene.caption())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m retouch_storybook.draw", description="Draw a storybook scene.")
-    parser.add_argument("--subject", choices=SUBJECTS, required=True)
-    parser.add_argument("--color", choices=COLORS, required=True)
-    parser.add_argument("--setting", choices=SETTINGS, required=True)
-    parser.add_argument("--accessory", choices=ACCESSORIES, help="cat, dog, rabbit and bear only")
-    parser.add_argument("--style", choices=STYLES)
-    parser.add_argument("--seed", type=int, default=0, help="place, size and background (default: 0)")
-    parser.add_argument("--size", type=side, default=64, help="side in pixels, 8 to 512 (default: 64)")
-    parser.add_argument("out", type=Path, help="PNG file to write")
-    return parser
 
 
 def side(text: str) -> int:

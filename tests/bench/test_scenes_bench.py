@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from retouch.api.checking import Environment, check, load_registry
 from retouch.api.commands import WrongCommand
+from retouch.api.models import find_model
 from retouch.paths import folder
 from retouch_bench.scenes.main import main
 from retouch_bench.scenes.measuring import SceneMeasurer, decibels
@@ -100,6 +102,23 @@ def test_what_was_measured_with_other_settings_is_not_taken_for_these(tmp_path, 
     assert main([*line, "snow-dog", "--views", "3"]) == 0
     assert len(asked) == 4
     assert len(journal.read_text().splitlines()) == 3
+
+
+def test_what_another_model_made_is_measured_again(tmp_path, monkeypatch):
+    asked = []
+
+    def measured(self, truth, way):
+        asked.append(way)
+        return {"edit": truth.edit.name, "kind": truth.edit.kind, "way": way, **dict.fromkeys(FIGURES, 1.0)}
+
+    monkeypatch.setattr(SceneMeasurer, "measured", measured)
+    line = ["-o", str(tmp_path), "--ways", "walk", "--edits", "beach-dog"]
+    main(line)
+    info = find_model("storybook")
+    monkeypatch.setattr("retouch.api.models.find_model", lambda name: replace(info, digest="0" * 64))
+    main(line)
+    main(line)
+    assert asked == ["walk", "walk"]
 
 
 @pytest.mark.parametrize("wrong", [["--edits", "castle-dog"], ["--ways", "magic"]])

@@ -72,6 +72,7 @@ LEADING = (
         "looks=1 weight=9000",
         {"weight": "90", "looks": "2", "templates": '["a drawing of _"]', **X0},
     ),
+    *(Trial(f"guide {which}", LED, "looks=2 weight=9000", {"spread": "10%"}) for which in ("image_text", "direction")),
     Trial("guide identity", LED, "weight=900", {"weight": "9", "likeness": "900", **X0}),
     Trial(
         "guide keep",
@@ -145,6 +146,12 @@ OTHERS = (
         f"{EYES} | mask box right=40% | draw ({NOISED} | blend latent) seeds=6 | {{}}",
         "keep=3",
         {"keep": "2", "text": '"a dog"', "sees": '"picture"', "looks": "2"},
+    ),
+    Trial(
+        "rank image_text",
+        f"{EYES} | mask box right=40% | draw ({NOISED} | blend latent) seeds=6 | {{}}",
+        "keep=3 looks=2",
+        {"spread": "10%"},
     ),
     Trial("repaint", "mask box right=70% | {}", f"({NOISED} | blend latent) times=2", {"times": "1"}),
     Trial("tiles", "{}", f"({NOISED}) size=16", {"size": "24", "overlap": "50%"}),

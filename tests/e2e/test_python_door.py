@@ -317,3 +317,19 @@ def test_a_profile_of_pil_is_converted_like_that_of_a_file(copy, cat: Path) -> N
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     image.info["icc_profile"] = profile.tobytes()
     assert any("profile ignored" in notice for notice in copy(image).notices)
+
+
+def test_what_is_converted_is_told_by_what_was_given(copy, cat: Path) -> None:
+    """By the file of the picture, or by its place and what it is: a copy of ours has no name that anybody knows."""
+    Image.open(cat).convert("CMYK").save(cat.with_name("printed.jpg"))
+    deep_array = (N * 65535).astype(np.uint16)
+    given = [
+        cat.with_name("printed.jpg"),
+        Image.open(cat.with_name("printed.jpg")),
+        cmyk(cat),
+        floating(cat),
+        deep_array,
+    ]
+    told = [{notice.partition(": ")[0] for notice in result.notices} for result in copy(given)]
+    names = ["picture 2 (Image CMYK)", "picture 3 (Image F)", "picture 4 (ndarray [64, 64, 3] uint16)"]
+    assert told == [{name} for name in ("printed.jpg", "printed.jpg", *names)]

@@ -14,9 +14,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from retouch.check.check import check as check_recipe
+from retouch.check.reading.environment import Environment
 from retouch.core.denoiser import Denoiser
 from retouch.core.tuning import ModelDelta
 from retouch.models.catalog import BrokenModel, find
+from retouch.plugins import registry
 from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
 from tests.families.family_models import FamilyModel, far
@@ -188,6 +191,52 @@ def test_what_fits_nowhere_is_kept_for_telling(model_of: ModelOf, tmp_path: Path
         "lora_unet_none_such.lora_up.weight",
         "note",
     ]
+
+
+FOREIGN = [
+    ({"ss_base_model_version": "sdxl_base_v1-0"}, "Stable Diffusion XL ('sdxl_base_v1-0')"),
+    ({"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"}, "Stable Diffusion XL ('stable-diffusion-xl"),
+    ({"base_model": "black-forest-labs/FLUX.1-dev"}, "FLUX.1 ('black-forest-labs/FLUX.1-dev')"),
+    ({"ss_base_model_version": "sd3.5-large"}, "Stable Diffusion 3 ('sd3.5-large')"),
+    (
+        {"lora_adapter_metadata": '{"unet.base_model_name_or_path": "Qwen/Qwen-Image"}'},
+        "Qwen-Image ('Qwen/Qwen-Image')",
+    ),
+]
+OWN: list[dict[str, str]] = [
+    {},
+    {"ss_base_model_version": "sd_v1"},
+    {"modelspec.architecture": "stable-diffusion-v1/lora"},
+    {"base_model": "somebody/their-own"},
+    {"lora_adapter_metadata": "[" * 100_000},
+    {"lora_adapter_metadata": '[5, {"base_model_name_or_path": 5}]'},
+]
+
+
+@pytest.mark.parametrize(("metadata", "whose"), FOREIGN)
+def test_a_file_that_fits_and_is_of_another_family_by_its_own_words_is_told(
+    model_of: ModelOf, tmp_path: Path, metadata: dict[str, str], whose: str
+) -> None:
+    """Beside the model and in a stage: names and shapes fit, so nothing else can tell."""
+    model, file = model_of("stable_diffusion"), tmp_path / "a.safetensors"
+    save_file(kohya(some(model.model.core.base)).tensors, file, metadata)
+    assert find(str(model.folder), lora=[str(file)]).foreign[str(file)].startswith(whose)
+    world = Environment(registry.load(), tmp_path, allowed=(tmp_path, model.folder), here=tmp_path)
+    begin = f'model "{model.folder}"'
+    for recipe in (f'{begin} lora=["{file}"] | invert ddim', f'{begin} | tune lora "{file}" | invert ddim'):
+        said = check_recipe(recipe, world).diagnostics
+        (found,) = [each for each in said if each.code == "RT463"]
+        assert "a.safetensors' fits, and says that it was trained for" in found.message
+        assert recipe[found.span.start : found.span.end] == f'"{file}"'
+
+
+@pytest.mark.parametrize("metadata", OWN)
+def test_a_file_that_says_nothing_or_this_family_is_not_told_of(
+    model_of: ModelOf, tmp_path: Path, metadata: dict[str, str]
+) -> None:
+    model, file = model_of("stable_diffusion"), tmp_path / "a.safetensors"
+    save_file(kohya(some(model.model.core.base)).tensors, file, metadata)
+    assert not find(str(model.folder), lora=[str(file)]).foreign
 
 
 RANK = 4

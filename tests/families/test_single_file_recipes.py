@@ -13,7 +13,7 @@ from PIL import Image
 
 from retouch.cli.main import main
 from retouch.models.recognise import look_into
-from tests.families.test_single_files import SD2, TEXT, VAE, empty, whole, without_weights, written
+from tests.families.single_files import SD2, TEXT, VAE, empty, whole, without_weights, written
 
 FLOW = 'open "cat.png" | invert ddim "a white cat"->"a dog" steps=2 | save "out.png"'
 

@@ -81,7 +81,7 @@ def attends(stage: Callable[..., Any], **options: Any) -> Case:
 
     def case(world: World, folder: Path) -> Sequence[Tensor]:
         control = made(world, stage, **({"mask": half(world)} if stage is masactrl else {}), **options)
-        return (edited(world, made(world, ddim, pinned=True), attend=(control,)),)
+        return (edited(world, made(world, ddim, pinned="always"), attend=(control,)),)
 
     return case
 

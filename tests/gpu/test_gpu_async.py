@@ -51,7 +51,7 @@ def drive(prepared, *, error: bool) -> list[torch.Tensor]:
     """The edits of all pictures; with `error` a wait raises where it is."""
 
     async def edited(here: World, controls):
-        return (await here.call(sample, trajectory=await here.call(ddim, pinned=True), **controls)).data
+        return (await here.call(sample, trajectory=await here.call(ddim, pinned="always"), **controls)).data
 
     tasks = [Task(lambda each=each: edited(*each)) for each in prepared]
     if error:

@@ -38,7 +38,7 @@ EXACT, FAST = Buckets(fixed=16), Buckets()
 async def edited(world: World, attend=(), blend=(), guidance=None):
     """A picture inverted and edited, in one task."""
     here = replace(world, guidance=guidance or world.guidance)
-    made = await here.call(ddim, pinned=True)
+    made = await here.call(ddim, pinned="always")
     return await here.call(sample, trajectory=made, attend=attend, blend=blend)
 
 

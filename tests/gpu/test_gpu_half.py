@@ -32,7 +32,7 @@ def loud(dtype: torch.dtype, upcast: bool) -> World:
 
 def edited(world: World) -> list[torch.Tensor]:
     """An edit that reads and writes attention maps, one that differentiates through them, and a mask of them."""
-    (trajectory,) = run(world.call(ddim, pinned=True))
+    (trajectory,) = run(world.call(ddim, pinned="always"))
     (tuned,) = run(world.call(null_text, inner_steps=2, stop=0.0, stop_growth=0.0))
     (mask,) = run(world.call(attention, words=("cat",)))
     (controlled,) = run(world.call(sample, trajectory=trajectory, attend=(world.call(p2p),)))

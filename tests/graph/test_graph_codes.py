@@ -324,6 +324,8 @@ def test_every_wiring_code_is_shown_here():
     elsewhere |= {"RT459"}  # a file that -o names: test_outputs
     elsewhere |= {"RT450"}  # networks named beside the model: test_eyes
     elsewhere |= {"RT418", "RT419", "RT422"}  # about files beside pictures: test_case_files, test_foreign_prompts
+    elsewhere |= {"RT461", "RT462"}  # about journals and locks: test_crafted_journals, test_held_locks
+    elsewhere |= {"RT245", "RT463", "RT468"}  # test_scene_meshes, test_lora, test_led_by_one_step
     assert raised - elsewhere <= EXAMPLES.keys()
 
 

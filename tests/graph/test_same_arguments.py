@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retouch.cli.main import _parser, main
+from retouch.cli.arguments import parser
+from retouch.cli.main import main
 
 COMMANDS = ("check", "plan", "graph", "run")
 GOOD = 'invert ddim "cat"->"dog"'
@@ -51,7 +52,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def arguments(command: str) -> dict[str, tuple[object, ...]]:
     """What a command takes: by its name, how it is written and what it stands for when it is not."""
-    (commands,) = [a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
     actions = commands.choices[command]._actions
     return {a.dest: (tuple(a.option_strings), a.nargs, a.default, a.choices) for a in actions}
 

@@ -104,10 +104,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_ten_kilobytes_of_anything_are_answered_soon(name):
-    """No shape of text takes more than a moment: two seconds on a busy machine."""
-    begin = time.perf_counter()
+    """No shape of text takes more than a moment: two seconds of a processor."""
+    begin = time.process_time()
     check(HOSTILE[name])
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def calls(source: str) -> int:
@@ -148,9 +148,9 @@ def test_time_grows_with_the_length_of_the_text(line):
 
 def test_ten_megabytes_are_refused_at_once():
     """A limit is checked before any work."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     tree, found = parse("x" * 10_000_000)
-    assert time.perf_counter() - begin < 0.1
+    assert time.process_time() - begin < 0.1
     assert [item.code for item in found] == ["RT122"]
     assert not tree.statements
 

@@ -68,6 +68,18 @@ USUAL = {
         "what": "'c2pa' of the plugin 'c2pa' is at fault: its sign() gives a str, and no bytes",
         "mend": "report it to c2pa",
     },
+    "RT461": {"count": "2 lines", "path": "out/.retouch.jsonl"},
+    "RT462": {
+        "path": "out/.retouch.jsonl",
+        "who": "process 4711 (retouch), which is stopped, begun 2026-11-27 20:31:05",
+        "mend": "let it go on: kill -CONT 4711; or end it: kill -KILL 4711",
+    },
+    "RT468": {"stage": "guide range"},
+    "RT463": {
+        "path": "ink.safetensors",
+        "whose": "Stable Diffusion XL ('stable-diffusion-xl-v1-base/lora')",
+        "model": "Stable Diffusion 1/2",
+    },
     "RT464": {"other": "tune dreambooth"},
     "RT465": {
         "path": "toy.safetensors",
@@ -144,6 +156,8 @@ USUAL = {
     },
     "RT574": {"path": "cat", "what": "0001.png has no focal length", "mend": "write fl_x and fl_y in pixels"},
     "RT575": {"stage": "revise dataset"},
+    "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
+    "RT582": {"stage": "upscale lanczos", "name": "wall.png", "count": 96, "most": 40},
     "RT436": {"stage": "attend background"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},

@@ -184,8 +184,18 @@ def test_a_window_is_narrowed_to_what_was_changed_and_a_little_around_it():
     assert not told
     assert not narrow(window.image, window, notices).mask.data.any(), "nothing was changed"
     assert told == ["nothing differs from the photograph, so nothing is edited from here on"]
-    with pytest.raises(ValueError, match="is narrowed by"):
-        narrow(picture(16, 16), window, notices)
+    height, width = (2 * side for side in window.image.size)
+    larger = resized(window.box.of(window.whole.data), height, width)
+    assert not narrow(Image(larger), window, notices).mask.data.any(), "nor where it was enlarged"
+    edited = larger.clone()
+    edited[:, : height // 2] = 1 - edited[:, : height // 2]
+    kept = narrow(Image(edited), window, notices).mask.data
+    upper = window.mask.data.clone()
+    upper[len(upper) // 2 + 8 :] = 0
+    assert kept.any()
+    assert not (kept > upper).any()
+    with pytest.raises(ValueError, match="which is another shape"):
+        narrow(picture(16, 40), window, notices)
 
 
 def test_what_an_edit_did_outside_of_a_finer_mask_counts_for_nothing():

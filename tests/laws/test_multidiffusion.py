@@ -181,6 +181,37 @@ def test_panoramas_take_the_rows_that_the_plan_says(name: str, tmp_path: Path) -
     assert made.image.size == (256, 64)
 
 
+TUNED = {
+    "imagic": 'imagic embedding_steps=1 training_steps=1 weights="cross"',
+    "unitune": "unitune training_steps=1 batch=2",
+    "patches": 'sine training_steps=1 patches=true weights="cross"',
+    "lora": 'lora prompt="a sks cat" class_prompt="a cat" iterations=1 class_pictures=1',
+    "other pictures": 'unitune training_steps=2 batch=1 pictures="small.png"',
+    "word": 'textual_inversion word="<toy>" init="cat" iterations=1',
+}
+
+
+EVERY = [each if each == "imagic" else pytest.param(each, marks=pytest.mark.bench) for each in TUNED]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_tunings_behind_windows_take_the_rows_that_the_plan_says(name: str, tmp_path: Path) -> None:
+    """A row of each window of each picture that is learnt, all of which one step keeps for its way back."""
+    path = tmp_path / "wide.png"
+    Picture.new("RGB", (192, 64), (120, 190, 240)).save(path)
+    Picture.new("RGB", (64, 64), (120, 190, 240)).save(tmp_path / "small.png")
+    text = f'tiles multidiffusion | tune {TUNED[name]} | invert sdedit "cat"->"dog" strength=50% steps=2'
+    recipe = retouch.recipe(text, tmp_path)
+    (graph,) = recipe.graphs(path, caption="a cat in a meadow")
+    planned = plan(graph)
+    (tuning,) = (node for node in graph.nodes if node.card.takes("TrainingLog"))
+    made = recipe(path, caption="a cat in a meadow")
+    assert planned.total[0] == planned.total[1] == made.cost
+    windows, led = 5, {"imagic": 2, "unitune": 2, "patches": 1, "lora": 2, "other pictures": 2, "word": 1}[name]
+    windows = {"patches": 3, "other pictures": 1}.get(name, windows)
+    assert planned.facts[tuning.id]["led"] == led * windows
+
+
 def refused(text: str, path: Path) -> list[str]:
     with pytest.raises(retouch.RecipeError) as wrong:
         retouch.recipe(text, path.parent).graphs(path, caption="a cat in a meadow")

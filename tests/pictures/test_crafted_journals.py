@@ -11,9 +11,13 @@ import pytest
 from PIL import Image
 
 from retouch.cli.status import main
+from retouch.graph.nodes import Picture
+from retouch.lang.diagnostics import Diagnostic
+from retouch.lang.syntax import NOWHERE
 from retouch.pictures import standing
 from retouch.pictures.journal import LONGEST, NAME, FolderJournal
 from retouch.pictures.standing import digest
+from retouch.run.files.run_journal import RunJournal
 
 SAVED = {"event": "saved", "sha256": "1", "work": "2"}
 NAMES = (
@@ -105,3 +109,52 @@ def test_what_is_no_file_beside_a_result_is_not_waited_for(tmp_path: Path) -> No
     assert standing.standing(tmp_path / "cameras.json").kind == "own"
     for name in ("a" * 300, "n\0ul", "\ud800"):
         assert standing.standing(tmp_path / name).kind == "nothing"
+
+
+WRONG_TYPES = (
+    {"event": "run"},
+    {"event": "run", "run": None, "at": "x"},
+    {"event": "end", "run": "a", "how": "done", "saved": "5", "failed": 0},
+    {"event": "end", "run": "a", "how": "done", "saved": True, "failed": 0},
+    {"event": "saved", "file": 5, "work": "w", "sha256": "1"},
+    {"event": "failed", "file": "x.png", "code": {}, "message": 1},
+    {"event": "refused", "source": [], "code": "RT1", "message": "m"},
+    {"event": "taken", "source": "x.png", "at": 5},
+    {"event": ["run"]},
+    ["run"],
+    None,
+    1,
+)
+
+
+@pytest.mark.parametrize("line", WRONG_TYPES)
+def test_a_line_of_wrong_types_counts_for_nothing_and_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: object
+) -> None:
+    """Each kind of line by itself: "run None of …" was said of the first two."""
+    (tmp_path / NAME).write_text(json.dumps(line) + "\n")
+    assert FolderJournal(tmp_path).lines() == []
+    assert main(Namespace(folder=tmp_path, json=False)) == 0
+    said = capsys.readouterr()
+    assert said.out == "0 results are there\n"
+    assert said.err.startswith("warning[RT461]: 1 line of ")
+    assert main(Namespace(folder=tmp_path, json=True)) == 0
+    assert json.loads(capsys.readouterr().out)["misread"] == 1
+
+
+def test_what_retouch_writes_is_of_the_right_types(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what another version tells besides, or a kill cuts off, is no fault."""
+    fault = Diagnostic("RT504", "it is no picture", NOWHERE, "", "")
+    journal = RunJournal([], None)
+    journal._results = {tmp_path: 1}
+    journal._saved, journal._failed = {tmp_path: 0}, {tmp_path: 0}
+    with journal.going():
+        journal.saved(tmp_path / "x.png", "w", "1")
+        journal.failed(tmp_path / "y.png", Picture(Path("cat.png")), fault)
+        journal.refused(Picture(Path("dog.png")), [fault])
+    with (tmp_path / NAME).open("a") as file:
+        file.write('{"event": "moved", "from": 5}\n{"event": "sav\n')
+    assert main(Namespace(folder=tmp_path, json=False)) == 0
+    said = capsys.readouterr()
+    assert (said.err, "done, 1 saved, 2 failed" in said.out) == ("", True)
+    assert len(FolderJournal(tmp_path).lines()) == 6

@@ -52,7 +52,16 @@ LAW = {
     "check": {"paths", "core", "pictures", "lang", "models", "plugins", "graph"},
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
-    "api": {"core", "lang", "plugins", "models", "graph", "check", "run"},  # `retouch.api` itself less, see below
+    "api": {
+        "core",
+        "pictures",
+        "lang",
+        "plugins",
+        "models",
+        "graph",
+        "check",
+        "run",
+    },  # `retouch.api` itself less, see below
     "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "starters": {"__init__", "api"},
     "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},

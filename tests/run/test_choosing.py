@@ -10,7 +10,7 @@ import torch
 from PIL import Image as Pil
 
 import retouch
-from retouch.api import Candidates, Image, Mask, Turned
+from retouch.api import Candidates, Image, Mask, Ranked, Turned
 from retouch.core.eyes import ImageText
 from retouch.run.executor import run
 from retouch.testing.laws import stage_laws
@@ -80,7 +80,10 @@ def test_the_nearest_to_the_text_is_kept_and_all_scores_are_told() -> None:
     for keep, wanted in ((1, 1), (2, 2), (3, 0)):
         heard = Heard()
         (kept,) = run(image_text(drawn, world.edit.target, world.noise, heard, (eye,), keep=keep))
-        assert kept is pictures[wanted]
+        assert isinstance(kept, Ranked)
+        assert kept.data is pictures[wanted].data
+        assert all(one is other for one, other in zip(kept.draws, pictures, strict=True))
+        assert sorted(range(3), key=kept.scores.__getitem__)[kept.keep - 1] == wanted
         assert f"kept draw {wanted + 1} of 3" in heard.said[0]
     area = torch.zeros(8, 8)
     area[:4] = 1
@@ -89,7 +92,7 @@ def test_the_nearest_to_the_text_is_kept_and_all_scores_are_told() -> None:
     masked = Candidates((Turned(Image(green_outside)), Turned(pictures[2])), Mask(area))
     for sees, wanted in (("mask", 1), ("picture", 0)):
         (kept,) = run(image_text(masked, world.edit.target, world.noise, Heard(), (eye,), sees=sees))
-        assert kept is masked.made[wanted].image
+        assert kept.data is masked.made[wanted].image.data
 
 
 def test_the_likeliest_under_the_prompt_is_kept() -> None:

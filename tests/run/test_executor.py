@@ -6,7 +6,7 @@ import gc
 import signal
 from dataclasses import replace
 from threading import Event, current_thread
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 import torch
@@ -385,7 +385,9 @@ class TestWhatIsDoneAside:
 
         def write(i):
             begun.set()
-            sleep(0.05)
+            until = monotonic() + 30
+            while not all(task.future and task.future.cancelled() for task in tasks[1:5]) and monotonic() < until:
+                sleep(0.001)
             written.append(i)
 
         async def interrupted():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from retouch.api import NothingOpaque
 from retouch.api.checking import Environment, check, load_registry
 from retouch.api.running import execute
 from retouch_scenes.field import EMPTY, THICKNESS, Field, Space
@@ -78,8 +80,27 @@ def test_colours_are_those_of_what_is_there_not_of_the_emptiness_beside_it():
 def test_what_has_no_surface_says_why():
     with pytest.raises(ValueError, match="a frustum has no back"):
         surface(ball(kind="frustum"), 0.5)
-    with pytest.raises(ValueError, match=r"as opaque as 0.5; its most is 0.2"):
+    with pytest.raises(NothingOpaque, match=r"as opaque as 0.5; its most is 0.2"):
         surface(Field(torch.zeros(4, 4, 4, 4), ball().space, 1.0, 5.0, 9, open=True), 0.5)
+
+
+def test_a_recipe_that_asks_for_more_than_the_field_has_is_told_how_much_that_is(tmp_path):
+    """And what is told to write in its place is what works."""
+    write(tmp_path / "cube", cube_views(4, side=8))
+    fit = 'open views "cube/" caption="a cube" | fit field iterations=1 resolution=8 rays=16'
+
+    def run(opacity):
+        registry = load_registry()
+        text = f'{fit} | save mesh "cube.ply" opacity={opacity}\n'
+        found = check(text, Environment(registry, tmp_path, pictures=(), force=True))
+        assert not found.diagnostics
+        return execute(found.graphs, registry=registry).outcomes[0]
+
+    (told,) = run("0.99").failures
+    assert told.code == "RT245"
+    mend = re.fullmatch(r"write opacity=(0\.\d+)", told.help)
+    assert mend, told.help
+    assert not run(mend[1]).failed
 
 
 def test_a_ply_has_all_of_it():

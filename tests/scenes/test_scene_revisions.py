@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from retouch.api import Image, Mask, NoiseSource, NothingLifted, Turned, Unmet
+from retouch.api import Image, Mask, NoiseSource, NothingLifted, Ranked, Turned, Unmet, call
 from retouch.run import executor
 from retouch_scenes.fitting import Course, Rays, fitted
-from retouch_scenes.lifting import adjoint, hull, lift, shadow
+from retouch_scenes.lifting import adjoint, hull, lift, shadow, together
 from retouch_scenes.rendering import image_of
 from retouch_scenes.revising import revise
 from retouch_scenes.spaces import empty
@@ -173,6 +175,62 @@ def test_lifting_asks_for_each_view_once_and_says_where_nothing_is_masked(world)
     turn.masks = [torch.zeros_like(mask) for mask in masks]
     with pytest.raises(NothingLifted):
         run(lift(field, views, turn))
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(32, 20), (7, 7), (1, 1)])
+@pytest.mark.parametrize("way", ["lift", "revise"])
+def test_no_more_views_than_said_are_on_their_way_together(world, way, at_once, most):
+    views, field, after, masks = world
+    turn, under_way, seen = TrueTurn(views, after, masks), [0], list[int]()
+
+    async def counted(image, *, source=None, mask=None, key=""):
+        under_way[0] += 1
+        seen.append(under_way[0])
+        await call(torch.clone, image.data)
+        under_way[0] -= 1
+        return await turn(image, source=source, mask=mask, key=key)
+
+    if way == "lift":
+        run(lift(field, views, counted, share=0.5, at_once=at_once))
+    else:
+        revised(world, counted, iterations=1, at_once=at_once)
+    assert max(seen) == most
+
+
+def test_views_that_choose_among_draws_choose_together(world):
+    """The draw that is best on average, not each view's own."""
+    views, _, after, masks = world
+    dark = [Image(torch.zeros_like(image.data)) for image in views.images]
+    turn = TrueTurn(views, after, masks)
+    scores = [(0.4, 0.5) if i % 5 else (0.9, 0.1) for i in range(20)]  # each fifth view likes the truth far better
+
+    async def ranking(image, *, source=None, mask=None, key=""):
+        made = await turn(image, source=source, mask=mask, key=key)
+        i = turn.of[id(source.data)]
+        draws = (dark[i], after.images[i])
+        own = min((0, 1), key=scores[i].__getitem__)
+        return Turned(Ranked(draws[own].data, None, draws, scores[i], keep), made.mask)
+
+    keep = 1
+    assert torch.equal(revised(world, ranking, iterations=2).grid, revised(world, turn, iterations=2).grid)
+    keep = 2
+    turn.after = replace(after, images=tuple(dark))
+    (last, *_), (first, *_) = (revised(world, each, iterations=2).grid for each in (turn, ranking))
+    assert torch.equal(first, last)
+
+
+def test_a_view_that_has_not_chosen_leaves_each_its_own(world):
+    views, _, after, _ = world
+    one = Turned(Ranked(views.images[0].data, None, (views.images[0], after.images[0]), (0.1, 0.2)))
+    other = Turned(Ranked(views.images[1].data, None, (views.images[1], after.images[1]), (0.9, 0.2)))
+    made = together([one, other])
+    assert [each.image for each in made if each] == list(after.images[:2])
+    assert together([one, None, other])[1] is None
+    plain = Turned(after.images[2])
+    assert together([one, plain]) == [one, plain]
+    assert together([plain, None]) == [plain, None]
+    more = Turned(Ranked(views.images[2].data, None, after.images[:3], (0.1, 0.2, 0.3)))
+    assert together([one, more]) == [one, more]
 
 
 @pytest.mark.parametrize("by", ["hull", "adjoint"])

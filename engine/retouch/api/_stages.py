@@ -10,17 +10,27 @@ from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
 from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
-from retouch.core.errors import Diverged, NothingLifted, NothingMasked, SameToTheModel, Unmet
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
-from retouch.core.looking import copies, direction_apart, inside, text_apart, text_direction
+from retouch.core.looking import (
+    copies,
+    cosine_apart,
+    direction_apart,
+    inside,
+    looked_at,
+    places_apart,
+    text_apart,
+    text_direction,
+)
 from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam, masters
 from retouch.core.panes import Windows
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
+from retouch.core.rectangle import Rectangle
 from retouch.core.requests import Asks
 from retouch.core.resampling import resized
 from retouch.core.resources import (
@@ -45,10 +55,11 @@ from retouch.core.resources import (
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.storable import storable
+from retouch.core.stored import box_mask
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.touches import Pattern, Range, Site, Touch
 from retouch.core.tuning import LearntWords, ModelDelta, Patch
-from retouch.core.turn import Candidates, Turn, Turned
+from retouch.core.turn import Candidates, Ranked, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
     Canvas,
@@ -67,7 +78,7 @@ from retouch.core.values import (
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
 from retouch.core.weights_file import safetensors_file, tuned_tensors
-from retouch.core.window import Rectangle, Window
+from retouch.core.window import Window
 from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
@@ -126,6 +137,7 @@ __all__ = [
     "NoiseSource",
     "NothingLifted",
     "NothingMasked",
+    "NothingOpaque",
     "Notices",
     "Offset",
     "Outbox",
@@ -139,6 +151,7 @@ __all__ = [
     "Pretrained",
     "Prompt",
     "Range",
+    "Ranked",
     "Rectangle",
     "Renoise",
     "Restart",
@@ -168,17 +181,21 @@ __all__ = [
     "Window",
     "Windows",
     "WordsOf",
+    "box_mask",
     "call",
     "copies",
+    "cosine_apart",
     "direction_apart",
     "gather",
     "hold",
     "hookimpl",
     "inside",
     "leading",
+    "looked_at",
     "lora_tensors",
     "masters",
     "mixed",
+    "places_apart",
     "predictor",
     "remembering",
     "resized",

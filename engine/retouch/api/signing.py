@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from retouch.graph.signers import Claim, Credentials, Identity, Signer, Unfit
+from retouch.pictures.formats import media_type_of, media_types
 
-__all__ = ["Claim", "Credentials", "Identity", "Signer", "Unfit"]
+__all__ = ["Claim", "Credentials", "Identity", "Signer", "Unfit", "media_type_of", "media_types"]

@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 def check_prompts(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | None], report: Report) -> None:
     """Report prompts that are cut, and edits without a token of difference."""
     with suppress(BrokenModel):  # a vocabulary that cannot be read is told when the model is loaded
-        _check_cut(graph, reader_of, report)
+        for name, texts in texts_of(graph).items():
+            if known := reader_of(graph.models.get(name, graph.model)):
+                report_cut(known, {text: span for text, span in texts.items() if not known.reads_whole(text)}, report)
         _check_differences(graph, reader_of, report)
-
-
-def _check_cut(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | None], report: Report) -> None:
-    for name, texts in texts_of(graph).items():
-        if known := reader_of(graph.models.get(name, graph.model)):
-            report_cut(known, {text: span for text, span in texts.items() if not known.reads_whole(text)}, report)
 
 
 def _check_differences(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | None], report: Report) -> None:

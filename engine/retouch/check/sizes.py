@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,13 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
     """Report every picture that would be encoded whole, and is larger than the model takes."""
     told = set[str]()
     _check_sides(graph, context, report)
+    _check_parts(graph, context, report)
     for node in graph.nodes:
         if node.card.family != "encode" or (opened := opened_by(graph, node)) is None:
             continue
         path, size = str(opened.options.get("path")), size_of(opened, context.world)
-        model = graph.models.get(_model(node), graph.model)
+        named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
+        model = graph.models.get(next(filter(None, named), ""), graph.model)
         if size is None or max(size) <= model.largest_side or path in told or _asked_in_windows(graph, opened):
             continue
         told.add(path)
@@ -60,6 +63,27 @@ def check_windowed(graph: Graph, report: Report) -> None:
         for control in (graph.node(id_) for id_ in node.feeds()):
             if control.card.touches and "Mask" in _ports(control).values():
                 report.add("RT436", control.span, stage=control.card.name)
+
+
+def _check_parts(graph: Graph, context: Context, report: Report) -> None:
+    """Report every stage that would make numbers of a whole picture which is read in parts alone."""
+    from retouch.pictures import MAX_PIXELS
+
+    for node in graph.nodes:
+        if "parts" in node.card.facts or node.card.output == "Denoiser":
+            continue
+        for port, edge in node.edges():
+            maker = graph.node(edge.id) if isinstance(edge, FromNode) else None
+            if maker is None or maker.card.family not in ("open", "paste") or _ports(node)[port] == "Window":
+                continue
+            opened = opened_by(graph, node) if maker.card.family == "paste" else maker
+            if opened is None or opened.card.family != "open":
+                continue
+            size = size_of(opened, context.world)
+            if size and math.prod(size) > MAX_PIXELS:
+                name, count = Path(str(opened.options.get("path"))).name, round(math.prod(size) / 1e6)
+                report.add("RT582", node.span, stage=node.card.name, name=name, count=count, most=MAX_PIXELS // 10**6)
+                break
 
 
 def _check_sides(graph: Graph, context: Context, report: Report) -> None:
@@ -123,9 +147,3 @@ def _carried(node: Node) -> Iterator[FromNode]:
 def _ports(node: Node) -> dict[str, str]:
     """Types of the ports that something goes to."""
     return {port.name: port.type for port in node.card.ports if port.name in node.inputs}
-
-
-def _model(node: Node) -> str:
-    """The name of the model that a stage works with."""
-    named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
-    return next(filter(None, named), "")

@@ -44,11 +44,7 @@ def main(args: Namespace) -> int:
     ((place),) = [benches[name] for benches in manager.hook.retouch_benches() if name in benches]
     if isinstance(sys.stdout, Answers):
         sys.stdout.welcome.add(plugin.name)  # what it prints is what was asked for
-    return _measured(args, name, plugin.name, place, rest)
-
-
-def _measured(args: Namespace, name: str, plugin: str, place: str, rest: list[str]) -> int:
-    """Call the benchmark and return its exit code; what is wrong with it is its plugin's."""
+    # What is wrong with a benchmark is its plugin's, and no fault of this command.
     module, _, function = place.partition(":")
     try:
         code = getattr(import_module(module), function)(rest)
@@ -60,7 +56,9 @@ def _measured(args: Namespace, name: str, plugin: str, place: str, rest: list[st
         if code is None or (isinstance(code, int) and 0 <= code < SIGNALLED):
             return code or DONE
         what = f"has to return an exit code, 0 where all is well, and gave {code!r}"
-    return refuse(args, FAILED, f"the benchmark '{name}' of '{plugin}' {what}", "RT501", f"report it to {plugin}")
+    return refuse(
+        args, FAILED, f"the benchmark '{name}' of '{plugin.name}' {what}", "RT501", f"report it to {plugin.name}"
+    )
 
 
 def _missing(words: Sequence[str], installed: Collection[str]) -> str:

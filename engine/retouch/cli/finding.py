@@ -23,10 +23,12 @@ def find(image: Path, inputs: Mapping[str, str], folders: Sequence[Path]) -> dic
     there: dict[str, dict[Path, None]] = {each: {} for each in called}
     for name, path in _files(folders, called) if called else ():
         there[name][path] = None
-    return {
-        name: _one_of(image, name, inputs[name], [path for each in names for path in there[each]], folders)
-        for name, names in wanted.items()
-    }
+    found: dict[str, Path] = {}
+    for name, names in wanted.items():
+        # Two inputs were two files, be they copies of one another: results are told apart by their picture's place.
+        paths = sorted((path for each in names for path in there[each]), key=lambda path: path in found.values())
+        found[name] = _one_of(image, name, inputs[name], paths, folders)
+    return found
 
 
 def source_name(stamp: Stamp) -> str:

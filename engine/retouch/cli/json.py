@@ -9,7 +9,6 @@ from argparse import Namespace
 from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.loading import read
 from retouch.cli.reporting import as_json, put, refuse, tell
-from retouch.cli.source import Source
 from retouch.lang.jsonform import from_json, to_json
 from retouch.lang.parse import parse
 from retouch.lang.source import LIMIT_LENGTH
@@ -21,7 +20,11 @@ def main(args: Namespace) -> int:
     """Print the other form of what is given."""
     source = read(args.path, LIMIT_JSON)
     if source.text.lstrip().startswith(b"{"):
-        return _to_text(args, source)
+        try:
+            sys.stdout.write(from_json(json.loads(source.text)))
+        except ValueError as err:
+            return refuse(args, WRONG_RECIPE, f"{source.name}: {err}")
+        return DONE
     recipe, found = parse(source.text)
     if found:
         if args.json:
@@ -30,12 +33,4 @@ def main(args: Namespace) -> int:
             tell(source, found)
         return WRONG_RECIPE
     print(json.dumps(to_json(recipe, source.text.decode("utf-8")), ensure_ascii=False, indent=1))
-    return DONE
-
-
-def _to_text(args: Namespace, source: Source) -> int:
-    try:
-        sys.stdout.write(from_json(json.loads(source.text)))
-    except ValueError as err:
-        return refuse(args, WRONG_RECIPE, f"{source.name}: {err}")
     return DONE

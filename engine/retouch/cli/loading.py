@@ -6,7 +6,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from retouch.check.check import Checked, check
 from retouch.check.reading.environment import SOMETHING, Environment, named
@@ -138,7 +137,8 @@ def checked(args: Namespace, source: Source, images: Sequence[str], registry: Re
     found = check(source.text, surroundings, report)
     if args.json:
         if found.diagnostics or args.command == "check":
-            put(_as_data(source, found))
+            told = {"recipe": source.name, "ok": not found.errors, "diagnostics": as_json(source, found.diagnostics)}
+            put(told | ({"refused": [str(picture.path) for picture in found.refused]} if found.refused else {}))
     else:
         warn(registry.faults)
         tell(source, found.diagnostics)
@@ -146,11 +146,6 @@ def checked(args: Namespace, source: Source, images: Sequence[str], registry: Re
             count = len(found.graphs) + len(found.refused)
             print(f"{len(found.refused)} of {count} pictures cannot be edited; the others can", file=sys.stderr)
     return found
-
-
-def _as_data(source: Source, found: Checked) -> dict[str, Any]:
-    told = {"recipe": source.name, "ok": not found.errors, "diagnostics": as_json(source, found.diagnostics)}
-    return told | ({"refused": [str(picture.path) for picture in found.refused]} if found.refused else {})
 
 
 def verdict(found: Checked) -> int:

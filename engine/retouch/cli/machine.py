@@ -27,18 +27,13 @@ def check_machine(args: Namespace) -> None:
     if args.sign or args.cert or args.key:
         check_signing(args)
     if args.ray:
-        _check_ray(args.ray)
+        if find_spec("ray") is None:
+            raise Refusal.of("RT925", what="is not installed", mend="pip install 'retouch[ray]'")
+        if Path(args.ray).suffix and is_there(Path(args.ray)):
+            what = f"would look for a cluster at '{args.ray}'"
+            raise Refusal.of("RT925", what=what, mend="write --ray=auto, or put --ray behind the files")
     if args.compile and not (device := args.device or _best()).startswith("cuda"):
         raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")
-
-
-def _check_ray(address: str) -> None:
-    """Refusal where Ray is not installed, or a file was taken for an address; imports nothing."""
-    if find_spec("ray") is None:
-        raise Refusal.of("RT925", what="is not installed", mend="pip install 'retouch[ray]'")
-    if Path(address).suffix and is_there(Path(address)):
-        what = f"would look for a cluster at '{address}'"
-        raise Refusal.of("RT925", what=what, mend="write --ray=auto, or put --ray behind the files")
 
 
 def _is_here(device: str) -> bool:

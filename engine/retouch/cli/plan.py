@@ -15,7 +15,6 @@ from retouch.graph.document import document
 from retouch.graph.done import done
 from retouch.graph.estimate import Estimate, cells_of, estimates
 from retouch.graph.limits import limits
-from retouch.graph.nodes import Graph
 from retouch.graph.plan import Plan, calls, plan, total
 from retouch.graph.show import as_text, order, rows_text
 from retouch.plugins import registry
@@ -35,7 +34,7 @@ def main(args: Namespace) -> int:
         return WRONG_RECIPE
     plans = [plan(graph) for graph in found.graphs]
     needs = estimates(plans, args.dtype or "float32", exact=args.exact, vae_tiling=args.vae_tiling)
-    waves = _waves(found.graphs)
+    waves = _waves(plans)
     there = done(found.graphs, making(args, installed), found.refused)
     kept = count_in(store, there.left, making(args, installed))
     if args.json:
@@ -53,16 +52,14 @@ def main(args: Namespace) -> int:
     return verdict(found)
 
 
-def _waves(graphs: Sequence[Graph]) -> dict[str, int]:
+def _waves(plans: Sequence[Plan]) -> dict[str, int]:
     """How many waves there are, how many pictures the largest has, and bytes that its pictures keep meanwhile."""
-    waves = waves_of(graphs)
-    keeps = [sum(kept_by(graphs[place], _cells(graphs[place])) for place in wave) for wave in waves]
+    waves, kept = waves_of([each.graph for each in plans]), list[int]()
+    for each in plans:
+        height, width = cells_of(each) or (0, 0)
+        kept.append(kept_by(each.graph, height * width * getattr(each.graph.model, "channels", 0)))
+    keeps = [sum(kept[place] for place in wave) for wave in waves]
     return {"count": len(waves), "pictures": max(map(len, waves), default=0), "bytes": max(keeps, default=0)}
-
-
-def _cells(graph: Graph) -> int:
-    height, width = cells_of(graph) or (0, 0)
-    return height * width * getattr(graph.model, "channels", 0)
 
 
 def _of_waves(waves: dict[str, int]) -> Iterator[str]:

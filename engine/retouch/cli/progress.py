@@ -78,6 +78,8 @@ class Sentences:
         elif event == "halved":
             held = f"{facts['pictures']} pictures" if facts["pictures"] > 1 else "one picture"
             self._bar.write(f"memory does not hold them all: {held} at once from here on", file=sys.stderr)
+        elif event == "waiting":
+            print(plain(f"warning[{facts['code']}]: {facts['message']}\n  = help: {facts['help']}"), file=sys.stderr)
         elif event == "stuck":
             where = f"'{facts['function']}' ({facts['place']})"
             print(f"{facts['plugin']}: {where} has not given way for {facts['s']:g} s; Ctrl-C ends it", file=sys.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.check import check
-from retouch.check.reading.environment import Environment
+from retouch.check.reading.environment import SOMETHING, Environment
 from retouch.check.reading.models import BESIDE
 from retouch.check.wiring.endings import may_end, possible
 from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
@@ -25,6 +25,7 @@ from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
 from retouch.graph.nodes import Graph, Picture
+from retouch.graph.origins import COMMAND_LINE
 from retouch.graph.ports import SHARED, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.parse import parse
@@ -109,19 +110,19 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
     found = _inputs(args, stamp, folders)
     recipe, settings = with_files(stamp, found)
     text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
-    named = stamp.text("source_from") == "command line"
     source = found.get(source_name(stamp))
-    if named and source is None:
+    if stamp.text("source_from") == COMMAND_LINE.name and source is None:
         raise Refusal.of("RT509", path=args.image, what="it does not tell its source", mend="name it after the picture")
     world = Environment(
         installed,
         fresh,
-        (Picture(source, 0, stamp.text("caption") or None),) if named and source else (),
+        (_given(stamp, found),),
         settings,
         None if _names_more(recipe) else args.model or stamp.text("model_option") or None,
         here=fresh,
         allowed=tuple({path.parent for path in found.values()}),
         force=True,
+        partly=True,
         find_model=_models(args, stamp, folders),
     )
     checked_ = check(text.text, world)
@@ -131,6 +132,18 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
     _check_model(args.image, graph, stamp)
     request = Request.of(recipe, fresh, checked_.graphs, settings, world.model)
     return Again(graph, request, tuple(_changes(stamp)))
+
+
+def _given(stamp: Stamp, found: Mapping[str, Path]) -> Picture:
+    """The picture that the command line named, with its caption; one that is not known where this result took none.
+
+    Other flows of the recipe may take it, of which this result does not say what they had.
+    """
+    if "given" not in stamp.told:  # by an older version
+        stood = found.get(source_name(stamp)) if stamp.text("source_from") == COMMAND_LINE.name else None
+        return Picture(stood, 0, stamp.text("caption") or None) if stood else SOMETHING
+    stood = found.get(stamp.text("given"))
+    return Picture(stood, 0, stamp.text("given_caption") or None) if stood else SOMETHING
 
 
 # ---------------------------------------------------------------- what it was made with
@@ -145,7 +158,7 @@ def _check_plugins(args: Namespace, stamp: Stamp, installed: Registry) -> None:
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch plugins'")
     now = {card.name for card in installed.cards}
     for stage in stamp.stages:
-        if stage["stage"] not in now:
+        if stage["stage"].partition(" ")[0] != "first" and stage["stage"] not in now:  # a choice is the language's own
             what = f"the stage '{stage['stage']}' is not installed"
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch stages'")
 
@@ -213,8 +226,7 @@ def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | 
     """The part of the graph of the same picture that makes the same result, which is the one file it may write."""
     result = stamp.text("result")
     for graph in graphs:
-        same = graph.item is None or graph.item.path == source or stamp.text("source_from") == "command line"
-        if not same or result not in graph.results:
+        if (graph.item and graph.item.path != source) or result not in graph.results:
             continue
         only = graph.only(result)
         writing = [node for node in only.nodes if node.card.takes(*WRITERS)]

@@ -21,6 +21,7 @@ from retouch.cli.source import Source
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import row_cells_of
 from retouch.graph.nodes import Graph
+from retouch.graph.plan import plan
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
@@ -56,14 +57,14 @@ def main(args: Namespace) -> int:
     from retouch.run.store.keeping import RunStore
     from retouch.run.whole import WholeRun
 
-    device = args.device or best_device()
-    settings = Settings(device, args.dtype or "float32", args.exact, args.compile, vae_tiling=args.vae_tiling)
+    device, dtype = args.device or best_device(), args.dtype or "float32"
+    settings = Settings(device, dtype, args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp, signing(args))
     tell_done(there, as_data=args.json)
-    journal = RunJournal(graphs)
+    journal = RunJournal(graphs, tell=(progress := (Lines if args.json else Sentences)(source, graphs)).tell)
     store = RunStore(kept, settings) if kept else None
-    with (Lines if args.json else Sentences)(source, graphs) as progress, journal.going():
+    with progress, journal.going():
         pace = Pace()
 
         def tell(event: str, facts: Mapping[str, Any]) -> None:
@@ -166,6 +167,6 @@ def _keep_pace(pace: Pace, graphs: Sequence[Graph], device: str, dtype: str) -> 
     import torch
 
     models = {model.digest for graph in graphs for model in (graph.model, *graph.models.values())}
-    sizes = {cells for graph in graphs for cells in row_cells_of(graph) or {None}}
+    sizes = {cells for graph in graphs for cells in row_cells_of(plan(graph)) or {None}}
     if len(models) == 1 and len(sizes) == 1 and (cells := sizes.pop()):
         pace.keep(models.pop(), device, dtype, cells, torch.get_num_threads())

@@ -55,7 +55,10 @@ def stamp_of(image: Path) -> Stamp:
         raise Refusal(f"'{image}' does not say how it was made: retouch did not make it, or another program removed it")
     parts = {name: _read(image, name, told[name]) for name in _PARTS if name in told}
     maps = {name: _map(image, name, parts.get(name, {})) for name in _MAPS}
-    return Stamp(told, **maps, stages=_stages(image, parts.get("stages", [])))
+    found = parts.get("stages", [])
+    if not (isinstance(found, list) and all(map(_is_stage, found))):
+        raise _damaged(image, "'stages' is not a list of stages with their options")
+    return Stamp(told, **maps, stages=tuple(found))
 
 
 def _read(image: Path, name: str, text: str) -> Any:
@@ -69,12 +72,6 @@ def _map(image: Path, name: str, found: Any) -> Mapping[str, str]:
     if not (isinstance(found, dict) and all(isinstance(value, str) for value in found.values())):
         raise _damaged(image, f"'{name}' is not a list of texts by name")
     return found
-
-
-def _stages(image: Path, found: Any) -> tuple[Mapping[str, Any], ...]:
-    if not (isinstance(found, list) and all(map(_is_stage, found))):
-        raise _damaged(image, "'stages' is not a list of stages with their options")
-    return tuple(found)
 
 
 def _is_stage(found: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.plain import plain
 from retouch.cli.reporting import put, refuse
+from retouch.lang.codes import CODES
 from retouch.pictures.journal import NAME, Line, journal_of
 from retouch.pictures.standing import standing
 
@@ -24,6 +26,7 @@ class Status:
     there, changed, gone: names of results by what stands in their places now.
     failed: by the name of the result, or of the picture that was refused, the newest line, where nothing came since.
     runs: of each its first line, and its last if it has ended.
+    misread: lines of the journal that are none of ours.
     """
 
     there: list[str] = field(default_factory=list[str])
@@ -31,6 +34,7 @@ class Status:
     gone: list[str] = field(default_factory=list[str])
     failed: dict[str, Line] = field(default_factory=dict[str, Line])
     runs: dict[str, list[Line]] = field(default_factory=dict[str, list[Line]])
+    misread: int = 0
 
     @classmethod
     def of(cls, folder: Path) -> Status:
@@ -40,11 +44,12 @@ class Status:
         for line in journal.lines():
             match line.get("event"):
                 case "saved" | "failed":
-                    name = line.get("file")
-                    if isinstance(name, str) and Path(name).name == name != "..":
+                    if Path(name := line["file"]).name == name != "..":
                         newest[name] = line
-                case "run" | "end":
-                    found.runs.setdefault(str(line.get("run")), []).append(line)
+                case "run":
+                    found.runs[line["run"]] = [line]
+                case "end" if line["run"] in found.runs:
+                    found.runs[line["run"]].append(line)
                 case _:
                     pass
         for name, line in newest.items():
@@ -54,6 +59,7 @@ class Status:
             else:
                 found.failed[name] = line
         found.failed |= journal.refused()
+        found.misread = journal.misread
         return found
 
     def as_data(self) -> Mapping[str, Any]:
@@ -61,7 +67,8 @@ class Status:
         facts = ("file", "source", "code", "message")
         failed = [{name: _text(line, name) for name in facts} for line in self.failed.values()]
         runs = [{"run": run, "at": _text(lines[0], "at"), "end": _end(lines)} for run, lines in self.runs.items()]
-        return {"there": self.there, "changed": self.changed, "gone": self.gone, "failed": failed, "runs": runs}
+        places = {"there": self.there, "changed": self.changed, "gone": self.gone}
+        return {**places, "failed": failed, "runs": runs, "misread": self.misread}
 
 
 def main(args: Namespace) -> int:
@@ -74,7 +81,15 @@ def main(args: Namespace) -> int:
         put({"folder": str(folder), **found.as_data()})
     else:
         print(plain("\n".join(line.replace("\n", "\\n") for line in _lines(found))))
+        if found.misread:
+            _warn(found.misread, folder / NAME)
     return DONE
+
+
+def _warn(count: int, path: Path) -> None:
+    """Say that lines were passed over."""
+    row, lines = CODES["RT461"], "1 line" if count == 1 else f"{count:,} lines"
+    print(plain(f"warning[RT461]: {row.message.format(count=lines, path=path)}\n  = help: {row.help}"), file=sys.stderr)
 
 
 def _lines(found: Status) -> Iterator[str]:

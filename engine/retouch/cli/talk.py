@@ -46,14 +46,11 @@ class Talk:
             raise
         except (OSError, ValueError) as err:  # ValueError: someone has closed it
             self.lost = err
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """What the stream still holds goes nowhere when it is flushed at last."""
-        with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+            # What the stream still holds goes nowhere when it is flushed at last
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)
 
     def close(self) -> None:
         """Stay open: whoever closes the stream of the process has not made it."""

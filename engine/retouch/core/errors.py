@@ -24,6 +24,17 @@ class NothingLifted(Exception):
     """Masks of views that meet nowhere in space."""
 
 
+class NothingOpaque(Exception):
+    """A field in which nothing is as opaque as a surface has to be.
+
+    asked, most: share of the light that a voxel takes, as the recipe wants it and at most in the field.
+    """
+
+    def __init__(self, asked: float, most: float) -> None:
+        super().__init__(f"nothing in the field is as opaque as {asked:g}; its most is {most:.2g}")
+        self.asked, self.most = asked, most
+
+
 class SameToTheModel(Exception):
     """An edit whose two prompts are one and the same to what reads them, although their texts differ.
 

@@ -60,6 +60,11 @@ class VisionTokens:
         tokens, keys = await call(self.look, at_side(data, self.side))
         return tokens[layer], keys[layer]
 
+    async def places(self, data: Tensor) -> Tensor:
+        """The keys of every layer at every place, without the class token's.  [3, H, W] -> [layers, n - 1, d]"""
+        _, keys = await call(self.look, at_side(data, self.side))
+        return keys[:, 1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Perceptual:

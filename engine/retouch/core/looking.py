@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,28 +18,18 @@ from retouch.core.errors import SameToTheModel
 from retouch.core.eyes import ImageText
 from retouch.core.values import Mask, NoiseSource
 
-
-class Amounts(NamedTuple):
-    """How far copies may differ: each is drawn evenly up to that.
-
-    turn: degrees; shift: share of the side; slant: of the corners, as a share of half a side; often: how often they do.
-    """
-
-    turn: float = 15.0
-    shift: float = 0.1
-    slant: float = 0.7
-    often: float = 0.7
+# How far copies may differ, each drawn evenly up to that: degrees; a share of the side; of the corners, a share of half
+# a side; and how often they are turned and shifted, and slanted, at all.
+TURN, SHIFT, SLANT, OFTEN = 15.0, 0.1, 0.7, 0.7
 
 
-USUAL = Amounts()
-
-
-def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, amounts: Amounts = USUAL) -> Tensor:
+def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, spread: float = 1.0) -> Tensor:
     """The picture as it is, and count - 1 turned, shifted and slanted ones, by draws of this noise.
 
     [3, H, W] -> [count, 3, side, side]; what lies outside of the picture is black.
+    spread: how far they differ, as a share of the authors' amounts.
     """
-    maps = torch.stack([torch.eye(3, dtype=torch.float64)] + [_map(draw, amounts) for draw in _even(noise, count - 1)])
+    maps = torch.stack([torch.eye(3, dtype=torch.float64)] + [_map(draw, spread) for draw in _even(noise, count - 1)])
     places = (torch.arange(side, dtype=torch.float64) * 2 + 1) / side - 1
     y, x = torch.meshgrid(places, places, indexing="ij")
     points = torch.stack((x, y, torch.ones_like(x)), -1)  # [side, side, 3]
@@ -48,6 +37,11 @@ def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, amounts: 
     grid = (seen[..., :2] / seen[..., 2:].clamp_min(1e-3)).to(picture)
     shrunk = F.interpolate(picture[None], (side, side), mode="bilinear", antialias=True, align_corners=False)
     return F.grid_sample(shrunk.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False)
+
+
+async def looked_at(eye: ImageText, picture: Tensor, count: int, noise: NoiseSource, spread: float = 1.0) -> Tensor:
+    """Where copies of a picture lie, as an eye sees them.  [3, H, W] -> [count, d], of length 1"""
+    return torch.stack(await gather(map(eye.picture, copies(picture, eye.side, count, noise, spread))))
 
 
 def _even(noise: NoiseSource, count: int) -> Tensor:
@@ -58,17 +52,17 @@ def _even(noise: NoiseSource, count: int) -> Tensor:
     return (1 + torch.erf(normal / math.sqrt(2))) / 2
 
 
-def _map(draw: Tensor, amounts: Amounts) -> Tensor:
+def _map(draw: Tensor, spread: float) -> Tensor:
     """Where a place of the copy lies in the picture, in coordinates from -1 to 1.  [13] -> [3, 3]"""
     turn, right, down, whether_affine, whether_slant, *corners = draw.tolist()
     made = torch.eye(3, dtype=torch.float64)
-    if whether_affine < amounts.often:
-        angle = math.radians((2 * turn - 1) * amounts.turn)
+    if whether_affine < OFTEN:
+        angle = math.radians((2 * turn - 1) * spread * TURN)
         cos, sin = math.cos(angle), math.sin(angle)
-        shifts = [(2 * each - 1) * 2 * amounts.shift for each in (right, down)]
+        shifts = [(2 * each - 1) * 2 * spread * SHIFT for each in (right, down)]
         made = made.new_tensor([[cos, -sin, shifts[0]], [sin, cos, shifts[1]], [0, 0, 1]])
-    if whether_slant < amounts.often:
-        moved = made.new_tensor(corners).reshape(4, 2) * amounts.slant
+    if whether_slant < OFTEN:
+        moved = made.new_tensor(corners).reshape(4, 2) * (spread * SLANT)
         made = _slanting(moved) @ made
     return made
 
@@ -99,6 +93,11 @@ def text_apart(directions: Tensor, text: Tensor) -> Tensor:
     return 2 * torch.asin(half.clamp(max=1 - 1e-6)).square()
 
 
+def cosine_apart(directions: Tensor, text: Tensor) -> Tensor:
+    """1 - the cosine of the angle between each and the text.  [n, d], [d], of length 1 -> [n]"""
+    return 1 - directions @ text
+
+
 async def text_direction(eye: ImageText, source: str, target: str, templates: Sequence[str] = ()) -> Tensor:
     """The direction from one text to another, averaged over sentences with _ where the text stands.
 
@@ -113,12 +112,19 @@ async def text_direction(eye: ImageText, source: str, target: str, templates: Se
     return F.normalize(way, dim=0)
 
 
-def direction_apart(now: Tensor, source: Tensor, wanted: Tensor) -> Tensor:
+def direction_apart(now: Tensor, source: Tensor, wanted: Tensor, least: float = 1e-7) -> Tensor:
     """1 - the cosine of how a picture has changed with how it is to change: 0 where it changed so, 2 at the reverse.
 
     now, source: Tensor  # [n, d], where both pictures lie, of length 1
     wanted: Tensor  # [d], of length 1
+    least: what is added to how far a picture has changed.  Where it begins unchanged a way has no direction yet, and
+        the slope there is 1 / least.
     -> [n]
     """
     moved = now - source
-    return 1 - (moved / (moved.norm(dim=-1, keepdim=True) + 1e-7)) @ wanted
+    return 1 - (moved / (moved.norm(dim=-1, keepdim=True) + least)) @ wanted
+
+
+def places_apart(keys: Tensor, others: Tensor) -> Tensor:
+    """1 - the cosine of what two pictures have at each place, on average.  [..., n, d] twice -> []"""
+    return (1 - F.cosine_similarity(keys, others, dim=-1)).mean()

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.core.rectangle import Rectangle
 from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.values import AttentionMaps
-from retouch.core.window import Rectangle
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Pane:
         (tall, wide), box = (side // scale for side in self.size), Rectangle(*(edge // scale for edge in self.box))
         share = F.avg_pool2d(self.share[None], scale)[0, 0].flatten()[:, None]  # [queries of the window, 1]
 
-        def place(found: Tensor) -> Tensor:
+        def place(found: Tensor) -> Tensor:  # [queries of the window, tokens] -> [queries of the whole, tokens]
             whole = found.new_zeros(tall, wide, found.shape[-1])
             whole[box.top : box.bottom, box.left : box.right] = (found * share.to(found)).unflatten(0, box.size)
             return whole.flatten(0, 1)

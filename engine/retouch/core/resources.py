@@ -21,7 +21,12 @@ class Frame(Protocol):
 
     @property
     def data(self) -> Tensor:
-        """Its numbers, for their precision and device."""
+        """Its numbers, [C, h, w] or [3, H, W]; of a large picture, made whole for whoever asks."""
+        ...
+
+    @property
+    def like(self) -> Tensor:
+        """No number, [0], of the precision and on the device that its numbers have."""
         ...
 
     @property

@@ -80,7 +80,10 @@ class Level:
         return torch.sub(x, eps, alpha=self.sigma) / self.alpha
 
     def seen_as(self, x: Tensor, eps: Tensor) -> Prediction:
-        """The prediction that x, at this level, hides this eps.  Raises ValueError at pure noise, which hides any."""
+        """The prediction that x, at this level, hides this eps.  Raises ValueError at pure noise, which hides any.
+
+        x, eps: Tensor  # [C, h, w]
+        """
         if not self.alpha:
             raise ValueError(
                 "at pure noise a prediction of the noise says nothing of the picture; begin lower, with strength=0.95"
@@ -88,7 +91,7 @@ class Level:
         return Prediction(torch.stack((self.denoised(x, eps), eps)))
 
     def along(self, x: Tensor, velocity: Tensor) -> Prediction:
-        """The prediction that x, at this level of a flow, moves with this velocity."""
+        """The prediction that x, at this level of a flow, moves with this velocity.  All [C, h, w]"""
         return Prediction(torch.stack((x - self.sigma * velocity, x + self.alpha * velocity)))
 
     def said(self, pred: Prediction) -> Tensor:
@@ -112,7 +115,7 @@ class Level:
                 return pred.velocity
 
     def heard(self, x: Tensor, said: Tensor) -> Prediction:
-        """The prediction for x that says so: the inverse of `said`."""
+        """The prediction for x that says so: the inverse of `said`.  All [C, h, w]"""
         if self.flow:
             return self.along(x, said)
         return self.seen_as(x, said) if self.alpha else Prediction(torch.stack((-said, x)))
@@ -148,14 +151,14 @@ class Step:
         return self.noisy.progress
 
     def fresh(self, eta: float) -> float:
-        """Standard deviation of the step's new noise: eta times that of q(clean | noisy, x0)."""
+        """Standard deviation of the new noise (Song et al. 2021, eq. 16): eta times that of q(clean | noisy, x0)."""
         kept = self.noisy.alpha / self.clean.alpha * self.clean.sigma
         missing = max(self.noisy.sigma**2 - kept**2, 0.0) ** 0.5
         return eta * self.clean.sigma / self.noisy.sigma * missing
 
     def mean(self, x0: Tensor, eps: Tensor, eta: float = 0.0) -> Tensor:
         """The step without its new noise (Song et al. 2021, eq. 12).  All [C, h, w]"""
-        kept = max(self.clean.sigma**2 - self.fresh(eta) ** 2, 0.0) ** 0.5
+        kept = max(self.clean.sigma**2 - self.fresh(eta) ** 2, 0.0) ** 0.5  # rounding may go below 0
         return replace(self.clean, sigma=kept).mix(x0, eps)
 
     def carry(self, x: Tensor, pred: Prediction) -> Tensor:
@@ -203,6 +206,7 @@ class Schedule:
 
     def tail(self, strength: float) -> Schedule:
         """A walk of the last `strength` (0 to 1) of the steps: index and progress count from where it begins."""
+        # 0.58 of 50 steps is 28.999999999999996, and 29 are meant.
         levels = self.levels[len(self) - int(len(self) * strength + 1e-9) :]
         return replace(Schedule.through(levels), trained=self.trained)
 
@@ -216,6 +220,7 @@ class Schedule:
         walks: list[Schedule] = []
         for step in self:
             high, low = step.noisy.timestep, step.clean.timestep
+            # On few trained levels two of these round to one, or to an end of the step.
             between = {round(high + (low - high) * part / parts) for part in range(1, parts)}
             inner = [_level(self.trained, t) for t in sorted(between, reverse=True) if low < t < high]
             walks.append(Schedule.through([step.noisy, *inner, step.clean]))

@@ -35,6 +35,7 @@ class Ddim:
         x0, eps = pred.x0, pred.eps
         if self.clip:
             x0 = x0.clamp(-self.clip, self.clip)
+            # x is the same still, so what x0 no longer explains of it has to be noise.
             eps = torch.sub(state[0], x0, alpha=step.noisy.alpha) / step.noisy.sigma
         return step.mean(x0, eps, self.eta)[None]
 
@@ -51,6 +52,7 @@ class Heun:
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         here = await predict(state[0], step.noisy)
         there = await predict(step.clean.mix(here.x0, here.eps), step.clean)
+        # The mean of both slopes, taken from where the step begins: the first half was only to look.
         return step.carry(state[0], here.toward(there, 0.5))[None]
 
 
@@ -101,6 +103,7 @@ class Fresh:
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         mean = await self.rule(state, step, predict)
+        # Keyed by the step, so that what was drawn before, and by whom, does not count.
         (draw,) = replace(self.noise, key=f"{self.noise.key}/{step.index}").normal(1, like=state[0])
         return torch.add(mean, draw, alpha=step.fresh(self.eta))
 

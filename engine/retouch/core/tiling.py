@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from retouch.core.window import Rectangle
+from retouch.core.rectangle import Rectangle
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:
@@ -37,7 +37,7 @@ def tile_ramp(box: Rectangle, size: tuple[int, int], overlap: int, like: Tensor)
     return down[:, None] * across[None]
 
 
-def _along(length: int, overlap: int, *, free: tuple[bool, bool], like: Tensor) -> Tensor:
+def _along(length: int, overlap: int, *, free: tuple[bool, bool], like: Tensor) -> Tensor:  # [length], in [0, 1]
     places = torch.arange(length, dtype=like.dtype, device=like.device)
     reach, ones = overlap + 1, torch.ones_like(places)
     rising = ones if free[0] else ((places + 1) / reach).clamp(max=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from retouch.core.requests import Asks
+from retouch.core.storable import storable
 from retouch.core.values import Image, Mask
 
 
@@ -26,6 +27,21 @@ class Candidates:
 
     made: tuple[Turned, ...]
     mask: Mask | None = None
+
+
+@storable
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked(Image):
+    """A picture that was chosen among draws, with those that were not: so that several pictures may choose together.
+
+    draws: all of them, each as it was drawn under the same noise in every picture that the flow is given.
+    scores: of each draw, lower is better, in one unit for all pictures.
+    keep: the place of what was chosen, 1 for the lowest score.
+    """
+
+    draws: tuple[Image, ...] = ()
+    scores: tuple[float, ...] = ()
+    keep: int = 1
 
 
 class Turn(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.core.rectangle import Rectangle
 from retouch.core.storable import storable
 from retouch.core.transfer import upload
 from retouch.core.words import places
@@ -34,6 +35,21 @@ class Image:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.data.shape[-2], self.data.shape[-1]
+
+    @property
+    def like(self) -> Tensor:
+        """No number, of the precision and on the device that numbers have."""
+        return self.data.new_empty(0)
+
+    def part(self, box: Rectangle) -> Image:
+        """What lies in a box, as a view where it is in memory already; of a large picture no more is made."""
+        return Image(box.of(self.data), None if self.alpha is None else box.of(self.alpha))
+
+    def patched(self, box: Rectangle, data: Tensor) -> Image:
+        """The same picture with these colours [3, h, w] in a box."""
+        made = self.data.clone()
+        box.of(made).copy_(data)
+        return Image(made, self.alpha)
 
 
 @storable
@@ -78,6 +94,11 @@ class Latents:
         """Height and width in pixels of the picture that they stand for."""
         return self.canvas.height, self.canvas.width
 
+    @property
+    def like(self) -> Tensor:
+        """No number, of the precision and on the device that numbers have."""
+        return self.data.new_empty(0)
+
 
 @storable
 class SourceLatents(Latents):
@@ -112,7 +133,10 @@ class Prompt:
             raise ValueError(f"a prompt has a span for each token, and this has {len(self.spans)} for {len(self.ids)}")
 
     def saying(self, embeds: Tensor) -> Prompt:
-        """The same for the network but for these embeddings, which no text stands for: what tuning a prompt makes."""
+        """The same for the network but for these embeddings, which no text stands for: what tuning a prompt makes.
+
+        embeds: Tensor  # [tokens, dim]
+        """
         return replace(self.of(Prompt), text="", embeds=embeds)
 
     def of(self, role: type[P]) -> P:
@@ -203,11 +227,39 @@ class Mask:
             raise ValueError(f"a mask of {list(grown.shape)} pixels does not cover a picture of {[height, width]}")
         return grown[:height, :width]
 
+    def of_pixels(self, height: int, width: int) -> Mask:
+        """The same on the pixels of a picture of this size, of which `part` and `bounds` may be asked."""
+        return Mask(self.pixels(height, width))
+
+    @property
+    def known(self) -> tuple[Tensor, bool]:
+        """What of it is kept, and whether that is all: it is 0 elsewhere."""
+        return self.data, True
+
+    def part(self, box: Rectangle) -> Tensor:
+        """The numbers in a box of its cells, to be read only.  [h, w]"""
+        return box.of(self.data)
+
+    def bounds(self) -> Rectangle | None:
+        """The least box of cells that holds all that is more than 0; None where nothing is."""
+        rows, columns = ((self.data > 0).any(axis).nonzero() for axis in (1, 0))
+        if not len(rows):
+            return None
+        return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+    def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:
+        """What a function of cells makes of it that sees no farther than `reach`, and leaves nothing nothing."""
+        return Mask(make(self.data), self.scale)
+
+    def mixed(self, make: Callable[[Tensor, Tensor], Tensor], other: Mask) -> Mask:
+        """What a function of this and another mask of the same cells makes, that leaves nothing nothing."""
+        return Mask(make(self.data, other.data), self.scale)
+
     def resized(self, height: int, width: int) -> Mask:
         """A mask of pixels at another size: a pixel is edited as much as the most edited one of those it covers."""
         return Mask(F.adaptive_max_pool2d(self.data[None, None], (height, width))[0, 0])
 
-    def _fitting(self, height: int, width: int) -> Tensor:
+    def _fitting(self, height: int, width: int) -> Tensor:  # [height, width]
         if self.data.shape != (height, width):
             raise ValueError(f"the mask is {list(self.data.shape)}, and the picture wants {[height, width]}")
         return self.data

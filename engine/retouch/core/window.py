@@ -3,29 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from torch import Tensor
-
+from retouch.core.rectangle import Rectangle
 from retouch.core.values import Image, Mask
-
-
-class Rectangle(NamedTuple):
-    """A rectangle of whole pixels: the first column and row inside, and the first ones beyond."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.bottom - self.top, self.right - self.left
-
-    def of(self, data: Tensor) -> Tensor:
-        """This part of a picture or a mask, as a view.  [..., H, W] -> [..., height, width]"""
-        return data[..., self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,4 +47,4 @@ class Window:
     def seen(self, mask: Mask) -> Mask:
         """What a mask of the outermost picture's pixels covers of this window, at the size that is edited."""
         whole = self.outer.seen(mask) if self.outer else mask
-        return Mask(self.box.of(whole.data)).resized(*self.image.size)
+        return Mask(whole.part(self.box)).resized(*self.image.size)

@@ -90,7 +90,7 @@ def _plain(model: Denoiser) -> Denoiser:
 
 
 def _added(whole: Tensor, part: Tensor, pane: Pane) -> Tensor:
-    """The sum of both; where a gradient is asked nothing is written in place."""
+    """The sum of both, [C, h, w] and [C, part's h, w]; where a gradient is asked nothing is written in place."""
     if not (whole.requires_grad or part.requires_grad):
         pane.box.of(whole).add_(part)
         return whole

@@ -15,8 +15,9 @@ from typing import Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
-from retouch.graph.nodes import FromEngine, Graph
-from retouch.graph.plan import Plan, at_once, plan, total, window_side, windows_of
+from retouch.graph.nodes import FromEngine
+from retouch.graph.panes import window_side, windows_of
+from retouch.graph.plan import Plan, at_once, plan, total
 from retouch.graph.ports import EYES
 from retouch.models import rates
 from retouch.models.headers import Stored, read_header
@@ -29,9 +30,10 @@ from retouch.models.vae_tiles import Tiling, VaeTiles
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU
 KEPT = 350_000_000  # of what loading frees, the most that the allocator was seen to keep
 # Of rows without, in time: a row whose gradient is asked, and a decoded picture there and back (engine/README.md).
-LED_ROW, LOOK = 2.1, 2.5
-LED_ROW_KEEPS, LED_PICTURE_KEEPS = 5, 5.5  # likewise, in memory
-# Likewise, of a row whose gradient is asked by weights: by (all that it keeps, blocks that are done again).
+LOOK, LED_PICTURE_KEEPS = 2.5, 5.5
+# Likewise, of a row whose gradient is asked by latents or words, and by weights: in time and in memory, by (all that it
+# keeps, blocks that are done again).
+LED_ROW, LED_ROW_KEEPS = (2.1, 2.8), (5, 4.5)
 TUNED_ROW, TUNED_ROW_KEEPS = (3.1, 3.8), (13, 4.5)
 # A picture through an eye and back for its gradient, in passes there at the pace of a denoiser's convolutions: measured
 # of the embedded eye, 20 beside the latent model and 26 beside that of pixels; large eyes are faster for their size.
@@ -65,7 +67,7 @@ class Estimate:
     as_rows: float = 0.0  # what all those cost, in rows of the denoiser
     guided: int = 0  # of the rows whose gradient is asked, those of guidance
     tuned: int = 0  # rows of one step of a tuning
-    again: bool = False  # whether a tuning does blocks again
+    again: bool = False  # whether a gradient's way back does blocks again
 
     @property
     def learnt(self) -> int:
@@ -82,7 +84,7 @@ class Estimate:
         """Bytes at most: the process, all weights, and the larger of the largest pass and call of the codec."""
         if self.row is None or self.picture is None:
             return None
-        row = self.row * (LED_ROW_KEEPS if self.guided else 1)
+        row = self.row * (LED_ROW_KEEPS[self.again] if self.guided else 1)
         picture = self.picture * (LED_PICTURE_KEEPS if self.looked else 1)
         learning = self.row * TUNED_ROW_KEEPS[self.again] * self.tuned
         work = max(row * self.rows, learning), picture * self.pictures
@@ -131,7 +133,7 @@ def estimates(
 
 
 def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, vae_tiling: Tiling) -> Estimate:
-    sizes = {cells for plan in plans if (cells := cells_of(plan.graph))}
+    sizes = {cells for plan in plans if (cells := cells_of(plan))}
     largest = max(sizes, key=lambda cells: cells[0] * cells[1], default=None)
     item, side = ITEM[dtype], model.trained_size // model.scale
     counted = largest or (side, side)
@@ -142,7 +144,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         weights["LoRA"] = item * loras
     weights |= _besides(plans, model, item)
     working = model.known.working
-    seen = {cells for one in plans for cells in row_cells_of(one.graph)}  # by the denoiser
+    seen = {cells for one in plans for cells in row_cells_of(one)}  # by the denoiser
     at_most = max(seen, key=math.prod, default=counted) if largest else counted
     rate = rates.measured(model.digest, at_most) if largest and len(seen) == 1 else None
     least, most = total(plans)
@@ -150,7 +152,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
     as_rows = glances * _glance(plans, model, at_most)
     tunings = [each for one in plans for each in _tunings(one)]
     learnt, again = sum(rows for rows, _ in tunings), _network(model) >= LARGE
-    more = (led - learnt) * (LED_ROW - 1) + learnt * (TUNED_ROW[again] - 1)
+    more = (led - learnt) * (LED_ROW[again] - 1) + learnt * (TUNED_ROW[again] - 1)
     more += (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
     repeated = most / least if least else 1  # of walks that may begin again
     company = EXACT_ROWS if exact else min(ROWS_A_CALL, len(plans))
@@ -174,7 +176,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         glances=glances,
         as_rows=as_rows,
         guided=led - learnt,
-        tuned=min(ROWS_A_CALL, sum(rows for _, rows in tunings)),
+        tuned=_together([rows for _, rows in tunings]),
         again=again,
     )
 
@@ -206,6 +208,11 @@ def _tunings(plan_: Plan) -> Iterator[tuple[int, int]]:
     for node in plan_.graph.nodes:
         if led := int(plan_.facts[node.id].get("led", 0)) if node.card.takes("TrainingLog") else 0:
             yield led, math.ceil(led / max(1, int(plan_.facts[node.id].get("learning", led))))
+
+
+def _together(steps: Sequence[int]) -> int:
+    """Rows that are kept for one way back: all of one tuning's step, in however many calls; of several, a call."""
+    return max(min(ROWS_A_CALL, sum(steps)), max(steps, default=0))
 
 
 def _network(model: ModelInfo) -> int:
@@ -279,26 +286,26 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     return told
 
 
-def row_cells_of(graph: Graph) -> set[tuple[int, int]]:
+def row_cells_of(whole: Plan) -> set[tuple[int, int]]:
     """The sizes in which the denoiser is shown a graph's pictures: whole ones, and windows of them; none if unknown."""
-    if (cells := cells_of(graph)) is None:
+    if (cells := cells_of(whole)) is None:
         return set()
     found: set[tuple[int, int]] = set()
-    for one in plan(graph).everything():
+    for one in whole.everything():
         for node in one.graph.nodes:
             if one.rows[node.id][1]:
-                seen, model = windows_of(node, one.facts), graph.model
+                seen, model = windows_of(node, one.facts), whole.graph.model
                 side = window_side(seen, model.multiple) // model.scale if seen else max(cells)
                 found.add((min(side, cells[0]), min(side, cells[1])))
     return found or {cells}
 
 
-def cells_of(graph: Graph) -> tuple[int, int] | None:
+def cells_of(whole: Plan) -> tuple[int, int] | None:
     """Height and width of the largest picture that is encoded, in the model's cells, as a run pads it; None if unknown.
 
     What a flow in brackets is given is counted at the model's own side, where its stage does not say more.
     """
-    whole, model = plan(graph), graph.model
+    model = whole.graph.model
     found: list[tuple[int, int]] = []
     for each in whole.everything():
         for node in each.graph.nodes:

@@ -99,16 +99,25 @@ def given(method: str, output: str) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture to work on. One that is not known yet stands for what the command line will name."""
+    """A picture to work on. One that is not known yet stands for what the command line will name.
+
+    called: what to call it in messages, where it was given as no file and `path` is a copy.
+    """
 
     path: Path
     index: int = 0
     caption: str | None = None
     known: bool = True
+    called: str = ""
 
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def told(self) -> str:
+        """What messages call it."""
+        return self.called or self.path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ class Graph:
 
     models: every model that the work is done with, by name; `model` is the one that the flows begin with.
     defaults: families whose default the recipe or the command line chose: which stage, and where.
+    given: the command line's picture, where a flow takes it; another than `item`, which the recipe opens, or the same.
     """
 
     nodes: tuple[Node, ...]
@@ -125,6 +135,7 @@ class Graph:
     model: ModelInfo
     models: Mapping[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
+    given: Picture | None = None
 
     def everything(self) -> Iterator[Node]:
         """Return its nodes, and those of all flows in brackets, each before the stage that runs it."""

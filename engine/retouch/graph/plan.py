@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node, Picture
+from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
+from retouch.graph.panes import windows, windows_of
+from retouch.graph.ports import TRAINING
 from retouch.graph.windows import acting
 from retouch.plugins import cost
 from retouch.plugins.signatures import Port
@@ -112,7 +114,9 @@ def plan(graph: Graph) -> Plan:
         with reckoning(node):
             (least, most), stated = _rows(node, scope), cost.facts_of(node.card, scope)
         few, many = _networks(node, facts)
-        fewest, most_windows = _windows(node, graph, scope, facts)
+        seen, cut = windows_of(node, facts), bool(stated.pop("cut", 0))
+        multiple = _models_of(node, graph)[0].multiple if seen else 1
+        fewest, most_windows = windows(node, seen, scope, multiple, cut=cut)
         rows[node.id] = (least * few * fewest if node.id in sure else 0, most * many * most_windows)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") and "steps" in scope else {}
@@ -122,7 +126,9 @@ def plan(graph: Graph) -> Plan:
         if "seen" in led:
             deepest["seen"] = led["seen"] + stated.get("seen", 0)
         mixed = {"networks_least": few, "networks": many} if node.card.output == "Denoiser" else {}
-        mixed |= windows_of(node, facts) if node.card.output == "Denoiser" else {}
+        mixed |= seen if node.card.output == "Denoiser" else {}
+        if node.card.takes("TrainingLog") and "led" in stated:  # each row of a tuning, too, is one of each window
+            stated["led"] = stated["led"] * most_windows
         facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
     return Plan(graph, rows, facts)
 
@@ -142,37 +148,6 @@ def _flows(node: Node) -> Iterator[tuple[Port, Graph]]:
         given = node.inputs.get(port.name)
         if isinstance(given, FromEngine) and given.turn is not None:
             yield port, given.turn
-
-
-UNKNOWN_WINDOWS = 1000  # of a picture whose size nobody knows before a run, at most
-
-
-def _windows(node: Node, graph: Graph, scope: Mapping[str, Any], facts: Mapping[str, Facts]) -> tuple[int, int]:
-    """Windows through which a node's denoiser sees its picture, (least, most): each is a row of its own."""
-    seen = windows_of(node, facts)
-    if not seen or node.card.output == "Denoiser":
-        return 1, 1
-    height, width = (int(scope.get(name, 0)) for name in ("height", "width"))
-    if not (height and width):
-        return 1, UNKNOWN_WINDOWS
-    unit = _models_of(node, graph)[0].multiple
-    side = window_side(seen, unit) // unit  # in units, as is all else
-    shared = int(seen["window_overlap"] * side * unit) // unit
-    along = (-(-length // unit) for length in (height, width))
-    count = math.prod(1 if length <= side else -(-(length - shared) // (side - shared)) for length in along)
-    return 1 if scope.get("about") else count, count
-
-
-def window_side(seen: Mapping[str, Any], multiple: int) -> int:
-    """Pixels of a window's side, as a run pads it.  seen: of `windows_of`; multiple: of the model"""
-    return -(-int(seen["window"]) // multiple) * multiple
-
-
-def windows_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
-    """The windows of the denoiser that a node is given, if it has any."""
-    given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Denoiser"]
-    made = [facts[each.id] for each in given if isinstance(each, FromNode)]
-    return {name: each[name] for each in made for name in WINDOWED if name in each}
 
 
 def _networks(node: Node, facts: Mapping[str, Facts]) -> tuple[int, int]:
@@ -256,26 +231,21 @@ def _models_of(node: Node, graph: Graph) -> list[Any]:
 def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
     """Height and width of the picture that a stage makes, as far as they are known: of one of the same size."""
     if node.card.family == "open":
-        return _opened(str(node.options.get("path")), int(node.options.get("size") or 0), graph.item)
-    keeps = node.card.output in ("Image", "Latents", "Trajectory") and node.card.family != "paste"
+        from retouch import pictures
+
+        if graph.item is not None and not graph.item.known:
+            return {}
+        try:
+            info = pictures.inspect(str(node.options.get("path")))
+        except (pictures.Unreadable, OSError):
+            return {}
+        width, height = pictures.scaled_size((info.width, info.height), int(node.options.get("size") or 0) or None)
+        return {"height": height, "width": width}
+    keeps = node.card.output in ("Image", "Latents", "Trajectory", TRAINING) and node.card.family != "paste"
     return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
 
 
-def _opened(path: str, size: int, item: Picture | None) -> dict[str, int]:
-    from retouch import pictures
-
-    if item is not None and not item.known:
-        return {}
-    try:
-        info = pictures.inspect(path)
-    except (pictures.Unreadable, OSError):
-        return {}
-    width, height = pictures.scaled_size((info.width, info.height), size or None)
-    return {"height": height, "width": width}
-
-
 _SIZE = ("height", "width", "about")
-WINDOWED = ("window", "window_overlap")  # facts of a denoiser that sees pictures through windows
 
 
 def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:

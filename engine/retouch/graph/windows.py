@@ -45,6 +45,8 @@ def check_windows(graph: Graph, facts: Facts, report: Report) -> None:
         if walked == 0:
             _report_no_step(node, facts, report)
         if steps := _walk(node, facts):
+            if steps == 1:
+                _report_led_by_nothing(node, nodes, report)
             for id_ in node.feeds():
                 if missed := _missed(windows(nodes[id_], facts[id_]), steps):
                     _report(nodes[id_], missed, steps, report)
@@ -81,6 +83,18 @@ def _report(node: Node, missed: list[Window], steps: int, report: Report) -> Non
         )
     taken = f"{steps} step{'s' * (steps > 1)}"
     report.add("RT315", node.span, label=label, stage=node.card.name, steps=taken, mend=mend)
+
+
+def _report_led_by_nothing(node: Node, nodes: Mapping[NodeId, Node], report: Report) -> None:
+    """Report losses of a walk of one step: that is the last, which draws next to no noise and is led by as little."""
+    waiting = [*node.feeds()]
+    while waiting:
+        maker = nodes[waiting.pop()]
+        if maker.card.output != "Guidance":
+            continue
+        waiting += maker.feeds()  # the guidance that it takes may be led as well
+        if "gradient" in maker.card.facts:
+            report.add("RT468", maker.span, stage=maker.card.name)
 
 
 def _report_no_step(node: Node, facts: Facts, report: Report) -> None:

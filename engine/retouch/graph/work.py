@@ -41,9 +41,6 @@ class Works:
 
     def one(self, node: Node, graph: Graph, found: Mapping[NodeId, str]) -> str:
         """The digest of one node, by those of the nodes that feed it."""
-        return sha256(self._described(node, graph, found))
-
-    def _described(self, node: Node, graph: Graph, found: Mapping[NodeId, str]) -> Any:
         card = node.card
         inputs = {
             port: [self._edge(each, graph, found) for each in given]
@@ -53,7 +50,7 @@ class Works:
         }
         stage = [card.plugin, card.family, card.method, card.version]
         code = code_of(card) if card.module and card.plugin not in self.built_in else ""
-        return [_FORM, stage, code, self._options(node), inputs]
+        return sha256([_FORM, stage, code, self._options(node), inputs])
 
     def _options(self, node: Node) -> dict[str, Any]:
         """Options, the file that one names by what is in it, and a result by its ending alone."""

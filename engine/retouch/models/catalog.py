@@ -92,7 +92,13 @@ def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> Mo
     """The model with another VAE, which is to blame for what is not wrong without it."""
     with blamed_on("vae", vae):
         other = files.other_part("vae", _vae(vae))
-        _same_class(files, other)
+        # The config that decodes is the model's, so the weights have to be of its class
+        own, its = (
+            str(each.read("vae/config.json").get("_class_name")) if each.has_config("vae/config.json") else ""
+            for each in (files, other)
+        )
+        if own and its and own != its:
+            raise BrokenModel(f"it is an {its}, and this model decodes by an {own}")
     try:
         info = describe(title, other, commit)
     except MissingFile:
@@ -106,16 +112,6 @@ def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> Mo
         with blamed_on("vae", vae):
             raise BrokenModel(f"'{info.name.partition(' + ')[0]}' works on pixels and has no use for one")
     return info
-
-
-def _same_class(files: ModelFiles, other: ModelFiles) -> None:
-    """Insist that a VAE is of the class by which the model decodes."""
-    own, its = (
-        str(each.read("vae/config.json").get("_class_name")) if each.has_config("vae/config.json") else ""
-        for each in (files, other)
-    )
-    if own and its and own != its:
-        raise BrokenModel(f"it is an {its}, and this model decodes by an {own}")
 
 
 def _vae(name: str) -> InOneFile | Path:

@@ -39,7 +39,10 @@ def read_vocabulary(file: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
         merges = [(left, right) for left, right in (line.split() for line in lines)]
     except (OSError, EOFError, ValueError, DamagedStream) as why:
         raise BrokenModel(f"'{file}' is no vocabulary of CLIP: {why}") from None
-    letters = _letters()
+    # One letter for each byte: itself where it can be seen, else one further up
+    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = len([byte for byte in range(256) if byte not in seen])
+    letters = [chr(code) for code in (*seen, *range(256, 256 + rest))]
     words = [
         *letters,
         *(f"{letter}</w>" for letter in letters),
@@ -48,10 +51,3 @@ def read_vocabulary(file: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
         _END,
     ]
     return {word: i for i, word in enumerate(words)}, merges
-
-
-def _letters() -> list[str]:
-    """One letter for each byte: itself where it can be seen, else one further up."""
-    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    rest = len([byte for byte in range(256) if byte not in seen])
-    return [chr(code) for code in (*seen, *range(256, 256 + rest))]

@@ -76,7 +76,16 @@ def _parsed(path: Path, text: bytes, size: int) -> Header:
     metadata = said.pop("__metadata__", {})
     begins = 8 + len(text)
     tensors = {name: _stored(path, name, entry, begins) for name, entry in said.items()}
-    _check_places(path, tensors, begins, size)
+    # Tensors fill the file, each byte once: a file that was cut, or lies, does not
+    at = begins
+    for stored in sorted(tensors.values(), key=lambda each: (each.begin, each.end)):
+        if stored.begin != at:
+            raise BrokenModel(f"the header of '{path}' lays tensors over one another, or leaves gaps")
+        at = stored.end
+    if at > size:
+        raise BrokenModel(f"'{path}' is cut off: {size:,} bytes, and its header speaks of {at:,}")
+    if at < size:
+        raise BrokenModel(f"'{path}' has {size - at:,} bytes that its header does not know")
     texts = metadata.items() if isinstance(metadata, dict) else ()
     return Header(path, tensors, {key: value for key, value in texts if isinstance(value, str)})
 
@@ -94,16 +103,3 @@ def _stored(path: Path, name: str, entry: Any, begins: int) -> Stored:
     if stored.numbers * BITS[dtype] != (end - begin) * 8:
         raise BrokenModel(f"the header of '{path}' gives {name} another size than its shape")
     return stored
-
-
-def _check_places(path: Path, tensors: Mapping[str, Stored], begins: int, size: int) -> None:
-    """Tensors fill the file, each byte once: a file that was cut, or lies, does not."""
-    at = begins
-    for stored in sorted(tensors.values(), key=lambda each: (each.begin, each.end)):
-        if stored.begin != at:
-            raise BrokenModel(f"the header of '{path}' lays tensors over one another, or leaves gaps")
-        at = stored.end
-    if at > size:
-        raise BrokenModel(f"'{path}' is cut off: {size:,} bytes, and its header speaks of {at:,}")
-    if at < size:
-        raise BrokenModel(f"'{path}' has {size - at:,} bytes that its header does not know")

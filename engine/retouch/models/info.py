@@ -38,6 +38,7 @@ class ModelInfo:
     loras: tuple[Lora, ...] = ()
     plain: ModelInfo | None = field(default=None, repr=False)  # the same without them, if there are some
     left_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], repr=False)  # by LoRA
+    foreign: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)  # by LoRA, whose it says it is
     texts: tuple[str, ...] = ()  # by which it was named in a recipe, where that was more than its name
 
     @property

@@ -62,17 +62,35 @@ class Recognised:
 def look_into(path: Path) -> Recognised:
     """Say what a safetensors file or a model's folder is.  Raises BrokenModel."""
     if os.path.isdir(path):
-        return _folder(path)
+        parts = {name: measured(stored) for name, stored in _weights_in(path)}
+        index = read_json(path, "model_index.json") if (path / "model_index.json").is_file() else {}
+        if not parts and not index:
+            single = sorted(path.name for path in path.iterdir() if path.suffix == ".safetensors" or is_pickle(path))
+            raise BrokenModel(f"'{path}' is no model's folder{f'; look into its files: {single[0]}' if single else ''}")
+        count, numbers = 0, 0
+        precisions: dict[str, None] = {}
+        for part in sorted(parts.values(), key=lambda each: -each.bytes):
+            count, numbers = count + part.bytes, numbers + part.numbers
+            precisions |= dict.fromkeys(part.precisions)
+        whole = PartSize(count, numbers, tuple(precisions))
+        pipeline = str(index.get("_class_name", "a pipeline that is not named"))
+        can, cannot, what, family = (), (), f"a folder for {pipeline}", ""
+        try:
+            info = describe(str(path), path)
+            family = next((name for name, width in (("sd1", 768), ("sd2", 1024)) if _reads(info) == width), info.family)
+            what = f"{info.family}, {info.trained_size} pixels, in the layout of diffusers"
+            can = _abilities(info, path)
+        except BrokenModel as why:
+            cannot = (f"be edited with: {why}",)
+        return Recognised(
+            what, "model", family, "diffusers", whole.bytes, whole.numbers, whole.precisions, parts, can, cannot
+        )
     if not os.path.exists(path):  # false, not an error, for a name that no system takes
         raise BrokenModel(f"there is no '{path}'")
     if is_pickle(path):
         raise BrokenModel(refusal(path))
     if path.suffix.lower() == ".gguf":
         raise BrokenModel(f"'{path.name}' is a GGUF file, and weights are read from safetensors")
-    return _file(path)
-
-
-def _file(path: Path) -> Recognised:
     header = read_header(path)
     kind = kind_of(header.tensors)
     whole = measured(header.tensors.values())
@@ -136,28 +154,6 @@ def _abilities(info: ModelInfo, path: Path) -> tuple[str, ...]:
     )
 
 
-def _folder(folder: Path) -> Recognised:
-    """A folder in the layout of diffusers: its parts, and what a check says of it."""
-    parts = {name: measured(stored) for name, stored in _weights_in(folder)}
-    index = read_json(folder, "model_index.json") if (folder / "model_index.json").is_file() else {}
-    if not parts and not index:
-        single = sorted(path.name for path in folder.iterdir() if path.suffix == ".safetensors" or is_pickle(path))
-        raise BrokenModel(f"'{folder}' is no model's folder{f'; look into its files: {single[0]}' if single else ''}")
-    whole = _sum(parts.values())
-    pipeline = str(index.get("_class_name", "a pipeline that is not named"))
-    can, cannot, what, family = (), (), f"a folder for {pipeline}", ""
-    try:
-        info = describe(str(folder), folder)
-        family = next((name for name, width in (("sd1", 768), ("sd2", 1024)) if _reads(info) == width), info.family)
-        what = f"{info.family}, {info.trained_size} pixels, in the layout of diffusers"
-        can = _abilities(info, folder)
-    except BrokenModel as why:
-        cannot = (f"be edited with: {why}",)
-    return Recognised(
-        what, "model", family, "diffusers", whole.bytes, whole.numbers, whole.precisions, parts, can, cannot
-    )
-
-
 def _reads(info: ModelInfo) -> Any:
     return info.files.read("unet/config.json").get("cross_attention_dim") if "unet" in info.known.parts else None
 
@@ -187,12 +183,3 @@ def measured(stored: Iterable[Stored]) -> PartSize:
         count[each.dtype] += each.numbers * BITS[each.dtype] // 8
         numbers += each.numbers
     return PartSize(count.total(), numbers, tuple(dtype for dtype, _ in count.most_common()))
-
-
-def _sum(parts: Iterable[PartSize]) -> PartSize:
-    count, numbers = 0, 0
-    precisions: dict[str, None] = {}
-    for part in sorted(parts, key=lambda each: -each.bytes):
-        count, numbers = count + part.bytes, numbers + part.numbers
-        precisions |= dict.fromkeys(part.precisions)
-    return PartSize(count, numbers, tuple(precisions))

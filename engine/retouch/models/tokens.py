@@ -93,15 +93,13 @@ class PromptTokenizer:
             dropped = text[_word_at(text, spans[limit - closing][0]) :].strip()
             ids = [*ids[: limit - closing], *ids[len(ids) - closing :]]
             spans = [*spans[: limit - closing], *[(0, 0)] * closing]
-        real, short = len(ids), self._padded(len(ids)) - len(ids)
+        # Filled up to a number of its own, so that what it becomes does not depend on who shares the call
+        how = self.reading
+        real, buckets = len(ids), -(-(len(ids) - how.cut) // how.bucket)  # rounded up
+        short = (how.length or how.cut + buckets * how.bucket) - real
         ids += [self.tokenizer.pad_token_id] * short
         spans += [(0, 0)] * short
         return Tokens(tuple(ids), tuple(spans), tuple(text[start:end] for start, end in spans), dropped, real)
-
-    def _padded(self, tokens: int) -> int:
-        """A number of the prompt's own, so that what it becomes does not depend on who shares the call."""
-        how = self.reading
-        return how.length or how.cut + -(-(tokens - how.cut) // how.bucket) * how.bucket
 
 
 def heard(text: str, words: Iterable[PromptTokenizer]) -> Tokens:

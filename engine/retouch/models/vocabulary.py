@@ -26,7 +26,12 @@ def vocabulary_size(place: Path) -> int:
     if (folder / whole).is_file():
         return _largest(folder, whole, _whole(folder, whole))
     if (folder / words).is_file() and (folder / merges).is_file():
-        _check_merges(folder, merges)
+        try:
+            (folder / merges).read_text(encoding="utf-8")
+        except (OSError, ValueError) as why:
+            raise BrokenModel(
+                f"{merges} of '{folder}' cannot be read: {getattr(why, 'strerror', None) or why}"
+            ) from None
         return _largest(folder, words, read_json(folder, words))
     raise MissingFile(f"'{folder}' has neither {whole} nor {words} and merges.txt")
 
@@ -48,13 +53,6 @@ def _whole(folder: Path, name: str) -> Mapping[str, Any]:
             return words | {each["content"]: each["id"] for each in entries}
         case _:
             raise BrokenModel(f"{name} of '{folder}' misstates its added tokens")
-
-
-def _check_merges(folder: Path, name: str) -> None:
-    try:
-        (folder / name).read_text(encoding="utf-8")
-    except (OSError, ValueError) as why:
-        raise BrokenModel(f"{name} of '{folder}' cannot be read: {getattr(why, 'strerror', None) or why}") from None
 
 
 def _largest(folder: Path, name: str, words: Mapping[str, Any]) -> int:

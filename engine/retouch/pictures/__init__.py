@@ -3,12 +3,13 @@
 from retouch.pictures import formats
 from retouch.pictures.about import PARTS, About, read_about
 from retouch.pictures.masks import MaskPicture, UnfitMask, read_mask
-from retouch.pictures.opening import MAX_PIXELS, PictureInfo, Unreadable, inspect
-from retouch.pictures.reading import DecodedPicture, read, scaled_size
+from retouch.pictures.opening import LARGEST, MAX_PIXELS, PictureInfo, Unreadable, inspect
+from retouch.pictures.reading import DecodedPicture, decoded, read, scaled_size
 from retouch.pictures.stamp import made_by_retouch, metadata
 from retouch.pictures.writing import How, Unwritable, write, write_mask
 
 __all__ = [
+    "LARGEST",
     "MAX_PIXELS",
     "PARTS",
     "About",
@@ -19,6 +20,7 @@ __all__ = [
     "UnfitMask",
     "Unreadable",
     "Unwritable",
+    "decoded",
     "formats",
     "inspect",
     "made_by_retouch",

@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from retouch.pictures.colour import is_srgb
-from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
+from retouch.pictures.opening import LARGEST, Unreadable, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -90,7 +90,7 @@ class About:
 def read_about(path: str | os.PathLike[str]) -> About:
     """What a picture file says; nothing, if it cannot be read."""
     try:
-        with opened(path, MAX_PIXELS) as image:
+        with opened(path, LARGEST) as image:
             return about(image)
     except Unreadable:
         return About()

@@ -12,16 +12,21 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Literal
+
+from retouch.pictures.holders import Holder, holder
 
 try:
     import fcntl
 except ImportError:  # Windows, where a file that somebody has open is not removed anyway
     fcntl = None
 
+PATIENCE, LONGEST_PAUSE = 5.0, 0.1  # seconds
+Waiting = Callable[[Holder | None], None]
 _PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
 _NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF)  # where folders are not synced
 _unfinished: set[Path] = set()
@@ -90,15 +95,32 @@ def sync_folder(folder: Path) -> None:
         os.close(found)
 
 
-def locked(file: IO[bytes], *, wait: bool = True) -> bool:
-    """Lock an open file until it is closed; False where another has it, or nothing is locked here."""
+def locked(file: IO[bytes], *, wait: bool = True, waiting: Waiting | None = None) -> bool:
+    """Lock an open file until it is closed; False where another has it, or nothing is locked here.
+
+    waiting: is told once who has it, where that takes longer than any holder of ours has to do with it.
+    """
+    begin, pause = time.monotonic(), 0.001
+    while (got := _lock(file)) == "held" and wait:
+        if waiting and time.monotonic() - begin > PATIENCE:
+            waiting(holder(file))
+            waiting = None
+        time.sleep(pause)  # a lock that is waited for in the system could not tell who has it
+        pause = min(2 * pause, LONGEST_PAUSE)
+    return got == "mine"
+
+
+def _lock(file: IO[bytes]) -> Literal["mine", "held", "none"]:
+    """Try once.  "none": nothing is locked here."""
     if not fcntl:
-        return False
+        return "none"
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # somebody else has it, or the file system has no locks
-        return False
-    return True
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "held"
+    except OSError:  # the file system has no locks
+        return "none"
+    return "mine"
 
 
 def remove_dead_parts(folder: Path) -> int:
@@ -125,9 +147,9 @@ def _begun(path: Path) -> tuple[Path, BinaryIO]:
         except BaseException:
             _unfinished.discard(part)
             raise
-        if not locked(file) or _is_at(part, file):
+        if (got := _lock(file)) == "none" or (got == "mine" and _is_at(part, file)):
             return part, file
-        file.close()  # somebody has removed it before it was locked
+        file.close()  # somebody has removed it before it was locked, or is about to
         _unfinished.discard(part)
 
 

@@ -25,7 +25,10 @@ _FLOAT = "floating point, read as values from 0 to 1 and reduced to 8 bits"
 
 def to_srgb(image: Image) -> tuple[Image, list[str]]:
     """Decode to RGB or RGBA, and say what was converted."""
-    deep = _is_deep(image)
+    # Pillow drops the low bytes of 16-bit colour while decoding; only the raw mode tells
+    tiles = getattr(image, "tile", None)
+    raw = tiles[0].args if tiles else ""
+    deep = ";16" in str(raw[0] if isinstance(raw, tuple) else raw) and not image.mode.startswith("I")
     profile = image.info.get("icc_profile")
     flat, notices = _eight_bits(image)
     if deep:
@@ -35,14 +38,8 @@ def to_srgb(image: Image) -> tuple[Image, list[str]]:
     if profile:
         flat, changes = _managed(flat, profile)
         notices += changes
-    return flat.convert("RGBA" if flat.has_transparency_data else "RGB"), notices
-
-
-def _is_deep(image: Image) -> bool:
-    """Pillow drops the low bytes of 16-bit colour while decoding; only the raw mode tells."""
-    tiles = getattr(image, "tile", None)
-    raw = tiles[0].args if tiles else ""
-    return ";16" in str(raw[0] if isinstance(raw, tuple) else raw) and not image.mode.startswith("I")
+    mode = "RGBA" if flat.has_transparency_data else "RGB"
+    return (flat if flat.mode == mode else flat.convert(mode)), notices  # converting to its own would copy it
 
 
 def _eight_bits(image: Image) -> tuple[Image, list[str]]:

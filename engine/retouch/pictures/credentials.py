@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from retouch.pictures.formats import of_beginning
+
 _MOST = 100_000  # parts of a file that are looked at
 _JUMBF = b"jumb"
 _TIFF_TAG = 0xCD41
@@ -30,8 +32,8 @@ def contains_credentials(data: bytes) -> bool:
 
 
 def _held(file: BinaryIO) -> bool:
-    begin = file.read(12)
-    return any(looked(file) for mark, looked in _FORMATS.items() if begin.startswith(mark))
+    format = of_beginning(file.read(12))
+    return format is not None and _LOOKED_FOR[format.key](file)
 
 
 def _in_png(file: BinaryIO) -> bool:
@@ -80,10 +82,9 @@ def _in_tiff(file: BinaryIO) -> bool:
     return any(int.from_bytes(tags[at : at + 2], order) == _TIFF_TAG for at in range(0, len(tags), 12))
 
 
-_FORMATS: Mapping[bytes, Callable[[BinaryIO], bool]] = {
-    b"\x89PNG\r\n\x1a\n": _in_png,
-    b"\xff\xd8": _in_jpeg,
-    b"RIFF": _in_webp,
-    b"II*\0": _in_tiff,
-    b"MM\0*": _in_tiff,
+_LOOKED_FOR: Mapping[str, Callable[[BinaryIO], bool]] = {
+    "PNG": _in_png,
+    "JPEG": _in_jpeg,
+    "WEBP": _in_webp,
+    "TIFF": _in_tiff,
 }

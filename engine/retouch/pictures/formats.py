@@ -13,12 +13,14 @@ from typing import Any
 class Format:
     """One format of picture files.
 
+    beginnings: what its files begin with, one of them.
     quality: what it is written with by default, 1 to 100; None where nothing is lost.
     options: those of `save` that this format has, and others have not.
     """
 
     name: str  # as people write it
     endings: tuple[str, ...]
+    beginnings: tuple[bytes, ...]
     written: bool = True
     alpha: bool = True
     quality: int | None = None
@@ -31,6 +33,11 @@ class Format:
         """What Pillow calls it."""
         return self.name.upper()
 
+    @property
+    def media_type(self) -> str:
+        """What the web calls it, such as image/jpeg."""
+        return f"image/{self.name.lower()}"
+
     def parameters(self, quality: int | None) -> dict[str, Any]:
         """Pillow's parameters.  A format that can do without loss does, unless a quality is asked for."""
         if (used := quality or self.quality) is not None:
@@ -39,10 +46,11 @@ class Format:
 
 
 FORMATS = (
-    Format("PNG", (".png",)),
+    Format("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
     Format(
         "JPEG",
         (".jpg", ".jpeg"),
+        (b"\xff\xd8",),
         alpha=False,
         quality=95,
         options=frozenset({"quality"}),
@@ -50,9 +58,9 @@ FORMATS = (
         most_metadata=60 * 1024,  # all of JPEG's EXIF must fit into 64 KB
     ),
     # exact: colours under full transparency stay
-    Format("WebP", (".webp",), options=frozenset({"quality"}), pillow={"exact": True}),
-    Format("TIFF", (".tif", ".tiff"), pillow={"compression": "tiff_deflate"}),
-    Format("BMP", (".bmp",), written=False),
+    Format("WebP", (".webp",), (b"RIFF",), options=frozenset({"quality"}), pillow={"exact": True}),
+    Format("TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*"), pillow={"compression": "tiff_deflate"}),
+    Format("BMP", (".bmp",), (b"BM",), written=False),
 )
 READ = tuple(format.key for format in FORMATS)  # for Pillow's `open`
 
@@ -61,6 +69,22 @@ def of_file(path: str | os.PathLike[str]) -> Format | None:
     """The format that a file of this ending is written in; None if pictures are not."""
     ending = Path(path).suffix.lower()
     return next((format for format in FORMATS if format.written and ending in format.endings), None)
+
+
+def of_beginning(data: bytes) -> Format | None:
+    """The format of a file that begins so; None if pictures are not written in it."""
+    return next((format for format in FORMATS if format.written and data.startswith(format.beginnings)), None)
+
+
+def media_type_of(data: bytes) -> str | None:
+    """The media type of a picture, such as image/jpeg, by the first 12 bytes of its file; None if it is no picture."""
+    format = of_beginning(data)
+    return format and format.media_type
+
+
+def media_types() -> dict[str, str]:
+    """The media type of each ending, such as .jpg, in which pictures are written."""
+    return {ending: format.media_type for format in FORMATS if format.written for ending in format.endings}
 
 
 def of_key(key: str | None) -> Format | None:

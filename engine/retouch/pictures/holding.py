@@ -36,7 +36,15 @@ def hold(image: Image, folder: Path, name: str) -> Path:
             image = image.convert(_NEAREST[image.mode])
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}{'.png' if image.mode in _PNG else '.tif'}"
-        image.save(path, **_said(image, path))
+        found = about(image)
+        said: dict[str, Any] = {"icc_profile": found.profile} if found.profile else {}
+        if found.dpi:
+            said["dpi"] = found.dpi
+        if len(tags := image.getexif()):
+            said["exif"] = tags.tobytes()
+        if path.suffix == ".png":
+            said |= {"pnginfo": stamp.png_chunks("", found.text, found.xmp), "compress_level": 1}
+        image.save(path, **said)
     except (OSError, SyntaxError, OverflowError) as why:  # a file that PIL had not read to its end yet
         raise Unholdable(f"it cannot be read: {why}", "look at the file that it was opened from") from None
     except ValueError as why:
@@ -44,16 +52,3 @@ def hold(image: Image, folder: Path, name: str) -> Path:
             raise
         raise Unholdable(f"it cannot be read: {why}", "look at the file that it was opened from") from None
     return path
-
-
-def _said(image: Image, path: Path) -> dict[str, Any]:
-    """Pillow's parameters for what stands in the picture besides its pixels."""
-    found = about(image)
-    said: dict[str, Any] = {"icc_profile": found.profile} if found.profile else {}
-    if found.dpi:
-        said["dpi"] = found.dpi
-    if len(tags := image.getexif()):
-        said["exif"] = tags.tobytes()
-    if path.suffix == ".png":
-        said |= {"pnginfo": stamp.png_chunks("", found.text, found.xmp), "compress_level": 1}
-    return said

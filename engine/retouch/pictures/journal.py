@@ -14,12 +14,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
-from retouch.pictures.atomic import locked, make_folder, sync_folder
+from retouch.pictures.atomic import Waiting, locked, make_folder, sync_folder
 
 NAME = ".retouch.jsonl"
 LONGEST = 1 << 20  # bytes of a line: ours have a few hundred
+_FORMS: Mapping[str, Mapping[str, type]] = {  # of each event, what its line has to say, by type
+    "run": {"run": str, "at": str},
+    "end": {"run": str, "how": str, "saved": int, "failed": int},
+    "saved": {"file": str, "work": str, "sha256": str},
+    "failed": {"file": str, "code": str, "message": str},
+    "refused": {"source": str, "code": str, "message": str},
+    "taken": {"source": str},
+}
 Line = Mapping[str, Any]
 
 
@@ -28,6 +36,7 @@ class FolderJournal:
     """The journal of a folder, there or not."""
 
     folder: Path
+    misread: int = 0  # lines that are JSON and none of ours, by their types
     _read: int = 0  # bytes that were read, to the end of the last whole line
     _node: tuple[int, int] = (0, 0)  # the file that they were read of
     _lines: list[Line] = field(default_factory=list[Line])
@@ -39,8 +48,11 @@ class FolderJournal:
         """Where it is."""
         return self.folder / NAME
 
-    def add(self, event: str, **facts: Any) -> None:
-        """Append a line, and return when it is on the disk.  Raises OSError."""
+    def add(self, event: str, *, waiting: Waiting | None = None, **facts: Any) -> None:
+        """Append a line, and return when it is on the disk.  Raises OSError.
+
+        waiting: is told who holds the journal, where that takes long.
+        """
         told = {"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
         line = json.dumps(told, ensure_ascii=False).encode() + b"\n"
         make_folder(self.folder)
@@ -48,7 +60,7 @@ class FolderJournal:
         with self._open(
             os.O_RDWR | os.O_APPEND | os.O_CREAT, "a+b"
         ) as file:  # the end is looked for when a line is written, whoever wrote meanwhile
-            locked(file)
+            locked(file, waiting=waiting)
             end = file.seek(0, os.SEEK_END)
             if end:
                 file.seek(end - 1)
@@ -60,7 +72,7 @@ class FolderJournal:
             sync_folder(self.folder)
 
     def lines(self) -> list[Line]:
-        """Every whole line, oldest first.  Anyone can write there: what is no object of JSON is passed over."""
+        """Every whole line, oldest first.  Anyone can write there: what is not of a line's form is passed over."""
         self._catch_up()
         return self._lines
 
@@ -110,17 +122,22 @@ class FolderJournal:
                 file.seek(self._read)
                 for length, text in _whole_lines(file):
                     self._read += length
-                    if (line := _object(text)) is not None:
-                        self._take(line)
+                    if (found := _json(text)) is _CUT:
+                        continue
+                    if is_line(found):
+                        self._take(found)
+                    else:
+                        self.misread += 1
         except OSError:
             self._forget((0, 0))
 
     def _forget(self, node: tuple[int, int]) -> None:
         self._node, self._read, self._lines, self._saved, self._by_bytes = node, 0, [], {}, {}
+        self.misread = 0
 
     def _take(self, line: Line) -> None:
         self._lines.append(line)
-        if line.get("event") == "saved" and all(isinstance(line.get(x), str) for x in ("file", "sha256", "work")):
+        if line["event"] == "saved":
             self._saved[line["file"]] = self._by_bytes[line["file"], line["sha256"]] = line
 
 
@@ -137,12 +154,24 @@ def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             before += len(text)
 
 
-def _object(text: bytes) -> Line | None:
+_CUT = object()
+
+
+def _json(text: bytes) -> Any:
+    """What a line says; _CUT for one that is no JSON, as a run that was killed may leave."""
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        return _CUT
+
+
+def is_line(found: Any) -> TypeGuard[Line]:
+    """Whether this is a line of a journal, its facts of their types; what another version tells besides is its own."""
+    if not isinstance(found, dict) or not isinstance(event := found.get("event"), str):
+        return False
+    form = {"at": str, "run": str, **_FORMS.get(event, {})}
+    needed = _FORMS.get(event, {}).keys()
+    return all(type(found.get(name)) is kind for name, kind in form.items() if name in needed or name in found)
 
 
 _journals: dict[Path, FolderJournal] = {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retouch.pictures.opening import MAX_PIXELS, opened, orientation
+from retouch.pictures.opening import LARGEST, MAX_PIXELS, opened, orientation
 from retouch.pictures.reading import upright
 
 if TYPE_CHECKING:
@@ -48,19 +48,34 @@ class MaskPicture:
             raise UnfitMask(f"it is {wide}×{tall} pixels and the picture {width}×{height}", "save it at that size")
 
 
-def read_mask(path: str | os.PathLike[str], label: int | None = None, *, max_pixels: int = MAX_PIXELS) -> MaskPicture:
+def read_mask(path: str | os.PathLike[str], label: int | None = None, *, max_pixels: int = LARGEST) -> MaskPicture:
     """Read a mask.  label: the number of the area, in a file of numbers; None for a file that is a mask itself.
 
     Raises Unreadable, or UnfitMask for a picture that cannot be meant as one.
     """
     with opened(path, max_pixels) as image:
         turned = orientation(image)
+        if image.width * image.height > MAX_PIXELS and image.mode not in _SLIM:
+            size = f"{image.width}×{image.height} pixels"
+            raise UnfitMask(f"it is {size} and holds more than grey", "save it as 8-bit grey")
         image.load()
         picture = upright(image, turned)
     if label is not None:
-        return MaskPicture(_labelled(picture, label))
+        import numpy as np
+
+        numbers = _numbers(picture)
+        if numbers is None:
+            raise UnfitMask(
+                "its areas have colours and no numbers", "save it as grey or palette numbers, or leave label out"
+            )
+        if not (found := numbers == label).any():
+            raise UnfitMask(f"no pixel of it has the number {label}", _which(numbers))
+        return MaskPicture(np.where(found, 255, 0).astype(np.uint8))
     alpha = _alpha(picture)
     return _painted(picture, alpha) if alpha is not None else _grey_mask(picture)
+
+
+_SLIM = ("1", "L")  # modes of a byte a pixel, which are looked at as they are
 
 
 def _alpha(image: Image) -> Bytes | None:
@@ -103,8 +118,9 @@ def _grey_mask(image: Image) -> MaskPicture:
         numbers = _numbers(image)
         mend = PAINT if numbers is None or len(np.unique(numbers)) > TOLD else _which(numbers)
         raise UnfitMask(f"its whitest pixel is {grey.max():g} of {whitest:g}, so it edits next to nothing", mend)
-    data = np.rint(grey.clip(0, whitest) * (255 / whitest)).astype(np.uint8)
-    return MaskPicture(data)
+    if grey.dtype == np.uint8:
+        return MaskPicture(np.asarray(grey))
+    return MaskPicture(np.rint(grey.clip(0, whitest) * (255 / whitest)).astype(np.uint8))
 
 
 def _grey(image: Image) -> tuple[NDArray[Any] | None, float]:
@@ -115,6 +131,8 @@ def _grey(image: Image) -> tuple[NDArray[Any] | None, float]:
         return np.nan_to_num(np.asarray(image), nan=0.0, posinf=1.0, neginf=0.0), 1.0
     if image.mode.startswith("I"):
         return np.asarray(image).astype(np.float64), 65535.0
+    if image.mode in _SLIM:
+        return np.asarray(image.convert("L")), 255.0
     colours = np.asarray(image.convert("RGB"))
     return (colours.mean(axis=2), 255.0) if _is_grey(colours) else (None, 255.0)
 
@@ -126,11 +144,13 @@ def _is_grey(colours: Bytes) -> bool:
     return bool(np.percentile(levels.max(axis=1) - levels.min(axis=1), 99.9) <= TINTED)
 
 
-def _numbers(image: Image) -> NDArray[np.int64] | None:
+def _numbers(image: Image) -> NDArray[Any] | None:
     """The number of each pixel's area [H, W], as far as the file holds numbers."""
     import numpy as np
 
-    if image.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
+    if image.mode in ("L", "P"):
+        return np.asarray(image)
+    if image.mode in ("1", "I", "I;16", "I;16B", "I;16L"):
         return np.asarray(image).astype(np.int64)
     if image.mode in ("LA", "PA"):
         return np.asarray(image)[..., 0].astype(np.int64)
@@ -141,20 +161,7 @@ def _numbers(image: Image) -> NDArray[np.int64] | None:
     return None
 
 
-def _labelled(image: Image, label: int) -> Bytes:
-    import numpy as np
-
-    numbers = _numbers(image)
-    if numbers is None:
-        raise UnfitMask(
-            "its areas have colours and no numbers", "save it as grey or palette numbers, or leave label out"
-        )
-    if not (found := numbers == label).any():
-        raise UnfitMask(f"no pixel of it has the number {label}", _which(numbers))
-    return np.where(found, 255, 0).astype(np.uint8)
-
-
-def _which(numbers: NDArray[np.int64] | None) -> str:
+def _which(numbers: NDArray[Any] | None) -> str:
     """What to write for a file of numbers; the most frequent one is what lies behind."""
     import numpy as np
 

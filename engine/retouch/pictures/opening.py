@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from retouch.pictures import formats
 from retouch.pictures.tiff import pieces
@@ -16,7 +17,8 @@ from retouch.pictures.tiff import pieces
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 40_000_000  # of a picture that is worked on whole
+LARGEST = 400_000_000  # of one that is worked on in parts; it is held as four bytes a pixel
 MAX_SIDE = 100_000  # pixels: decoders keep a place for each row, and filters one for each column
 MAX_PIECES = 100_000  # strips or tiles of a TIFF
 _ORIENTATION = 0x0112  # the EXIF tag
@@ -52,7 +54,7 @@ class PictureInfo:
     format: str  # as Pillow names it, a key of formats.FORMATS
 
 
-def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, as_stored: bool = False) -> PictureInfo:
+def inspect(path: str | os.PathLike[str], *, max_pixels: int = LARGEST, as_stored: bool = False) -> PictureInfo:
     """Read the header only: a file that claims to be huge costs nothing.  as_stored: sides not as EXIF turns them."""
     with opened(path, max_pixels) as image:
         width, height = image.size[::-1] if orientation(image) > 4 and not as_stored else image.size
@@ -70,7 +72,7 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and big pictures; the second we refuse below
-            with Image.open(path, formats=formats.READ) as image:
+            with _any_size(Image, path) as image:
                 width, height = image.size
                 if max(width, height) > MAX_SIDE:
                     raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
@@ -90,9 +92,22 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
         raise Unreadable(path, f"is damaged or cut off ({why})") from None
 
 
+_opening = Lock()  # Pillow's limit is the whole process's
+
+
+def _any_size(pillow: Any, path: str | os.PathLike[str]) -> Image:
+    """Open a picture whatever its size, which is looked at next."""
+    with _opening:
+        limit, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
+        try:
+            return pillow.open(path, formats=formats.READ)
+        finally:
+            pillow.MAX_IMAGE_PIXELS = limit
+
+
 def can_be_read(sides: tuple[int, int]) -> bool:
     """Whether a picture of this size is read at all."""
-    return max(sides) <= MAX_SIDE and sides[0] * sides[1] <= MAX_PIXELS
+    return max(sides) <= MAX_SIDE and sides[0] * sides[1] <= LARGEST
 
 
 def orientation(image: Image) -> int:

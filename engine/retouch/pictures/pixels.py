@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
+from retouch.pictures.opening import LARGEST, Unreadable, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +28,7 @@ def digest_of_pixels(image: Image) -> str:
 def pixels_at(path: str | os.PathLike[str]) -> str | None:
     """The digest of what a picture file holds; None if it cannot be read."""
     try:
-        with opened(path, MAX_PIXELS) as image:
+        with opened(path, LARGEST) as image:
             return digest_of_pixels(image)
     except Unreadable:
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.pictures.about import DESCRIPTION
-from retouch.pictures.opening import MAX_PIXELS, Unreadable, opened
+from retouch.pictures.opening import LARGEST, Unreadable, opened
 
 if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
@@ -93,7 +93,7 @@ def is_beside(path: Path) -> bool:
 
 def _written(path: str | os.PathLike[str]) -> str | None:
     try:
-        with opened(path, MAX_PIXELS) as image:
+        with opened(path, LARGEST) as image:
             text = image.info.get(KEY) if image.format == "PNG" else _described(image.getexif().get(DESCRIPTION))
             if isinstance(text, str):
                 return str(text)

@@ -165,7 +165,13 @@ def _described(
     if kept.dpi and format.key != "WEBP":
         said["dpi"] = kept.dpi
     if kept.xmp:
-        _put_xmp(upright_xmp(kept.xmp), format, said, exif, notices)
+        xmp = upright_xmp(kept.xmp)
+        if format.key == "TIFF":
+            exif[XMP_TAG] = xmp
+        elif format.key == "JPEG" and len(xmp) > _MARKER:
+            notices.append("XMP of the source is not kept: it is over 64 KB, more than JPEG holds")
+        elif format.key in ("JPEG", "WEBP"):
+            said["xmp"] = xmp
     texts = dict(kept.text) if chunks else {}
     room = format.most_metadata - (len(exif.tobytes()) if format.key == "JPEG" and len(exif) else 0)
     recipe, left_out = stamp.fit(metadata, room) if metadata else ("", [])
@@ -197,12 +203,3 @@ def _in_profile(image: Image, profile: bytes, notices: list[str]) -> tuple[Image
         return converted, profile
     notices.append("the source's colour profile is not kept: it is not for RGB, which the result is in")
     return image, None
-
-
-def _put_xmp(xmp: bytes, format: Format, said: dict[str, Any], exif: Any, notices: list[str]) -> None:
-    if format.key == "TIFF":
-        exif[XMP_TAG] = xmp
-    elif format.key == "JPEG" and len(xmp) > _MARKER:
-        notices.append("XMP of the source is not kept: it is over 64 KB, more than JPEG holds")
-    elif format.key in ("JPEG", "WEBP"):
-        said["xmp"] = xmp

@@ -21,6 +21,8 @@ FACTS = frozenset(
     | {"gradient", "led", "looked"}  # of guidance: 1 through the decoder, 2 through the network too; rows, decodings
     | {"seen", "glances"}  # pictures that eyes are shown: at each step, with their gradient; in all
     | {"draws"}  # how many pictures there are to choose from
+    | {"cut"}  # whether a tuning is shown parts of pictures, of as many pixels as the model's own
+    | {"parts"}  # 1 of a stage that asks a large picture for parts of it alone, and may be given one of any size
     | {"guide_least"}  # the fewest rows that guidance asks for, where part of the walk has fewer than `guide`
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
@@ -189,7 +191,24 @@ def names(expression: str) -> frozenset[str]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called)
     for node in ast.walk(tree):
-        _allowed(node)
+        match node:
+            case ast.BinOp(op=op):
+                fine = type(op) in _BINARY
+            case ast.Compare(ops=[op]):
+                fine = type(op) in _COMPARE
+            case ast.UnaryOp(op=op):
+                fine = isinstance(op, ast.USub | ast.Not)
+            case ast.Call(func=ast.Name(id=name), keywords=[]):
+                fine = name in _FUNCTIONS
+            case ast.Constant(value=value):
+                fine = isinstance(value, int | float | str)
+            case ast.Tuple(elts=items):
+                fine = len(items) == 2
+            case _:
+                fine = isinstance(node, ast.Name | ast.IfExp | ast.BoolOp | ast.operator | ast.cmpop | ast.unaryop)
+                fine = fine or isinstance(node, ast.boolop | ast.expr_context)
+        if not fine:
+            raise BadExpression(f"'{ast.unparse(node)}' is not arithmetic")
     return found
 
 
@@ -201,27 +220,6 @@ def _parse(expression: str) -> ast.expr:
         return trees.expression(expression)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as err:
         raise BadExpression(f"'{expression}' is not arithmetic") from err
-
-
-def _allowed(node: ast.AST) -> None:
-    match node:
-        case ast.BinOp(op=op):
-            fine = type(op) in _BINARY
-        case ast.Compare(ops=[op]):
-            fine = type(op) in _COMPARE
-        case ast.UnaryOp(op=op):
-            fine = isinstance(op, ast.USub | ast.Not)
-        case ast.Call(func=ast.Name(id=name), keywords=[]):
-            fine = name in _FUNCTIONS
-        case ast.Constant(value=value):
-            fine = isinstance(value, int | float | str)
-        case ast.Tuple(elts=items):
-            fine = len(items) == 2
-        case _:
-            fine = isinstance(node, ast.Name | ast.IfExp | ast.BoolOp | ast.operator | ast.cmpop | ast.unaryop)
-            fine = fine or isinstance(node, ast.boolop | ast.expr_context)
-    if not fine:
-        raise BadExpression(f"'{ast.unparse(node)}' is not arithmetic")
 
 
 def _value(node: ast.expr, scope: Mapping[str, Any]) -> Any:

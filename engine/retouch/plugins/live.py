@@ -45,7 +45,13 @@ class LivePlugins:
     def _registered(self, name: str, manager: pluggy.PluginManager) -> list[Fault]:
         """Call the hooks that register; what they raise is the plugin's fault."""
         try:
-            found = [*disagreements(announced(self._plugins[name]), manager), *self._register_types(name, manager)]
+            faults: list[Fault] = []
+            for type_ in _flat(manager.hook.retouch_port_types()):
+                first, known = self._types.setdefault(type_.__name__, (name, type_))
+                if known is not type_:
+                    facts = {"type": type_.__name__, "a": first, "b": name}
+                    faults.append(Fault("RT906", name, facts))
+            found = [*disagreements(announced(self._plugins[name]), manager), *faults]
             # Once: a package looks through all its modules for them, and a run asks with every stage that begins.
             registered = manager.hook.retouch_stages()
             self._stages[name] = _flat(registered) if registered else None
@@ -54,15 +60,6 @@ class LivePlugins:
                 raise
             return [broken(name, err)]
         return found
-
-    def _register_types(self, plugin: str, manager: pluggy.PluginManager) -> list[Fault]:
-        faults: list[Fault] = []
-        for type_ in _flat(manager.hook.retouch_port_types()):
-            first, known = self._types.setdefault(type_.__name__, (plugin, type_))
-            if known is not type_:
-                facts = {"type": type_.__name__, "a": first, "b": plugin}
-                faults.append(Fault("RT906", plugin, facts))
-        return faults
 
     def accept(self, card: StageCard, function: Function) -> None:
         """Remember that this very function is as its card says."""

@@ -10,8 +10,8 @@ from typing import TypeVar
 from retouch.core.requests import Backward, Call, Group, Part
 
 T = TypeVar("T")
-LADDER = (1, 2, 4, 8, 16, 32)
-FULL_ENOUGH = 0.75
+LADDER = (1, 2, 4, 8, 16, 32)  # few, since each is a shape to choose kernels for, to compile and to capture
+FULL_ENOUGH = 0.75  # a row of padding costs what a row costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def pack(parts: Sequence[Part], buckets: Buckets, narrower: Mapping[Key, Buckets
 
 
 def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets) -> list[Batch]:
-    if kind == "backward":
+    if kind == "backward":  # losses add, so one pass is enough for however many
         return [Batch(kind, len(places), places, len(places))]
     batches: list[Batch] = []
     while places:
@@ -97,13 +97,14 @@ def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets)
         alone = buckets.fixed is not None and first > buckets.fixed  # in exact mode a large group meets nobody
         most = max(buckets.fixed or buckets.ladder[-1], first)
         batch = Batch(kind, max(buckets.size(first if alone else min(waiting, most)), first))
-        for place in places:  # first fit, in order
+        for place in places:  # first fit, in order: whoever waits longest is served, and small ones fill its room
             if batch.rows + rows_of(parts[place]) <= batch.bucket:
                 batch.places.append(place)
                 batch.rows += rows_of(parts[place])
                 if alone:
                     break
-        batch.bucket = max(buckets.size(batch.rows), batch.rows)  # a group may not have found room
+        # A group may not have found room, and a call of more rows than the ladder has is of one group alone.
+        batch.bucket = max(buckets.size(batch.rows), batch.rows)
         batches.append(batch)
         taken = set(batch.places)
         places = [place for place in places if place not in taken]

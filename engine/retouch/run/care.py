@@ -20,6 +20,7 @@ from retouch.core.attention import AttentionControl
 from retouch.core.denoiser import Denoiser
 from retouch.core.requests import Call, Group, Part
 from retouch.core.schedule import Schedule
+from retouch.core.stored import whole
 from retouch.core.touches import Touch
 from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
@@ -47,7 +48,9 @@ class Makers:
     """Which stage made a thing that others evaluate by: a model's delta, a codec, text encoders; by its identity."""
 
     _known: dict[int, tuple[Any, Node]] = field(default_factory=dict[int, tuple[Any, Node]])
-    _acted: dict[int, tuple[Node, Tensor]] = field(default_factory=dict[int, tuple[Node, Tensor]])  # of controls
+    _acted: dict[int, tuple[Node, Tensor]] = field(
+        default_factory=dict[int, tuple[Node, Tensor]]
+    )  # of controls: [] each
 
     def acted(self, maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:
         """Keep whether a control, which acts while several pictures are evaluated, made nothing worse than it got."""
@@ -103,12 +106,13 @@ class StageCare:
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
     _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
-    _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])
+    _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])  # [] each
 
     def handed(self, values: Sequence[Any]) -> list[Any]:
         """The values as the stage gets them: where strangers take part, copies that are nobody else's."""
         if not self.strange:
             return list(values)
+        values = [whole(value) for value in values]
         made = [copied(value) for value in values]
         self._given = [
             _Given(port, copy_, original, copy_._version)
@@ -168,7 +172,7 @@ class StageCare:
         # The author may still hold what it gave, and write there for the next picture.
         self.makers.know(value, self.node)
         note = self.makers.acted if isinstance(value, AttentionControl) else _noted
-        return guarded(copied(value), self.node, note), doubts
+        return guarded(copied(whole(value)), self.node, note), doubts
 
     def _called(self) -> Node | None:
         """Whose function or model a stage of the engine's own was given, which itself makes what it declares."""
@@ -196,8 +200,8 @@ class _Given(NamedTuple):
     """A tensor as a stage has it, and as it was handed out."""
 
     port: str
-    tensor: Tensor
-    original: Tensor
+    tensor: Tensor  # of any shape
+    original: Tensor  # of the same
     version: int
 
     def is_like(self) -> bool:

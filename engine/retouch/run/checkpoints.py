@@ -96,7 +96,11 @@ class FileCheckpoint:
             return
         began = time.monotonic()
         made = {name: each.detach().cpu().contiguous() for name, each in tensors().items()}
-        _remove_stale(self.place.parent)
+        # One that cannot be removed, or that another run removes meanwhile, is no reason to keep none
+        for each in self.place.parent.glob("*.safetensors"):
+            with suppress(OSError):
+                if time.time() - each.stat().st_mtime > STALE:
+                    each.unlink()
         with suppress(OSError), replacing(self.place) as file:
             file.write(safetensors_file(made, {}))
         self._last = time.monotonic()
@@ -108,14 +112,6 @@ class FileCheckpoint:
         if self.place is not None:
             with suppress(OSError):
                 self.place.unlink(missing_ok=True)
-
-
-def _remove_stale(folder: Path) -> None:
-    """One that cannot be removed, or that another run removes meanwhile, is no reason to keep none."""
-    for each in folder.glob("*.safetensors"):
-        with suppress(OSError):
-            if time.time() - each.stat().st_mtime > STALE:
-                each.unlink()
 
 
 def _pieces(value: Any) -> Iterator[bytes]:

@@ -16,6 +16,6 @@ def deciding_masks(graph: Graph) -> frozenset[NodeId]:
 
 def covers_too_much_or_little(node: Node, mask: Mask) -> list[Diagnostic]:
     """A notice where a mask is 0 everywhere, or 1 everywhere."""
-    report = Report()
-    report_coverage(node, report, any_edited=bool(mask.data.any()), all_edited=bool((mask.data >= 1).all()))
+    report, (data, all_of_it) = Report(), mask.known
+    report_coverage(node, report, any_edited=bool(data.any()), all_edited=all_of_it and bool((data >= 1).all()))
     return report.items

@@ -246,7 +246,16 @@ def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
         case Call(function=function):
             return _apply(function, parts, batch.bucket)
         case _:
-            return _backward(parts)
+            # One pass for all: the losses of independent images add
+            leaves = [leaf for part in parts for leaf in part.leaves]
+            losses = [part.loss for part in parts]
+            grads = backward_repeatable(
+                lambda: torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True)
+            )
+            filled = iter(
+                torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, grads, strict=True)
+            )
+            return [tuple(next(filled) for _ in part.leaves) for part in parts]
 
 
 def _release(error: BaseException | None) -> None:
@@ -265,12 +274,3 @@ def _apply(function: Callable[[torch.Tensor], Any], parts: Sequence[Call], bucke
         if isinstance(made, torch.Tensor):
             return made[: len(parts)].unbind(0)
         return list(zip(*(each[: len(parts)].unbind(0) for each in made), strict=True))  # several tensors an item
-
-
-def _backward(parts: Sequence[Backward]) -> Sequence[Any]:
-    """One pass for all: the losses of independent images add."""
-    leaves = [leaf for part in parts for leaf in part.leaves]
-    losses = [part.loss for part in parts]
-    grads = backward_repeatable(lambda: torch.autograd.grad(losses, leaves, retain_graph=True, allow_unused=True))
-    filled = iter(torch.zeros_like(leaf) if grad is None else grad for leaf, grad in zip(leaves, grads, strict=True))
-    return [tuple(next(filled) for _ in part.leaves) for part in parts]

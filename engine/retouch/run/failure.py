@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,16 @@ from typing import Any
 
 import torch
 
-from retouch.core.errors import BrokenTouch, Diverged, NothingLifted, NothingMasked, SameToTheModel, UnfitSize, Unmet
+from retouch.core.errors import (
+    BrokenTouch,
+    Diverged,
+    NothingLifted,
+    NothingMasked,
+    NothingOpaque,
+    SameToTheModel,
+    UnfitSize,
+    Unmet,
+)
 from retouch.graph.nodes import Node
 from retouch.graph.sides import unfit
 from retouch.graph.signers import Unfit
@@ -91,7 +101,7 @@ def diagnose(
             report.add("RT460", node.span, path=path, what=error.what, mend=error.mend)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
-        case UnfitSize() | NothingMasked() | NothingLifted():
+        case UnfitSize() | NothingMasked() | NothingLifted() | NothingOpaque():
             _add_of_picture(report, node, error)
         case BrokenModel():
             report.add("RT416", node.span, name=model, what=str(error))
@@ -115,7 +125,9 @@ def _is_of(error: OSError, path: str) -> bool:
     return bool(path) and (not isinstance(named, str | bytes) or Path(path).name[:64] in os.fsdecode(named))
 
 
-def _add_of_picture(report: Report, node: Node, error: UnfitSize | NothingMasked | NothingLifted) -> None:
+def _add_of_picture(
+    report: Report, node: Node, error: UnfitSize | NothingMasked | NothingLifted | NothingOpaque
+) -> None:
     """What a picture is, or lacks, so that a stage cannot begin."""
     match error:
         case UnfitSize():
@@ -124,6 +136,11 @@ def _add_of_picture(report: Report, node: Node, error: UnfitSize | NothingMasked
             report.add("RT510", node.span, stage=node.card.name)
         case NothingLifted():
             report.add("RT575", node.span, stage=node.card.name)
+        case NothingOpaque():
+            lower = math.floor(error.most * 90) / 100  # a little below the most, as an option would be written
+            mend = f"write opacity={lower:g}" if lower >= 0.01 else "fit the field to pictures that show something"
+            asked, most = f"{error.asked:g}", f"{error.most:.2g}"
+            report.add("RT245", node.span, stage=node.card.name, asked=asked, most=most, mend=mend)
 
 
 def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blame, feeding: Sequence[Node]) -> None:
@@ -160,15 +177,11 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
     where = f" ({Path(lines[-1][0]).name}, line {lines[-1][1]})" if lines else ""
     if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
         return f"it raised {type(error).__name__}, which ends its own picture alone{where}"
-    return _words(error) + where
-
-
-def _words(error: BaseException) -> str:
-    """The first line of what an error says; of one that cannot even say that, its type."""
+    # The first line; of an error that cannot even say that, its type
     try:
         said = str(error).strip().splitlines()
     except BaseException as err:
         if is_stop(err):
             raise
         said = []
-    return said[0] if said else type(error).__name__
+    return (said[0] if said else type(error).__name__) + where

@@ -18,6 +18,7 @@ from retouch.core.attention import AttentionControl
 from retouch.core.denoiser import Denoiser
 from retouch.core.requests import Network
 from retouch.core.schedule import Schedule
+from retouch.core.stored import PlacedMask, StoredImage
 from retouch.core.touches import Touch
 from retouch.core.values import Canvas, Image, Latents, Mask
 from retouch.core.walk import Blend, Trajectory
@@ -120,9 +121,13 @@ def described(value: Any) -> str:
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """Every tensor in a value: in the fields of dataclasses, in tuples, lists and mappings."""
+    """Every tensor in a value: in fields of dataclasses, tuples, lists and mappings; of stored pictures, patches."""
     if isinstance(value, Tensor):
         yield value
+    elif isinstance(value, StoredImage):
+        yield from (patch.data for patch in value.patches)
+    elif isinstance(value, PlacedMask):
+        yield value.inner
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from tensors(each)
@@ -154,6 +159,10 @@ def _within(data: Tensor, low: float, high: float, wanted: str) -> Doubt:
 def _image(value: Any, of: Declared) -> Iterator[Doubt]:
     wanted = "an Image, data [3, H, W] in [0, 1]"
     _of(Image, wanted, value)
+    if isinstance(value, StoredImage):  # what was opened is bytes
+        for patch in value.patches[-1:]:
+            yield from _image(Image(patch.data), of)
+        return
     data = of.floats(wanted, value.data, axes=3)
     if len(data) != 3:
         raise WrongResult(wanted, f"one of {list(data.shape)}")
@@ -183,7 +192,7 @@ def _latents(value: Any, of: Declared) -> Iterator[Doubt]:
 def _mask(value: Any, of: Declared) -> Iterator[Doubt]:
     wanted = "a Mask, data [h, w] in [0, 1]"
     _of(Mask, wanted, value)
-    data = of.floats(wanted, value.data, axes=2)
+    data = of.floats(wanted, value.known[0], axes=2)
     if not isinstance(value.scale, int) or value.scale < 1:
         raise WrongResult("a Mask whose scale is pixels a cell, from 1", f"scale {value.scale!r}")
     yield Doubt(torch.isfinite(data).all(), NotFinite())

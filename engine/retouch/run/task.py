@@ -80,7 +80,7 @@ class Task:
     instead: Callable[[], Any] | None = None
     light: bool = False
     made: bool = field(default=False, init=False)  # the result is there, and not yet looked at
-    kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict, init=False)  # see Reply.kept
+    kept: dict[tuple[str, str], torch.Tensor] = field(default_factory=dict, init=False)  # [] each, see Reply.kept
     future: Future[Any] | None = field(default=None, init=False)
     parts: tuple[Part, ...] = field(default=(), init=False)  # what it waits for, and the answers so far
     replies: list[Any] = field(default_factory=list[Any], init=False)

@@ -16,6 +16,7 @@ from typing import Any
 
 from retouch.core.errors import Unmet
 from retouch.core.requests import Ask, as_ask
+from retouch.core.stored import whole
 from retouch.core.turn import Turned
 from retouch.core.values import Image, Mask, NoiseSource
 from retouch.graph.keys import of_no_picture
@@ -78,7 +79,7 @@ class RunTurn:
             form = f"a source of {list(image.size)} pixels, as its picture"
             raise WrongResult(form, f"one of {list(source.size)}")
         if ready.strange:
-            given = {name: copied(value) for name, value in given.items()}
+            given = {name: copied(whole(value)) for name, value in given.items()}
         made = await _Walk(ready, given, _joined(self._key, key)).run()
         picture, *rest = (made[id_] for id_ in ready.graph.results)
         return Turned(picture, rest[0] if rest else None)
@@ -189,7 +190,12 @@ class _Walk:
             self._failed(node, error)
             return
         for edge in edges:
-            self._taken(edge)
+            # Let go of a value that nobody else will take: what is large is not kept for longer than it is needed
+            maker = edge if isinstance(edge, FromNode) else edge.sized_by
+            if maker is not None:
+                self.left[maker.id] -= 1
+                if not self.left[maker.id] and maker.id in self.made:
+                    self.made[maker.id] = None
         if inspect.iscoroutine(gave):
             self.running[node.id] = gave
             self._advance(node, None)
@@ -208,14 +214,6 @@ class _Walk:
         if self.key and isinstance(value, NoiseSource):
             return replace(value, key=_joined(self.key, value.key))
         return value.keyed(self.key) if self.key and isinstance(value, RunTurn) else value
-
-    def _taken(self, edge: FromNode | FromEngine) -> None:
-        """Let go of a value that nobody else will take: what is large is not kept for longer than it is needed."""
-        maker = edge if isinstance(edge, FromNode) else edge.sized_by
-        if maker is not None:
-            self.left[maker.id] -= 1
-            if not self.left[maker.id] and maker.id in self.made:
-                self.made[maker.id] = None
 
     def _advance(self, node: Node, replies: list[Any] | None) -> None:
         care, coroutine = self.cares[node.id], self.running[node.id]

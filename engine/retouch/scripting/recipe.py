@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -94,7 +95,7 @@ class Recipe:
             known = registry.load()
             of = Making(how.dtype, exact, how.compiled, stamp, known.built_in, how.vae_tiling)
             there = done(checked.graphs, of, checked.refused) if resume else nothing_done(checked.graphs)
-            with (journal := RunJournal(there.left, apart=kept)).going():
+            with (journal := RunJournal(there.left, kept, _warn)).going():
                 ran = execute(
                     there.left,
                     registry=known,
@@ -190,7 +191,7 @@ class _Checked:
             report = Report()
             try:
                 file = self._file(source, kept / str(i), i, {picture.path for picture in pictures.values()})
-                picture = named(str(file.path), i, said[i], report)
+                picture = replace(named(str(file.path), i, said[i], report), called=file.called)
             except Unholdable as why:
                 words = described(source, i)
                 report.add("RT428", Span(0, len(words)), source=words, what=str(why), mend=why.mend)
@@ -205,7 +206,7 @@ class _Checked:
         file = enter(source, folder, index)
         self.notices[index] = file.notices
         if (place := file.path.resolve()) in taken:
-            return Entered(again(place, folder), file.told, file.notices)
+            return Entered(again(place, folder), file.called, file.notices)
         return file
 
     def in_order(self, text: str, made: Sequence[Result]) -> list[Result]:
@@ -217,6 +218,11 @@ class _Checked:
                 by_place[i] = replace(by_place[i], notices=(*notices, *by_place[i].notices))
         own = [result for place, result in zip(self.places, made, strict=True) if place is None]
         return [by_place[i] for i in sorted(by_place)] + own
+
+
+def _warn(event: str, facts: Mapping[str, Any]) -> None:
+    """Tell what a run waits for, as Python tells such things."""
+    warnings.warn(f"{facts['message']} ({facts['code']}); {facts['help']}", RuntimeWarning, stacklevel=2)
 
 
 def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:

@@ -29,17 +29,17 @@ Caption = str | Sequence[str | None] | Mapping[Any, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A picture as a file; told: what to call it in a message."""
+    """A picture as a file; called: what to call it in a message, where that is not the file's name."""
 
     path: Path
-    told: str
+    called: str = ""
     notices: tuple[str, ...] = ()
 
 
 def enter(source: Source, folder: Path, index: int) -> Entered:
     """The file of a source, below `folder` unless it is one already.  Raises Unholdable; TypeError for other things."""
     if isinstance(source, str | os.PathLike):
-        return Entered(Path(source), os.fspath(source))
+        return Entered(Path(source))
     given: Any = source
     if (torch := sys.modules.get("torch")) and isinstance(given, torch.Tensor):
         array, notices = _of_tensor(given.detach()), ()
@@ -51,20 +51,29 @@ def enter(source: Source, folder: Path, index: int) -> Entered:
         if not isinstance(source, Image.Image):
             what = f"{type(source).__module__}.{type(source).__name__}"
             raise TypeError(f"a picture is a path, an image of PIL, a numpy array or a tensor, not {what}")
-        name = Path(str(getattr(source, "filename", "") or "")).stem or f"picture-{index}"
-        return Entered(hold(source, folder, name), name)
+        file = Path(str(getattr(source, "filename", "") or ""))
+        return Entered(hold(source, folder, file.stem or f"picture-{index}"), file.name or called(source, index))
     from PIL import Image
 
-    name = f"picture-{index}"
-    return Entered(hold(Image.fromarray(array), folder, name), name, notices)
+    path, told = hold(Image.fromarray(array), folder, f"picture-{index}"), called(source, index)
+    return Entered(path, told, tuple(f"{told}: {notice}" for notice in notices))
 
 
 def described(source: Any, index: int) -> str:
     """What to call a source that is no picture, with the figures that show why."""
-    shape = getattr(source, "shape", None)
+    return f"picture {index}: {_figures(source)}"
+
+
+def called(source: Any, index: int) -> str:
+    """What to call a picture that has no file: its place among those that were given, from 0, and what it is."""
+    return f"picture {index} ({_figures(source)})"
+
+
+def _figures(source: Any) -> str:
+    shape, kind = getattr(source, "shape", None), type(source).__name__
     if shape is None:
-        return f"picture {index}: {type(source).__name__} {getattr(source, 'mode', '')}".rstrip()
-    return f"picture {index}: {type(source).__name__} {list(shape)} {str(source.dtype).removeprefix('torch.')}"
+        return f"{kind} {getattr(source, 'mode', '')}".rstrip()
+    return f"{kind} {list(shape)} {str(source.dtype).removeprefix('torch.')}"
 
 
 def again(path: Path, folder: Path) -> Path:

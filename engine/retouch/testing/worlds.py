@@ -166,7 +166,12 @@ class World:
             return parameter.default
         name = parameter.annotation if isinstance(parameter.annotation, str) else _name(parameter.annotation)
         if many := re.search(r"(\w+), \.\.\.\]$", name):
-            return (self._eye(many[1]),)
+            kind = many[1]
+            eyes = TinyEyes(self.latents.data.dtype, self.latents.data.device)
+            made = {"ImageText": eyes.image_text, "VisionTokens": eyes.vision_tokens, "Perceptual": eyes.perceptual}
+            if kind not in made:
+                raise TypeError(f"a world has no {kind}; give the port by name")
+            return (made[kind](),)
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
@@ -195,13 +200,6 @@ class World:
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
             raise TypeError(f"a world has no {bare}; give port '{parameter.name}' by name")
         return ports[bare]
-
-    def _eye(self, kind: str) -> Any:
-        eyes = TinyEyes(self.latents.data.dtype, self.latents.data.device)
-        made = {"ImageText": eyes.image_text, "VisionTokens": eyes.vision_tokens, "Perceptual": eyes.perceptual}
-        if kind not in made:
-            raise TypeError(f"a world has no {kind}; give the port by name")
-        return made[kind]()
 
 
 def tiny_world(

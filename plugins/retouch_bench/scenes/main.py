@@ -18,6 +18,7 @@ def main(argv: Sequence[str]) -> int:
     args = _parser().parse_args(argv)
     from retouch.api.checking import load_registry
     from retouch.api.commands import WrongCommand
+    from retouch.api.models import find_model
     from retouch_bench.scenes.measuring import SceneMeasurer
     from retouch_bench.scenes.table import table
     from retouch_bench.scenes.truth import SpaceTruth
@@ -28,13 +29,14 @@ def main(argv: Sequence[str]) -> int:
     for given, known, what in ((edits, EDITS, "edit"), (ways, [*BOUNDS, *WAYS], "way")):
         if wrong := [name for name in given if name not in known]:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
+    digest = find_model("storybook").digest  # of the model that recipes take where they name none
     journal = Journal(args.out / "measured.jsonl", key_of)
     measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
     found: list[Any] = []
     for name in edits:
         truth = SpaceTruth(EDITS[name], args.views, args.held)
         for way in ways or [*BOUNDS, RECOMMENDED[truth.edit.kind]]:
-            key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed)
+            key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed, digest)
             if not (record := journal.at(key)):
                 record = {"key": key, **measurer.measured(truth, way)}
                 journal.add([record])

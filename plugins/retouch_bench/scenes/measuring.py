@@ -53,7 +53,18 @@ class SceneMeasurer:
         inside = torch.stack(truth.regions)
         agree = None if left is None else -20 * math.log10(max(left / ROBUST, 1e-9))
         figures = {"in": decibels(shown, true, inside), "out": decibels(shown, true, ~inside), "agree": agree}
-        record = {"edit": truth.edit.name, "kind": truth.edit.kind, "way": way, **figures, **self._read(shown, truth)}
+        readings, asked = self.judge(shown.clamp(0, 1)), truth.edit.asked
+        rest = {name: getattr(truth.edit.after, name) for name in ATTRIBUTES if name not in asked}
+        done = [all(getattr(each, name) == value for name, value in asked.items()) for each in readings]
+        kept = [all(getattr(each, name) == value for name, value in rest.items()) for each in readings]
+        record = {
+            "edit": truth.edit.name,
+            "kind": truth.edit.kind,
+            "way": way,
+            **figures,
+            "read": sum(done) / len(done),
+            "kept": sum(kept) / len(kept),
+        }
         return {**record, "rows": rows, "s": round(seconds, 1), "cpu_s": round(spent, 1)}
 
     def _made(self, truth: SpaceTruth, way: str) -> tuple[Field, int, float | None]:
@@ -95,14 +106,6 @@ class SceneMeasurer:
             raise WrongCommand(f"{way}: {outcome.failures}")
         fields = [value for value in outcome.values.values() if isinstance(value, Field)]
         return fields[-1], sum(outcome.rows.values()), lost.get("revise dataset")
-
-    def _read(self, shown: Tensor, truth: SpaceTruth) -> Record:
-        """Shares of views in which the judge reads what was asked, and all else as it was."""
-        readings, asked = self.judge(shown.clamp(0, 1)), truth.edit.asked
-        rest = {name: getattr(truth.edit.after, name) for name in ATTRIBUTES if name not in asked}
-        done = [all(getattr(each, name) == value for name, value in asked.items()) for each in readings]
-        kept = [all(getattr(each, name) == value for name, value in rest.items()) for each in readings]
-        return {"read": sum(done) / len(done), "kept": sum(kept) / len(kept)}
 
 
 class _Silent:

@@ -211,7 +211,22 @@ class Bench:
                 self.budget.need(COMPILING if compiles else 1)
                 if not made:
                     made.append(make())
-                return self._timed(name, made[0], rows)
+                evaluate = made[0]
+                setting = self.setting
+                like = torch.empty(0, device=setting.device, dtype=self.dtype)
+                batch, other = (self.subject.batch(rows, like, seed) for seed in (0, 1))
+                calls = iter(range(10**9))
+                # A first call on other numbers: what is captured there must not come back here.
+                found = timing(lambda: evaluate(batch if next(calls) else other), setting.device, setting.repeat)
+                floor = self.subject.floor(rows, self.dtype)
+                return {
+                    "rows_a_second": rows / found.each,
+                    "ms_a_row": found.each / rows * 1e3,
+                    "of_floor": setting.of_floor(floor, found.each),
+                    "issue_ms": found.issue * 1e3,
+                    "first_seconds": found.first,
+                    "off_eager": self._off_eager(name, rows, evaluate(batch).float()),
+                }
 
             self.setting.report.attempt(
                 self.section,
@@ -220,23 +235,6 @@ class Bench:
             )
         made.clear()
         release()
-
-    def _timed(self, name: str, evaluate: Evaluated, rows: int) -> Mapping[str, Any]:
-        setting = self.setting
-        like = torch.empty(0, device=setting.device, dtype=self.dtype)
-        batch, other = (self.subject.batch(rows, like, seed) for seed in (0, 1))
-        calls = iter(range(10**9))
-        # A first call on other numbers: what is captured there must not come back here.
-        found = timing(lambda: evaluate(batch if next(calls) else other), setting.device, setting.repeat)
-        floor = self.subject.floor(rows, self.dtype)
-        return {
-            "rows_a_second": rows / found.each,
-            "ms_a_row": found.each / rows * 1e3,
-            "of_floor": setting.of_floor(floor, found.each),
-            "issue_ms": found.issue * 1e3,
-            "first_seconds": found.first,
-            "off_eager": self._off_eager(name, rows, evaluate(batch).float()),
-        }
 
     def _off_eager(self, name: str, rows: int, out: Tensor) -> float | None:
         """Root mean square of the difference to the eager prediction, relative to it."""

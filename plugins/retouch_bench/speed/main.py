@@ -20,12 +20,6 @@ OUT = Path("out/bench-speed")
 def main(argv: Sequence[str]) -> int:
     """Measure, section by section; print the tables last."""
     args = _parser().parse_args(argv)
-    found = _measure(args)
-    print(json.dumps(found.data) if args.json else found.markdown, flush=True)
-    return 0
-
-
-def _measure(args: argparse.Namespace) -> Any:
     from tempfile import TemporaryDirectory
 
     import torch
@@ -43,16 +37,17 @@ def _measure(args: argparse.Namespace) -> Any:
     seconds = args.seconds or (TOY_SECONDS if toy else SECONDS)
     shape = SHAPES["toy" if toy else args.shape]
     try:
-        report = Report(args.out, _about(device, dtype, shape.name, seconds), _say)
+        found = Report(args.out, _about(device, dtype, shape.name, seconds), _say)
     except OSError as why:
         raise WrongCommand(f"'{args.out}' cannot be written: {why.strerror}") from None
     with TemporaryDirectory(prefix="retouch-speed-", ignore_cleanup_errors=True) as scratch:
-        setting = Setting(device, dtype, shape, toy, Budget(seconds), report, Path(scratch))
+        setting = Setting(device, dtype, shape, toy, Budget(seconds), found, Path(scratch))
         ceilings(setting)
         floors(setting)
         for name in [each for each in SECTIONS if not args.only or each in args.only]:
             _section(setting, name, 1.0 if args.only == [name] else SHARES[name])
-    return report
+    print(json.dumps(found.data) if args.json else found.markdown, flush=True)
+    return 0
 
 
 def _section(setting: Any, name: str, share: float) -> None:

@@ -98,7 +98,10 @@ def _replace(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
 
 
 def _head(matrix: Tensor, source: Prompt, target: Prompt) -> tuple[int, int]:
-    """Align what precedes the words, the last of it with the last, and return where the words begin in both."""
+    """Align what precedes the words, the last of it with the last, and return where the words begin in both.
+
+    matrix: Tensor  # [source tokens, target tokens], written in place
+    """
     i, j = (min(_places(prompt), default=1) for prompt in (source, target))
     for back in range(1, j + 1 if i else 1):
         matrix[max(i - back, 0), j - back] = 1

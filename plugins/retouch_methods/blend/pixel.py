@@ -50,7 +50,7 @@ def membrane(gap: Tensor, inside: Tensor) -> Tensor:
     free = inside.to(torch.float64)  # [H, W]
     degree = free * _beside(torch.ones_like(free))  # [H, W], neighbours in the picture
 
-    def laplacian(x: Tensor) -> Tensor:
+    def laplacian(x: Tensor) -> Tensor:  # [C, H, W] -> [C, H, W]
         return degree * x - free * _beside(x)
 
     residual = free * _beside((1 - free) * gap.double())  # [C, H, W]

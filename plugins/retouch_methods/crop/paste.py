@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -10,12 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.api import Image, Mask, Range, Window, resized, stage
+from retouch_methods.crop.window import seen_at
 from retouch_methods.mask.shape import depth, grown
 
 CLOSED = 2  # pixels of the window: what is alike in narrower places is so by chance, inside of what was edited
 
 
-@stage("paste", "window", default=True)
+@stage("paste", "window", default=True, facts={"parts": 1})
 def paste(
     image: Image,
     window: Window,
@@ -33,22 +33,14 @@ def paste(
     feather: how far inside the edge the edit fades in, in pixels of the size that was edited; 0 is a hard edge.
     """
     if image.size != window.image.size:  # it was enlarged on the way
-        window = _at(window, image)
+        window = seen_at(window, image)
     box, whole = window.box, window.whole
     area = window.mask.data if inside == "mask" else torch.ones_like(window.mask.data)
     share = area * _faded(area, window, feather) if feather else area
-    share = (share * _enlarged(_changed(image, window), window)).to(whole.data)
-    data = whole.data.clone()
-    box.of(data).lerp_(resized(image.data, *box.size), share)  # a share of 0 keeps every bit
-    return Image(data, whole.alpha)
-
-
-def _at(window: Window, image: Image) -> Window:
-    """The window, seen at the size that its picture has come to.  Raises ValueError where that is another shape."""
-    (height, width), (tall, wide) = image.size, window.image.size
-    if abs(height * wide - width * tall) > max(tall, wide):
-        raise ValueError(f"the window is {[tall, wide]}, and what is pasted {[height, width]}, which is another shape")
-    return replace(window, image=Image(resized(window.box.of(window.whole.data), height, width)))
+    part = whole.part(box).data
+    share = (share * _enlarged(_changed(image, window), window)).to(part)
+    made = part.clone().lerp_(resized(image.data, *box.size), share)  # a share of 0 keeps every bit
+    return whole.patched(box, made)
 
 
 def _changed(image: Image, window: Window) -> Tensor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal
-
-from torch import Tensor
 
 from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
 
@@ -14,7 +13,7 @@ from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectang
     "crop",
     "window",
     default=True,
-    facts={"height": "size if size else side", "width": "size if size else side", "about": 1},
+    facts={"height": "size if size else side", "width": "size if size else side", "about": 1, "parts": 1},
 )
 def crop(
     image: Image,
@@ -40,13 +39,16 @@ def crop(
         is made more than twice as large.
     """
     longer = codec.padded(size or codec.side, 1)[0]
-    area = mask.pixels(*image.size)
-    box = _grown(_masked(area), image.size, context, least or longer // 2, square=shape == "square")
+    area = mask.of_pixels(*image.size)
+    if (held := area.bounds()) is None:
+        raise NothingMasked
+    box = _grown(held, image.size, context, least or longer // 2, square=shape == "square")
     box = _filled(box, image.size, longer, codec)
     height, width = (max(1, round(side * longer / max(box.size))) for side in box.size)
-    alpha = None if image.alpha is None else resized(box.of(image.alpha), height, width)
-    seen = Image(resized(box.of(image.data), height, width), alpha)
-    return Window(image, box, seen, Mask(box.of(area).clone()), outer)
+    part = image.part(box)
+    alpha = None if part.alpha is None else resized(part.alpha, height, width)
+    seen = Image(resized(part.data, height, width), alpha)
+    return Window(image, box, seen, Mask(area.part(box).clone()), outer)
 
 
 @stage("view", "image", default=True)
@@ -67,12 +69,12 @@ def mask_window(window: Window, frame: Frame) -> Mask:
     return window.mask.resized(*frame.size)
 
 
-def _masked(area: Tensor) -> Rectangle:
-    """The least box that holds all of a mask [H, W]."""
-    rows, columns = ((area > 0).any(axis).nonzero() for axis in (1, 0))
-    if not len(rows):
-        raise NothingMasked
-    return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+def seen_at(window: Window, image: Image) -> Window:
+    """The window, seen at the size that its picture has come to.  Raises ValueError where that is another shape."""
+    (height, width), (tall, wide) = image.size, window.image.size
+    if abs(height * wide - width * tall) > max(tall, wide):
+        raise ValueError(f"the window is {[tall, wide]}, and what came of it {[height, width]}, which is another shape")
+    return replace(window, image=Image(resized(window.whole.part(window.box).data, height, width)))
 
 
 def _grown(box: Rectangle, picture: tuple[int, int], context: float, least: int, *, square: bool) -> Rectangle:

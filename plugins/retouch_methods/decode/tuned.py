@@ -72,6 +72,7 @@ async def tuned(
 
 
 async def _by_weights(codec: TunableCodec, z: Tensor, miss: Miss, rounds: int, lr: float) -> Tensor:
+    """Tune the decoder's weights until these latents show the picture.  [C, h, w] -> [3, H, W]"""
     names, weights = zip(*codec.decoder_weights.items(), strict=True)
     weights, steps = list(weights), [Adam(lr) for _ in weights]
 
@@ -87,6 +88,8 @@ async def _by_weights(codec: TunableCodec, z: Tensor, miss: Miss, rounds: int, l
 
 
 async def _by_latents(codec: Codec, z: Tensor, miss: Miss, rounds: int, lr: float) -> Tensor:
+    """Tune the latents instead.  [C, h, w] -> [3, H, W]"""
+    # Freely: beyond what a picture can show a clamp has no gradient to come back by.
     free, adam = getattr(codec, "decode_freely", codec.decode), Adam(lr)
 
     async def loss(z: Tensor) -> Tensor:

@@ -67,6 +67,7 @@ async def dds(
     now = predictor(guidance, model, edit.target, edit.negative)
     for i, step in enumerate(drawn(schedule, rounds, low, high, noise)):
         level, eps = step.noisy, fresh(noise, i, latents.data)
+        # One level and one noise for both: what the denoiser is wrong about in either is nearly the same, and cancels.
         pred = await together(
             source=was(level.mix(source.data, eps), level),
             target=now(level.mix(descent.x, eps), level),

@@ -90,4 +90,5 @@ async def pds(
 async def _zeta(x0: Tensor, predict: Predict, step: Step, eps: Tensor, after: Tensor) -> Tensor:
     """The stochastic latent of a step of this picture.  All [C, h, w]"""
     pred = await predict(step.noisy.mix(x0, eps), step.noisy)
+    # A DDPM step, clean = mean + fresh * zeta, solved for its noise.
     return (step.clean.mix(x0, after) - step.mean(pred.x0, pred.eps, 1.0)) / step.fresh(1.0)

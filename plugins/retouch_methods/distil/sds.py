@@ -67,6 +67,7 @@ async def sds(
         level, eps = step.noisy, fresh(noise, i, latents.data)
         pred = await predict(level.mix(descent.x, eps), level)
         true = Prediction(torch.stack((descent.x, eps)))
+        # Eq. 3 there: the network's own Jacobian is left out, so nothing is differentiated.
         grad = level.said(pred) - level.said(true)
         descent.step(grad * level.sigma**2 if weight == "sigma2" else grad)
     return replace(latents, data=descent.x)

@@ -32,7 +32,7 @@ def _image_text(pretrained: Pretrained) -> ImageText:
     towers = _Towers(model, Normal.of(pretrained))
     side = model.config.vision_config.image_size
 
-    def tokens(text: str) -> Tensor:
+    def tokens(text: str) -> Tensor:  # [tokens]
         """What is not in the vocabulary is passed over: where it is written as the end is, it would end the text."""
         most, (first, *inner, last) = words.model_max_length, words(text, verbose=False).input_ids
         known = [id_ for id_ in inner if id_ not in (words.unk_token_id, first, last)][: most - 2]

@@ -91,7 +91,7 @@ class Lpips(nn.Module):
         return nn.Conv2d(3, width, 11, stride=1 if self.tolerant else 4, padding=2)
 
     def _pooled(self, x: Tensor, index: int) -> Tensor:
-        """What the stage of this index begins with."""
+        """What the stage of this index begins with.  [B, C, h, w] -> [B, C, smaller, smaller]"""
         if index == 0 or (self.trunk == "alex" and index > 2):
             return x
         side = 2 if self.trunk == "vgg" else 3

@@ -18,15 +18,16 @@ from retouch.api import (
     ImageText,
     Loss,
     Mask,
+    Moot,
     NoiseSource,
     Pattern,
     Predicted,
     Range,
     SourceImage,
-    copies,
     direction_apart,
     gather,
     inside,
+    looked_at,
     stage,
     text_direction,
     with_loss,
@@ -39,6 +40,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "guide",
     "direction",
     paper="arXiv:2108.00946",
+    moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
     facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "2 * looks * eyes"},
     words="own",
 )
@@ -53,6 +55,7 @@ async def direction(
     *,
     weight: Annotated[float, Range(0, 1_000_000)] = 1000.0,
     looks: Annotated[int, Range(1, 64, "copies")] = 4,
+    spread: Annotated[float, Range(0, 1)] = 1.0,
     templates: tuple[Sentence, ...] = (),
     through: Literal["network", "x0"] = "network",
 ) -> Guidance:
@@ -64,6 +67,8 @@ async def direction(
 
     weight: how much it counts that the cosine of both directions is less than 1.
     looks: how many copies of the pair are looked at: both as they are, the others turned, shifted and slanted alike.
+    spread: how far the others differ, as a share of what the authors of Blended Diffusion have; small pictures of few
+        things want less.
     templates: sentences with _ where the prompt stands, over which the direction of the texts is averaged, such as
         "a drawing of _"; without any, the prompts are read as they are.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
@@ -78,9 +83,9 @@ async def direction(
         drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
 
         async def of(eye: ImageText, text: Tensor) -> Tensor:
-            pairs = [copies(each, eye.side, looks, drawn) for each in (before, now)]  # [looks, 3, side, side] each
-            looked = await gather(eye.picture(each) for pair in pairs for each in pair)
-            return direction_apart(torch.stack(looked[looks:]), torch.stack(looked[:looks]), text).mean()
+            # [looks, d] each
+            there, here = await gather(looked_at(eye, each, looks, drawn, spread) for each in (before, now))
+            return direction_apart(here, there, text).mean()
 
         return torch.stack(await gather(of(*each) for each in zip(eyes, wanted, strict=True))).mean()
 

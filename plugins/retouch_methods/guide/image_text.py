@@ -7,7 +7,6 @@ and the source picture, as Kwon and Ye 2023 (DiffuseIT), arXiv:2209.15264, sec. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -22,14 +21,16 @@ from retouch.api import (
     ImageText,
     Loss,
     Mask,
+    Moot,
     NoiseSource,
     Predicted,
     Range,
     SameToTheModel,
     SourceImage,
-    copies,
+    cosine_apart,
     gather,
     inside,
+    looked_at,
     stage,
     text_apart,
     with_loss,
@@ -42,6 +43,7 @@ ALIKE = ", as the eye of this turn reads them"
     "guide",
     "image_text",
     paper="arXiv:2111.14818",
+    moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
     facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "looks * eyes"},
     words="own",
 )
@@ -57,6 +59,7 @@ async def image_text(
     weight: Annotated[float, Range(0, 1_000_000)] = 1000.0,
     sees: Literal["mask", "picture"] = "mask",
     looks: Annotated[int, Range(1, 64, "copies")] = 8,
+    spread: Annotated[float, Range(0, 1)] = 1.0,
     distance: Literal["sphere", "cosine"] = "sphere",
     less_source: Annotated[float, Range(0, 10)] = 0.0,
     more_picture: Annotated[float, Range(0, 10)] = 0.0,
@@ -71,6 +74,8 @@ async def image_text(
     sees: "mask" shows the network what is edited, on black, as the paper has it; "picture" all of it, for words that
         say what the whole picture is to be.
     looks: how many copies are looked at: the picture as it is, the others turned, shifted and slanted.
+    spread: how far the others differ, as a share of what the authors of Blended Diffusion have; small pictures of few
+        things want less.
     distance: "sphere" is half of the squared angle between picture and text, in radians; "cosine" is 1 - its cosine.
     less_source: how much of the source prompt is taken away from what is looked for; DiffuseIT has 0.4.
     more_picture: how much of the source picture, as the network sees it, is added to that; DiffuseIT has 0.2.
@@ -93,22 +98,7 @@ async def image_text(
         picture = await seen.picture("mixed")  # [3, H, W]
         picture = inside(picture, mask) if sees == "mask" else picture
         drawn = replace(noise, key=f"{noise.key}/{seen.level.timestep}/{seen.attempt}")
-        found = [
-            _distance(apart, eye.picture, copies(picture, eye.side, looks, drawn), text)
-            for eye, text in zip(eyes, wanted, strict=True)
-        ]
-        return torch.stack(await gather(found)).mean()
+        found = await gather(looked_at(eye, picture, looks, drawn, spread) for eye in eyes)  # [looks, d] each
+        return torch.stack([apart(*each).mean() for each in zip(found, wanted, strict=True)]).mean()
 
     return with_loss(guidance, Loss(miss, weight, through), codec)
-
-
-async def _distance(
-    apart: Callable[[Tensor, Tensor], Tensor], look: Callable[[Tensor], Awaitable[Tensor]], shown: Tensor, text: Tensor
-) -> Tensor:
-    """The mean over all copies.  shown: [looks, 3, side, side]; text: [d]"""
-    return apart(torch.stack(await gather(map(look, shown))), text).mean()
-
-
-def cosine_apart(directions: Tensor, text: Tensor) -> Tensor:
-    """1 - the cosine of the angle between each and the text.  [n, d], [d], of length 1 -> [n]"""
-    return 1 - directions @ text

@@ -37,15 +37,17 @@ class KeptMidpoint:
     """
 
     def begin(self, x: Tensor) -> Tensor:
-        """The latent, and no velocity yet: the first step asks for its own."""
+        """The latent, and no velocity yet: the first step asks for its own.  [C, h, w] -> [2, C, h, w]"""
         return torch.stack((x, torch.zeros_like(x)))
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
         return await self.move(state, step.noisy, step.clean, predict, first=step.before is None)
 
     async def move(self, state: Tensor, here: Level, there: Level, predict: Predict, *, first: bool) -> Tensor:
-        """From one level to another, up or down; the first step of a walk asks twice."""
+        """From one level to another, up or down; the first step of a walk asks twice.  [2, C, h, w]"""
         x = state[0]
+        # The middle of the step before is half a step away; its velocity only places the point that is asked next, so
+        # that what it is off by counts times the step once more, and the order stays two.
         velocity = (await predict(x, here)).velocity if first else state[1]
         middle = await seen_ahead(x, velocity, here, there, 0.5, predict)
         return torch.stack((x + (there.sigma - here.sigma) * middle, middle))

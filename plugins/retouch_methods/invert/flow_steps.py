@@ -19,7 +19,7 @@ class FlowRule(Protocol):
         ...
 
     async def move(self, state: Tensor, here: Level, there: Level, predict: Predict, *, first: bool) -> Tensor:
-        """The state at another level.  first: whether the walk begins here."""
+        """The state [k, C, h, w] at another level.  first: whether the walk begins here."""
         ...
 
 
@@ -28,6 +28,7 @@ async def seen_ahead(x: Tensor, velocity: Tensor, here: Level, there: Level, sha
     sigma, timestep = (
         getattr(here, name) + share * (getattr(there, name) - getattr(here, name)) for name in ("sigma", "timestep")
     )
+    # On the straight line of a flow a level between is told by its sigma; alpha is the rest.
     level = replace(here, timestep=timestep, alpha=1 - sigma, sigma=sigma)
     return (await predict(x + share * (there.sigma - here.sigma) * velocity, level)).velocity
 

@@ -65,7 +65,7 @@ class TwoOdes:
     plain: int
 
     def begin(self, x: Tensor) -> Tensor:
-        """The edit."""
+        """The edit.  [C, h, w] -> [1, C, h, w]"""
         return x[None]
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
@@ -81,7 +81,7 @@ class TwoOdes:
 
 
 def _led(step: Step, pred: Prediction) -> Tensor:
-    """Where a prediction at the noisy end of a step leads."""
+    """Where a prediction at the noisy end of a step leads.  [C, h, w]"""
     return step.mean(pred.x0, pred.eps)
 
 

@@ -60,7 +60,7 @@ async def negative_prompt(
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     """Part of the way along the arc between two tensors of one shape [...], which are each one vector."""
     cosine = (start * end).sum() / (start.norm() * end.norm())
-    angle = torch.acos(cosine.clamp(-1, 1))
-    if angle == 0:
+    angle = torch.acos(cosine.clamp(-1, 1))  # rounding may leave the range, where there is no angle
+    if angle == 0:  # the formula below is 0 / 0
         return start
     return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)

@@ -31,7 +31,12 @@ from retouch_methods.invert.ddim import ddim
     "null_text",
     paper="arXiv:2211.09794",
     rows="2 * steps if guide == 1 else (4 * steps, (3 + inner_steps) * steps)",
-    facts={"evaluations": 1, "pinned": True, "replays": "'ddim'"},
+    facts={
+        "evaluations": 1,
+        "pinned": True,
+        "replays": "'ddim'",
+        "led": "0 if guide == 1 else inner_steps * steps",
+    },
     words="needed",
     instead="invert ddim",
 )
@@ -65,10 +70,12 @@ async def null_text(
     x, null = pivot.states[0, 0], negative.embeds  # [C, h, w], [tokens, dim]
     nulls: list[Prompt] = []
     for i, step in enumerate(schedule):
+        # The prompt's own prediction does not hang on what is tuned: it is asked once, and not with every inner step.
         known = remembering(model, prompt, await model(x, step.noisy, prompt))
         goal = pivot.states[i + 1, 0]  # [C, h, w]
 
         async def reach(embeds: Tensor, x: Tensor = x, step=step, known=known) -> Tensor:
+            """Where a step leads under this empty prompt.  [tokens, dim], [C, h, w] -> [C, h, w]"""
             pred = await guidance(known, x, step.noisy, prompt, negative.saying(embeds))
             return step.clean.mix(pred.x0, pred.eps)
 
@@ -82,6 +89,7 @@ async def null_text(
             null = adam.step(null, grad)
             if loss < stop + stop_growth * i:
                 break
+        # Alg. 1 there: the next step begins where this one led, and not on the pivot, so that it makes up for the rest.
         x = await reach(null)
         nulls.append(negative.saying(null))
     return replace(pivot, rule=Negatives(pivot.rule, tuple(nulls)))

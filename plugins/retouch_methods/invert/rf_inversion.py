@@ -53,7 +53,7 @@ class Steered:
     until: float
 
     def begin(self, x: Tensor) -> Tensor:
-        """As the rule within."""
+        """As the rule within.  [C, h, w] -> [k, C, h, w]"""
         return self.rule.begin(x)
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
@@ -61,6 +61,7 @@ class Steered:
             x: Tensor, level: Level, *, prompt: Prompt | None = None, negative: Prompt | None = None
         ) -> Prediction:
             pred = await predict(x, level, prompt=prompt, negative=negative)
+            # The velocity of the straight line that ends at the picture: what pulls there.  [C, h, w]
             straight = (x - self.picture.to(x)) / level.sigma
             return level.along(x, torch.lerp(pred.velocity, straight, self.share))
 

@@ -39,7 +39,7 @@ class Taylor:
     ahead: float = 0.5
 
     def begin(self, x: Tensor) -> Tensor:
-        """One latent."""
+        """One latent.  [C, h, w] -> [1, C, h, w]"""
         return x[None]
 
     async def __call__(self, state: Tensor, step: Step, predict: Predict) -> Tensor:
@@ -50,6 +50,7 @@ class Taylor:
         x = state[0]
         velocity = (await predict(x, here)).velocity
         later = await seen_ahead(x, velocity, here, there, self.ahead, predict)
+        # x + h v + h^2 / 2 v', where v' is taken to be (later - velocity) / (ahead h)
         return (x + (there.sigma - here.sigma) * torch.lerp(velocity, later, 0.5 / self.ahead))[None]
 
 

@@ -65,6 +65,8 @@ async def uniinv(
     for step in walk.ascending():
         if seen is None and first == "asked":
             seen = await predict(x, step.clean)
+        # The answer before leads to a guess of the noisier latent; what is said there is what a step down from it would
+        # go by, so it is taken from x itself, and the guess is dropped.
         seen = await predict(x if seen is None else step.uncarry(x, seen), step.noisy)
         x = step.uncarry(x, seen)
         path.append(x)

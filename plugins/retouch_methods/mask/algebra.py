@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from retouch.api import Frame, Mask, stage
 
@@ -13,30 +16,29 @@ def invert(mask: Mask) -> Mask:
     return Mask(1 - mask.data, mask.scale)
 
 
-@stage("mask", "union")
+@stage("mask", "union", facts={"parts": 1})
 def union(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit what either mask edits: `mask union other=face`, where `face` is a flow that holds a mask."""
-    mask, other = _alike(mask, other, frame)
-    return Mask(torch.maximum(mask.data, other.data), mask.scale)
+    return _both(torch.maximum, mask, other, frame)
 
 
-@stage("mask", "intersect")
+@stage("mask", "intersect", facts={"parts": 1})
 def intersect(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit only what both masks edit: `mask intersect other=left_half`."""
-    mask, other = _alike(mask, other, frame)
-    return Mask(torch.minimum(mask.data, other.data), mask.scale)
+    return _both(torch.minimum, mask, other, frame)
 
 
-@stage("mask", "subtract")
+@stage("mask", "subtract", facts={"parts": 1})
 def subtract(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit what this mask edits and the other does not: `mask subtract other=face`."""
-    mask, other = _alike(mask, other, frame)
-    return Mask(torch.minimum(mask.data, 1 - other.data), mask.scale)
+    return _both(lambda one, two: torch.minimum(one, 1 - two), mask, other, frame)
 
 
-def _alike(one: Mask, two: Mask, frame: Frame) -> tuple[Mask, Mask]:
-    """Both masks at one scale: their own if it is one, else pixels of the picture; in the first one's precision."""
-    two = Mask(two.data.to(one.data), two.scale)
-    if one.scale == two.scale:
-        return one, two
-    return Mask(one.pixels(*frame.size)), Mask(two.pixels(*frame.size))
+def _both(mix: Callable[[Tensor, Tensor], Tensor], one: Mask, two: Mask, frame: Frame) -> Mask:
+    """What a function of both makes, at one scale: their own if it is one, else pixels of the picture.
+
+    In the first one's precision; the function leaves nothing where neither holds anything.
+    """
+    if one.scale != two.scale:
+        one, two = one.of_pixels(*frame.size), two.of_pixels(*frame.size)
+    return one.mixed(lambda first, second: mix(first, second.to(first)), two)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
-
-from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, SourceImage, Window, stage
+from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, Rectangle, SourceImage, Window, box_mask, stage
 
 Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 
 
-@stage("mask", "file")
+@stage("mask", "file", facts={"parts": 1})
 def file(
     frame: Frame,
     pictures: Pictures,
@@ -42,6 +40,7 @@ def file(
         Need("top != bottom", "is as high as nothing: top and bottom are {top}", "write two numbers"),
         Need("top <= bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
     ),
+    facts={"parts": 1},
 )
 def box(
     frame: Frame,
@@ -57,9 +56,8 @@ def box(
     top, bottom: its sides, as fractions of the picture's height from the top; behind `crop`, of the window's.
     """
     height, width = frame.size
-    data = torch.zeros(height, width, dtype=frame.data.dtype, device=frame.data.device)  # [H, W]
-    data[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
-    return Mask(data)
+    inside = Rectangle(round(left * width), round(top * height), round(right * width), round(bottom * height))
+    return box_mask(inside, (height, width), frame.like)
 
 
 @stage("mask", "color")
@@ -73,12 +71,8 @@ def color(source: SourceImage, *, name: Color, tolerance: Annotated[float, Range
     tolerance: the most that red, green or blue may differ from it, as a fraction of their range; 0 wants that very
         colour, 1 takes all.
     """
-    wanted = source.data.new_tensor(_channels(name))[:, None, None]  # [3, 1, 1]
+    wanted = source.data.new_tensor([value / 255 for value in bytes.fromhex(name[1:])])[:, None, None]  # [3, 1, 1]
     return Mask(((source.data - wanted).abs().amax(0) <= tolerance + _ROUNDING).to(source.data))
 
 
 _ROUNDING = 1e-6  # of colours that a file holds in 8 bits
-
-
-def _channels(name: str) -> list[float]:
-    return [value / 255 for value in bytes.fromhex(name[1:])]

@@ -11,25 +11,27 @@ from torch.nn import functional as F
 from retouch.api import Mask, Range, stage
 
 
-@stage("mask", "dilate")
+@stage("mask", "dilate", facts={"parts": 1})
 def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -> Mask:
     """Grow the edited area on every side, so that outlines and shadows of the old thing are edited too.
 
     pixels: how far, in pixels of the picture; a mask of latent cells grows by as many whole cells as cover it.
     """
-    return Mask(grown(mask.data, -(-pixels // mask.scale)), mask.scale)
+    cells = -(-pixels // mask.scale)
+    return mask.mapped(lambda data: grown(data, cells), cells)
 
 
-@stage("mask", "erode")
+@stage("mask", "erode", facts={"parts": 1})
 def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -> Mask:
     """Shrink the edited area on every side; beyond the picture's edge counts as edited.
 
     pixels: how far, in pixels of the picture; a mask of latent cells shrinks by as many whole cells as cover it.
     """
-    return Mask(1 - grown(1 - mask.data, -(-pixels // mask.scale)), mask.scale)
+    cells = -(-pixels // mask.scale)
+    return mask.mapped(lambda data: 1 - grown(1 - data, cells), cells)
 
 
-@stage("mask", "feather")
+@stage("mask", "feather", facts={"parts": 1})
 def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512, "pixels")] = 4) -> Mask:
     """Let the edit fade in from the edge of the area; nothing outside of it becomes edited.
 
@@ -39,16 +41,17 @@ def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512, "pixels")] = 4) 
     pixels: how far inside the edge the mask reaches its whole strength, in pixels of the picture; a mask of latent
         cells fades over as many whole cells as cover it.
     """
-    return Mask(mask.data * depth(mask.data, -(-pixels // mask.scale)), mask.scale)
+    cells = -(-pixels // mask.scale)
+    return mask.mapped(lambda data: data * depth(data, cells), 1)
 
 
-@stage("mask", "threshold")
+@stage("mask", "threshold", facts={"parts": 1})
 def threshold(mask: Mask, *, at: Annotated[float, Range(0, 1)] = 0.5) -> Mask:
     """Make a soft mask hard: whole inside, nothing outside.
 
     at: what lies above it is edited; 0 edits all that is masked at all, 1 nothing.
     """
-    return Mask((mask.data > at).to(mask.data), mask.scale)
+    return mask.mapped(lambda data: (data > at).to(data))
 
 
 def grown(data: Tensor, cells: int) -> Tensor:

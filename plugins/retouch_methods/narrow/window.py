@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from retouch.api import Image, Mask, Notices, Range, Window, resized, stage
+from retouch_methods.crop.window import seen_at
 from retouch_methods.mask.shape import grown
 
 FINE = 1  # pixels that were edited: what is not wider than two of them is an edge that came back softer
@@ -26,16 +27,16 @@ def narrow(
     Choose it before a window is enlarged and denoised again, or put back: a mask is often a loose box, and of what it
     holds besides the thing every decoder makes other colours, in which the box shows.  `surround`, `mask window` and
     `paste` keep that as it was photographed.  Where the turn has a finer mask, or `mask=` names one, what the edit did
-    outside of it counts for nothing, so that no `blend pixel` is needed for that.
+    outside of it counts for nothing, so that no `blend pixel` is needed for that.  Behind each step that enlarges the
+    edit and denoises it, it keeps the mask close to the thing, and what decoders tint out of it.
 
     tolerance: the most by which red, green or blue may differ from the photograph's and still count as the same, as a
         fraction of their range; 0 takes every difference for a change.  Take some 6 % for a thing that is drawn anew,
         none for an edit as soft as that.
     grow: how far beyond the change it reaches, so that its edge is denoised with it.
     """
-    if image.size != window.image.size:
-        raise ValueError(f"the window shows {list(window.image.size)} pixels, and is narrowed by {list(image.size)}")
-    changed = ((image.data - window.image.data).abs().amax(0) > tolerance).to(image.data)  # [h, w]
+    photograph = window.image if image.size == window.image.size else seen_at(window, image).image
+    changed = ((image.data - photograph.data).abs().amax(0) > tolerance).to(image.data)  # [h, w]
     if mask is not None:
         changed = changed * (mask.pixels(*image.size) > 0)
     if tolerance:

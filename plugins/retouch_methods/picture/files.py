@@ -20,7 +20,7 @@ def open_image(
     return pictures.image(path, size)
 
 
-@stage("save", "image", default=True)
+@stage("save", "image", default=True, facts={"parts": 1})
 def save_image(
     image: Image,
     outbox: Outbox,

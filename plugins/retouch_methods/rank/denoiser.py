@@ -26,7 +26,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encoded
-from retouch_methods.rank.kept import order, told
+from retouch_methods.rank.kept import kept
 
 
 @stage(
@@ -69,6 +69,4 @@ async def denoiser(
         return float(torch.stack(await gather(missed(x, i) for i in range(looks))).mean())
 
     scores = await gather(score(x) for x in latents)
-    chosen = order(scores)[keep - 1]
-    notices.tell(told(scores, chosen, keep, "of its noise is missed"))
-    return candidates.made[chosen].image
+    return kept(candidates, scores, keep, "of its noise is missed", notices)

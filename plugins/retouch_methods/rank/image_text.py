@@ -13,18 +13,19 @@ from retouch.api import (
     Candidates,
     Image,
     ImageText,
+    Moot,
     Need,
     NoiseSource,
     Notices,
     Range,
     TargetPrompt,
-    copies,
     gather,
     inside,
+    looked_at,
     stage,
     text_apart,
 )
-from retouch_methods.rank.kept import order, told
+from retouch_methods.rank.kept import kept
 
 
 @stage(
@@ -33,6 +34,7 @@ from retouch_methods.rank.kept import order, told
     default=True,
     paper="arXiv:2111.14818",
     words="own",
+    moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
     facts={"glances": "draws * looks * eyes"},
     needs=(Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),),
 )
@@ -47,6 +49,7 @@ async def image_text(
     text: str = "",
     sees: Literal["mask", "picture"] = "mask",
     looks: Annotated[int, Range(1, 64, "copies")] = 1,
+    spread: Annotated[float, Range(0, 1)] = 1.0,
 ) -> Image:
     """Keep the draw that fits the target prompt best; all scores are told.
 
@@ -57,6 +60,8 @@ async def image_text(
     text: what is looked for; without it, what the target prompt says.
     sees: "mask" shows the eye what is edited, on black, as the paper has it; "picture" all of it.
     looks: how many copies of each draw are looked at: the picture as it is, the others turned, shifted and slanted.
+    spread: how far the others differ, as a share of what the authors of Blended Diffusion have; small pictures of few
+        things want less.
     """
     wanted = [await eye.text(text or target.text) for eye in eyes]  # [d] each
 
@@ -65,11 +70,8 @@ async def image_text(
         shown = inside(image.data, mask) if sees == "mask" else image.data  # [3, H, W]
         found = []
         for eye, words in zip(eyes, wanted, strict=True):
-            seen = await gather(eye.picture(each) for each in copies(shown, eye.side, looks, noise))
-            found.append(text_apart(torch.stack(seen), words).mean())
+            found.append(text_apart(await looked_at(eye, shown, looks, noise, spread), words).mean())
         return float(torch.stack(found).mean())
 
     scores = await gather(score(each.image, i) for i, each in enumerate(candidates.made))
-    chosen = order(scores)[keep - 1]
-    notices.tell(told(scores, chosen, keep, "from the text"))
-    return candidates.made[chosen].image
+    return kept(candidates, scores, keep, "from the text", notices)

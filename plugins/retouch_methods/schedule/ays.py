@@ -36,5 +36,6 @@ def _between(known: tuple[float, ...], share: float) -> float:
     """The table's noise at a share of its way, linear in the logarithm between its entries."""
     place = share * (len(known) - 1)
     before = min(int(place), len(known) - 2)
+    # As the authors make more or fewer steps of their ten.
     low, high = math.log(known[before]), math.log(known[before + 1])
     return math.exp(low + (place - before) * (high - low))

@@ -18,6 +18,7 @@ def karras(schedule: Schedule, *, rho: Annotated[float, Range(1, 100)] = 7.0) ->
     """
 
     def curve(most: float, least: float, share: float) -> float:
+        # Eq. 5 there.
         high, low = most ** (1 / rho), least ** (1 / rho)
         return (high + share * (low - high)) ** rho
 

@@ -48,6 +48,7 @@ class Resampled:
         for time in range(1, self.times if step.index == 0 else 1):
             noise = replace(self.rule.noise, key=f"{self.rule.noise.key}/time{time}")
             moved = await replace(self.rule, noise=noise)(state, step, predict)
+            # Back up by q(noisy | clean): what alpha keeps of the state, and as much noise as is then missing.
             kept = step.noisy.alpha / step.clean.alpha
             added = (step.noisy.sigma**2 - (kept * step.clean.sigma) ** 2) ** 0.5
             (draw,) = replace(noise, key=f"{noise.key}/back").normal(1, like=state[0])

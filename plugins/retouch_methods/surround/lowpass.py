@@ -20,6 +20,6 @@ def lowpass(image: Image, window: Window, *, detail: Annotated[float, Range(0.05
     """
     height, width = image.size
     area = window.mask.resized(height, width).data
-    small = resized(window.box.of(window.whole.data), *(max(1, round(side * detail)) for side in (height, width)))
+    small = resized(window.whole.part(window.box).data, *(max(1, round(side * detail)) for side in (height, width)))
     around = resized(small, height, width).to(image.data)
     return Image(torch.lerp(around, image.data, area.to(image.data)), image.alpha)

@@ -45,6 +45,7 @@ from retouch_methods.tune.tensors import movable
         "copies": "4 if weights == 'all' else 1",
         "learning": "training_steps",
         "led": "batch * training_steps",
+        "cut": "patches",
     },
     words="needed",
     needs=(

@@ -48,7 +48,7 @@ class X4Plus(nn.ModuleList):
 
     @staticmethod
     def _dense(layers: list[nn.Module], x: Tensor) -> Tensor:
-        """Five convolutions, each of which sees what all before it made."""
+        """Five convolutions, each of which sees what all before it made.  [B, C, h, w] -> [B, C, h, w]"""
         *growing, last = layers
         seen = x
         for layer in growing:

@@ -44,17 +44,17 @@ class FoldedCodec(VaeCodec):
         mean, spread = self._statistics(latents)
         return _unfolded(latents * spread + mean)
 
-    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:  # [4 * C, 1, 1] each
         norm = self.vae.bn
         spread = (norm.running_var + self.vae.config.batch_norm_eps).sqrt()
         return norm.running_mean[:, None, None].to(like), spread[:, None, None].to(like)
 
 
 def _folded(x: Tensor) -> Tensor:
-    """Each two by two cells to one of four times the channels."""
+    """Each two by two cells to one of four times the channels.  [B, C, h, w] -> [B, 4 * C, h / 2, w / 2]"""
     return cells(patches(x, 2), (x.shape[-2] // 2, x.shape[-1] // 2), 1)
 
 
 def _unfolded(x: Tensor) -> Tensor:
-    """Undo `_folded`."""
+    """Undo `_folded`.  [B, 4 * C, h, w] -> [B, C, 2 * h, 2 * w]"""
     return cells(patches(x, 1), (x.shape[-2] * 2, x.shape[-1] * 2), 2)

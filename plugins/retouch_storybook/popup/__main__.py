@@ -11,19 +11,6 @@ from retouch_storybook.popup.folder import write_scene
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the folders, and say their captions."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    if unknown := [name for name in options.scenes if name not in SCENES]:
-        parser.error(f"no scene is called '{unknown[0]}': {', '.join(SCENES)}")
-    for name in options.scenes or SCENES:
-        try:
-            write_scene(options.out, name, options.views, options.held, options.size)
-        except OSError as error:
-            parser.error(f"can't write {options.out / name}: {error.strerror}")
-        print(f"{options.out / name}/: {SCENES[name].caption()}", flush=True)
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m retouch_storybook.popup",
         description="Write scenes from many sides, and the truth of a dog, a hat and another colour in each.",
@@ -33,7 +20,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=side, default=64, help="side in pixels, 8 to 512 (default: 64)")
     parser.add_argument("out", type=Path, help="folder to write to")
     parser.add_argument("scenes", nargs="*", help=f"which: {', '.join(SCENES)} (default: all)")
-    return parser
+    options = parser.parse_args(argv)
+    if unknown := [name for name in options.scenes if name not in SCENES]:
+        parser.error(f"no scene is called '{unknown[0]}': {', '.join(SCENES)}")
+    for name in options.scenes or SCENES:
+        try:
+            write_scene(options.out, name, options.views, options.held, options.size)
+        except OSError as error:
+            parser.error(f"can't write {options.out / name}: {error.strerror}")
+        print(f"{options.out / name}/: {SCENES[name].caption()}", flush=True)
 
 
 def _count(text: str) -> int:

@@ -13,19 +13,6 @@ from retouch_storybook.world import COLORS
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the folder, and say what it shows."""
-    parser = _parser()
-    options = parser.parse_args(argv)
-    solids, poses = animal(options.subject, options.color, options.accessory), round_about(options.views, options.shift)
-    try:
-        write_views(options.out, [render(solids, pose, options.size) for pose in poses], poses, LENS * options.size)
-    except OSError as error:
-        parser.error(f"can't write {options.out}: {error.strerror}")
-    article = "an" if options.color[0] in "aeiou" else "a"
-    worn = f" wearing a {options.accessory}" if options.accessory else ""
-    print(f"{article} {options.color} {options.subject}{worn}")
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m retouch_storybook.solids", description="Write an animal of solids from all around, cut out."
     )
@@ -36,7 +23,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shift", type=float, default=0.0, help="turn all cameras on, for other views (default: 0)")
     parser.add_argument("--size", type=side, default=64, help="side in pixels, 8 to 512 (default: 64)")
     parser.add_argument("out", type=Path, help="folder to write to")
-    return parser
+    options = parser.parse_args(argv)
+    solids, poses = animal(options.subject, options.color, options.accessory), round_about(options.views, options.shift)
+    try:
+        write_views(options.out, [render(solids, pose, options.size) for pose in poses], poses, LENS * options.size)
+    except OSError as error:
+        parser.error(f"can't write {options.out}: {error.strerror}")
+    article = "an" if options.color[0] in "aeiou" else "a"
+    worn = f" wearing a {options.accessory}" if options.accessory else ""
+    print(f"{article} {options.color} {options.subject}{worn}")
 
 
 def _count(text: str) -> int:

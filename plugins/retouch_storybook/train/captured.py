@@ -27,7 +27,20 @@ class Captured:
     def __call__(self) -> Tensor:
         """Run it once; on a GPU the host does not wait for it, but for calls long before it."""
         if self.stream is not None and self.calls == WARM_UP:
-            self._capture(self.stream)
+            # Capture a call; nothing of it is run, so that a failure leaves all state as it was
+            graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+            try:
+                torch.cuda.synchronize()
+                graph.register_generator_state(self.draws)
+                with torch.cuda.graph(graph, stream=self.stream):
+                    self.result = self.function(self.draws)
+                torch.cuda.synchronize()
+                self.graph = graph
+            except Exception as error:  # whatever the reason, steps without a graph are better than none
+                reason = str(error).splitlines()[:1]
+                torch.cuda.set_stream(current)
+                print(f"steps go without a CUDA graph: {type(error).__name__} {' '.join(reason)}", flush=True)
+                self.draws = torch.Generator(self.device).manual_seed(self.seed + 1)
         if self.graph is not None:
             self.graph.replay()
         elif self.stream is not None and self.calls < WARM_UP:
@@ -38,27 +51,8 @@ class Captured:
         else:
             self.result = self.function(self.draws)
         self.calls += 1
-        self._wait()
-        return self.result
-
-    def _wait(self) -> None:
         if self.marks and self.calls % RUN_AHEAD == 0:
             self.marks[0].synchronize()  # an event that was never recorded is over
             self.marks.reverse()
             self.marks[1].record()
-
-    def _capture(self, stream: torch.cuda.Stream) -> None:
-        """Capture a call; nothing of it is run, so that a failure leaves all state as it was."""
-        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        try:
-            torch.cuda.synchronize()
-            graph.register_generator_state(self.draws)
-            with torch.cuda.graph(graph, stream=stream):
-                self.result = self.function(self.draws)
-            torch.cuda.synchronize()
-            self.graph = graph
-        except Exception as error:  # whatever the reason, steps without a graph are better than none
-            reason = str(error).splitlines()[:1]
-            torch.cuda.set_stream(current)
-            print(f"steps go without a CUDA graph: {type(error).__name__} {' '.join(reason)}", flush=True)
-            self.draws = torch.Generator(self.device).manual_seed(self.seed + 1)
+        return self.result

@@ -49,7 +49,11 @@ def measure(weights: Path, size: int, count: int, file: Path | None, steps: int 
 
     steps: of inversion and sampling, if not the card's.
     """
-    scenes = _held_out(count)
+    # Some scenes of held-out triples, the same each time, in places that no training drawing has
+    rng = Random("sheet of edits")
+    scenes = [
+        replace(scene, seed=FIRST_UNSEEN_SEED + rng.getrandbits(31)) for scene in rng.sample(held_out_scenes(), count)
+    ]
     following = [SUBJECTS[(SUBJECTS.index(scene.subject) + 1) % len(SUBJECTS)] for scene in scenes]
     edits = [replace(scene, subject=subject) for scene, subject in zip(scenes, following, strict=True)]
     sources, truths = _drawn(scenes, size), _drawn(edits, size)
@@ -65,14 +69,6 @@ def measure(weights: Path, size: int, count: int, file: Path | None, steps: int 
     if file:
         sheet([*rows, truths], file)
     return figures
-
-
-def _held_out(count: int) -> list[Scene]:
-    """Some scenes of held-out triples, the same each time, in places that no training drawing has."""
-    rng = Random("sheet of edits")
-    return [
-        replace(scene, seed=FIRST_UNSEEN_SEED + rng.getrandbits(31)) for scene in rng.sample(held_out_scenes(), count)
-    ]
 
 
 def _drawn(scenes: Sequence[Scene], size: int) -> Tensor:

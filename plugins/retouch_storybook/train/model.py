@@ -40,7 +40,14 @@ def main(argv: Sequence[str] | None = None, sizes: Sizes | None = None) -> int:
     workers = max(1, (os.cpu_count() or 2) * 3 // 4)
     first = pool.jobs()
     artists = Artists([*first[: 2 * workers], *held_out, *first[2 * workers :]], workers)
-    heard = _hear()
+    # Collect signals that ask to stop; they are heard between two steps
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, hear)
     try:
         pool.wait_for(min(options.drawings, options.begin), artists)
         for name in SHARES:
@@ -108,18 +115,6 @@ def _pack(options: Any, measured: dict[str, Any]) -> None:
 def _sizes(device: str) -> Sizes:
     """A CPU takes the same networks in small batches."""
     return Sizes() if device == "cuda" else Sizes(vae_batch=4, unet_batch=8)
-
-
-def _hear() -> list[int]:
-    """Collect signals that ask to stop; they are heard between two steps."""
-    heard: list[int] = []
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        heard.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, hear)
-    return heard
 
 
 def _parser() -> argparse.ArgumentParser:

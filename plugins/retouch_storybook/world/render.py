@@ -79,16 +79,12 @@ def _canvas(scene: Scene) -> Image.Image:
     layout = Layout.of(scene.seed)
     canvas = Image.new("RGB", (SIDE, SIDE))
     paint_setting(ImageDraw.Draw(canvas), scene.setting, layout.backdrop)
-    _cast_shadow(canvas, layout)
-    _draw_subject(canvas, scene, layout)
-    return STYLISTS[scene.style](canvas, layout.style) if scene.style else canvas
-
-
-def _cast_shadow(canvas: Image.Image, layout: Layout) -> None:
     (x, y), unit = layout.ground, layout.unit
     opacity = Image.new("L", canvas.size)
     ImageDraw.Draw(opacity).ellipse([x - 1.3 * unit, y - 0.12 * unit, x + 1.3 * unit, y + 0.18 * unit], fill=SHADOW)
     canvas.paste(INK, mask=opacity)
+    _draw_subject(canvas, scene, layout)
+    return STYLISTS[scene.style](canvas, layout.style) if scene.style else canvas
 
 
 def _draw_subject(canvas: Image.Image, scene: Scene, layout: Layout) -> None:

@@ -64,7 +64,10 @@ class CallReader:
         before = self._report.wrong
         card = resolve_stage(stage, self._registry, scope, self._report)
         if card is None:
-            self._look_up(stage, scope)
+            # Names in an unknown stage count as used, so that they are not reported as well.
+            for node in s.walk((stage.operand, stage.options)):
+                if isinstance(node, s.Ref) and (name := scope.get(node.name)):
+                    name.used = True
             return None
         return self.read_as(card, stage, scope, before)
 
@@ -80,17 +83,19 @@ class CallReader:
             if option.name.name == "edit" and card.edits:
                 own_edit = read_edit((option.value,), scope, self._report) or ()
             elif option.name.name not in flows and not _is_turn(card, option.name.name):
-                self._option(option, card, scope, given)
+                name = option.name.name
+                known = options(card)
+                if name not in known:
+                    self._unknown(option, card, scope)
+                elif name in given:
+                    notes = (("first given here", given[name].span),)
+                    self._report.add("RT206", option.span, name=name, notes=notes)
+                elif written := self._written(option.value, known[name], scope):
+                    self._value(known[name], written, card, scope, given, option.span)
         wrong = self._report.wrong > before
         if card.stability == "experimental":
             self._report.add("RT907", stage.span, stage=card.name)
         return None if wrong else StageCall(card, stage.span, given, edit, own_edit, flows, turns)
-
-    def _look_up(self, stage: s.Stage, scope: NameScope) -> None:
-        """Mark the names in an unknown stage as used, so that they are not reported as well."""
-        for node in s.walk((stage.operand, stage.options)):
-            if isinstance(node, s.Ref) and (name := scope.get(node.name)):
-                name.used = True
 
     def _once(self, stage: s.Stage) -> Iterator[s.OptionSyntax]:
         seen: dict[str, s.Span] = {}
@@ -127,17 +132,6 @@ class CallReader:
         elif written := scope.written(first):
             self._value(options(card)["path" if card.operand == "path" else "name"], written, card, scope, given)
         return ()
-
-    def _option(self, option: s.OptionSyntax, card: StageCard, scope: NameScope, given: dict[str, Given]) -> None:
-        name = option.name.name
-        known = options(card)
-        if name not in known:
-            self._unknown(option, card, scope)
-        elif name in given:
-            notes = (("first given here", given[name].span),)
-            self._report.add("RT206", option.span, name=name, notes=notes)
-        elif written := self._written(option.value, known[name], scope):
-            self._value(known[name], written, card, scope, given, option.span)
 
     def _value(
         self,

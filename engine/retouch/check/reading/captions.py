@@ -51,7 +51,14 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
         return None
     try:
         with beside.open("rb") as file:
-            caption = normal_caption(_decoded(file.read(MOST_BYTES + 1))) or None
+            text = file.read(MOST_BYTES + 1)
+            if len(text) > MOST_BYTES:
+                raise ValueError(f"it is longer than {MOST_BYTES // 1024} KB")
+            mark, encoding = next(((mark, name) for mark, name in _MARKS if text.startswith(mark)), (b"", "utf-8"))
+            decoded = text.removeprefix(mark).decode(encoding)
+            if "\0" in decoded:
+                raise ValueError("it holds bytes that are no text")
+            caption = normal_caption(decoded) or None
     except (OSError, ValueError) as err:
         what = str(err) if type(err) is ValueError else getattr(err, "strerror", None) or "it is not UTF-8"
         report.add("RT418", span, source=source, path=beside.name, what=what)
@@ -59,13 +66,3 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
     if found := foreign(caption or ""):
         report.add("RT422", span, source=source, path=beside.name, what=found.what, mend=found.mend("prompt"))
     return caption
-
-
-def _decoded(text: bytes) -> str:
-    if len(text) > MOST_BYTES:
-        raise ValueError(f"it is longer than {MOST_BYTES // 1024} KB")
-    mark, encoding = next(((mark, name) for mark, name in _MARKS if text.startswith(mark)), (b"", "utf-8"))
-    decoded = text.removeprefix(mark).decode(encoding)
-    if "\0" in decoded:
-        raise ValueError("it holds bytes that are no text")
-    return decoded

@@ -112,6 +112,7 @@ class Environment:
     mask: Callable[[Path, int | None], MaskPicture] = mask
     standing: Callable[[Path], Standing] = standing
     caption: str | None = None  # what --caption said, which is also in the pictures
+    partly: bool = False  # whether one result is made again: files that the others name need not be here
     signed: Collection[str] | None = None  # endings of the files that can be signed, where all results are to be
 
     def was_given(self, path: Path) -> bool:

@@ -44,13 +44,18 @@ class Files:
         if _ADDRESS.match(pattern):
             self._add("RT413", given, path=pattern)
             return []
-        anchor, rest = _split(self._world.folder, pattern)
+        # Folders without wildcards are looked up, the rest is matched
+        parts = Path(pattern).parts
+        plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
+        anchor, rest = self._world.folder.joinpath(*parts[:plain]), "/".join(parts[plain:])
         # Before anything is listed, since what is missing there would be told.
         if ".." in Path(rest).parts or not self._world.was_given(resolved(anchor)):
             self._add("RT403", given, path=pattern)
             return []
         matches = (path for path in anchor.glob(rest) if is_file(path) and self._world.was_given(resolved(path)))
         found = sorted(matches, key=_natural) if rest else []
+        if not found and self._world.partly:
+            return [pattern]
         if not found:
             suffixes = sorted({path.suffix for path in anchor.glob("*") if is_file(path)})
             there = f"{anchor} holds files ending in {', '.join(filter(None, suffixes))}" if any(suffixes) else ""
@@ -79,7 +84,7 @@ class Files:
         sure: whether it has to be there; what is one picture's among many may be missing for that one alone.
         """
         path = self._allowed(text, given, self._world.folder)
-        if path is None or is_file(path) or not sure:
+        if path is None or is_file(path) or not sure or self._world.partly:
             return path
         there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
         self._add("RT402", given, path=text, mend=near_file(path.name, there) or f"it would be {path}")
@@ -137,16 +142,16 @@ class Files:
     def check_picture(self, picture: Picture, given: Written | Given) -> None:
         """Refuse a picture that cannot be read, before any weights load."""
         if picture.known and is_file(picture.path):
-            self.check_readable(picture.path, given)
+            self.check_readable(picture.path, given, picture.told)
 
-    def check_readable(self, path: Path, given: Written | Given) -> None:
-        """Refuse a file that is no picture."""
+    def check_readable(self, path: Path, given: Written | Given, told: str = "") -> None:
+        """Refuse a file that is no picture.  told: what to call it, if not by its name."""
         from retouch.pictures import Unreadable
 
         try:
             self._world.inspect(path)
         except Unreadable as err:
-            self._add("RT504", given, path=path.name, what=err.about)
+            self._add("RT504", given, path=told or path.name, what=err.about)
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)
@@ -161,13 +166,6 @@ def _meant(name: str, fields: Iterable[str]) -> str:
     """A question about the field that was meant: of `rank.keep`, as `--set` says it, the option."""
     option = name.rpartition(".")[2].strip()
     return near(option, fields) or near(name, fields)
-
-
-def _split(folder: Path, pattern: str) -> tuple[Path, str]:
-    """Return the part of a pattern without wildcards, and the rest."""
-    parts = Path(pattern).parts
-    plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
-    return folder.joinpath(*parts[:plain]), "/".join(parts[plain:])
 
 
 def _natural(path: Path) -> list[list[tuple[int, int, str]]]:

@@ -108,25 +108,22 @@ class FlowReader:
     def read(self, closure: Closure) -> Flow | None:
         """Return all stages of a flow in this variant; None if one of them could not be read."""
         with self.report.looking_at(None):  # it says the same to every picture
-            return self._read(closure)
-
-    def _read(self, closure: Closure) -> Flow | None:
-        self._left = MOST_STAGES
-        try:
-            found = list(self._flow(closure, first=True))
-        except TooLong:
-            what, mend = "stages in one flow", "sample, save the result, and go on in another recipe"
-            span, most = closure.flow.span, MOST_STAGES
-            self.report.add("RT404", span, what=what, count=most + 1, limit=most, mend=mend)
-            return None
-        if None in found:
-            self.broken = True
-            return None
-        flow = tuple(self._named_by_fields(part, closure.scope) for part in found if part)
-        if None in flow:
-            self.broken = True
-            return None
-        return tuple(part for part in flow if part)
+            self._left = MOST_STAGES
+            try:
+                found = list(self._flow(closure, first=True))
+            except TooLong:
+                what, mend = "stages in one flow", "sample, save the result, and go on in another recipe"
+                span, most = closure.flow.span, MOST_STAGES
+                self.report.add("RT404", span, what=what, count=most + 1, limit=most, mend=mend)
+                return None
+            if None in found:
+                self.broken = True
+                return None
+            flow = tuple(self._named_by_fields(part, closure.scope) for part in found if part)
+            if None in flow:
+                self.broken = True
+                return None
+            return tuple(part for part in flow if part)
 
     def _named_by_fields(self, part: StageCall | Alternatives, scope: NameScope) -> StageCall | Alternatives | None:
         """An `open` whose path has fields, with the file that it names in this variant."""
@@ -150,7 +147,7 @@ class FlowReader:
                 self.report.add("RT224", part.family.span, name=part.family.name)
                 yield None
             case s.Stage(family=s.Word(name="model")):
-                yield self._model(part, scope)
+                yield read_model(CallReader(self.registry, self.files, self.report), self.files, part, scope)
             case s.Stage():
                 if not first and part.family.name == "open":
                     self.report.add("RT224", part.family.span, name="open")
@@ -202,9 +199,6 @@ class FlowReader:
         what = "has its options behind its brackets" if call.named else "has one flow in its brackets"
         self.report.add("RT223", call.span, stage=name, what=what, mend=mend)
         return None
-
-    def _model(self, stage: s.Stage, scope: NameScope) -> StageCall | None:
-        return read_model(CallReader(self.registry, self.files, self.report), self.files, stage, scope)
 
     # ------------------------------------------------------------ names
 

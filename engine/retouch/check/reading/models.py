@@ -94,6 +94,9 @@ def _look_up(
         for text, names in info.left_over.items() if beside else ():
             span, source = _place(beside, "lora", text)
             report.add("RT432", span, source=source, name=text.partition("*")[0], count=len(names), first=names[0])
+        for text, whose in info.foreign.items() if beside else ():
+            span, source = _place(beside, "lora", text)
+            report.add("RT463", span, source=source, path=text.partition("*")[0], whose=whose, model=info.family)
         return info
     except UnknownModel as err:
         report.add("RT412", span, source=source, what=err.what, mend=err.mend)

@@ -79,7 +79,12 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         report.add("RT209", written.span, source=written.source, name=name, got=json.dumps(found), mend=mend)
         return REFUSED
     if isinstance(found, str) and not kind.formed(found):
-        facts: dict[str, Any] = {"name": name, "wanted": str(kind), "got": json.dumps(found), "mend": _example(kind)}
+        facts: dict[str, Any] = {
+            "name": name,
+            "wanted": str(kind),
+            "got": json.dumps(found),
+            "mend": f'write "{kind.form.example}"' if kind.form else "",
+        }
         report.add("RT228", written.span, source=written.source, **facts)
         return REFUSED
     if isinstance(found, int | float) and not kind.within(found):
@@ -92,10 +97,6 @@ def example(option: Option) -> str:
     """A value that the option takes, as a recipe writes it: its default, or the least."""
     value = option.default if option.default is not None else option.kind.low or 0
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, int | float) else "…"
-
-
-def _example(kind: Kind) -> str:
-    return f'write "{kind.form.example}"' if kind.form else ""
 
 
 def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:

@@ -65,7 +65,10 @@ class Reader:
             case s.Binding(name=name, flow=flow):
                 self._names.make(name, Name(name.span, flow=Closure(flow, scope)))
             case s.FlowSyntax(parts=(s.Stage(family=s.Word(name="model")) as stage,)):
-                self._model(stage, scope)
+                if self.reading.model is not None:
+                    first = self.reading.model[0]
+                    self._report.add("RT206", stage.span, name="model", notes=(("first given here", first.span),))
+                self.reading.model = (stage, scope)
             case s.FlowSyntax():
                 self.reading.results.append(Closure(statement, scope))
             case s.Broken():
@@ -79,7 +82,27 @@ class Reader:
 
     def _let(self, let: s.Let, scope: NameScope) -> None:
         if len(let.names) > 1:
-            self._rows(let, scope)
+            # Rows go together: each name keeps its column, and all columns are the same list
+            rows = let.value.items if isinstance(let.value, s.List) else ()
+            wide = len(let.names)
+            wrong = [row for row in rows if not (isinstance(row, s.RowSyntax) and len(row.items) == wide)]
+            for row in wrong:
+                count = len(row.items) if isinstance(row, s.RowSyntax) else 1
+                what = f"this row has {_counted(count, 'value')}, and {_counted(wide, 'name')} wait for one each"
+                self._report.add("RT410", row.span, what=what, mend=f"write {wide} values in ( )")
+            if not rows:
+                what, mend = "several names want a list of rows", 'write [("a.png", "a cat"), ("b.png", "a dog")]'
+                self._report.add("RT410", let.value.span, what=what, mend=mend)
+            written = None if wrong or not rows else scope.written(let.value)
+            for i, name in enumerate(let.names):
+                column = None
+                if self._names.setting(name.name):
+                    what, mend = f"'{name.name}' is one of several names of a row", "change the rows in the recipe"
+                    self._report.add("RT410", name.span, what=what, mend=mend)
+                elif written and isinstance(written.value, s.List):
+                    items = tuple(row.items[i] for row in written.value.items if isinstance(row, s.RowSyntax))
+                    column = replace(written, value=s.List(items, span=let.value.span, name=name.name))
+                self._names.make(name, Name(name.span, value=column))
             return
         name = next(iter(let.names))
         said = self._names.setting(name.name)
@@ -87,29 +110,6 @@ class Reader:
         if written and isinstance(written.value, s.List):
             written = replace(written, value=replace(written.value, name=name.name))
         self._names.make(name, Name(name.span, value=written))
-
-    def _rows(self, let: s.Let, scope: NameScope) -> None:
-        """Rows go together: each name keeps its column, and all columns are the same list."""
-        rows = let.value.items if isinstance(let.value, s.List) else ()
-        wide = len(let.names)
-        wrong = [row for row in rows if not (isinstance(row, s.RowSyntax) and len(row.items) == wide)]
-        for row in wrong:
-            count = len(row.items) if isinstance(row, s.RowSyntax) else 1
-            what = f"this row has {_counted(count, 'value')}, and {_counted(wide, 'name')} wait for one each"
-            self._report.add("RT410", row.span, what=what, mend=f"write {wide} values in ( )")
-        if not rows:
-            what, mend = "several names want a list of rows", 'write [("a.png", "a cat"), ("b.png", "a dog")]'
-            self._report.add("RT410", let.value.span, what=what, mend=mend)
-        written = None if wrong or not rows else scope.written(let.value)
-        for i, name in enumerate(let.names):
-            column = None
-            if self._names.setting(name.name):
-                what, mend = f"'{name.name}' is one of several names of a row", "change the rows in the recipe"
-                self._report.add("RT410", name.span, what=what, mend=mend)
-            elif written and isinstance(written.value, s.List):
-                items = tuple(row.items[i] for row in written.value.items if isinstance(row, s.RowSyntax))
-                column = replace(written, value=s.List(items, span=let.value.span, name=name.name))
-            self._names.make(name, Name(name.span, value=column))
 
     def _def(self, line: s.Def, scope: NameScope) -> None:
         if line.name.name == "first":
@@ -133,12 +133,6 @@ class Reader:
                 origin = written.origin if written.source else "defaults"
                 self.reading.defaults[name] = replace(written, origin=origin, name=option.name.span)
 
-    def _model(self, stage: s.Stage, scope: NameScope) -> None:
-        if self.reading.model is not None:
-            first = self.reading.model[0]
-            self._report.add("RT206", stage.span, name="model", notes=(("first given here", first.span),))
-        self.reading.model = (stage, scope)
-
     # ------------------------------------------------------------ libraries
 
     def _use(self, use: s.Use, chain: tuple[Path, ...]) -> None:
@@ -146,7 +140,16 @@ class Reader:
         if path is None:
             self.reading.broken = True
             return
-        brought = self._library(use, path, chain)
+        # The defs of a file see their own file alone
+        file = s.File(use.path.value, normal(path.read_bytes().decode("utf-8", "replace")))
+        recipe, found = parse(file.text)
+        self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
+        names = Names(s.placed(recipe, file), SourceText(file.text, file.name), {}, self._report)
+        reader = Reader(names, self._files.below(path.parent), self._choices, self._report)
+        read = reader.read_names(s.placed(recipe, file), (*chain, path))
+        self.reading.found += read.found
+        self.reading.broken |= bool(found) or read.broken
+        brought = {name: made for name, made in names.all.items() if made.made}
         prefix = f"{use.alias.name}." if use.alias else ""
         for name, made in brought.items():
             called = prefix + name
@@ -160,18 +163,6 @@ class Reader:
                 self._names.all[called] = replace(made, span=place)
             else:
                 self._names.make(s.Word(called, span=place), replace(made, span=place))
-
-    def _library(self, use: s.Use, path: Path, chain: tuple[Path, ...]) -> dict[str, Name]:
-        """Return the defs of a file, which see their own file alone."""
-        file = s.File(use.path.value, normal(path.read_bytes().decode("utf-8", "replace")))
-        recipe, found = parse(file.text)
-        self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
-        names = Names(s.placed(recipe, file), SourceText(file.text, file.name), {}, self._report)
-        reader = Reader(names, self._files.below(path.parent), self._choices, self._report)
-        read = reader.read_names(s.placed(recipe, file), (*chain, path))
-        self.reading.found += read.found
-        self.reading.broken |= bool(found) or read.broken
-        return {name: made for name, made in names.all.items() if made.made}
 
 
 def missing(name: str, names: Names) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from retouch.graph.keys import identity
 from retouch.graph.nodes import FromNode, Node
+from retouch.graph.origins import COMMAND_LINE
 
 
 @dataclass(slots=True)
@@ -29,8 +30,8 @@ class NodeBuilder:
         if key in self._known:
             id_ = self._known[key]
             # A plan then shows the stage that its reader can find in the recipe.
-            if self.nodes[id_].put_in and not node.put_in:
-                self.nodes[id_] = replace(node, id=id_)
+            kept = node if self.nodes[id_].put_in and not node.put_in else self.nodes[id_]
+            self.nodes[id_] = replace(kept, id=id_, origin={**kept.origin, **_from_outside(self.nodes[id_], node)})
             return FromNode(id_)
         name = f"{self.prefix}{node.card.family}.{node.card.method}"
         self._counts[name] += 1
@@ -55,3 +56,9 @@ class NodeBuilder:
             if id_ in wanted:
                 wanted.update(self.nodes[id_].feeds())
         return tuple(node for id_, node in self.nodes.items() if id_ in wanted)
+
+
+def _from_outside(*equal: Node) -> dict[str, str]:
+    """Which file of equal work the command line named for any of them: who makes a result again has to name it anew."""
+    named = [node.origin.get("path") for node in equal if node.card.family == "open"]
+    return {"path": COMMAND_LINE.name} if COMMAND_LINE.name in named else {}

@@ -81,7 +81,7 @@ class Context:
     outside: Picture | None  # the one that flows without a picture of their own take
     builder: NodeBuilder = field(default_factory=NodeBuilder)
     lost: list[Overwritten] = field(default_factory=list[Overwritten])
-    used_outside: bool = False  # whether any flow does
+    given: Picture | None = None  # the same, once a flow takes it
     used_models: dict[str, ModelInfo] = field(default_factory=dict[str, "ModelInfo"])
     writers: list[Writer] = field(default_factory=list[Writer])
     variant: int = -1
@@ -133,16 +133,14 @@ class Context:
         """Return the picture that an `open` reads: its own, or the command line's."""
         given = call.given.get("path")
         if given is None:
-            return self._from_command_line(call.span)
+            if self.outside is None:
+                self.report.add("RT408", call.span)
+                return None
+            self.given = self.outside
+            return self.outside
         folder = call.card.takes(FOLDER)
         path = (self.files.allowed if folder else self.files.to_read)(given, given.value)
         return Picture(path) if path else None
-
-    def _from_command_line(self, span: s.Span) -> Picture | None:
-        if self.outside is None:
-            self.report.add("RT408", span)
-        self.used_outside = True
-        return self.outside
 
     def caption_of(self, calls: Iterable[StageCall]) -> str | None:
         """Return the caption of the flow's picture: the recipe's, the command line's, or that of a file beside it."""

@@ -18,7 +18,7 @@ def finished(context: Context, results: Sequence[str]) -> Graph:
     """Return the graph of these results, and report what is wrong with it as a whole."""
     nodes = context.builder.needed(results)
     _check_overwritten(context, nodes)
-    graph = Graph(nodes, tuple(results), context.item, context.model, context.used_models)
+    graph = Graph(nodes, tuple(results), context.item, context.model, context.used_models, given=context.given)
     if not any(edge == MISSING for node in nodes for _, edge in node.edges()):  # else told already
         try:
             facts = plan(graph).facts

@@ -60,7 +60,10 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
         begins = edits or ("Trajectory" in outputs and not _passes_on(part))
         if begins and (MADE in made or "Trajectory" in made):
             if MADE in made:
-                now, ahead = _behind(now)
+                pictures = [
+                    i for i, part in enumerate(now) if any(call.card.output in PICTURE for call in calls_of((part,)))
+                ]
+                now, ahead = now[: pictures[-1] + 1], now[pictures[-1] + 1 :]
                 maker = next(call for call in calls_of(tuple(now)) if call.card.edits_latents)
                 turns.append(TurnStages(tuple(now), place=maker.span, by=maker.card.name, made=True))
             else:
@@ -82,12 +85,6 @@ def _apart(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Altern
     while end and isinstance(part := now[end - 1], StageCall) and part.card.output == "Schedule":
         end -= 1
     return now[:end], now[end:]
-
-
-def _behind(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Alternatives], ...]:
-    """The stages of a turn up to the last that makes a picture, and those behind it, which are for the next one."""
-    pictures = [i for i, part in enumerate(now) if any(call.card.output in PICTURE for call in calls_of((part,)))]
-    return now[: pictures[-1] + 1], now[pictures[-1] + 1 :]
 
 
 def _passes_on(part: StageCall | Alternatives) -> bool:

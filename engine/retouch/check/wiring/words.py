@@ -39,7 +39,13 @@ def check_words(
     Returns whether the stage itself is out of place there.
     """
     if model.known.classes:
-        _check_classes(call, turn, model, report)
+        # Such a model is told the number of a class
+        count = model.known.classes
+        for words in _written(call, turn):
+            wrong = [text for text in words.texts if not (text.isascii() and text.isdigit() and int(text) < count)]
+            if wrong and not turn.read:
+                mend = f"write the number of one, from 0 to {count - 1}"
+                report.add("RT329", words.span, source=words.source, text=wrong[0], model=model.name, mend=mend)
     if model.known.reads_words:
         return False
     if call.card.needs_words:
@@ -73,16 +79,6 @@ def check_caption(calls: Iterable[StageCall], models: Iterable[ModelInfo], conte
     elif context.world.caption is not None and not (opened and "path" in opened.given):
         source = f"--caption {json.dumps(context.world.caption, ensure_ascii=False)}"
         context.report.add("RT227", Span(0, len("--caption")), source=source, name="--caption", why=why)
-
-
-def _check_classes(call: StageCall, turn: TurnSettings, model: ModelInfo, report: Report) -> None:
-    """Report prompts that are no number of a class, on a model that is told one."""
-    count = model.known.classes
-    for words in _written(call, turn):
-        wrong = [text for text in words.texts if not (text.isascii() and text.isdigit() and int(text) < count)]
-        if wrong and not turn.read:
-            mend = f"write the number of one, from 0 to {count - 1}"
-            report.add("RT329", words.span, source=words.source, text=wrong[0], model=model.name, mend=mend)
 
 
 def _written(call: StageCall, turn: TurnSettings) -> Iterator[_Written]:

@@ -2,6 +2,7 @@
 
 from retouch.lang.codes.code import Code
 from retouch.lang.codes.folders import FOLDERS
+from retouch.lang.codes.journals import JOURNALS
 from retouch.lang.codes.names import NAMES
 from retouch.lang.codes.planning import PLANNING
 from retouch.lang.codes.plugins import PLUGINS
@@ -9,6 +10,6 @@ from retouch.lang.codes.running import RUNNING
 from retouch.lang.codes.text import TEXT
 from retouch.lang.codes.wiring import WIRING
 
-CODES: dict[str, Code] = {**TEXT, **NAMES, **WIRING, **PLANNING, **RUNNING, **FOLDERS, **PLUGINS}
+CODES: dict[str, Code] = {**TEXT, **NAMES, **WIRING, **PLANNING, **RUNNING, **FOLDERS, **JOURNALS, **PLUGINS}
 
 __all__ = ["CODES", "Code"]

@@ -38,6 +38,13 @@ FOLDERS: dict[str, Code] = {
         why="A picture's rays follow from its focal length and its middle, in pixels, for all pictures or for each: "
         "fl_x, fl_y, cx, cy, w and h, or camera_angle_x in radians.",
     ),
+    "RT245": Code(
+        "nothing-opaque",
+        "'{stage}' finds nothing in the field that is as opaque as {asked}: the most is {most}",
+        "{mend}",
+        why="The surface lies where a voxel takes that share of the light. A field that was fitted for few steps, or "
+        "holds fog alone, has no such place.",
+    ),
     "RT575": Code(
         "nothing-lifted",
         "'{stage}' finds no place in the field that enough views take into their masks",

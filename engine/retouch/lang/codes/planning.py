@@ -170,6 +170,22 @@ PLANNING = {
         why="A LoRA adds to layers of one network, by their names and shapes. Both stand in the file's header, so a "
         "file that does not fit is refused before anything loads.",
     ),
+    "RT468": Code(
+        "led-by-nothing",
+        "'{stage}' leads next to nothing: the walk takes one step",
+        "walk more of them: steps=10, or a greater 'strength'",
+        why="A loss moves each step by as much as the step draws noise, and the last draws next to none. A walk of one "
+        "step is its last.",
+        severity="warning",
+    ),
+    "RT463": Code(
+        "foreign-lora",
+        "'{path}' fits, and says that it was trained for {whose}; the model is a {model}",
+        "use a model of that kind, or another file; what a file says of itself may be wrong",
+        severity="warning",
+        why="Layers of different models may have the same names and shapes, and then weights are added to layers that "
+        "mean something else. Trainers write their base into the file; where they did not, nothing can be known.",
+    ),
     "RT435": Code(
         "no-weights",
         "'{stage}' needs its weights '{name}', and {what}",

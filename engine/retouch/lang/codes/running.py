@@ -160,6 +160,13 @@ RUNNING = {
         why="Each step moves weights against the gradient, by the learning rate. Where that is too high they grow "
         "without end. What had been learnt is dropped, and no picture is made of it.",
     ),
+    "RT582": Code(
+        "whole-of-a-large-picture",
+        "'{stage}' works on all of '{name}' at once, {count} megapixels; at most {most}",
+        "edit a part of it: 'mask … | crop' before that and 'paste' behind; or make it smaller: open … size=4096",
+        why="A picture of up to 400 megapixels is opened, cropped, pasted into and saved in parts. What works on all "
+        "of one needs some fifty bytes for each pixel, so that it is refused before anything loads.",
+    ),
     "RT580": Code(
         "no-walk",
         "'{stage}' acts in a walk, and '{maker}' makes the picture without one",

@@ -67,10 +67,30 @@ def look(name: str, revision: str | None, variant: str | None) -> Offer:
             raise CannotGet("the hub gives no commit for it", "name a revision: owner/name@commit")
         top = next((file for file in listed if file.path == INDEX), None)
         if top is None:
-            raise CannotGet(_no_folder(listed), "name a model in the layout of diffusers")
-        index = _read_index(name, commit, top)
+            single = [file.path for file in listed if "/" not in file.path and file.path.endswith(".safetensors")]
+            said = f"; it has single files: {', '.join(single[:4])}" if single else ""
+            raise CannotGet(
+                f"it has no {INDEX}, so it is no folder in the layout of diffusers{said}",
+                "name a model in the layout of diffusers",
+            )
+        _bring(name, commit, top, lambda _: None)
+        try:
+            index = json.loads(_blob(name, top).read_text("utf-8"))
+        except (ValueError, RecursionError):
+            index = None
+        if not isinstance(index, dict):
+            raise CannotGet(f"its {INDEX} is not a JSON object", "name another model")
     files = choose(listed, index, variant)
-    return Offer(name, commit, revision is None, tuple(files), _licence(info), bool(info.gated))
+    card = info.card_data
+    said = [getattr(card, key, None) for key in ("license_name", "license", "license_link")] if card else []
+    return Offer(
+        name,
+        commit,
+        revision is None,
+        tuple(files),
+        next((each for each in said if isinstance(each, str) and each not in ("", "other")), "not stated"),
+        bool(info.gated),
+    )
 
 
 def fetch(offer: Offer, tell: Tell) -> Path:
@@ -78,42 +98,30 @@ def fetch(offer: Offer, tell: Tell) -> Path:
     if offer.folder.is_dir() and all((offer.folder / file.path).exists() for file in offer.files):
         tell(offer.bytes)
     else:
-        _check_room(offer)
+        place = cache.home()
+        holder = next(folder for folder in (place, *place.parents) if folder.exists())
+        if (free := shutil.disk_usage(holder).free) < offer.missing:
+            raise CannotGet(
+                f"{offer.missing:,} bytes are to come, and '{holder}' has room for {free:,}",
+                "make room, or set HF_HOME to a folder with more",
+            )
         with _in_words(offer.name, offer.commit):
             for file in offer.files:
                 _bring(offer.name, offer.commit, file, tell)
             _lay_out(offer)
     if offer.by_name:
-        _remember(offer)
+        # From now on the name alone means this commit
+        ref = cache.place(offer.name) / "refs" / "main"
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        beside = ref.with_name(f"main.retouch-{os.getpid()}")
+        beside.write_text(offer.commit, "ascii")
+        beside.replace(ref)
     return offer.folder
 
 
 def _listed(sibling: Any) -> Listed:
     large = sibling.lfs.sha256 if sibling.lfs else None
     return Listed(sibling.rfilename, sibling.size or 0, large or sibling.blob_id or "", bool(large))
-
-
-def _read_index(name: str, commit: str, file: Listed) -> dict[str, Any]:
-    _bring(name, commit, file, lambda _: None)
-    try:
-        said = json.loads(_blob(name, file).read_text("utf-8"))
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise CannotGet(f"its {INDEX} is not a JSON object", "name another model")
-    return said
-
-
-def _no_folder(listed: list[Listed]) -> str:
-    single = [file.path for file in listed if "/" not in file.path and file.path.endswith(".safetensors")]
-    said = f"; it has single files: {', '.join(single[:4])}" if single else ""
-    return f"it has no {INDEX}, so it is no folder in the layout of diffusers{said}"
-
-
-def _licence(info: Any) -> str:
-    card = info.card_data
-    said = [getattr(card, key, None) for key in ("license_name", "license", "license_link")] if card else []
-    return next((each for each in said if isinstance(each, str) and each not in ("", "other")), "not stated")
 
 
 def _blob(name: str, file: Listed) -> Path:
@@ -128,16 +136,6 @@ def _bring(name: str, commit: str, file: Listed, tell: Tell) -> None:
     from huggingface_hub.utils import build_hf_headers
 
     download(hf_hub_url(name, file.path, revision=commit), build_hf_headers(), file, _blob(name, file), tell)
-
-
-def _check_room(offer: Offer) -> None:
-    place = cache.home()
-    holder = next(folder for folder in (place, *place.parents) if folder.exists())
-    if (free := shutil.disk_usage(holder).free) < offer.missing:
-        raise CannotGet(
-            f"{offer.missing:,} bytes are to come, and '{holder}' has room for {free:,}",
-            "make room, or set HF_HOME to a folder with more",
-        )
 
 
 def _lay_out(offer: Offer) -> None:
@@ -158,15 +156,6 @@ def _lay_out(offer: Offer) -> None:
             shutil.copyfile(blob, at)
     if made != offer.folder:
         made.rename(offer.folder)
-
-
-def _remember(offer: Offer) -> None:
-    """From now on the name alone means this commit."""
-    ref = cache.place(offer.name) / "refs" / "main"
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    beside = ref.with_name(f"main.retouch-{os.getpid()}")
-    beside.write_text(offer.commit, "ascii")
-    beside.replace(ref)
 
 
 @contextmanager

@@ -35,11 +35,11 @@ class VaeCodec:
         )
 
     def scaled(self, cells: Tensor) -> Tensor:
-        """The VAE's latents as the network knows them."""
+        """The VAE's latents as the network knows them.  [B, C, h, w] both"""
         return (cells - self.shift) * self.factor
 
     def unscaled(self, latents: Tensor) -> Tensor:
-        """The network's latents as the VAE knows them."""
+        """The network's latents as the VAE knows them.  [B, C, h, w] both"""
         return latents / self.factor + self.shift
 
     def encode(self, pictures: Tensor) -> Tensor:

@@ -121,31 +121,34 @@ def alone(text: str, read: Encoded) -> Prompt:
 
 
 def clip_last(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
-    """Read CLIP's last layer, after its final norm."""
+    """Read CLIP's last layer, after its final norm.  [B, tokens] twice -> [B, tokens, dim]"""
     return model(ids).last_hidden_state
 
 
 def clip_last_and_pooled(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Read CLIP's last layer and the state at the end of the text."""
+    """Read CLIP's last layer, [B, tokens, dim], and the state at the end of the text, [B, dim]."""
     out = model(ids)
     return out.last_hidden_state, out.pooler_output
 
 
 def clip_inner(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Read CLIP's last layer but one, without norm, and what is pooled: projected where the model projects."""
+    """Read CLIP's last layer but one, without norm, and what is pooled: projected where the model projects.
+
+    ids, mask: Tensor  # [B, tokens].  Returns [B, tokens, dim] and [B, projected or dim]
+    """
     out = model(ids, output_hidden_states=True)
     projected = getattr(out, "text_embeds", None)
     return out.hidden_states[-2], out.pooler_output if projected is None else projected
 
 
 def t5(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
-    """Read T5's encoder without a mask, as diffusers' pipelines do."""
+    """Read T5's encoder without a mask, as diffusers' pipelines do.  [B, tokens] twice -> [B, tokens, dim]"""
     return model(ids)[0]
 
 
 @lru_cache
 def layers(*which: int) -> Callable[[Any, Tensor, Tensor], Tensor]:
-    """Read hidden states of a language model, side by side."""
+    """Read hidden states of a language model, side by side.  [B, tokens] twice -> [B, tokens, layers * dim]"""
 
     def read(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
         out = model(input_ids=ids, attention_mask=mask, output_hidden_states=True, use_cache=False)

@@ -59,7 +59,11 @@ def with_learnt(words: PromptTokenizer, text: str, counts: Mapping[str, int]) ->
 
     counts: how many vectors each word has.  Spans are of the text as it was given.
     """
-    first = dict(zip(counts, _sums(counts.values()), strict=True))
+    sums, total = [], 0
+    for count in counts.values():
+        sums.append(total)
+        total += count
+    first = dict(zip(counts, sums, strict=True))
     found = _apart(sorted((start, end, word) for word in counts for start, end in places(word, text)))
     plain, moved = "", list[tuple[int, int, int, int, str]]()  # in the plain text, and in the one that was given
     last = 0
@@ -88,15 +92,6 @@ def with_learnt(words: PromptTokenizer, text: str, counts: Mapping[str, int]) ->
         else:
             spans[-1] = (a + shift, b + shift)
     return replace(tokens, spans=tuple(spans), pieces=tuple(text[a:b] for a, b in spans)), where
-
-
-def _sums(counts: Any) -> list[int]:
-    """Where each of several rows begins, if they stand one after the other."""
-    sums, total = [], 0
-    for count in counts:
-        sums.append(total)
-        total += count
-    return sums
 
 
 def _apart(found: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

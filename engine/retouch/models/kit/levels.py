@@ -7,7 +7,7 @@ in float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
@@ -60,7 +60,10 @@ def noise_levels(config: Mapping[str, Any]) -> NoiseLevels:
     """Read a diffusers scheduler config."""
     alphas_cumprod = list(accumulate((1 - beta for beta in _betas(config)), mul))
     if config.get("rescale_betas_zero_snr"):
-        alphas_cumprod = _zero_terminal_snr(alphas_cumprod)
+        # Lin et al. 2023, algorithm 1: shift and stretch sqrt(alphas_cumprod) so that the last is zero
+        roots = [math.sqrt(a) for a in alphas_cumprod]
+        first, last = roots[0], roots[-1]
+        alphas_cumprod = [((root - last) * first / (first - last)) ** 2 for root in roots]
     spacing = config.get("timestep_spacing", "leading")
     if spacing not in _SPACINGS:
         raise BrokenModel(f"scheduler_config.json: timestep_spacing '{spacing}' is not one of {', '.join(_SPACINGS)}")
@@ -95,10 +98,3 @@ def _linspace(low: float, high: float, n: int) -> Iterable[float]:
 def _cosine(t: float) -> float:
     """Nichol & Dhariwal 2021, eq. 17."""
     return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
-
-
-def _zero_terminal_snr(alphas_cumprod: Sequence[float]) -> list[float]:
-    """Lin et al. 2023, algorithm 1: shift and stretch sqrt(alphas_cumprod) so that the last is zero."""
-    roots = [math.sqrt(a) for a in alphas_cumprod]
-    first, last = roots[0], roots[-1]
-    return [((root - last) * first / (first - last)) ** 2 for root in roots]

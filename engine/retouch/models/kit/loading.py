@@ -105,7 +105,11 @@ class ModelLoading:
         if part not in self.made:
             self.made[part] = self._made(part, kind, build, config, names)
             for updates in self.fused.get(part, ()):
-                _fuse(self.made[part], updates)
+                weights_ = dict(self.made[part].named_parameters())
+                for name, each in updates.items():
+                    weight = weights_[name]
+                    whole = weight.float() + sum(update.dense(weight.shape).float() for update in each)
+                    weight.data = whole.to(weight.dtype)
         return self.made[part]
 
     def _made(
@@ -154,15 +158,6 @@ def _keeps_its_own(module: nn.Module) -> bool:
         return any(map(lost, getattr(value, "__dict__", {}).values()))
 
     return lost(module)
-
-
-def _fuse(module: nn.Module, updates: Mapping[str, Sequence[Update]]) -> None:
-    """Add updates to the weights themselves, in float32."""
-    weights_ = dict(module.named_parameters())
-    for name, each in updates.items():
-        weight = weights_[name]
-        whole = weight.float() + sum(update.dense(weight.shape).float() for update in each)
-        weight.data = whole.to(weight.dtype)
 
 
 def _configured(kind: Any, stated: Mapping[str, Any]) -> Any:

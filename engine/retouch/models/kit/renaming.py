@@ -37,7 +37,17 @@ def renamed(
     if len(bare.keys() & module.state_dict().keys()) > len(bare) // 2:  # some names are the same in both
         return bare | _unprojected(module, part, bare)
     if any(name.startswith(_OPEN_CLIP) for name in bare):
-        return _open_clip(module, state, part.prefix)
+        # OpenCLIP keeps queries, keys and values in one tensor, and has layers that some models leave out.
+        from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+
+        made = convert_open_clip_checkpoint(module, state, part.prefix)
+        wanted = module.state_dict()
+        fits = {
+            *wanted,
+            *(name.removeprefix("text_model.") for name in wanted),
+            *(f"text_model.{name}" for name in wanted),
+        }
+        return {name: tensor for name, tensor in made.items() if name in fits}
     rename = names or _by_diffusers(kind)
     if rename is None:
         return bare
@@ -76,13 +86,3 @@ def _unprojected(module: Any, part: InOneFile, bare: Mapping[str, Tensor]) -> di
         return {}
     like = next(iter(bare.values()))
     return {_PROJECTION: torch.eye(*wanted.shape, dtype=like.dtype, device=like.device)}
-
-
-def _open_clip(module: Any, state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """OpenCLIP keeps queries, keys and values in one tensor, and has layers that some models leave out."""
-    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
-
-    made = convert_open_clip_checkpoint(module, state, prefix)
-    wanted = module.state_dict()
-    fits = {*wanted, *(name.removeprefix("text_model.") for name in wanted), *(f"text_model.{name}" for name in wanted)}
-    return {name: tensor for name, tensor in made.items() if name in fits}

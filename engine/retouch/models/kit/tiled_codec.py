@@ -19,9 +19,9 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from retouch.core.rectangle import Rectangle
 from retouch.core.resampling import resized
 from retouch.core.tiling import tile_grid, tile_ramp
-from retouch.core.window import Rectangle
 from retouch.models.network.recomputed import standing_in
 from retouch.models.vae_tiles import Tiling, VaeTiles
 
@@ -123,11 +123,17 @@ class TiledCodec:
         seen_by = self._again(function, moments) if torch.is_grad_enabled() else function
         with _normalised_by(moments):
             for box in tile_grid(size, side, overlap, unit):
-                kept = _inset(box, size, margin)
+                (height, width) = size
+                kept = Rectangle(
+                    box.left + margin * (box.left > 0),
+                    box.top + margin * (box.top > 0),
+                    box.right - margin * (box.right < width),
+                    box.bottom - margin * (box.bottom < height),
+                )
                 part = seen_by(box.of(item)[None])[0]
                 grown = part.shape[-1] / (box.right - box.left)  # of a side, below 1 where pictures become latents
                 place, seen = (_scaled(each, grown) for each in (kept, _moved(kept, box)))
-                whole = _sized(size, grown)
+                whole = round(size[0] * grown), round(size[1] * grown)
                 if made is None or weight is None:
                     made = part.new_zeros(len(part), *whole)
                     weight = part.new_zeros(1, *whole)
@@ -171,17 +177,6 @@ def _one_by_one(work: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
     return torch.stack(made)
 
 
-def _inset(box: Rectangle, size: tuple[int, int], margin: int) -> Rectangle:
-    """A tile without its margin, which it keeps where the picture ends."""
-    (height, width) = size
-    return Rectangle(
-        box.left + margin * (box.left > 0),
-        box.top + margin * (box.top > 0),
-        box.right - margin * (box.right < width),
-        box.bottom - margin * (box.bottom < height),
-    )
-
-
 def _moved(inner: Rectangle, outer: Rectangle) -> Rectangle:
     """A rectangle, counted from the corner of another."""
     left, top = outer.left, outer.top
@@ -190,10 +185,6 @@ def _moved(inner: Rectangle, outer: Rectangle) -> Rectangle:
 
 def _scaled(box: Rectangle, by: float) -> Rectangle:
     return Rectangle(*(round(edge * by) for edge in box))
-
-
-def _sized(size: tuple[int, int], by: float) -> tuple[int, int]:
-    return round(size[0] * by), round(size[1] * by)
 
 
 def _measured(norms: list[nn.GroupNorm], work: Callable[[], object]) -> Moments:
@@ -213,7 +204,7 @@ def _measured(norms: list[nn.GroupNorm], work: Callable[[], object]) -> Moments:
 def _normalised_by(moments: Moments) -> Iterator[None]:
     """Let normalisations take these statistics for those of what they are given."""
 
-    def normalise(norm: Any, given: tuple[Tensor, ...], _: Tensor) -> Tensor:
+    def normalise(norm: Any, given: tuple[Tensor, ...], _: Tensor) -> Tensor:  # [B, C, ...] -> [B, C, ...]
         (x,), (mean, variance) = given, moments[norm]
         even = (x.float().reshape(len(x), norm.num_groups, -1) - mean) * torch.rsqrt(variance + norm.eps)
         shape = (1, -1, *[1] * (x.ndim - 2))

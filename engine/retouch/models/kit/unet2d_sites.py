@@ -37,7 +37,12 @@ def unet2d_sites(config: Mapping[str, Any]) -> tuple[Site, ...]:
 
 
 def _walk(config: Mapping[str, Any]) -> Iterator[tuple[Kind, str, int]]:
-    _check(config)
+    blocks = (*config["down_block_types"], *config["up_block_types"])
+    strange = [block for block in blocks if _today(block) not in _ATTENDS]
+    if (mid := config.get("mid_block_type", _MID)) not in (_MID, None):
+        strange.append(str(mid))
+    if strange:
+        raise BrokenModel(f"the network uses '{strange[0]}', which is not known of networks that work on pixels")
     levels, layers = levels_of(config), config.get("layers_per_block", 2)
     for i, block in enumerate(config["down_block_types"]):
         yield from _block(f"down_blocks.{i}", layers, 2**i, attends=_ATTENDS[_today(block)])
@@ -61,12 +66,3 @@ def _block(name: str, layers: int, scale: int, *, attends: bool) -> Iterator[tup
 def _today(block: str) -> str:
     """A block's name in the diffusers of today, which still reads the first ones."""
     return block.removeprefix("UNetRes")
-
-
-def _check(config: Mapping[str, Any]) -> None:
-    blocks = (*config["down_block_types"], *config["up_block_types"])
-    strange = [block for block in blocks if _today(block) not in _ATTENDS]
-    if (mid := config.get("mid_block_type", _MID)) not in (_MID, None):
-        strange.append(str(mid))
-    if strange:
-        raise BrokenModel(f"the network uses '{strange[0]}', which is not known of networks that work on pixels")

@@ -46,7 +46,13 @@ def levels_of(config: Mapping[str, Any]) -> int:
 
 
 def _walk(config: Mapping[str, Any]) -> Iterator[_Found]:
-    _check(config)
+    mid = config.get("mid_block_type", _MID)
+    strange = [b for b in (*config["down_block_types"], *config["up_block_types"]) if b not in _ATTENDS]
+    if mid != _MID:
+        strange.append(str(mid))
+    strange += [option for option in _UNSUPPORTED if config.get(option)]
+    if strange:
+        raise BrokenModel(f"the network uses '{strange[0]}', which is not of the Stable Diffusion 1 or 2 shape")
     levels = levels_of(config)
     layers = _each(config.get("layers_per_block", 2), levels)
     depths = _each(config.get("transformer_layers_per_block", 1), levels)
@@ -79,13 +85,3 @@ def _transformer(name: str, depth: int, scale: int) -> Iterator[_Found]:
 
 def _each(value: Any, n: int) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value] * n
-
-
-def _check(config: Mapping[str, Any]) -> None:
-    mid = config.get("mid_block_type", _MID)
-    strange = [b for b in (*config["down_block_types"], *config["up_block_types"]) if b not in _ATTENDS]
-    if mid != _MID:
-        strange.append(str(mid))
-    strange += [option for option in _UNSUPPORTED if config.get(option)]
-    if strange:
-        raise BrokenModel(f"the network uses '{strange[0]}', which is not of the Stable Diffusion 1 or 2 shape")

@@ -13,9 +13,10 @@ from retouch.models.beside import blamed_on
 from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel
 from retouch.models.info import ModelInfo
-from retouch.models.kinds import WeightsKind, kind_of
+from retouch.models.kinds import WIDTHS, WeightsKind, kind_of
 from retouch.models.lora.layers import Lora, read_lora
 from retouch.models.lora.placing import NothingFits, Placed, Shapes, Spellings, place
+from retouch.models.lora.stated import stated
 from retouch.models.single_file import NETWORKS, checked_header
 
 _TEXT = re.compile(r"(?P<file>.+?)(?:\*(?P<weight>-?(?:\d+\.?\d*|\.\d+)(?P<percent>%)?))?")
@@ -38,11 +39,14 @@ def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
     """The same model with LoRA files beside its layers.  Raises BrokenModel where one of them does not fit."""
     loras: list[Lora] = []
     left: dict[str, tuple[str, ...]] = {}
+    foreign: dict[str, str] = {}
     for text in texts:
         with blamed_on("lora", text):
             loras.append(parsed(text))
             if names := _unplaced(info, loras[-1]):
                 left[text] = tuple(names)
+            if said := said_of_another(info, loras[-1].file):
+                foreign[text] = said
     digest = sha256(info.digest.encode())
     for lora in loras:
         digest.update(f"{fingerprint([lora.file])} {lora.weight!r}".encode())
@@ -53,6 +57,7 @@ def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
         loras=tuple(loras),
         plain=info,
         left_over=left,
+        foreign=foreign,
         texts=(*(info.texts or (info.name,)), *texts),
     )
 
@@ -65,6 +70,22 @@ def left_beside(info: ModelInfo, lora: Lora) -> list[str]:
     if texts and all(layer.part for layer in layers):
         raise BrokenModel(f"'{lora.file.name}' acts on text encoders alone; `model` takes it, as lora=[…]")
     return [*dict.fromkeys((*left, *texts))]
+
+
+def said_of_another(info: ModelInfo, file: Path) -> str:
+    """For which other family a file says that it was trained; empty where it says none, or this one."""
+    if (told := stated(file)) is None:
+        return ""
+    own = _own_kind(info)
+    another = own != told.family if own else families.of_another(told.family, info.pipeline)
+    return f"{told.title} ('{told.said}')" if another else ""
+
+
+def _own_kind(info: ModelInfo) -> str:
+    """Of a network that attends to text, the kind that is known by the text's width; of two it is all that differs."""
+    shapes = (shapes_of(info) or {}).get("", {})
+    widths = {shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")}
+    return next((WIDTHS[width][0] for width in widths if width in WIDTHS), "")
 
 
 def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:

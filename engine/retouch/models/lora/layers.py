@@ -5,7 +5,6 @@ Names are diffusers' and peft's, kohya's, and those of the networks' authors, wi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from retouch.models.errors import BrokenModel
 from retouch.models.headers import Header, Stored
 from retouch.models.kinds import kind_of
+from retouch.models.lora.stated import peft_settings
 from retouch.models.single_file import checked_header
 
 _LEAF = re.compile(
@@ -86,10 +86,6 @@ def read_lora(file: Path) -> tuple[list[LoraLayer], list[str]]:
         raise BrokenModel(f"'{file.name}' is {kind.title if kind else 'not known here'}, and no LoRA")
     if kind.format in _REFUSED:
         raise BrokenModel(f"'{file.name}' is {_REFUSED[kind.format]}; use one that was saved as a LoRA")
-    return _layers(file, header)
-
-
-def _layers(file: Path, header: Header) -> tuple[list[LoraLayer], list[str]]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     left: list[str] = []
     for name in header.tensors:
@@ -136,10 +132,7 @@ def _whole(factors: Mapping[str, str]) -> bool:
 
 def _scale(header: Header, part: str) -> float | None:
     """What peft kept of its settings: alpha by rank, where all layers have the same."""
-    try:
-        said = json.loads(header.metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
-        return None
+    said = peft_settings(header.metadata)
     for prefix in (part,) if part else ("unet", "transformer"):
         alpha, rank = said.get(f"{prefix}.lora_alpha"), said.get(f"{prefix}.r")
         if isinstance(alpha, int | float) and isinstance(rank, int) and rank:

@@ -74,17 +74,12 @@ def _on(file: Path, layer: LoraLayer, weights: tuple[str, ...], shapes: Shapes) 
         count = shapes[weight][0]
         yield Placed(layer, weight, (at, at + count))
         at += count
-    wanted = _columns(shapes[weights[0]])
+    wanted = 1
+    for side in shapes[weights[0]][1:]:
+        wanted *= side
     if (rows, columns) != (at, wanted):
         tensor = next(iter(layer.factors.values()))
         raise BrokenModel(
             f"'{file.name}': {tensor} adds {rows} x {columns} to {weights[0].removesuffix('.weight')}, "
             f"which has {at} x {wanted}; it was trained on another model"
         )
-
-
-def _columns(shape: tuple[int, ...]) -> int:
-    count = 1
-    for side in shape[1:]:
-        count *= side
-    return count

@@ -19,8 +19,8 @@ from retouch.models.weights import read_as_stored
 class Hadamard:
     """Two low-rank products, multiplied number by number; made anew for each pass, one layer at a time."""
 
-    one: tuple[Tensor, Tensor]
-    two: tuple[Tensor, Tensor]
+    one: tuple[Tensor, Tensor]  # [out, rank] and [rank, in…]
+    two: tuple[Tensor, Tensor]  # the same, of a rank of its own
     rows: slice
     scale: float
 
@@ -54,15 +54,11 @@ def updates(
     """
     found: dict[str, tuple[Update, ...]] = {}
     for each in placed:
-        tensors = _read(lora, each.layer)
+        stored = {factor: each.layer.stored[factor] for factor in each.layer.factors}
+        tensors = {factor: tensor.float() for factor, tensor in read_as_stored(lora.file, stored).items()}
         made = _update(each.layer, tensors, lora.weight, slice(*each.rows), device, dtype)
         found[each.weight] = (*found.get(each.weight, ()), made)
     return found
-
-
-def _read(lora: Lora, layer: LoraLayer) -> dict[str, Tensor]:
-    stored = {factor: layer.stored[factor] for factor in layer.factors}
-    return {factor: tensor.float() for factor, tensor in read_as_stored(lora.file, stored).items()}
 
 
 def _update(

@@ -25,7 +25,7 @@ from retouch.models.family import Ask, Net, Rows
 from retouch.models.large import LARGE
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
-from retouch.models.network.captured import CapturedNetwork, Network
+from retouch.models.network.captured import CapturedNetwork
 from retouch.models.network.fusing import prepare
 from retouch.models.network.placed import placed
 from retouch.models.network.recomputed import Recomputing, standing_in
@@ -74,7 +74,13 @@ class NetworkCore:
         self._seam, self._passing = Seam(net, sites), Lock()
         self._recomputing = Recomputing(self.module)
         self.recomputes = sum(weight.numel() for weight in self._base.values()) >= LARGE
-        self._plain = self._accelerated()
+        module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
+
+        def plain(rows: Rows) -> Tensor:
+            return self.net.forward(module, rows)
+
+        graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
+        self._plain = CapturedNetwork(plain) if graphs else plain
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -85,16 +91,6 @@ class NetworkCore:
     def base(self) -> Mapping[str, Tensor]:
         """The base weights by parameter name; read-only."""
         return MappingProxyType(self._base)
-
-    def _accelerated(self) -> Network:
-        """The network as rows that no control joins are evaluated."""
-        module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
-
-        def plain(rows: Rows) -> Tensor:
-            return self.net.forward(module, rows)
-
-        graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
-        return CapturedNetwork(plain) if graphs else plain
 
     def kernels(self, group: Group) -> Hashable:
         """Compiled kernels round differently, and controls cannot enter them: such groups never share a pass."""
@@ -109,19 +105,17 @@ class NetworkCore:
                 packed = self._packed(rows, bucket)
                 with self._controlled(now, packed):
                     out = self._evaluate(groups, packed, scoped=bool(now.joined))
-                self._check(out, packed.x)
+                if not isinstance(out, Tensor) or out.shape != packed.x.shape:
+                    gave = f"{list(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+                    raise BrokenModel(
+                        f"{type(self.net).__name__}.forward, of its family, gives {gave} for {list(packed.x.shape)}"
+                    )
                 predictions = iter(self._split(rows, out[: len(rows)]))
             recorded, kept = now.recorded(), now.kept()
         return [
             Reply(tuple(islice(predictions, len(group.rows))), maps, each)
             for group, maps, each in zip(groups, recorded, kept, strict=True)
         ]
-
-    def _check(self, out: object, x: Tensor) -> None:
-        """Insist that the family's answer is one, of the shape that it was asked with."""
-        if not isinstance(out, Tensor) or out.shape != x.shape:
-            gave = f"{list(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
-            raise BrokenModel(f"{type(self.net).__name__}.forward, of its family, gives {gave} for {list(x.shape)}")
 
     def _attention(self) -> Any:
         if self.acceleration.attention == "cudnn":
@@ -131,9 +125,10 @@ class NetworkCore:
     def _controlled(self, now: Pass, packed: Rows) -> Any:
         return self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext()
 
-    def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:
+    def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:  # [bucket, C, h, w]
         delta = groups[0].rows[0].model.delta
-        if not (scoped or delta.weights or delta.low_rank or delta.beside or delta.place):
+        done_again = self.recomputes and groups[0].wants_grad  # by weights, words or latents: all keep the same
+        if not (scoped or done_again or delta.weights or delta.low_rank or delta.beside or delta.place):
             return self._plain(packed)
         weights = delta.over(self._base) if delta.weights else {}
 
@@ -149,7 +144,7 @@ class NetworkCore:
             ):
                 yield
 
-        recomputed = self._recomputing.around(again) if self.recomputes and delta.wants_grad else nullcontext()
+        recomputed = self._recomputing.around(again) if done_again else nullcontext()
         with self._beside(delta), recomputed:
             return self.net.forward(self._under(weights) if weights else self.module, packed)
 
@@ -190,15 +185,18 @@ class NetworkCore:
             {name: self._numbers(values, bucket) for name, values in numbers.items()},
         )
 
-    def _stacked(self, tensors: Sequence[Tensor], bucket: int) -> Tensor:
+    def _stacked(self, tensors: Sequence[Tensor], bucket: int) -> Tensor:  # [...] each -> [bucket, ...]
         dtype = self.dtype if tensors[0].is_floating_point() else tensors[0].dtype
         return padded(torch.stack([each.to(self.device, dtype) for each in tensors]), bucket)
 
-    def _numbers(self, numbers: Sequence[float], bucket: int) -> Tensor:
+    def _numbers(self, numbers: Sequence[float], bucket: int) -> Tensor:  # [bucket]
         return padded(upload_numbers(numbers, torch.float32, self.device), bucket)
 
     def _split(self, rows: Sequence[Row], out: Tensor) -> list[Prediction]:
-        """Once per precision: EDICT's float64 rows share the network with the others, not the arithmetic after it."""
+        """Once per precision: EDICT's float64 rows share the network with the others, not the arithmetic after it.
+
+        out: Tensor  # [rows, C, h, w], what the network put out
+        """
         answers: dict[int, Prediction] = {}
         for dtype in dict.fromkeys(row.x.dtype for row in rows):
             which = [i for i, row in enumerate(rows) if row.x.dtype == dtype]
@@ -212,12 +210,15 @@ class NetworkCore:
 
 
 def longer(tokens: Tensor, length: int) -> Tensor:
-    """So many tokens: what a group's longest prompt has more is zeros, which its mask leaves out."""
+    """So many tokens: what a group's longest prompt has more is zeros, which its mask leaves out.
+
+    tokens: Tensor  # [tokens, ...] -> [length, ...]
+    """
     short = length - len(tokens)
     return F.pad(tokens, (0, 0) * (tokens.ndim - 1) + (0, short)) if short else tokens
 
 
 def padded(batch: Tensor, bucket: int) -> Tensor:
-    """The batch made `bucket` rows long by repeating its last row."""
+    """The batch made `bucket` rows long by repeating its last row.  [B, ...] -> [bucket, ...]"""
     extra = bucket - len(batch)
     return batch if extra <= 0 else torch.cat((batch, batch[-1:].expand(extra, *batch.shape[1:])))

@@ -55,7 +55,10 @@ def fuse_norms(network: nn.Module) -> None:
     blocks: list[Any] = list(network.modules())
     for block in blocks:
         if isinstance(block, ResnetBlock2D) and _plain(block):
-            _fuse_block(block)
+            block.norm1, block.norm2 = FusedGroupNorm(block.norm1, silu=True), FusedGroupNorm(block.norm2, silu=True)
+            block.nonlinearity = nn.Identity()
+            if block.time_emb_proj is not None:  # the block's SiLU was the time embedding's, too
+                block.time_emb_proj.register_forward_pre_hook(lambda _, given: (F.silu(given[0]), *given[1:]))
         elif isinstance(getattr(block, "conv_act", None), nn.SiLU) and _is_norm(getattr(block, "conv_norm_out", None)):
             last: Any = block.conv_norm_out
             block.conv_norm_out, block.conv_act = FusedGroupNorm(last, silu=True), nn.Identity()
@@ -64,13 +67,6 @@ def fuse_norms(network: nn.Module) -> None:
         for name, child in children:
             if _is_norm(child) and not isinstance(child, FusedGroupNorm):
                 setattr(block, name, FusedGroupNorm(child, silu=False))
-
-
-def _fuse_block(block: Any) -> None:
-    block.norm1, block.norm2 = FusedGroupNorm(block.norm1, silu=True), FusedGroupNorm(block.norm2, silu=True)
-    block.nonlinearity = nn.Identity()
-    if block.time_emb_proj is not None:  # the block's SiLU was the time embedding's, too
-        block.time_emb_proj.register_forward_pre_hook(lambda _, given: (F.silu(given[0]), *given[1:]))
 
 
 def _plain(block: Any) -> bool:

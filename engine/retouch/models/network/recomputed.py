@@ -1,5 +1,6 @@
 """Gradients through a large network in the memory of one of its blocks.  Chen et al. 2016, arXiv:1604.06174.
 
+Tuning goes back by weights, null-text inversion by words, guidance by latents: a pass keeps much the same for each.
 Each block keeps what goes into it alone, and is done again on the way back.  All that surrounded it is there again by
 then: the weights that stand in, what runs beside layers, controls at attention.  So gradients have the bits that they
 have without, wherever a kernel gives the same bits twice.

@@ -42,7 +42,7 @@ class ScopeView:
     rows: slice  # of the batch
     roles: list[Role]
     maps: list[AttentionMaps] = field(default_factory=list[AttentionMaps])
-    kept: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # see Reply.kept
+    kept: dict[tuple[str, str], Tensor] = field(default_factory=dict)  # [] each, see Reply.kept
 
     def acts(self, site: Site, phase: tuple[str, ...]) -> list[tuple[Touch, Act]]:
         """What is to be called at this site in this phase of the call, in the order of the controls."""

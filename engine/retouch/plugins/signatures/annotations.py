@@ -75,7 +75,12 @@ def _scalar(node: ast.expr, names: ModuleNames) -> Kind:
         case ast.Name(id=name) if name in _PLAIN:
             return Kind(_PLAIN[name])  # pyright: ignore[reportArgumentType]
         case ast.Subscript(value=value, slice=inner) if names.path(value).endswith("Literal"):
-            return _choices(names.literal(inner))
+            literal = names.literal(inner)
+            choices = cast("tuple[str | int | float, ...]", literal if isinstance(literal, tuple) else (literal,))
+            numbers = all(isinstance(choice, int | float) for choice in choices)
+            return Kind(
+                "text" if not numbers else "int" if all(type(c) is int for c in choices) else "float", choices=choices
+            )
         case ast.Subscript(value=value, slice=ast.Tuple(elts=[base, *said])) if names.path(value).endswith("Annotated"):
             kind = _scalar(plain(base, names), names)
             for each in said:
@@ -105,9 +110,3 @@ def _narrowed(kind: Kind, node: ast.expr, names: ModuleNames) -> Kind:
                 node,
                 f"'{ast.unparse(node)}' says nothing of an option; Range, Pattern, WordsOf and Ending do",
             )
-
-
-def _choices(literal: object) -> Kind:
-    choices = cast("tuple[str | int | float, ...]", literal if isinstance(literal, tuple) else (literal,))
-    numbers = all(isinstance(choice, int | float) for choice in choices)
-    return Kind("text" if not numbers else "int" if all(type(c) is int for c in choices) else "float", choices=choices)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from retouch import pictures
-from retouch.pictures.opening import MAX_PIXELS, opened
+from retouch.pictures.opening import LARGEST, opened
 
 CLOSE = 40.0  # dB; rounding of another device or of other company in a call stays above
 
@@ -51,11 +51,17 @@ def compare(one: Path, other: Path) -> Difference:
 def _pixels(path: Path) -> np.ndarray:
     """All that is to be compared, as bytes of four: of a film every picture, of a list those that it names."""
     if path.suffix == ".safetensors":
-        return _numbers(path)
+        from safetensors.numpy import load_file
+
+        try:
+            tensors = load_file(path)
+        except Exception as err:  # the library has no error of its own for each way in which a file is broken
+            raise pictures.Unreadable(path, f"has tensors that cannot be read: {err}") from err
+        return np.frombuffer(b"".join(tensors[name].tobytes() for name in sorted(tensors)), np.uint8).reshape(-1, 1, 1)
     if path.suffix == ".json":
         listed = [_picture(path.parent / name) for name in _listed(path)]  # of any sizes
         return np.concatenate([each.reshape(-1, 1, each.shape[-1]) for each in listed])
-    with opened(path, MAX_PIXELS) as film:
+    with opened(path, LARGEST) as film:
         if (count := getattr(film, "n_frames", 1)) > 1:
             frames: list[np.ndarray] = []
             for k in range(count):
@@ -70,17 +76,6 @@ def _listed(path: Path) -> list[str]:
         return [frame["file_path"] for frame in json.loads(path.read_text("utf-8"))["frames"]]
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise pictures.Unreadable(path, f"lists no pictures: {err}") from err
-
-
-def _numbers(path: Path) -> np.ndarray:
-    """The bytes of a file's tensors, one after the other: these are the same, or they are not."""
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(path)
-    except Exception as err:  # the library has no error of its own for each way in which a file is broken
-        raise pictures.Unreadable(path, f"has tensors that cannot be read: {err}") from err
-    return np.frombuffer(b"".join(tensors[name].tobytes() for name in sorted(tensors)), np.uint8).reshape(-1, 1, 1)
 
 
 def _picture(path: Path) -> np.ndarray:

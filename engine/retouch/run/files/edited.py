@@ -15,8 +15,8 @@ from retouch.core.values import Image as Pixels
 from retouch.pictures import About, How, Unwritable, formats
 from retouch.pictures.atomic import replacing
 from retouch.pictures.stamp import WORK
-from retouch.pictures.writing import Refused, encode, picture
-from retouch.run.files.outbox import as_bytes
+from retouch.pictures.writing import Refused, encode
+from retouch.run.files.outbox import drawn
 
 
 class EditedImage(Image.Image):
@@ -31,8 +31,7 @@ class EditedImage(Image.Image):
     @classmethod
     def of(cls, image: Pixels, told: Mapping[str, str], about: About) -> EditedImage:
         """The picture of a value, with its alpha."""
-        alpha = None if image.alpha is None else as_bytes(image.alpha)
-        return cls._like(picture(as_bytes(image.data.permute(1, 2, 0)), alpha), told, about)
+        return cls._like(drawn(image), told, about)
 
     @classmethod
     def _like(cls, image: Image.Image, told: Mapping[str, str], about: About) -> EditedImage:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from PIL import Image as Picture
 from torch import Tensor
 
 from retouch import pictures
+from retouch.core.rectangle import Rectangle
+from retouch.core.stored import LARGE, PlacedMask, StoredImage, unit, whole
 from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
@@ -23,16 +26,17 @@ from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture, picture
 from retouch.run.results import WrongResult
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
 
 @dataclass(slots=True)
 class FileIn:
-    """Pictures that a recipe opens, as tensors on the device."""
+    """Pictures that a recipe opens, as tensors on the device.
+
+    called: what notices call a file, by its path, where that is not its name.
+    """
 
     device: torch.device
     notices: list[str] = field(default_factory=list[str])
+    called: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def at(self, settings: Mapping[str, Any]) -> FileIn:
         """What a port is given."""
@@ -42,15 +46,24 @@ class FileIn:
         """The mask there, of a picture of this size: 1 is edited.  label: of its numbers, None if it holds none."""
         picture = pictures.read_mask(path, label)
         picture.check_size(height, width)
-        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
-        return Mask(_unit(self._sent(picture.data)))
+        self._tell(path, picture.notices)
+        if height * width < LARGE:
+            return Mask(unit(self._sent(picture.data)))
+        left, top, right, bottom = Picture.fromarray(picture.data).getbbox() or (0, 0, 1, 1)
+        inner = self._sent(picture.data[top:bottom, left:right])
+        return PlacedMask(unit(inner), Rectangle(left, top, right, bottom), (height, width))
 
     def image(self, path: str, size: int, *, as_stored: bool = False) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
-        picture = pictures.read(path, size=size or None, as_stored=as_stored)
-        self.notices += [f"{Path(path).name}: {notice}" for notice in picture.notices]
-        data = _unit(self._sent(picture.rgb).permute(2, 0, 1).contiguous())  # turned while it is small
-        return Image(data, None if picture.alpha is None else _unit(self._sent(picture.alpha)))
+        decoded, notices = pictures.decoded(path, size=size or None, as_stored=as_stored)
+        self._tell(path, notices)
+        stored = StoredImage(Decoded(decoded), self.device)
+        if decoded.width * decoded.height < LARGE:
+            return Image(stored.data, stored.alpha)
+        return stored
+
+    def _tell(self, path: str, notices: Iterable[str]) -> None:
+        self.notices += [f"{self.called.get(path) or Path(path).name}: {notice}" for notice in notices]
 
     def _sent(self, array: np.ndarray) -> Tensor:
         """The bytes on the device."""
@@ -83,7 +96,7 @@ class FolderIn:
 
     def image(self, name: str) -> Image:
         """A picture there, as stored: what a camera is told for is not what EXIF turns."""
-        return self.files.image(str(self._below(name).place(name)), 0, as_stored=True)
+        return whole(self.files.image(str(self._below(name).place(name)), 0, as_stored=True))
 
     def _below(self, name: str) -> FilesBelow:
         if name not in self.held:
@@ -161,16 +174,11 @@ class FileOut:
         said = self.about(path)
         if keep is None:  # else the user has chosen
             self.missed |= said.worth_keeping()
-        alpha = None if image.alpha is None else as_bytes(image.alpha)
-        made = picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
-        self._write(path, made, pictures.How(quality, size, said.only(keep or ())))
+        self._write(path, drawn(image), pictures.How(quality, size, said.only(keep or ())))
 
     def animation(self, path: str, images: Sequence[Image], milliseconds: int, quality: int | None = None) -> None:
         """Write pictures of one size that follow each other, again and again."""
-        first, *rest = [
-            picture(as_bytes(image.data.permute(1, 2, 0)), None if image.alpha is None else as_bytes(image.alpha))
-            for image in images
-        ]
+        first, *rest = map(drawn, images)
         moving = {"save_all": True, "append_images": rest, "duration": milliseconds, "loop": 0}
         self._write(path, first, pictures.How(quality), **moving)
 
@@ -181,8 +189,7 @@ class FileOut:
         before = {*albums.listed(place)} if standing(place).kind in ("own", "edited") else set[str]()
         with unfinished_folder(place) as part:
             for name, image in images.items():
-                alpha = None if image.alpha is None else as_bytes(image.alpha)
-                made, format = picture(as_bytes(image.data.permute(1, 2, 0)), alpha), format_of(name)
+                made, format = drawn(image), format_of(name)
                 with (part / name).open("xb") as file:
                     encode(file, made, format, {}, pictures.How())
                     sync(file)
@@ -203,7 +210,7 @@ class FileOut:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
         self._write(path, grey_picture(as_bytes(pixels)), pictures.How())
 
-    def _write(self, path: str, made: Picture, how: pictures.How, **more: Any) -> None:
+    def _write(self, path: str, made: Picture.Image, how: pictures.How, **more: Any) -> None:
         format, told = format_of(path), self.metadata(path)
         with self.file(path) as file:
             notices = encode(file, made, format, told, how, **more)
@@ -236,11 +243,39 @@ class RunNotices:
         self.notices.append(f"{self.stage}: {words}")
 
 
-def _unit(eight_bits: Tensor) -> Tensor:
-    """0 to 255 as [0, 1]; the same bits on every device."""
-    numbers = eight_bits.float()
-    # Correctly rounded: by a plain number, CUDA would multiply by its rounded inverse.  In place, for photographs.
-    return numbers.div_(torch.full((), 255, dtype=numbers.dtype, device=numbers.device))
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture as Pillow holds it, RGB or RGBA: parts of it are bytes for the engine."""
+
+    picture: Picture.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.picture.height, self.picture.width
+
+    @property
+    def channels(self) -> int:
+        """3, or 4 with alpha."""
+        return len(self.picture.getbands())
+
+    def part(self, box: Rectangle) -> Tensor:
+        """Bytes of a part.  uint8 [h, w, channels]"""
+        return torch.from_numpy(np.array(self.picture.crop(box)))
+
+
+def drawn(image: Image) -> Picture.Image:
+    """The picture as Pillow has it.  What was not edited of a large one has never been numbers."""
+    if not isinstance(image, StoredImage) or not isinstance(image.pixels, Decoded):
+        alpha = None if image.alpha is None else as_bytes(image.alpha)
+        return picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
+    made = image.pixels.picture.copy()
+    for patch in image.patches:
+        part = picture(as_bytes(patch.data.permute(1, 2, 0)), None)
+        if image.pixels.channels == 4:
+            part.putalpha(made.crop(patch.box).getchannel("A"))
+        made.paste(part, patch.box)
+    return made
 
 
 def as_bytes(unit: Tensor) -> np.ndarray:

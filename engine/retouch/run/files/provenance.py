@@ -14,7 +14,8 @@ import torch
 
 from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
-from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
+from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node, Picture
+from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.ports import MODEL, READERS
 from retouch.graph.signers import Claim, Signing, named
 from retouch.graph.work import Making
@@ -120,7 +121,7 @@ class Provenance:
         """What a result says of itself, by the node that writes it."""
         request, names = self.request, self.request.names.copy()
         graph = self.graph.only(result) if result else self.graph
-        item, model = graph.item, graph.model
+        item, model, given = graph.item, graph.model, _given(graph)
         inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
         everything = {
             **software(),
@@ -128,8 +129,10 @@ class Provenance:
             "recipe": request.recipe,
             "settings": json.dumps(dict(request.settings)),
             "source": names.of(item.path) if item else "",
-            "source_from": _source_from(graph),
+            "source_from": COMMAND_LINE.name if given and item and given.path == item.path else RECIPE.name,
             "caption": (item.caption or "") if item else "",
+            "given": names.of(given.path) if given else "",
+            "given_caption": (given.caption or "") if given else "",
             "inputs": json.dumps(inputs),
             "model": request.models.get(model.name, model.name),
             "model_option": request.model or "",
@@ -220,10 +223,10 @@ def _own_weights(graph: Graph) -> dict[str, str]:
     return {"weights": json.dumps(found)} if found else {}
 
 
-def _source_from(graph: Graph) -> str:
-    """Who named the picture: the recipe, or the command line."""
-    opened = [node.origin.get("path", "") for node in graph.nodes if node.card.family == "open"]
-    return "command line" if "command line" in opened else "recipe"
+def _given(graph: Graph) -> Picture | None:
+    """The picture that the command line named, where any of this work opens it."""
+    named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
+    return graph.given if COMMAND_LINE.name in named else None
 
 
 def _inputs(graph: Graph) -> list[Path]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from retouch.graph.ports import WRITERS
+from retouch.lang.codes import CODES
 from retouch.pictures.atomic import remove_dead_parts
 from retouch.pictures.journal import journal_of
 from retouch.version import __version__
@@ -17,15 +18,19 @@ from retouch.version import __version__
 if TYPE_CHECKING:
     from retouch.graph.nodes import Graph, Picture
     from retouch.lang.diagnostics import Diagnostic
+    from retouch.pictures.holders import Holder
+
+Tell = Callable[[str, Mapping[str, Any]], None]
 
 
 class RunJournal:
     """The lines of one run, in the journal of each folder that has results of it.
 
     apart: a folder below which nothing is told, since it goes with the run.
+    tell: hears of the event "waiting", where somebody holds a journal for long.
     """
 
-    def __init__(self, graphs: Iterable[Graph], apart: Path | None = None) -> None:
+    def __init__(self, graphs: Iterable[Graph], apart: Path | None = None, tell: Tell | None = None) -> None:
         every = [*graphs]
         paths = {path for graph in every for path in results_of(graph)}
         self._sources = {graph.item.path.name for graph in every if graph.item}
@@ -33,6 +38,7 @@ class RunJournal:
         for path in sorted(paths):
             if apart is None or not path.is_relative_to(apart):
                 self._results[path.parent] = self._results.get(path.parent, 0) + 1
+        self._hears = tell
         self._run = secrets.token_hex(4)
         self._saved = dict.fromkeys(self._results, 0)
         self._failed = dict.fromkeys(self._results, 0)
@@ -79,9 +85,25 @@ class RunJournal:
     def _tell(self, folder: Path, event: str, **facts: Any) -> None:
         """Without a journal a result is a result all the same."""
         try:
-            journal_of(folder).add(event, run=self._run, **facts)
+            journal = journal_of(folder)
+            journal.add(event, waiting=lambda who: self._waiting(journal.path, who), run=self._run, **facts)
         except OSError as why:
             self.lost = self.lost or why
+
+    def _waiting(self, path: Path, who: Holder | None) -> None:
+        if self._hears:
+            self._hears("waiting", held(path, who))
+
+
+def held(path: Path, who: Holder | None) -> Mapping[str, str]:
+    """What to say of a file that somebody holds: the code, the sentence, and what to do."""
+    mend = f"see who has it open, as by 'lsof {path}', and let that go on or end it"
+    if who:
+        go_on = f"let it go on: kill -CONT {who.pid}; or" if who.is_stopped else "wait for it, or"
+        mend = f"{go_on} end it: kill -KILL {who.pid}"
+    row = CODES["RT462"]
+    by = str(who) if who else "another process, or one of another machine"
+    return {"code": "RT462", "message": row.message.format(path=path, who=by), "help": row.help.format(mend=mend)}
 
 
 def results_of(graph: Graph) -> Iterator[Path]:

@@ -124,7 +124,13 @@ class _Sharing:
                 self._hear()
                 self._end_the_silent()
         finally:
-            self._end_all()
+            # Together, since each may take a moment to end
+            ends = [threading.Thread(target=hand.worker.end) for hand in self.hands]
+            for each in ends:
+                each.start()
+            for each in ends:
+                each.join()
+            self.hands.clear()
         outcomes, missed = zip(*(self.parts[place] for place in range(len(self.graphs))), strict=True)
         return RunPart(list(outcomes), self.calls, list(missed))
 
@@ -163,7 +169,13 @@ class _Sharing:
             case Told(event, facts):
                 self._told(hand, event, facts)
             case ShardDone():
-                self._done(hand, message)
+                self.parts.update(zip(hand.shard, zip(message.outcomes, message.missed, strict=True), strict=True))
+                self.calls += message.calls
+                self.run.shared.put(message.entries)
+                if self.store:
+                    self.store.taken.update(message.taken)
+                hand.shard, self.lost = (), 0
+                self._give(hand)
             case Stopped(why):
                 self._gone(hand, why)
             case Alive() | _:
@@ -185,15 +197,6 @@ class _Sharing:
             where = f"'{facts['function']}' of {facts['plugin']} ({facts['place']})"
             hand.why = f"{where} did not give way for {facts['s']:g} s"
             self._gone(hand, hand.worker.end())
-
-    def _done(self, hand: _Hand, done: ShardDone) -> None:
-        self.parts.update(zip(hand.shard, zip(done.outcomes, done.missed, strict=True), strict=True))
-        self.calls += done.calls
-        self.run.shared.put(done.entries)
-        if self.store:
-            self.store.taken.update(done.taken)
-        hand.shard, self.lost = (), 0
-        self._give(hand)
 
     def _end_the_silent(self) -> None:
         for hand in [*self.hands]:
@@ -232,12 +235,3 @@ class _Sharing:
         told = report.items[0]
         self.run.tell("failed", {"item": item.name if item else "", "code": code, "message": told.message})
         self.parts[place] = Outcome(item, failures=[told]), {}
-
-    def _end_all(self) -> None:
-        """Together, since each may take a moment to end."""
-        ends = [threading.Thread(target=hand.worker.end) for hand in self.hands]
-        for each in ends:
-            each.start()
-        for each in ends:
-            each.join()
-        self.hands.clear()

@@ -81,20 +81,17 @@ class _Writer:
             self.tensors[name] = value.detach().cpu().contiguous().clone()
             return {"tensor": name}
         if type(value) is Denoiser:
-            value = _Tuned(self._own(value))
+            # LoRA files beside it are the network's own, and are not kept again
+            of, delta = self.network(), value.delta
+            if of is None or value.core is not of.core or {**delta.beside} != {**of.delta.beside}:
+                raise Unstorable("a model of another network")
+            value = _Tuned(ModelDelta(delta.weights, delta.low_rank, {}, delta.words, delta.place))
         kind = type(value)
         if kind_named(name_of(kind)) is not kind:
             raise Unstorable(f"a {kind.__name__}")
         of = {each.name: self.told(getattr(value, each.name)) for each in fields(value) if each.init}
         self.objects.append([name_of(kind), of])
         return {"object": len(self.objects) - 1}
-
-    def _own(self, model: Denoiser) -> ModelDelta:
-        """What stands in for the network's weights, of a tuned model whose LoRA files are the network's own."""
-        of, delta = self.network(), model.delta
-        if of is None or model.core is not of.core or {**delta.beside} != {**of.delta.beside}:
-            raise Unstorable("a model of another network")
-        return ModelDelta(delta.weights, delta.low_rank, {}, delta.words, delta.place)
 
 
 @dataclass(slots=True)

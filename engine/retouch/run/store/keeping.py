@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from retouch.core.denoiser import Denoiser
+from retouch.core.stored import whole
 from retouch.core.values import Image, Latents, Mask
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.graph.work import Making
@@ -81,19 +82,15 @@ class KeptStage:
         """The call of the stage, that looks for what comes of these values."""
 
         def look(*values: Any) -> Any:
-            self._by_values = self.keys.key_by_values(self.node.id, self._digests(values))
+            digests: dict[NodeId, str] = {}  # of what other nodes give, as far as numbers tell all
+            for (_, edge), value in zip(self.node.edges(), values, strict=True):
+                if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
+                    digests[edge.id] = hashlib.sha256(encoded(whole(value), self.network)).hexdigest()
+            self._by_values = self.keys.key_by_values(self.node.id, digests)
             found = self._taken(self._by_values)
             return start(*values) if found is MISSING else found
 
         return look
-
-    def _digests(self, values: tuple[Any, ...]) -> Mapping[NodeId, str]:
-        """The digests of values that the stage is given by other nodes, as far as their numbers tell all."""
-        found: dict[NodeId, str] = {}
-        for (_, edge), value in zip(self.node.edges(), values, strict=True):
-            if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
-                found[edge.id] = hashlib.sha256(encoded(value, self.network)).hexdigest()
-        return found
 
     def _taken(self, key: str) -> Any:
         """What a key leads to, or MISSING.  What cannot be made of a blob that is whole is not asked for again."""

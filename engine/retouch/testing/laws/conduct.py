@@ -182,10 +182,7 @@ def count_rows(start: Callable[[], Any]) -> int:
 
 def _effect(world: World, stage: Stage, given: Mapping[str, Any]) -> list[Tensor]:
     """What a stage comes to, as tensors; what it made is used once, where that is a function or holds some."""
-    return list(tensors(_used(world, outcome(world, stage, given))))
-
-
-def _used(world: World, made: Any) -> Any:
+    made = outcome(world, stage, given)
     x, step = world.latents.data, world.schedule.steps[len(world.schedule) // 2]
     found: Any = made
     match made:
@@ -206,7 +203,7 @@ def _used(world: World, made: Any) -> Any:
             found = run_one(made(made.begin(x), step, predict))
         case _ if callable(made):
             found = run_one(_guided(world, made))
-    return found
+    return list(tensors(found))
 
 
 def _maps(reads: Touch, world: World) -> AttentionMaps:

@@ -1,0 +1,155 @@
+"""Large pictures are kept as bytes, their masks where they hold anything: what comes of them has the same bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Picture
+
+import retouch
+from retouch.api import Frame, Image, Mask, Rectangle, box_mask
+from retouch.core.stored import LARGE, PlacedMask, StoredImage, whole
+from retouch.pictures import MAX_PIXELS
+from retouch.run.care import copied
+from retouch.run.files.outbox import Decoded, FileIn, drawn
+from retouch.run.results import Declared
+from retouch.testing.worlds import tiny_world
+from retouch_methods.crop.paste import paste
+from retouch_methods.crop.window import crop, view_image
+from retouch_methods.mask.algebra import intersect, subtract, union
+from retouch_methods.mask.shape import dilate, erode, feather, threshold
+from retouch_methods.surround.lowpass import lowpass
+
+CPU, TALL, WIDE = torch.device("cpu"), 40, 50
+CODEC = tiny_world().codec
+
+
+def stored(mode: str = "RGB") -> StoredImage:
+    draws = np.random.default_rng(0).integers(0, 256, (TALL, WIDE, len(mode)), dtype=np.uint8)
+    return StoredImage(Decoded(Picture.fromarray(draws, mode)), CPU)
+
+
+def same(one: Image, other: Image) -> bool:
+    alphas = (one.alpha is None) == (other.alpha is None) and (one.alpha is None or torch.equal(one.alpha, other.alpha))
+    return torch.equal(one.data, other.data) and alphas
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_parts_patches_and_files_have_the_bits_of_the_whole(mode: str) -> None:
+    picture, box = stored(mode), Rectangle(7, 3, 29, 31)
+    plain = whole(picture)
+    assert type(plain) is Image
+    assert picture.size == plain.size == (TALL, WIDE)
+    assert same(picture.part(box), plain.part(box))
+    lower = Rectangle(20, 25, WIDE, TALL)  # meets the first
+    for where in (box, lower):
+        picture, plain = (each.patched(where, torch.rand(3, *where.size, generator=torch.Generator().manual_seed(1)))
+                          for each in (picture, plain))  # fmt: skip
+    assert isinstance(picture, StoredImage)
+    assert same(picture, plain)
+    assert same(picture.part(Rectangle(5, 20, 40, 40)), plain.part(Rectangle(5, 20, 40, 40)))
+    assert drawn(picture).tobytes() == drawn(plain).tobytes()
+    assert same(copied(whole(picture)), plain)  # as strangers' stages have it
+    assert not [each for each in Declared("Image", "cpu").check(picture) if not bool(each.fine)]
+
+
+MASKS = {
+    "in the middle": Rectangle(10, 12, 30, 25),
+    "at the corner": Rectangle(0, 0, 9, 6),
+    "at the far corner": Rectangle(40, 30, WIDE, TALL),
+    "of one pixel": Rectangle(20, 20, 21, 21),
+}
+
+
+def both(box: Rectangle) -> tuple[PlacedMask, Mask]:
+    soft = torch.rand(box.size, generator=torch.Generator().manual_seed(2))
+    placed = PlacedMask(soft, box, (TALL, WIDE))
+    return placed, whole(placed)
+
+
+@pytest.mark.parametrize("where", MASKS)
+def test_masks_are_shaped_as_they_would_be_whole(where: str) -> None:
+    placed, plain = both(MASKS[where])
+    for made in (
+        lambda mask: dilate(mask, pixels=3),
+        lambda mask: erode(mask, pixels=2),
+        lambda mask: feather(mask, pixels=4),
+        lambda mask: threshold(mask, at=0.5),
+        lambda mask: dilate(feather(mask, pixels=2), pixels=9),
+    ):
+        assert isinstance(made(placed), PlacedMask)
+        assert torch.equal(made(placed).data, made(plain).data)
+        assert made(placed).bounds() == made(plain).bounds()
+    assert torch.equal(placed.resized(13, 11).data, plain.resized(13, 11).data)
+
+
+@pytest.mark.parametrize("where", MASKS)
+def test_masks_of_masks_are_what_they_would_be_whole(where: str) -> None:
+    (placed, plain), (other, of_other) = both(MASKS[where]), both(MASKS["in the middle"])
+    frame: Frame = stored()
+    for stage in (union, intersect, subtract):
+        expected = stage(plain, of_other, frame)
+        for one, two in ((placed, other), (placed, of_other), (plain, other)):
+            assert torch.equal(stage(one, two, frame).data, expected.data)
+
+
+def test_a_mask_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the mask is \[40, 50\], and the picture wants \[50, 40\]"):
+        both(MASKS["of one pixel"])[0].of_pixels(WIDE, TALL)
+
+
+@pytest.mark.parametrize("where", MASKS)
+def test_a_window_is_cut_surrounded_and_pasted_with_the_same_bits(where: str) -> None:
+    picture, (placed, plain) = stored("RGBA"), both(MASKS[where])
+    made: list[Image] = []
+    for image, mask in ((picture, placed), (whole(picture), plain)):
+        window = crop(image, mask, CODEC, size=32, least=8)
+        edited = Image(1 - view_image(window).data)
+        made += [view_image(window), lowpass(edited, window), paste(edited, window)]
+    assert all(same(one, other) for one, other in zip(made[:3], made[3:], strict=True))
+    assert isinstance(made[2], StoredImage)
+    assert drawn(made[2]).tobytes() == drawn(made[5]).tobytes()
+
+
+def test_a_box_of_a_large_picture_is_kept_alone() -> None:
+    small, large = (box_mask(Rectangle(1, 2, 4, 6), size, torch.empty(0)) for size in ((8, 9), (2000, LARGE // 2000)))
+    assert type(small) is Mask
+    assert small.data.sum() == 12
+    assert isinstance(large, PlacedMask)
+    assert large.known == (large.inner, False)
+    assert large.inner.shape == (4, 3)
+    empty = box_mask(Rectangle(3, 3, 3, 9), (2000, LARGE // 2000), torch.empty(0))
+    assert empty.bounds() is None
+
+
+def wall(path: Path, pixels: int) -> Path:
+    """A large picture that takes little room, and a mask of it."""
+    picture = Picture.new("L", (pixels // 1000, 1000), 200)
+    picture.paste(90, (40, 40, 300, 300))
+    picture.save(path, compress_level=1)
+    return path
+
+
+def test_files_of_large_pictures_and_masks_are_kept_as_bytes(tmp_path: Path) -> None:
+    path = wall(tmp_path / "wall.png", LARGE)
+    files = FileIn(CPU)
+    image, mask = files.image(str(path), 0), files.area(str(path), None, 1000, LARGE // 1000)
+    assert isinstance(image, StoredImage)
+    assert torch.equal(image.part(Rectangle(39, 50, 41, 51)).data, torch.tensor([200.0, 90.0]).expand(3, 1, 2) / 255)
+    assert isinstance(mask, PlacedMask)
+    assert torch.equal(mask.data, image.data[0])
+
+
+def test_what_needs_all_of_a_very_large_picture_is_refused_and_a_window_is_not(tmp_path: Path) -> None:
+    path = wall(tmp_path / "wall.png", MAX_PIXELS + 1000)
+    window = 'mask box right=1% bottom=30% | crop | invert edit_friendly "cat"->"dog" | paste'
+    for text in ("upscale lanczos", 'tiles (invert edit_friendly "cat"->"dog")', f"{window} | upscale lanczos"):
+        with pytest.raises(retouch.RecipeError) as wrong:
+            retouch.recipe(text, tmp_path).graphs(path, caption="a cat")
+        (told,) = wrong.value.diagnostics
+        assert told.code == "RT582"
+        assert "'wall.png' at once, 40 megapixels; at most 40" in told.message
+    assert retouch.recipe(window, tmp_path).graphs(path, caption="a cat")
