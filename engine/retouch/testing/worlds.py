@@ -34,6 +34,7 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Guidance
+from retouch.models.network.core import NetworkCore
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_core
@@ -222,7 +223,24 @@ def tiny_world(
     return World(model, draws.latents(), draws.edit(), grid, mask=_whole(dtype, device))
 
 
-_core = lru_cache(maxsize=16)(tiny_core)  # no weights are ever written to
+def _core(kind: PredictionKind, **more: Any) -> NetworkCore:
+    """Return the network that all such worlds share; another one if a faulty stage has written into it."""
+    core, weights = _built(kind, **more)
+    if _weights(core) != weights:
+        _built.cache_clear()
+        core, _ = _built(kind, **more)
+    return core
+
+
+@lru_cache(maxsize=16)
+def _built(kind: PredictionKind, **more: Any) -> tuple[NetworkCore, float]:
+    core = tiny_core(kind, **more)
+    return core, _weights(core)
+
+
+def _weights(core: NetworkCore) -> float:
+    """Return what its weights come to; adding anything to one of them shows."""
+    return float(torch.stack([weight.detach().double().sum() for weight in core.base.values()]).sum())
 
 
 def gaussian_world(
