@@ -41,8 +41,8 @@ def test_the_floor_of_stable_diffusion_is_counted():
     ("model", "billions", "tflop", "alone", "packed"),
     [
         ("sdxl", 2.567, 6.761, 8.75, 8.63),
-        ("sd35-medium", 2.47, 11.25, 14.60, 14.29),
-        ("flux-dev", 11.90, 74.38, 95.7, 94.3),
+        pytest.param("sd35-medium", 2.47, 11.25, 14.60, 14.29, marks=pytest.mark.bench),
+        pytest.param("flux-dev", 11.90, 74.38, 95.7, 94.3, marks=pytest.mark.bench),
     ],
 )
 def test_the_floor_of_another_family_is_counted(tmp_path, model, billions, tflop, alone, packed):

@@ -17,9 +17,15 @@ from PIL import Image
 from retouch.cli.main import main
 from retouch.pictures.journal import NAME
 from retouch_storybook.world import Scene, render
+from tests.e2e.warm import RETOUCH, Warm
 
 ROOT = Path(__file__).parents[2]
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
+# A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there.
+HEEDING = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('retouch', run_name='__main__', alter_sys=True)"
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Ran:
 
 
 def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float = 300) -> Ran:
-    """Run the command line as a process of its own, which is what a user does.  timeout: in seconds"""
+    """Run the command line as a process of its own from a cold start, as a user does.  timeout: in seconds."""
     command = [sys.executable, "-m", "retouch", *map(str, args)]
     environment = {**os.environ, **env}
     done = subprocess.run(
@@ -48,28 +54,33 @@ def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float 
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def in_warm_process(*args: object, folder: Path, env: dict[str, str] | None = None) -> Ran:
+    """The same without the four seconds that importing torch and diffusers takes."""
+    with Warm(RETOUCH, *args, folder=folder, env=env) as process:
+        out, err = process.communicate(timeout=300)
+    assert process.returncode is not None
+    return Ran(process.returncode, out, err)
+
+
 class OpenProcess:
     """A process of its own that runs one command after the other, so that several pay for the imports once."""
 
     def __init__(self, env: dict[str, str]) -> None:
         paths = os.pathsep.join(filter(None, [env.get("PYTHONPATH"), str(ROOT)]))
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from tests.e2e.command import serve; serve()"],
-            env={**os.environ, **env, "PYTHONPATH": paths},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        told, self._told = os.pipe()
+        code, env = "from tests.e2e.command import serve; serve()", {**env, "PYTHONPATH": paths}
+        self._process = Warm(code, folder=ROOT, env=env, stdin=told)
+        os.close(told)
 
     def __call__(self, *args: object, folder: Path) -> Ran:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps([str(folder), *map(str, args)]), file=self._process.stdin, flush=True)
+        os.write(self._told, f"{json.dumps([str(folder), *map(str, args)])}\n".encode())
         return Ran(*json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
         """End it: it reads to the end of what it is told."""
-        self._process.communicate(timeout=60)
+        os.close(self._told)
+        with self._process:
+            self._process.communicate(timeout=60)
 
 
 def serve() -> None:

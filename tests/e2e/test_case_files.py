@@ -13,7 +13,7 @@ from PIL import Image
 import retouch as python
 from retouch import pictures
 from retouch.paths import folder
-from tests.e2e.command import draw, in_process, left_in, retouch
+from tests.e2e.command import draw, in_warm_process, left_in, retouch
 
 CASES = Path(__file__).parent / "cases"
 SQUARE = np.zeros((64, 64), np.uint8)
@@ -260,6 +260,6 @@ def test_a_picture_is_opened_by_a_field_of_the_recipe(three: list[Path]) -> None
 
 def test_a_missing_mask_is_no_traceback_in_a_process_of_its_own(three: list[Path]) -> None:
     three[1].with_name("two_mask.png").unlink()
-    done = in_process("run", "-e", BESIDE, *three, folder=three[0].parent, env={})
+    done = in_warm_process("run", "-e", BESIDE, *three, folder=three[0].parent)
     assert done.code == 3
     assert "Traceback" not in done.err

@@ -23,7 +23,7 @@ def psnr(a, b):
 
 
 def test_the_cards_recipe_makes_a_picture_of_the_same_size_that_says_how(cat):
-    ran = in_process("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=3", "--json", folder=cat.parent, env={})
+    ran = in_process("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=2", "--json", folder=cat.parent, env={})
     assert ran.code == 0, ran.err
     assert ran.event("saved")["path"].endswith("dog.png")
     made = Image.open(cat.with_name("dog.png"))
@@ -72,7 +72,7 @@ def test_outside_the_mask_no_byte_changes(demo):
 
 
 def test_the_demo_says_where_the_result_lies_and_repeats_to_the_bit(cat):
-    commands = [("run", "-e", CARD, "cat.png", "-o", name, "--set", "steps=3") for name in ("a.png", "b.png")]
+    commands = [("run", "-e", CARD, "cat.png", "-o", name, "--set", "steps=2") for name in ("a.png", "b.png")]
     for command in commands:
         ran = retouch(*command, folder=cat.parent)
         assert command[5] in ran.out

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
 from tests.e2e.command import draw, left_in, retouch
-
-# A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there.
-HEEDING = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "runpy.run_module('retouch', run_name='__main__', alter_sys=True)"
-)
+from tests.e2e.warm import RETOUCH, Warm
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.bench)])
 def test_a_run_that_is_stopped_leaves_no_half_written_file_and_says_how_to_go_on(cat, name):
     ending = signal.Signals[name]
     long = 'invert null_text "cat"->"dog" steps=500'
-    command = [sys.executable, "-c", HEEDING, "run", "-e", long, "cat.png", "-o", "out", "--json"]
-    with subprocess.Popen(
-        command, cwd=cat.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as process:
-        assert process.stdout is not None
+    with Warm(RETOUCH, "run", "-e", long, "cat.png", "-o", "out", "--json", folder=cat.parent) as process:
         for line in process.stdout:
             if '"rows"' in line and "progress" in line:
                 break

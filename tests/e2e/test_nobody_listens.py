@@ -15,7 +15,7 @@ from typing import TextIO
 import pytest
 from PIL import Image
 
-from retouch.cli import main
+from retouch.cli import arguments, main
 from tests.e2e.command import draw, left_in, retouch
 
 EDIT = 'invert sdedit "cat"->"dog" steps=2'
@@ -77,10 +77,11 @@ def alone(args: list[str], streams: tuple[str, ...], folder: Path) -> int:
 
 
 def test_every_command_is_here():
-    (commands,) = [a for a in main._parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    (commands,) = [a for a in arguments.parser()._actions if isinstance(a, argparse._SubParsersAction)]
     assert set(COMMANDS) == set(commands.choices)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("streams", STREAMS, ids="+".join)
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"run", "rerun", "show", "matrix"}))
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])

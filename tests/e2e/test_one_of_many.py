@@ -77,6 +77,7 @@ def recipe(mistake) -> str:
     return MASKED if "mask" in mistake.__name__ else EDIT
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
 def test_it_is_told_for_that_one_and_the_exit_code_is_three(folder, mistake, command):
@@ -92,6 +93,7 @@ def test_it_is_told_for_that_one_and_the_exit_code_is_three(folder, mistake, com
     assert made == ({"one.png", "two.png"} if command == "run" else set())
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.__name__)
 def test_alone_it_is_the_whole_and_nothing_runs(folder, mistake, command):

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import in_process
-from tests.e2e.test_interrupt import HEEDING
+from tests.e2e.command import HEEDING, in_process
 from tests.e2e.test_workers import PLAIN, marked_processes, pictures, results
 
 pytest.importorskip("ray")

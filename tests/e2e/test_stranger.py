@@ -13,7 +13,7 @@ from PIL import Image
 
 from retouch import api
 from retouch.testing import laws
-from tests.e2e.command import draw, in_process, retouch
+from tests.e2e.command import draw, in_process, in_warm_process, retouch
 
 STRANGER = Path(__file__).parents[1] / "stranger"
 
@@ -50,7 +50,7 @@ def test_it_is_listed_with_its_plugin(installed, tmp_path):
 def test_it_edits_with_a_control_and_two_blends_of_ours(installed, tmp_path):
     draw(tmp_path / "cat.png")
     recipe = 'invert independent steps=3 | attend p2p "cat"->"dog" | mask diffedit | blend latent | blend pixel'
-    ran = in_process("run", "-e", recipe, "cat.png", "-o", "dog.png", "--json", folder=tmp_path, env=installed)
+    ran = in_warm_process("run", "-e", recipe, "cat.png", "-o", "dog.png", "--json", folder=tmp_path, env=installed)
     assert ran.code == 0, ran.out + ran.err
     assert Image.open(tmp_path / "dog.png").size == (64, 64)
     assert ran.event("done")["rows"] == 2 * 3 + 20 + 4 * 3

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.command import draw
-from tests.e2e.test_interrupt import HEEDING
+from tests.e2e.warm import RETOUCH, Warm
 from tests.faulty.faults import FINE, HEAD, mask
 from tests.faulty.test_faulty_plugins import install
 
@@ -26,16 +23,9 @@ while True:
 HUNG = {"loops": "print('begun')\nwhile True: pass", "catches": SWALLOWS}
 
 
-def start(folder: Path, recipe: str, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", HEEDING, "run", "-e", recipe, "--force", *more]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-    )
+def start(folder: Path, recipe: str, *more: str) -> Warm:
+    args = ("run", "-e", recipe, "--force", *more)
+    return Warm(RETOUCH, *args, folder=folder, env={"PYTHONPATH": str(folder)})
 
 
 @pytest.mark.parametrize("name", HUNG)
@@ -43,9 +33,7 @@ def test_ctrl_c_ends_a_stage_that_hangs_and_names_it(name: str, tmp_path: Path) 
     draw(tmp_path / "cat.png")
     fault = mask(name, HUNG[name], "")
     install(tmp_path, name, HEAD + fault.source)
-    process = start(tmp_path, fault.flow)
-    try:
-        assert process.stderr is not None
+    with start(tmp_path, fault.flow) as process:
         assert f"f_{name}: begun\n" in process.stderr
         time.sleep(1)  # it has come back from its print, whoever else has the processor
         process.send_signal(signal.SIGINT)
@@ -54,8 +42,6 @@ def test_ctrl_c_ends_a_stage_that_hangs_and_names_it(name: str, tmp_path: Path) 
             assert waits.startswith(f"stopping: '{name}' of f_{name} (f_{name}.py, line ")
             process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
     assert process.returncode == 130, said
     assert said.startswith(f"stopped in '{name}' of f_{name} (f_{name}.py, line ")
     assert "Traceback" not in said

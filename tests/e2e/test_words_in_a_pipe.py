@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import draw, in_process, retouch
+from tests.e2e.command import draw, in_warm_process, retouch
 from tests.e2e.test_nobody_listens import COMMANDS, EDIT
 
 RIGHT = COMMANDS | {
@@ -79,7 +79,7 @@ def test_programs_are_told_it_on_standard_output(here, command):
 
 
 def test_a_process_whose_output_is_piped_says_where_its_results_lie(here):
-    ran = in_process("run", "-e", EDIT, "cat.png", "two.png", "-o", "piped", folder=here, env={})
+    ran = in_warm_process("run", "-e", EDIT, "cat.png", "two.png", "-o", "piped", folder=here)
     assert ran.code == 0, ran.err
     assert ran.out.splitlines()[:2] == [f"saved {here / 'piped' / name}.png" for name in ("cat", "two")]
     assert ran.err == ""

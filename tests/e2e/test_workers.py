@@ -16,8 +16,7 @@ from PIL import Image
 
 from retouch.run.files import provenance
 from retouch_storybook.world import Scene
-from tests.e2e.command import Ran, draw, retouch
-from tests.e2e.test_interrupt import HEEDING
+from tests.e2e.command import HEEDING, Ran, draw, retouch
 from tests.faulty.test_faulty_plugins import install
 
 PLAIN = "defaults steps=2\ninvert ddim"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,10 @@ class FamilyModel:
         """[count, C, h, w]"""
         return Draws(seed).tensor(count, self.known.channels, CELLS, CELLS)
 
+    @cache  # noqa: B019 (it lives as long as the session)
+    def _edit(self, source: str, target: str) -> Edit:
+        return Edit(self.prompt(source), self.prompt(target), self.prompt(""))
+
     def world(
         self,
         source: str = "a white cat",
@@ -88,7 +92,7 @@ class FamilyModel:
         return World(
             self.model,
             Latents(self.latents()[0], Canvas(CELLS * scale, CELLS * scale, scale)),
-            Edit(self.prompt(source), self.prompt(target), self.prompt("")),
+            self._edit(source, target),
             self.schedule(steps),
             mask=Mask(lower, scale=scale),
             **more,

@@ -35,6 +35,7 @@ CONTROLS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_keeps_equal_rows_equal_moves_the_target_and_touches_no_other(model: FamilyModel, name: str):
     """Identity, touches, and that there is anything to touch."""
@@ -79,6 +80,7 @@ def source(world: World, controls: tuple[AttentionControl, ...]) -> torch.Tensor
     ]["cond"].pair
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("controls", [(p2p,), (masactrl,), (p2p, masactrl)], ids=["p2p", "masactrl", "both"])
 def test_the_source_prompt_as_target_gives_the_picture_back(model: FamilyModel, controls: tuple[Any, ...]):
     """The null law: EDICT up and down under guidance and controls, with nothing to change."""

@@ -29,6 +29,7 @@ TEXTS = ("a cat", "a red dog", "", "a photo of a white cat sitting on the beach 
 EXACT = Buckets(fixed=8)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_six_different_rows_have_the_same_bits_alone_and_in_company(

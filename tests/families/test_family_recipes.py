@@ -32,6 +32,7 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cat.png"
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_same_text_edits_with_every_family(model: FamilyModel, name: str, cat: Path, tmp_path: Path):
     """Nothing in it is about the model; it gives a picture of the same size, and another one."""

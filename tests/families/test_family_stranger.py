@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +27,7 @@ from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World
 from retouch_methods.attend.masactrl import masactrl
 from retouch_methods.attend.p2p import p2p
+from tests.e2e.command import in_warm_process
 from tests.families.tiny_families import ddim, randomised, t5_text, t5_words, vae
 
 STRANGER = Path(__file__).parent / "stranger"
@@ -69,7 +69,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     target = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--target", target, STRANGER], check=True, capture_output=True)
-    return {**os.environ, "PYTHONPATH": str(target)}
+    return {"PYTHONPATH": str(target)}
 
 
 def test_it_is_short_and_imports_of_ours_the_api_alone():
@@ -87,9 +87,9 @@ def test_a_recipe_runs_on_its_model(installed: dict[str, str], folder: Path, tmp
     Image.fromarray(pixels).save(tmp_path / "cat.png")
     (tmp_path / "cat.txt").write_text("a white cat\n")
     recipe = 'invert ddim steps=3 | mask box right=50% | attend p2p "cat"->"dog" | blend latent | blend pixel'
-    command = [sys.executable, "-m", "retouch", "run", "-e", recipe, "cat.png", "-o", "dog.png", "--model", folder]
-    done = subprocess.run(command, cwd=tmp_path, env=installed, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    args = ("run", "-e", recipe, "cat.png", "-o", "dog.png", "--model", folder)
+    done = in_warm_process(*args, folder=tmp_path, env=installed)
+    assert done.code == 0, done.out + done.err
     changed = (np.asarray(Image.open(tmp_path / "dog.png")) != pixels).any(-1)
     assert changed[:, :11].any()
     assert not changed[:, 11:].any()

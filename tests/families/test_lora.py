@@ -52,6 +52,7 @@ def check(model: FamilyModel, made: Made, path: Path) -> None:
     assert far(beside, answer(model.model, model)) > 1e-4
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("name", FIVE)
 def test_every_format_is_what_fusing_by_hand_gives(name: str, kind: str, model_of: ModelOf, tmp_path: Path) -> None:

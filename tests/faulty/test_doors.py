@@ -137,7 +137,7 @@ OBSERVER = """
 from retouch.api import hookimpl
 @hookimpl
 def retouch_batch_evaluated(kind):
-    torch.manual_seed(4); os.chdir("/")
+    torch.rand(1); os.chdir("/")
 """
 
 

@@ -154,9 +154,9 @@ def test_what_a_picture_in_tiles_holds_is_what_is_priced() -> None:
     codec, working = Machine(find("storybook"), "cpu", torch.float32).codec, find("storybook").known.working
     assert working
     seen = replace(codec, tiles=VaeTiles(128, 64, "on"))
-    latents = torch.zeros(1, 4, 200, 200)
+    latents = torch.zeros(1, 4, 140, 140)
     held = living(lambda: seen.decode(latents))
-    priced = working.picture(128 * 128) + TILED_PIXEL * 800 * 800
+    priced = working.picture(128 * 128) + TILED_PIXEL * 560 * 560
     assert held / 2 < priced < 2 * held
 
 

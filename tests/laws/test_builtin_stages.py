@@ -115,6 +115,7 @@ def test_null_text_costs_what_it_says(options):
     assert rows == (12 if options["stop"] else 18)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("attend", [(), (p2p(),)])
 @pytest.mark.parametrize("blends", [False, True])
 @pytest.mark.parametrize("pinned", ["auto", "never", "always"])

@@ -39,6 +39,7 @@ def own_guidance(name, scale):
     return {} if name == "edict" else {"source_guidance": scale}
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(("steps", "scale"), [(10, 1.0), (50, SCALE)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", EXACT)
@@ -48,6 +49,7 @@ def test_nothing_to_change_gives_the_source_back_on_the_analytic_model(name, dty
     assert laws.replay_law(EXACT[name], world, tolerance=tolerance, **own_guidance(name, scale)) <= tolerance
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "flow"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", EXACT)
@@ -57,6 +59,7 @@ def test_nothing_to_change_gives_the_source_back_with_a_network_that_is_no_denoi
     assert laws.replay_law(EXACT[name], world, tolerance=tolerance, **own_guidance(name, 2.0)) <= tolerance
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
@@ -81,6 +84,7 @@ def test_a_walk_of_no_steps_is_the_picture(invert):
     assert torch.equal(run(world.call(sample, trajectory=made))[0].data, world.latents.data)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("invert", [*EXACT.values(), fixed_point])
 @pytest.mark.parametrize("strength", [0.3, 0.58, 1.0])
 def test_a_walk_is_as_long_as_its_strength(invert, strength):
@@ -93,6 +97,7 @@ def test_a_walk_is_as_long_as_its_strength(invert, strength):
 GUIDED = replace(tiny_world(steps=5), guidance=cfg(guidance=SCALE))
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("options", [{"strength": 1.0}, {"strength": 0.6}])
 @pytest.mark.parametrize("scale", [1.0, SCALE])
 @pytest.mark.parametrize("name", EXACT)
@@ -104,6 +109,7 @@ def test_an_exact_inversion_costs_what_it_says_and_no_more_than_the_survey(name,
     assert rows <= most * 5 * options["strength"]
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("options", [{}, {"source_guidance": SCALE}, {"iterations": 7, "strength": 0.6}])
 def test_a_solver_costs_what_it_says(solver, options):

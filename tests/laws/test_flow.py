@@ -128,6 +128,7 @@ def half(world):
     return replace(world, mask=Mask(area, 4))
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("invert", [partial(ddim, pinned="always"), flowedit, partial(rf_solver, pinned="always")])
 @pytest.mark.parametrize("controls", [(), (p2p,), (background,), (masactrl,)])
 def test_outside_a_mask_nothing_changes_whatever_controls_there_are(invert, controls):

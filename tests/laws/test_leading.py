@@ -54,6 +54,7 @@ LOSSES: Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
 }
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("through", ["network", "x0"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_keeps_the_laws_of_a_guidance(name, through):

@@ -113,6 +113,7 @@ def edited(world, trajectory, blends=(), attend=P2P):
     return out.data, ends[-1][0].to(out.data)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("name", INVERSIONS)
 @pytest.mark.parametrize("kind", WORLDS)
 def test_masked_edits_keep_the_source_outside_and_the_edit_inside(name, kind):

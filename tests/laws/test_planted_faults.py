@@ -39,6 +39,7 @@ from retouch.api import (
 )
 from retouch.core.errors import BrokenTouch
 from retouch.testing.laws import stage_laws
+from retouch.testing.worlds import tiny_world
 
 
 @dataclass(frozen=True)
@@ -380,3 +381,12 @@ def test_a_planted_fault_is_named(name: str):
 def test_there_are_twenty_and_no_two_are_told_alike():
     assert len(FAULTS) >= 20
     assert len({fault.words for fault in FAULTS.values()}) == len(FAULTS)
+
+
+def test_what_a_faulty_stage_wrote_into_the_network_is_in_no_later_world() -> None:
+    before = tiny_world().model.core
+    next(iter(before.base.values())).data[0] += 0.001
+    after = tiny_world().model.core
+    assert after is not before
+    assert tiny_world().model.core is after
+    assert not torch.equal(*(next(iter(core.base.values())) for core in (before, after)))

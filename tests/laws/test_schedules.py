@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from diffusers.schedulers.scheduling_utils import AysSchedules
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retouch.api import KnownLevels, Schedule
@@ -33,8 +33,10 @@ def noise(schedule: Schedule) -> list[float]:
     return [level.sigma / level.alpha if level.alpha else math.inf for level in schedule.levels]
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("make", DIFFUSION)
 @pytest.mark.parametrize("config", [{}, {"set_alpha_to_one": False}, PURE], ids=["to one", "to the first", "pure"])
+@settings(max_examples=40)
 @given(steps=st.integers(1, 200))
 def test_it_has_the_steps_of_the_turn_goes_down_and_ends_where_the_model_does(make, config, steps):
     plain = own(steps, **config)

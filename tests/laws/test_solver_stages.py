@@ -35,6 +35,7 @@ def test_its_own_rule_makes_the_same_bits(invert):
     assert torch.equal(sampled(trajectory, None), sampled(trajectory, Ddim()))
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("invert", ANY)
 @pytest.mark.parametrize("solver", SOLVERS[1:], ids=lambda rule: type(rule).__name__)
 def test_another_rule_makes_another_edit_and_the_blend_still_gives_the_source_back(invert, solver):

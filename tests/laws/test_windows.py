@@ -83,6 +83,7 @@ def test_half_of_a_shortened_walk_is_half_of_the_steps_that_it_takes(name):
         assert (found - by_hand(made, other)).abs().max() > 1e-6
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("invert", SHORTENED)
 @pytest.mark.parametrize("control", [p2p, pnp_features, masactrl])
 @pytest.mark.parametrize("strength", [0.5, *(pytest.param(each, marks=pytest.mark.bench) for each in (0.25, 0.75))])
@@ -92,6 +93,7 @@ def test_every_control_acts_after_every_shortened_inversion_on_its_own_defaults(
     assert (walked(made, attend=(WORLD.call(control),)) - walked(made)).abs().max() > 1e-6
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("steps", [1, 3, 4, 10, 50])
 @pytest.mark.parametrize("strength", [0.3, 0.5, 0.64, 0.8, 1.0])
 @pytest.mark.parametrize("fraction", [0.0, 0.2, 0.4, 0.5, 0.8, 1.0])

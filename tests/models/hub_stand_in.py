@@ -136,7 +136,7 @@ def serve(folder: Path, **how: Any) -> Iterator[Hub]:
             """Silence."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=[0.01], daemon=True).start()  # looked at so often for its end
     hub.endpoint = f"http://127.0.0.1:{server.server_port}"
     try:
         yield hub

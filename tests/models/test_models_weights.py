@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from retouch.models import weights
 from retouch.models.catalog import BrokenModel, find
 from retouch.models.headers import read_header
 from retouch.models.pickles import convert_line
+from tests.e2e.warm import Warm
 from tests.models.mutations import TEXT, UNET, VAE, WEIGHTS, shard
 from tests.models.parts import Parts, load
 from tests.models.tiny_folder import tensors
@@ -109,6 +108,14 @@ def test_a_header_says_what_the_library_reads(saved: Path) -> None:
         assert {key: stored.shape for key, stored in header.items()} == {key: tuple(t.shape) for key, t in read.items()}
 
 
+def converted(line: str, folder: Path) -> None:
+    """Run a line that starts `python -c`."""
+    _, _, code, *args = shlex.split(line)
+    with Warm(code, *args, folder=folder) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+
+
 @pytest.mark.parametrize("name", ["unet/diffusion_pytorch_model.bin", "text_encoder/pytorch_model.bin"])
 def test_the_line_that_a_refusal_gives_converts(saved: Path, folder: Path, name: str) -> None:
     part = UNET if name.startswith("unet") else TEXT
@@ -119,14 +126,14 @@ def test_the_line_that_a_refusal_gives_converts(saved: Path, folder: Path, name:
         find(str(folder))
     line = str(refused.value).partition("convert it: ")[2]
     assert line == convert_line(folder / name)
-    subprocess.run([sys.executable, *shlex.split(line)[1:]], check=True)
+    converted(line, folder)
     assert find(str(folder)).channels == 4
     assert load_file(folder / part).keys() == content.keys()
 
 
 def test_a_checkpoint_of_a_trainer_is_converted_too(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": torch.ones(2)}, "global_step": 3}, tmp_path / "x.ckpt")
-    subprocess.run([sys.executable, *shlex.split(convert_line(tmp_path / "x.ckpt"))[1:]], check=True)
+    converted(convert_line(tmp_path / "x.ckpt"), tmp_path)
     assert [*load_file(tmp_path / "x.safetensors")] == ["a"]
 
 

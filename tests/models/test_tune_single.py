@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from tests.e2e.command import draw, left_in, retouch
-from tests.e2e.test_interrupt import HEEDING
+from tests.e2e.command import HEEDING, draw, left_in, retouch
 from tests.models.tuning_runs import pixels, ran
 
 IMAGIC = 'tune imagic "cat"->"dog" embedding_steps=2 training_steps=2 embedding_lr=0.01 lr=1e-4'

@@ -18,7 +18,7 @@ from retouch.models.kit.unet import UNet
 from retouch.models.kit.unet_sites import attention_sites
 from retouch.models.network.core import NetworkCore
 from retouch.run.executor import run
-from retouch.testing.tiny import Draws, schedule
+from retouch.testing.tiny import Draws, schedule, tiny_model
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.cycle_diffusion import cycle_diffusion
@@ -111,6 +111,7 @@ class TestEdict:
             y = (1 - p) * x + p * y
         return path, x
 
+    @pytest.mark.crossed
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("kept", [3, 6])
     def test_states_and_edit_are_those_of_a_transcription(self, kind, kept):
@@ -301,6 +302,7 @@ class TestEditFriendly:
         for step, offset, z in zip(made.schedule, made.rule.offsets[:, 0], ledits.zs[:, 0], strict=True):
             assert (offset / step.fresh(1.0) - z).norm() <= 1e-5 * z.norm()
 
+    @pytest.mark.crossed
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("last_noise", ["recorded", "zero"])
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -343,9 +345,9 @@ class TestFixedPoint:
     @staticmethod
     def tame(kind="epsilon") -> World:
         """A network whose answer moves little between guesses, as a trained one's does."""
-        world = tiny_world(kind, steps=STEPS, dtype=torch.float64)
-        world.model.core.module.conv_out.weight.data.mul_(0.2)
-        return world
+        model = tiny_model(kind, dtype=torch.float64)
+        model.core.module.conv_out.weight.data.mul_(0.2)
+        return replace(tiny_world(kind, steps=STEPS, dtype=torch.float64), model=model)
 
     def naive(self, world, kind, solve, scale=1.0):
         """Every latent, cleanest first."""

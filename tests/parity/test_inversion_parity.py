@@ -11,6 +11,7 @@ from diffusers import DDIMInverseScheduler
 
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
+from retouch.testing.tiny import tiny_model
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
@@ -93,9 +94,8 @@ def test_diffusers_reading_differs_where_the_network_predicts_velocity():
 
 def test_the_fixed_point_is_a_naive_iteration_and_solves_its_equation():
     """With a network whose answer moves little, as a trained one's does between neighbouring levels."""
-    world = tiny_world(steps=STEPS, dtype=torch.float64)
-    unet = world.model.core.module
-    unet.conv_out.weight.data.mul_(0.05)
+    world = replace(tiny_world(steps=STEPS, dtype=torch.float64), model=tiny_model(dtype=torch.float64))
+    world.model.core.module.conv_out.weight.data.mul_(0.05)
     embeds, rounds = world.edit.source.embeds, 4
     x, path = world.latents.data, [world.latents.data]
     with torch.no_grad():
@@ -179,7 +179,8 @@ def test_null_text_embeddings_are_those_of_a_transcription(decay, dtype):
 
 
 def test_null_text_stops_early_where_the_authors_code_does():
-    world = replace(tiny_world(steps=STEPS, dtype=torch.float64), guidance=cfg(guidance=SCALE))
+    model = tiny_model(dtype=torch.float64)
+    world = replace(tiny_world(steps=STEPS, dtype=torch.float64), model=model, guidance=cfg(guidance=SCALE))
     world.model.core.module.conv_out.weight.data.mul_(0.1)  # guidance then leads astray by little
     options = {"inner": 8, "lr_of": lambda i: 50 * DECAYS["steps"](i), "stop": 0.03}
     wanted, rounds = naive_null_text(world, outer=STEPS, **options)

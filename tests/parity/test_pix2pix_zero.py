@@ -77,6 +77,7 @@ def edited(world, made, **options):
     return run(replace(world, guidance=guide).call(sample, trajectory=made))[0].data
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize("away_from_source", [True, False])
 @pytest.mark.parametrize("reference", ["sampled", "inverted"])
 def test_moving_rows_is_the_authors_code(world, reference, away_from_source):

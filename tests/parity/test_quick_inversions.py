@@ -14,6 +14,7 @@ import torch
 from retouch.api import Blend, Mask, NegativePrompt, Schedule
 from retouch.run.executor import run
 from retouch.testing import laws
+from retouch.testing.tiny import tiny_model
 from retouch.testing.worlds import gaussian_world, tiny_world
 from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
@@ -79,6 +80,7 @@ class TestGuidedDdim:
 class TestNegativePrompt:
     """Miyake et al. 2023."""
 
+    @pytest.mark.crossed
     @worlds
     @pytest.mark.parametrize("interpolation", [0.0, 0.3])
     def test_the_edit_is_that_of_a_naive_loop(self, kind, dtype, interpolation):
@@ -134,6 +136,7 @@ class TestProximal:
             path.append(x[1])
         return path
 
+    @pytest.mark.crossed
     @pytest.mark.parametrize("norm", ["l0", "l1", "l1_official"])
     @pytest.mark.parametrize(("over", "pull"), [("row", 0.0), ("pair", 0.0), ("pair", 0.7), ("pair", 1.0)])
     @pytest.mark.parametrize("to", ["picture", "inversion"])
@@ -216,6 +219,7 @@ class TestFinerGrid:
 class TestPnpInversion:
     """Ju et al. 2023, with the offsets of the authors' code."""
 
+    @pytest.mark.crossed
     @worlds
     @pytest.mark.parametrize(("scale", "every"), [(1.0, 1), (0.4, 1), (1.0, 2)])
     @pytest.mark.parametrize("edited", ["free", "offset"])
@@ -239,6 +243,7 @@ class TestPnpInversion:
 class TestDirect:
     """Elarabawy et al. 2022."""
 
+    @pytest.mark.crossed
     @worlds
     @pytest.mark.parametrize("noise", ["end", "step"])
     @pytest.mark.parametrize("up", ["even", "official"])
@@ -327,7 +332,7 @@ class TestNullText:
     """What the authors' code adds to the paper's algorithm."""
 
     def test_without_the_growing_threshold_every_inner_step_is_taken(self):
-        world = guided_world("epsilon", torch.float64)
+        world = replace(guided_world("epsilon", torch.float64), model=tiny_model(dtype=torch.float64))
         world.model.core.module.conv_out.weight.data.mul_(0.01)  # so that a threshold is soon met
         ends = {}
         for growth in (0.0, 1.0):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,15 +113,17 @@ class Import(NamedTuple):
     at_once: bool
 
 
-def imports(path: Path) -> Iterator[Import]:
-    tree = ast.parse(path.read_text())
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
+    tree, found = ast.parse(path.read_text()), list[Import]()
+    at_once = {id(node) for node in tree.body}
     for node in ast.walk(tree):
-        at_once = node in tree.body
         match node:
             case ast.Import(names=names):
-                yield from (Import(name.name, at_once) for name in names)
+                found += (Import(name.name, id(node) in at_once) for name in names)
             case ast.ImportFrom(module=str(module), names=names):
-                yield from (Import(f"{module}.{name.name}", at_once) for name in names)
+                found += (Import(f"{module}.{name.name}", id(node) in at_once) for name in names)
+    return tuple(found)
 
 
 def loaded(path: Path) -> set[str]:

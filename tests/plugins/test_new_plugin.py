@@ -13,6 +13,7 @@ from PIL import Image
 
 from retouch.cli.main import main
 from retouch.cli.new_plugin import KINDS, STARTERS
+from tests.e2e.warm import Warm
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -31,12 +32,12 @@ def test_every_kind_keeps_its_own_laws_and_edits_a_picture(tmp_path: Path):
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: retouch-kit_{kind}\nVersion: 0.1.0\n")
         (info / "entry_points.txt").write_text(f"[retouch.plugins]\nkit_{kind} = retouch_kit_{kind}\n")
     path = os.pathsep.join(str(tmp_path / kind) for kind in KINDS)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**ENV, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert int(done.stdout.split(" passed")[0].split()[-1]) >= 2 * len(KINDS)
+    code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    told = ("-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path)
+    with Warm(code, *told, folder=tmp_path, env={**ENV, "PYTHONPATH": path}) as process:
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert int(out.split(" passed")[0].split()[-1]) >= 2 * len(KINDS)
 
 
 def test_pip_installs_what_it_wrote_and_a_recipe_uses_it(tmp_path: Path):

@@ -91,6 +91,7 @@ def test_the_pixel_space_model_takes_most_noise_out_of_a_held_out_picture():
     assert (found - clean).square().mean() < 0.05 * (noised / alpha - clean).square().mean()
 
 
+@pytest.mark.bench
 def test_what_the_pixel_space_model_makes_of_pure_noise_has_a_setting_and_things_in_it():
     pipeline = DDIMPipeline.from_pretrained(WEIGHTS / "pixel", torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)

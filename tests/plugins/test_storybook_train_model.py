@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import tarfile
 from random import Random
 
@@ -26,6 +24,7 @@ from retouch_storybook.train.packing import LIMIT, pack
 from retouch_storybook.train.pool import Artists, Pool, pick
 from retouch_storybook.train.sampling import Painter
 from retouch_storybook.world import sample
+from tests.e2e.warm import Warm
 
 TINY = Sizes((8, 16, 16), (32, 32, 32), 32, 1, 2, 2)
 FEW = ["--size", "64", "--drawings", "100", "--begin", "100", "--held-out", "2", "--samples", "2", "--edits", "0"]
@@ -53,10 +52,10 @@ def stopped(tmp_path_factory):
     """Stopped after three steps of the denoiser."""
     folder = tmp_path_factory.mktemp("model")
     where = ["--out", str(folder / "out"), "--work", str(folder / "work")]
-    command = [sys.executable, "-c", STOPPED, *FEW, *where, "--minutes", "30", "--export-on-stop"]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert ended.returncode == INTERRUPTED, ended.stderr
-    assert "Traceback" not in ended.stderr
+    with Warm(STOPPED, *FEW, *where, "--minutes", "30", "--export-on-stop", folder=folder) as process:
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == INTERRUPTED, said
+    assert "Traceback" not in said
     numbers = json.loads((folder / "work" / "state" / "latent_64" / "state.json").read_text())
     assert numbers["step"] == 3
     (folder / "out").rename(folder / "at the stop")

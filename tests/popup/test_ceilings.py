@@ -51,7 +51,7 @@ def pop_up():
     return truth, views, fit(views, resolution=56, planes=24, iterations=160, rays=1024)
 
 
-@pytest.mark.parametrize("name", ["beach-dog", "beach-hat"])
+@pytest.mark.parametrize("name", ["beach-dog", pytest.param("beach-hat", marks=pytest.mark.bench)])
 def test_a_true_dog_and_a_true_hat_come_through_lifting_and_refitting(pop_up, name):
     of, views, field = pop_up
     truth = SpaceTruth(EDITS[name], of.views, of.held, of.size)

@@ -22,6 +22,7 @@ from retouch.run.store.blobs import Store, name_of
 from retouch.run.store.encoding import Unstorable, decoded, encoded
 from retouch.run.store.place import store
 from retouch.testing.laws.running import sampled
+from retouch.testing.tiny import tiny_model
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.direct import direct
@@ -82,7 +83,7 @@ def test_a_tuned_model_is_its_weights_over_the_network_that_reads_it() -> None:
     assert read.core is WORLD.model.core
     assert read.delta.weights["conv_out.bias"].equal(torch.ones(4))
     assert read.delta.words.token == "a"
-    other = tiny_world(steps=2).model
+    other = tiny_model()
     for network in (lambda: other, lambda: None):
         with pytest.raises(Unstorable):
             encoded(WORLD.model.tuned(delta), network)

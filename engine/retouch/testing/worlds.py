@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, BinaryIO, Literal, NamedTuple, get_origin
 
 import torch
@@ -33,11 +34,12 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Guidance
+from retouch.models.network.core import NetworkCore
 from retouch.models.own_weights import OwnWeights, place_of
 from retouch.plugins.announced import everything
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.testing.gaussian import GaussianMixture
-from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_model
+from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyCodec, TinyEyes, TinyTexts, schedule, tiny_core
 
 FADED = (1, 0.5, 0)  # how much of the picture is left in each of a world's draws
 
@@ -219,14 +221,35 @@ def tiny_world(
     device: torch.device | str = "cpu",
     **more: Any,
 ) -> World:
-    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.
+    """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.  Worlds share it.
 
     Worlds of one seed are the same but for rounding, whatever their precision and device.
     more: of `tiny_core`: `acceleration`, and changes to the network's configuration.
     """
-    model, draws = tiny_model(kind, dtype=dtype, device=device, **more), Draws(seed, dtype, device)
+    core = _core(kind, dtype=dtype, device=torch.device(device), **more)
+    model, draws = Denoiser(core), Draws(seed, dtype, device)
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
     return World(model, draws.latents(), draws.edit(), grid, mask=_whole(dtype, device))
+
+
+def _core(kind: PredictionKind, **more: Any) -> NetworkCore:
+    """Return the network that all such worlds share; another one if a faulty stage has written into it."""
+    core, weights = _built(kind, **more)
+    if _total(core) != weights:
+        _built.cache_clear()
+        core, _ = _built(kind, **more)
+    return core
+
+
+@lru_cache(maxsize=16)
+def _built(kind: PredictionKind, **more: Any) -> tuple[NetworkCore, float]:
+    core = tiny_core(kind, **more)
+    return core, _total(core)
+
+
+def _total(core: NetworkCore) -> float:
+    """Return what its weights come to; adding anything to one of them shows."""
+    return float(torch.stack([weight.detach().double().sum() for weight in core.base.values()]).sum())
 
 
 def gaussian_world(

@@ -30,6 +30,7 @@ from retouch.models.network.fusing import prepare
 from retouch.models.network.placed import placed
 from retouch.models.network.recomputed import Recomputing, standing_in
 from retouch.models.network.seam import Pass, Seam
+from retouch.models.network.signatures import remember_signatures
 
 _CUDNN_FIRST = [
     SDPBackend.CUDNN_ATTENTION,
@@ -66,6 +67,7 @@ class NetworkCore:
         self.told, self.acceleration = dict(told), acceleration
         self.module = net.module.requires_grad_(False).eval()
         prepare(self.module, acceleration)
+        remember_signatures(self.module)
         self._base = dict(self.module.named_parameters())
         first = next(weight for weight in self.module.parameters() if weight.is_floating_point())
         self.device, self.dtype = first.device, first.dtype
