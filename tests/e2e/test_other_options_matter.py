@@ -140,7 +140,12 @@ OTHERS = (
         {"tune": '"latents"', "rounds": "1", "lr": "0.001", "background": "1"},
     ),
     Trial("draw", "{} | rank denoiser keep=2 looks=1", f"({NOISED})", {"seeds": "3"}),
-    Trial("rank denoiser", f"draw ({NOISED}) seeds=6 | {{}}", "looks=1 keep=3", {"keep": "2", "looks": "4"}),
+    Trial(
+        "rank denoiser",
+        f"draw ({NOISED}) seeds=6 | {{}}",
+        "looks=1 keep=3",
+        {"keep": "2", "looks": "4", "contrast": "30"},
+    ),
     Trial(
         "rank image_text",
         f"{EYES} | mask box right=40% | draw ({NOISED} | blend latent) seeds=6 | {{}}",

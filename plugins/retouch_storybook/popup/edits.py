@@ -11,7 +11,7 @@ Kind = Literal["dog", "hat", "color"]
 KINDS: tuple[Kind, ...] = ("dog", "hat", "color")
 
 
-class Asked:
+class EditInWords:
     """What an edit says of itself, by what is shown before and after it."""
 
     __slots__ = ()
@@ -43,7 +43,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class SpaceEdit(Asked):
+class SpaceEdit(EditInWords):
     """One change of one scene.
 
     kind: "dog" puts another shape in the place, "hat" adds something, "color" keeps every shape.

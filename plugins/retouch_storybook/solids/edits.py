@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from retouch_storybook.popup.edits import KINDS, Asked, Kind
+from retouch_storybook.popup.edits import KINDS, EditInWords, Kind
 from retouch_storybook.solids.animals import animal
 from retouch_storybook.solids.shapes import Solid
 from retouch_storybook.world.scene import ACCESSORIES
@@ -31,7 +31,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class SolidEdit(Asked):
+class SolidEdit(EditInWords):
     """One change of a figure; `kind` as in the pop-up world."""
 
     name: str
