@@ -15,7 +15,7 @@ from retouch.paths import is_there
 from retouch.version import __version__
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+    Commands = argparse._SubParsersAction["_Brief"]  # pyright: ignore[reportPrivateUsage]
 
 PLAIN = ("fmt", "json", "explain", "status")  # commands that look at no plugin
 
