@@ -16,6 +16,7 @@ MASKED = "mask diffedit EDIT | mask dilate pixels=4"
 WAYS: dict[str, str] = {
     "walk": WALK,
     "walk, then dds": f"{WALK} | revise (distil dds EDIT rounds=15)",
+    "walk, dds, dds": f"{WALK} | revise (distil dds EDIT rounds=15) | revise (distil dds EDIT rounds=15)",
     "walk by DDPM": DDPM,
     "the likeliest draw": DRAWN,
     "six draws, features kept, contrast 2": TOGETHER,
@@ -28,7 +29,7 @@ WAYS: dict[str, str] = {
 }
 BOUNDS = ("no edit", "ceiling")
 # For a kind of edit, what recipes/scenes have.
-RECOMMENDED = {"dog": "walk, then dds", "hat": "walk by DDPM", "color": "walk"}
+RECOMMENDED = {"dog": "walk, dds, dds", "hat": "walk by DDPM", "color": "walk"}
 
 
 def written(way: str, operand: str, caption: str, folder: str) -> str:
