@@ -135,6 +135,24 @@ def test_streams_that_were_never_open_are_none_to_talk_to(here, closed):
     assert subprocess.run(command, shell=True, cwd=here, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+NOWHERE = """
+import os
+from retouch.cli import main
+nowhere = os.stat(os.devnull).st_rdev
+main.main = lambda: sum(1 << k for k in range(3) if os.fstat(k).st_rdev == nowhere)
+main.process()
+"""
+
+
+@pytest.mark.parametrize(("closed", "nowhere"), [("<&-", 1), ("2>&-", 4), ("<&- >&- 2>&-", 7)])
+def test_what_was_never_open_leads_nowhere_so_that_nothing_gets_its_number(closed, nowhere):
+    """A pipe of ours that got it would be taken for standard error, kept, and be waited for at the end."""
+    command = f"{sys.executable} -c '{NOWHERE}' {closed} | cat"
+    shell = ["bash", "-o", "pipefail", "-c", command]
+    done = subprocess.run(shell, stdin=subprocess.PIPE, capture_output=True, check=False)
+    assert done.returncode == nowhere
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 @pytest.mark.parametrize(("args", "code"), [(["stages"], 4), (["check", "loose.retouch"], 0), (["models"], 4)])
 def test_an_answer_that_cannot_be_kept_is_a_failure(here, args, code):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from retouch.cli.main import main
 from retouch.cli.speakers import known_plugins, speaking
 from tests.faulty.installing import install
 
@@ -113,3 +114,25 @@ def test_a_descriptor_that_a_plugin_asks_for_is_standard_errors(
     known_plugins.cache_clear()
     assert (tmp_path / "out").read_text() == "ours\n"
     assert (tmp_path / "err").read_text() == "abc\n"
+
+
+class Cell:
+    """A stream that can be written to, which is all that it can."""
+
+    def __init__(self) -> None:
+        self.said = ""
+
+    def write(self, text: str) -> None:
+        self.said += text
+
+
+def test_a_stream_that_can_only_be_written_to_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = Cell(), Cell()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(["explain", "RT301"]) == 0
+    assert main(["explain", "RT000"]) == 2
+    assert (sys.stdout, sys.stderr) == (out, err)
+    monkeypatch.undo()
+    assert out.said.startswith("error[RT301]")
+    assert "RT000" in err.said

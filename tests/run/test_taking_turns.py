@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+
+import pytest
 
 from retouch.run.taking_turns import TakingTurns
 
@@ -49,3 +52,40 @@ def test_who_would_be_alone_waits_for_those_at_work() -> None:
     for thread in threads:
         thread.join(10)
     assert order == ["written", "alone"]
+
+
+def test_a_run_in_a_thread_that_a_stranger_waits_for_does_not_wait_for_the_stranger() -> None:
+    turns, order = TakingTurns(), list[str]()
+
+    def run() -> None:
+        assert turns.mine
+        with turns.alone():
+            order.append("within")
+
+    with turns.alone():
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert order == ["within"]
+    assert not turns.mine
+    with turns.alone(), turns.alone():
+        assert turns.mine
+
+
+def test_whoever_stops_waiting_to_be_alone_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ctrl-C does: the results that are being written then have to end, or the command would not."""
+    turns, began = TakingTurns(), threading.Event()
+
+    def stopped(_: Callable[[], bool]) -> None:
+        raise KeyboardInterrupt
+
+    def write() -> None:
+        with turns.beside():
+            began.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(turns._changed, "wait_for", stopped)
+        with pytest.raises(KeyboardInterrupt), turns.alone():
+            pass
+    threading.Thread(target=write, daemon=True).start()
+    assert began.wait(10)

@@ -15,6 +15,7 @@ from retouch.cli.last_words import after_the_answer, last_words
 from retouch.cli.reporting import Refusal, refuse
 from retouch.cli.speakers import known_plugins, speaking
 from retouch.cli.stopping import place, stoppable
+from retouch.cli.talk import lead_nowhere
 from retouch.cli.without import without_plugins
 from retouch.plugins.interrupts import ENDING, listening, stopped_by
 
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def process() -> None:
     """Run one command as a process of its own: what is printed when it ends is no answer."""
+    lead_nowhere()
     try:
         sys.exit(main())
     finally:

@@ -113,6 +113,32 @@ class TalkBytes(io.BufferedIOBase):
         return self._talk.fileno()
 
 
+class _Whole(io.TextIOBase):
+    """A stream of an object that can be written to, which may be all that it can: of a cell, a window, a log."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def write(self, text: str, /) -> int:
+        """Write a text."""
+        self._inner.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, where it is held."""
+        if flush := getattr(self._inner, "flush", None):
+            flush()
+
+    def isatty(self) -> bool:
+        """Whether a terminal stands behind it."""
+        return bool(getattr(self._inner, "isatty", bool)())
+
+    def fileno(self) -> int:
+        """The descriptor, if it has one."""
+        return self._inner.fileno() if hasattr(self._inner, "fileno") else super().fileno()
+
+
 TalkT = TypeVar("TalkT", bound=Talk)
 
 
@@ -124,7 +150,7 @@ def talking(answers: Callable[[TextIO, TalkT, bool], Talk], remarks: Callable[[T
     remarks: makes standard error of a stream.
     """
     before = sys.stdout, sys.stderr
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, _ours(sys.stdout, sys.stderr) as (own_out, own_err):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, _ours(*map(_whole, before)) as (own_out, own_err):
         terminal = own_out is not None and not own_out.closed and own_out.isatty()
         err = remarks(own_err or nowhere)
         out = answers(own_out or nowhere, err, terminal)
@@ -137,6 +163,10 @@ def talking(answers: Callable[[TextIO, TalkT, bool], Talk], remarks: Callable[[T
             err.finish()
             err.flush()
             sys.stdout, sys.stderr = before
+
+
+def _whole(stream: Any) -> Any:
+    return stream if stream is None or isinstance(stream, io.TextIOBase) else _Whole(stream)
 
 
 @contextmanager
@@ -166,6 +196,16 @@ def silent_answers() -> None:
     """From now on let standard output lead to standard error."""
     if _descriptor(sys.stdout) == 1 and _descriptor(sys.stderr) == 2:
         os.dup2(2, 1)
+
+
+def lead_nowhere() -> None:
+    """Let standard descriptors that are closed lead nowhere.
+
+    What is opened next would get their numbers, and be taken for a standard stream.
+    """
+    while (found := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(found, True)
+    os.close(found)
 
 
 def _duplicate(stream: TextIO) -> TextIO:

@@ -17,29 +17,35 @@ class TakingTurns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._beside = self._wanted = self._depth = 0
-        self._whose: int | None = None  # the thread that is alone
+        self._whose: threading.Thread | None = None  # who is alone
+        self._before = frozenset[threading.Thread]()  # those that were there when it began to be
 
     @property
     def mine(self) -> bool:
-        """Whether this thread is alone: what it begins and waits for need not take turns."""
-        return self._whose == threading.get_ident()
+        """Whether this thread is alone, or began while another is: that may wait for it, and would for ever."""
+        whose, me = self._whose, threading.current_thread()
+        return whose is not None and (whose is me or me not in self._before)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Wait until nobody is at work, and let nobody begin."""
-        me = threading.get_ident()
         with self._changed:
             self._wanted += 1
-            self._changed.wait_for(lambda: self._whose == me or (self._whose is None and not self._beside))
-            self._wanted -= 1
-            self._whose, self._depth = me, self._depth + 1
+            try:
+                self._changed.wait_for(lambda: self.mine or (self._whose is None and not self._beside))
+            finally:  # a Ctrl-C ends the wait, too
+                self._wanted -= 1
+                self._changed.notify_all()
+            if self._whose is None:
+                self._whose, self._before = threading.current_thread(), frozenset(threading.enumerate())
+            self._depth += 1
         try:
             yield
         finally:
             with self._changed:
                 self._depth -= 1
                 if not self._depth:
-                    self._whose = None
+                    self._whose, self._before = None, frozenset()
                     self._changed.notify_all()
 
     @contextmanager
