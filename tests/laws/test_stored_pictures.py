@@ -18,6 +18,7 @@ from retouch.api import Candidates, Frame, Image, Mask, Ranked, Rectangle, Windo
 from retouch.core.stored import LARGE, PlacedMask, StoredImage, whole
 from retouch.core.turn import Turned
 from retouch.core.values import TrainingPictures
+from retouch.graph.folders import FilesBelow, UnfitFolder
 from retouch.pictures import MAX_PIXELS
 from retouch.run.care import copied
 from retouch.run.files import outbox
@@ -209,3 +210,19 @@ def test_what_needs_all_of_a_very_large_picture_is_refused_and_a_window_is_not(t
         assert told.code == "RT582"
         assert "'wall.png' at once, 40 megapixels; at most 40" in told.message
     assert retouch.recipe(window, tmp_path).graphs(path, caption="a cat")
+
+
+def test_a_very_large_picture_beside_the_edited_one_is_refused(tmp_path: Path) -> None:
+    """References of losses and pictures to learn from are worked on whole, in brackets, too."""
+    small = tmp_path / "small.png"
+    Picture.new("L", (64, 32)).save(small)
+    wall(tmp_path / "wall.png", MAX_PIXELS + 1000)
+    led = 'eye vit | invert sdedit "cat"->"dog" | guide appearance "wall.png"'
+    learnt = 'tune lora prompt="a photo" pictures="wall.png" | invert sdedit "cat"->"dog"'
+    for text in (led, learnt, f"repaint ({led})"):
+        with pytest.raises(retouch.RecipeError) as wrong:
+            retouch.recipe(text, tmp_path).graphs(small, caption="a cat")
+        assert [each.code for each in wrong.value.diagnostics] == ["RT582"]
+    with pytest.raises(UnfitFolder, match="40 megapixels"):
+        FilesBelow(tmp_path).size("wall.png")
+    assert FilesBelow(tmp_path).size("small.png") == (32, 64)

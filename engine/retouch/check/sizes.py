@@ -66,10 +66,11 @@ def check_windowed(graph: Graph, report: Report) -> None:
                 report.add("RT436", control.span, stage=control.card.name)
 
 
+_IN_PARTS = "edit a part of it: 'mask … | crop' before that and 'paste' behind; or make it smaller: open … size=4096"
+
+
 def _check_parts(graph: Graph, context: Context, report: Report) -> None:
     """Report every stage that would make numbers of a whole picture which is read in parts alone."""
-    from retouch.pictures import MAX_PIXELS
-
     for node in graph.nodes:
         if "parts" in node.card.facts or node.card.output == "Denoiser":
             continue
@@ -80,11 +81,32 @@ def _check_parts(graph: Graph, context: Context, report: Report) -> None:
             opened = opened_by(graph, node) if maker.card.family == "paste" else maker
             if opened is None or opened.card.family != "open":
                 continue
-            size = size_of(opened, context.world)
-            if size and math.prod(size) > MAX_PIXELS:
-                name, count = Path(str(opened.options.get("path"))).name, round(math.prod(size) / 1e6)
-                report.add("RT582", node.span, stage=node.card.name, name=name, count=count, most=MAX_PIXELS // 10**6)
+            if _told_whole(node, str(opened.options.get("path")), size_of(opened, context.world), _IN_PARTS, report):
                 break
+    for node in graph.everything():
+        for path in _read_whole(node):
+            if _told_whole(node, path, _size_at(path, context.world), "save it smaller", report):
+                break
+
+
+def _read_whole(node: Node) -> Iterator[str]:
+    """Picture files, other than those that are opened, of which a stage works on all."""
+    for _, edge in node.edges():
+        if isinstance(edge, FromEngine):
+            yield from (path for path, _ in edge.settings.get("learnt", ()))
+    if node.card.takes("Pictures") and node.card.family != "open" and "parts" not in node.card.facts:
+        yield from filter(None, [str(node.options.get("path") or "")])
+
+
+def _told_whole(node: Node, path: str, size: tuple[int, int] | None, mend: str, report: Report) -> bool:
+    """Report a picture of this height and width, if it is too large for a stage that works on all of it."""
+    from retouch.pictures import MAX_PIXELS
+
+    if size is None or math.prod(size) <= MAX_PIXELS:
+        return False
+    facts = {"name": Path(path).name, "count": round(math.prod(size) / 1e6), "most": MAX_PIXELS // 10**6}
+    report.add("RT582", node.span, stage=node.card.name, mend=mend, **facts)
+    return True
 
 
 def _check_sides(graph: Graph, context: Context, report: Report) -> None:
@@ -120,14 +142,21 @@ def outermost(graph: Graph, node: Node) -> Node:
 
 def size_of(opened: Node, world: Environment) -> tuple[int, int] | None:
     """Height and width of the picture that an `open` gives, as its header tells."""
-    from retouch.pictures import Unreadable, scaled_size
+    from retouch.pictures import scaled_size
+
+    size = _size_at(str(opened.options.get("path")), world)
+    return size and scaled_size(size, opened.options.get("size") or None)
+
+
+def _size_at(path: str, world: Environment) -> tuple[int, int] | None:
+    """Height and width of the picture there, if it can be read."""
+    from retouch.pictures import Unreadable
 
     try:
-        info = world.inspect(Path(str(opened.options.get("path"))))
+        info = world.inspect(Path(path))
     except Unreadable:
         return None
-    width, height = scaled_size((info.width, info.height), opened.options.get("size") or None)
-    return height, width
+    return info.height, info.width
 
 
 def _crop(graph: Graph, node: Node) -> Node:

@@ -51,7 +51,7 @@ class FilesBelow:
         if not path.is_file():
             raise UnfitFolder(f"'{name}' is not there", "put the picture there, or take it out of the list", "RT572")
         try:
-            info = pictures.inspect(path, as_stored=True)
+            info = pictures.inspect(path, max_pixels=pictures.MAX_PIXELS, as_stored=True)  # it is worked on whole
         except Unreadable as err:
             raise UnfitFolder(f"'{name}' {err.about}", "put a picture there", "RT572") from err
         return info.height, info.width

@@ -185,7 +185,7 @@ RUNNING = {
     "RT582": Code(
         "whole-of-a-large-picture",
         "'{stage}' works on all of '{name}' at once, {count} megapixels; at most {most}",
-        "edit a part of it: 'mask … | crop' before that and 'paste' behind; or make it smaller: open … size=4096",
+        "{mend}",
         why="A picture of up to 400 megapixels is opened, cropped, pasted into and saved in parts. What works on all "
         "of one needs some fifty bytes for each pixel, so that it is refused before anything loads.",
     ),
