@@ -242,7 +242,7 @@ def test_help_and_the_list_of_benchmarks_load_no_torch():
         "print('torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert told.startswith("large\npacking\nquality\n")
+    assert told.startswith("attributes\nlarge\npacking\npainted\nquality\n")
     assert "--subset" in told
     assert told.endswith("False\n")
 

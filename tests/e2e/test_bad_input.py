@@ -56,8 +56,8 @@ def chunk(kind, data):
 
 
 def bomb(path):
-    """A PNG of a few kilobytes that says it is 20 000 pixels square."""
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0))
+    """A PNG of a few kilobytes that says it is 30 000 pixels square."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + chunk(b"IEND", b""))
 
 

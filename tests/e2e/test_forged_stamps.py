@@ -166,7 +166,7 @@ def test_a_part_of_the_wrong_form_is_told_by_its_code(home, told):
     [
         {"result": "save.image#9"}, {"result": ""}, {"result": "null"}, {"inputs": {}}, {"inputs": {"cat.png": ""}},
         {"inputs": {"../beyond.png": "0" * 64}}, {"plugins": {"stranger": ""}}, {"model_digest": "0" * 32},
-        {"stages": [{"stage": "mask mine", "options": {}}]}, {"recipe": "null"}, {"source_from": "command line"},
+        {"stages": [{"stage": "mask mine", "options": {}}]}, {"recipe": "null"},
     ],
     ids=lambda told: str(told)[:60],
 )  # fmt: skip
@@ -175,6 +175,12 @@ def test_what_does_not_fit_is_told_by_its_code(home, told):
     done = harmless(home)
     assert (done.code, done.out) == (1, "")
     assert "error[RT" in done.err
+
+
+def test_a_file_that_the_recipe_opens_is_its_source_whatever_the_stamp_says(home):
+    forged(home, source_from="command line")
+    done = harmless(home)
+    assert (done.code, done.out.partition(":")[0]) == (0, "different")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from retouch.run.session import execute
 from tests.e2e.command import draw, left_in
 from tests.e2e.sessions import INSTALLED, KEPT, graphs
 
-real = pictures.read
+real = pictures.decoded
 
 
 class SmallMemory:
@@ -26,7 +26,7 @@ class SmallMemory:
         self.events: list[str] = []
         self.stages: list[str] = []
 
-    def read(self, path: str, **options: Any) -> Any:
+    def decoded(self, path: str, **options: Any) -> Any:
         if self.held == self.room or Path(path).name == self.too_large:
             raise MemoryError
         self.held += 1
@@ -42,7 +42,7 @@ class SmallMemory:
 def test_a_wave_that_does_not_fit_is_halved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     sources = [draw(tmp_path / f"{n}.png") for n in range(5)]
     memory = SmallMemory(room, "3.png")
-    monkeypatch.setattr(pictures, "read", memory.read)
+    monkeypatch.setattr(pictures, "decoded", memory.decoded)
     made = graphs("encode | decode", sources, tmp_path / "out")
     result = execute(made, registry=INSTALLED, request=Request(), machine=KEPT, tell=memory.tell, keep=False)
     assert left_in(tmp_path / "out") == {"0.png", "1.png", "2.png", "4.png"}
@@ -59,7 +59,7 @@ SHARED = 'invert sdedit "cat"->"dog" | guide image_text'  # the eye and what it 
 def test_what_is_done_again_in_smaller_waves_has_the_values_that_pictures_share(tmp_path, monkeypatch):
     sources = [draw(tmp_path / f"{n}.png") for n in range(3)]
     memory = SmallMemory(1)
-    monkeypatch.setattr(pictures, "read", memory.read)
+    monkeypatch.setattr(pictures, "decoded", memory.decoded)
     made = graphs(SHARED, sources, tmp_path / "out", steps=2)
     outcomes = execute(made, registry=INSTALLED, request=Request(), machine=KEPT, tell=memory.tell).outcomes
     assert "halved" in memory.events

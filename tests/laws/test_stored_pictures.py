@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
+from PIL import ImageCms
 
 import retouch
-from retouch.api import Frame, Image, Mask, Rectangle, box_mask
+from retouch.api import Candidates, Frame, Image, Mask, Ranked, Rectangle, Window, box_mask
 from retouch.core.stored import LARGE, PlacedMask, StoredImage, whole
+from retouch.core.turn import Turned
+from retouch.core.values import TrainingPictures
 from retouch.pictures import MAX_PIXELS
 from retouch.run.care import copied
+from retouch.run.files import outbox
 from retouch.run.files.outbox import Decoded, FileIn, drawn
 from retouch.run.results import Declared
+from retouch.run.store.encoding import encoded
 from retouch.testing.worlds import tiny_world
 from retouch_methods.crop.paste import paste
 from retouch_methods.crop.window import crop, view_image
@@ -54,6 +62,54 @@ def test_parts_patches_and_files_have_the_bits_of_the_whole(mode: str) -> None:
     assert drawn(picture).tobytes() == drawn(plain).tobytes()
     assert same(copied(whole(picture)), plain)  # as strangers' stages have it
     assert not [each for each in Declared("Image", "cpu").check(picture) if not bool(each.fine)]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_values_that_hold_stored_pictures_are_copied_kept_and_sent(mode: str) -> None:
+    """As plugins of others, the store and other processes have them."""
+    picture = stored(mode)
+    box, plain = Rectangle(4, 5, 30, 29), whole(picture)
+    window = Window(picture, box, picture.part(box), Mask(torch.ones(box.size)))
+    ranked = Ranked(plain.data, plain.alpha, (picture, plain), (0.0, 1.0))
+    for value, inner in (
+        (ranked, lambda made: made.draws[0]),
+        (Candidates((Turned(picture),)), lambda made: made.made[0].image),
+        (TrainingPictures((picture,)), lambda made: made.pictures[0]),
+        (window, lambda made: made.whole),
+        (picture, lambda made: made),
+    ):
+        for made in (copied(whole(value)), copy.deepcopy(value)):
+            assert type(made) is type(whole(value))
+            assert type(inner(made)) is Image
+            assert same(inner(made), plain)
+    for value in (ranked, picture):
+        assert encoded(value, lambda: None) == encoded(whole(value), lambda: None)
+    placed, _ = both(MASKS["at the corner"])
+    sent = copy.deepcopy(placed)
+    assert isinstance(sent, PlacedMask)
+    assert torch.equal(sent.data, placed.data)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+def test_a_large_picture_brings_nothing_along_that_its_source_said(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow writes profiles, comments and places of a picture of its own accord."""
+    path, exif = tmp_path / f"source.{suffix}", Picture.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a title"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    how: dict[str, Any] = {"lossless": True} if suffix == "webp" else {"comment": b"words"} if suffix == "jpg" else {}
+    drawn(whole(stored())).save(path, exif=exif, icc_profile=profile, dpi=(300, 300), **how)
+    files: list[bytes] = []
+    for least in (1, LARGE):
+        monkeypatch.setattr(outbox, "LARGE", least)
+        image = FileIn(CPU).image(str(path), 0)
+        assert isinstance(image, StoredImage) == (least == 1)
+        assert not drawn(image).info
+        for wanted in ("PNG", "JPEG", "TIFF", "WEBP"):
+            drawn(image).save(file := io.BytesIO(), wanted)
+            files.append(file.getvalue())
+    assert files[:4] == files[4:]
 
 
 MASKS = {

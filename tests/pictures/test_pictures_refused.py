@@ -112,10 +112,10 @@ def test_a_tiff_of_a_million_strips_is_refused_in_a_moment(tmp_path: Path, order
 
 def test_a_picture_over_the_limit_is_refused_from_its_header(tmp_path: Path) -> None:
     """A few hundred bytes that claim 401 megapixels and more cost no time and no memory."""
-    for side in (20_020, 30_000, 2**31 - 1):
+    for side, said in ((20_020, "megapixels"), (30_000, "megapixels"), (2**31 - 1, "sides of at most 100,000")):
         (tmp_path / "bomb.png").write_bytes(png_of(header(side, side, 8, 2), (b"IDAT", b"")))
         before, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert "megapixels" in refusal(tmp_path / "bomb.png")
+        assert said in refusal(tmp_path / "bomb.png")
         assert time.process_time() - before < 0.5
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 20_000
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from retouch.check.reading.environment import Environment
 from retouch.check.wiring.context import Context
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
+from retouch.check.wiring.state import MISSING
+from retouch.graph.nodes import Edge, FromEngine, FromNode, Graph, Node
 from retouch.graph.sides import unfit
 from retouch.lang.diagnostics import Report
 
@@ -49,7 +50,7 @@ def _asked_in_windows(graph: Graph, opened: Node) -> bool:
 def windowed(graph: Graph, node: Node) -> bool:
     """Whether a stage's denoiser, if it takes one, sees the picture through windows."""
     given = [node.inputs[port] for port, type_ in _ports(node).items() if type_ == "Denoiser"]
-    makers = [graph.node(edge.id) for edge in given if isinstance(edge, FromNode)]
+    makers = [maker for edge in given if (maker := _maker(graph, edge))]
     return any("window" in maker.card.facts or windowed(graph, maker) for maker in makers)
 
 
@@ -73,7 +74,7 @@ def _check_parts(graph: Graph, context: Context, report: Report) -> None:
         if "parts" in node.card.facts or node.card.output == "Denoiser":
             continue
         for port, edge in node.edges():
-            maker = graph.node(edge.id) if isinstance(edge, FromNode) else None
+            maker = _maker(graph, edge)
             if maker is None or maker.card.family not in ("open", "paste") or _ports(node)[port] == "Window":
                 continue
             opened = opened_by(graph, node) if maker.card.family == "paste" else maker
@@ -99,8 +100,8 @@ def _check_sides(graph: Graph, context: Context, report: Report) -> None:
 
 def opened_by(graph: Graph, node: Node) -> Node | None:
     """The stage that opened what a stage works on, where that has still its size: not inside of a window."""
-    while edge := next(_carried(node), None):
-        node = graph.node(edge.id)
+    while (edge := next(_carried(node), None)) and (maker := _maker(graph, edge)):
+        node = maker
         if node.card.family == "paste":
             node = _crop(graph, node)
         elif node.card.family == "open":
@@ -135,6 +136,11 @@ def _crop(graph: Graph, node: Node) -> Node:
     edge = node.inputs[port]
     assert isinstance(edge, FromNode)
     return graph.node(edge.id)
+
+
+def _maker(graph: Graph, edge: Edge | tuple[FromNode, ...]) -> Node | None:
+    """The stage that an edge comes from; None of what the engine gives, and where a mistake left nothing there."""
+    return graph.node(edge.id) if isinstance(edge, FromNode) and edge != MISSING else None
 
 
 def _carried(node: Node) -> Iterator[FromNode]:

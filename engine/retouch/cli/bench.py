@@ -19,7 +19,8 @@ from retouch.plugins import announced
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins
 
-OURS = ("large", "packing", "quality", "scenes", "speed", "tuning")  # those of the distribution retouch-bench
+# those of the distribution retouch-bench
+OURS = ("attributes", "large", "packing", "painted", "quality", "scenes", "speed", "tuning")
 
 
 def main(args: Namespace) -> int:

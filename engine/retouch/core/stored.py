@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from retouch.core.rectangle import Rectangle
 from retouch.core.transfer import upload
-from retouch.core.values import Image, Mask
+from retouch.core.turn import Candidates, Ranked, Turned
+from retouch.core.values import Image, Mask, TrainingPictures
 from retouch.core.window import Window
 
 LARGE = 4_000_000  # pixels from which on a picture is kept as bytes, and a mask where it holds anything
@@ -67,6 +68,9 @@ class StoredImage(Image):
     def __init__(self, pixels: StoredPixels, device: torch.device, patches: tuple[PixelPatch, ...] = ()) -> None:
         for name, value in (("pixels", pixels), ("device", device), ("patches", patches)):
             object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Image, (self.data, self.alpha)
 
     @property
     def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -130,6 +134,9 @@ class PlacedMask(Mask):
     def __init__(self, inner: Tensor, box: Rectangle, whole: tuple[int, int]) -> None:
         for name, value in (("inner", inner), ("box", box), ("whole", whole)):
             object.__setattr__(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlacedMask, (self.inner, self.box, self.whole)
 
     @property
     def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -195,15 +202,17 @@ def box_mask(box: Rectangle, size: tuple[int, int], like: Tensor) -> Mask:
 
 
 def whole(value: T) -> T:
-    """A picture or a mask, or a window of both, with all of its numbers; whatever else it is, itself."""
+    """A picture or a mask with all of its numbers, and a value that holds some with whole ones; else itself."""
     made: Any = value
     match made:
         case StoredImage():
             made = Image(made.data, made.alpha)
         case PlacedMask():
             made = Mask(made.data)
-        case Window():
-            made = replace(made, whole=whole(made.whole), image=whole(made.image), outer=whole(made.outer))
+        case Window() | Turned() | Candidates() | Ranked() | TrainingPictures():
+            made = replace(made, **{each.name: whole(getattr(made, each.name)) for each in fields(made)})
+        case tuple() if type(made) is tuple:
+            made = tuple(map(whole, made))
         case _:
             pass
     return made

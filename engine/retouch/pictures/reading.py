@@ -46,9 +46,14 @@ def decoded(
     with opened(path, max_pixels) as image:
         turned = 1 if as_stored else orientation(image)
         notices = ["first of several pictures in the file"] if _has_more(image) else []
+        wanted = scaled_size(
+            image.size, size
+        )  # of what a half is decoded of, the shorter side may be rounded otherwise
         _draft(image, size)
         converted, changes = to_srgb(image)
-        return scaled(upright(converted, turned), size), (*notices, *changes)
+        made = upright(_resized(converted, wanted), turned)
+        made.info = {}  # or Pillow would write the source's profile and place of its own accord
+        return made, (*notices, *changes)
 
 
 def _draft(image: Image, size: int | None) -> None:
@@ -87,9 +92,12 @@ def upright(image: Image, orientation: int) -> Image:
 
 def scaled(image: Image, size: int | None) -> Image:
     """The picture, its longer side no more than `size` pixels; a smaller one is as it was."""
+    return _resized(image, scaled_size(image.size, size))
+
+
+def _resized(image: Image, wanted: tuple[int, int]) -> Image:
     from PIL.Image import Resampling
 
-    wanted = scaled_size(image.size, size)
     return image if wanted == image.size else image.resize(wanted, Resampling.LANCZOS)
 
 

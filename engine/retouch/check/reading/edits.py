@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
@@ -117,6 +117,13 @@ def prompts(caption: str | None, changes: tuple[Change, ...], report: Report) ->
             _absent(change, target, report)
     pairs = tuple((c.old, c.new) for c in changes if c.kind in ("replace", "add", "remove"))
     return Prompts(caption, target, pairs, _weights(changes))
+
+
+def caption_with(captions: Sequence[str | None], changes: Iterable[Change]) -> str | None:
+    """Return the first of several captions that all words to be replaced or removed stand in; else the first."""
+    words = [change.old for change in changes if change.kind in ("replace", "remove")]
+    fitting = (each for each in captions if each is not None and all(places(word, each) for word in words))
+    return next(fitting, captions[0])
 
 
 def check_change(changes: tuple[Change, ...], made: Prompts, report: Report) -> None:

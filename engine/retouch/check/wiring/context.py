@@ -53,6 +53,7 @@ class TakenFlow(Protocol):
 class Inside:
     """What flows in brackets begin with: nodes for what their stage gives, and what holds where that stage stands.
 
+    earlier: what was said of the picture before other windows of it were put back, if they stand in a window
     draws: noise that each stage has taken so far, of the flow round the brackets too.
     """
 
@@ -60,6 +61,7 @@ class Inside:
     source: FromNode
     mask: FromNode | None
     caption: str | None
+    earlier: tuple[str, ...]
     certain: bool
     turn: int
     draws: Counter[str]

@@ -102,7 +102,7 @@ def begun(context: Context) -> FlowState:
     held = {"Image": inside.image} | ({"Mask": inside.mask} if inside.mask else {})
     state.held.slots |= {type_: Slot(edge, inside.span, context.model) for type_, edge in held.items()}
     state.first, state.draws, state.turn = inside.source, inside.draws, inside.turn
-    state.caption, state.certain = inside.caption, inside.certain
+    state.caption, state.earlier, state.certain = inside.caption, inside.earlier, inside.certain
     return state
 
 
@@ -131,6 +131,7 @@ def _inside(state: FlowState, stage: str, span: s.Span, *, masked: bool) -> Cont
         builder.add(given("source", "Image")),
         builder.add(given("mask", "Mask")) if masked else None,
         state.caption,
+        state.earlier if state.outside or (state.context.inside and state.context.inside.earlier) else (),
         state.certain,
         state.turn,
         state.draws,

@@ -161,7 +161,9 @@ class PortFiller:
                     state.context.report.add("RT307", call.span, stage=call.card.name)
             return None
         if type_ in PROMPTS:
-            own = prompts(state.caption, call.own_edit, state.context.report) if call.own_edit else None
+            own = (
+                prompts(state.caption_of(call.own_edit), call.own_edit, state.context.report) if call.own_edit else None
+            )
             if own:
                 check_change(call.own_edit, own, state.context.report)
             edge = state.now.prompt(type_, own)

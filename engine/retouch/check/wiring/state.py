@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from retouch.check.reading.calls import StageCall
+from retouch.check.reading.edits import Change, caption_with
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.turn_settings import TurnSettings
 from retouch.check.wiring.turns import OPEN
@@ -70,6 +71,7 @@ class Outside:
     held: Held
     began: dict[str, Slot]
     first: FromNode | None
+    caption: str  # what the picture showed then
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class FlowState:
     held: Held = field(default_factory=Held)
     turn: int = 1
     caption: str | None = None
+    earlier: tuple[str, ...] = ()  # captions from before each window that was put back, the newest first
     certain: bool = True  # whether the command line can bring no other caption
     ended: bool = False  # whether the turn was sampled, and no stage of the next one has come
     began: dict[str, Slot] = field(default_factory=dict[str, Slot])  # what was held when the turn began
@@ -100,6 +103,16 @@ class FlowState:
     gone: dict[str, Gone] = field(default_factory=dict[str, Gone])  # with turns that have ended, by type
     mask: FromNode | None = None  # the newest of the whole picture that was made, whatever turns have ended
     draws: Counter[str] = field(default_factory=Counter[str])  # noise that each stage has taken so far
+
+    def caption_of(self, edit: tuple[Change, ...], *, windowed: bool = False) -> str | None:
+        """Return what an edit is made to: the caption, or what was said before another window was edited.
+
+        What one window now shows in another way, the next one still shows as it was.
+        windowed: whether the edit is made in a window, as far as this is not known of the flow.
+        """
+        inside = self.context.inside
+        windowed = windowed or bool(self.outside or (inside and inside.earlier))
+        return caption_with((self.caption, *(self.earlier if windowed else ())), edit)
 
     def apart(self, held: Held | None = None) -> FlowState:
         """Return the same flow, to go on with apart from this one; draws of noise stay counted together."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -56,11 +56,15 @@ def nothing_said(precedence: Precedence, model: ModelInfo) -> TurnSettings:
 
 
 def of_turn(
-    turn: TurnStages, caption: str | None, before: TurnSettings, report: Report, about_caption: Report
+    turn: TurnStages,
+    caption_of: Callable[[tuple[Change, ...]], str | None],
+    before: TurnSettings,
+    report: Report,
+    about_caption: Report,
 ) -> TurnSettings:
     """Gather what the stages of a turn say for all of it; two that differ are an error."""
     edit = _edit(turn, report)
-    said = prompts(caption, edit, about_caption)
+    said = prompts(caption_of(edit), edit, about_caption)
     check_change(edit, said, report)
     stages = tuple(call.card.name for call in turn.everything)
     read = any(call.card.words == "own" for call in turn.everything)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives, Flow, calls_of
@@ -128,7 +129,9 @@ class _Wiring:
             state.turn += 1
             state.ended = False
             state.began = dict(state.held.slots)
-        state.now = of_turn(turn, state.caption, state.now, state.context.report, report)
+        crops = any(call.card.family == "crop" for call in turn.everything)
+        caption_of = partial(state.caption_of, windowed=crops)
+        state.now = of_turn(turn, caption_of, state.now, state.context.report, report)
         state.guides = [call for call in turn.everything if call.card.output == "Guidance"]
 
     def close(self, why: str, span: s.Span, turn: TurnStages | None = None) -> None:
@@ -214,7 +217,8 @@ class _Wiring:
     def _crop(self, call: StageCall, window: FromNode) -> None:
         """Go on inside of a window: its picture is what the turn began with."""
         state = self.state
-        state.outside = (*state.outside, Outside(state.held.only("Mask", "Window"), state.began, state.first))
+        held = state.held.only("Mask", "Window")
+        state.outside = (*state.outside, Outside(held, state.began, state.first, state.now.prompts.source))
         # Schedules of some models are made for the size of the picture, which is now the window's.
         for type_ in (*PICTURE, "Mask", *(["Schedule"] if state.model.sized else [])):
             state.held.slots.pop(type_, None)
@@ -229,6 +233,7 @@ class _Wiring:
             *others, outside = state.outside
             state.outside, state.held = tuple(others), outside.held.copy()
             state.began, state.first = outside.began, outside.first
+            state.earlier = (outside.caption, *state.earlier)
         self._put("Image", call, image)
 
     def _put(self, output: str, call: StageCall, edge: FromNode) -> None:

@@ -51,7 +51,8 @@ WIRING = {
         "'{word}' does not occur in the caption \"{caption}\"",
         "{mend}",
         why="With a caption, an edit replaces words of it, and each left side must occur there as whole words. "
-        "A typing error would otherwise silently change what the sides mean.",
+        "A typing error would otherwise silently change what the sides mean. Behind a turn the caption says what it "
+        "made; in a window that is cropped behind another's 'paste', words from before that one was edited count, too.",
         example='open "cat.png" caption="a cat" | invert ddim "dgo"->"fox"',
         mend='open "cat.png" caption="a cat" | invert ddim "cat"->"fox"',
     ),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.storable import kind_named, name_of, storable
+from retouch.core.stored import whole
 from retouch.core.tuning import ModelDelta
 from retouch.core.weights_file import safetensors_file
 
@@ -76,6 +77,7 @@ class _Writer:
         return self._known[id(value)][1]
 
     def _object(self, value: Any) -> Any:
+        value = whole(value)
         if type(value) is Tensor:
             name = f"{len(self.tensors):06}"
             self.tensors[name] = value.detach().cpu().contiguous().clone()

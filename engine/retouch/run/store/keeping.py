@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.stored import whole
 from retouch.core.values import Image, Latents, Mask
 from retouch.graph.nodes import FromNode, Graph, Node, NodeId
 from retouch.graph.work import Making
@@ -85,7 +84,7 @@ class KeptStage:
             digests: dict[NodeId, str] = {}  # of what other nodes give, as far as numbers tell all
             for (_, edge), value in zip(self.node.edges(), values, strict=True):
                 if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
-                    digests[edge.id] = hashlib.sha256(encoded(whole(value), self.network)).hexdigest()
+                    digests[edge.id] = hashlib.sha256(encoded(value, self.network)).hexdigest()
             self._by_values = self.keys.key_by_values(self.node.id, digests)
             found = self._taken(self._by_values)
             return start(*values) if found is MISSING else found
