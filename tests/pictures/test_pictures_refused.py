@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import time
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from retouch.pictures import Unreadable, inspect, metadata, read
+from retouch.pictures.opening import LARGEST, opened
 from tests.pictures.picture_makers import header, noise, png_of
 
 KINDS = {"png": {}, "jpg": {}, "webp": {"lossless": True}, "tif": {}, "bmp": {}}
@@ -115,6 +118,23 @@ def test_a_picture_over_the_limit_is_refused_from_its_header(tmp_path: Path) -> 
         assert said in refusal(tmp_path / "bomb.png")
         assert time.process_time() - before < 0.5
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 20_000
+
+
+def test_whatever_order_threads_close_pictures_in_the_process_is_as_it_was(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters of warnings and Pillow's limit are everyone's: one thread may put back what another has put there."""
+    seen: list[int | None] = []
+    real = Image.open
+    monkeypatch.setattr(Image, "open", lambda *a, **k: seen.append(Image.MAX_IMAGE_PIXELS) or real(*a, **k))
+    filters, limit = [*warnings.filters], Image.MAX_IMAGE_PIXELS
+    with ExitStack() as first, ExitStack() as last:  # the second ends before the first
+        first.enter_context(opened(photo, LARGEST))
+        last.enter_context(opened(photo, LARGEST))
+        first.close()
+        assert warnings.filters[0][0] == "ignore"  # the one that is still open is read in silence
+    assert [*warnings.filters] == filters
+    assert seen == [limit, limit]
 
 
 def test_the_limit_can_be_set(photo: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -70,16 +70,15 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
 
     _check_file(Path(path))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd tags and big pictures; the second we refuse below
-            with _any_size(Image, path) as image:
-                width, height = image.size
-                if max(width, height) > MAX_SIDE:
-                    raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
-                if width * height > max_pixels:
-                    most = f"at most {max_pixels / 1e6:g} megapixels are read"
-                    raise Unreadable(path, f"is {width} x {height} pixels; {most}")
-                yield image
+        # Pillow warns of odd tags and big pictures; the second we refuse below
+        with _UNWARNED.meanwhile(), _any_size(Image, path) as image:
+            width, height = image.size
+            if max(width, height) > MAX_SIDE:
+                raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
+            if width * height > max_pixels:
+                most = f"at most {max_pixels / 1e6:g} megapixels are read"
+                raise Unreadable(path, f"is {width} x {height} pixels; {most}")
+            yield image
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -92,11 +91,41 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
         raise Unreadable(path, f"is damaged or cut off ({why})") from None
 
 
+class _Unwarned:
+    """Warnings are not told while any thread opens a picture: their filters are the whole process's.
+
+    Of two threads with a `catch_warnings` each, the one that ends last would leave the other's filters for good.
+    """
+
+    def __init__(self) -> None:
+        self._counting, self._inside, self._caught = Lock(), 0, warnings.catch_warnings()
+
+    @contextmanager
+    def meanwhile(self) -> Iterator[None]:
+        """Count a picture that is open."""
+        with self._counting:
+            if not self._inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._inside -= 1
+                if not self._inside:
+                    self._caught.__exit__(None, None, None)
+
+
+_UNWARNED = _Unwarned()
 _opening = Lock()  # Pillow's limit is the whole process's
 
 
 def _any_size(pillow: Any, path: str | os.PathLike[str]) -> Image:
     """Open a picture whatever its size, which is looked at next."""
+    with suppress(pillow.DecompressionBombError):  # few are, and a limit that is another meanwhile is seen by others
+        return pillow.open(path, formats=formats.READ)
     with _opening:
         limit, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
         try:
