@@ -4,8 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 WORKERS ?= 2
 # Two processes of one thread each get through more small models than one process of two; what either has compiled is
-# kept for the other, and for the commands that tests start.
-PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+# kept for the other, and for the commands that tests start; a file stays with one, so that what its tests share is made once.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test lint lang laws e2e wheel bench soak gpu gpu-wheels gallery lock sbom clean
 
