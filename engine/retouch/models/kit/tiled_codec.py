@@ -153,7 +153,7 @@ class TiledCodec:
             with self._working, _normalised_by(moments), standing_in(self.inner.vae, weights):
                 yield
 
-        both = lambda: (nullcontext(), surroundings())  # noqa: E731
+        both = lambda: (nullcontext(), surroundings())  # noqa: E731 (the first way, and the second)
         return lambda tile: checkpoint(function, tile, use_reentrant=False, preserve_rng_state=False, context_fn=both)
 
 

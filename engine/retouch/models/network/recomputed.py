@@ -31,7 +31,7 @@ class Recomputing:
         """
 
         def kept(block: Callable[..., Any], *args: Any) -> Any:
-            both = lambda: (nullcontext(), again())  # noqa: E731
+            both = lambda: (nullcontext(), again())  # noqa: E731 (the first way, and the second)
             # Networks draw nothing, so there is no generator to be set back.
             return checkpoint(block, *args, use_reentrant=False, preserve_rng_state=False, context_fn=both)
 
