@@ -121,9 +121,11 @@ def test_under_contrast_what_is_missed_without_the_prompt_counts_for_a_draw() ->
     shades = [Image(world.image.data * share) for share in (0.2, 0.9)]
     drawn = Candidates(tuple(map(Turned, shades)))
     said = []
-    for contrast in (0.0, 2.0):
-        args = (world.model, world.schedule, world.codec, world.noise, Heard())
+    for contrast, words in ((0.0, "of its noise is missed"), (2.0, "by 3 × what the prompt misses − 2 × what the")):
+        heard = Heard()
+        args = (world.model, world.schedule, world.codec, world.noise, heard)
         said.append(run(denoiser(drawn, target, away, *args, contrast=contrast))[0].scores)
+        assert words in heard.said[0]
     plain, told = said
     swapped = run(denoiser(drawn, away, target, *args))[0].scores  # what is missed under the negative prompt
     for one, three, other in zip(plain, told, swapped, strict=True):

@@ -80,4 +80,5 @@ async def denoiser(
         return float(sum(share * mean for (_, share), mean in zip(said, means, strict=True)))
 
     scores = await gather(score(x) for x in latents)
-    return kept(candidates, scores, keep, "of its noise is missed", notices)
+    what = f"by {1 + contrast:g} × what the prompt misses − {contrast:g} × what the negative one does"
+    return kept(candidates, scores, keep, what if contrast else "of its noise is missed", notices)
