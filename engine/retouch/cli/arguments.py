@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from retouch.cli import WRONG_COMMAND, words
 from retouch.cli.without import add_no_plugin
+from retouch.near import near, nearest
 from retouch.paths import is_there
 from retouch.version import __version__
 
@@ -32,8 +32,8 @@ class _Brief(argparse.ArgumentParser):
         """End with the code of a wrong command line."""
         choice = re.fullmatch(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if choice:
-            near = get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), n=1)
-            message = f"there is no command '{choice[1]}'" + (f"; did you mean '{near[0]}'?" if near else "")
+            meant = near(choice[1], re.findall(r"[\w-]+", choice[2]))
+            message = f"there is no command '{choice[1]}'{meant and f'; {meant}'}"
         self.exit(WRONG_COMMAND, f"{self.prog}: {message}\n  = help: see {self.prog} --help\n")
 
 
@@ -43,8 +43,8 @@ def _meant(parser: argparse.ArgumentParser, command: str, rest: Sequence[str]) -
     (commands,) = (each for each in parser._actions if isinstance(each, subparsers))
     known = [name for action in commands.choices[command]._actions for name in action.option_strings]
     word = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    meant = nearest(word, known)
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

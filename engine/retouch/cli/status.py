@@ -13,6 +13,7 @@ from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.plain import plain
 from retouch.cli.reporting import put, refuse
 from retouch.lang.codes import CODES
+from retouch.near import near_path
 from retouch.pictures.journal import NAME, Line, journal_of
 from retouch.pictures.standing import standing
 
@@ -75,7 +76,8 @@ def main(args: Namespace) -> int:
     """Print what a folder's journal tells."""
     folder = args.folder
     if not (folder / NAME).is_file():
-        return refuse(args, WRONG_RECIPE, f"'{folder}' holds no journal: no run has written results there")
+        what = f"'{folder}' holds no journal: no run has written results there"
+        return refuse(args, WRONG_RECIPE, what, mend="" if folder.is_dir() else near_path(str(folder), folder=True))
     found = Status.of(folder.resolve())
     if args.json:
         put({"folder": str(folder), **found.as_data()})
