@@ -85,7 +85,7 @@ def _own_kind(info: ModelInfo) -> str:
     """Of a network that attends to text, the kind that is known by the text's width; of two it is all that differs."""
     shapes = (shapes_of(info) or {}).get("", {})
     widths = {shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")}
-    return next((WIDTHS[width][0] for width in widths if width in WIDTHS), "")
+    return next((WIDTHS[width] for width in widths if width in WIDTHS), "")
 
 
 def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:
