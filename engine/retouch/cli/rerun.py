@@ -107,7 +107,13 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
 
     _check_plugins(args, stamp, installed)
     folders = tuple(dict.fromkeys(path.resolve() for path in (args.image.resolve().parent, Path.cwd(), *args.allow)))
-    found = _inputs(args, stamp, folders)
+    # The source is the picture that is named after the result, if one is.
+    wanted, own = dict(stamp.inputs), source_name(stamp)
+    given: dict[str, Path] = {}
+    if args.source:
+        digest = wanted.pop(own, "")
+        given[own] = checked(args.image, stamp.text("source"), args.source, digest)
+    found = given | find(args.image, wanted, folders)
     recipe, settings = with_files(stamp, found)
     text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
     source = found.get(source_name(stamp))
@@ -161,16 +167,6 @@ def _check_plugins(args: Namespace, stamp: Stamp, installed: Registry) -> None:
         if stage["stage"].partition(" ")[0] != "first" and stage["stage"] not in now:  # a choice is the language's own
             what = f"the stage '{stage['stage']}' is not installed"
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch stages'")
-
-
-def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Where all that it was made from lies; the source is the picture that is named after it, if one is."""
-    wanted, source = dict(stamp.inputs), source_name(stamp)
-    given: dict[str, Path] = {}
-    if args.source:
-        digest = wanted.pop(source, "")
-        given[source] = checked(args.image, stamp.text("source"), args.source, digest)
-    return given | find(args.image, wanted, folders)
 
 
 def _names_more(recipe: str) -> bool:

@@ -84,14 +84,12 @@ def main(args: Namespace) -> int:
     else:
         print(plain("\n".join(line.replace("\n", "\\n") for line in _lines(found))))
         if found.misread:
-            _warn(found.misread, folder / NAME)
+            row, lines = CODES["RT461"], "1 line" if found.misread == 1 else f"{found.misread:,} lines"
+            print(
+                plain(f"warning[RT461]: {row.message.format(count=lines, path=(folder / NAME))}\n  = help: {row.help}"),
+                file=sys.stderr,
+            )
     return DONE
-
-
-def _warn(count: int, path: Path) -> None:
-    """Say that lines were passed over."""
-    row, lines = CODES["RT461"], "1 line" if count == 1 else f"{count:,} lines"
-    print(plain(f"warning[RT461]: {row.message.format(count=lines, path=path)}\n  = help: {row.help}"), file=sys.stderr)
 
 
 def _lines(found: Status) -> Iterator[str]:

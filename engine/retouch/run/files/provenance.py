@@ -14,7 +14,7 @@ import torch
 
 from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
-from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node, Picture
+from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.ports import MODEL, READERS
 from retouch.graph.signers import Claim, Signing, named
@@ -121,7 +121,9 @@ class Provenance:
         """What a result says of itself, by the node that writes it."""
         request, names = self.request, self.request.names.copy()
         graph = self.graph.only(result) if result else self.graph
-        item, model, given = graph.item, graph.model, _given(graph)
+        # A picture that the command line named, where any of this work opens it.
+        named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
+        item, model, given = graph.item, graph.model, (graph.given if COMMAND_LINE.name in named else None)
         inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
         everything = {
             **software(),
@@ -221,12 +223,6 @@ def _own_weights(graph: Graph) -> dict[str, str]:
         for name, _, weights in edge.settings.get("files", ())
     }
     return {"weights": json.dumps(found)} if found else {}
-
-
-def _given(graph: Graph) -> Picture | None:
-    """The picture that the command line named, where any of this work opens it."""
-    named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
-    return graph.given if COMMAND_LINE.name in named else None
 
 
 def _inputs(graph: Graph) -> list[Path]:
