@@ -113,27 +113,7 @@ def _add_run(commands: Commands) -> None:
 def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
     """What a run is told; the commands that only look at one are told the same, so that any can stand for another."""
     parser.epilog = WHERE
-    _add_source(parser, paths)
-    help_ = "a file for one result (dog.png), a folder for many (out)"
-    parser.add_argument("-o", dest="output", type=words.place, metavar="OUT", help=help_)
-    parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
-    parser.add_argument("--again", action="store_true", help="make also what is there already")
-    parser.add_argument(
-        "--no-store", action="store_true", help="neither take inversions, masks and tunings of other runs nor keep any"
-    )
-    parser.add_argument(
-        "--stamp",
-        choices=["full", "minimal", "none"],
-        default="full",
-        help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
-        "nothing, and then the folder's journal alone knows them",
-    )
-    _add_signing(parser)
-    _add_machine(parser)
-
-
-def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
-    parser.add_argument("paths", nargs="*", metavar="PATH", help=help_)
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=paths)
     parser.add_argument(
         "-e", dest="text", type=words.spoken, metavar="TEXT", help="the recipe itself, instead of a file"
     )
@@ -151,6 +131,22 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
     parser.add_argument(
         "--allow", action="append", default=[], type=words.there, metavar="DIR", help="a folder it may use too"
     )
+    help_ = "a file for one result (dog.png), a folder for many (out)"
+    parser.add_argument("-o", dest="output", type=words.place, metavar="OUT", help=help_)
+    parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
+    parser.add_argument("--again", action="store_true", help="make also what is there already")
+    parser.add_argument(
+        "--no-store", action="store_true", help="neither take inversions, masks and tunings of other runs nor keep any"
+    )
+    parser.add_argument(
+        "--stamp",
+        choices=["full", "minimal", "none"],
+        default="full",
+        help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
+        "nothing, and then the folder's journal alone knows them",
+    )
+    _add_signing(parser)
+    _add_machine(parser)
 
 
 def _add_signing(parser: argparse.ArgumentParser) -> None:

@@ -65,7 +65,14 @@ def main(args: Namespace) -> int:
     """Rerun one picture."""
     try:
         stamp = _stamp(args.image)
-        _check_free(args)
+        # The new picture takes the place of nothing, links included, that the user did not give away.
+        if args.output and os.path.lexists(args.output):
+            if is_folder(args.output) or (args.output.exists() and args.output.samefile(args.image)):
+                what = f"'{args.output}' is {'a folder' if is_folder(args.output) else 'the picture itself'}"
+                raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o")
+            if not args.force:
+                what = f"'{args.output}' is there already"
+                raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
         with tempfile.TemporaryDirectory() as folder:
             installed = registry.load()
             again = _again(args, stamp, installed, Path(folder).resolve())
@@ -89,17 +96,6 @@ def _stamp(image: Path) -> Stamp:
     if stamp.told.get("dtype", "float32") not in _DTYPES:
         raise Refusal.of("RT508", path=image, what="'dtype' is no type of numbers")
     return stamp
-
-
-def _check_free(args: Namespace) -> None:
-    """The new picture takes the place of nothing, links included, that the user did not give away."""
-    if args.output and os.path.lexists(args.output):
-        if is_folder(args.output) or (args.output.exists() and args.output.samefile(args.image)):
-            what = f"'{args.output}' is {'a folder' if is_folder(args.output) else 'the picture itself'}"
-            raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o")
-        if not args.force:
-            what = f"'{args.output}' is there already"
-            raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
 
 
 def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Again:
@@ -135,7 +131,10 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
     if checked_.errors:
         raise RefusedRecipe(text, checked_.errors)
     graph = _graph(args.image, checked_.graphs, stamp, source)
-    _check_model(args.image, graph, stamp)
+    if graph.model.digest != (made_by := stamp.text("model_digest")):
+        what = f"model '{graph.model.name}' is not the one that made it: its digest was {made_by[:16]}… "
+        what += f"and is {graph.model.digest[:16]}…"
+        raise Refusal.of("RT509", path=args.image, what=what, mend="name the right one with --model")
     request = Request.of(recipe, fresh, checked_.graphs, settings, world.model)
     return Again(graph, request, tuple(_changes(stamp)))
 
@@ -233,13 +232,6 @@ def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | 
         return only
     what = f"the recipe inside makes no result '{result}' now"
     raise Refusal.of("RT509", path=image, what=what, mend="install the version of retouch that made it")
-
-
-def _check_model(image: Path, graph: Graph, stamp: Stamp) -> None:
-    if graph.model.digest != (digest := stamp.text("model_digest")):
-        what = f"model '{graph.model.name}' is not the one that made it: its digest was {digest[:16]}… "
-        what += f"and is {graph.model.digest[:16]}…"
-        raise Refusal.of("RT509", path=image, what=what, mend="name the right one with --model")
 
 
 def _changes(stamp: Stamp) -> Iterator[str]:

@@ -279,16 +279,12 @@ _TEXT_SIDE = re.compile(
 
 def kind_of(tensors: Mapping[str, Stored]) -> WeightsKind | None:
     """What a file with these tensors is; None if the table has no row for it."""
-    return _adapter(tensors) or next((kind for kind in MODELS if all(clue.holds(tensors) for clue in kind.clues)), None)
-
-
-def _adapter(tensors: Mapping[str, Stored]) -> WeightsKind | None:
     for format_, title, pattern in ADAPTERS:
         if any(pattern.fullmatch(name) for name in tensors):
             family = _adapted(tensors)
             whose = TITLES[family] if family else "a model that it does not name"
             return WeightsKind("lora", family, f"a {title} for {whose}", (), format_)
-    return None
+    return next((kind for kind in MODELS if all(clue.holds(tensors) for clue in kind.clues)), None)
 
 
 def _adapted(tensors: Mapping[str, Stored]) -> str:

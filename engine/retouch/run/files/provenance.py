@@ -6,7 +6,6 @@ import json
 import platform
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -167,20 +166,18 @@ class Provenance:
 
     def signed(self, path: str, data: bytes) -> bytes:
         """The bytes of the file at this path, signed with what it may tell.  Raises Unfit."""
-        return self.request.signed(data, Path(path).suffix, self._claim(path))
-
-    def _claim(self, path: str) -> Claim:
         node = next(node for node in self.graph.nodes if _writes(node, path))
         graph, open_, full = self.graph.only(node.id), opened(self.graph, node), self.request.stamp == "full"
         place = open_.options.get("path") if open_ else graph.item and graph.item.path  # a mask is of a picture, too
         source = Path(str(place)) if place else None
-        return Claim(
+        claim = Claim(
             title=Path(path).name if full else "",
             told=self.of(node.id),
             trained=any(each.card.takes(*MODEL, "Weights", "Pretrained") for each in graph.everything()),
             source=source,
             source_name=self.request.names.copy().of(source) if source and full else "",
         )
+        return self.request.signed(data, Path(path).suffix, claim)
 
     def about(self, path: str) -> About:
         """What the source of the file at this path said of itself."""
@@ -204,13 +201,8 @@ def software() -> dict[str, str]:
 
 def versions(names: Iterable[str]) -> dict[str, str]:
     """The distribution and version of each plugin, by the plugin's name."""
-    known = _installed()
+    known = {found.name: f"{found.distribution} {found.version}".strip() for found in discovery.installed()}
     return {name: known.get(name, "") for name in dict.fromkeys(names) if name}
-
-
-@cache
-def _installed() -> dict[str, str]:
-    return {found.name: f"{found.distribution} {found.version}".strip() for found in discovery.installed()}
 
 
 def _own_weights(graph: Graph) -> dict[str, str]:
