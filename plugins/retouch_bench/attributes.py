@@ -21,7 +21,7 @@ _TUNED = 'variant="efficient" rounds=2 lr=0.00015 growth=1 l1=0.3 inversion_step
 
 
 @dataclass(frozen=True)
-class Change:
+class AttributeChange:
     """What is written of a change in drawings: of such that have the values before, to the values after.
 
     text: the recipe of a line of the table; of what a tuning learns, its options.
@@ -32,9 +32,9 @@ class Change:
     after: Mapping[str, str | None]
 
 
-ATTRIBUTES: Mapping[str, Change] = {
-    "mosaic": Change('source="a drawing" target="as a mosaic"', {}, {"style": "mosaic"}),
-    "yellow": Change(
+ATTRIBUTES: Mapping[str, AttributeChange] = {
+    "mosaic": AttributeChange('source="a drawing" target="as a mosaic"', {}, {"style": "mosaic"}),
+    "yellow": AttributeChange(
         'source="orange" target="yellow" templates=["a _ cat in a meadow", "a _ car at night", "a _ bird on a beach", '
         '"a _ house in a desert"]',
         {"color": "orange"},
@@ -45,18 +45,22 @@ BOTH = {"style": "mosaic", "color": "yellow"}
 _UP = 'invert ddim convention="source" strength=0.5'
 _DOWN = "guide cfg guidance=1"
 _NEAR = f"invert sdedit strength=0.5 | {_DOWN}"  # what the model itself makes of a drawing that is half noise
-METHODS: Mapping[str, Change] = {
-    "mosaic": Change(f"{_UP} | {{mosaic}} | {_DOWN}", {}, {"style": "mosaic"}),
-    "yellow": Change(f"{_UP} | {{yellow}} | {_DOWN}", {"color": "orange"}, {"color": "yellow"}),
-    "both, in turns": Change(f"{_UP} | {{yellow}} | {{mosaic}} start=0.5 | {_DOWN}", {"color": "orange"}, BOTH),
-    "both, weights added": Change(
+METHODS: Mapping[str, AttributeChange] = {
+    "mosaic": AttributeChange(f"{_UP} | {{mosaic}} | {_DOWN}", {}, {"style": "mosaic"}),
+    "yellow": AttributeChange(f"{_UP} | {{yellow}} | {_DOWN}", {"color": "orange"}, {"color": "yellow"}),
+    "both, in turns": AttributeChange(
+        f"{_UP} | {{yellow}} | {{mosaic}} start=0.5 | {_DOWN}", {"color": "orange"}, BOTH
+    ),
+    "both, weights added": AttributeChange(
         f'{_UP} | {{mosaic}} | {{yellow}} mix="weights" | {_DOWN}', {"color": "orange"}, BOTH
     ),
-    "both, changes added": Change(
+    "both, changes added": AttributeChange(
         f'{_UP} | {{mosaic}} | {{yellow}} mix="changes" | {_DOWN}', {"color": "orange"}, BOTH
     ),
-    "mosaic, of watercolours": Change(f"{_UP} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, {"style": "mosaic"}),
-    "… drawn anew first": Change(
+    "mosaic, of watercolours": AttributeChange(
+        f"{_UP} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, {"style": "mosaic"}
+    ),
+    "… drawn anew first": AttributeChange(
         f"{_NEAR} | {_UP} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, {"style": "mosaic"}
     ),
 }
@@ -103,7 +107,7 @@ def tuned(name: str, args: argparse.Namespace) -> Path:
     return file
 
 
-def _cases(args: argparse.Namespace, methods: Mapping[str, Change]) -> Iterator[Case]:
+def _cases(args: argparse.Namespace, methods: Mapping[str, AttributeChange]) -> Iterator[Case]:
     """Every method on drawings that nothing was learnt from, method by method."""
     from retouch.api.models import find_model
     from retouch_bench.drawn import Drawn
@@ -114,7 +118,7 @@ def _cases(args: argparse.Namespace, methods: Mapping[str, Change]) -> Iterator[
             yield Case(name, Drawn(edit, args.out / "drawings", size), flow(method.text, args))
 
 
-def edits(name: str, method: Change, number: int, seed: int) -> list[Any]:
+def edits(name: str, method: AttributeChange, number: int, seed: int) -> list[Any]:
     """Held-out scenes before and after; two methods on the same kind of drawing have the same ones."""
     from retouch_bench.edits import HeldOutEdit
     from retouch_storybook.world import FIRST_UNSEEN_SEED, held_out_scenes
