@@ -21,17 +21,20 @@ _TUNED = 'variant="efficient" rounds=2 lr=0.00015 growth=1 l1=0.3 inversion_step
 
 
 @dataclass(frozen=True)
-class Attribute:
-    """What a tuning learns: from drawings in which these values are fixed, and what it makes of them."""
+class Change:
+    """What is written of a change in drawings: of such that have the values before, to the values after.
 
-    tuning: str
+    text: the recipe of a line of the table; of what a tuning learns, its options.
+    """
+
+    text: str
     before: Mapping[str, str | None]
     after: Mapping[str, str | None]
 
 
-ATTRIBUTES: Mapping[str, Attribute] = {
-    "mosaic": Attribute('source="a drawing" target="as a mosaic"', {}, {"style": "mosaic"}),
-    "yellow": Attribute(
+ATTRIBUTES: Mapping[str, Change] = {
+    "mosaic": Change('source="a drawing" target="as a mosaic"', {}, {"style": "mosaic"}),
+    "yellow": Change(
         'source="orange" target="yellow" templates=["a _ cat in a meadow", "a _ car at night", "a _ bird on a beach", '
         '"a _ house in a desert"]',
         {"color": "orange"},
@@ -42,29 +45,18 @@ BOTH = {"style": "mosaic", "color": "yellow"}
 _UP = 'invert ddim convention="source" strength=0.5'
 _DOWN = "guide cfg guidance=1"
 _NEAR = f"invert sdedit strength=0.5 | {_DOWN}"  # what the model itself makes of a drawing that is half noise
-
-
-@dataclass(frozen=True)
-class Method:
-    """A line of the table: what is walked, on drawings of what, to what."""
-
-    recipe: str
-    before: Mapping[str, str | None]
-    after: Mapping[str, str | None]
-
-
-METHODS: Mapping[str, Method] = {
-    "mosaic": Method(f"{_UP} | {{mosaic}} | {_DOWN}", {}, {"style": "mosaic"}),
-    "yellow": Method(f"{_UP} | {{yellow}} | {_DOWN}", {"color": "orange"}, {"color": "yellow"}),
-    "both, in turns": Method(f"{_UP} | {{yellow}} | {{mosaic}} start=0.5 | {_DOWN}", {"color": "orange"}, BOTH),
-    "both, weights added": Method(
+METHODS: Mapping[str, Change] = {
+    "mosaic": Change(f"{_UP} | {{mosaic}} | {_DOWN}", {}, {"style": "mosaic"}),
+    "yellow": Change(f"{_UP} | {{yellow}} | {_DOWN}", {"color": "orange"}, {"color": "yellow"}),
+    "both, in turns": Change(f"{_UP} | {{yellow}} | {{mosaic}} start=0.5 | {_DOWN}", {"color": "orange"}, BOTH),
+    "both, weights added": Change(
         f'{_UP} | {{mosaic}} | {{yellow}} mix="weights" | {_DOWN}', {"color": "orange"}, BOTH
     ),
-    "both, changes added": Method(
+    "both, changes added": Change(
         f'{_UP} | {{mosaic}} | {{yellow}} mix="changes" | {_DOWN}', {"color": "orange"}, BOTH
     ),
-    "mosaic, of watercolours": Method(f"{_UP} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, {"style": "mosaic"}),
-    "… drawn anew first": Method(
+    "mosaic, of watercolours": Change(f"{_UP} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, {"style": "mosaic"}),
+    "… drawn anew first": Change(
         f"{_NEAR} | {_UP} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, {"style": "mosaic"}
     ),
 }
@@ -79,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     methods = {name: METHODS[name] for name in args.only or METHODS}
     for name in ATTRIBUTES:
-        if any(f"{{{name}}}" in each.recipe for each in methods.values()):
+        if any(f"{{{name}}}" in each.text for each in methods.values()):
             tuned(name, args)
     write(list(measured(_cases(args, methods), args)), list(methods), FIGURES, args)
     return 0
@@ -105,13 +97,13 @@ def tuned(name: str, args: argparse.Namespace) -> Path:
     for i, scene in enumerate(scenes):
         render(scene, find_model(args.model).trained_size).save(folder / f"{i:02d}.png")
     began = time.process_time()
-    learn = f'tune diffusionclip {attribute.tuning} pictures="learnt/{name}/*.png" {_TUNED}'
+    learn = f'tune diffusionclip {attribute.text} pictures="learnt/{name}/*.png" {_TUNED}'
     result = retouch.recipe(f'model "{args.model}"\n{learn} | save weights "{file.name}"', args.out.resolve())()
     print(f"{name}: {result.cost} rows, {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
     return file
 
 
-def _cases(args: argparse.Namespace, methods: Mapping[str, Method]) -> Iterator[Case]:
+def _cases(args: argparse.Namespace, methods: Mapping[str, Change]) -> Iterator[Case]:
     """Every method on drawings that nothing was learnt from, method by method."""
     from retouch.api.models import find_model
     from retouch_bench.drawn import Drawn
@@ -119,10 +111,10 @@ def _cases(args: argparse.Namespace, methods: Mapping[str, Method]) -> Iterator[
     size = find_model(args.model).trained_size
     for name, method in methods.items():
         for edit in edits(name, method, args.edits, args.seed):
-            yield Case(name, Drawn(edit, args.out / "drawings", size), flow(method.recipe, args))
+            yield Case(name, Drawn(edit, args.out / "drawings", size), flow(method.text, args))
 
 
-def edits(name: str, method: Method, number: int, seed: int) -> list[Any]:
+def edits(name: str, method: Change, number: int, seed: int) -> list[Any]:
     """Held-out scenes before and after; two methods on the same kind of drawing have the same ones."""
     from retouch_bench.edits import HeldOutEdit
     from retouch_storybook.world import FIRST_UNSEEN_SEED, held_out_scenes

@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 
 # Codes that no recipe alone can show: what is said in a usual case.
 USUAL = {
-    "RT123": {"what": "it is UTF-16"},
+    "RT123": {
+        "what": "it is UTF-16",
+        "mend": "save it as UTF-8, in an editor or by: iconv -f UTF-16 -t UTF-8 OLD > NEW",
+    },
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
     "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},

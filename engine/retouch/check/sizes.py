@@ -28,7 +28,15 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
         path, size = str(opened.options.get("path")), size_of(opened, context.world)
         named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
         model = graph.models.get(next(filter(None, named), ""), graph.model)
-        if size is None or max(size) <= model.largest_side or path in told or _asked_in_windows(graph, opened):
+        asking = (
+            node for node in graph.nodes if node.card.output != "Denoiser" and "Denoiser" in _ports(node).values()
+        )
+        if (
+            size is None
+            or max(size) <= model.largest_side
+            or path in told
+            or all(windowed(graph, node) for node in asking if opened_by(graph, node) is opened)
+        ):
             continue
         told.add(path)
         place = context.opened[path]
@@ -39,12 +47,6 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
         )
         facts = {"what": what, "count": max(size), "limit": model.largest_side, "mend": mend}
         report.add("RT404", place.span, source=place.source, **facts)
-
-
-def _asked_in_windows(graph: Graph, opened: Node) -> bool:
-    """Whether every stage that asks the network of this picture, whole, does so through windows; none may ask it."""
-    asking = (node for node in graph.nodes if node.card.output != "Denoiser" and "Denoiser" in _ports(node).values())
-    return all(windowed(graph, node) for node in asking if opened_by(graph, node) is opened)
 
 
 def windowed(graph: Graph, node: Node) -> bool:
