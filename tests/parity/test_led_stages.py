@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Image, Mask, Predicted, Restart, SourceImage
+from retouch.api import Image, Mask, Predicted, Restart, SourceImage, value_and_grad
 from retouch.core.looking import text_apart
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws, TinyCodec, TinyEyes
@@ -29,7 +29,8 @@ from retouch_methods.guide.range import within
 from retouch_methods.guide.structure import places_confused, relations_apart, structure
 
 EYES, CODEC, DRAWS = TinyEyes(torch.float64), TinyCodec(), Draws(7, torch.float64)
-EYE, TOWER, LOOKS = EYES.image_text(), EYES.vision_tokens(), EYES.perceptual()
+EYE, LOOKS, PLAIN = EYES.image_text(), EYES.perceptual(), EYES.vision_tokens()
+TOWER = replace(PLAIN, look=lambda batch: PLAIN.look(batch.square()))  # it sees otherwise than the image-text model
 HEIGHT, WIDTH = 30, 28  # of the source; what is decoded has 32 by 32
 SOURCE = SourceImage(torch.rand(3, HEIGHT, WIDTH, generator=DRAWS.generator, dtype=torch.float64))
 WORLD = replace(tiny_world(steps=4, dtype=torch.float64), source=SOURCE)
@@ -187,15 +188,24 @@ class TestAppearance:
 
     def test_it_leads_away_from_the_step_before_and_not_from_an_earlier_one(self):
         memory: dict[str, Any] = {}
-        first, second, third = (Draws(seed, torch.float64).tensor(4, 8, 8).requires_grad_() for seed in (1, 2, 3))
+        first, second, third = (Draws(seed, torch.float64).tensor(4, 8, 8) for seed in (1, 2, 3))
         given = {**self.given, "away": 7.0, "until": 1.0, "memory": memory}
         assert counted(appearance, x0=first, **given) == 0
         before = first
         for now in (second, third):
             wanted = -7 * F.mse_loss(self.token(decoded(now)), self.token(decoded(before)))
             assert counted(appearance, x0=now, **given) == pytest.approx(float(wanted))
-            assert not any(each.requires_grad for each in memory["tokens"])
             before = now
+
+    def test_what_it_remembers_of_a_step_holds_no_way_back_through_it(self):
+        memory: dict[str, Any] = {}
+        (made,) = run(WORLD.call(appearance, path="style.png", away=7.0, until=1.0, **self.given))
+
+        async def missed(x0: Tensor) -> Tensor:
+            return await made.losses[0].of(Predicted(X, x0, LEVELS[0], CODEC, memory))
+
+        assert run(value_and_grad(missed, X0))[0].grads[0].any()
+        assert not any(each.requires_grad for each in memory["tokens"])
 
     def test_it_does_so_until_then(self):
         progress = LEVELS[0].progress
