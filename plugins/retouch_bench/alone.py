@@ -21,6 +21,7 @@ COLUMN: Mapping[str, Column] = {
     **COLUMNS,
     "of_draws": Column("of all draws %", 100, 0),
     "in_draws": Column("a right one was there %", 100, 0),
+    "where_alone": Column("asked, where each alone is read %", 100, 0),
     "changed": Column("pixels changed outside", 1, 0),
 }
 ONCE = ("rows", "seconds", "changed")  # figures whose spread says nothing of the method
