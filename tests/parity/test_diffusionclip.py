@@ -22,6 +22,8 @@ from retouch.testing import laws
 from retouch.testing.tiny import Draws, TinyCodec, TinyEyes
 from retouch.testing.worlds import tiny_world
 from retouch_methods.tune.diffusionclip import Wants, batches, diffusionclip, inverted, ways
+from retouch_methods.tune.learning import Learner
+from retouch_methods.tune.tensors import movable
 
 WORLD = tiny_world(steps=4, dtype=torch.float64)
 MODEL, BASE = WORLD.model, WORLD.model.core.base
@@ -288,3 +290,10 @@ def test_it_keeps_the_laws_of_tunings():
             diffusionclip, world, variant=variant, inversion_steps=3, tuning_steps=2, rounds=1, **given
         )
         assert "tune_law" in kept
+
+
+def test_the_rate_grows_after_each_round_by_the_same_factor():
+    learner = Learner(movable(MODEL, "attention", 1, WORLD.noise), EMPTY, 2.0)
+    for _ in range(2):
+        learner.grow(1.5)
+    assert {adam.lr for adam in learner.adams} == {4.5}
