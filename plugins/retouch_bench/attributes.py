@@ -57,6 +57,7 @@ class Method:
     recipe: str
     before: Mapping[str, str | None]
     after: Mapping[str, str | None]
+    strokes: bool = False  # whether of flat strokes in place of drawings
     alone: Sequence[str] = ()  # of two attributes at once: the lines that have one of them on the same drawings
 
 
@@ -84,6 +85,10 @@ METHODS: Mapping[str, Method] = {
     ),
     "both, in turns": Method(f"{_UNSAID} | {{yellow}} | {{mosaic}} start=0.5 | {_DOWN}", _ORANGE, _BOTH, alone=_ALONE),
     "mosaic, of watercolours": Method(f"{_PLAIN} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, _MOSAIC),
+    "mosaic, of strokes": Method(f"{_UP} | {{mosaic}} | {_DOWN}", {}, _MOSAIC, strokes=True),
+    "… drawn by the model first": Method(
+        f"invert sdedit strength=0.5 | {_DOWN} | {_UP} | {{mosaic}} | {_DOWN}", {}, _MOSAIC, strokes=True
+    ),
 }
 FIGURES = ("success", "asked", "kept", "where_alone", "psnr_outside", "structure", "image_text", "rows", "seconds")
 
@@ -157,12 +162,13 @@ def where_alone(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _cases(args: argparse.Namespace, methods: Mapping[str, Method]) -> Iterator[Case]:
     """Every method on drawings that nothing was learnt from, method by method."""
     from retouch.api.models import find_model
-    from retouch_bench.drawn import Drawn
+    from retouch_bench.drawn import Drawn, Strokes
 
     size = find_model(args.model).trained_size
     for name, method in methods.items():
+        drawn = Strokes if method.strokes else Drawn
         for edit in edits(name, method, args.edits, args.seed):
-            yield Case(name, Drawn(edit, args.out / "drawings", size), flow(method.recipe, args))
+            yield Case(name, drawn(edit, args.out / "drawings", size), flow(method.recipe, args))
 
 
 def edits(name: str, method: Method, number: int, seed: int) -> list[Any]:

@@ -11,7 +11,7 @@ import torch
 
 from retouch.paths import folder
 from retouch_bench import alone, attributes, painted, spent
-from retouch_bench.drawn import Drawn, read
+from retouch_bench.drawn import Drawn, Strokes, read
 from retouch_bench.edits import held_out_edits
 from retouch_bench.measure import Eyes
 from retouch_storybook.world import FIRST_UNSEEN_SEED
@@ -114,6 +114,15 @@ def test_drawings_that_attributes_are_read_in_were_never_learnt_from(name):
     for other in method.alone:
         same = attributes.edits(other, attributes.METHODS[other], 20, 0)
         assert [each.before for each in same] == [each.before for each in found]
+
+
+def test_strokes_are_few_and_flat_and_the_answer_is_the_drawings(tmp_path):
+    drawn, plain = (kind(EDIT, tmp_path, 64) for kind in (Strokes, Drawn))
+    cells = read(drawn.source).unflatten(2, (16, 4)).unflatten(1, (16, 4))  # [3, 16, 4, 16, 4]
+    assert (cells == cells[:, :, :1, :, :1]).all()
+    assert len(read(drawn.source).flatten(1).unique(dim=1)[0]) <= Strokes.COLOURS
+    assert not torch.equal(read(drawn.source), read(plain.source))
+    assert torch.equal(read(drawn.truth), read(plain.truth))
 
 
 def test_of_two_at_once_is_asked_what_became_of_drawings_in_which_each_alone_is_read():
