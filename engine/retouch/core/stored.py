@@ -183,10 +183,7 @@ class PlacedMask(Mask):
 
     def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:
         """What a function of cells makes of it that sees no farther than `reach`, and leaves nothing nothing."""
-        height, width = self.whole
-        left, top = max(0, self.box.left - reach), max(0, self.box.top - reach)
-        right, bottom = min(width, self.box.right + reach), min(height, self.box.bottom + reach)
-        box = Rectangle(left, top, right, bottom)
+        box = self.box.grown(reach, self.whole)
         return PlacedMask(make(self.part(box)), box, self.whole)
 
     def mixed(self, make: Callable[[Tensor, Tensor], Tensor], other: Mask) -> Mask:

@@ -13,7 +13,7 @@ from retouch.api import Image, Range, SourceImage, stage
 
 
 @stage("match", "lowpass", default=True, paper="arXiv:2305.07015")
-def lowpass(image: Image, source: SourceImage, *, reach: Annotated[float, Range(0.5, 512, "pixels")] = 6.0) -> Image:
+def lowpass(image: Image, source: SourceImage, *, reach: Annotated[float, Range(0.5, 512, "pixels")] = 3.0) -> Image:
     """Take what is broader than `reach` from the picture that the turn began with, and what is finer from the edit.
 
     Choose it behind an edit that is to add detail alone: `upscale … | invert sdedit …` at a low strength.  A decoder

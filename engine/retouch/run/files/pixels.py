@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,9 +11,11 @@ import torch
 from PIL import Image as Picture
 from torch import Tensor
 
+from retouch.core.errors import TooLarge
 from retouch.core.rectangle import Rectangle
 from retouch.core.stored import StoredImage, eight_bits
 from retouch.core.values import Image
+from retouch.pictures import MAX_PIXELS
 from retouch.pictures.bands.file import FileInBands
 from retouch.pictures.writing import joined, picture
 
@@ -36,14 +39,15 @@ class Decoded:
         return len(self.picture.getbands())
 
     def part(self, box: Rectangle) -> Tensor:
-        """Bytes of a part.  uint8 [h, w, channels]"""
+        """Bytes of a part.  uint8 [h, w, channels].  Raises TooLarge."""
+        check_size(box)
         return torch.from_numpy(np.array(self.picture.crop(box)))
 
     def bands(self, rows: int) -> Iterator[Tensor]:
         """All of it, so many rows at a time.  uint8 [rows, W, channels]"""
         height, width = self.size
         for top in range(0, height, rows):
-            yield self.part(Rectangle(0, top, width, min(height, top + rows)))
+            yield torch.from_numpy(np.array(self.picture.crop((0, top, width, min(height, top + rows)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ class InFile:
         return len(self.file.mode)
 
     def part(self, box: Rectangle) -> Tensor:
-        """Bytes of a part.  uint8 [h, w, channels]"""
+        """Bytes of a part.  uint8 [h, w, channels].  Raises TooLarge."""
+        check_size(box)
         if box in self._kept:
             return self._kept[box].clone()
         height, width = box.size
@@ -110,6 +115,12 @@ class Laid:
     def bands(self, rows: int) -> Iterator[Picture.Image]:
         """So many rows at a time."""
         return (Picture.fromarray(band.numpy()) for band in self.image.bands(rows))
+
+
+def check_size(box: Rectangle) -> None:
+    """Raise TooLarge for a part of which no numbers are made: checks see headers, and not how large a window gets."""
+    if (count := math.prod(box.size)) > MAX_PIXELS:
+        raise TooLarge(count)
 
 
 def drawn(image: Image) -> Picture.Image:
