@@ -23,8 +23,8 @@ SCENES = 4  # along each side of the sheet
 MARGIN = 0.02  # of the sheet's scene, that the mask is larger than what changes
 BESIDE = 8  # pixels round the mask in which a seam would lie
 FINER = "tiles multidiffusion | invert sdedit strength=8% steps=25 | blend latent | guide cfg guidance=1"
-# Each stage gives back what its decoder tinted of the ground, so that no stage works on from another's tint.
-LARGER = f"upscale factor=1.41421356 | surround lowpass | mask window | {FINER} | narrow tolerance=6%"
+# Each stage gives back what its decoder tinted and its denoiser mottled, so that no stage works on from another's.
+LARGER = f"upscale factor=1.41421356 | surround lowpass | mask window | {FINER} | match lowpass | narrow tolerance=6%"
 # What the model sees is a whole scene, as in its training; what is edited is the place alone, and of that the thing.
 # What is redrawn at the thing's edge, when it is enlarged, may reach out of the place: so all outside is put back.
 WINDOW = """whole = open | mask box {mask}

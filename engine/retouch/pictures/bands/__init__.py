@@ -1,0 +1,1 @@
+"""Pictures that are read and written some rows at a time, so that memory does not grow with them."""
