@@ -85,6 +85,11 @@ METHODS: Mapping[str, Method] = {
     ),
     "both, in turns": Method(f"{_UNSAID} | {{yellow}} | {{mosaic}} start=0.5 | {_DOWN}", _ORANGE, _BOTH, alone=_ALONE),
     "mosaic, of watercolours": Method(f"{_PLAIN} | {{mosaic}} | {_DOWN}", {"style": "watercolor"}, _MOSAIC),
+    "… drawn plainly first": Method(
+        f'invert sdedit "as a watercolor"->"" strength=0.5 | {_DOWN} | {_UP} | {{mosaic}} | {_DOWN}',
+        {"style": "watercolor"},
+        _MOSAIC,
+    ),
     "mosaic, of strokes": Method(f"{_UP} | {{mosaic}} | {_DOWN}", {}, _MOSAIC, strokes=True),
     "… drawn by the model first": Method(
         f"invert sdedit strength=0.5 | {_DOWN} | {_UP} | {{mosaic}} | {_DOWN}", {}, _MOSAIC, strokes=True

@@ -170,7 +170,7 @@ def test_what_is_measured_of_both_is_the_recipe_that_ships():
 
 
 def test_an_attribute_is_named_by_the_file_that_was_learnt(tmp_path):
-    text = attributes.flow(attributes.METHODS["both, in turns"].text, args(tmp_path))
+    text = attributes.flow(attributes.METHODS["both, in turns"].recipe, args(tmp_path))
     learnt = [tmp_path / f"{name}.safetensors" for name in ("yellow", "mosaic")]
     assert [text.count(f'tune weights "{file.as_posix()}"') for file in learnt] == [1, 1]
     assert "{" not in text

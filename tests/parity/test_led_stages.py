@@ -95,9 +95,9 @@ class TestDirection:
         self, mask, place, templates
     ):
         sentences = templates or ("_",)
-        way = sum(read(each.replace("_", NEW)) - read(each.replace("_", OLD)) for each in sentences)
+        ways = [read(each.replace("_", NEW)) - read(each.replace("_", OLD)) for each in sentences]
         moved = see(NOW * place) - see(SOURCE.data * place)
-        wanted = 70 * (1 - F.cosine_similarity(moved, way, dim=0))
+        wanted = 70 * (1 - F.cosine_similarity(moved, torch.stack(ways).mean(0), dim=0))
         found = counted(direction, mask=mask, templates=templates, **self.given)
         assert found == pytest.approx(float(wanted), rel=1e-5)
 
