@@ -15,10 +15,10 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from retouch.pictures import bands
-from retouch.pictures import About, Unreadable, decoded, formats, metadata, read_about
+from retouch.pictures import About, Unreadable, bands, decoded, formats, metadata, read_about
+from retouch.pictures.bands import png
 from retouch.pictures.bands.file import in_bands
-from retouch.pictures.bands.png import SIGNATURE, chunk
+from retouch.pictures.bands.png import SIGNATURE, chunk, inflated
 from retouch.pictures.pixels import pixels_at
 from retouch.pictures.writing import How, encode
 
@@ -176,6 +176,28 @@ SAYS = About(
 )
 
 
+def test_what_stands_behind_a_picture_is_not_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty-four megabytes behind ten kilobytes, in a file of as many."""
+    looked_at = list[int]()
+
+    def counted(path: Path) -> Iterator[bytes]:
+        for piece in inflated(path):
+            looked_at.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(png, "inflated", counted)
+    path, rows = tmp_path / "a.png", b"".join(b"\0" + line.tobytes() for line in _draws[..., :1])
+    header = WIDE.to_bytes(4) + TALL.to_bytes(4) + bytes((8, 0, 0, 0, 0))
+    data = zlib.compress(rows + bytes(64 << 20))
+    path.write_bytes(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    found = in_bands(path, TALL * WIDE)
+    assert found
+    seen = np.concatenate([np.asarray(band) for _, band in found.bands()])
+    assert (seen[..., 0] == _draws[..., 0]).all()
+    assert max(looked_at) <= 1 << 20
+    assert len(looked_at) <= 3
+
+
 @pytest.mark.parametrize("quality", [None, 70])
 @pytest.mark.parametrize("kept", [About(), SAYS], ids=["nothing kept", "all kept"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
@@ -188,7 +210,9 @@ def test_a_file_that_is_written_in_bands_holds_and_says_the_same(
     paths, notices = [tmp_path / f"{name}.{ending}" for name in ("whole", "bands")], list[tuple[str, ...]]()
     for path, picture in zip(paths, (MODES[mode], InBands(MODES[mode])), strict=True):
         with path.open("wb") as opened:
-            notices.append(encode(opened, picture, format, told, How(quality if "quality" in format.options else None, 0, kept)))
+            notices.append(
+                encode(opened, picture, format, told, How(quality if "quality" in format.options else None, 0, kept))
+            )
     assert notices[0] == notices[1]
     whole, other = (Image.open(path) for path in paths)
     assert (whole.mode, whole.tobytes()) == (other.mode, other.tobytes())
