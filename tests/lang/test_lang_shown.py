@@ -169,7 +169,7 @@ USUAL = {
     "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
     "RT582": {
         "stage": "upscale lanczos",
-        "name": "wall.png",
+        "what": "all of 'wall.png'",
         "count": 96,
         "most": 40,
         "mend": "edit a part of it: 'mask … | crop' before that and 'paste' behind",

@@ -21,7 +21,7 @@ from retouch_methods.invert.rf_inversion import rf_inversion
 from retouch_methods.invert.rf_solver import rf_solver
 from retouch_methods.invert.uniinv import uniinv
 from retouch_methods.sample.sample import sample
-from tests.parity.test_exact_inversions import Given, drawn, eps_of, grid, walked
+from tests.parity.by_papers import Given, drawn, eps_of, grid, walked
 
 STEPS, SOURCE, TARGET = 6, 1.5, 5.5
 

@@ -26,16 +26,8 @@ from retouch_methods.invert.null_text import null_text
 from retouch_methods.invert.pnp_inversion import pnp_inversion
 from retouch_methods.invert.sdedit import sdedit
 from retouch_methods.sample.sample import sample
-from tests.parity.test_exact_inversions import (
-    Given,
-    drawn,
-    eps_of,
-    grid,
-    moments,
-    tiny_pipeline,
-    tiny_pipeline_world,
-    walked,
-)
+from tests.parity.by_papers import Given, drawn, eps_of, grid, moments, walked
+from tests.parity.pipelines import tiny_pipeline, tiny_pipeline_world
 
 STEPS, SCALE = 4, 3.0
 WORLDS = [("epsilon", torch.float32), ("v_prediction", torch.float64)]

@@ -225,12 +225,14 @@ def tiny_world(
     """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.  Worlds share it.
 
     Worlds of one seed are the same but for rounding, whatever their precision and device.
+    dtype: of the network; as in a run, latents and masks are in float32 at least.
     more: of `tiny_core`: `acceleration`, and changes to the network's configuration.
     """
     core = _core(kind, dtype=dtype, device=torch.device(device), **more)
-    model, draws = Denoiser(core), Draws(seed, dtype, device)
+    kept = torch.promote_types(dtype, torch.float32)
+    model, draws = Denoiser(core), Draws(seed, kept, device)
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
-    return World(model, draws.latents(), draws.edit(), grid, mask=_whole(dtype, device))
+    return World(model, draws.latents(), draws.edit(), grid, mask=_whole(kept, device))
 
 
 def _core(kind: PredictionKind, **more: Any) -> NetworkCore:

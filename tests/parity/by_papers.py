@@ -1,0 +1,65 @@
+"""What loops of papers are transcribed with: given draws, the raw network's noise, levels, latents on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from retouch.api import Blend
+from retouch.run.executor import run
+from retouch.testing.worlds import World
+from retouch_methods.sample.sample import sample
+
+
+@dataclass(frozen=True)
+class Given:
+    """Noise that was drawn elsewhere."""
+
+    draws: Tensor
+
+    def normal(self, count, like):
+        assert self.draws.shape == (count, *like.shape)
+        return self.draws.to(like)
+
+
+def drawn(count, seed=1):
+    """Draws one by one, as a pipeline asks for them."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.stack([torch.randn(1, 4, 8, 8, generator=generator)[0] for _ in range(count)])
+
+
+def eps_of(world: World, kind, x, level, prompt, scale=1.0, negative=None):
+    """The noise that the raw network predicts at (alpha, sigma, timestep), guided by hand."""
+    alpha, sigma, t = level
+
+    def one(embeds):
+        out = world.model.core.module(x[None], torch.tensor([float(t)]), encoder_hidden_states=embeds[None]).sample[0]
+        return out if kind == "epsilon" else alpha * out + sigma * x
+
+    if negative is None:
+        return one(prompt.embeds)
+    away = one(negative.embeds)
+    return away + scale * (one(prompt.embeds) - away)
+
+
+def grid(world: World, kept=None):
+    """[(alpha, sigma, timestep)] of all steps or the last `kept`, cleanest first."""
+    levels = [(level.alpha, level.sigma, level.timestep) for level in reversed(world.schedule.levels)]
+    return levels if kept is None else levels[: kept + 1]
+
+
+def moments(low, high, eta):
+    """Standard deviation of a step's new noise, and what is left for the old: DDIM, eq. 16 and 12."""
+    a_t, a_s = high[0] ** 2, low[0] ** 2
+    new = eta * ((1 - a_s) / (1 - a_t) * (1 - a_t / a_s)) ** 0.5
+    return new, (1 - a_s - new**2) ** 0.5
+
+
+def walked(world: World, trajectory):
+    """The latent of the edit after every step, by the loop that recipes use."""
+    seen: list[Tensor] = []
+    spy = Blend(lambda state, source, step, maps: (seen.append(state[0]), state)[1])
+    run(world.call(sample, trajectory=trajectory, blend=(spy,)))
+    return seen
