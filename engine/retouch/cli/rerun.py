@@ -20,10 +20,10 @@ from retouch.check.reading.models import BESIDE
 from retouch.check.wiring.endings import may_end, possible
 from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
 from retouch.cli.finding import checked, find, source_name, with_files
-from retouch.cli.plain import plain
 from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
+from retouch.cli.streams.plain import plain
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.origins import COMMAND_LINE
 from retouch.graph.ports import SHARED, WRITERS
