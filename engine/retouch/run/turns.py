@@ -108,6 +108,7 @@ class _Walk:
     async def run(self) -> Mapping[NodeId, Any]:
         """Drive all stages that the results need to their ends."""
         self.left = Counter([*self.graph.results, *(id_ for node in self.graph.nodes for id_ in node.feeds())])
+        # Stages that no result needs are not run: the other ways of a choice, say.
         for id_ in self.graph.results:
             self._want(id_)
         try:
@@ -115,6 +116,7 @@ class _Walk:
                 if self._start():
                     continue
                 if not self.asks:
+                    # Nothing began and nothing waits, so what is missing can only have been refused.
                     raise next(iter(self.unmet.values()))
                 parts = [part for ask in self.asks.values() for part in ask.parts]
                 try:
@@ -228,6 +230,7 @@ class _Walk:
             if ask.parts:
                 self.asks[node.id] = ask
                 return
+            # An ask without parts is answered at once; a call for it would have no rows.
             replies = []
 
     def _end(self, node: Node, value: Any) -> None:

@@ -117,7 +117,11 @@ def _strips(tags: Any, header: Image) -> list[_Piece]:
     starts, lengths = tags.get(_OFFSETS, ()), tags.get(_COUNTS, ())
     rows = min(tags.get(_ROWS, tall), tall)
     if tags.get(_COMPRESSION, _PLAIN) == _PLAIN and len(starts) == 1 and rows == tall:  # as many as one likes
-        bits = sum(tags.get(_BITS, (1,))) if len(tags.get(_BITS, (1,))) > 1 else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
+        bits = (
+            sum(tags.get(_BITS, (1,)))
+            if len(tags.get(_BITS, (1,))) > 1
+            else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
+        )
         row = (wide * bits + 7) // 8
         rows = max(1, bands.BAND // wide)
         starts = tuple(starts[0] + top * row for top in range(0, tall, rows))
