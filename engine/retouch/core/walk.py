@@ -84,7 +84,6 @@ class Trajectory:
         return replace(self, certificate={**self.certificate, metric: value})
 
     def __post_init__(self) -> None:
-        # A state before each step and one behind the last.
         if self.states.ndim != 5 or len(self.states) != len(self.schedule) + 1:
             raise ValueError(
                 f"a trajectory over {len(self.schedule)} steps has states [{len(self.schedule) + 1}, k, C, h, w], "

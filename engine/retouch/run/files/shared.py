@@ -67,7 +67,7 @@ class _Sheet:
         return _cell(axes) in self.cells
 
     def entries(self) -> list[Any]:
-        # They go through a pipe from each worker: the lowest level halves drawings at next to no time.
+        # Workers send them through a pipe; the lowest level costs least, and pictures of a sheet are small.
         return [(cell, pixels.shape, zlib.compress(pixels.tobytes(), 1)) for cell, pixels in self.cells.items()]
 
     def put(self, entry: Any) -> None:
@@ -148,7 +148,7 @@ def _cell(axes: Axes) -> sheet.Cell:
 
 
 def _number(value: float | None) -> str:
-    # As many digits as survive another machine's rounding.
+    # Six digits: behind them is what float32 rounds.
     return "" if value is None else f"{value:.6g}"
 
 
