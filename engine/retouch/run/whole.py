@@ -19,7 +19,7 @@ from retouch.run.executor import BatchInfo
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
-from retouch.run.outcome import Outcome, Result
+from retouch.run.outcome import Outcome, RunResult
 from retouch.run.settings import Settings
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -54,13 +54,13 @@ class WholeRun:
     shared: SharedFiles
     journal: RunJournal
 
-    def completed(self, parts: Sequence[RunPart]) -> Result:
+    def completed(self, parts: Sequence[RunPart]) -> RunResult:
         """Put the parts together, in their order, and write what all of them share."""
         outcomes = [outcome for part in parts for outcome in part.outcomes]
         missed = [each for part in parts for each in part.missed]
         self._write_shared(outcomes)
         _tell_missed([pair for pair in zip(outcomes, missed, strict=False) if pair[1]])
-        return Result(outcomes, [call for part in parts for call in part.calls])
+        return RunResult(outcomes, [call for part in parts for call in part.calls])
 
     def _write_shared(self, outcomes: list[Outcome]) -> None:
         """Contact sheets and tables, with the results that came."""

@@ -19,7 +19,7 @@ INTERRUPTED = 130  # the exit code of what Ctrl-C has stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainingSettings:
     """How a part is trained."""
 
     adam: float  # learning rate of AdamW
@@ -34,7 +34,7 @@ class Settings:
 class Part(Protocol):
     """What the loop needs to know of a part."""
 
-    settings: Settings
+    settings: TrainingSettings
     network: nn.Module
 
     def is_plain(self, name: str) -> bool:

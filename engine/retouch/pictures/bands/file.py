@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from retouch.pictures import bands
 from retouch.pictures.bands import png, tiff
 from retouch.pictures.colour import to_srgb
 from retouch.pictures.opening import LARGEST, Unreadable, opened, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-BAND = 500_000  # pixels that are in memory together
 
 
 class _Rows(Protocol):
@@ -47,7 +46,7 @@ class FileInBands:
             raise Unreadable(self.path, "has been changed since it was opened")
         end = self.height if bottom is None else bottom
         try:
-            for first, band in self.rows.bands(top, end, max(1, BAND // self.width)):
+            for first, band in self.rows.bands(top, end, max(1, bands.BAND // self.width)):
                 yield first, to_srgb(band)[0]
         except Unreadable:
             raise

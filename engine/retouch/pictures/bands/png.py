@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -79,7 +80,9 @@ class PngRows:
 
     def whole(self) -> bool:
         """Whether the file holds all rows.  Raises CutOff where it cannot be inflated."""
-        return sum(map(len, inflated(self.path))) >= self.height * (self.row + 1)
+        wanted = self.height * (self.row + 1)
+        # What comes behind the picture may be without end, and is not looked at.
+        return any(have >= wanted for have in accumulate(map(len, inflated(self.path))))
 
     def bands(self, top: int, bottom: int, rows: int) -> Iterator[tuple[int, Image]]:
         """Bands of the picture that hold its rows from `top` up to `bottom`, each with its first row."""

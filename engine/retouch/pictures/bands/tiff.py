@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.pictures import bands
 from retouch.pictures.bands.png import CutOff
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _strips(tags: Any, header: Image) -> list[_Piece]:
     if tags.get(_COMPRESSION, _PLAIN) == _PLAIN and len(starts) == 1 and rows == tall:  # as many as one likes
         bits = sum(tags.get(_BITS, (1,))) if len(tags.get(_BITS, (1,))) > 1 else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
         row = (wide * bits + 7) // 8
-        rows = max(1, 1_000_000 // wide)
+        rows = max(1, bands.BAND // wide)
         starts = tuple(starts[0] + top * row for top in range(0, tall, rows))
         lengths = tuple(min(rows, tall - top) * row for top in range(0, tall, rows))
     if len(starts) != len(lengths) or len(starts) != -(-tall // rows):

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from retouch.pictures import bands
 from retouch.pictures.bands.png import SIGNATURE, chunk, chunks
 from retouch.pictures.pixels import PixelDigest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-BAND = 500_000  # pixels that are in memory together
 _LARGEST_JPEG = 65_500  # pixels of a side
 _CODED = 8 * 8  # rows of a JPEG after which the numbers of its restart markers begin again: eight rows of blocks
 _RESTART = b"\xff\xd7"  # the last of those eight markers
@@ -60,7 +60,7 @@ def write_bands(
     """
     before = said("0" * 64)
     coder = _CODERS[key](picture, before)
-    rows = max(coder.unit, BAND // picture.size[0] // coder.unit * coder.unit)
+    rows = max(coder.unit, bands.BAND // picture.size[0] // coder.unit * coder.unit)
     file.write(coder.head(before))
     for band in picture.bands(rows):
         file.write(coder.coded(band))
