@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from retouch.pictures import bands
 from retouch.pictures.bands.file import in_bands
-from retouch.pictures.opening import LARGEST, Unreadable, opened
+from retouch.pictures.opening import LARGEST, Unreadable, load_any_size, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,6 +48,7 @@ def pixels_at(path: str | os.PathLike[str]) -> str | None:
                 digest.update(band)
             return digest.hexdigest()
         with opened(path, LARGEST) as image:
+            load_any_size(image)
             return digest_of_pixels(image)
     except Unreadable:
         return None

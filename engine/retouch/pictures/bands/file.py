@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from retouch.pictures import bands
 from retouch.pictures.bands import png, tiff
 from retouch.pictures.colour import to_srgb
-from retouch.pictures.opening import LARGEST, Unreadable, opened, orientation
+from retouch.pictures.opening import LARGEST, Unreadable, load_any_size, opened, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,7 +47,9 @@ class FileInBands:
 
     def stored(self) -> Iterator[Image]:
         """All bands, in the colours that the file has.  Raises Unreadable."""
-        return (band for _, band in self._read(0, self.height))
+        for _, band in self._read(0, self.height):
+            load_any_size(band)
+            yield band
 
     def _read(self, top: int, bottom: int) -> Iterator[tuple[int, Image]]:
         if _state(self.path) != self.state:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.pictures import bands
 from retouch.pictures.bands.png import CutOff
+from retouch.pictures.opening import open_any_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -81,7 +82,6 @@ class TiffRows:
 
     def _decoded(self, piece: _Piece, data: bytes) -> Image:
         """A piece as a TIFF of its own."""
-        from PIL import Image
         from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
         if len(data) < piece.length:
@@ -95,7 +95,7 @@ class TiffRows:
         tags[_WIDTH], tags[_HEIGHT], tags[_ROWS] = piece.width, piece.height, piece.height
         tags.tagtype[_OFFSETS] = tags.tagtype[_COUNTS] = 4
         tags[_OFFSETS], tags[_COUNTS] = 0, len(data)  # Pillow counts from where its tags end
-        return Image.open(io.BytesIO(order + tags.tobytes(len(order)) + data), formats=["TIFF"])
+        return open_any_size(io.BytesIO(order + tags.tobytes(len(order)) + data), ["TIFF"])
 
 
 def rows_of(path: Path, header: Image) -> TiffRows | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from retouch.pictures import bands
 from retouch.pictures.bands.png import SIGNATURE, chunk, chunks
+from retouch.pictures.opening import open_any_size
 from retouch.pictures.pixels import PixelDigest
 
 if TYPE_CHECKING:
@@ -135,9 +136,7 @@ class _Jpeg:
         return before + self.last[_segments(self.last)[1] : -2]
 
     def seen(self, band: Image) -> Image:
-        from PIL import Image
-
-        return Image.open(io.BytesIO(self.last), formats=["JPEG"])
+        return open_any_size(io.BytesIO(self.last), ["JPEG"])
 
     def tail(self, place: int) -> bytes:
         return b"\xff\xd9"
