@@ -247,7 +247,7 @@ def test_what_pillow_takes_for_a_bomb_is_read_and_written(
     assert (found.tobytes(), again) == (expected.tobytes(), notices)
     assert bool(notices) == (name == "two.tif")
     if rows := in_bands(path, 1):
-        assert [each for each in rows.bands()]
+        assert list(rows.bands())
     format = formats.of_file(name)
     assert format
     for picture in (RGB, InBands(RGB)):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-
 class PixelDigest:
     """The same of a picture that comes in bands.  size: width and height of all of it."""
 

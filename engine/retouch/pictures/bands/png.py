@@ -50,11 +50,12 @@ def inflated(path: Path) -> Iterator[bytes]:
         for kind, length in chunks(file):
             if kind != b"IDAT":
                 continue
-            while length:
-                rest = file.read(min(length, _PIECE))
+            left = length
+            while left:
+                rest = file.read(min(left, _PIECE))
                 if not rest:
                     raise CutOff("image file is truncated")
-                length -= len(rest)
+                left -= len(rest)
                 try:
                     while rest:
                         yield stream.decompress(rest, _PIECE)

@@ -22,7 +22,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_COUNTS = 322, 323, 324, 325
 _PLAIN = 1  # of compression and of planes
-# What says how a piece is to be decoded: photometry, fill order, fax, predictor, palette, ink, alpha, format, JPEG's tables, YCbCr.
+# How a piece is to be decoded: photometry, fill order, fax, predictor, palette, ink, alpha, format, JPEG, YCbCr.
 _KEPT = (_BITS, _COMPRESSION, 262, 266, _SAMPLES, _PLANES, 292, 293, 317, 320, 332, 338, 339, 347, 529, 530, 531, 532)
 _PROFILE = 34675
 _LARGEST = 16_000_000  # pixels of a piece
@@ -117,7 +117,11 @@ def _strips(tags: Any, header: Image) -> list[_Piece]:
     starts, lengths = tags.get(_OFFSETS, ()), tags.get(_COUNTS, ())
     rows = min(tags.get(_ROWS, tall), tall)
     if tags.get(_COMPRESSION, _PLAIN) == _PLAIN and len(starts) == 1 and rows == tall:  # as many as one likes
-        bits = sum(tags.get(_BITS, (1,))) if len(tags.get(_BITS, (1,))) > 1 else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
+        bits = (
+            sum(tags.get(_BITS, (1,)))
+            if len(tags.get(_BITS, (1,))) > 1
+            else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
+        )
         row = (wide * bits + 7) // 8
         rows = max(1, bands.BAND // wide)
         starts = tuple(starts[0] + top * row for top in range(0, tall, rows))

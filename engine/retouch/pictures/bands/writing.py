@@ -75,7 +75,7 @@ def write_bands(
 
 
 class _Png:
-    """Rows are filtered by Pillow, which is given the row before them, and deflated in one stream."""
+    """Rows are filtered by Pillow, which is given the row before, and deflated in one stream."""
 
     unit = 1
 
@@ -115,7 +115,7 @@ class _Png:
 
 
 class _Jpeg:
-    """Each row of blocks begins anew, by a restart marker, so that bands are coded apart and stand one after another."""
+    """Each row of blocks begins anew, by a restart marker, so that bands are coded apart and joined."""
 
     unit = _CODED
 

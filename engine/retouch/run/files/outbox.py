@@ -21,8 +21,8 @@ from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp
-from retouch.pictures.bands.file import in_bands
 from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
+from retouch.pictures.bands.file import in_bands
 from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture
 from retouch.run.files.pixels import Decoded, InFile, Laid, as_bytes, drawn
