@@ -163,6 +163,7 @@ OTHERS = (
     Trial("tiles multidiffusion", f"upscale factor=2 | {{}} | {NOISED}", "size=32", {"size": "48", "overlap": "0"}),
     Trial("upscale lanczos", f"{WALKED} | {{}}", "factor=1.5", {"factor": "2", "sharpen": "0.5"}),
     Trial("upscale bicubic", f"{WALKED} | {{}}", "factor=1.5", {"factor": "2", "sharpen": "0.5"}),
+    Trial("match", f"{NOISED} | {{}}", "", {"reach": "1"}),
     Trial(
         "surround",
         f"mask box right=60% bottom=60% | crop | {NOISED} | upscale factor=2 | {{}} | mask window | "
