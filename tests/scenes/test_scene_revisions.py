@@ -66,10 +66,10 @@ class TrueTurn:
         return Turned(self.after.images[i], None if self.masks is None else Mask(self.masks[i]))
 
 
-def revised(world, turn, field=None, **options):
+def revised(world, turn, field=None, heard=None, **options):
     views, own, _, _ = world
     settings = {"iterations": 60, "rays": 512, **options}
-    return run(revise(field or own, views, turn, NoiseSource(0, "revise"), Silent(), **settings))
+    return run(revise(field or own, views, turn, NoiseSource(0, "revise"), Silent(), heard or Silent(), **settings))
 
 
 def inside(field, views, masks, truth):
