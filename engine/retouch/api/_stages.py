@@ -18,6 +18,7 @@ from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Re
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.looking import (
+    altered,
     copies,
     cosine_apart,
     direction_apart,
@@ -182,6 +183,7 @@ __all__ = [
     "Windows",
     "WordsOf",
     "box_mask",
+    "altered",
     "call",
     "copies",
     "cosine_apart",
