@@ -146,6 +146,7 @@ OTHERS = (
         "looks=1 keep=3",
         {"keep": "2", "looks": "4", "contrast": "30"},
     ),
+    Trial("rank change", f"draw ({NOISED}) seeds=6 | {{}}", "keep=3", {"keep": "2", "room": "90%"}),
     Trial(
         "rank image_text",
         f"{EYES} | mask box right=40% | draw ({NOISED} | blend latent) seeds=6 | {{}}",

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-_BLOCK = 4096
+_BLOCK = 4096  # bytes: a page of the disk, below which reading costs no less
 _WHOLE = 2**24  # bytes up to which a file is read whole
 _OF_MODELS = (".safetensors", ".json", ".txt")
 
