@@ -58,7 +58,7 @@ def is_folder(path: Path) -> bool:
 def unchanged(path: Path) -> Marks | None:
     """What is another as soon as a file is: where it lies on the disk, its size, and when it was changed.
 
-    None of what is no file, and of one that was changed a moment ago, since a second change may leave all that as it is.
+    None of what is no file, and of one that was changed a moment ago: a second change may leave all that as it is.
     """
     try:
         found = os.stat(path)

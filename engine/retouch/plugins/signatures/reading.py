@@ -67,7 +67,12 @@ def _read(text: bytes, path: Path, module: str, plugin: str) -> tuple[tuple[Stag
             faults.append(_fault(source, _label(mark, node), what, node.lineno))
     faults += [_fault(source, "@stage", _STAR, line) for line in _starred(tree)]
     seen = [mark for _, mark in marked]
-    hidden = (mark for node in _where_hidden(tree, text, source.names) for mark in ast.walk(node) if _is_mark(mark, source.names))
+    hidden = (
+        mark
+        for node in _where_hidden(tree, text, source.names)
+        for mark in ast.walk(node)
+        if _is_mark(mark, source.names)
+    )
     faults += [
         _fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno)
         for mark in hidden
