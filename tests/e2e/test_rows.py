@@ -37,7 +37,7 @@ def shortened(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Finds a small random model of the embedded one's card in its place: how often one is asked is no weight's matter."""
+    """Finds a small random model with the embedded one's card in its place: what is asked for is no weight's matter."""
     folder = tmp_path_factory.mktemp("small")
     three_levels().save_pretrained(folder)
     shutil.copy(installed_model("storybook", None).folder / "card.json", folder)
