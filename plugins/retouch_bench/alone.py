@@ -1,4 +1,4 @@
-"""Edits made one after another, each alone, by recipes with names: what benchmarks of few edits share."""
+"""Edits made one after another, or a few at once, by recipes with names: what benchmarks of few edits share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ COLUMN: Mapping[str, Column] = {
     **COLUMNS,
     "of_draws": Column("of all draws %", 100, 0),
     "in_draws": Column("a right one was there %", 100, 0),
+    "where_alone": Column("asked, where each alone is read %", 100, 0),
     "changed": Column("pixels changed outside", 1, 0),
 }
 ONCE = ("rows", "seconds", "changed")  # figures whose spread says nothing of the method
@@ -42,46 +44,66 @@ class Case:
     place: Path | None = None
 
 
-def measured(cases: Iterable[Case], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A record for each case, in their order, from the journal where one is there; begins none when time is up."""
+def measured(cases: Iterable[Case], args: argparse.Namespace, together: int = 1) -> Iterator[dict[str, Any]]:
+    """A record for each case, in their order, from the journal where one is there; begins none when time is up.
+
+    together: how many edits in a row by one recipe are made in one run, whose calls of the network they share.
+    """
     from retouch.api.models import find_model
     from retouch_bench.measure import Eyes
 
     model, eyes, until = find_model(args.model), Eyes(), time.monotonic() + args.seconds
     journal = Journal(args.out / JOURNAL, key_of)
-    for case in cases:
-        edit = case.drawn.edit
-        key = (edit.name, case.recipe, model.digest)
-        if not journal.at(key) and time.monotonic() < until:
-            figures = _made(case, args.out, eyes)
-            journal.add([{"key": key, "method": case.method, "kind": edit.kind, **figures}])
-            print(edit.name, case.method, file=sys.stderr, flush=True)
-        if record := journal.at(key):
-            yield {**record, "method": case.method}
+    for _, alike in groupby(cases, key=lambda case: (case.method, case.recipe)):
+        while some := list(islice(alike, together)):
+            keys = [(case.drawn.edit.name, case.recipe, model.digest) for case in some]
+            left = [each for each in zip(keys, some, strict=True) if not journal.at(each[0])]
+            if left and time.monotonic() < until:
+                made = zip(left, _made([case for _, case in left], args.out, eyes), strict=True)
+                journal.add(
+                    {"key": key, "method": case.method, "kind": case.drawn.edit.kind, **figures}
+                    for (key, case), figures in made
+                )
+                for _, case in left:
+                    print(case.drawn.edit.name, case.method, file=sys.stderr, flush=True)
+            for key, case in zip(keys, some, strict=True):
+                if record := journal.at(key):
+                    yield {**record, "method": case.method}
 
 
-def _made(case: Case, out: Path, eyes: Any) -> dict[str, Any]:
-    """Figures of the picture that is made, or of the first of several; seconds are the processor's, of one thread."""
+def _made(cases: Sequence[Case], out: Path, eyes: Any) -> list[dict[str, Any]]:
+    """Figures of the picture that is made of each case of one recipe, or of the first of several.
+
+    Seconds are the processor's, of one thread; of several cases each has its share by rows.
+    """
     import retouch
     from retouch_bench.drawn import read
     from retouch_bench.measure import Truth, seen
 
-    edit, on = case.drawn.edit, case.drawn.truth if case.truth else case.drawn.source
-    recipe, before = retouch.recipe(case.recipe, allow=(out,)), time.process_time()
-    result = recipe(on, caption=edit.before.caption())
-    seconds = time.process_time() - before
-    folder = out / case.method
-    folder.mkdir(exist_ok=True)
-    pictures = []
-    for i, image in enumerate(result.images):
-        path = folder / (f"{edit.name}-{i + 1}.png" if i else f"{edit.name}.png")
-        image.save(path)
-        pictures.append(read(path))
-    figures = seen(Truth(case.drawn), pictures, eyes)
-    right = [float(each["success"] or 0) for each in figures]
-    several = {"of_draws": sum(right) / len(right), "in_draws": max(right)} if len(right) > 1 else {}
-    outside = {} if case.place is None else {"changed": changed(read(on), pictures, read(case.place))}
-    return {**figures[0], **several, **outside, "rows": result.cost, "seconds": round(seconds, 2)}
+    on = [case.drawn.truth if case.truth else case.drawn.source for case in cases]
+    recipe, before = retouch.recipe(cases[0].recipe, allow=(out,)), time.process_time()
+    results = recipe(on, caption=[case.drawn.edit.before.caption() for case in cases])
+    for each in results:
+        if each.error:
+            raise each.error
+    spent = time.process_time() - before
+    shares = [max(each.cost, 1) for each in results]
+    found = []
+    for case, result, source, share in zip(cases, results, on, shares, strict=True):
+        folder, edit = out / case.method, case.drawn.edit
+        folder.mkdir(exist_ok=True)
+        pictures = []
+        for i, image in enumerate(result.images):
+            path = folder / (f"{edit.name}-{i + 1}.png" if i else f"{edit.name}.png")
+            image.save(path)
+            pictures.append(read(path))
+        figures = seen(Truth(case.drawn), pictures, eyes)
+        right = [float(each["success"] or 0) for each in figures]
+        several = {"of_draws": sum(right) / len(right), "in_draws": max(right)} if len(right) > 1 else {}
+        outside = {} if case.place is None else {"changed": changed(read(source), pictures, read(case.place))}
+        seconds = round(spent * share / sum(shares), 2)
+        found.append({**figures[0], **several, **outside, "rows": result.cost, "seconds": seconds})
+    return found
 
 
 def changed(source: Any, pictures: Sequence[Any], place: Any) -> int:

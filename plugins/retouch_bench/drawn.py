@@ -69,6 +69,26 @@ class Drawn:
         return path
 
 
+class Strokes(Drawn):
+    """An edit of what somebody paints who cannot draw: flat strokes of few colours, which no model here has seen.
+
+    Kim et al. 2022, arXiv:2110.02711, sec. 3.3, begin with such where they go from one unseen domain to another.
+    """
+
+    CELLS, COLOURS = 16, 8
+
+    @property
+    def source(self) -> Path:
+        return self.kept("strokes", lambda: strokes(render(self.edit.before, self.size), self.CELLS, self.COLOURS))
+
+
+def strokes(picture: Image.Image, cells: int, colours: int) -> Image.Image:
+    """The picture in so many cells along each side, each of one of so few colours."""
+    small = picture.convert("RGB").resize((cells, cells), Image.Resampling.BOX)
+    few = small.quantize(colours, Image.Quantize.MEDIANCUT).convert("RGB")
+    return few.resize(picture.size, Image.Resampling.NEAREST)
+
+
 def read(path: Path) -> Tensor:
     """A picture file as it is seen: [3, H, W] in [0, 1], in steps of 1/255"""
     return torch.from_numpy(np.asarray(Image.open(path).convert("RGB")) / 255).permute(2, 0, 1)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +17,14 @@ from torch import Tensor
 
 from retouch_bench.drawn import Drawn
 from retouch_bench.edits import HeldOutEdit, held_out_edits
+from retouch_bench.spent import Spent, run
 
 SCENES = 4  # along each side of the sheet
 MARGIN = 0.02  # of the sheet's scene, that the mask is larger than what changes
 BESIDE = 8  # pixels round the mask in which a seam would lie
 FINER = "tiles multidiffusion | invert sdedit strength=8% steps=25 | blend latent | guide cfg guidance=1"
-# Each stage gives back what its decoder tinted of the ground, so that no stage works on from another's tint.
-LARGER = f"upscale factor=1.41421356 | surround lowpass | mask window | {FINER} | narrow tolerance=6%"
+# Each stage gives back what its decoder tinted and its denoiser mottled, so that no stage works on from another's.
+LARGER = f"upscale factor=1.41421356 | surround lowpass | mask window | {FINER} | match lowpass | narrow tolerance=6%"
 # What the model sees is a whole scene, as in its training; what is edited is the place alone, and of that the thing.
 # What is redrawn at the thing's edge, when it is enlarged, may reach out of the place: so all outside is put back.
 WINDOW = """whole = open | mask box {mask}
@@ -181,27 +178,8 @@ def _run(sheet: LargeDrawing, text: str, args: argparse.Namespace) -> tuple[Path
     recipe = filled(text, sheet, args.steps, args.model)
     out = args.out / "pictures" / f"{sheet.edit.name}-{sha256(recipe.encode()).hexdigest()[:12]}.png"
     out.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "retouch", "run", "-e", recipe]
-    line = [*command, str(sheet.source), "-o", str(out), "--force", "--caption", sheet.edit.before.caption()]
-    began = time.monotonic()
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"'{text}' failed, as it said above")
-    spent = Spent(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _RSS_UNIT / 1e9)
-    return out, spent
-
-
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
-
-
-class Spent(NamedTuple):
-    """Of one run: seconds, those of all processors, which other work does not change, and the most memory in GB."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_gb: float
+    more = (str(sheet.source), "-o", str(out), "--force", "--caption", sheet.edit.before.caption())
+    return out, run(recipe, *more)
 
 
 def figures(sheet: LargeDrawing, result: Path, spent: Spent) -> dict[str, float]:

@@ -52,7 +52,7 @@ def _counted(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from retouch.api.checking import load_registry
     from retouch.api.commands import WrongCommand
     from retouch.api.models import find_model
-    from retouch.api.running import Result, Settings, execute
+    from retouch.api.running import RunResult, Settings, execute
     from retouch_bench.drawn import Drawn
     from retouch_bench.edits import held_out_edits
     from retouch_bench.pairs import Entry
@@ -68,7 +68,7 @@ def _counted(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             raise WrongCommand(f"the recipe is refused: {error.code}: {error.message}")
         graphs.append(work.graph)
 
-    def run(chosen: Sequence[Any]) -> tuple[Result, float]:
+    def run(chosen: Sequence[Any]) -> tuple[RunResult, float]:
         began = time.monotonic()
         result = execute(chosen, registry=installed, settings=Settings(args.device), keep=False)
         return result, time.monotonic() - began

@@ -32,7 +32,10 @@ FIGURES = ("success", "asked", "kept", "psnr_outside", "psnr_truth", "structure"
 
 def main(argv: Sequence[str]) -> int:
     """Measure, or go on measuring, and write the table."""
-    args = _parser().parse_args(argv)
+    made = parser("tuning", "Measure the methods that learn one picture, beside one that does not.", EDITS, STEPS, 0)
+    recipe = "this recipe instead, in which {change} stands for the edit, {caption} for what is shown; often if need be"
+    made.add_argument("-e", dest="recipes", action="append", default=[], metavar="RECIPE", help=recipe)
+    args = made.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     recipes = dict(zip(args.recipes, args.recipes, strict=True)) or METHODS
     write(list(measured(_cases(args, recipes), args)), list(recipes), FIGURES, args)
@@ -60,10 +63,3 @@ def edits(number: int, seed: int) -> list[Any]:
 def flow(recipe: str, edit: Any, args: argparse.Namespace) -> str:
     """The recipe for one edit."""
     return f"{settings(args)}\n{recipe.replace('{change}', edit.change).replace('{caption}', edit.before.caption())}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    made = parser("tuning", "Measure the methods that learn one picture, beside one that does not.", EDITS, STEPS, 0)
-    recipe = "this recipe instead, in which {change} stands for the edit, {caption} for what is shown; often if need be"
-    made.add_argument("-e", dest="recipes", action="append", default=[], metavar="RECIPE", help=recipe)
-    return made

@@ -15,7 +15,7 @@ from retouch_bench.speed.denoising import COMPILED, LOOP, MODES
 from retouch_bench.speed.main import SECTIONS, main
 from retouch_bench.speed.mix import DDIM, mixed
 from retouch_bench.speed.published import MODELS, FamilyNetwork
-from retouch_bench.speed.report import Report
+from retouch_bench.speed.report import SpeedReport
 from retouch_bench.speed.setting import Setting
 from retouch_bench.speed.shapes import SHAPES
 
@@ -48,7 +48,7 @@ def test_the_floor_of_stable_diffusion_is_counted():
 def test_the_floor_of_another_family_is_counted(tmp_path, model, billions, tflop, alone, packed):
     """Parameters as published; XL's work and floors as worked out by hand elsewhere."""
     setting = Setting(
-        torch.device("cpu"), torch.bfloat16, SHAPES["sd15"], False, Budget(1), Report(tmp_path, {}, str), tmp_path
+        torch.device("cpu"), torch.bfloat16, SHAPES["sd15"], False, Budget(1), SpeedReport(tmp_path, {}, str), tmp_path
     )
     setting.ceilings[torch.bfloat16] = H200
     network = FamilyNetwork(MODELS[model], setting)
@@ -117,7 +117,7 @@ def test_without_time_rows_say_that_they_are_left_out(tmp_path, capsys):
 
 def test_a_row_that_fails_says_why_in_one_line_and_the_next_is_measured(tmp_path):
     said: list[str] = []
-    report = Report(tmp_path, {}, said.append)
+    report = SpeedReport(tmp_path, {}, said.append)
 
     def fails():
         raise RuntimeError("out of luck\nand of much else")

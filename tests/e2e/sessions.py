@@ -19,7 +19,7 @@ from retouch.models.network.acceleration import EAGER
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
 from retouch.run.model_cache import KeptMachines
-from retouch.run.outcome import Result
+from retouch.run.outcome import RunResult
 from retouch.run.session import execute
 from retouch.run.settings import Settings
 from retouch_storybook.world import Scene, render
@@ -80,7 +80,7 @@ def graphs(
     return checked.graphs
 
 
-def run(recipe: str, pictures: Sequence[Path], out: Path, *, exact: bool = False, **settings: object) -> Result:
+def run(recipe: str, pictures: Sequence[Path], out: Path, *, exact: bool = False, **settings: object) -> RunResult:
     """Run it on all pictures together; every one has to end well."""
     result = execute(
         graphs(recipe, pictures, out, **settings),

@@ -16,7 +16,7 @@ from PIL import Image
 import retouch.run.store.keys as store_keys
 from retouch.graph.nodes import Graph
 from retouch.graph.work import Making
-from retouch.run.outcome import Result
+from retouch.run.outcome import RunResult
 from retouch.run.session import execute
 from retouch.run.settings import Settings
 from retouch.run.store.blobs import Store
@@ -49,7 +49,7 @@ def rows(ran: Ran) -> int:
     return ran.event("done")["rows"]
 
 
-def made(graphs: Sequence[Graph], store: Store | None, exact: bool = True) -> tuple[Result, RunStore | None]:
+def made(graphs: Sequence[Graph], store: Store | None, exact: bool = True) -> tuple[RunResult, RunStore | None]:
     settings = Settings(exact=exact)
     kept = RunStore(store, settings) if store else None
     result = execute(graphs, registry=INSTALLED, settings=settings, machine=KEPT, store=kept, keep=False)

@@ -11,7 +11,7 @@ from retouch_gan.train.adversary import SHIFT, AdversarialTraining, Real, moved
 from retouch_gan.train.discriminator import Discriminator
 from retouch_gan.train.gan import labels_of
 from retouch_storybook.judge import ATTRIBUTES
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.world import Scene
 
 
@@ -63,7 +63,7 @@ class Small:
     penalty = 0.5
 
     def __init__(self) -> None:
-        self.settings = Settings(adam=1e-3, muon=0.0, seed=1)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.0, seed=1)
         torch.manual_seed(0)
         self.generator, self.discriminator = Generator(), Discriminator()
         self.network = nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})

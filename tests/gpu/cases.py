@@ -110,7 +110,7 @@ def masks(stage: Callable[..., Any], **options: Any) -> Case:
 
 
 def like(world: World, seed: int) -> Draws:
-    """Draws on the world's device, in its precision."""
+    """Draws on the world's device, in the precision of its latents."""
     return Draws(seed, world.latents.data.dtype, world.latents.data.device)
 
 
@@ -166,7 +166,7 @@ def codec(dtype: torch.dtype, device: torch.device) -> Codec:
 
 
 def codec_of(world: World) -> Codec:
-    return codec(world.latents.data.dtype, world.latents.data.device)
+    return codec(world.model.core.dtype, world.latents.data.device)
 
 
 def encodes(world: World, folder: Path) -> Sequence[Tensor]:

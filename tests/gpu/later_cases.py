@@ -35,7 +35,7 @@ def on_flow(case: Case) -> Case:
 
     def moved(world: World, folder: Path) -> Sequence[Tensor]:
         data = world.latents.data
-        flow = tiny_world("flow", steps=4, dtype=data.dtype, device=data.device)
+        flow = tiny_world("flow", steps=4, dtype=world.model.core.dtype, device=data.device)
         return case(replace(flow, guidance=cfg(guidance=2.0)), folder)
 
     return moved

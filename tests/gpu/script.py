@@ -27,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MOST_FILES, MOST_BYTES = 8, 16_000_000  # of what is written, so that it can be carried
 SHARES = {"tests": 0.17, "speed": 0.23, "families": 0.17, "compiled": 0.18, "training": 0.25}  # of the minutes
+REHEARSED = {"tests": 0.35, "speed": 0.15, "families": 0.1, "compiled": 0.2, "training": 0.2}  # on a CPU
 AROUND_TRAINING = 30  # seconds for the first drawings, the figures and the sheets
 GRACE = 10  # seconds that a part has to end after it was told to
 
@@ -47,14 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     out: Path = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    shares = sum(SHARES[name] for name in args.parts)
+    shares = SHARES if _has_gpu() else REHEARSED
+    whole = sum(shares[name] for name in args.parts)
     with tempfile.TemporaryDirectory() as kept, (out / "log.txt").open("w") as log:
         scratch = Path(kept)
         environment = _environment(scratch, args.wheels)
         parts = [
             Part(name, _command(name, scratch, out, limit), limit)
             for name in args.parts
-            for limit in [60 * args.minutes * SHARES[name] / shares]
+            for limit in [60 * args.minutes * shares[name] / whole]
         ]
         print(_machine(environment), flush=True)
         for part in parts:
@@ -72,7 +74,8 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
     python = [sys.executable, "-X", "faulthandler"]
     match name:
         case "tests":
-            return [*python, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider"]
+            shared = ["-n", "2"] if not _has_gpu() and _installed("pytest-xdist") else []
+            return [*python, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", *shared]
         case "speed" | "families" | "compiled":
             only = ["denoiser", "host", "codec", "edits"] if name == "speed" else [name]
             wanted = ["-m", "retouch", "bench", "speed", "--seconds", f"{max(seconds - 2 * GRACE, 20):.0f}"]
@@ -80,7 +83,7 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
         case _:
             minutes = max(0.9 * seconds - AROUND_TRAINING, 6) / 60 if _has_gpu() else 0.15
             trainer = ["-m", "retouch_storybook.train.model", "--size", "128", "--minutes", f"{minutes:.2f}"]
-            toy = [] if _has_gpu() else ["--drawings", "300", "--begin", "100", "--samples", "4", "--held-out", "20"]
+            toy = [] if _has_gpu() else ["--drawings", "120", "--begin", "60", "--samples", "2", "--held-out", "8"]
             folders = ["--out", str(scratch / "training"), "--work", str(scratch / "work")]
             return [*python, *trainer, "--edits", "0", "--export-on-stop", *toy, *folders]
 

@@ -53,7 +53,7 @@ def test_examples_of_later_phases_and_all_mends_are_at_least_grammatical(code):
 def test_bytes_that_are_no_utf8_are_refused_with_the_byte():
     """The one code of the text that no text can trigger."""
     assert [found.message for found in parse(b'open "caf\xe9"')[1]] == [
-        "the file is not UTF-8 text: byte 9 is no part of a character"
+        "the file is not UTF-8 text: byte 9 is 'é' as in Windows-1252 or Latin-1"
     ]
 
 

@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 
 # Codes that no recipe alone can show: what is said in a usual case.
 USUAL = {
-    "RT123": {"what": "it is UTF-16"},
+    "RT123": {
+        "what": "it is UTF-16",
+        "mend": "save it as UTF-8, in an editor or by: iconv -f UTF-16 -t UTF-8 OLD > NEW",
+    },
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
     "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},
@@ -166,7 +169,7 @@ USUAL = {
     "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
     "RT582": {
         "stage": "upscale lanczos",
-        "name": "wall.png",
+        "what": "all of 'wall.png'",
         "count": 96,
         "most": 40,
         "mend": "edit a part of it: 'mask … | crop' before that and 'paste' behind",

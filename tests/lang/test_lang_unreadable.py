@@ -1,5 +1,6 @@
 """What is no recipe at all is said to be so, at once, whatever it is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ from retouch.cli.main import main
 
 ENDLESS = Path("/dev/zero")
 FILES = {
-    "utf-16": ("invert ddim\n".encode("utf-16"), "RT123", "it is UTF-16"),
-    "utf-16 unmarked": ("invert ddim\n".encode("utf-16-le"), "RT123", "byte 1 is zero, as in UTF-16 and in pictures"),
-    "latin-1": ('open "café.png"\n'.encode("latin-1"), "RT123", "byte 9 is no part of a character"),
+    "utf-16": ("invert ddim\n".encode("utf-16"), "RT123", "it is UTF-16\n"),
+    "utf-16 unmarked": ("invert ddim\n".encode("utf-16-be"), "RT123", "it is UTF-16BE without a mark"),
+    "utf-32": ("invert ddim\n".encode("utf-32"), "RT123", "it is UTF-32\n"),
+    "utf-32 unmarked": ("invert ddim\n".encode("utf-32-le"), "RT123", "it is UTF-32LE without a mark"),
+    "latin-1": ('open "café.png"\n'.encode("latin-1"), "RT123", "byte 9 is 'é' as in Windows-1252 or Latin-1"),
+    "damaged": ('open "cafés ".png"\n'.encode().replace(b"s ", b"s\xc3"), "RT123", "byte 12 is no part of a character"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "RT123", "is zero"),
     "escape sequences": (b"invert ddim \x1b[2J\x1b]0;title\x07\n", "RT118", "an invisible character (U+001B)"),
     "a long line": (b"invert ddim" + b" " * 20_000 + b" | | sample\n", "RT105", "a stage is missing"),
@@ -30,6 +34,21 @@ def test_a_file_that_is_no_recipe_is_said_to_be_so(name, tmp_path, capsys):
     assert said in answer
     assert len(answer) < 3000
     assert not any(ord(char) < 32 and char not in "\t\n" for char in answer)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be", "latin-1", "cp1252"])
+def test_a_text_in_another_encoding_is_shown_as_it_was_written(encoding, tmp_path, capsys):
+    """With the command that converts it; a library that a recipe names, too, which is not read in another way."""
+    text = "# für den Café\r\ndef swap() = invert ddim\n"
+    (tmp_path / "odd.retouch").write_bytes(text.encode(encoding))
+    (tmp_path / "user.retouch").write_text('use "odd.retouch"\nswap()\n', "utf-8")
+    for name in ("odd", "user"):
+        assert main(["check", str(tmp_path / f"{name}.retouch")]) == 1
+        answer = capsys.readouterr().err
+        assert "error[RT123]" in answer
+        assert "1 | # für den Café\n" in answer
+        (wanted,) = re.findall("iconv -f (.*) -t UTF-8 OLD > NEW", answer)
+        assert text.encode(encoding).decode(wanted) == text  # the name is one that converters know
 
 
 @pytest.mark.skipif(not ENDLESS.exists(), reason="there is no endless file here")

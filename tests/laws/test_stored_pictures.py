@@ -26,6 +26,7 @@ from retouch.run.files.outbox import Decoded, FileIn, drawn
 from retouch.run.results import Declared
 from retouch.run.store.encoding import encoded
 from retouch.testing.worlds import tiny_world
+from retouch_methods.blend.pixel import pixel
 from retouch_methods.crop.paste import paste
 from retouch_methods.crop.window import crop, view_image
 from retouch_methods.mask.algebra import intersect, subtract, union
@@ -171,6 +172,20 @@ def test_a_window_is_cut_surrounded_and_pasted_with_the_same_bits(where: str) ->
     assert drawn(made[2]).tobytes() == drawn(made[5]).tobytes()
 
 
+@pytest.mark.parametrize("how", [{}, {"feather": 3}, {"seam": "poisson"}], ids=str)
+@pytest.mark.parametrize("where", MASKS)
+def test_a_large_picture_is_blended_in_pixels_with_the_same_bits(where: str, how: dict[str, Any]) -> None:
+    source, (placed, plain) = stored("RGBA"), both(MASKS[where])
+    edited = source.patched(Rectangle(2, 3, 45, 38), torch.full((3, 35, 43), 0.3))
+    made = pixel(edited, source, placed, **how)
+    expected = pixel(whole(edited), whole(source), plain, **how)
+    assert isinstance(made, StoredImage)
+    assert torch.equal(made.data == whole(source).data, expected.data == whole(source).data)
+    assert torch.allclose(made.data, expected.data, rtol=0, atol=1e-6 if "seam" in how else 0)
+    with pytest.raises(ValueError, match="and its source"):
+        pixel(whole(edited).part(Rectangle(0, 0, 9, 9)), whole(source), plain)
+
+
 def test_a_box_of_a_large_picture_is_kept_alone() -> None:
     small, large = (box_mask(Rectangle(1, 2, 4, 6), size, torch.empty(0)) for size in ((8, 9), (2000, LARGE // 2000)))
     assert type(small) is Mask
@@ -203,13 +218,28 @@ def test_files_of_large_pictures_and_masks_are_kept_as_bytes(tmp_path: Path) -> 
 def test_what_needs_all_of_a_very_large_picture_is_refused_and_a_window_is_not(tmp_path: Path) -> None:
     path = wall(tmp_path / "wall.png", MAX_PIXELS + 1000)
     window = 'mask box right=1% bottom=30% | crop | invert edit_friendly "cat"->"dog" | paste'
-    for text in ("upscale lanczos", 'tiles (invert edit_friendly "cat"->"dog")', f"{window} | upscale lanczos"):
+    inverted = window.replace("bottom=30% |", "bottom=30% | mask dilate | mask invert |")
+    for text in (
+        "upscale lanczos",
+        'tiles (invert edit_friendly "cat"->"dog")',
+        f"{window} | upscale lanczos",
+        inverted,
+    ):
         with pytest.raises(retouch.RecipeError) as wrong:
             retouch.recipe(text, tmp_path).graphs(path, caption="a cat")
         (told,) = wrong.value.diagnostics
         assert told.code == "RT582"
         assert "'wall.png' at once, 40 megapixels; at most 40" in told.message
     assert retouch.recipe(window, tmp_path).graphs(path, caption="a cat")
+
+
+def test_a_window_that_holds_nearly_all_of_a_very_large_picture_is_refused(tmp_path: Path) -> None:
+    """Of how large it gets headers tell nothing."""
+    path = wall(tmp_path / "wall.png", MAX_PIXELS + 1000)
+    edit = retouch.recipe('mask box | crop shape="mask" | invert sdedit "cat"->"dog" | paste')
+    (told,) = edit([path], caption="a cat")[0].diagnostics
+    assert told.code == "RT582"
+    assert "'crop window' works on so large a part at once, 40 megapixels; at most 40" in told.message
 
 
 def test_a_very_large_picture_beside_the_edited_one_is_refused(tmp_path: Path) -> None:

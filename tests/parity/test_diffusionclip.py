@@ -15,13 +15,15 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from retouch.api import Image, ImageText, NegativePrompt, TrainingPictures
+from retouch.api import Image, ImageText, NegativePrompt, TrainingPictures, VisionTokens
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
 from retouch.testing import laws
-from retouch.testing.tiny import Draws, TinyCodec
+from retouch.testing.tiny import Draws, TinyCodec, TinyEyes
 from retouch.testing.worlds import tiny_world
-from retouch_methods.tune.diffusionclip import diffusionclip, inverted, ways
+from retouch_methods.tune.diffusionclip import Wants, batches, diffusionclip, inverted, ways
+from retouch_methods.tune.learning import Learner
+from retouch_methods.tune.tensors import movable
 
 WORLD = tiny_world(steps=4, dtype=torch.float64)
 MODEL, BASE = WORLD.model, WORLD.model.core.base
@@ -30,6 +32,7 @@ EMPTY = WORLD.edit.negative.of(NegativePrompt)
 DRAWS = Draws(3, torch.float64)
 SEEN = DRAWS.tensor(3 * 8 * 8, 5)
 TEXTS = {"a cat": F.normalize(DRAWS.tensor(5), dim=0), "a dog": F.normalize(DRAWS.tensor(5), dim=0)}
+TEXTS |= {"not a cat": TEXTS["a dog"], "not a dog": TEXTS["a cat"]}
 NAMES = list(TEXTS)
 
 
@@ -73,9 +76,17 @@ def tuned(pictures=PICTURES, **options: Any) -> tuple[Any, Heard, int]:
         negative=EMPTY,
         log=heard,
         eyes=(EYE,),
-        source="a cat",
-        target="a dog",
-        **{"strength": 0.5, "inversion_steps": 6, "tuning_steps": 3, "rounds": 1, "lr": 1e-3, "l1": 0.5, **options},
+        **{
+            "source": "a cat",
+            "target": "a dog",
+            "strength": 0.5,
+            "inversion_steps": 6,
+            "tuning_steps": 3,
+            "rounds": 1,
+            "lr": 1e-3,
+            "l1": 0.5,
+            **options,
+        },
     )
     executor, task = Executor(), Task(lambda: made)
     executor.run([task])
@@ -220,6 +231,49 @@ def test_a_batch_is_one_step_down_the_mean_of_its_gradients():
     assert apart.median() < 1e-8
 
 
+def test_what_a_batch_misses_is_what_its_pictures_miss_on_average():
+    heard = [tuned(pictures=each, batch=2, variant="whole")[1] for each in (PICTURES[:1], PICTURES[1:], PICTURES)]
+    one, other, both = (each.losses[0] for each in heard)
+    assert both == pytest.approx((one + other) / 2)
+    assert one != pytest.approx(other)
+
+
+def test_pictures_learn_together_with_neighbours_of_their_shape():
+    wide, tall = torch.zeros(4, 8, 9), torch.zeros(4, 9, 8)
+    assert batches([wide, wide, wide, tall, wide], 2) == [[0, 1], [2], [3], [4]]
+
+
+def test_the_direction_is_that_of_the_sentences():
+    """Sentences that say the opposite teach the opposite."""
+    turned, _, _ = tuned(templates=("not _",))
+    reverse, _, _ = tuned(source="a dog", target="a cat")
+    assert all(torch.equal(turned.weights[name], reverse.weights[name]) for name in BASE)
+
+
+def test_the_loss_is_of_all_eyes_and_faces_and_of_colours_beyond_black_and_white():
+    """Kim et al. 2022, eq. 7 to 9, with clip_loss_w, l1_loss_w and id_loss_w."""
+    codec, eyes = TinyCodec(), TinyEyes(torch.float64)
+    seeing, faces = (eyes.image_text(), EYE), (eyes.vision_tokens(), eyes.vision_tokens())
+    texts = [F.normalize(DRAWS.tensor(size), dim=0) for size in (32, 5)]
+    clean, predicted = DRAWS.tensor(4, 8, 8) / 2, DRAWS.tensor(4, 8, 8) * 2
+    before, now = codec.decode(clean[None])[0], codec.decode_freely(predicted[None])[0]
+    assert now.min() < 0
+    assert now.max() > 1
+
+    def told(eye: ImageText | VisionTokens, picture: torch.Tensor) -> torch.Tensor:
+        seen = run(eye.picture(picture))[0]
+        return seen[0] if isinstance(eye, VisionTokens) else seen
+
+    wanted = 0.7 * (2 * now - 2 * before).abs().mean()
+    for eye, text in zip(seeing, texts, strict=True):
+        cosine = F.cosine_similarity(told(eye, now) - told(eye, before), text, dim=0)
+        wanted = wanted + 3 * -torch.log((2 - (1 - cosine)) / 2) / 2
+    for eye in faces:
+        wanted = wanted + 0.4 * (1 - F.cosine_similarity(told(eye, now), told(eye, before), dim=0)) / 2
+    (miss,) = run(Wants(codec, seeing, texts, faces).loss(clean, 3.0, 0.7, 0.4))
+    assert float(run(miss(predicted))[0]) == pytest.approx(float(wanted), rel=1e-5)
+
+
 def test_the_walk_of_a_flow_ends_at_the_picture_and_takes_as_many_steps():
     flow = tiny_world("flow", steps=4).schedule
     up, down = ways(flow, 0.5, 6, 3)
@@ -236,3 +290,10 @@ def test_it_keeps_the_laws_of_tunings():
             diffusionclip, world, variant=variant, inversion_steps=3, tuning_steps=2, rounds=1, **given
         )
         assert "tune_law" in kept
+
+
+def test_the_rate_grows_after_each_round_by_the_same_factor():
+    learner = Learner(movable(MODEL, "attention", 1, WORLD.noise), EMPTY, 2.0)
+    for _ in range(2):
+        learner.grow(1.5)
+    assert {adam.lr for adam in learner.adams} == {4.5}

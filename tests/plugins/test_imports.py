@@ -43,13 +43,14 @@ HEAVY = {"torch", "diffusers", "transformers", "numpy", "PIL", "safetensors", "h
 LAW = {
     "version": set(),
     "paths": set(),
+    "near": {"paths"},
     "core": set(),
     "pictures": set(),
     "lang": set(),
-    "plugins": {"version", "paths", "core"},
-    "models": {"paths", "core", "plugins"},
-    "graph": {"core", "lang", "plugins", "models", "pictures"},
-    "check": {"paths", "core", "pictures", "lang", "models", "plugins", "graph"},
+    "plugins": {"version", "paths", "near", "core"},
+    "models": {"paths", "near", "core", "plugins"},
+    "graph": {"near", "core", "lang", "plugins", "models", "pictures"},
+    "check": {"paths", "near", "core", "pictures", "lang", "models", "plugins", "graph"},
     "run": {"version", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
     "api": {
@@ -64,7 +65,7 @@ LAW = {
     },  # `retouch.api` itself less, see below
     "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "starters": {"__init__", "api"},
-    "cli": {"version", "paths", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},
+    "cli": {"version", "paths", "near", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},
     "__init__": {"version", "lang", "plugins", "scripting"},
     "__main__": {"cli"},
 }

@@ -5,7 +5,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from retouch_storybook.train.loop import Settings, Training
+from retouch_storybook.train.loop import Training, TrainingSettings
 
 STEPS = 8
 
@@ -14,7 +14,7 @@ class Line:
     """A tiny part: a matrix for Muon, and a first layer and biases for AdamW."""
 
     def __init__(self) -> None:
-        self.settings = Settings(adam=1e-2, muon=1e-2, matrix=4, seed=7)
+        self.settings = TrainingSettings(adam=1e-2, muon=1e-2, matrix=4, seed=7)
         torch.manual_seed(0)
         self.network = nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 1))
 

@@ -54,7 +54,7 @@ def pop_up():
 @pytest.mark.parametrize("name", ["beach-dog", pytest.param("beach-hat", marks=pytest.mark.bench)])
 def test_a_true_dog_and_a_true_hat_come_through_lifting_and_refitting(pop_up, name):
     of, views, field = pop_up
-    truth = SpaceTruth(EDITS[name], of.views, of.held, of.size)
+    truth = SpaceTruth(EDITS[name], views=of.views, held=of.held, size=of.size)
     turn = TrueTurn(views, truth.seen("after", "training"))
     made = revised(field, views, turn, iterations=90, rays=640)
     held = truth.seen("before", "held out")

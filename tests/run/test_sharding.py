@@ -15,7 +15,7 @@ from retouch.run.executor import BatchInfo
 from retouch.run.files.provenance import Request
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
-from retouch.run.outcome import Outcome, Result
+from retouch.run.outcome import Outcome, RunResult
 from retouch.run.settings import Settings
 from retouch.run.shards import sharding
 from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
@@ -79,7 +79,7 @@ class Stage:
         self.workers: list[Played] = []
         self._conduct = conduct
 
-    def run(self, count: int, workers: int, store: RunStore | None = None) -> Result:
+    def run(self, count: int, workers: int, store: RunStore | None = None) -> RunResult:
         made = graphs(count)
         run = WholeRun(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
         return execute_by_workers(run, self._start, workers, store)
@@ -93,11 +93,11 @@ class Stage:
         return self.workers[-1]
 
 
-def names(result: Result) -> list[str]:
+def names(result: RunResult) -> list[str]:
     return [outcome.item.name for outcome in result.outcomes if outcome.item]
 
 
-def failed(result: Result) -> dict[str, str]:
+def failed(result: RunResult) -> dict[str, str]:
     return {o.item.name: o.failures[0].code for o in result.outcomes if o.item and o.failures}
 
 

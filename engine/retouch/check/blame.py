@@ -19,7 +19,11 @@ def settle(report: Report, groups: Iterable[Collection[str]]) -> None:
         for found in report.own:
             told[_what(found)].update(group.intersection(found.about))
         shared = {what for what, pictures in told.items() if pictures == group}
-        _hand_over(report, [found for found in report.own if _what(found) in shared and group.issuperset(found.about)])
+        for each in [found for found in report.own if _what(found) in shared and group.issuperset(found.about)]:
+            report.own.remove(each)
+            if (of_all := replace(each, about=())) not in report.seen:
+                report.seen.add(of_all)
+                report.items.append(of_all)
 
 
 def refused(report: Report) -> set[str]:
@@ -34,14 +38,6 @@ def of_pictures(report: Report) -> list[Diagnostic]:
         before = merged.get(_what(found))
         merged[_what(found)] = replace(before, about=(*before.about, *found.about)) if before else found
     return list(merged.values())
-
-
-def _hand_over(report: Report, shared: list[Diagnostic]) -> None:
-    for found in shared:
-        report.own.remove(found)
-        if (of_all := replace(found, about=())) not in report.seen:
-            report.seen.add(of_all)
-            report.items.append(of_all)
 
 
 def _what(found: Diagnostic) -> Hashable:

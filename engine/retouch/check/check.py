@@ -16,6 +16,7 @@ from retouch.check.reading.variants import Choices
 from retouch.graph.nodes import Graph, Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.encodings import readable
 from retouch.lang.parse import parse
 from retouch.lang.snippet import SourceText, normal
 
@@ -57,7 +58,7 @@ def check(source: str | bytes, world: Environment, report: Report | None = None)
     report: what was found before, while the pictures of the command line were named.
     """
     recipe, found = parse(source)
-    text = normal(source if isinstance(source, str) else source.decode("utf-8", "replace"))
+    text = normal(source if isinstance(source, str) else readable(source))
     report, choices = report or Report(), Choices()
     names = Names(recipe, SourceText(text, "recipe"), world.settings, report)
     files = Files(world, report)

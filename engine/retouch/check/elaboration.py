@@ -78,7 +78,9 @@ class Elaboration:
         if not self._reading.results:
             self._model()
         self._settle()
-        self._settle_the_rest()
+        # A picture that no flow takes is no exception to anything, so what is wrong with it is told of all.
+        taken = {str(context.item.path) for context in self._contexts.values() if context.item}
+        settle(self._report, [{path} for found in self._report.own for path in found.about if path not in taken])
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
         if whole:  # a part that could not be read may use the name or have the option
@@ -145,11 +147,6 @@ class Elaboration:
         for item in usable or filter(None, items):
             groups[frozenset(self._taken[item.path])].add(str(item.path))
         settle(self._report, groups.values())
-
-    def _settle_the_rest(self) -> None:
-        """A picture that no flow takes is no exception to anything."""
-        taken = {str(context.item.path) for context in self._contexts.values() if context.item}
-        settle(self._report, [{path} for found in self._report.own for path in found.about if path not in taken])
 
     # ------------------------------------------------------------ results
 

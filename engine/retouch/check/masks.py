@@ -64,7 +64,9 @@ class _Files:
     def fault(self, graph: Graph, node: Node) -> Found | None:
         """What is wrong with the mask that a stage reads."""
         path, label = _named(node)
-        if not path or (self._may_lack(graph) and not is_file(Path(path))):
+        # Of a picture that is not known yet, or where only others' results need them, masks may be missing.
+        may_lack = self._world.partly or (graph.item is not None and not graph.item.known)
+        if not path or (may_lack and not is_file(Path(path))):
             return None
         if (path, label) not in self._masks:
             self._masks[path, label] = self._looked_at(path, label)
@@ -73,10 +75,6 @@ class _Files:
                 return self._of_another_size(graph, node, path, *size)
             case fault:
                 return fault
-
-    def _may_lack(self, graph: Graph) -> bool:
-        """Whether masks may be missing: those of a picture that is not known yet, or that only others' results need."""
-        return self._world.partly or (graph.item is not None and not graph.item.known)
 
     def seen(self, node: Node) -> _Seen | None:
         """What a mask says that is right as far as `fault` tells; None where it is not known yet."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from retouch.graph.nodes import FromEngine, Graph
+from retouch.graph.nodes import Graph
 from retouch.graph.unheard import difference_lost, edits, report_cut, texts_of
 from retouch.lang.diagnostics import Report
 from retouch.models.errors import BrokenModel
@@ -32,15 +32,13 @@ def _check_differences(graph: Graph, reader_of: Callable[[ModelInfo], PromptRead
         for edit in edits(node):
             known = reader_of(graph.models.get(edit.settings.get("model", ""), graph.model))
             said = repr(edit.settings)  # the same for all stages of a turn
-            if known is None or said in told or _told_apart(edit, known):
+            if known is None or said in told:
+                continue
+            # Where other words stand in both prompts, and all of them are read, no vocabulary has to be asked.
+            source, target = (edit.settings[role] for role in ("source", "target"))
+            before, after = (re.findall(r"[a-z0-9]+", text.lower()) for text in (source, target))
+            if before != after and known.reads_whole(source) and known.reads_whole(target):
                 continue
             told.add(said)
             if lost := difference_lost(known, edit):
                 report.add("RT511", node.span, stage=node.card.name, why=lost.why, mend=lost.mend)
-
-
-def _told_apart(edit: FromEngine, reader: PromptReader) -> bool:
-    """Whether other words stand in both prompts, and all of them are read: then no vocabulary has to be asked."""
-    source, target = (edit.settings[role] for role in ("source", "target"))
-    before, after = (re.findall(r"[a-z0-9]+", text.lower()) for text in (source, target))
-    return before != after and reader.reads_whole(source) and reader.reads_whole(target)

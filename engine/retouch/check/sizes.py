@@ -10,7 +10,7 @@ from retouch.check.reading.environment import Environment
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.state import MISSING
 from retouch.graph.nodes import Edge, FromEngine, FromNode, Graph, Node
-from retouch.graph.sides import unfit
+from retouch.graph.sides import IN_PARTS, too_large, unfit
 from retouch.lang.diagnostics import Report
 
 KEEPING = ("encode", "decode", "invert", "sample", "distil", "blend")  # families that keep the size of their picture
@@ -28,7 +28,15 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
         path, size = str(opened.options.get("path")), size_of(opened, context.world)
         named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
         model = graph.models.get(next(filter(None, named), ""), graph.model)
-        if size is None or max(size) <= model.largest_side or path in told or _asked_in_windows(graph, opened):
+        asking = (
+            node for node in graph.nodes if node.card.output != "Denoiser" and "Denoiser" in _ports(node).values()
+        )
+        if (
+            size is None
+            or max(size) <= model.largest_side
+            or path in told
+            or all(windowed(graph, node) for node in asking if opened_by(graph, node) is opened)
+        ):
             continue
         told.add(path)
         place = context.opened[path]
@@ -39,12 +47,6 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
         )
         facts = {"what": what, "count": max(size), "limit": model.largest_side, "mend": mend}
         report.add("RT404", place.span, source=place.source, **facts)
-
-
-def _asked_in_windows(graph: Graph, opened: Node) -> bool:
-    """Whether every stage that asks the network of this picture, whole, does so through windows; none may ask it."""
-    asking = (node for node in graph.nodes if node.card.output != "Denoiser" and "Denoiser" in _ports(node).values())
-    return all(windowed(graph, node) for node in asking if opened_by(graph, node) is opened)
 
 
 def windowed(graph: Graph, node: Node) -> bool:
@@ -66,27 +68,37 @@ def check_windowed(graph: Graph, report: Report) -> None:
                 report.add("RT436", control.span, stage=control.card.name)
 
 
-_IN_PARTS = "edit a part of it: 'mask … | crop' before that and 'paste' behind; or make it smaller: open … size=4096"
-
-
 def _check_parts(graph: Graph, context: Context, report: Report) -> None:
     """Report every stage that would make numbers of a whole picture which is read in parts alone."""
     for node in graph.nodes:
         if "parts" in node.card.facts or node.card.output == "Denoiser":
             continue
         for port, edge in node.edges():
-            maker = _maker(graph, edge)
-            if maker is None or maker.card.family not in ("open", "paste") or _ports(node)[port] == "Window":
+            opened = _seen_whole(graph, _ports(node)[port], edge)
+            if opened is None:
                 continue
-            opened = opened_by(graph, node) if maker.card.family == "paste" else maker
-            if opened is None or opened.card.family != "open":
-                continue
-            if _told_whole(node, str(opened.options.get("path")), size_of(opened, context.world), _IN_PARTS, report):
+            if _told_whole(node, str(opened.options.get("path")), size_of(opened, context.world), IN_PARTS, report):
                 break
     for node in graph.everything():
         for path in _read_whole(node):
             if _told_whole(node, path, _size_at(path, context.world), "save it smaller", report):
                 break
+
+
+def _seen_whole(graph: Graph, type_: str, edge: Edge | tuple[FromNode, ...]) -> Node | None:
+    """The stage that opened the picture, of which all comes in by an edge: itself, or a mask of its pixels."""
+    maker = _maker(graph, edge)
+    while maker and type_ == "Mask" and maker.card.family == "mask" and "parts" in maker.card.facts:
+        of = ("Frame", "Mask")  # what it was made of; a mask that is shaped is as large as it was
+        types = _ports(maker)
+        type_, edge = next(((types[port], each) for port, each in maker.edges() if types[port] in of), ("", MISSING))
+        maker = _maker(graph, edge)
+    if maker is None or maker.card.family not in ("open", "paste") or type_ == "Window":
+        return None
+    while maker and maker.card.family == "paste":
+        crop = _crop(graph, maker)
+        maker = next((_maker(graph, each) for each in _carried(crop)), None)
+    return maker if maker and maker.card.family == "open" else None
 
 
 def _read_whole(node: Node) -> Iterator[str]:
@@ -104,8 +116,8 @@ def _told_whole(node: Node, path: str, size: tuple[int, int] | None, mend: str, 
 
     if size is None or math.prod(size) <= MAX_PIXELS:
         return False
-    facts = {"name": Path(path).name, "count": round(math.prod(size) / 1e6), "most": MAX_PIXELS // 10**6}
-    report.add("RT582", node.span, stage=node.card.name, mend=mend, **facts)
+    facts = too_large(f"all of '{Path(path).name}'", math.prod(size), mend)
+    report.add("RT582", node.span, stage=node.card.name, **facts)
     return True
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from retouch.cli import WRONG_COMMAND, words
 from retouch.cli.without import add_no_plugin
+from retouch.near import near, nearest
 from retouch.paths import is_there
 from retouch.version import __version__
 
@@ -33,8 +33,8 @@ class _Brief(argparse.ArgumentParser):
         """End with the code of a wrong command line."""
         choice = re.fullmatch(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if choice:
-            near = get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), n=1)
-            message = f"there is no command '{choice[1]}'" + (f"; did you mean '{near[0]}'?" if near else "")
+            meant = near(choice[1], re.findall(r"[\w-]+", choice[2]))
+            message = f"there is no command '{choice[1]}'{meant and f'; {meant}'}"
         self.exit(WRONG_COMMAND, f"{self.prog}: {message}\n  = help: see {self.prog} --help\n")
 
 
@@ -44,8 +44,8 @@ def _meant(parser: argparse.ArgumentParser, command: str, rest: Sequence[str]) -
     (commands,) = (each for each in parser._actions if isinstance(each, subparsers))
     known = [name for action in commands.choices[command]._actions for name in action.option_strings]
     word = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    meant = nearest(word, known)
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -115,15 +115,7 @@ def _add_run(commands: Commands) -> None:
 def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
     """What a run is told; the commands that only look at one are told the same, so that any can stand for another."""
     parser.epilog = WHERE
-    _add_source(parser, paths)
-    _add_output(parser)
-    _add_stamp(parser)
-    _add_signing(parser)
-    _add_machine(parser)
-
-
-def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
-    parser.add_argument("paths", nargs="*", metavar="PATH", help=help_)
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=paths)
     parser.add_argument(
         "-e", dest="text", type=words.spoken, metavar="TEXT", help="the recipe itself, instead of a file"
     )
@@ -141,9 +133,6 @@ def _add_source(parser: argparse.ArgumentParser, help_: str) -> None:
     parser.add_argument(
         "--allow", action="append", default=[], type=words.there, metavar="DIR", help="a folder it may use too"
     )
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
     help_ = "a file for one result (dog.png), a folder for many (out)"
     parser.add_argument("-o", dest="output", type=words.place, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
@@ -151,9 +140,6 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-store", action="store_true", help="neither take inversions, masks and tunings of other runs nor keep any"
     )
-
-
-def _add_stamp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stamp",
         choices=["full", "minimal", "none"],
@@ -161,6 +147,8 @@ def _add_stamp(parser: argparse.ArgumentParser) -> None:
         help="what results say of themselves: all that makes them again, which is the default; versions alone; or "
         "nothing, and then the folder's journal alone knows them",
     )
+    _add_signing(parser)
+    _add_machine(parser)
 
 
 def _add_signing(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from retouch.cli.reporting import Refusal
 from retouch.cli.stamped import Stamp
 from retouch.graph.inputs import digest as digest_of
+from retouch.near import near_path
 
 MOST_ENTRIES = 20_000  # that are looked through below all folders
 _OPEN = re.compile(r"[*?]+|\{\w+\}")  # what a path leaves open: patterns and fields
@@ -64,7 +65,8 @@ def checked(image: Path, name: str, path: Path, digest: str) -> Path:
     """The file that somebody names for an input, if it is the same."""
     kind = "folder" if name.endswith("/") else "file"
     if not (path.is_dir() if kind == "folder" else path.is_file()):
-        raise Refusal.of("RT509", path=image, what=f"there is no {kind} '{path}'", mend=f"name the right '{name}'")
+        meant = near_path(str(path), folder=kind == "folder") or f"name the right '{name}'"
+        raise Refusal.of("RT509", path=image, what=f"there is no {kind} '{path}'", mend=meant)
     if digest_of(path) != digest:
         raise _changed(image, path, digest)
     return path.resolve()

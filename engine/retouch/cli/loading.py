@@ -16,6 +16,7 @@ from retouch.cli.source import Source
 from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
+from retouch.near import near_path
 from retouch.plugins.registry import Registry
 from retouch.run.store.blobs import Store
 from retouch.run.store.place import store
@@ -35,7 +36,8 @@ def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
     except IsADirectoryError as err:
         raise WrongCommand(f"'{path}' is a folder; name a recipe in it") from err
     except FileNotFoundError as err:
-        raise WrongCommand(f"there is no recipe '{path}'") from err
+        meant = near_path(path)
+        raise WrongCommand(f"there is no recipe '{path}'{meant and f'; {meant}'}") from err
     except (OSError, ValueError) as err:
         raise WrongCommand(f"the recipe '{path}' cannot be read: {getattr(err, 'strerror', None) or err}") from err
 

@@ -117,18 +117,15 @@ def _table(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield f"- **{code}** {reason}"
     if idle := [verdict for verdict in verdicts if verdict.idle]:
         yield ""
-        yield from _idle(idle)
+        beside: dict[str, list[str]] = {}
+        for one in idle:
+            beside.setdefault(one.idle, []).extend(f"`{c.name}`" for c in one.stages if c.name != one.idle)
+        yield from (
+            f"- {IDLE} `{method}` changes nothing beside {', '.join(others)}" for method, others in beside.items()
+        )
     if apart := [verdict for verdict in verdicts if verdict.only_with]:
         yield ""
         yield from (f"- {APART} {verdict.name}: with `{verdict.only_with}`" for verdict in apart)
-
-
-def _idle(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Which methods change nothing, each with all beside which it does not."""
-    beside: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        beside.setdefault(verdict.idle, []).extend(f"`{c.name}`" for c in verdict.stages if c.name != verdict.idle)
-    yield from (f"- {IDLE} `{method}` changes nothing beside {', '.join(others)}" for method, others in beside.items())
 
 
 def _cell(verdict: Verdict) -> str:

@@ -77,13 +77,19 @@ def _named(text: str, name: str) -> str:
 def _check_name(name: str, kind: str) -> None:
     """Raises Refusal where this cannot be the name of a plugin and of what it brings."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-        raise Refusal.of("RT920", name=name, what="it is small letters, digits and single _", mend=_spelt(name))
+        words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+        guess = "_".join(words).lstrip("0123456789_")
+        mend = f"write '{guess}'" if guess else "write a word, such as 'softbox'"
+        raise Refusal.of("RT920", name=name, what="it is small letters, digits and single _", mend=mend)
     if name.startswith("retouch_"):
         said = f"'retouch_' is put before it; write '{name.removeprefix('retouch_')}'"
         raise Refusal.of("RT920", name=name, what="it says 'retouch_' already", mend=said)
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in RESERVED:
         raise Refusal.of("RT920", name=name, what="it is a word of Python or of recipes", mend="choose another name")
-    if _stands_in(name, kind):
+    # Strings and comments are not the starter's code; a name that stands in it would come to mean two things.
+    texts = [path.read_text("utf-8") for path in (STARTERS / kind).glob("*.py")]
+    code = "\n".join(re.sub(r'"""[\s\S]*?"""|"[^"\n]*"|\'[^\'\n]*\'|#.*', "", text) for text in texts)
+    if name in re.findall(r"\w+", code) or hasattr(builtins, name):
         what = f"it has a meaning in the module that '{kind}' begins with"
         raise Refusal.of("RT920", name=name, what=what, mend="choose another name")
     _check_free(name, SPELT[kind][0].replace("newcomer", name))
@@ -102,20 +108,6 @@ def _check_free(name: str, stage: str) -> None:
     family, _, method = stage.partition(" ")
     if registry.load().candidates(family, method):
         raise Refusal.of("RT921", name=name, what=f"a stage '{stage}'", mend=f"retouch stages {stage}")
-
-
-def _spelt(name: str) -> str:
-    """What such a name is usually meant to be."""
-    words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    guess = "_".join(words).lstrip("0123456789_")
-    return f"write '{guess}'" if guess else "write a word, such as 'softbox'"
-
-
-def _stands_in(name: str, kind: str) -> bool:
-    """Whether a name stands in the starter's own code, where it would come to mean two things."""
-    texts = [path.read_text("utf-8") for path in (STARTERS / kind).glob("*.py")]
-    code = "\n".join(re.sub(r'"""[\s\S]*?"""|"[^"\n]*"|\'[^\'\n]*\'|#.*', "", text) for text in texts)
-    return name in re.findall(r"\w+", code) or hasattr(builtins, name)
 
 
 def _check_folder(folder: Path) -> None:

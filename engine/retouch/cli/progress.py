@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retouch.lang.diagnostics import Diagnostic
-    from retouch.run.outcome import Outcome, Result
+    from retouch.run.outcome import Outcome, RunResult
 
 _DENOISER = ("denoise", "gradient")
 
@@ -94,7 +94,7 @@ class Sentences:
             print(plain(_of_whom(notice, outcome) if self._many else notice), file=sys.stderr)
         tell(self._source, about(outcome))
 
-    def summary(self, result: Result, stored: Mapping[str, int]) -> None:
+    def summary(self, result: RunResult, stored: Mapping[str, int]) -> None:
         """Hear that all is done.  stored: how often each stage's value came from the store."""
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
         if stored:
@@ -156,7 +156,7 @@ class Lines:
             }
         )
 
-    def summary(self, result: Result, stored: Mapping[str, int]) -> None:
+    def summary(self, result: RunResult, stored: Mapping[str, int]) -> None:
         """Hear that all is done.  stored: how often each stage's value came from the store."""
         rows = sum(sum(outcome.rows.values()) for outcome in result.outcomes)
         put({"event": "done", "rows": rows, "calls": result.denoiser_calls, "store": dict(stored)})

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from retouch.cli import WrongCommand
 from retouch.cli.plain import plain
 from retouch.lang.codes import CODES
+from retouch.lang.encodings import readable
+from retouch.near import near_path
 from retouch.paths import is_folder
 from retouch.plugins.signatures import Fault
 
@@ -25,14 +27,14 @@ if TYPE_CHECKING:
 def tell(source: Source, found: Iterable[Diagnostic]) -> None:
     """Write diagnostics to standard error, each with the line it is about."""
     for item in found:
-        text = source.text.decode("utf-8", "replace") if item.source is None else item.source
+        text = readable(source.text) if item.source is None else item.source
         name = source.name if item.source is None else "command line"
         print(plain(item.render(text, name)), end="\n\n", file=sys.stderr)
 
 
 def as_json(source: Source, found: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     """Diagnostics as data."""
-    text = source.text.decode("utf-8", "replace")
+    text = readable(source.text)
     return [item.as_json(text if item.source is None else item.source) for item in found]
 
 
@@ -60,6 +62,8 @@ def keep(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except (OSError, ValueError) as err:
+        if not is_folder(path.parent):
+            check_place(path)
         raise WrongCommand(f"'{path}' cannot be written: {getattr(err, 'strerror', None) or err}") from err
 
 
@@ -68,7 +72,8 @@ def check_place(path: Path) -> None:
     if is_folder(path):
         raise WrongCommand(f"'{path}' cannot be written: it is a folder")
     if not is_folder(path.parent):
-        raise WrongCommand(f"'{path}' cannot be written: there is no folder '{path.parent}'")
+        meant = near_path(str(path.parent), folder=True)
+        raise WrongCommand(f"'{path}' cannot be written: there is no folder '{path.parent}'{meant and f'; {meant}'}")
     if not os.access(path.parent, os.W_OK):
         raise WrongCommand(f"'{path}' cannot be written: nothing may be written in '{path.parent}'")
 

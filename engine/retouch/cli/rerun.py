@@ -65,7 +65,14 @@ def main(args: Namespace) -> int:
     """Rerun one picture."""
     try:
         stamp = _stamp(args.image)
-        _check_free(args)
+        # The new picture takes the place of nothing, links included, that the user did not give away.
+        if args.output and os.path.lexists(args.output):
+            if is_folder(args.output) or (args.output.exists() and args.output.samefile(args.image)):
+                what = f"'{args.output}' is {'a folder' if is_folder(args.output) else 'the picture itself'}"
+                raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o")
+            if not args.force:
+                what = f"'{args.output}' is there already"
+                raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
         with tempfile.TemporaryDirectory() as folder:
             installed = registry.load()
             again = _again(args, stamp, installed, Path(folder).resolve())
@@ -91,23 +98,18 @@ def _stamp(image: Path) -> Stamp:
     return stamp
 
 
-def _check_free(args: Namespace) -> None:
-    """The new picture takes the place of nothing, links included, that the user did not give away."""
-    if args.output and os.path.lexists(args.output):
-        if is_folder(args.output) or (args.output.exists() and args.output.samefile(args.image)):
-            what = f"'{args.output}' is {'a folder' if is_folder(args.output) else 'the picture itself'}"
-            raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o")
-        if not args.force:
-            what = f"'{args.output}' is there already"
-            raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
-
-
 def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Again:
     from retouch.run.files.provenance import Request
 
     _check_plugins(args, stamp, installed)
     folders = tuple(dict.fromkeys(path.resolve() for path in (args.image.resolve().parent, Path.cwd(), *args.allow)))
-    found = _inputs(args, stamp, folders)
+    # The source is the picture that is named after the result, if one is.
+    wanted, own = dict(stamp.inputs), source_name(stamp)
+    given: dict[str, Path] = {}
+    if args.source:
+        digest = wanted.pop(own, "")
+        given[own] = checked(args.image, stamp.text("source"), args.source, digest)
+    found = given | find(args.image, wanted, folders)
     recipe, settings = with_files(stamp, found)
     text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
     source = found.get(source_name(stamp))
@@ -129,7 +131,10 @@ def _again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> A
     if checked_.errors:
         raise RefusedRecipe(text, checked_.errors)
     graph = _graph(args.image, checked_.graphs, stamp, source)
-    _check_model(args.image, graph, stamp)
+    if graph.model.digest != (made_by := stamp.text("model_digest")):
+        what = f"model '{graph.model.name}' is not the one that made it: its digest was {made_by[:16]}… "
+        what += f"and is {graph.model.digest[:16]}…"
+        raise Refusal.of("RT509", path=args.image, what=what, mend="name the right one with --model")
     request = Request.of(recipe, fresh, checked_.graphs, settings, world.model)
     return Again(graph, request, tuple(_changes(stamp)))
 
@@ -161,16 +166,6 @@ def _check_plugins(args: Namespace, stamp: Stamp, installed: Registry) -> None:
         if stage["stage"].partition(" ")[0] != "first" and stage["stage"] not in now:  # a choice is the language's own
             what = f"the stage '{stage['stage']}' is not installed"
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch stages'")
-
-
-def _inputs(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> dict[str, Path]:
-    """Where all that it was made from lies; the source is the picture that is named after it, if one is."""
-    wanted, source = dict(stamp.inputs), source_name(stamp)
-    given: dict[str, Path] = {}
-    if args.source:
-        digest = wanted.pop(source, "")
-        given[source] = checked(args.image, stamp.text("source"), args.source, digest)
-    return given | find(args.image, wanted, folders)
 
 
 def _names_more(recipe: str) -> bool:
@@ -237,13 +232,6 @@ def _graph(image: Path, graphs: tuple[Graph, ...], stamp: Stamp, source: Path | 
         return only
     what = f"the recipe inside makes no result '{result}' now"
     raise Refusal.of("RT509", path=image, what=what, mend="install the version of retouch that made it")
-
-
-def _check_model(image: Path, graph: Graph, stamp: Stamp) -> None:
-    if graph.model.digest != (digest := stamp.text("model_digest")):
-        what = f"model '{graph.model.name}' is not the one that made it: its digest was {digest[:16]}… "
-        what += f"and is {graph.model.digest[:16]}…"
-        raise Refusal.of("RT509", path=image, what=what, mend="name the right one with --model")
 
 
 def _changes(stamp: Stamp) -> Iterator[str]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from retouch.cli.reporting import Refusal
 
 if TYPE_CHECKING:
-    from retouch.run.outcome import Result
+    from retouch.run.outcome import RunResult
     from retouch.run.shards.sharding import Start
     from retouch.run.store.keeping import RunStore
     from retouch.run.whole import WholeRun
 
 
-def run_by_workers(args: Namespace, run: WholeRun, store: RunStore | None = None) -> Result:
+def run_by_workers(args: Namespace, run: WholeRun, store: RunStore | None = None) -> RunResult:
     """Run the graphs of a run by the workers that the command line asks for.  Refusal where there can be none."""
     from retouch.run.shards.sharding import execute_by_workers
     from retouch.run.shards.wire import NotData

@@ -9,6 +9,7 @@ from typing import Any
 from retouch.cli import DONE, WrongCommand
 from retouch.cli.reporting import put
 from retouch.graph.ports import turn_options
+from retouch.near import near
 from retouch.pictures import formats
 from retouch.plugins import registry
 from retouch.plugins.registry import Registry
@@ -23,8 +24,6 @@ def main(args: Namespace) -> int:
     if args.family and args.method:
         chosen = found.candidates(args.family, args.method)
     if not chosen:
-        from retouch.check.reading.near import near  # the language is read only to suggest a name
-
         name = " ".join(word for word in (args.family, args.method) if word)
         known = {card.name for card in cards} | {card.family for card in cards}
         raise WrongCommand(f"no stage is called '{name}'; {near(name, known) or 'retouch stages lists all'}")

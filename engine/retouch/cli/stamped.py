@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from retouch.cli.reporting import Refusal
+from retouch.near import near_path
+from retouch.paths import is_there
 
 _MAPS = ("settings", "inputs", "plugins")  # JSON inside of the stamp: texts by name
 _PARTS = (*_MAPS, "stages")
@@ -48,7 +50,7 @@ def stamp_of(image: Path) -> Stamp:
         try:
             pictures.inspect(image)  # it may be no file at all, or none of ours
         except pictures.Unreadable as err:
-            raise Refusal(str(err)) from None
+            raise Refusal(str(err), mend="" if is_there(image) else near_path(str(image))) from None
     if stamp.damaged(image):
         raise _damaged(image, "it is not a list of texts by name")
     if told is None:

@@ -13,6 +13,7 @@ from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.plain import plain
 from retouch.cli.reporting import put, refuse
 from retouch.lang.codes import CODES
+from retouch.near import near_path
 from retouch.pictures.journal import NAME, Line, journal_of
 from retouch.pictures.standing import standing
 
@@ -75,21 +76,20 @@ def main(args: Namespace) -> int:
     """Print what a folder's journal tells."""
     folder = args.folder
     if not (folder / NAME).is_file():
-        return refuse(args, WRONG_RECIPE, f"'{folder}' holds no journal: no run has written results there")
+        what = f"'{folder}' holds no journal: no run has written results there"
+        return refuse(args, WRONG_RECIPE, what, mend="" if folder.is_dir() else near_path(str(folder), folder=True))
     found = Status.of(folder.resolve())
     if args.json:
         put({"folder": str(folder), **found.as_data()})
     else:
         print(plain("\n".join(line.replace("\n", "\\n") for line in _lines(found))))
         if found.misread:
-            _warn(found.misread, folder / NAME)
+            row, lines = CODES["RT461"], "1 line" if found.misread == 1 else f"{found.misread:,} lines"
+            print(
+                plain(f"warning[RT461]: {row.message.format(count=lines, path=(folder / NAME))}\n  = help: {row.help}"),
+                file=sys.stderr,
+            )
     return DONE
-
-
-def _warn(count: int, path: Path) -> None:
-    """Say that lines were passed over."""
-    row, lines = CODES["RT461"], "1 line" if count == 1 else f"{count:,} lines"
-    print(plain(f"warning[RT461]: {row.message.format(count=lines, path=path)}\n  = help: {row.help}"), file=sys.stderr)
 
 
 def _lines(found: Status) -> Iterator[str]:

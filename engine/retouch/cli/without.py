@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from retouch.cli import WrongCommand
+from retouch.near import near_or_all
 from retouch.plugins.discovery import CHOICE, leaving_out, strangers, unknown_choices
 
 
@@ -25,14 +25,9 @@ def without_plugins(args: Namespace) -> Iterator[None]:
     for name in unwanted:
         if name not in known:
             what = f"--no-plugin takes the name of a plugin that may be left out, not '{name}'"
-            raise WrongCommand(f"{what}; {_mend(name, known)}")
+            raise WrongCommand(f"{what}; {near_or_all(name, known)}")
     for name in unknown_choices():
         word = name.removeprefix("-")
-        raise WrongCommand(f"{CHOICE} names '{word}', and no such plugin is installed; {_mend(word, known)}")
+        raise WrongCommand(f"{CHOICE} names '{word}', and no such plugin is installed; {near_or_all(word, known)}")
     with leaving_out(unwanted):
         yield
-
-
-def _mend(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, 1)
-    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"

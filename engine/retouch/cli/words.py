@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from retouch.near import near_path
 from retouch.paths import is_there
 
 MOST_WORKERS = 256
@@ -29,7 +30,8 @@ def place(text: str) -> Path:
 def there(text: str) -> Path:
     """A file or folder that is there: one that is not would have no effect, in silence."""
     if not is_there(found := place(text)):
-        raise argparse.ArgumentTypeError(f"there is no '{text}'")
+        meant = near_path(text, folder=True) or near_path(text)
+        raise argparse.ArgumentTypeError(f"there is no '{text}'{meant and f'; {meant}'}")
     return found
 
 

@@ -57,6 +57,17 @@ class UnfitSize(Exception):
         self.size = size
 
 
+class TooLarge(Exception):
+    """A part of a large picture of which no numbers are made, since memory would not hold what works on them.
+
+    count: its pixels.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"numbers of {count:,} pixels are wanted at once")
+        self.count = count
+
+
 class Diverged(Exception):
     """A tuning whose loss is no number any more.
 

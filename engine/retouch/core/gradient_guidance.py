@@ -128,18 +128,15 @@ class _Led:
             looks["x0"] = replace(looks["network"], x0=given, _shown={})
             total = x.new_zeros(())
             for loss, memory in zip(losses, self.memories, strict=True):
-                total = total + loss.weight * await loss.of(_remembering(looks[loss.through], memory))
+                # Decoded once for all losses; each has a memory of its own.
+                seen = looks[loss.through]
+                made = replace(seen, memory=memory)
+                made._shown = seen._shown
+                total = total + loss.weight * await loss.of(made)
             return total, pair.detach()
 
         found = await value_and_grad(missed, x)
         return _shifted(x, level, Prediction(found.extra), found.grads[0])
-
-
-def _remembering(seen: Predicted, memory: dict[str, Any]) -> Predicted:
-    """The same, decoded once for all losses, with the memory of one."""
-    made = replace(seen, memory=memory)
-    made._shown = seen._shown
-    return made
 
 
 def _shifted(x: Tensor, level: Level, pred: Prediction, grad: Tensor) -> Prediction:

@@ -39,6 +39,12 @@ class Rectangle(NamedTuple):
         """The same, so many pixels farther to the right and below."""
         return Rectangle(self.left + across, self.top + down, self.right + across, self.bottom + down)
 
+    def grown(self, by: int, size: tuple[int, int]) -> Rectangle:
+        """The same with so many pixels more on each side, as far as a picture of this height and width goes."""
+        height, width = size
+        left, top = max(0, self.left - by), max(0, self.top - by)
+        return Rectangle(left, top, min(width, self.right + by), min(height, self.bottom + by))
+
     def within(self, outer: Rectangle) -> Rectangle:
         """The same, counted from the corner of another."""
         return self.moved(-outer.left, -outer.top)

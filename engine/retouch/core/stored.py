@@ -8,7 +8,7 @@ the bits that it would have whole: a number depends on its own byte alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar
 
@@ -42,6 +42,10 @@ class StoredPixels(Protocol):
 
     def part(self, box: Rectangle) -> Tensor:
         """Bytes of a part.  uint8 [h, w, channels], of which whoever asks may do as they like"""
+        ...
+
+    def bands(self, rows: int) -> Iterator[Tensor]:
+        """All of it from the top, so many rows at a time; the last ones may be fewer.  uint8 [rows, W, channels]"""
         ...
 
 
@@ -99,6 +103,18 @@ class StoredImage(Image):
     def patched(self, box: Rectangle, data: Tensor) -> Image:
         """The same picture with these colours [3, h, w] in a box."""
         return StoredImage(self.pixels, self.device, (*self.patches, PixelPatch(box, data)))
+
+    def bands(self, rows: int) -> Iterator[Tensor]:
+        """Bytes of all of it, patches on top, so many rows at a time.  uint8 [rows, W, channels], on the host"""
+        top = 0
+        for band in self.pixels.bands(rows):
+            here = Rectangle(0, top, band.shape[1], top + len(band))
+            for patch in self.patches:
+                if shared := here.meeting(patch.box):
+                    colours = eight_bits(shared.within(patch.box).of(patch.data)).cpu()
+                    shared.within(here).of(band.permute(2, 0, 1)[:3]).copy_(colours)
+            yield band
+            top += len(band)
 
     @property
     def _all(self) -> Rectangle:
@@ -167,10 +183,7 @@ class PlacedMask(Mask):
 
     def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:
         """What a function of cells makes of it that sees no farther than `reach`, and leaves nothing nothing."""
-        height, width = self.whole
-        left, top = max(0, self.box.left - reach), max(0, self.box.top - reach)
-        right, bottom = min(width, self.box.right + reach), min(height, self.box.bottom + reach)
-        box = Rectangle(left, top, right, bottom)
+        box = self.box.grown(reach, self.whole)
         return PlacedMask(make(self.part(box)), box, self.whole)
 
     def mixed(self, make: Callable[[Tensor, Tensor], Tensor], other: Mask) -> Mask:
@@ -223,3 +236,8 @@ def unit(eight_bits: Tensor) -> Tensor:
     numbers = eight_bits.float()
     # Correctly rounded: by a plain number, CUDA would multiply by its rounded inverse.  In place, for photographs.
     return numbers.div_(torch.full((), 255, dtype=numbers.dtype, device=numbers.device))
+
+
+def eight_bits(unit: Tensor) -> Tensor:
+    """[0, 1] as 0 to 255; what came from 8 bits goes back to the same."""
+    return unit.clamp(0, 1).mul_(255).round_().to(torch.uint8)

@@ -48,7 +48,8 @@ def done(graphs: Sequence[Graph], how: Making, refused: Beside | None = None) ->
         works = how.works(graph)
         missing: list[NodeId] = []
         for id_ in graph.results:
-            path = into.get((at, id_)) or _path(graph, id_)
+            node = graph.node(id_)
+            path = into.get((at, id_)) or (str(node.options.get("path") or "") if node.card.takes("Outbox") else "")
             wanted |= {path or f"{at} {id_}"}
             if path and (shared[path] if (at, id_) in into else _is_done(Path(path), works[id_], how)):
                 files.setdefault(at, []).append(Path(path))
@@ -87,12 +88,6 @@ def without(graph: Graph, results: Sequence[NodeId]) -> Graph:
         if node.id in wanted:
             wanted.update(node.feeds())
     return replace(graph, nodes=tuple(node for node in graph.nodes if node.id in wanted), results=tuple(results))
-
-
-def _path(graph: Graph, id_: NodeId) -> str:
-    """The file of a result that has one of its own; empty otherwise."""
-    node = graph.node(id_)
-    return str(node.options.get("path") or "") if node.card.takes("Outbox") else ""
 
 
 def _is_done(path: Path, work: str, how: Making) -> bool:

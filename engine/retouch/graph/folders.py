@@ -9,6 +9,8 @@ from pathlib import Path
 
 from retouch import pictures
 from retouch.core.folders import DescribedFolder, UnfitFolder
+from retouch.lang.encodings import not_utf8, readable
+from retouch.near import near_path, nearest_path
 from retouch.pictures import Unreadable, standing
 from retouch.plugins.importing import surrounded
 
@@ -41,15 +43,20 @@ class FilesBelow:
         if path.stat().st_size > MOST_TEXT:
             raise UnfitFolder(f"'{name}' has more than {MOST_TEXT // 1_000_000} MB", "give it fewer pictures")
         try:
-            return path.read_bytes().decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as err:
-            raise UnfitFolder(f"'{name}' cannot be read: {err}", "make it anew") from err
+            data = path.read_bytes()
+        except OSError as err:
+            raise UnfitFolder(f"'{name}' cannot be read: {err.strerror}", "make it anew") from err
+        if wrong := not_utf8(data):
+            raise UnfitFolder(f"'{name}' is not UTF-8: {wrong[0]}", wrong[1])
+        return readable(data)
 
     def size(self, name: str) -> tuple[int, int]:
         """Height and width of the picture there, as it is stored: its header tells them."""
         path = self.place(name)
         if not path.is_file():
-            raise UnfitFolder(f"'{name}' is not there", "put the picture there, or take it out of the list", "RT572")
+            meant = near_path(name, self.folder, may_look=lambda place: place.is_relative_to(self.folder.resolve()))
+            mend = meant or "put the picture there, or take it out of the list"
+            raise UnfitFolder(f"'{name}' is not there", mend, "RT572")
         try:
             info = pictures.inspect(path, max_pixels=pictures.MAX_PIXELS, as_stored=True)  # it is worked on whole
         except Unreadable as err:
@@ -60,7 +67,10 @@ class FilesBelow:
 def described(where: str, folder: Path) -> tuple[DescribedFolder, str]:
     """What "module:function" says of a folder, and the digest of all files that it names.  Raises UnfitFolder."""
     if not folder.is_dir():
-        raise UnfitFolder("it is not there" if not folder.exists() else "it is a file", "name a folder that is there")
+        if folder.exists():
+            raise UnfitFolder("it is a file", "name a folder that is there")
+        meant = nearest_path(folder.name, folder.parent, folder=True)
+        raise UnfitFolder("it is not there", f"did you mean '{meant}/'?" if meant else "name a folder that is there")
     module, _, name = where.partition(":")
     below = FilesBelow(folder)
     with surrounded(module):

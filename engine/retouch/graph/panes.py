@@ -40,7 +40,11 @@ def windows(node: Node, seen: Facts, scope: Facts, multiple: int, *, cut: bool) 
         if not all(size):
             return 1, UNKNOWN_WINDOWS
         height, width = _part(size, int(scope["side"]), multiple) if cut else size
-        count = _count(seen, height, width, multiple)
+        # In units of the model's multiple, as `core/panes.py` lays them.
+        side = window_side(seen, multiple) // multiple
+        shared = int(seen["window_overlap"] * side * multiple) // multiple
+        along = (-(-length // multiple) for length in (height, width))
+        count = math.prod(1 if length <= side else -(-(length - shared) // (side - shared)) for length in along)
         found.append((1 if scope.get("about") else count, count))
     return min(least for least, _ in found), max(most for _, most in found)
 
@@ -63,11 +67,3 @@ def _part(size: tuple[int, int], side: int, multiple: int) -> tuple[int, int]:
     shape = (size[0] / size[1]) ** 0.5
     height, width = (-(-round(length) // multiple) * multiple for length in (side * shape, side / shape))
     return height, width
-
-
-def _count(seen: Facts, height: int, width: int, unit: int) -> int:
-    """Windows of one picture, as `core/panes.py` lays them; all in units of the model's multiple."""
-    side = window_side(seen, unit) // unit
-    shared = int(seen["window_overlap"] * side * unit) // unit
-    along = (-(-length // unit) for length in (height, width))
-    return math.prod(1 if length <= side else -(-(length - shared) // (side - shared)) for length in along)

@@ -108,7 +108,13 @@ def plan(graph: Graph) -> Plan:
     sure, nodes = _sure(graph), {node.id: node for node in graph.nodes}
     for node in graph.nodes:
         if node.card.family == "first":
-            rows[node.id], facts[node.id] = (0, 0), _dearest([facts[way[0]] for way in node.ways()])
+            # At most what any way may cost; a trajectory that is pinned in some alone costs as one that is not.
+            ways = [facts[way[0]] for way in node.ways()]
+            names = {name for one in ways for name in one}
+            pick = {name: min if name == "pinned" else max for name in names - {"replays"}}
+            found = {name: pick[name](one.get(name, 0) for one in ways) for name in pick}
+            found |= {"replays": _by_all(ways)} if "replays" in names else {}
+            rows[node.id], facts[node.id] = (0, 0), found
             continue
         scope = of_model(node, graph) | scope_of(acting(node, nodes, facts), facts)
         with reckoning(node):
@@ -178,14 +184,6 @@ def _led(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
     given = [node.inputs.get(port.name) for port in node.card.ports if port.type == "Guidance"]
     passed = [facts[edge.id] for edge in given if isinstance(edge, FromNode)]
     return {name: value for each in passed for name, value in each.items() if name != "during"}
-
-
-def _dearest(ways: Sequence[Facts]) -> Facts:
-    """What may be expected at most of any way; a trajectory that is pinned in some only costs as one that is not."""
-    names = {name for way in ways for name in way}
-    pick = {name: min if name == "pinned" else max for name in names - {"replays"}}
-    found = {name: pick[name](way.get(name, 0) for way in ways) for name in pick}
-    return found | ({"replays": _by_all(ways)} if "replays" in names else {})
 
 
 def _by_all(ways: Sequence[Facts]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from retouch.near import near_path
 from retouch.pictures.credentials import contains_credentials
 from retouch.plugins import announced
 from retouch.plugins.importing import imported, surrounded
@@ -222,7 +223,7 @@ def _pem(given: Path | None, variable: str, what: str, option: str) -> tuple[byt
     mend = f"name a file of PEM with {option}, or in {variable}" if option else f"let {variable} name a file of PEM"
     try:
         if not file.is_file():
-            raise Unfit(f"there is no {what} '{file}'", mend)
+            raise Unfit(f"there is no {what} '{file}'", near_path(str(file)) or mend)
         with file.open("rb") as opened:
             text = opened.read(_LARGEST + 1)
     except OSError as why:

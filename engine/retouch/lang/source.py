@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from retouch.lang.diagnostics import Report
+from retouch.lang.encodings import not_utf8, readable
 from retouch.lang.snippet import normal
 from retouch.lang.syntax import NOWHERE, Comment, Span
 
@@ -22,14 +23,14 @@ def read(source: str | bytes, report: Report) -> str | None:
         what = f"a recipe of at least {len(source):,} {'bytes' if isinstance(source, bytes) else 'characters'}"
         report.add("RT122", NOWHERE, what=what, limit=f"{LIMIT_LENGTH:,}")
         return None
-    try:
-        text = normal(source.decode("utf-8") if isinstance(source, bytes) else source)
-    except UnicodeDecodeError as error:
-        report.add("RT123", NOWHERE, what=not_text(source, error.start))
-        return None
-    if isinstance(source, bytes) and b"\0" in source:
-        report.add("RT123", NOWHERE, what=not_text(source, source.index(b"\0")))
-        return None
+    if isinstance(source, bytes):
+        source, data = readable(source), source
+        if wrong := not_utf8(data):
+            what, mend, before = wrong
+            place = len(normal(source[:before]))
+            report.add("RT123", Span(place, place + 1) if before else NOWHERE, what=what, mend=mend)
+            return None
+    text = normal(source)
     for found in INVISIBLE.finditer(text):
         what, mend = invisible(found[0])
         report.add("RT118", Span(*found.span()), what=what, mend=mend)
@@ -38,16 +39,6 @@ def read(source: str | bytes, report: Report) -> str | None:
     if report.items:
         return None
     return text if text.endswith("\n") else text + "\n"
-
-
-def not_text(source: str | bytes, wrong: int) -> str:
-    """Describe bytes that are no recipe, from the first that is known to be wrong."""
-    if isinstance(source, bytes) and source.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "it is UTF-16"
-    zero = source.find(b"\0") if isinstance(source, bytes) else -1
-    if zero >= 0:
-        return f"byte {zero} is zero, as in UTF-16 and in pictures"
-    return f"byte {wrong} is no part of a character"
 
 
 def invisible(char: str) -> tuple[str, str]:

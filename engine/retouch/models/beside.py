@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
 from retouch.models.errors import BrokenModel, UnfitBeside, UnknownModel
+from retouch.near import nearest_path
 
 _EXAMPLES = {
     "base": 'base="owner/name" of a model that was fetched, or the path of its folder',
@@ -32,9 +32,7 @@ def _mend(option: str, text: str) -> str:
         path = Path(name).expanduser()
         if path.exists():
             return f"choose another, or leave it out; 'retouch models {name}' tells what it is"
-        near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=1)
-    except (OSError, RuntimeError, ValueError):  # no such folder, no such user, a null
-        near = []
-    if not near:
+    except (OSError, RuntimeError, ValueError):  # no such user, a null
         return f"write {_EXAMPLES[option]}"
-    return f"did you mean '{name.removesuffix(Path(name).name)}{near[0]}{star}{weight}'?"
+    meant = nearest_path(str(path)) or nearest_path(str(path), folder=True)
+    return f"did you mean '{meant}{star}{weight}'?" if meant else f"write {_EXAMPLES[option]}"

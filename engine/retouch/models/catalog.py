@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from retouch.models import single_file
@@ -17,6 +16,7 @@ from retouch.models.files import InOneFile, ModelFiles
 from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe
 from retouch.models.lora.fitting import with_loras
+from retouch.near import near, near_or_all, near_path
 from retouch.plugins import announced
 
 __all__ = ["BrokenModel", "ModelInfo", "NotFetched", "UnknownModel", "find", "names"]
@@ -61,6 +61,8 @@ def _files(
 ) -> tuple[ModelFiles, str | None]:
     """Where a model lies, and its commit if it is the hub's; given: parts that come from elsewhere."""
     if revision is None and (file := _place(name)) and (file.is_file() or single_file.is_weights(file)):
+        if not file.exists():
+            raise UnknownModel(f"there is no file '{name}'", near_path(name) or "name a file that is there")
         single_file.checked_header(file)
         if base is None:
             return single_file.model_in(file, None, given), None
@@ -76,8 +78,7 @@ def _files(
         return ModelFiles.of_folder(folder), commit
     if revision is not None:
         raise UnknownModel(f"'{name}' has a revision, but is not an id of the hub", "such an id is 'owner/name'")
-    near = get_close_matches(name, names(), n=1)
-    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names()) or 'none'}"
+    mend = near(name, names()) or near_path(name, folder=True) or near_path(name) or near_or_all(name, names())
     raise UnknownModel(f"no model is called '{name}', and no folder", mend)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -125,7 +125,13 @@ def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) 
             files.weights(part)
         for part in known.parts:
             check_weights(files, part)
-        _check_vocabulary(files, known, words)
+        # A tokenizer may give no word that its text encoder lacks: "tokenizer_2" is that of "text_encoder_2".
+        for vocabulary, count in zip(known.tokenizers, words, strict=True):
+            encoder = f"text_encoder{vocabulary.removeprefix('tokenizer')}"
+            if encoder in known.parts:
+                size = files.read(f"{encoder}/config.json").get("vocab_size")
+                if isinstance(size, int) and count > size:
+                    raise BrokenModel(f"the tokenizer has {count} words, the text encoder {size}")
         return ModelInfo(
             name=name,
             files=files,
@@ -157,13 +163,3 @@ def _card(folder: Path) -> Config:
         if not isinstance(options, dict):
             raise BrokenModel(f"{CARD} gives no table of options for '{key}'")
     return card
-
-
-def _check_vocabulary(files: ModelFiles, known: Described, words: Sequence[int]) -> None:
-    """A tokenizer gives no word that its text encoder lacks: "tokenizer_2" is that of "text_encoder_2"."""
-    for tokenizer, count in zip(known.tokenizers, words, strict=True):
-        encoder = f"text_encoder{tokenizer.removeprefix('tokenizer')}"
-        if encoder in known.parts:
-            size = files.read(f"{encoder}/config.json").get("vocab_size")
-            if isinstance(size, int) and count > size:
-                raise BrokenModel(f"the tokenizer has {count} words, the text encoder {size}")

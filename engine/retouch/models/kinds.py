@@ -6,13 +6,24 @@ The names are those of the files' makers: facts of the formats, which neither to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
 from retouch.models.headers import Stored
 
+# What people call the families, wherever one is named.
+TITLES = {
+    "sd1": "Stable Diffusion 1",
+    "sd2": "Stable Diffusion 2",
+    "sdxl": "Stable Diffusion XL",
+    "sd3": "Stable Diffusion 3",
+    "flux": "FLUX.1",
+    "flux2": "FLUX.2",
+    "qwen-image": "Qwen-Image",
+    "z-image": "Z-Image",
+}
 Role = Literal["model", "network", "lora", "vae", "text encoder", "controlnet", "embedding", "upscaler"]
 
 
@@ -99,8 +110,9 @@ def _upscaler(family: str, title: str, *clues: Clue) -> WeightsKind:
     return WeightsKind("upscaler", family, f"an upscaler ({title})", clues, family)
 
 
-def _embedding(family: str, whose: str, clue: Clue) -> WeightsKind:
-    return WeightsKind("embedding", family, f"an embedding (textual inversion) for {whose}", (clue,), "kohya")
+def _embedding(family: str, clue: Clue) -> WeightsKind:
+    title = f"an embedding (textual inversion) for {TITLES[family]}"
+    return WeightsKind("embedding", family, title, (clue,), "kohya")
 
 
 MODELS = (
@@ -114,12 +126,12 @@ MODELS = (
         Clue(_LDM_ATTN2, 1, (2048,)),
         Clue(_LDM_IN, 1, (9,)),
     ),
-    _ldm("model", "sdxl", "Stable Diffusion XL", Clue(_LDM_ATTN2, 1, (2048,))),
+    _ldm("model", "sdxl", TITLES["sdxl"], Clue(_LDM_ATTN2, 1, (2048,))),
     _ldm("model", "sd-inpaint", "Stable Diffusion for inpainting", Clue(_LDM_IN, 1, (9,))),
     _ldm("model", "sd-upscale", "the latent upscaler of Stable Diffusion", Clue(_LDM_IN, 1, (7,))),
     _ldm("model", "instruct-pix2pix", "InstructPix2Pix", Clue(_LDM_IN, 1, (8,))),
-    _ldm("model", "sd2", "Stable Diffusion 2", Clue(_LDM_ATTN2, 1, (1024,)), notes=(_SD2_NOTE,)),
-    _ldm("model", "sd1", "Stable Diffusion 1", Clue(_LDM_ATTN2, 1, (768,))),
+    _ldm("model", "sd2", TITLES["sd2"], Clue(_LDM_ATTN2, 1, (1024,)), notes=(_SD2_NOTE,)),
+    _ldm("model", "sd1", TITLES["sd1"], Clue(_LDM_ATTN2, 1, (768,))),
     _ldm(
         "model",
         "sd3",
@@ -141,7 +153,7 @@ MODELS = (
         Clue(_LDM + r"joint_blocks\.0\.x_block\.attn\.qkv\.weight"),
         version="sd3-medium",
     ),
-    _ldm("model", "flux2", "FLUX.2", Clue(_LDM + r"double_stream_modulation_img\.lin\.weight")),
+    _ldm("model", "flux2", TITLES["flux2"], Clue(_LDM + r"double_stream_modulation_img\.lin\.weight")),
     _ldm("model", "flux-fill", "FLUX.1 Fill", _FLUX, Clue(_LDM + r"img_in\.weight", 1, (384,))),
     _ldm("model", "flux-control", "FLUX.1 with a control picture", _FLUX, Clue(_LDM + r"img_in\.weight", 1, (128,))),
     _ldm("model", "flux-dev", "FLUX.1 dev", _FLUX, Clue(_LDM + r"guidance_in\.in_layer\.weight")),
@@ -149,14 +161,14 @@ MODELS = (
     _ldm(
         "network",
         "qwen-image",
-        "the network of Qwen-Image",
+        "the network of " + TITLES["qwen-image"],
         Clue(_LDM + r"transformer_blocks\.0\.img_mlp\.net\.0\.proj\.weight"),
         Clue(_LDM + r"txt_norm\.weight"),
     ),
     _ldm(
         "network",
         "z-image",
-        "the network of Z-Image",
+        "the network of " + TITLES["z-image"],
         Clue(_LDM + r"noise_refiner\.0\.attention\.(?:qkv|to_q)\.weight"),
         Clue(_LDM + r"cap_embedder\.1\.weight"),
     ),
@@ -184,9 +196,9 @@ MODELS = (
         _CLASSES,
     ),
     _guided("", "a guided-diffusion network of another size"),
-    _diffusers("network", "sdxl", "the network of Stable Diffusion XL", Clue(_ATTN2, 1, (2048,))),
-    _diffusers("network", "sd2", "the network of Stable Diffusion 2", Clue(_ATTN2, 1, (1024,))),
-    _diffusers("network", "sd1", "the network of Stable Diffusion 1", Clue(_ATTN2, 1, (768,))),
+    _diffusers("network", "sdxl", "the network of " + TITLES["sdxl"], Clue(_ATTN2, 1, (2048,))),
+    _diffusers("network", "sd2", "the network of " + TITLES["sd2"], Clue(_ATTN2, 1, (1024,))),
+    _diffusers("network", "sd1", "the network of " + TITLES["sd1"], Clue(_ATTN2, 1, (768,))),
     _diffusers("network", "unet", "a UNet in the way of Stable Diffusion", Clue(_ATTN2)),
     _diffusers(
         "network",
@@ -195,17 +207,19 @@ MODELS = (
         Clue(r"down_blocks\.0\.resnets\.0\.conv1\.weight"),
         Clue(r"conv_in\.weight", 1, (3,)),
     ),
-    _diffusers("network", "flux", "the network of FLUX.1", Clue(r"single_transformer_blocks\.0\.proj_mlp\.weight")),
+    _diffusers(
+        "network", "flux", "the network of " + TITLES["flux"], Clue(r"single_transformer_blocks\.0\.proj_mlp\.weight")
+    ),
     _diffusers(
         "network",
         "flux2",
-        "the network of FLUX.2",
+        "the network of " + TITLES["flux2"],
         Clue(r"single_transformer_blocks\.0\.attn\.to_qkv_mlp_proj\.weight"),
     ),
     _diffusers(
         "network",
         "sd3",
-        "the network of Stable Diffusion 3",
+        "the network of " + TITLES["sd3"],
         Clue(r"transformer_blocks\.0\.attn\.add_k_proj\.weight"),
         Clue(r"pos_embed\.proj\.weight"),
     ),
@@ -231,9 +245,9 @@ MODELS = (
     _upscaler(
         "swin", "SwinIR, HAT", Clue(r"layers\.0\.residual_group\.blocks\.0\.norm1\.weight"), Clue(r"conv_first\.weight")
     ),
-    _embedding("sdxl", "Stable Diffusion XL", Clue(r"clip_g", 1, (1280,))),
-    _embedding("sd1", "Stable Diffusion 1", Clue(r"emb_params|clip_l", 1, (768,))),
-    _embedding("sd2", "Stable Diffusion 2", Clue(r"emb_params", 1, (1024,))),
+    _embedding("sdxl", Clue(r"clip_g", 1, (1280,))),
+    _embedding("sd1", Clue(r"emb_params|clip_l", 1, (768,))),
+    _embedding("sd2", Clue(r"emb_params", 1, (1024,))),
 )
 
 # How an adapter is written, by the leaves of its names.  DoRA comes first: its files hold a LoRA as well.
@@ -251,17 +265,13 @@ ADAPTERS = (
 
 # Whose adapter it is: layers that one family alone has, then how wide a text its cross-attention reads.
 ADAPTED = (
-    ("flux2", "FLUX.2", re.compile(_ADD + r".*(?:double_stream_modulation|to_qkv_mlp_proj).*")),
-    ("flux", "FLUX.1", re.compile(_ADD + r".*(?:double_blocks|single_blocks|single_transformer_blocks)[._]\d+.*")),
-    ("qwen-image", "Qwen-Image", re.compile(_ADD + r".*transformer_blocks[._]\d+[._](?:img|txt)_m(?:lp|od).*")),
-    ("z-image", "Z-Image", re.compile(_ADD + r".*(?:noise_refiner|context_refiner)[._]\d+.*")),
-    ("sd3", "Stable Diffusion 3", re.compile(_ADD + r".*(?:joint_blocks[._]\d+|attn[._]add_[kqv]_proj).*")),
+    ("flux2", re.compile(_ADD + r".*(?:double_stream_modulation|to_qkv_mlp_proj).*")),
+    ("flux", re.compile(_ADD + r".*(?:double_blocks|single_blocks|single_transformer_blocks)[._]\d+.*")),
+    ("qwen-image", re.compile(_ADD + r".*transformer_blocks[._]\d+[._](?:img|txt)_m(?:lp|od).*")),
+    ("z-image", re.compile(_ADD + r".*(?:noise_refiner|context_refiner)[._]\d+.*")),
+    ("sd3", re.compile(_ADD + r".*(?:joint_blocks[._]\d+|attn[._]add_[kqv]_proj).*")),
 )
-WIDTHS = {
-    768: ("sd1", "Stable Diffusion 1"),
-    1024: ("sd2", "Stable Diffusion 2"),
-    2048: ("sdxl", "Stable Diffusion XL"),
-}
+WIDTHS = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 _TEXT_SIDE = re.compile(
     r".*attn2[._]to_[kv][._](?:lora_down\.weight|lora_A(?:\.default)?\.weight|lora\.down\.weight|hada_w1_b)"
 )
@@ -269,30 +279,21 @@ _TEXT_SIDE = re.compile(
 
 def kind_of(tensors: Mapping[str, Stored]) -> WeightsKind | None:
     """What a file with these tensors is; None if the table has no row for it."""
-    return _adapter(tensors) or next((kind for kind in MODELS if all(clue.holds(tensors) for clue in kind.clues)), None)
-
-
-def _adapter(tensors: Mapping[str, Stored]) -> WeightsKind | None:
     for format_, title, pattern in ADAPTERS:
         if any(pattern.fullmatch(name) for name in tensors):
-            family, whose = _adapted(tensors)
+            family = _adapted(tensors)
+            whose = TITLES[family] if family else "a model that it does not name"
             return WeightsKind("lora", family, f"a {title} for {whose}", (), format_)
-    return None
+    return next((kind for kind in MODELS if all(clue.holds(tensors) for clue in kind.clues)), None)
 
 
-def _adapted(tensors: Mapping[str, Stored]) -> tuple[str, str]:
-    for family, title, pattern in ADAPTED:
+def _adapted(tensors: Mapping[str, Stored]) -> str:
+    """The family that an adapter is for; empty if its names and shapes do not tell."""
+    for family, pattern in ADAPTED:
         if any(pattern.fullmatch(name) for name in tensors):
-            return family, title
-    for width in _widths(tensors):
-        if width in WIDTHS:
-            return WIDTHS[width]
-    if any(name.startswith("lora_te2_") for name in tensors):
-        return WIDTHS[2048]
-    return "", "a model that it does not name"
-
-
-def _widths(tensors: Mapping[str, Stored]) -> Iterable[int]:
-    return (
-        stored.shape[-1] for name, stored in tensors.items() if _TEXT_SIDE.fullmatch(name) and len(stored.shape) == 2
-    )
+            return family
+    for name, stored in tensors.items():
+        if _TEXT_SIDE.fullmatch(name) and len(stored.shape) == 2 and stored.shape[-1] in WIDTHS:
+            return WIDTHS[stored.shape[-1]]
+    # Of files that move text encoders alone: XL is the only family here with a second CLIP.
+    return "sdxl" if any(name.startswith("lora_te2_") for name in tensors) else ""

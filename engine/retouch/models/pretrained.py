@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +16,7 @@ from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.models.hub import cache as hub
 from retouch.models.layout import TOKENIZER, read_json, stored_tensors, weights_file, weights_files
+from retouch.near import near, near_path
 from retouch.plugins import announced
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def _folder(name: str) -> Path:
     if known := hub.split(name):
         return hub.snapshot(*known)[0]
     there = sorted([*own, *user_cache.networks()])
-    near = get_close_matches(name, there, n=1)
-    mend = f"did you mean '{near[0]}'?" if near else f"name a folder, or one of: {', '.join(there) or 'none'}"
+    meant = near(name, there) or near_path(name, folder=True)
+    mend = meant or f"name a folder, or one of: {', '.join(there) or 'none'}"
     raise UnknownModel(f"there is no '{name}', and no such folder", mend)
 
 

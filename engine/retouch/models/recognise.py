@@ -17,6 +17,7 @@ from retouch.models.kinds import WeightsKind, kind_of
 from retouch.models.layout import read_json, stored_tensors
 from retouch.models.pickles import is_pickle, refusal
 from retouch.models.single_file import NETWORK, NETWORKS, model_in
+from retouch.near import near_path
 
 # Where the parts of a whole model lie in a single file.
 _PARTS = {
@@ -86,7 +87,8 @@ def look_into(path: Path) -> Recognised:
             what, "model", family, "diffusers", whole.bytes, whole.numbers, whole.precisions, parts, can, cannot
         )
     if not os.path.exists(path):  # false, not an error, for a name that no system takes
-        raise BrokenModel(f"there is no '{path}'")
+        meant = near_path(str(path)) or near_path(str(path), folder=True)
+        raise BrokenModel(f"there is no '{path}'{meant and f'; {meant}'}")
     if is_pickle(path):
         raise BrokenModel(refusal(path))
     if path.suffix.lower() == ".gguf":

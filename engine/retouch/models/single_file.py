@@ -138,18 +138,15 @@ def _with_words(path: Path, files: ModelFiles, tokenizers: tuple[str, ...]) -> M
     for part in tokenizers:
         if any((files.folder(part) / name).is_file() for name in ("tokenizer.json", "vocab.json")):
             continue
-        clip = part in ("tokenizer", "tokenizer_2") and _reads_clip(files, part)
+        encoder = f"text_encoder{part.removeprefix('tokenizer')}"
+        reads = files.read(f"{encoder}/config.json") if part in ("tokenizer", "tokenizer_2") else {}
+        clip = reads.get("model_type") == "clip_text_model"
         if clip and (words := installed_vocabulary()):
             files = ModelFiles(path, files.configs, files.inside, {**files.elsewhere, part: words})
             continue
         also = ", or install the package that has CLIP's: pip install open_clip_torch" if clip else ""
         raise BrokenModel(f"'{path.name}' has no vocabulary ({part}); name a model that has one: {_ENOUGH}{also}")
     return files
-
-
-def _reads_clip(files: ModelFiles, tokenizer: str) -> bool:
-    encoder = f"text_encoder{tokenizer.removeprefix('tokenizer')}"
-    return files.read(f"{encoder}/config.json").get("model_type") == "clip_text_model"
 
 
 def _use(kind: WeightsKind, path: Path) -> str:

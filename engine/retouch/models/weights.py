@@ -115,23 +115,19 @@ def _own_name(stored: str, wanted: Mapping[str, Any]) -> str | None:
     """The module's name for a stored tensor; None for what is a count and no weight."""
     if stored.endswith("position_ids"):
         return None
+    # Files of older versions of diffusers call the layers of attention otherwise.
+    parent, _, leaf = stored.rpartition(".")
+    block, _, layer = parent.rpartition(".")
     spellings = (
         stored,
         stored.removeprefix("text_model."),
         f"text_model.{stored}",
-        _today(stored),
+        f"{block}.{_OLD_ATTENTION[layer]}.{leaf}" if layer in _OLD_ATTENTION else stored,
         f"model.{stored}",
         stored.replace("model.", "model.language_model.", 1),
         stored.replace("visual.", "model.visual.", 1),
     )
     return next((name for name in spellings if name in wanted), stored)
-
-
-def _today(name: str) -> str:
-    """A tensor's name in the diffusers of today."""
-    parent, _, leaf = name.rpartition(".")
-    block, _, layer = parent.rpartition(".")
-    return f"{block}.{_OLD_ATTENTION[layer]}.{leaf}" if layer in _OLD_ATTENTION else name
 
 
 def _check(path: Path, wanted: Mapping[str, Tensor], stored: Mapping[str, Found]) -> None:

@@ -125,7 +125,9 @@ class FolderJournal:
                     if (found := _json(text)) is _CUT:
                         continue
                     if is_line(found):
-                        self._take(found)
+                        self._lines.append(found)
+                        if found["event"] == "saved":
+                            self._saved[found["file"]] = self._by_bytes[found["file"], found["sha256"]] = found
                     else:
                         self.misread += 1
         except OSError:
@@ -134,11 +136,6 @@ class FolderJournal:
     def _forget(self, node: tuple[int, int]) -> None:
         self._node, self._read, self._lines, self._saved, self._by_bytes = node, 0, [], {}, {}
         self.misread = 0
-
-    def _take(self, line: Line) -> None:
-        self._lines.append(line)
-        if line["event"] == "saved":
-            self._saved[line["file"]] = self._by_bytes[line["file"], line["sha256"]] = line
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -14,14 +14,27 @@ if TYPE_CHECKING:
 _BAND = 1_000_000  # pixels that are looked at together
 
 
+class PixelDigest:
+    """The same of a picture that comes in bands.  size: width and height of all of it."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._sha256 = hashlib.sha256(f"{size[0]} x {size[1]}\n".encode())
+
+    def update(self, band: Image) -> None:
+        """Take the next rows."""
+        self._sha256.update(band.convert("RGBA").tobytes())
+
+    def hexdigest(self) -> str:
+        """Of all that was taken."""
+        return self._sha256.hexdigest()
+
+
 def digest_of_pixels(image: Image) -> str:
     """The sha256 of size and pixels, those as red, green, blue and alpha of 8 bits each, whatever the mode."""
-    width, height = image.size
-    digest = hashlib.sha256(f"{width} x {height}\n".encode())
+    digest, (width, height) = PixelDigest(image.size), image.size
     rows = max(1, _BAND // max(1, width))
     for top in range(0, height, rows):
-        band = image.crop((0, top, width, min(height, top + rows)))
-        digest.update(band.convert("RGBA").tobytes())
+        digest.update(image.crop((0, top, width, min(height, top + rows))))
     return digest.hexdigest()
 
 

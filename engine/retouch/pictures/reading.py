@@ -49,17 +49,13 @@ def decoded(
         wanted = scaled_size(
             image.size, size
         )  # of what a half is decoded of, the shorter side may be rounded otherwise
-        _draft(image, size)
+        # A large JPEG is decoded at a half, a quarter or an eighth, where twice the size that is wanted is left.
+        if size and image.format in ("JPEG", "MPO") and image.width * image.height > MAX_PIXELS:
+            image.draft(None, (2 * size, 2 * size))
         converted, changes = to_srgb(image)
         made = upright(_resized(converted, wanted), turned)
         made.info = {}  # or Pillow would write the source's profile and place of its own accord
         return made, (*notices, *changes)
-
-
-def _draft(image: Image, size: int | None) -> None:
-    """Let a large JPEG be decoded at a half, a quarter or an eighth, where twice the size that is wanted is left."""
-    if size and image.format in ("JPEG", "MPO") and image.width * image.height > MAX_PIXELS:
-        image.draft(None, (2 * size, 2 * size))
 
 
 def _has_more(image: Image) -> bool:

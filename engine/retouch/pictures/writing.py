@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from retouch.pictures import formats, stamp
 from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, About, exif_of, from_srgb, upright_xmp
 from retouch.pictures.atomic import replacing
+from retouch.pictures.bands.writing import Bands, is_banded, write_bands
 from retouch.pictures.formats import Format
 from retouch.pictures.opening import can_be_read
-from retouch.pictures.pixels import digest_of_pixels
-from retouch.pictures.reading import scaled
+from retouch.pictures.pixels import PixelDigest, digest_of_pixels
+from retouch.pictures.reading import scaled, scaled_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_BAND = 1_000_000  # pixels
 _MARKER = 65_000  # bytes that one part of a JPEG's header can hold, without what introduces it
 
 
@@ -119,26 +121,26 @@ class Refused(ValueError):
 
 
 def encode(
-    file: BinaryIO, image: Image, format: Format, metadata: Mapping[str, str], how: How, **more: Any
+    file: BinaryIO, picture: Image | Bands, format: Format, metadata: Mapping[str, str], how: How, **more: Any
 ) -> tuple[str, ...]:
     """Write a picture to an open file; return what a user should know of it.  Raises Refused.
 
+    picture: one that comes in bands is written so, to an empty file, where the format and `how` allow it.
     more: parameters of Pillow's own, for callers who know them.
     """
     from PIL import Image
 
     notices: list[str] = []
-    image = scaled(image, how.size or None)
     if format.quality is not None:
         notices.append(f"{format.name} loses a little everywhere; PNG keeps what is outside the edit to the bit")
     elif how.quality:
         notices.append(f"{format.name} with a quality loses a little everywhere; without one it loses nothing")
-    if not format.alpha and image.mode == "RGBA":
-        notices.append(f"{format.name} has no transparency; the picture was laid on white")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
     given = {**format.parameters(how.quality), **more}
-    image, profile = _in_profile(image, how.kept.profile, notices) if how.kept.profile else (image, None)
+    if not isinstance(picture, Image.Image):
+        if is_banded(format.key, picture.size) and scaled_size(picture.size, how.size or None) == picture.size:
+            return _in_bands(file, picture, format, metadata, how, given, notices)
+        picture = joined(picture)
+    image, profile = _fitted(scaled(picture, how.size or None), format, how.kept.profile, notices)
     try:
         if metadata and can_be_read(image.size):
             seen = _seen(image, format, given) if format.quality or how.quality else image
@@ -152,8 +154,75 @@ def encode(
     return tuple(notices)
 
 
+def _in_bands(
+    file: BinaryIO,
+    picture: Bands,
+    format: Format,
+    metadata: Mapping[str, str],
+    how: How,
+    given: Mapping[str, Any],
+    notices: list[str],
+) -> tuple[str, ...]:
+    """Write a picture that comes in bands, whose digest is known when all of them are written."""
+    from PIL import Image
+
+    first, profile = _fitted(Image.new(picture.mode, (1, 1)), format, how.kept.profile, notices)
+    fitted = _Fitted(picture, first.mode, lambda band: _fitted(band, format, how.kept.profile, [])[0])
+    digest = PixelDigest(fitted.size) if metadata and can_be_read(fitted.size) else None
+
+    def said(pixels: str, notices: list[str]) -> dict[str, Any]:
+        told = {**metadata, stamp.PIXELS: pixels} if digest else metadata
+        found = _described(fitted, format, told, how.kept, notices)
+        return {**given, **found, **({"icc_profile": profile} if profile else {})}
+
+    said("0" * 64, notices)  # what is left out of the file is told once, however often its head is made
+    try:
+        write_bands(file, format.key, fitted, lambda pixels: said(pixels, []), digest)
+    except ValueError as why:  # more pixels than the format can hold
+        raise Refused(str(why)) from None
+    return tuple(notices)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A picture whose bands are made fit for a format."""
+
+    picture: Bands
+    mode: str
+    fit: Callable[[Image], Image]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.picture.size
+
+    def bands(self, rows: int) -> Iterator[Image]:
+        return map(self.fit, self.picture.bands(rows))
+
+
+def joined(picture: Bands) -> Image:
+    """All of a picture that comes in bands."""
+    from PIL import Image
+
+    made, top = Image.new(picture.mode, picture.size), 0
+    for band in picture.bands(_BAND // picture.size[0] + 1):
+        made.paste(band, (0, top))
+        top += band.height
+    return made
+
+
+def _fitted(image: Image, format: Format, profile: bytes | None, notices: list[str]) -> tuple[Image, bytes | None]:
+    """The colours as the format can hold them, in the profile that is kept."""
+    from PIL import Image
+
+    if not format.alpha and image.mode == "RGBA":
+        notices.append(f"{format.name} has no transparency; the picture was laid on white")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    return _in_profile(image, profile, notices) if profile else (image, None)
+
+
 def _described(
-    image: Image, format: Format, metadata: Mapping[str, str], kept: About, notices: list[str]
+    image: Image | Bands, format: Format, metadata: Mapping[str, str], kept: About, notices: list[str]
 ) -> dict[str, Any]:
     """Pillow's parameters for all that the file says besides its pixels and their profile."""
     said: dict[str, Any] = {}

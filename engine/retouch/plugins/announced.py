@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from retouch.near import near_or_all
 from retouch.paths import content
 from retouch.plugins import trees
 from retouch.plugins.discovery import Plugin, broken, installed
@@ -110,9 +110,7 @@ def _is_hook(node: ast.FunctionDef, names: ModuleNames) -> bool:
 
 
 def _misspelt(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
-    near = get_close_matches(node.name, HOOKS, 1)
-    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(HOOKS)}"
-    facts = {"plugin": plugin.name, "hook": node.name, "mend": mend}
+    facts = {"plugin": plugin.name, "hook": node.name, "mend": near_or_all(node.name, HOOKS)}
     return Fault("RT905", plugin.name, facts, str(path), node.lineno)
 
 

@@ -6,9 +6,9 @@ import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
+from retouch.near import nearest
 from retouch.plugins import cost
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin, broken, installed
@@ -180,8 +180,8 @@ def _refused(card: StageCard, known: Set[str], families: set[str]) -> Fault | No
         facts = {"plugin": card.plugin, "wanted": str(card.api), "have": str(API_VERSION)}
         mend = card.plugin if card.api < API_VERSION else "retouch"
         return Fault("RT901", card.plugin, facts | {"mend": mend}, card.file, card.line)
-    if card.family not in families and (near := get_close_matches(card.family, families, 1, 0.8)):
-        what = f"no family is called '{card.family}'; did you mean '{near[0]}'?"
+    if card.family not in families and (meant := nearest(card.family, families, 0.8)):
+        what = f"no family is called '{card.family}'; did you mean '{meant}'?"
         return Fault("RT904", card.plugin, {"stage": card.name, "what": what}, card.file, card.line)
     try:
         wrong = cost.misstated(card, known)

@@ -46,7 +46,11 @@ def surviving() -> Iterator[None]:
         with _lock:
             _runs.pop()
             if not _runs:
-                _unguard()
+                for name, own in _own.items():
+                    _put(name, own)
+                sys.setrecursionlimit = _set_limit
+                if own := _storage.get("resize_"):
+                    sys.modules["torch"].UntypedStorage.resize_ = own
 
 
 def survive() -> None:
@@ -76,14 +80,6 @@ def _guard() -> None:
         storage = torch.UntypedStorage
         _storage.setdefault("resize_", storage.resize_)
         storage.resize_ = _resize
-
-
-def _unguard() -> None:
-    for name, own in _own.items():
-        _put(name, own)
-    sys.setrecursionlimit = _set_limit
-    if own := _storage.get("resize_"):
-        sys.modules["torch"].UntypedStorage.resize_ = own
 
 
 def _put(name: str, function: Any) -> None:

@@ -123,7 +123,14 @@ class StageCare:
     def handed(self, values: Sequence[Any]) -> list[Any]:
         """The values as the stage gets them: where strangers take part, copies that are nobody else's."""
         if not self.strange:
-            return list(values)
+            # Of a large picture numbers are made once, not at each look, for a stage that works on all of it.
+            types = {port.name: port.type for port in self.node.card.ports}
+            pictures = [types.get(port) in ("Image", "SourceImage") for port in self.ports]
+            parts = "parts" in self.node.card.facts
+            return [
+                whole(value) if picture and not parts else value
+                for picture, value in zip(pictures, values, strict=True)
+            ]
         values = [whole(value) for value in values]
         made = [copied(value) for value in values]
         self._given = [

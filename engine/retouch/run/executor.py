@@ -198,18 +198,15 @@ def _admit(tasks: Sequence[Task]) -> None:
                 asked += [(task, doubt) for doubt in doubts]
         except BaseException as error:
             fail(task, error)
-    for (task, doubt), fine in zip(asked, _read([doubt.fine for _, doubt in asked]), strict=True):
-        if not fine and task.error is None:
-            task.error, task.result = doubt.error, None
-
-
-def _read(flags: Sequence[torch.Tensor]) -> list[bool]:
-    """Flags [] as the host knows them, one transfer a device."""
+    # One transfer a device: each flag by itself would have the host wait for the device as often.
+    flags = [doubt.fine for _, doubt in asked]
     found: dict[int, bool] = {}
     for device in dict.fromkeys(flag.device for flag in flags):
         places = [i for i, flag in enumerate(flags) if flag.device == device]
         found.update(zip(places, torch.stack([flags[i] for i in places]).tolist(), strict=True))
-    return [found[i] for i in range(len(flags))]
+    for (task, doubt), fine in zip(asked, [found[i] for i in range(len(flags))], strict=True):
+        if not fine and task.error is None:
+            task.error, task.result = doubt.error, None
 
 
 def _askable(asked: Sequence[tuple[Task, int]]) -> list[tuple[Task, int]]:
@@ -253,7 +250,13 @@ def _answer(batch: Batch, parts: Sequence[Any]) -> Sequence[Any]:
             core = parts[0].rows[0].model.core
             return _replies(core, core.forward(parts, batch.bucket), parts)
         case Call(function=function):
-            return _apply(function, parts, batch.bucket)
+            with torch.set_grad_enabled(parts[0].item.requires_grad):
+                items = padded(torch.stack([part.item for part in parts]), batch.bucket)
+                made = function(items)
+                if isinstance(made, torch.Tensor):
+                    return made[: len(parts)].unbind(0)
+                # A function that gives several tensors gives several for each item.
+                return list(zip(*(each[: len(parts)].unbind(0) for each in made), strict=True))
         case _:
             # One pass for all: the losses of independent images add
             leaves = [leaf for part in parts for leaf in part.leaves]
@@ -290,12 +293,3 @@ def _release(error: BaseException | None) -> None:
         seen.add(id(error))
         clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
-
-
-def _apply(function: Callable[[torch.Tensor], Any], parts: Sequence[Call], bucket: int) -> Sequence[Any]:
-    with torch.set_grad_enabled(parts[0].item.requires_grad):
-        items = padded(torch.stack([part.item for part in parts]), bucket)
-        made = function(items)
-        if isinstance(made, torch.Tensor):
-            return made[: len(parts)].unbind(0)
-        return list(zip(*(each[: len(parts)].unbind(0) for each in made), strict=True))  # several tensors an item

@@ -19,11 +19,12 @@ from retouch.core.errors import (
     NothingMasked,
     NothingOpaque,
     SameToTheModel,
+    TooLarge,
     UnfitSize,
     Unmet,
 )
 from retouch.graph.nodes import Node
-from retouch.graph.sides import unfit
+from retouch.graph.sides import too_large, unfit
 from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
@@ -103,7 +104,7 @@ def diagnose(
             report.add("RT460", node.span, path=path, what=error.what, mend=error.mend)
         case Unmet():
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
-        case UnfitSize() | NothingMasked() | NothingLifted() | NothingOpaque():
+        case UnfitSize() | TooLarge() | NothingMasked() | NothingLifted() | NothingOpaque():
             _add_of_picture(report, node, error)
         case BrokenModel():
             _add_of_model(report, node, error, model)
@@ -136,12 +137,16 @@ def _add_of_model(report: Report, node: Node, error: BrokenModel, name: str) -> 
 
 
 def _add_of_picture(
-    report: Report, node: Node, error: UnfitSize | NothingMasked | NothingLifted | NothingOpaque
+    report: Report, node: Node, error: UnfitSize | TooLarge | NothingMasked | NothingLifted | NothingOpaque
 ) -> None:
     """What a picture is, or lacks, so that a stage cannot begin."""
     match error:
         case UnfitSize():
             report.add("RT560", node.span, **unfit(node, error.size))
+        case TooLarge():
+            mend = "let its mask hold less; or make the picture smaller: open … size=4096"
+            facts = too_large("so large a part", error.count, mend)
+            report.add("RT582", node.span, stage=node.card.name, **facts)
         case NothingMasked():
             report.add("RT510", node.span, stage=node.card.name)
         case NothingLifted():

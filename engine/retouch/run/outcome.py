@@ -30,7 +30,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Result:
+class RunResult:
     """What a run came to: an outcome for each picture, and the calls that all of them shared."""
 
     outcomes: list[Outcome]

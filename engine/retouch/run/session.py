@@ -22,7 +22,7 @@ from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
 from retouch.run.loaded_model import Machine
 from retouch.run.machines import Machines, MakeMachine
-from retouch.run.outcome import Result
+from retouch.run.outcome import RunResult
 from retouch.run.picture_tasks import PictureTasks, StageTasks
 from retouch.run.settings import Settings
 from retouch.run.store.keeping import RunStore
@@ -45,7 +45,7 @@ def execute(
     refused: Beside | None = None,
     journal: RunJournal | None = None,
     store: RunStore | None = None,
-) -> Result:
+) -> RunResult:
     """Run the graphs of all pictures together, a wave of them at a time.
 
     request: what was asked for, which every result says of itself.

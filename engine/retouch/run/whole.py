@@ -18,8 +18,8 @@ from retouch.pictures.standing import digest
 from retouch.run.executor import BatchInfo
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.run_journal import RunJournal
-from retouch.run.files.shared import SharedFile, SharedFiles
-from retouch.run.outcome import Outcome, Result
+from retouch.run.files.shared import SharedFiles
+from retouch.run.outcome import Outcome, RunResult
 from retouch.run.settings import Settings
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -54,13 +54,13 @@ class WholeRun:
     shared: SharedFiles
     journal: RunJournal
 
-    def completed(self, parts: Sequence[RunPart]) -> Result:
+    def completed(self, parts: Sequence[RunPart]) -> RunResult:
         """Put the parts together, in their order, and write what all of them share."""
         outcomes = [outcome for part in parts for outcome in part.outcomes]
         missed = [each for part in parts for each in part.missed]
         self._write_shared(outcomes)
         _tell_missed([pair for pair in zip(outcomes, missed, strict=False) if pair[1]])
-        return Result(outcomes, [call for part in parts for call in part.calls])
+        return RunResult(outcomes, [call for part in parts for call in part.calls])
 
     def _write_shared(self, outcomes: list[Outcome]) -> None:
         """Contact sheets and tables, with the results that came."""
@@ -69,7 +69,16 @@ class WholeRun:
             return
         said = {**software(), **self.settings.told, "recipe": self.request.recipe}
         for path, file in made.items():
-            work = self._work_of(path, file)
+            # What has not come into the file will be made when it is asked for again, so it counts as empty.
+            work = work_of(
+                [
+                    (
+                        place.axes,
+                        self._told(place.graph).work(place.node) if place.node and file.has(place.axes) else "",
+                    )
+                    for place in self.shared.places[path]
+                ]
+            )
             outcome = outcomes[-1] if len(outcomes) == 1 else Outcome(None)
             try:
                 told = self.request.told({**said, WORK: work})
@@ -93,15 +102,6 @@ class WholeRun:
         request, title = self.request, Path(path).name if self.request.stamp == "full" else ""
         claim = Claim(title, told, composite=True)
         return (lambda data: request.signed(data, Path(path).suffix, claim)) if request.signing else None
-
-    def _work_of(self, path: str, file: SharedFile) -> str:
-        """The digest of what has come into a shared file: what has not will be made when it is asked for again."""
-        return work_of(
-            [
-                (place.axes, self._told(place.graph).work(place.node) if place.node and file.has(place.axes) else "")
-                for place in self.shared.places[path]
-            ]
-        )
 
     def _told(self, at: int) -> Provenance:
         return Provenance(self.graphs[at], self.request, self.settings.told, self.built_in)

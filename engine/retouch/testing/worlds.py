@@ -182,6 +182,7 @@ class World:
             if kind not in made:
                 raise TypeError(f"a world has no {kind}; give the port by name")
             return (made[kind](),)
+        assert self.image
         ports = {
             "Denoiser": self.model,
             "Latents": self.latents,
@@ -204,7 +205,7 @@ class World:
             "TrainingLog": self.outbox,
             "Checkpoints": RunCheckpoints(None),
             "Notices": self.outbox,
-            "Candidates": _candidates(self.image),
+            "Candidates": Candidates(tuple(Turned(Image(1 - share * (1 - self.image.data))) for share in FADED)),
             "TextEncoder": TinyTexts(self.latents.data.dtype, self.latents.data.device),
         }
         if (bare := name.rsplit(".", maxsplit=1)[-1]) not in ports:
@@ -224,12 +225,14 @@ def tiny_world(
     """A random network of the Stable Diffusion shape: it has attention, and is no denoiser.  Worlds share it.
 
     Worlds of one seed are the same but for rounding, whatever their precision and device.
+    dtype: of the network; as in a run, latents and masks are in float32 at least.
     more: of `tiny_core`: `acceleration`, and changes to the network's configuration.
     """
     core = _core(kind, dtype=dtype, device=torch.device(device), **more)
-    model, draws = Denoiser(core), Draws(seed, dtype, device)
+    kept = torch.promote_types(dtype, torch.float32)
+    model, draws = Denoiser(core), Draws(seed, kept, device)
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
-    return World(model, draws.latents(), draws.edit(), grid, mask=_whole(dtype, device))
+    return World(model, draws.latents(), draws.edit(), grid, mask=_whole(kept, device))
 
 
 def _core(kind: PredictionKind, **more: Any) -> NetworkCore:
@@ -273,12 +276,6 @@ def gaussian_world(
     latents = Latents(picture, Canvas(CELLS * 4, CELLS * 4, 4))
     grid = Schedule.flow(steps) if kind == "flow" else schedule(steps)
     return World(model, latents, _edit(model, draws), grid, mask=_whole(dtype, device))
-
-
-def _candidates(image: Image | None) -> Candidates:
-    """A picture, and what it looks like when it fades: something to choose from."""
-    assert image
-    return Candidates(tuple(Turned(Image(1 - share * (1 - image.data))) for share in FADED))
 
 
 def _pictures(height: int, width: int, like: Tensor) -> Iterator[Tensor]:

@@ -35,8 +35,8 @@ def main(argv: Sequence[str]) -> int:
     measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
     found: list[Any] = []
     for name in edits:
-        many = (args.views, args.held)
-        truth = SpaceTruth(EDITS[name], *many) if name in EDITS else SolidTruth(SOLID_EDITS[name], *many)
+        many = {"views": args.views, "held": args.held}
+        truth = SpaceTruth(EDITS[name], **many) if name in EDITS else SolidTruth(SOLID_EDITS[name], **many)
         for way in ways or [*BOUNDS, RECOMMENDED[truth.edit.kind]]:
             key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed, digest)
             if not (record := journal.at(key)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL.Image import Image as Picture
 from torch import Tensor
 
 from retouch.api import Image, Mask, Turned
@@ -23,67 +25,36 @@ SEEN = 0.02  # of white: what two pictures differ by where an edit shows
 
 
 @dataclass(frozen=True)
-class SpaceTruth:
-    """An edit of a scene, from so many sides, at one size."""
+class SidesTruth(ABC):
+    """An edit of something that can be drawn from any side, before and after, from so many sides, at one size."""
 
-    edit: SpaceEdit
-    views: int = 20
-    held: int = 8
-    size: int = 64
+    views: int = field(default=20, kw_only=True)
+    held: int = field(default=8, kw_only=True)
+    size: int = field(default=64, kw_only=True)
 
-    @cached_property
-    def before(self) -> PopUp:
-        return PopUp(self.edit.before)
+    @property
+    @abstractmethod
+    def focal(self) -> float:
+        """Of the camera, in pixels."""
 
-    @cached_property
-    def after(self) -> PopUp:
-        return PopUp(self.edit.after)
+    @abstractmethod
+    def poses(self, kind: str) -> list[np.ndarray]:
+        """Where cameras stand, from camera to world: those of "training", or those "held out".  [4, 4] each"""
 
-    def seen(self, which: str, kind: str) -> Views:
-        """The scene `which`, "before" or "after", from the angles of `kind`, "training" or "held out"."""
-        book = getattr(self, which)
-        count = self.views if kind == "training" else self.held
-        poses = [book.pose(*place) for place in angles(count, kind)]  # pyright: ignore[reportArgumentType]
-        focal = FOCAL * self.size / SIDE
-        lens = Lens(focal, focal, self.size / 2, self.size / 2, self.size, self.size)
-        images = tuple(Image(_tensor(np.asarray(book.render(pose, self.size)))) for pose in poses)
-        names = tuple(f"{i:03d}" for i in range(count))
-        return Views(images, torch.from_numpy(np.stack(poses)).float(), (lens,) * count, names)
+    @abstractmethod
+    def drawn(self, which: str, pose: np.ndarray) -> Picture:
+        """It, "before" or "after", from one place."""
 
     @cached_property
-    def held_truth(self) -> Views:
-        return self.seen("after", "held out")
-
-    @cached_property
+    @abstractmethod
     def regions(self) -> list[Tensor]:
         """Of each view that is held out, where the edit shows.  [H, W] bool each"""
-        poses = [self.before.pose(*place) for place in angles(self.held, "held out")]
-        return [torch.from_numpy(region(self.before, self.after, pose, self.size)) for pose in poses]
-
-    def written(self, folder: Path) -> Path:
-        """The scene's views in a folder of its own for each number and size of them, written once."""
-        folder = folder.with_name(f"{folder.name}-{self.views}x{self.size}")
-        if not (folder / "transforms.json").exists():
-            poses = [self.before.pose(*place) for place in angles(self.views)]
-            pictures = [self.before.render(pose, self.size) for pose in poses]
-            write_views(folder, pictures, poses, FOCAL * self.size / SIDE)
-        return folder
-
-
-@dataclass(frozen=True)
-class SolidTruth:
-    """An edit of a figure that can be walked round, from so many sides, at one size; cut out, so it lies in a box."""
-
-    edit: SolidEdit
-    views: int = 20
-    held: int = 8
-    size: int = 64
 
     def seen(self, which: str, kind: str) -> Views:
-        """The figure `which`, "before" or "after", from the places of `kind`, "training" or "held out"."""
-        poses = self._poses(kind)
-        lens = Lens(LENS * self.size, LENS * self.size, self.size / 2, self.size / 2, self.size, self.size)
-        images = tuple(_over_white(np.asarray(render(self._solids[which], pose, self.size))) for pose in poses)
+        """It, "before" or "after", from the places of `kind`."""
+        poses = self.poses(kind)
+        lens = Lens(self.focal, self.focal, self.size / 2, self.size / 2, self.size, self.size)
+        images = tuple(_over_white(self.drawn(which, pose)) for pose in poses)
         names = tuple(f"{i:03d}" for i in range(len(poses)))
         return Views(images, torch.from_numpy(np.stack(poses)).float(), (lens,) * len(poses), names)
 
@@ -91,30 +62,66 @@ class SolidTruth:
     def held_truth(self) -> Views:
         return self.seen("after", "held out")
 
-    @cached_property
-    def regions(self) -> list[Tensor]:
-        """Of each view that is held out, where the edit shows.  [H, W] bool each"""
-        before = self.seen("before", "held out").images
-        return [
-            (one.data - other.data).abs().amax(0) > SEEN
-            for one, other in zip(before, self.held_truth.images, strict=True)
-        ]
-
     def written(self, folder: Path) -> Path:
-        """The figure's views in a folder of its own for each number and size of them, written once."""
+        """The views before the edit, in a folder of its own for each number and size of them, written once."""
         folder = folder.with_name(f"{folder.name}-{self.views}x{self.size}")
         if not (folder / "transforms.json").exists():
-            poses = self._poses("training")
-            pictures = [render(self._solids["before"], pose, self.size) for pose in poses]
-            write_views(folder, pictures, poses, LENS * self.size)
+            poses = self.poses("training")
+            write_views(folder, [self.drawn("before", pose) for pose in poses], poses, self.focal)
         return folder
+
+
+@dataclass(frozen=True)
+class SpaceTruth(SidesTruth):
+    """An edit of a scene that stands like an open book."""
+
+    edit: SpaceEdit
+
+    @cached_property
+    def books(self) -> dict[str, PopUp]:
+        return {"before": PopUp(self.edit.before), "after": PopUp(self.edit.after)}
+
+    @property
+    def focal(self) -> float:
+        return FOCAL * self.size / SIDE
+
+    def poses(self, kind: str) -> list[np.ndarray]:
+        count = self.views if kind == "training" else self.held
+        return [self.books["before"].pose(*place) for place in angles(count, kind)]  # pyright: ignore[reportArgumentType]
+
+    def drawn(self, which: str, pose: np.ndarray) -> Picture:
+        return self.books[which].render(pose, self.size)
+
+    @cached_property
+    def regions(self) -> list[Tensor]:
+        books = self.books["before"], self.books["after"]
+        return [torch.from_numpy(region(*books, pose, self.size)) for pose in self.poses("held out")]
+
+
+@dataclass(frozen=True)
+class SolidTruth(SidesTruth):
+    """An edit of a figure that can be walked round; cut out, so it lies in a box."""
+
+    edit: SolidEdit
 
     @cached_property
     def _solids(self) -> dict[str, list[Solid]]:
         return {"before": self.edit.before.solids(), "after": self.edit.after.solids()}
 
-    def _poses(self, kind: str) -> list[np.ndarray]:
+    @property
+    def focal(self) -> float:
+        return LENS * self.size
+
+    def poses(self, kind: str) -> list[np.ndarray]:
         return round_about(self.views) if kind == "training" else round_about(self.held, HELD_SHIFT)
+
+    def drawn(self, which: str, pose: np.ndarray) -> Picture:
+        return render(self._solids[which], pose, self.size)
+
+    @cached_property
+    def regions(self) -> list[Tensor]:
+        pairs = zip(self.seen("before", "held out").images, self.held_truth.images, strict=True)
+        return [(one.data - other.data).abs().amax(0) > SEEN for one, other in pairs]
 
 
 class TrueTurn:
@@ -135,10 +142,7 @@ class TrueTurn:
         return Turned(true, Mask(differs.float()))
 
 
-def _over_white(pixels: np.ndarray) -> Image:
-    data = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
-    return Image(data[:3] * data[3] + 1 - data[3], data[3])
-
-
-def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+def _over_white(picture: Picture) -> Image:
+    """A drawing as numbers; of one that is cut out, as it lies on white, with its alpha."""
+    data = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+    return Image(data[:3] * data[3] + 1 - data[3], data[3]) if len(data) == 4 else Image(data)

@@ -35,7 +35,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CountedWork:
     """All operations of one forward pass."""
 
     operations: tuple[Operation, ...]
@@ -54,12 +54,14 @@ class Work:
         return sum(each.seconds(rows, most) for each in self.operations)
 
 
-def work_of(forward: Callable[[int], object]) -> Work:
+def work_of(forward: Callable[[int], object]) -> CountedWork:
     """Count a network on the meta device.  forward: runs it on so many rows; what does not grow with them is shared."""
     with torch.no_grad():
         one, two = (_counted(forward, rows) for rows in (1, 2))
     pairs = zip(one, two, strict=True)
-    return Work(tuple(Operation(f1, moved2 - moved1, 2 * moved1 - moved2) for (f1, moved1), (_, moved2) in pairs))
+    return CountedWork(
+        tuple(Operation(f1, moved2 - moved1, 2 * moved1 - moved2) for (f1, moved1), (_, moved2) in pairs)
+    )
 
 
 def _counted(forward: Callable[[int], object], rows: int) -> list[tuple[int, int]]:

@@ -183,7 +183,7 @@ class ThroughDiffusers:
         return out
 
 
-class Bench:
+class DenoiserBench:
     """Ways to evaluate one set of weights, each on a copy of its own, compared with the first that is eager."""
 
     def __init__(
@@ -249,7 +249,7 @@ class Bench:
 def denoiser(setting: Setting, budget: Budget) -> None:
     """Every mode in every bucket, and the plain loop beside them; two modes in the other half precision."""
     buckets = (2, 1) if setting.toy else BUCKETS
-    bench = Bench(setting, "denoiser", setting.dtype, budget)
+    bench = DenoiserBench(setting, "denoiser", setting.dtype, budget)
     bench.mode("eager", MODES["eager"], buckets)
     bench.loop(buckets)
     for name, acceleration in MODES.items():
@@ -257,14 +257,14 @@ def denoiser(setting: Setting, budget: Budget) -> None:
             bench.mode(name, acceleration, buckets)
     del bench
     release()
-    bench = Bench(setting, "denoiser", setting.half, budget)
+    bench = DenoiserBench(setting, "denoiser", setting.half, budget)
     for name in HALF_MODES:
         bench.mode(name, MODES[name], buckets[:2])
 
 
 def compiled(setting: Setting, budget: Budget) -> None:
     """Compiled modes in the two largest buckets that matter; each compilation may take a minute."""
-    bench = Bench(setting, "compiled", setting.dtype, budget)
+    bench = DenoiserBench(setting, "compiled", setting.dtype, budget)
     for rows in (2,) if setting.toy else (32, 8):
         bench.mode("eager", MODES["eager"], [rows])
         for name, acceleration in COMPILED.items():

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from retouch.api.checking import Environment, Graph, Picture, Registry, check, load_registry
-from retouch.api.running import KeptMachines, Result, Settings, execute
+from retouch.api.running import KeptMachines, RunResult, Settings, execute
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.ceilings import GIGA
 from retouch_bench.speed.folder import draw_pictures, write_model
@@ -26,7 +26,7 @@ PACKED, TOY_PACKED = 16, 2
 GRADIENT = 2  # evaluations that a row with a gradient counts as: forward, and back to its input
 
 
-class EditFailed(Exception):
+class UnfitEdit(Exception):
     """A picture without a result; a figure over the others would say nothing."""
 
 
@@ -46,9 +46,9 @@ class Studio:
         drawn = draw_pictures(setting.scratch / "pictures", setting.shape.side, pictures)
         return Studio(setting, drawn, load_registry())
 
-    def run(self, job: Job, steps: int) -> tuple[Result, float]:
+    def run(self, job: Job, steps: int) -> tuple[RunResult, float]:
         """Edit pictures with the job's recipes, all together.  Returns the result and its wall seconds."""
-        graphs, found = self._graphs(job.recipes, steps), list[Result]()
+        graphs, found = self._graphs(job.recipes, steps), list[RunResult]()
         settings = Settings(str(self.setting.device), name_of(self.setting.dtype), job.exact)
 
         def edit() -> None:
@@ -56,7 +56,7 @@ class Studio:
 
         seconds = clocked(edit, self.setting.device)
         if failures := [each for outcome in found[0].outcomes for each in outcome.failures]:
-            raise EditFailed(f"{len(failures)} of {len(graphs)} failed; {failures[0].code}: {failures[0].message}")
+            raise UnfitEdit(f"{len(failures)} of {len(graphs)} failed; {failures[0].code}: {failures[0].message}")
         return found[0], seconds
 
     def _graphs(self, recipes: Sequence[str], steps: int) -> list[Graph]:
@@ -71,7 +71,7 @@ class Studio:
             environment = Environment(self.installed, out, items, told, model, out, allowed=(out,), force=True)
             checked = check(recipe, environment)
             if checked.errors:
-                raise EditFailed(f"{checked.errors[0].code}: {checked.errors[0].message}")
+                raise UnfitEdit(f"{checked.errors[0].code}: {checked.errors[0].message}")
             graphs.update(zip(places, checked.graphs, strict=True))
         return [graphs[i] for i in sorted(graphs)]
 
@@ -152,7 +152,7 @@ def _files_alone(studio: Studio, packed: int) -> Mapping[str, Any]:
     return _row(studio.setting, job, result, seconds)
 
 
-def _row(setting: Setting, job: Job, result: Result, seconds: float) -> dict[str, Any]:
+def _row(setting: Setting, job: Job, result: RunResult, seconds: float) -> dict[str, Any]:
     """What a run came to.  The floor is the denoiser's alone, at its rate in full calls."""
     calls = [call for call in result.calls if call.kind in ("denoise", "gradient")]
     rows = sum(call.rows for call in calls)

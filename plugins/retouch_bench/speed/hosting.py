@@ -27,7 +27,7 @@ TASKS, STEPS = 32, 20
 _SYNCHRONIZED = "synchronizing CUDA operation"
 
 
-class Given:
+class GivenPrediction:
     """A core that answers with predictions made beforehand, so that all time is the engine's."""
 
     def __init__(self, like: Tensor) -> None:
@@ -88,7 +88,7 @@ def host(setting: Setting, budget: Budget) -> None:
 def _own_time(setting: Setting, budget: Budget, steps: int) -> Mapping[str, Any]:
     budget.need(2)
     like = torch.randn(setting.shape.latent, device=setting.device, dtype=setting.dtype)
-    walks = Walks(setting, Given(like), TASKS, steps)
+    walks = Walks(setting, GivenPrediction(like), TASKS, steps)
     walks.run()
     synchronize(setting.device)
     began = time.perf_counter()

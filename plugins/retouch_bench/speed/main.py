@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     from retouch.api.commands import WrongCommand
     from retouch_bench.speed.budget import Budget
     from retouch_bench.speed.limits import ceilings, floors
-    from retouch_bench.speed.report import Report
+    from retouch_bench.speed.report import SpeedReport
     from retouch_bench.speed.setting import Setting
     from retouch_bench.speed.shapes import SHAPES
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     seconds = args.seconds or (TOY_SECONDS if toy else SECONDS)
     shape = SHAPES["toy" if toy else args.shape]
     try:
-        found = Report(args.out, _about(device, dtype, shape.name, seconds), _say)
+        found = SpeedReport(args.out, _about(device, dtype, shape.name, seconds), _say)
     except OSError as why:
         raise WrongCommand(f"'{args.out}' cannot be written: {why.strerror}") from None
     with TemporaryDirectory(prefix="retouch-speed-", ignore_cleanup_errors=True) as scratch:

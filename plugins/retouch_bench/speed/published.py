@@ -17,8 +17,8 @@ from retouch.api.families import Described, ModelFamily, Net, Rows
 from retouch.api.kit import Acceleration, NetworkCore
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.ceilings import GIGA, TERA
-from retouch_bench.speed.counting import Work, work_of
-from retouch_bench.speed.denoising import MODES, SCHEDULER, Batch, Bench, Evaluated
+from retouch_bench.speed.counting import CountedWork, work_of
+from retouch_bench.speed.denoising import MODES, SCHEDULER, Batch, DenoiserBench, Evaluated
 from retouch_bench.speed.report import release
 from retouch_bench.speed.setting import Setting
 from retouch_models import flux, sd3, sdxl
@@ -103,7 +103,7 @@ class FamilyNetwork:
             self.configs[file] = {**self.configs[file], **of.tiny}
         self.known: Described = of.family.describe(self._read)
         self.cells = TOY_CELLS if setting.toy else self.known.trained_size // self.known.scale
-        self.work: Work | None = None
+        self.work: CountedWork | None = None
 
     def _read(self, file: str) -> Mapping[str, Any]:
         return self.configs[file]
@@ -163,7 +163,7 @@ class FamilyNetwork:
         times = torch.full((count,), batch.step.noisy.timestep, device=like.device, dtype=torch.float32)
         return Rows(batch.x, times, batch.context, batch.extra, told)
 
-    def count(self) -> Work:
+    def count(self) -> CountedWork:
         """What a row takes, counted on the meta device."""
         dtype = self.setting.dtype
         net = self.of.asked(self.module("meta", dtype))
@@ -216,11 +216,11 @@ def families(setting: Setting, budget: Budget) -> None:
 
 def _measured(network: FamilyNetwork, budget: Budget) -> None:
     """One network: its floor, eager, as the loop of its pipeline, and as graphs."""
-    setting, made = network.setting, list[Bench]()
+    setting, made = network.setting, list[DenoiserBench]()
 
     def make() -> Mapping[str, Any]:
         budget.need(0.1 if setting.toy else MAKING)
-        made.append(Bench(setting, "families", setting.dtype, budget, network))
+        made.append(DenoiserBench(setting, "families", setting.dtype, budget, network))
         return {"parameters": sum(weight.numel() for weight in made[0].base.parameters())}
 
     setting.report.attempt("families", {**network.about, "mode": "floor"}, lambda: _counted(network))

@@ -16,7 +16,7 @@ from retouch_bench.speed.table import line, tables
 Row = dict[str, Any]
 
 
-class Report:
+class SpeedReport:
     """Rows by section, with what they were measured on; each is said, and written down, as it comes."""
 
     def __init__(self, folder: Path, about: Mapping[str, Any], say: Callable[[str], None]) -> None:

@@ -10,8 +10,8 @@ import torch
 
 from retouch_bench.speed.budget import Budget
 from retouch_bench.speed.ceilings import Ceilings
-from retouch_bench.speed.counting import Work
-from retouch_bench.speed.report import Report
+from retouch_bench.speed.counting import CountedWork
+from retouch_bench.speed.report import SpeedReport
 from retouch_bench.speed.shapes import Shape
 
 
@@ -28,10 +28,10 @@ class Setting:
     shape: Shape
     toy: bool
     budget: Budget
-    report: Report
+    report: SpeedReport
     scratch: Path
     ceilings: dict[torch.dtype, Ceilings] = field(default_factory=dict[torch.dtype, Ceilings])
-    work: Mapping[str, Work] = field(default_factory=dict[str, Work])
+    work: Mapping[str, CountedWork] = field(default_factory=dict[str, CountedWork])
 
     @property
     def repeat(self) -> float:

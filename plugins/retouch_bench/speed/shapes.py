@@ -14,7 +14,7 @@ import torch
 from retouch.api import Site
 from retouch.api.families import unet_levels, unet_sites
 from retouch.api.kit import VaeCodec as Codec
-from retouch_bench.speed.counting import Work, work_of
+from retouch_bench.speed.counting import CountedWork, work_of
 
 QUIET = 0.1  # factor on a denoiser's last layer: random predictions would else grow over 50 guided steps
 
@@ -80,7 +80,7 @@ class Shape:
         side = self.unet["sample_size"] * self.scale
         return Codec(self.autoencoder(device, dtype), self.scale, multiple, side, self.vae["scaling_factor"])
 
-    def work(self, dtype: torch.dtype) -> Mapping[str, Work]:
+    def work(self, dtype: torch.dtype) -> Mapping[str, CountedWork]:
         """What a row of the denoiser takes, and a picture of the VAE each way."""
         unet, codec = self.denoiser("meta", dtype), self.codec("meta", dtype)
 

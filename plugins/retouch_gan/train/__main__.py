@@ -1,24 +1,19 @@
 """Train one part: `python -m retouch_gan.train gan|encoder --minutes M --out DIR`; again with `--resume` to go on."""
 
 import argparse
-import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from retouch_gan.train.adversary import AdversarialTraining
 from retouch_gan.train.encoder import EncoderPart
 from retouch_gan.train.gan import Gan
 from retouch_storybook.train.base import SHIPPED
-from retouch_storybook.train.loop import Training
+from retouch_storybook.train.loop import Training, train
 from retouch_storybook.train.workspace import Workspace
 
 SIDE = 64  # pixels
-INTERRUPTED = 130
-REPORT_EVERY = 100  # steps
+REPORT_EVERY, KEEP_EVERY = 100, 120.0  # steps, seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,36 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"the encoder is trained for a generator: train the part 'gan' in '{options.out}' first")
     training = AdversarialTraining(Gan(workspace), options.minutes) if options.part == "gan" else None
     training = training or Training(EncoderPart(workspace), options.minutes)
-    part: Any = training.part
     state = workspace.state(options.part)
     if options.resume and not training.resume(state):
         parser.error(f"nothing to resume: '{options.out}' has no state of '{options.part}'")
-    if _interrupted(training, state):
-        print(f"stopped at step {training.step}; go on with --resume")
-        return INTERRUPTED
-    training.finish()
-    part.export()
-    figures = {"steps": training.step, **part.measure()}
-    (workspace.weights / f"{options.part}.figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
-    return 0
-
-
-def _interrupted(training: Training, state: Path) -> bool:
-    """Train to the end of the budget, or to Ctrl-C, which is heard between two steps."""
-    heard: list[int] = []
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        heard.append(number)
-
-    before = signal.signal(signal.SIGINT, hear)
-    mean = None
-    for step, spent, loss in training.run(state, lambda: bool(heard), keep_every=120):
-        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
-        if step % REPORT_EVERY == 0:
-            print(f"step {step}, {spent / 60:.1f} min, loss {mean:.4f}", flush=True)
-    signal.signal(signal.SIGINT, before)
-    return bool(heard)
+    weights = workspace.weights
+    return train(training, weights, options.part, state, report_every=REPORT_EVERY, keep_every=KEEP_EVERY)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from retouch_storybook.train.loop import Settings, Training, draws
+from retouch_storybook.train.loop import Training, TrainingSettings, draws
 
 EVERY = 16  # steps from one penalty of the discriminator's gradient to the next
 BETAS = (0.0, 0.99)
@@ -31,7 +31,7 @@ class Real:
 class Adversaries(Protocol):
     """What the loop needs to know of two networks."""
 
-    settings: Settings
+    settings: TrainingSettings
     network: nn.Module  # of both, the averaged one among them
     generator: nn.Module
     discriminator: nn.Module

@@ -17,7 +17,7 @@ from retouch_gan.networks import NOISE, Generator, StyleEncoder
 from retouch_gan.train.gan import labels_of
 from retouch_storybook.train import base
 from retouch_storybook.train.latents import decode, latents_of
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.train.workspace import Workspace, pick
 
@@ -30,7 +30,7 @@ class EncoderPart:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.4, average=0.998, seed=12, bfloat16=True)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.01, hold=0.4, average=0.998, seed=12, bfloat16=True)
         drawings = workspace.training()
         self.vae = workspace.part_of("vae")
         self.latents = latents_of(drawings, self.vae, workspace.folder, workspace.device)

@@ -14,7 +14,7 @@ from retouch_gan.train.discriminator import Discriminator
 from retouch_storybook.judge import ATTRIBUTES, load_judge
 from retouch_storybook.train import base
 from retouch_storybook.train.latents import decode, latents_of
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.train.workspace import Workspace, pick
 from retouch_storybook.world import Scene
@@ -29,7 +29,7 @@ class Gan:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=2.5e-3, muon=0.0, hold=0.6, average=0.9975, seed=11, bfloat16=True)
+        self.settings = TrainingSettings(adam=2.5e-3, muon=0.0, hold=0.6, average=0.9975, seed=11, bfloat16=True)
         drawings = workspace.training()
         self.latents = latents_of(drawings, workspace.part_of("vae"), workspace.folder, workspace.device)
         self.labels = labels_of(drawings.scenes)

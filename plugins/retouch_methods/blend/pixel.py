@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Image, Mask, Range, SourceImage, stage
+from retouch.api import Image, Mask, Range, Rectangle, SourceImage, stage
 from retouch_methods.mask.shape import depth
 
 
-@stage("blend", "pixel", paper="arXiv:2111.14818")
+@stage("blend", "pixel", paper="arXiv:2111.14818", facts={"parts": 1})
 def pixel(
     image: Image,
     source: SourceImage,
@@ -33,13 +33,20 @@ def pixel(
     seam: "paste" takes the edit's colours as they are, "poisson" its contrasts: it is shifted by whatever makes its
         edge meet the source, as smoothly as can be.
     """
-    area = mask.pixels(*source.data.shape[-2:]).to(source.data)  # [H, W]
-    edited = image.data + membrane(source.data - image.data, area > 0) if seam == "poisson" else image.data
-    share = area * depth(area, feather) if feather else area  # [H, W], against pictures [3, H, W]
-    mixed = torch.lerp(source.data, edited, share)
+    if image.size != source.size:
+        raise ValueError(f"the picture is {list(image.size)}, and its source {list(source.size)}")
+    area = mask.of_pixels(*source.size)
+    box = (area.bounds() or Rectangle(0, 0, 1, 1)).grown(1 + feather, source.size)
+    if seam == "poisson" and area.known[1]:
+        box = Rectangle(0, 0, *source.size[::-1])  # which has other last bits
+    now, before, share = image.part(box).data, source.part(box).data, area.part(box)  # [3, h, w] twice, [h, w]
+    share = share.to(before)
+    outside = share == 0
+    edited = now + membrane(before - now, ~outside) if seam == "poisson" else now
+    mixed = torch.lerp(before, edited, share * depth(share, feather) if feather else share)
     if seam == "poisson":  # shifted colours may be brighter than white
         mixed = mixed.clamp(0, 1)
-    return Image(torch.where(area == 0, source.data, mixed), source.alpha)
+    return source.patched(box, torch.where(outside, before, mixed))
 
 
 def membrane(gap: Tensor, inside: Tensor) -> Tensor:

@@ -116,7 +116,8 @@ async def diffusionclip(
     direction: weight of -log of half of 1 + the cosine between the change of the picture and that of the text.
     l1: weight of the mean absolute difference from the picture, of colours from -1 to 1.
     identity: weight of 1 - the cosine with the picture as it was, as each `eye vit` sees it.
-    templates: sentences with _ where a text stands, over which the direction of the texts is averaged.
+    templates: sentences with _ where a text stands, over which the direction of the texts is averaged; such as the
+        eye was trained on tell it best.
     """
     clean = await encoded(training.pictures, codec)
     up, down = ways(schedule, strength, inversion_steps, tuning_steps)

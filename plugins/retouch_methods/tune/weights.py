@@ -66,8 +66,10 @@ def tuned(
 ) -> Denoiser:
     """Let tuned weights that `save weights` wrote stand in for the model's own in what follows of the turn.
 
-    Behind an inversion only the walk down has them, as DiffusionCLIP edits.  Of several, each after the first says how
-    much its predictions count beside those before it, so they cost a row each wherever several count.
+    Behind an inversion only the walk down has them, as DiffusionCLIP edits.  A model that reads words is told there
+    what the picture shows but for what is to change, as `invert ddim "an orange"->"a"` has it: "orange" would bring
+    orange back, and with no words at all more is lost.  Of several, each after the first says how much its predictions
+    count beside those before it, so they cost a row each wherever several count.
 
     path: a safetensors file, of the same model.
     ratio: how much its predictions count: 1 alone, 0 not at all, above 1 beyond what was tuned.

@@ -16,7 +16,7 @@ from retouch_storybook.train import base
 from retouch_storybook.train.captions import draw_caption, token_ids
 from retouch_storybook.train.judge import labels, spoilt
 from retouch_storybook.train.latent import text_config
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.workspace import Workspace, pick
 
 SIDE, PATCH = 64, 8  # pixels
@@ -28,7 +28,7 @@ class ImageTextPart:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.4, seed=3)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.01, hold=0.4, seed=3)
         self.batch = 1024 if workspace.on_gpu else 128
         self.drawings = workspace.training()
         self.labels = labels(self.drawings.scenes)

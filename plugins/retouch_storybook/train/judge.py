@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from retouch_storybook.judge import ATTRIBUTES, SIDE, Judge, JudgeNetwork, at_side, load_judge
 from retouch_storybook.train import base
 from retouch_storybook.train.latents import round_trip, round_trips_of
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.workspace import Workspace, pick
 from retouch_storybook.world import Scene
 
@@ -25,7 +25,7 @@ class JudgePart:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=2e-3, muon=0.02, hold=0.4, average=0.998, seed=5)
+        self.settings = TrainingSettings(adam=2e-3, muon=0.02, hold=0.4, average=0.998, seed=5)
         self.batch = 512 if workspace.on_gpu else 64
         drawings = workspace.training()
         self.vae_folder = workspace.part_of("vae")

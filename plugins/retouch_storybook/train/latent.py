@@ -17,7 +17,7 @@ from retouch_storybook.train.captions import draw_caption, token_ids
 from retouch_storybook.train.diffusion import scheduler, v_loss
 from retouch_storybook.train.judge import accuracy
 from retouch_storybook.train.latents import latents_of
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.sampling import Painter, sheet
 from retouch_storybook.train.workspace import Workspace, pick
 from retouch_storybook.world import SUBJECTS, sample
@@ -32,7 +32,9 @@ class Latent:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         anew = workspace.begins_anew("unet")
-        self.settings = Settings(1e-3, 0.01, seed=2) if anew else Settings(5e-4, 0.006, hold=0.3, seed=2)
+        self.settings = (
+            TrainingSettings(1e-3, 0.01, seed=2) if anew else TrainingSettings(5e-4, 0.006, hold=0.3, seed=2)
+        )
         self.batch = 1024 if workspace.on_gpu else 64
         drawings = workspace.training()
         vae_folder = workspace.part_of("vae")

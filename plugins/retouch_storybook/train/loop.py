@@ -1,10 +1,12 @@
 """The loop that trains every part: a budget of time, an average of the weights, a state that can be resumed."""
 
+import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +15,11 @@ from retouch_storybook.train import checkpoint
 from retouch_storybook.train.muon import Muon, foreach
 
 WARM_UP = 100  # steps
+INTERRUPTED = 130  # the exit code of what Ctrl-C has stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainingSettings:
     """How a part is trained."""
 
     adam: float  # learning rate of AdamW
@@ -31,7 +34,7 @@ class Settings:
 class Part(Protocol):
     """What the loop needs to know of a part."""
 
-    settings: Settings
+    settings: TrainingSettings
     network: nn.Module
 
     def is_plain(self, name: str) -> bool:
@@ -141,6 +144,31 @@ class Training:
                 optimizer.state[self.weights[name]][entry] = tensor.cpu() if entry == "step" else tensor
             case _:
                 raise ValueError(f"this is no training state: it has '{' '.join(key)}'")
+
+
+def train(training: Training, weights: Path, name: str, state: Path, *, report_every: int, keep_every: float) -> int:
+    """Train to the end of the budget, write weights and figures; or stop at Ctrl-C, which is heard between two steps.
+
+    Returns the exit code of the command.
+    """
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mean = None
+    for step, spent, loss in training.run(state, lambda: bool(heard), keep_every=keep_every):
+        mean = loss if mean is None else 0.98 * mean + 0.02 * loss
+        if step % report_every == 0:  # reading the loss waits for the device, so it is read this seldom
+            print(f"step {step}, {spent / 60:.1f} min, loss {mean:.4f}", flush=True)
+    signal.signal(signal.SIGINT, before)
+    if heard:
+        print(f"stopped at step {training.step}; go on with --resume")
+        return INTERRUPTED
+    training.finish()
+    part: Any = training.part
+    part.export()
+    figures = json.dumps({"steps": training.step, **part.measure()}, indent=2)
+    (weights / f"{name}.figures.json").write_text(figures + "\n")
+    print(figures)
+    return 0
 
 
 def draws(seed: int, step: int) -> torch.Generator:

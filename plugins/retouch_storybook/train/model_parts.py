@@ -18,7 +18,7 @@ from retouch_storybook.train.captions import draw_caption
 from retouch_storybook.train.diffusion import Levels, scheduler, v_loss
 from retouch_storybook.train.latent import PLAIN, text_config
 from retouch_storybook.train.latents import encode
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.pool import Pool, pick
 from retouch_storybook.train.vae import KL, reconstruction
 
@@ -45,7 +45,7 @@ class PoolVae:
 
     def __init__(self, pool: Pool, sizes: Sizes) -> None:
         self.pool, self.batch = pool, sizes.vae_batch
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.4, seed=1)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.01, hold=0.4, seed=1)
         torch.manual_seed(self.settings.seed)
         make: Any = AutoencoderKL
         self.network = make(
@@ -94,7 +94,7 @@ class PoolLatent:
 
     def __init__(self, pool: Pool, sizes: Sizes, weights: Path) -> None:
         self.pool, self.batch = pool, sizes.unet_batch
-        self.settings = Settings(adam=1e-3, muon=0.01, seed=2)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.01, seed=2)
         device = str(pool.pixels.device)
         self.vae = base.vae(weights).to(device).eval()
         self.tokenizer = base.tokenizer(base.SHIPPED)

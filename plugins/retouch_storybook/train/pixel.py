@@ -12,7 +12,7 @@ from torch import Tensor
 from retouch_storybook.judge import at_side, load_judge
 from retouch_storybook.train import base
 from retouch_storybook.train.diffusion import Levels, pixel_scheduler, v_loss
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.sampling import sheet
 from retouch_storybook.train.workspace import Workspace, pick
 
@@ -28,7 +28,7 @@ class Pixel:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.45, seed=4, bfloat16=True)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.01, hold=0.45, seed=4, bfloat16=True)
         self.batch = 256 if workspace.on_gpu else 32
         self.drawings = workspace.training()
         self.network: Any = self._model().to(workspace.device).train()

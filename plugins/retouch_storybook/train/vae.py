@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from retouch_storybook.train import base
 from retouch_storybook.train.latents import encode, latents_of, round_trip
-from retouch_storybook.train.loop import Settings
+from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.workspace import Workspace, pick
 
 KL = 1e-4  # weight of the divergence from a unit normal, per element of the latent
@@ -23,7 +23,7 @@ class Vae:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.settings = Settings(adam=1e-3, muon=0.01, hold=0.4, average=0.998, seed=1)
+        self.settings = TrainingSettings(adam=1e-3, muon=0.01, hold=0.4, average=0.998, seed=1)
         self.batch = 96 if workspace.on_gpu else 12
         self.drawings = workspace.training()
         self.vae = self._model().to(workspace.device).train()

@@ -12,12 +12,12 @@ from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
 from retouch.check.reading.given import Given
 from retouch.check.reading.names import BoundTurn, Closure, NameScope, one_of
-from retouch.check.reading.near import near
 from retouch.check.reading.resolve_stage import resolve_stage
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.ports import CANDIDATES, PICTURE, TURN, options
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.near import near
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, StageCard
 

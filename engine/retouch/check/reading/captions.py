@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import unicodedata
 from pathlib import Path
 
 from retouch.lang.diagnostics import Report
+from retouch.lang.encodings import marked, not_utf8
 from retouch.lang.mistakes.foreign_prompts import Place, foreign
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.paths import is_file, resolved
 
 MOST_BYTES = 64 * 1024  # of a caption's file
-_MARKS = (  # the longer first, since UTF-32's begins as UTF-16's does
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4", "'") | dict.fromkeys("“”„‟″", '"'))
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\u200b]+")  # line breaks, tabs, and signs that nobody sees
 
@@ -54,13 +47,19 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
             text = file.read(MOST_BYTES + 1)
             if len(text) > MOST_BYTES:
                 raise ValueError(f"it is longer than {MOST_BYTES // 1024} KB")
-            mark, encoding = next(((mark, name) for mark, name in _MARKS if text.startswith(mark)), (b"", "utf-8"))
-            decoded = text.removeprefix(mark).decode(encoding)
+            mark = marked(text)
+            if mark is None and (wrong := not_utf8(text)):
+                raise ValueError(f"it is not UTF-8: {wrong[0]}")
+            # Editors of captions write marks of all kinds, and what is marked cannot be misread.
+            encoding, length = mark or ("utf-8", 0)
+            decoded = text[length:].decode(encoding)
             if "\0" in decoded:
                 raise ValueError("it holds bytes that are no text")
             caption = normal_caption(decoded) or None
     except (OSError, ValueError) as err:
-        what = str(err) if type(err) is ValueError else getattr(err, "strerror", None) or "it is not UTF-8"
+        what = getattr(err, "strerror", None) or str(err)
+        if isinstance(err, UnicodeDecodeError):
+            what = f"it is not {err.encoding.upper()}, as its mark says"
         report.add("RT418", span, source=source, path=beside.name, what=what)
         return None
     if found := foreign(caption or ""):

@@ -11,12 +11,12 @@ from typing import Literal
 
 from retouch.check.reading.captions import check_words, normal_caption
 from retouch.check.reading.names import NameScope, one_of
-from retouch.check.reading.near import near
 from retouch.check.reading.option_values import described
 from retouch.core.words import places
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.mistakes.foreign_prompts import Place
+from retouch.near import near
 
 
 @dataclass(frozen=True, slots=True)

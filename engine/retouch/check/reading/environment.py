@@ -14,6 +14,7 @@ from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.parse import parse
+from retouch.near import near_path
 from retouch.paths import is_file, is_folder, is_link, is_there, resolved
 from retouch.plugins.registry import Registry
 
@@ -86,10 +87,7 @@ def _instead(file: Path, path: str) -> str:
     if is_there(file) or is_link(Path(path)):
         kind = "no file" if is_there(file) else "a link that leads nowhere"
         return f"what has this name is {kind}; name an image"
-    from retouch.check.reading.near import near_file
-
-    there = [child.name for child in file.parent.iterdir()] if is_folder(file.parent) else []
-    return near_file(file.name, there) or "name an image that is there"
+    return near_path(path) or "name an image that is there"
 
 
 @dataclass(frozen=True)

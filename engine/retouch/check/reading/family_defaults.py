@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from retouch.check.reading.environment import Written, from_command_line
-from retouch.check.reading.near import near
 from retouch.check.reading.option_values import described
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.near import near
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import StageCard
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.environment import Environment, Written
-from retouch.check.reading.near import near, near_file
 from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.near import near, near_path
 from retouch.paths import is_file, is_folder, resolved
 
 if TYPE_CHECKING:
@@ -86,9 +86,11 @@ class Files:
         path = self._allowed(text, given, self._world.folder)
         if path is None or is_file(path) or not sure or self._world.partly:
             return path
-        there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
-        self._add("RT402", given, path=text, mend=near_file(path.name, there) or f"it would be {path}")
+        self._add("RT402", given, path=text, mend=self._near(text) or f"it would be {path}")
         return None
+
+    def _near(self, text: str, *, folder: bool = False) -> str:
+        return near_path(text, self._world.folder, folder=folder, may_look=self._world.was_given)
 
     def allowed(self, given: Written | Given, text: str) -> Path | None:
         """The place that a path names, whatever is there, if the recipe may read it."""
@@ -105,8 +107,7 @@ class Files:
             self._report.add("RT218", written.span, path=written.value, chain=names)
             return None
         if not is_file(path):
-            there = [child.name for child in path.parent.iterdir()] if is_folder(path.parent) else []
-            mend = near_file(path.name, there) or f"it would be {path}"
+            mend = self._near(written.value) or f"it would be {path}"
             self._report.add("RT217", written.span, path=written.value, mend=mend)
             return None
         return path

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from retouch.check.reading.environment import Written, from_command_line
-from retouch.check.reading.near import near
 from retouch.check.reading.variants import Choices
 from retouch.check.reading.variants import label as label_of
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.snippet import SourceText
 from retouch.lang.words import FAMILIES
+from retouch.near import near
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from retouch.check.reading.names import NameScope
-from retouch.check.reading.near import near
 from retouch.check.reading.variants import label
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.words import FAMILIES
+from retouch.near import near
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import StageCard
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
 from retouch.check.reading.names import Closure, Definition, Name, Names, NameScope
-from retouch.check.reading.near import near
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.encodings import readable
 from retouch.lang.parse import parse
 from retouch.lang.snippet import SourceText, normal
+from retouch.lang.source import LIMIT_LENGTH
+from retouch.near import near
 
 
 @dataclass(slots=True)
@@ -141,8 +143,10 @@ class Reader:
             self.reading.broken = True
             return
         # The defs of a file see their own file alone
-        file = s.File(use.path.value, normal(path.read_bytes().decode("utf-8", "replace")))
-        recipe, found = parse(file.text)
+        with path.open("rb") as opened:
+            data = opened.read(LIMIT_LENGTH + 1)  # as much as shows that it is too long
+        file = s.File(use.path.value, normal(readable(data)))
+        recipe, found = parse(data)
         self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
         names = Names(s.placed(recipe, file), SourceText(file.text, file.name), {}, self._report)
         reader = Reader(names, self._files.below(path.parent), self._choices, self._report)

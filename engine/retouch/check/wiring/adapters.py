@@ -96,7 +96,9 @@ def check_adapters(call: StageCall, values: Mapping[str, Any], model: ModelInfo,
     if left := fitted(call, values, model, report, "RT434", _left_beside):
         shown, name = call.given["path"], Path(str(values["path"])).name
         report.add("RT432", shown.span, source=shown.source, name=name, count=len(left), first=left[0])
-    if left is not None and (whose := _said_of_another(model, Path(str(values["path"])))):
+    from retouch.models.lora.fitting import said_of_another
+
+    if left is not None and (whose := said_of_another(model, Path(str(values["path"])))):
         shown = call.given["path"]
         place = {"span": shown.span, "source": shown.source}
         report.add("RT463", **place, path=Path(str(values["path"])).name, whose=whose, model=model.family)
@@ -106,12 +108,6 @@ def _check_tuned(model: ModelInfo, path: Path) -> None:
     from retouch.models.tuned_weights import check
 
     check(model, path)
-
-
-def _said_of_another(model: ModelInfo, path: Path) -> str:
-    from retouch.models.lora.fitting import said_of_another
-
-    return said_of_another(model, path)
 
 
 def _left_beside(model: ModelInfo, path: Path) -> Sequence[str]:

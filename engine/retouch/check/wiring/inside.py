@@ -64,18 +64,13 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
     graph = finished(context, results)
     if report.wrong > before:
         return None
-    if _draws_several(call) and not _draws_noise(graph):
+    many = call.given.get(str(call.card.facts.get("draws")))
+    if "draws" in call.card.facts and (many is None or many.value != 1) and not _draws_noise(graph):
         report.add("RT561", span, stage=call.card.name)
     if state.now.edit and _walks_unedited(graph, state.caption):
         report.add("RT566", span, stage=call.card.name)
     edge = FromEngine(TURN, {"model": state.model.name, "turn": turn_key(graph)}, turn=graph)
     return WiredTurn(edge, inner.caption, inner.turn)
-
-
-def _draws_several(call: StageCall) -> bool:
-    """Return whether a stage is one that draws, and is not told to draw once."""
-    many = call.given.get(str(call.card.facts.get("draws")))
-    return "draws" in call.card.facts and (many is None or many.value != 1)
 
 
 def _draws_noise(graph: Graph) -> bool:

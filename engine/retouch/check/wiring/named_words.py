@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from retouch.check.reading.calls import StageCall
 from retouch.check.reading.given import Given
-from retouch.check.reading.near import near
 from retouch.core.words import places
 from retouch.graph.nodes import FromEngine, Input
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.models.errors import BrokenModel
+from retouch.near import near
 
 if TYPE_CHECKING:
     from retouch.models.prompt_reader import PromptReader

@@ -66,21 +66,18 @@ class PortFiller:
         if type_ == "Schedule" and call.card.output == "Schedule":
             return None  # of one kind the newest holds, so each is made from the model's own
         if type_ in PROMPTS and "Denoiser" in state.held.slots:
-            self._speak(state.held.slots["Denoiser"], call)
+            # What a tuning has learnt is said in prompts, unless a stage of this turn does so already.
+            tunings = list(tuned_by(self.state.context.builder.nodes, state.held.slots["Denoiser"].edge))
+            speaking = {node.card.prompts for node in tunings}
+            learner = next((node.card for node in tunings if node.card.prompts), None)
+            if learner and "Edit" not in self.state.held.slots and call.card.name not in speaking | {learner.name}:
+                self.insert.prompts(learner, call.span)
         if type_ in PROMPTS - {"Edit"} and type_ not in state.held.slots and "Edit" in state.held.slots:
             self.insert.part_of_edit(type_, call.span)
         slot = state.held.slots.get(type_)
         if slot and type_ in OF_A_MODEL and slot.model.name != state.model.name:
             return self._of_another_model(slot, port, call)
         return slot.edge if slot else None
-
-    def _speak(self, tuned: Slot, call: StageCall) -> None:
-        """Put in the stage that says in prompts what a tuning of this turn has learnt, if none has done so since."""
-        tunings = list(tuned_by(self.state.context.builder.nodes, tuned.edge))
-        said = {node.card.prompts for node in tunings}
-        learner = next((node.card for node in tunings if node.card.prompts), None)
-        if learner and "Edit" not in self.state.held.slots and call.card.name not in said | {learner.name}:
-            self.insert.prompts(learner, call.span)
 
     def _of_another_model(self, slot: Slot, port: Port, call: StageCall) -> FromNode:
         notes = ((f"made here, with '{slot.model.name}'", slot.span),)

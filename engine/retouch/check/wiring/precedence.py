@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from retouch.check.reading import option_values
 from retouch.check.reading.environment import Written, from_command_line
 from retouch.check.reading.given import Given
-from retouch.check.reading.near import near
 from retouch.check.reading.variants import Choices
 from retouch.graph.nodes import Node
 from retouch.graph.origins import COMMAND_LINE, DEFAULTS, MODEL, MODEL_STAGE, PRECEDENCE, RECIPE, SIGNATURE, Origin
 from retouch.graph.ports import SEED, options
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.near import near
 from retouch.plugins.signatures import Option, StageCard
 
 if TYPE_CHECKING:

@@ -63,22 +63,18 @@ def of_turn(
     about_caption: Report,
 ) -> TurnSettings:
     """Gather what the stages of a turn say for all of it; two that differ are an error."""
-    edit = _edit(turn, report)
-    said = prompts(caption_of(edit), edit, about_caption)
-    check_change(edit, said, report)
-    stages = tuple(call.card.name for call in turn.everything)
-    read = any(call.card.words == "own" for call in turn.everything)
-    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages, read=read)
-
-
-def _edit(turn: TurnStages, report: Report) -> tuple[Change, ...]:
-    """Return the edit beside a method, which is the turn's; without one, that of `edit=`."""
+    # The edit beside a method is the turn's; without one, that of `edit=`.
     written = [call.edit for call in turn.everything if call.edit]
     found = written or [call.own_edit for call in turn.everything if call.own_edit]
     for other in found[1:]:
         if other != found[0]:
             report.add("RT305", _place(other), notes=(("the first is here", _place(found[0])),))
-    return found[0] if found else ()
+    edit = found[0] if found else ()
+    said = prompts(caption_of(edit), edit, about_caption)
+    check_change(edit, said, report)
+    stages = tuple(call.card.name for call in turn.everything)
+    read = any(call.card.words == "own" for call in turn.everything)
+    return replace(before, edit=edit, prompts=said, given=_given(turn, report), stages=stages, read=read)
 
 
 def _place(edit: tuple[Change, ...]) -> Span:

@@ -57,7 +57,8 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
             now, made = [], set()
             continue
         edits = any(call.card.edits_latents for call in calls_of((part,)))
-        begins = edits or ("Trajectory" in outputs and not _passes_on(part))
+        makers = [call for call in calls_of((part,)) if call.card.output == "Trajectory"]
+        begins = edits or ("Trajectory" in outputs and not makers[0].card.takes("Trajectory"))
         if begins and (MADE in made or "Trajectory" in made):
             if MADE in made:
                 pictures = [
@@ -68,7 +69,11 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
                 turns.append(TurnStages(tuple(now), place=maker.span, by=maker.card.name, made=True))
             else:
                 name = "first" if isinstance(part, Alternatives) else part.card.name
-                now, ahead = _apart(now)
+                # Schedules at the end of a turn are for the inversion that follows.
+                end = len(now)
+                while end and isinstance(last := now[end - 1], StageCall) and last.card.output == "Schedule":
+                    end -= 1
+                now, ahead = now[:end], now[end:]
                 turns.append(TurnStages(tuple(now), f"'{name}' begins another turn", place=part.span, by=name))
             now, made = ahead, {call.card.output for call in calls_of(tuple(ahead))}
         now.append(part)
@@ -77,20 +82,6 @@ def split(flow: Iterable[StageCall | Alternatives]) -> list[TurnStages]:
             turns.append(TurnStages(tuple(now), place=part.span, by=part.card.name))
             now, made = [], set()
     return [*turns, TurnStages(tuple(now))] if now else turns
-
-
-def _apart(now: list[StageCall | Alternatives]) -> tuple[list[StageCall | Alternatives], ...]:
-    """The stages of a turn, and the schedules at its end, which are for the inversion that follows."""
-    end = len(now)
-    while end and isinstance(part := now[end - 1], StageCall) and part.card.output == "Schedule":
-        end -= 1
-    return now[:end], now[end:]
-
-
-def _passes_on(part: StageCall | Alternatives) -> bool:
-    """Return whether all that makes a trajectory here takes one: it goes on with the turn's own."""
-    makers = [call for call in calls_of((part,)) if call.card.output == "Trajectory"]
-    return makers[0].card.takes("Trajectory")
 
 
 def is_open(flow: Iterable[StageCall | Alternatives]) -> bool:

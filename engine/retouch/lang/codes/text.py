@@ -210,7 +210,7 @@ TEXT = {
     "RT123": Code(
         "not-utf8",
         "the file is not UTF-8 text: {what}",
-        "save it as UTF-8",
+        "{mend}",
         why="Recipes are UTF-8 everywhere, so that a caption reads the same on every machine. This is another "
         "encoding, or no text at all.",
     ),

@@ -37,7 +37,11 @@ def download(url: str, headers: Mapping[str, str], file: Listed, blob: Path, tel
         part = blob.with_name(f"{blob.name}{PART}")
         tell(_size(part))
         _fill(url, headers, file, part, tell)
-        if _digest(part, file) != file.digest:
+        digest = hashlib.sha256() if file.large else hashlib.sha1(b"blob %d\0" % file.size)
+        with part.open("rb") as stored:
+            while block := stored.read(_BLOCK):
+                digest.update(block)
+        if digest.hexdigest() != file.digest:
             part.unlink()
             raise CannotGet(f"'{file.path}' came with other bytes than the hub promises", "try again")
         part.replace(blob)
@@ -102,11 +106,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _digest(path: Path, file: Listed) -> str:
-    digest = hashlib.sha256() if file.large else hashlib.sha1(b"blob %d\0" % file.size)
-    with path.open("rb") as stored:
-        while block := stored.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

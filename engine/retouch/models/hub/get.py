@@ -161,6 +161,7 @@ def _lay_out(offer: Offer) -> None:
 @contextmanager
 def _in_words(name: str, revision: str | None) -> Iterator[None]:
     """What the hub, the network and the disk refuse, each with what to do."""
+    from huggingface_hub import constants
     from huggingface_hub import errors as hub
 
     at = f" at '{revision}'" if revision else ""
@@ -169,7 +170,7 @@ def _in_words(name: str, revision: str | None) -> Iterator[None]:
     except hub.GatedRepoError:
         raise CannotGet(
             "its makers want their terms accepted first",
-            f"accept them at {_page(name)}, then log in: hf auth login",
+            f"accept them at {constants.ENDPOINT}/{name}, then log in: hf auth login",
         ) from None
     except hub.RevisionNotFoundError:
         raise CannotGet(
@@ -183,25 +184,13 @@ def _in_words(name: str, revision: str | None) -> Iterator[None]:
     except hub.HfHubHTTPError as why:
         raise CannotGet(f"the hub refuses: {_first_line(why)}", "try again later") from None
     except (hub.HTTPError, ConnectionError) as why:  # pyright: ignore[reportPrivateImportUsage]
-        said = f"{_host()} cannot be reached ({type(why).__name__})"
+        said = f"{urlsplit(constants.ENDPOINT).netloc} cannot be reached ({type(why).__name__})"
         raise CannotGet(said, "go online, and give the same command again; what came is kept") from None
     except OSError as why:
         said = f"'{why.filename or cache.home()}' cannot be written: {why.strerror or why}"
         raise CannotGet(said, "make room, or set HF_HOME to a folder of yours") from None
     except ValueError as why:
         raise CannotGet(f"'{name}'{at} is no name that the hub takes: {_first_line(why)}", "look at the name") from None
-
-
-def _host() -> str:
-    from huggingface_hub import constants
-
-    return urlsplit(constants.ENDPOINT).netloc
-
-
-def _page(name: str) -> str:
-    from huggingface_hub import constants
-
-    return f"{constants.ENDPOINT}/{name}"
 
 
 def _first_line(why: Exception) -> str:

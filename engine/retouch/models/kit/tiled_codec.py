@@ -132,7 +132,7 @@ class TiledCodec:
                 )
                 part = seen_by(box.of(item)[None])[0]
                 grown = part.shape[-1] / (box.right - box.left)  # of a side, below 1 where pictures become latents
-                place, seen = (_scaled(each, grown) for each in (kept, _moved(kept, box)))
+                place, seen = (Rectangle(*(round(edge * grown) for edge in each)) for each in (kept, _moved(kept, box)))
                 whole = round(size[0] * grown), round(size[1] * grown)
                 if made is None or weight is None:
                     made = part.new_zeros(len(part), *whole)
@@ -181,10 +181,6 @@ def _moved(inner: Rectangle, outer: Rectangle) -> Rectangle:
     """A rectangle, counted from the corner of another."""
     left, top = outer.left, outer.top
     return Rectangle(inner.left - left, inner.top - top, inner.right - left, inner.bottom - top)
-
-
-def _scaled(box: Rectangle, by: float) -> Rectangle:
-    return Rectangle(*(round(edge * by) for edge in box))
 
 
 def _measured(norms: list[nn.GroupNorm], work: Callable[[], object]) -> Moments:

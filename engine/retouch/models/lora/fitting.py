@@ -76,16 +76,12 @@ def said_of_another(info: ModelInfo, file: Path) -> str:
     """For which other family a file says that it was trained; empty where it says none, or this one."""
     if (told := stated(file)) is None:
         return ""
-    own = _own_kind(info)
-    another = own != told.family if own else families.of_another(told.family, info.pipeline)
-    return f"{told.title} ('{told.said}')" if another else ""
-
-
-def _own_kind(info: ModelInfo) -> str:
-    """Of a network that attends to text, the kind that is known by the text's width; of two it is all that differs."""
+    # Of a network that attends to text, the width of the text tells the kind; of two it is all that differs.
     shapes = (shapes_of(info) or {}).get("", {})
     widths = {shape[-1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")}
-    return next((WIDTHS[width][0] for width in widths if width in WIDTHS), "")
+    own = next((WIDTHS[width] for width in widths if width in WIDTHS), "")
+    another = own != told.family if own else families.of_another(told.family, info.pipeline)
+    return f"{told.title} ('{told.said}')" if another else ""
 
 
 def _unplaced(info: ModelInfo, lora: Lora) -> list[str]:

@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from retouch.models.headers import read_header
+from retouch.models.kinds import TITLES
 
 _KEYS = ("ss_base_model_version", "modelspec.architecture", "base_model", "base_model_name_or_path")
 _PEFT = "lora_adapter_metadata"  # JSON of peft's configs, in which each part names its base
 _FAMILIES = (  # the first that is found in what a file says, its blanks, dots and underscores as hyphens
-    ("sdxl", "Stable Diffusion XL", re.compile(r"sdxl|sd-xl|stable-diffusion-xl")),
-    ("sd3", "Stable Diffusion 3", re.compile(r"sd-?3|stable-diffusion-v?3")),
-    ("sd2", "Stable Diffusion 2", re.compile(r"sd-?v?2|stable-diffusion-v?2")),
-    ("sd1", "Stable Diffusion 1", re.compile(r"sd-?v?1|stable-diffusion-v?1")),
-    ("flux2", "FLUX.2", re.compile(r"flux-?2")),
-    ("flux", "FLUX.1", re.compile(r"flux")),
-    ("qwen-image", "Qwen-Image", re.compile(r"qwen-?image")),
-    ("z-image", "Z-Image", re.compile(r"z-?image")),
+    ("sdxl", re.compile(r"sdxl|sd-xl|stable-diffusion-xl")),
+    ("sd3", re.compile(r"sd-?3|stable-diffusion-v?3")),
+    ("sd2", re.compile(r"sd-?v?2|stable-diffusion-v?2")),
+    ("sd1", re.compile(r"sd-?v?1|stable-diffusion-v?1")),
+    ("flux2", re.compile(r"flux-?2")),
+    ("flux", re.compile(r"flux")),
+    ("qwen-image", re.compile(r"qwen-?image")),
+    ("z-image", re.compile(r"z-?image")),
 )
 
 
@@ -40,9 +41,9 @@ def stated(path: Path) -> Stated | None:
     """For what a file says that it was trained; None where it says nothing, or nothing that is known here."""
     for text in _texts(read_header(path).metadata):
         plain = re.sub(r"[ ._]+", "-", text.lower())
-        for family, title, pattern in _FAMILIES:
+        for family, pattern in _FAMILIES:
             if pattern.search(plain):
-                return Stated(family, title, text[:80])
+                return Stated(family, TITLES[family], text[:80])
     return None
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
+from retouch.near import near_or_all
 from retouch.paths import content
 from retouch.plugins import trees
 from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
@@ -128,7 +128,7 @@ def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
     check_name(mark, family, method)
     settings = {keyword.arg or "**": names.literal(keyword.value) for keyword in mark.keywords}
     if unknown := settings.keys() - set(_SETTINGS):
-        raise NotStatic(mark, f"@stage has no setting '{min(unknown)}'; {_settings(min(unknown))}")
+        raise NotStatic(mark, f"@stage has no setting '{min(unknown)}'; {near_or_all(min(unknown), _SETTINGS)}")
     doc = cleandoc(ast.get_docstring(node) or "")
     args = node.args
     gap = len(args.args) - len(args.defaults)
@@ -145,11 +145,6 @@ def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
     return StageCard(
         family, method, **place, ports=ports, options=options, output=output, doc=doc, plugin=source.plugin, **settings
     )
-
-
-def _settings(word: str) -> str:
-    near = get_close_matches(word, _SETTINGS, 1)
-    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(_SETTINGS)}"
 
 
 def _annotation(arg: ast.arg) -> ast.expr:

@@ -6,12 +6,12 @@ import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import astuple
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, get_args
 
 from retouch.core.demands import Moot, Need
 from retouch.core.touches import Access, Kind, Touch, What
+from retouch.near import near_or_all
 from retouch.plugins.signatures.literals import NotStatic
 from retouch.plugins.signatures.signature import Option
 
@@ -141,8 +141,7 @@ def _placeless(touch: Touch, options: Collection[Option]) -> Iterator[str]:
 def _no_word(field: str, word: Any, words: Collection[str], what: str = "") -> Iterator[str]:
     if word in words:
         return
-    near = get_close_matches(str(word), words, 1)
-    mend = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(words)) or 'none'}"
+    mend = near_or_all(str(word), sorted(words))
     yield f"{field} is '{word}', which is {f'not {what}' if what else 'none of its words'}; {mend}"
 
 

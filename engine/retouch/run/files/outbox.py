@@ -21,9 +21,11 @@ from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp
+from retouch.pictures.bands.file import in_bands
 from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
 from retouch.pictures.standing import digest, standing
-from retouch.pictures.writing import encode, format_of, grey_picture, picture
+from retouch.pictures.writing import encode, format_of, grey_picture
+from retouch.run.files.pixels import Decoded, InFile, Laid, as_bytes, drawn
 from retouch.run.results import WrongResult
 
 
@@ -55,6 +57,9 @@ class FileIn:
 
     def image(self, path: str, size: int, *, as_stored: bool = False) -> Image:
         """The picture there, its longer side no more than `size` pixels (0: as it is)."""
+        if not size and (found := in_bands(path, LARGE)):
+            self._tell(path, found.notices)
+            return StoredImage(InFile(found), self.device)
         decoded, notices = pictures.decoded(path, size=size or None, as_stored=as_stored)
         self._tell(path, notices)
         stored = StoredImage(Decoded(decoded), self.device)
@@ -174,7 +179,8 @@ class FileOut:
         said = self.about(path)
         if keep is None:  # else the user has chosen
             self.missed |= said.worth_keeping()
-        self._write(path, drawn(image), pictures.How(quality, size, said.only(keep or ())))
+        made = Laid(image) if isinstance(image, StoredImage) else drawn(image)
+        self._write(path, made, pictures.How(quality, size, said.only(keep or ())))
 
     def animation(self, path: str, images: Sequence[Image], milliseconds: int, quality: int | None = None) -> None:
         """Write pictures of one size that follow each other, again and again."""
@@ -210,7 +216,7 @@ class FileOut:
         """Write a mask [H, W] in [0, 1] as a grey picture."""
         self._write(path, grey_picture(as_bytes(pixels)), pictures.How())
 
-    def _write(self, path: str, made: Picture.Image, how: pictures.How, **more: Any) -> None:
+    def _write(self, path: str, made: Picture.Image | Laid, how: pictures.How, **more: Any) -> None:
         format, told = format_of(path), self.metadata(path)
         with self.file(path) as file:
             notices = encode(file, made, format, told, how, **more)
@@ -241,43 +247,3 @@ class RunNotices:
     def tell(self, words: str) -> None:
         """Say one sentence about this picture."""
         self.notices.append(f"{self.stage}: {words}")
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A picture as Pillow holds it, RGB or RGBA: parts of it are bytes for the engine."""
-
-    picture: Picture.Image
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.picture.height, self.picture.width
-
-    @property
-    def channels(self) -> int:
-        """3, or 4 with alpha."""
-        return len(self.picture.getbands())
-
-    def part(self, box: Rectangle) -> Tensor:
-        """Bytes of a part.  uint8 [h, w, channels]"""
-        return torch.from_numpy(np.array(self.picture.crop(box)))
-
-
-def drawn(image: Image) -> Picture.Image:
-    """The picture as Pillow has it.  What was not edited of a large one has never been numbers."""
-    if not isinstance(image, StoredImage) or not isinstance(image.pixels, Decoded):
-        alpha = None if image.alpha is None else as_bytes(image.alpha)
-        return picture(as_bytes(image.data.permute(1, 2, 0)), alpha)
-    made = image.pixels.picture.copy()
-    for patch in image.patches:
-        part = picture(as_bytes(patch.data.permute(1, 2, 0)), None)
-        if image.pixels.channels == 4:
-            part.putalpha(made.crop(patch.box).getchannel("A"))
-        made.paste(part, patch.box)
-    return made
-
-
-def as_bytes(unit: Tensor) -> np.ndarray:
-    """[0, 1] to 8 bits; what came from 8 bits goes back to the same."""
-    return unit.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu().numpy()

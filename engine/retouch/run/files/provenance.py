@@ -6,7 +6,6 @@ import json
 import platform
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ import torch
 
 from retouch.graph.inputs import digest
 from retouch.graph.lineage import opened
-from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node, Picture
+from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.ports import MODEL, READERS
 from retouch.graph.signers import Claim, Signing, named
@@ -121,7 +120,9 @@ class Provenance:
         """What a result says of itself, by the node that writes it."""
         request, names = self.request, self.request.names.copy()
         graph = self.graph.only(result) if result else self.graph
-        item, model, given = graph.item, graph.model, _given(graph)
+        # A picture that the command line named, where any of this work opens it.
+        named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
+        item, model, given = graph.item, graph.model, (graph.given if COMMAND_LINE.name in named else None)
         inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
         everything = {
             **software(),
@@ -165,20 +166,18 @@ class Provenance:
 
     def signed(self, path: str, data: bytes) -> bytes:
         """The bytes of the file at this path, signed with what it may tell.  Raises Unfit."""
-        return self.request.signed(data, Path(path).suffix, self._claim(path))
-
-    def _claim(self, path: str) -> Claim:
         node = next(node for node in self.graph.nodes if _writes(node, path))
         graph, open_, full = self.graph.only(node.id), opened(self.graph, node), self.request.stamp == "full"
         place = open_.options.get("path") if open_ else graph.item and graph.item.path  # a mask is of a picture, too
         source = Path(str(place)) if place else None
-        return Claim(
+        claim = Claim(
             title=Path(path).name if full else "",
             told=self.of(node.id),
             trained=any(each.card.takes(*MODEL, "Weights", "Pretrained") for each in graph.everything()),
             source=source,
             source_name=self.request.names.copy().of(source) if source and full else "",
         )
+        return self.request.signed(data, Path(path).suffix, claim)
 
     def about(self, path: str) -> About:
         """What the source of the file at this path said of itself."""
@@ -202,13 +201,8 @@ def software() -> dict[str, str]:
 
 def versions(names: Iterable[str]) -> dict[str, str]:
     """The distribution and version of each plugin, by the plugin's name."""
-    known = _installed()
+    known = {found.name: f"{found.distribution} {found.version}".strip() for found in discovery.installed()}
     return {name: known.get(name, "") for name in dict.fromkeys(names) if name}
-
-
-@cache
-def _installed() -> dict[str, str]:
-    return {found.name: f"{found.distribution} {found.version}".strip() for found in discovery.installed()}
 
 
 def _own_weights(graph: Graph) -> dict[str, str]:
@@ -221,12 +215,6 @@ def _own_weights(graph: Graph) -> dict[str, str]:
         for name, _, weights in edge.settings.get("files", ())
     }
     return {"weights": json.dumps(found)} if found else {}
-
-
-def _given(graph: Graph) -> Picture | None:
-    """The picture that the command line named, where any of this work opens it."""
-    named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
-    return graph.given if COMMAND_LINE.name in named else None
 
 
 def _inputs(graph: Graph) -> list[Path]:

@@ -21,7 +21,7 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
 from retouch.run.executor import BatchInfo
 from retouch.run.files.run_journal import results_of
-from retouch.run.outcome import Outcome, Result
+from retouch.run.outcome import Outcome, RunResult
 from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.wire import packed, unpacked
 from retouch.run.store.keeping import RunStore
@@ -55,7 +55,7 @@ class Worker(Protocol):
 Start = Callable[[int], Worker]  # by the number of its place among the workers
 
 
-def execute_by_workers(run: WholeRun, start: Start, count: int, store: RunStore | None = None) -> Result:
+def execute_by_workers(run: WholeRun, start: Start, count: int, store: RunStore | None = None) -> RunResult:
     """Run the graphs of all pictures by so many workers, who do shards of them.
 
     store: where all of them look for what is made already, and keep what they make.

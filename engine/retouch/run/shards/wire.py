@@ -89,7 +89,15 @@ class _Unpacking:
         if letter == "m":
             return {self.of(key): self.of(each) for key, each in rest}
         if letter == "c":
-            kind = _kind(rest[0])
+            # Nothing but a dataclass of the engine can be made by a line.
+            module, _, path = rest[0].partition(":")
+            if not module.startswith(ENGINE):
+                raise ValueError(f"'{rest[0]}' is not of the engine")
+            kind: Any = import_module(module)
+            for part in path.split("."):
+                kind = getattr(kind, part)
+            if not (isinstance(kind, type) and is_dataclass(kind)):
+                raise ValueError(f"'{rest[0]}' is no dataclass")
             names = [each.name for each in fields(kind) if each.init]
             return kind(**dict(zip(names, map(self.of, rest[1:]), strict=True)))
         return _MANY[letter](map(self.of, rest))
@@ -97,16 +105,3 @@ class _Unpacking:
 
 _LEAVES: Mapping[str, Callable[[str], Any]] = {"p": Path, "b": base64.b64decode}
 _MANY: Mapping[str, Callable[[Any], Any]] = {"t": tuple, "l": list, "s": frozenset}
-
-
-def _kind(name: str) -> Any:
-    """A dataclass of the engine; nothing else can be made by a line."""
-    module, _, path = name.partition(":")
-    if not module.startswith(ENGINE):
-        raise ValueError(f"'{name}' is not of the engine")
-    found: Any = import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    if not (isinstance(found, type) and is_dataclass(found)):
-        raise ValueError(f"'{name}' is no dataclass")
-    return found

@@ -60,7 +60,11 @@ def measure_law(stage: Stage, world: World | None = None, **options: Any) -> Map
 
 def output_law(save: Stage, world: World | None = None, **options: Any) -> bytes:
     """A stage of `save` writes its one file through the outbox: whole or not at all, and the same bytes again."""
-    world, ending = world or tiny_world(), _ending(save)
+    hint = get_type_hints(save, include_extras=True).get("path")
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    words = [word for mark in marks if isinstance(mark, Ending) for word in mark.words]
+    assert words, 'it declares no ending: path: Annotated[str, Ending(".txt")]'
+    world, ending = world or tiny_world(), (".png" if words[0].startswith(PICTURE) else words[0])
     options.pop("path", None)
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"made{ending}"
@@ -100,15 +104,6 @@ class _Full(FileOut):
         with FileOut.file(self, path) as file:
             yield file
             raise OSError(28, "no space left on device", path)
-
-
-def _ending(save: Stage) -> str:
-    """The first ending that a stage's option `path` declares."""
-    hint = get_type_hints(save, include_extras=True).get("path")
-    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    words = [word for mark in marks if isinstance(mark, Ending) for word in mark.words]
-    assert words, 'it declares no ending: path: Annotated[str, Ending(".txt")]'
-    return ".png" if words[0].startswith(PICTURE) else words[0]
 
 
 def _measured(world: World) -> Iterator[tuple[Image, SourceImage]]:

@@ -14,7 +14,6 @@ import torch
 from retouch.core.attention import AttentionControl, SiteCall
 from retouch.core.combinators import gather
 from retouch.core.denoiser import Denoiser
-from retouch.core.schedule import Schedule
 from retouch.core.touches import Touch
 from retouch.core.values import Canvas, Edit, Latents, Mask
 from retouch.models.family import Described, Loaded, ModelFamily
@@ -43,7 +42,10 @@ def family_laws(family: ModelFamily, folder: Path, *, steps: int = 3) -> World:
     loaded = family.load(known, ModelLoading(files))
     side = 2 * known.multiple // known.scale
     schedule = family.schedule(files.read, steps, (side, side))
-    _schedule_falls(schedule, steps)
+    assert len(schedule) == steps, f"{steps} steps were asked for, and the schedule has {len(schedule)}"
+    noise = [level.sigma for level in schedule.levels]
+    assert noise == sorted(noise, reverse=True), f"the noise of a schedule falls, and this is {noise}"
+    assert schedule.steps[-1].clean.sigma < 0.1, f"a schedule ends at the picture, and this at sigma {noise[-1]:g}"
     _codec_fits(loaded, known)
     model = Denoiser(NetworkCore(loaded.net, known.prediction, known.sites, known.told))
     edit = Edit(*run(*(loaded.texts.prompt(text) for text in _WORDS)))
@@ -51,7 +53,12 @@ def family_laws(family: ModelFamily, folder: Path, *, steps: int = 3) -> World:
     x, mask = Draws(0).tensor(known.channels, side, side), Mask(torch.ones(side, side), known.scale)
     world = World(model, Latents(x, canvas), edit, schedule, mask=mask, codec=loaded.codec)
     if known.reads_words and not known.classes:
-        _prompts_are_their_own(loaded)
+        (alone,) = run(loaded.texts.prompt(_WORDS[0]))
+        ((among, *_),) = run(gather(loaded.texts.prompt(text) for text in (_WORDS[0], "a white cat on the beach", "")))
+        assert alone.embeds.shape == among.embeds.shape, "a prompt is longer in company"
+        away = (alone.embeds - among.embeds).abs().max()
+        assert away < 1e-4, f"a prompt is another in company, by {away:g}"
+        assert alone.positions("cat"), "its spans do not find the word 'cat'"
     _every_site_attends(world)
     memory_law(world, known)
     batch_law(lambda i: model(x, schedule.steps[i % steps].noisy, edit.source if i % 2 else edit.target))
@@ -73,13 +80,6 @@ def _loads_torch(name: str) -> bool:
     return f"{name}.".startswith("retouch.api.") and not f"{name}.".startswith("retouch.api.families.")
 
 
-def _schedule_falls(schedule: Schedule, steps: int) -> None:
-    assert len(schedule) == steps, f"{steps} steps were asked for, and the schedule has {len(schedule)}"
-    noise = [level.sigma for level in schedule.levels]
-    assert noise == sorted(noise, reverse=True), f"the noise of a schedule falls, and this is {noise}"
-    assert schedule.steps[-1].clean.sigma < 0.1, f"a schedule ends at the picture, and this at sigma {noise[-1]:g}"
-
-
 def _codec_fits(loaded: Loaded, known: Described) -> None:
     tall, wide = loaded.codec.padded(known.multiple + 1, 1)
     assert (tall, wide) == (2 * known.multiple, known.multiple), f"sizes are not of {known.multiple}: {tall, wide}"
@@ -91,16 +91,6 @@ def _codec_fits(loaded: Loaded, known: Described) -> None:
     assert list(picture.shape) == [1, 3, tall, wide], f"a picture of {[tall, wide]} came back as {list(picture.shape)}"
     assert picture.min() >= 0, f"the decoder goes down to {picture.min():g}"
     assert picture.max() <= 1, f"the decoder goes up to {picture.max():g}"
-
-
-def _prompts_are_their_own(loaded: Loaded) -> None:
-    """A prompt is padded by itself, never by its company."""
-    (alone,) = run(loaded.texts.prompt(_WORDS[0]))
-    ((among, *_),) = run(gather(loaded.texts.prompt(text) for text in (_WORDS[0], "a white cat on the beach", "")))
-    assert alone.embeds.shape == among.embeds.shape, "a prompt is longer in company"
-    away = (alone.embeds - among.embeds).abs().max()
-    assert away < 1e-4, f"a prompt is another in company, by {away:g}"
-    assert alone.positions("cat"), "its spans do not find the word 'cat'"
 
 
 def _every_site_attends(world: World) -> None:

@@ -1,0 +1,1 @@
+"""What an edit has in common with what it began with."""

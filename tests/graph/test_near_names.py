@@ -1,0 +1,74 @@
+"""A file or folder that is missing is asked for by a name that is near, wherever it was named."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from retouch.cli.main import main
+from retouch.near import MOST_ENTRIES, near_path
+from retouch.paths import is_folder
+
+EDIT = 'invert ddim "cat"->"dog"'
+WRONG = [
+    (["check", "recpie.retouch", "cat.png"], "did you mean 'recipe.retouch'?"),
+    (["check", "flods/inner.retouch"], "did you mean 'folds/inner.retouch'?"),
+    (["check", "-e", EDIT, "cta.png"], "did you mean 'cat.png'?"),
+    (["check", "-e", EDIT, "flods/cat.png"], "did you mean 'folds/cat.png'?"),
+    (["check", "-e", 'open "flods/cta.png" | invert ddim'], "did you mean 'folds/cat.png'?"),
+    (["check", "-e", 'use "folds/inne.retouch"\ninvert ddim'], "did you mean 'folds/inner.retouch'?"),
+    (["check", "-e", 'open views "fold/" | invert ddim'], "did you mean 'folds/'?"),
+    (["check", "-e", EDIT, "cat.png", "--allow", "flods"], "did you mean 'folds'?"),
+    (["check", "-e", EDIT, "cat.png", "--model", "./styel.safetensors"], "did you mean 'style.safetensors'?"),
+    (["plan", "-e", EDIT, "cat.png", "--model", "./flods"], "did you mean 'folds'?"),
+    (["check", "-e", f'model "storybook" lora=["folds/styl.safetensors*0.5"]\n{EDIT}', "cat.png"], "*0.5'?"),
+    (["show", "cta.png"], "did you mean 'cat.png'?"),
+    (["status", "flods"], "did you mean 'folds'?"),
+    (["models", "styel.safetensors"], "did you mean 'style.safetensors'?"),
+    (["graph", "-e", EDIT, "cat.png", "--to", "flods/x.svg"], "did you mean 'folds'?"),
+]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folds").mkdir()
+    for name in ("cat.png", "folds/cat.png"):
+        Image.new("RGB", (64, 64)).save(tmp_path / name)
+    for name in ("recipe.retouch", "folds/inner.retouch"):
+        (tmp_path / name).write_text("def swap() = invert ddim\n")
+    for name in ("style.safetensors", "folds/style.safetensors", ".hidden.png"):
+        (tmp_path / name).write_bytes(b"none")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG, ids=lambda part: " ".join(part) if isinstance(part, list) else "")
+def test_what_is_missing_is_asked_for_by_a_near_name(line, said, capsys):
+    with suppress(SystemExit):  # where the command line itself is wrong
+        assert main(line) != 0
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_was_not_given_tells_no_names(tmp_path):
+    """A stranger's recipe learns from an answer only what lies where it may read."""
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    (recipes / "away").symlink_to(tmp_path / "folds")
+    assert near_path("away/cta.png", recipes) == "did you mean 'away/cat.png'?"
+    assert not near_path("away/cta.png", recipes, may_look=lambda place: place.is_relative_to(recipes))
+    assert not near_path("../flods/cat.png", recipes, may_look=lambda place: place.is_relative_to(recipes))
+
+
+@pytest.mark.parametrize("text", ["", ".", "/", "hidden.png", "no/such/folder/at/all.png", "x" * 300, "a\0b", "q.zzz"])
+def test_nothing_is_asked_where_no_name_is_near(text):
+    assert near_path(text) == ""
+
+
+def test_of_a_large_folder_as_many_names_are_compared_as_one_can_wait_for(tmp_path):
+    looked = []
+    for i in range(MOST_ENTRIES + 5):
+        (tmp_path / f"{i}").touch()
+    near_path("zzz", tmp_path, may_look=lambda place: looked.append(place) or is_folder(place))
+    assert looked == [tmp_path.resolve()]
