@@ -12,7 +12,6 @@ from retouch.graph.plan import plan
 from retouch.paths import folder
 from retouch.run.session import execute
 from tests.e2e.sessions import INSTALLED, KEPT, graphs
-from tests.models.tiny_folder import three_levels
 
 RECIPES = sorted(folder("recipes").glob("*.retouch"))
 # Of what a recipe leaves to defaults: how long its stages learn.  The sums of a plan are the same over fewer.
@@ -33,19 +32,6 @@ def shortened(text: str) -> str:
     for long, short in SAID if "strength=8%" not in text else ():
         text = re.sub(long, short, text)
     return text
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """Finds a small random model with the embedded one's card in its place: what is asked for is no weight's matter."""
-    folder = tmp_path_factory.mktemp("small")
-    three_levels().save_pretrained(folder)
-    shutil.copy(installed_model("storybook", None).folder / "card.json", folder)
-
-    def find(name, revision, **beside):
-        return installed_model(str(folder) if name in ("storybook", "storybook128") else name, revision, **beside)
-
-    return find
 
 
 def costs_what_is_planned(text, learning, here, find_model=installed_model):
