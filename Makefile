@@ -74,6 +74,7 @@ gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py
 	$(BIN)/python recipes/gallery/kinds.py
+	$(BIN)/python recipes/gallery/attributes.py
 	$(BIN)/python recipes/gallery/turntables.py
 
 lock: $(STAMP)  ## the versions and digests of what an edit needs, from what is installed

@@ -81,7 +81,9 @@ class Flux2Klein:
         from retouch.api.kit import Texts, alone, layers, qwen3_encoder
         from retouch_models.networks.flux2 import Flux2Net, FoldedCodec
 
-        inner = _read_layers(parts.config("text_encoder/config.json")["num_hidden_layers"])
+        count = parts.config("text_encoder/config.json")["num_hidden_layers"]
+        # The 9th, 18th and 27th of 36.
+        inner = count // 4, count // 2, count * 3 // 4
         return Loaded(
             Flux2Net(parts.diffusers(Flux2Transformer2DModel, "transformer")),
             FoldedCodec.of(parts.diffusers(AutoencoderKLFlux2, "vae"), known),
@@ -93,11 +95,6 @@ def shift(tokens: int, steps: int) -> float:
     """Return Black Forest Labs' fit of the schedule's shift, between those for 10 and for 200 steps."""
     many, few = 0.00016927 * tokens + 0.45666666, 8.73809524e-05 * tokens + 1.89833333
     return many if tokens > 4300 else few + (many - few) * (steps - 10) / 190
-
-
-def _read_layers(count: int) -> tuple[int, int, int]:
-    """The 9th, 18th and 27th of 36."""
-    return count // 4, count // 2, count * 3 // 4
 
 
 FAMILY = Flux2Klein()

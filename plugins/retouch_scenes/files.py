@@ -6,6 +6,7 @@ import json
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from retouch.api import Ending, Folder, Image, Outbox, Pattern, safetensors_file, stage
 from retouch_scenes.field import Field
@@ -32,7 +33,17 @@ def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     images = tuple(_over_white(folder.image(shot.file)) for shot in found)
     poses = torch.tensor([shot.pose for shot in found], dtype=torch.float32, device=images[0].data.device)
     lenses = tuple(_lens(shot) for shot in found)
-    return Views(images, poses, lenses, tuple(shot.file for shot in found))
+    counted = tuple(_counted(folder, shot, poses.device) for shot in found) if any(shot.mask for shot in found) else ()
+    if counted and not any(bool(each.any()) for each in counted):
+        raise ValueError("the masks of its transforms.json are black everywhere, so that no pixel counts")
+    return Views(images, poses, lenses, tuple(shot.file for shot in found), counted)
+
+
+def _counted(folder: Folder, shot: Shot, device: torch.device) -> Tensor:
+    """Where a photograph's mask is not black, as nerfstudio reads it.  [H, W] bool"""
+    if not shot.mask:
+        return torch.ones(shot.height, shot.width, dtype=torch.bool, device=device)
+    return folder.image(shot.mask).data.amax(0) > 0
 
 
 def _lens(shot: Shot) -> Lens:

@@ -50,7 +50,7 @@ class Rays:
 
     @classmethod
     def of(cls, views: Views, only: list[Tensor] | None = None) -> Rays:
-        """only: for each view which pixels count, [H, W] bool; all without."""
+        """only: for each view which of its pixels that count are drawn from, [H, W] bool; all without."""
         like = views.poses
         colours, opacities = list[Tensor](), list[Tensor]()
         for image in views.images:
@@ -61,11 +61,11 @@ class Rays:
         starts = torch.tensor([sum(counts[:i]) for i in range(len(counts))], device=like.device)
         numbers = [(lens.fx, lens.fy, lens.cx, lens.cy, lens.width) for lens in views.lenses]
         lenses = torch.tensor(numbers, dtype=torch.float32, device=like.device)
-        chosen = (
-            torch.arange(sum(counts), device=like.device)
-            if only is None
-            else torch.cat([each.flatten() for each in only]).nonzero()[:, 0]
-        )
+        kept = torch.ones(sum(counts), dtype=torch.bool, device=like.device)
+        for areas in (only, views.counted):
+            if areas:
+                kept &= torch.cat([each.flatten() for each in areas])
+        chosen = kept.nonzero()[:, 0]
         return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen, views.cut_out)
 
     def drawn(self, uniform: Tensor) -> Batch:

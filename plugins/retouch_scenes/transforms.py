@@ -30,7 +30,10 @@ Matrix = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One photograph: its file, its camera's pose [4, 4], and its lens in pixels of the file's own size."""
+    """One photograph: its file, its camera's pose [4, 4], and its lens in pixels of the file's own size.
+
+    mask: the file that is black where the photograph does not count; "" where all of it does.
+    """
 
     file: str
     pose: Matrix
@@ -40,6 +43,7 @@ class Shot:
     cy: float
     height: int
     width: int
+    mask: str = ""
 
 
 def described(read: FolderReader) -> DescribedFolder:
@@ -57,7 +61,8 @@ def described(read: FolderReader) -> DescribedFolder:
         "facing": round(facing, 4),
         "parallel": int(all(_dot(axis, axes[0]) ** 2 > 1 - PARALLEL for axis in axes)),
     }
-    return DescribedFolder((name, *(shot.file for shot in found)), facts)
+    masks = dict.fromkeys(shot.mask for shot in found if shot.mask)  # one may be of many
+    return DescribedFolder((name, *(shot.file for shot in found), *masks), facts)
 
 
 def list_of(read: FolderReader) -> str:
@@ -103,7 +108,8 @@ def _shot(read: FolderReader, everywhere: Mapping[str, Any], frame: Mapping[str,
     own = {**everywhere, **frame}  # a frame's own lens goes before the one of all
     _check_straight(own, file)
     height, width = read.size(file)
-    return Shot(file, _pose(frame.get("transform_matrix"), file), *_lens(own, file, height, width), height, width)
+    mask = _mask(read, frame, file, (height, width))
+    return Shot(file, _pose(frame.get("transform_matrix"), file), *_lens(own, file, height, width), height, width, mask)
 
 
 def _file(read: FolderReader, frame: Mapping[str, Any], i: int) -> str:
@@ -116,6 +122,22 @@ def _file(read: FolderReader, frame: Mapping[str, Any], i: int) -> str:
     if bare and read.there(f"{path}.png"):
         return f"{path}.png"
     return next((name for name in (path, *_smaller(path)) if read.there(name)), path)
+
+
+def _mask(read: FolderReader, frame: Mapping[str, Any], file: str, size: tuple[int, int]) -> str:
+    """Of the frame's mask and the smaller copies of it, the one that has the picture's size."""
+    path = frame.get("mask_path")
+    if path is None:
+        return ""
+    if not isinstance(path, str) or not path:
+        raise UnfitFolder(f"the mask_path of {file} is {path!r}", 'write "mask_path": "masks/0001.png"', "RT572")
+    path = path.replace("\\", "/").removeprefix("./")
+    there = [name for name in (path, *_smaller(path)) if read.there(name)]
+    if found := next((name for name in there if read.size(name) == size), None):
+        return found
+    height, width = read.size(there[0] if there else path)
+    what = f"the mask '{path}' has {width} by {height} pixels, and '{file}' has {size[1]} by {size[0]}"
+    raise UnfitFolder(what, "give it a mask of its own size", "RT572")
 
 
 def _smaller(path: str) -> list[str]:

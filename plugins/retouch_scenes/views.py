@@ -37,16 +37,19 @@ class Views:
 
     images: with alpha where the thing was cut out; colours are then as they are over white.
     poses: Tensor  # [N, 4, 4], float32, camera to world; the camera looks along -z, x is right, y up
+    counted: of each, which pixels a field has to explain, [H, W] bool; none at all where all of them.
     """
 
     images: tuple[Image, ...]
     poses: Tensor
     lenses: tuple[Lens, ...]
     names: tuple[str, ...]
+    counted: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         """Hold the parts together."""
         counts = {len(self.images), len(self.poses), len(self.lenses), len(self.names)}
+        counts |= {len(self.counted)} if self.counted else set()
         if len(counts) > 1:
             raise ValueError(f"pictures, poses, lenses and names of views are as many, and these are {sorted(counts)}")
         for image, lens in zip(self.images, self.lenses, strict=True):
@@ -73,6 +76,7 @@ class Views:
             self.poses[list(which)],
             tuple(self.lenses[k] for k in which),
             tuple(self.names[k] for k in which),
+            tuple(self.counted[k] for k in which) if self.counted else (),
         )
 
     def rays(self, i: int) -> tuple[Tensor, Tensor]:

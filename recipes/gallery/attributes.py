@@ -1,17 +1,19 @@
-"""Makes the sheets of tuned attributes anew, of the first ten drawings that `retouch bench attributes` measured.
+"""Makes the sheets of tuned attributes anew, of the first ten drawings that `retouch bench attributes` measures.
 
-python recipes/gallery/attributes.py out/bench-attributes
+python recipes/gallery/attributes.py [FOLDER]    a folder of that benchmark, if what it has learnt is to be taken
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from retouch import pictures
+from retouch_bench import attributes
 from retouch_bench.attributes import METHODS, SEED, edits
 from retouch_bench.drawn import Drawn, Strokes
 
@@ -27,6 +29,7 @@ SHEETS = {
 
 
 def main(bench: Path) -> None:
+    attributes.main(["--only", *SHEETS.values(), "--edits", str(SHOWN), "-o", str(bench)])
     for name, line in SHEETS.items():
         method = METHODS[line]
         sheet = Image.new("RGB", (SHOWN * SIDE, 2 * SIDE))
@@ -39,4 +42,5 @@ def main(bench: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with tempfile.TemporaryDirectory() as folder:
+        main(Path(*sys.argv[1:] or [folder]))

@@ -166,7 +166,7 @@ def test_what_is_measured_of_both_is_the_recipe_that_ships():
     flow = attributes.METHODS["both, weights added"].recipe
     for name in attributes.ATTRIBUTES:
         flow = flow.replace(f"{{{name}}}", f'tune weights "{name}.safetensors"')
-    assert " ".join(f"invert{shipped}".replace(" steps=20", "").split()) == flow
+    assert " ".join(f"invert{shipped}".replace(" steps=40", "").split()) == flow
 
 
 def test_an_attribute_is_named_by_the_file_that_was_learnt(tmp_path):

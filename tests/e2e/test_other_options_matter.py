@@ -146,6 +146,7 @@ OTHERS = (
         "looks=1 keep=3",
         {"keep": "2", "looks": "4", "contrast": "30"},
     ),
+    Trial("rank change", f"draw ({NOISED}) seeds=6 | {{}}", "keep=3", {"keep": "2", "room": "90%"}),
     Trial(
         "rank image_text",
         f"{EYES} | mask box right=40% | draw ({NOISED} | blend latent) seeds=6 | {{}}",
@@ -163,6 +164,7 @@ OTHERS = (
     Trial("tiles multidiffusion", f"upscale factor=2 | {{}} | {NOISED}", "size=32", {"size": "48", "overlap": "0"}),
     Trial("upscale lanczos", f"{WALKED} | {{}}", "factor=1.5", {"factor": "2", "sharpen": "0.5"}),
     Trial("upscale bicubic", f"{WALKED} | {{}}", "factor=1.5", {"factor": "2", "sharpen": "0.5"}),
+    Trial("match", f"{NOISED} | {{}}", "", {"reach": "1"}),
     Trial(
         "surround",
         f"mask box right=60% bottom=60% | crop | {NOISED} | upscale factor=2 | {{}} | mask window | "

@@ -13,7 +13,7 @@ from retouch.core.schedule import split
 from retouch.models import families
 from retouch.models.files import ModelFiles
 from retouch.models.kit import loading
-from retouch.models.prompt_reader import prompt_reader
+from retouch.models.prompts.prompt_reader import prompt_reader
 from retouch.run.executor import run
 from retouch.testing.tiny import Draws
 from tests.families.family_models import FamilyModel, far

@@ -28,7 +28,7 @@ ASKED: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
 
 @pytest.mark.parametrize("what", ASKED)
 def test_what_is_missing_is_asked_for_in_words(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("retouch.models.clip_vocabulary.PACKAGES", ())
+    monkeypatch.setattr("retouch.models.prompts.clip_vocabulary.PACKAGES", ())
     with pytest.raises(BrokenModel, match=ASKED[what][1]):
         find(str(empty(tmp_path / "x.safetensors", ASKED[what][0])))
 
@@ -37,7 +37,7 @@ def test_vocabulary_of_a_package_is_used(tmp_path: Path, monkeypatch: pytest.Mon
     """As OpenAI's packages have it: a heading, then merges; the ids that CLIP gives follow."""
     from transformers import CLIPTokenizer
 
-    from retouch.models.clip_vocabulary import FILE, WORDS, read_vocabulary
+    from retouch.models.prompts.clip_vocabulary import FILE, WORDS, read_vocabulary
 
     merges = ["c a", "ca t</w>", "d o", "do g</w>"]
     seen = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from retouch.cli.main import main
-from retouch.cli.speakers import known_plugins, speaking
+from retouch.cli.streams.speakers import known_plugins, speaking
 from tests.faulty.installing import install
 
 

@@ -130,6 +130,7 @@ ELSEWHERE = {
     "guide mix": "needs a file of tuned weights",
     "guide sine": "needs a tuning before it",
     "mask window": "a rectangle of numbers that 'crop window' has",
+    "match lowpass": "a picture under a filter, as 'upscale lanczos' is; no network is asked",
     "narrow window": "a rectangle, of what an edit changed",
     "save": "files of what was tuned",
     "surround lowpass": "needs a photograph behind a window of another size",

@@ -197,7 +197,9 @@ def said(code: str) -> str:
         report.add(code, NOWHERE, **USUAL[code])
         (item,) = report.items
         return f"{item.severity}[{code}]: {item.message}\n = help: {item.help}"
-    item = found(code, row.example)[0]
+    items = found(code, row.example)
+    assert items, f"the example of {code} does not trigger it: {row.example!r}"
+    item = items[0]
     return item.render(row.example).replace(str(world().folder), "…")
 
 
@@ -214,7 +216,7 @@ def page() -> str:
 
 def test_what_explain_shows_is_what_is_said():
     """After a change that is meant: `python -m tests.lang.test_lang_shown`, and read what changed."""
-    assert SHOWN.read_text("utf-8") == page()
+    assert SHOWN.read_text("utf-8") == page(), "remake it by: python -m tests.lang.test_lang_shown"
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from retouch.api import Image, Mask, Rectangle, Window
+from retouch.api import Image, Mask, Rectangle, SourceImage, Window
 from retouch.core.tiling import starts, tile_grid, tile_ramp
 from retouch.models.errors import BrokenModel
 from retouch.models.ncnn import is_ncnn, read_ncnn
@@ -21,6 +21,7 @@ from retouch.testing.laws.running import ended
 from retouch.testing.worlds import TinyTurn, tiny_world
 from retouch_methods.crop.paste import paste
 from retouch_methods.crop.window import mask_window
+from retouch_methods.match.lowpass import lowpass as broad
 from retouch_methods.repaint.resampling import resampling
 from retouch_methods.surround.lowpass import lowpass
 from retouch_methods.tiles.ramps import ramps
@@ -46,6 +47,23 @@ def test_upscalers_keep_the_laws_and_their_factor(stage) -> None:
     assert made.size == made.alpha.shape == (14, 20)
     flat = Image(torch.full((3, 5, 7), 0.25))
     assert torch.allclose(stage(flat, factor=3.0, sharpen=1.0).data, torch.full((3, 15, 21), 0.25), atol=1e-6)
+
+
+def test_broad_colours_come_back_and_fine_detail_stays() -> None:
+    """As decoders tint and denoisers mottle, and as both draw lines; with nothing between them not a bit changes."""
+    stage_laws(broad)
+    rows, columns = (torch.arange(96.0)[:, None], torch.arange(120.0)[None])
+    before = (0.3 + 0.2 * columns / 120).expand(3, 96, 120)
+    mottled = 0.05 * torch.sin(rows / 20) + torch.tensor([0.03, 0, -0.02])[:, None, None]
+    lines = 0.1 * torch.sign(torch.sin(1.5 * rows)) * (columns > 60)
+    made = broad(Image(before + mottled + lines, torch.ones(96, 120)), SourceImage(before), reach=3.0)
+    left = (made.data - before - lines)[:, 12:-12].abs()  # where the filter sees as much above as below
+    assert left.max() < 0.02
+    assert left.mean() < 0.1 * mottled.abs().mean()
+    assert torch.equal(made.alpha, torch.ones(96, 120))
+    assert torch.equal(broad(Image(before), SourceImage(before)).data, before)
+    with pytest.raises(ValueError, match=r"the turn began with \[48, 60\]"):
+        broad(Image(before), SourceImage(before[:, ::2, ::2]))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from retouch.models.catalog import ModelInfo, find
 from retouch.models.kit.encoders import Encoder
-from retouch.models.tokens import PromptReading, PromptTokenizer
+from retouch.models.prompts.tokens import PromptReading, PromptTokenizer
 from tests.models.parts import Parts, load
 from tests.models.tiny_folder import tokenizer
 

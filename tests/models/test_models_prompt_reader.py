@@ -15,8 +15,8 @@ from transformers import CLIPTokenizer, Qwen2Tokenizer
 from retouch.models import catalog
 from retouch.models.errors import BrokenModel
 from retouch.models.kit.templates import qwen_chat
-from retouch.models.prompt_reader import PromptReader, prompt_reader
-from retouch.models.tokens import PromptReading, PromptTokenizer, heard
+from retouch.models.prompts.prompt_reader import PromptReader, prompt_reader
+from retouch.models.prompts.tokens import PromptReading, PromptTokenizer, heard
 from tests.families.tiny_families import qwen_words
 
 SHIPPED = catalog.find("storybook", None)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from retouch.api import Denoiser, MixedDenoiser, ModelDelta
-from retouch.core.weights_file import BASE, KIND, WEIGHTS
+from retouch.core.files.weights_file import BASE, KIND, WEIGHTS
 from retouch.models import catalog
 from retouch.models.tuned_weights import network_digest
 from retouch.run.executor import run

@@ -15,7 +15,7 @@ from transformers import CLIPTokenizer
 
 from retouch.core.values import Edit, Prompt
 from retouch.models.catalog import find
-from retouch.models.tokens import PromptReading, PromptTokenizer
+from retouch.models.prompts.tokens import PromptReading, PromptTokenizer
 from retouch.run.executor import run
 from retouch.run.loaded_model import Machine
 from retouch_methods.attend.alignment import alignment

@@ -230,3 +230,28 @@ def test_bands_are_made_smaller_and_say_nothing_as_the_whole_does() -> None:
         one, two = (Image.open(each) for each in files)
         assert one.tobytes() == two.tobytes()
         assert one.info == two.info
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "two.tif", "turned.tif", "a.jpg", "a.webp"])
+def test_what_pillow_takes_for_a_bomb_is_read_and_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses pictures of more than 179 megapixels, also where it goes from page to page or has written one."""
+    path, turned = tmp_path / name, Image.Exif()
+    turned[0x0112] = 6 if name == "turned.tif" else 1
+    how = {"save_all": True, "append_images": [GREY]} if name == "two.tif" else {"exif": turned}
+    RGB.save(path, **how)
+    expected, notices = decoded(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", TALL * WIDE // 2 - 1)
+    found, again = decoded(path)
+    assert (found.tobytes(), again) == (expected.tobytes(), notices)
+    assert bool(notices) == (name == "two.tif")
+    if rows := in_bands(path, 1):
+        assert list(rows.bands())
+    format = formats.of_file(name)
+    assert format
+    for picture in (RGB, InBands(RGB)):
+        encode(opened := io.BytesIO(), picture, format, {"recipe": "x"}, How())
+        path.write_bytes(opened.getvalue())
+        assert (metadata(path) or {})["pixels"] == pixels_at(path)
+    assert Image.MAX_IMAGE_PIXELS == TALL * WIDE // 2 - 1

@@ -87,7 +87,7 @@ MAY = {
 # Loaded only after torch, to know what that keeps for the whole process.
 WITH_TORCH = {"plugins/surroundings/of_retouch.py", "plugins/surroundings/of_torch.py"}
 LIGHT = ("core/demands", "core/endings", "core/errors", "core/grid", "core/touches", "models/catalog", "models/info")
-LIGHT += ("models/family", "models/families", "models/tokens", "models/kit/agreement", "models/kit/levels")
+LIGHT += ("models/family", "models/families", "models/prompts/tokens", "models/kit/agreement", "models/kit/levels")
 LIGHT += ("models/kit/transformers", "models/kit/unet_sites", "paths", "version", "api/__init__", "api/families")
 PLAIN = {
     "retouch",

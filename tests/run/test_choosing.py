@@ -16,6 +16,7 @@ from retouch.run.executor import run
 from retouch.testing.laws import stage_laws
 from retouch.testing.worlds import TinyTurn, gaussian_world, tiny_world
 from retouch_methods.draw.repeated import repeated
+from retouch_methods.rank.change import change
 from retouch_methods.rank.denoiser import denoiser
 from retouch_methods.rank.image_text import image_text
 
@@ -38,10 +39,11 @@ def made(flow: str, **more):
     return retouch.recipe(f'model "storybook"\n{flow}')(CAT, caption="an orange cat in a meadow", **more)
 
 
-def test_both_keep_the_laws() -> None:
+def test_all_keep_the_laws() -> None:
     assert "turn_law" in stage_laws(repeated, seeds=2)
     assert "picture_law" in stage_laws(image_text, looks=2)
     assert "picture_law" in stage_laws(denoiser, looks=2)
+    assert "picture_law" in stage_laws(change)
 
 
 def test_draws_differ_are_repeatable_and_are_not_changed_by_more_of_them() -> None:
@@ -132,6 +134,44 @@ def test_under_contrast_what_is_missed_without_the_prompt_counts_for_a_draw() ->
         assert three == pytest.approx(3 * one - 2 * other, rel=1e-4)
 
 
+def test_the_draw_that_changes_least_beside_what_was_asked_for_is_kept() -> None:
+    """One put a small thing there and left the rest; one drew all anew, fainter; one is nearer, and did nothing."""
+    world, source = tiny_world(), Image(torch.full((3, 16, 16), 0.5))
+    anew, placed, idle = source.data + 0.03, source.data.clone(), source.data + 0.001
+    placed[:, :3, :4] = torch.tensor([0.0, 1.0, 0.0])[:, None, None]  # 12 of 256 pixels, 5 %
+    drawn = Candidates(tuple(Turned(Image(each)) for each in (anew, placed, idle)))
+
+    def order(*eyes: ImageText, **options) -> list[int]:
+        prompts, heard = (world.edit.source, world.edit.target), Heard()
+        (kept,) = run(change(drawn, source, *prompts, heard, eyes, **options))
+        assert "of change besides" in heard.said[0]
+        return sorted(range(3), key=kept.scores.__getitem__)
+
+    assert order() == [1, 2, 0]
+    assert order(room=0.04) == [2, 1, 0]  # two pixels of the thing count
+    # An eye that asks how green a picture is: the source's text lies at grey, the target's at a little green.
+    texts = {world.edit.source.text: [1.0, 1.0, 1.0], world.edit.target.text: [1.0, 1.1, 1.0]}
+    eye = ImageText(
+        16,
+        lambda batch: torch.nn.functional.normalize(batch.mean((2, 3)), dim=1),
+        lambda text: torch.tensor(texts[text]),
+        lambda ids: torch.nn.functional.normalize(ids, dim=1),
+    )
+    assert order(eye, room=0.04) == [1, 2, 0]
+
+
+def test_the_least_change_asks_no_model_and_is_told_as_it_is() -> None:
+    plain, ranked = made(FLOW), made(f"draw ({FLOW}) seeds=3 | rank change keep=[1, 2, 3]")
+    assert ranked.cost == 3 * plain.cost
+    before = np.asarray(Pil.open(CAT)).astype(float)
+    gaps = [np.sort(np.abs(np.asarray(each) - before).mean(2).ravel()) for each in ranked.images]
+    least = [gap[: round(0.95 * gap.size)].mean() / 255 for gap in gaps]
+    assert least == sorted(least)
+    said = next(each for each in ranked.notices if each.startswith("rank change"))
+    told = float(said.split(": ")[2].split()[0])
+    assert told == pytest.approx(least[0], abs=2e-3)
+
+
 def test_looks_of_the_denoiser_are_planned_and_need_no_eye() -> None:
     plain = made(FLOW)
     ranked = made(f"draw ({FLOW}) seeds=3 | rank denoiser looks=5")
@@ -177,6 +217,7 @@ def test_draws_go_on_in_another_turn_and_on_sheets(tmp_path) -> None:
     [
         (f"draw ({FLOW}) seeds=2 | rank keep=3", "RT226"),
         (f"draw ({FLOW}) seeds=2 | rank denoiser keep=3", "RT226"),
+        (f"draw ({FLOW}) seeds=2 | rank change keep=3", "RT226"),
         ("rank", "RT301"),
         (f"{FLOW} | rank", "RT301"),
         ("draw seeds=3 | rank", "RT241"),

@@ -14,6 +14,8 @@ from retouch.api.checking import Environment, check, load_registry
 from retouch.api.folders import UnfitFolder
 from retouch.graph.folders import FilesBelow
 from retouch.run.files.outbox import FileIn, FolderIn
+from retouch_scenes.files import open_views
+from retouch_scenes.fitting import Rays
 from retouch_scenes.transforms import described, shots
 from retouch_scenes.turntable import round_trip
 from retouch_scenes.views import focus
@@ -54,6 +56,14 @@ def test_what_was_written_is_read_again(folder):
     assert not said(folder).errors
 
 
+def test_a_mask_of_another_size_is_told(folder):
+    (folder / "masks").mkdir()
+    Pillow.new("L", (9, 8), 255).save(folder / "masks/000.png")
+    (found,) = said(changed(folder, first={"mask_path": "masks/000.png"})).errors
+    assert found.code == "RT572"
+    assert "9 by 8 pixels" in found.message
+
+
 def test_nerf_synthetic_leaves_endings_out_and_tells_the_angle(folder):
     (folder / "transforms.json").rename(folder / "transforms_train.json")
     told = json.loads((folder / "transforms_train.json").read_text())
@@ -90,6 +100,38 @@ def test_a_picture_that_exif_would_turn_is_read_as_its_camera_saw_it(folder):
     assert read.data.mul(255).round().byte().permute(1, 2, 0).numpy().tobytes() == stored.convert("RGB").tobytes()
 
 
+def test_what_a_mask_blackens_is_not_fitted_to(folder):
+    """nerfstudio's mask_path: pixels that are black there, such as people walking by, are left out."""
+    (folder / "masks").mkdir()
+    (folder / "masks_2").mkdir()
+    small = Pillow.new("L", (8, 8), 255)
+    small.paste(0, (0, 0, 3, 8))
+    small.save(folder / "masks_2/000.png")
+    Pillow.new("L", (16, 16), 255).save(folder / "masks/000.png")
+    changed(folder, first={"mask_path": "./masks/000.png"})  # whose half has the picture's size
+    assert not said(folder).errors
+    found = described(FilesBelow(folder))
+    assert found.files[-1] == "masks_2/000.png"
+    read = FolderIn(FileIn(torch.device("cpu")), folder, set(found.files))
+    views = open_views(read, path="cube/")
+    assert [int(each.sum()) for each in views.counted] == [8 * 5, 64, 64]
+    drawn = Rays.of(views).only
+    assert len(drawn) == 8 * 5 + 2 * 64
+    assert all(int(place) % 8 >= 3 for place in drawn[:40])
+    only = [torch.ones(8, 8, dtype=torch.bool), *[torch.zeros(8, 8, dtype=torch.bool)] * 2]
+    assert torch.equal(Rays.of(views, only).only, drawn[:40])
+    assert [int(each.sum()) for each in views.some([1, 0]).counted] == [64, 40]
+    small.paste(0, (0, 0, 8, 8))
+    small.save(folder / "masks_2/000.png")
+    told = json.loads((folder / "transforms.json").read_text())
+    for frame in told["frames"]:
+        frame["mask_path"] = "masks_2/000.png"
+    (folder / "transforms.json").write_text(json.dumps(told))
+    assert described(FilesBelow(folder)).files.count("masks_2/000.png") == 1
+    with pytest.raises(ValueError, match="black everywhere"):
+        open_views(FolderIn(FileIn(torch.device("cpu")), folder, set(found.files)), path="cube/")
+
+
 BAD = {
     "RT570": [{"frames": []}, {"frames": "none"}],
     "RT571": [{"k1": 0.1}, {"p2": -0.01}, {"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}],
@@ -99,6 +141,8 @@ BAD = {
         {"first": {"file_path": 3}},
         {"first": {"file_path": "images/001.png"}},
         {"first": {"file_path": "transforms.json"}},
+        {"first": {"mask_path": "masks/gone.png"}},
+        {"first": {"mask_path": 3}},
     ],
     "RT573": [
         {"first": {"transform_matrix": None}},

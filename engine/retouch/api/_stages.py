@@ -8,14 +8,17 @@ from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
 from retouch.core.demands import Moot, Need, WordsOf
 from retouch.core.denoiser import Denoiser
-from retouch.core.embedding_file import word_tensors
 from retouch.core.endings import Ending
 from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
+from retouch.core.files.embedding_file import word_tensors
+from retouch.core.files.lora_file import lora_tensors
+from retouch.core.files.weights_file import safetensors_file, tuned_tensors
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.looking import (
+    altered,
     copies,
     cosine_apart,
     direction_apart,
@@ -25,7 +28,6 @@ from retouch.core.looking import (
     text_apart,
     text_direction,
 )
-from retouch.core.lora_file import lora_tensors
 from retouch.core.mixing import MixedDenoiser
 from retouch.core.optim import Adam, masters
 from retouch.core.panes import Windows
@@ -77,7 +79,6 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.weights_file import safetensors_file, tuned_tensors
 from retouch.core.window import Window
 from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
@@ -182,6 +183,7 @@ __all__ = [
     "Windows",
     "WordsOf",
     "box_mask",
+    "altered",
     "call",
     "copies",
     "cosine_apart",

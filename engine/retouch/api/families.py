@@ -28,7 +28,7 @@ from retouch.models.kit.unet2d_sites import unet2d_sites
 from retouch.models.kit.unet_sites import attention_sites as unet_sites
 from retouch.models.kit.unet_sites import levels_of as unet_levels
 from retouch.models.kit.working_memory import token_memory, unet_memory, vae_memory
-from retouch.models.tokens import PromptReading
+from retouch.models.prompts.tokens import PromptReading
 
 __all__ = [
     "Ask",

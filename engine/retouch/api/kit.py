@@ -24,7 +24,7 @@ from retouch.models.kit.unet import UNet
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.core import NetworkCore
 from retouch.models.network.fusing import prepare
-from retouch.models.tokens import Tokens
+from retouch.models.prompts.tokens import Tokens
 
 __all__ = [
     "Acceleration",

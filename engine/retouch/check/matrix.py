@@ -31,6 +31,7 @@ UNPAIRED = {  # families that make no rows here, and why
     "paste": "ends what `crop` began, and stands in each of its recipes",
     "save": "writes whatever picture, mask or latents there are",
     "sheet": "lays out whatever pictures there are",
+    "match": "brings back what any edit left alone in broad areas",
     "measure": "compares whatever picture there is with its source",
     "distil": "edits without a walk; a test runs it with every mask, guidance and schedule",
     "require": "measures an inversion and hands it on unchanged",

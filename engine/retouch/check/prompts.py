@@ -14,7 +14,7 @@ from retouch.models.errors import BrokenModel
 
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
-    from retouch.models.prompt_reader import PromptReader
+    from retouch.models.prompts.prompt_reader import PromptReader
 
 
 def check_prompts(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | None], report: Report) -> None:

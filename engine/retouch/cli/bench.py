@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from retouch.cli import DONE, FAILED, SIGNALLED, WrongCommand
-from retouch.cli.last_words import words_of
 from retouch.cli.reporting import Refusal, fault_text, put, refuse
-from retouch.cli.speakers import Answers
+from retouch.cli.streams.last_words import words_of
+from retouch.cli.streams.speakers import Answers
 from retouch.plugins import announced
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.live import LivePlugins

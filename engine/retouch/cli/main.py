@@ -11,11 +11,11 @@ from pathlib import Path
 
 from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand
 from retouch.cli.arguments import parsed
-from retouch.cli.last_words import after_the_answer, last_words
 from retouch.cli.reporting import Refusal, refuse
-from retouch.cli.speakers import known_plugins, speaking
-from retouch.cli.stopping import place, stoppable
-from retouch.cli.talk import lead_nowhere
+from retouch.cli.streams.last_words import after_the_answer, last_words
+from retouch.cli.streams.speakers import known_plugins, speaking
+from retouch.cli.streams.stopping import place, stoppable
+from retouch.cli.streams.talk import lead_nowhere
 from retouch.cli.without import without_plugins
 from retouch.plugins.interrupts import ENDING, listening, stopped_by
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from retouch.cli.plain import plain
 from retouch.cli.reporting import as_json, put, tell
 from retouch.cli.source import Source
+from retouch.cli.streams.plain import plain
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.plan import plan
 from retouch.run.store.told import how_many

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from retouch.cli import WrongCommand
-from retouch.cli.plain import plain
+from retouch.cli.streams.plain import plain
 from retouch.lang.codes import CODES
 from retouch.lang.encodings import readable
 from retouch.near import near_path

@@ -11,13 +11,13 @@ from retouch.check.check import Checked
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, making, one_given, settings_given, store_given, verdict
 from retouch.cli.machine import check_machine
-from retouch.cli.plain import plain
 from retouch.cli.progress import Lines, Sentences
 from retouch.cli.reporting import as_json, put
 from retouch.cli.reporting import tell as tell_all
 from retouch.cli.sharing import run_by_workers
 from retouch.cli.signing import signing
 from retouch.cli.source import Source
+from retouch.cli.streams.plain import plain
 from retouch.graph.done import Done, done, nothing_done
 from retouch.graph.estimate import row_cells_of
 from retouch.graph.nodes import Graph

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.plain import plain
 from retouch.cli.reporting import Refusal, put, refuse
 from retouch.cli.signing import credentials_of
 from retouch.cli.stamped import Stamp, stamp_of
+from retouch.cli.streams.plain import plain
 from retouch.graph.signers import TRUST, Credentials
 
 _LINES = (

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from retouch.cli import DONE, WRONG_RECIPE
-from retouch.cli.plain import plain
 from retouch.cli.reporting import put, refuse
+from retouch.cli.streams.plain import plain
 from retouch.lang.codes import CODES
 from retouch.near import near_path
 from retouch.pictures.journal import NAME, Line, journal_of

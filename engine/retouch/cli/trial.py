@@ -32,6 +32,7 @@ def _tried(card: StageCard, found: Registry) -> tuple[str, str]:
     except BaseException as err:
         if is_stop(err):
             raise
+        # Values that only recipes make, such as a scene: no fault of the stage.
         if str(err).startswith("a world has no"):
             return f"it was read, and not tried: {err}", ""
         return f"it failed on a small random network: {type(err).__name__}: {err}".splitlines()[0], mend

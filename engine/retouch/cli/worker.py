@@ -11,9 +11,9 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from retouch.cli.last_words import last_words
-from retouch.cli.speakers import speaking
-from retouch.cli.talk import Talk
+from retouch.cli.streams.last_words import last_words
+from retouch.cli.streams.speakers import speaking
+from retouch.cli.streams.talk import Talk
 from retouch.pictures.atomic import remove_unfinished
 from retouch.plugins.interrupts import listening
 

@@ -77,12 +77,14 @@ class KnownLevels:
         if ratio == math.inf and not self.top.alpha:
             return self.top
         high, low = self.span
+        # Ends of the span are computed by exp, so they may be a rounding beyond themselves.
         if not low * (1 - 1e-9) <= ratio <= high * (1 + 1e-9):
             raise ValueError(f"this model was trained at noise from {low:.3g} to {high:.5g}, which {ratio:.5g} is not")
         if self.flow:
             return self.at(self._most * ratio / (1 + ratio))
         log = math.log(ratio)
         finite = [each for each in self._logs if each < math.inf]
+        # A ratio that was made from a trained level finds that level, though exp and log have rounded.
         above = min(max(bisect_left(finite, log - 1e-12), 0), len(finite) - 1)
         if above == 0 or abs(finite[above] - log) <= 1e-12:
             return self._trained(above)
@@ -126,6 +128,7 @@ class KnownLevels:
     def _most(self) -> float:
         """The time at pure noise, on flow."""
         first = self.of.steps[0].noisy
+        # The time is sigma times a number of the config; this takes the rounding away that is left in the quotient.
         return round(first.timestep / first.sigma, 6)
 
     def _trained(self, timestep: int) -> Level:

@@ -34,7 +34,9 @@ def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, spread: f
     y, x = torch.meshgrid(places, places, indexing="ij")
     points = torch.stack((x, y, torch.ones_like(x)), -1)  # [side, side, 3]
     seen = points @ maps.transpose(1, 2)[:, None]  # [count, side, side, 3]
+    # Places behind the horizon of a slanted picture would come back mirrored; so close to it they are far outside.
     grid = (seen[..., :2] / seen[..., 2:].clamp_min(1e-3)).to(picture)
+    # Shrunk before it is turned: sampling a large picture at few places would alias.
     shrunk = F.interpolate(picture[None], (side, side), mode="bilinear", antialias=True, align_corners=False)
     return F.grid_sample(shrunk.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False)
 
@@ -48,6 +50,7 @@ def _even(noise: NoiseSource, count: int) -> Tensor:
     """Numbers that are evenly spread in [0, 1].  [count, 13]"""
     if count < 1:
         return torch.zeros(0, 13, dtype=torch.float64)
+    # Noise is keyed and normal everywhere; its distribution function makes it even.
     normal = noise.normal(count, like=torch.zeros(13)).double()
     return (1 + torch.erf(normal / math.sqrt(2))) / 2
 
@@ -87,9 +90,19 @@ def inside(picture: Tensor, mask: Mask | None) -> Tensor:
     return picture[:, :height, :width] * mask.pixels(height, width).to(picture)
 
 
+def altered(before: Tensor, after: Tensor, room: float) -> Tensor:
+    """How far a picture is from another one: the mean difference of colours, some pixels left out.  [3, H, W] -> []
+
+    room: the share of pixels, those that changed most, which are what was asked for and do not count.
+    """
+    gaps = (after - before).abs().mean(0).flatten().sort().values  # [H * W]
+    return gaps[: max(1, round((1 - room) * len(gaps)))].mean()
+
+
 def text_apart(directions: Tensor, text: Tensor) -> Tensor:
     """Half of the squared angle between each and the text: CLIP guidance's spherical distance.  [n, d], [d] -> [n]"""
     half = (directions - text).norm(dim=-1) / 2
+    # At 1 the slope of asin is infinite, and rounding may lead a hair beyond.
     return 2 * torch.asin(half.clamp(max=1 - 1e-6)).square()
 
 

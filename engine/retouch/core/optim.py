@@ -31,6 +31,7 @@ class Adam:
             self.mean, self.square = torch.zeros_like(grad), torch.zeros_like(grad)
         self.count += 1
         state = parameter, grad, self.mean, self.square
+        # On a CPU a step is bound by memory: pieces are read once, where whole tensors are read for each operation.
         if parameter.numel() > PIECE and all(each.device.type == "cpu" and each.is_contiguous() for each in state):
             return self._by_pieces(*state)
         moved, self.mean, self.square = self._stepped(*state)
@@ -71,6 +72,7 @@ def masters(weights: Sequence[Tensor], network: Iterable[Tensor]) -> list[Tensor
     device = weights[0].device if weights else torch.device("cpu")
     room = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
     moved = sum(weight.numel() * _moving(weight.element_size()) for weight in weights)
+    # The network stays on the card beside what is moved, and is not part of it.
     held = sum(weight.numel() * weight.element_size() for weight in network)
     place = device if room is None or moved + held <= SHARE * room else torch.device("cpu")
     return [each.to(place, torch.promote_types(each.dtype, torch.float32)) for each in weights]

@@ -106,6 +106,7 @@ class Renoise(Recorded):
         kept = step.clean.alpha / step.noisy.alpha
         if kept > 1:
             return await self.rule(state, step, predict)
+        # Variances of independent noise add: this is what the shrunk state lacks of the noise that it has to have.
         added = (step.clean.sigma**2 - (kept * step.noisy.sigma) ** 2) ** 0.5
         return kept * state + added * self.noises[step.index]
 

@@ -44,6 +44,7 @@ DOWN, UP = re.compile(r"down_blocks\.(\d+)\."), re.compile(r"up_blocks\.(\d+)\."
 # Numbers in float32 for each pixel of a picture that is seen in tiles: the picture, what its tiles add up to, their
 # weights, and the result.
 TILED_PIXEL = 10
+# Bytes of a number.
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 

@@ -179,6 +179,7 @@ class Named:
         except Unfit:
             raise
         except Exception as why:
+            # Ctrl-C and SystemExit pass; all else is the plugin's, and is told by its name.
             raise self.at_fault(f"{type(why).__name__}: {why}") from why
 
 

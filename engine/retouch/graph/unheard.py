@@ -9,7 +9,7 @@ from retouch.core.errors import SameToTheModel
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
-from retouch.models.tokens import Tokens
+from retouch.models.prompts.tokens import Tokens
 
 _ROLES = {"text", "source", "target", "negative"}
 _SHOWN = 80  # characters of what is not read

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from retouch.paths import Marks, unchanged
 
-_BLOCK = 4096
+_BLOCK = 4096  # bytes: a page of the disk, below which reading costs no less
 _WHOLE = 2**24  # bytes up to which a file is read whole
 _OF_MODELS = (".safetensors", ".json", ".txt")
 

@@ -14,7 +14,7 @@ from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
 from retouch.models.layout import INDEX, read_json
-from retouch.models.tokens import PromptReading
+from retouch.models.prompts.tokens import PromptReading
 from retouch.plugins import announced
 from retouch.plugins.discovery import is_built_in
 from retouch.plugins.importing import imported, surrounded

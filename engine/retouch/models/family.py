@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from retouch.core.grid import Grid
 from retouch.core.touches import Site
-from retouch.models.tokens import PromptReading
+from retouch.models.prompts.tokens import PromptReading
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from retouch.core.resources import Codec
     from retouch.core.schedule import Schedule
     from retouch.core.values import Prompt
-    from retouch.models.tokens import Tokens
+    from retouch.models.prompts.tokens import Tokens
 
 Read = Callable[[str], Mapping[str, Any]]
 """Reads one JSON file of a model, by its name in the folder.  Raises BrokenModel where there is none."""

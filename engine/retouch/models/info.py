@@ -19,7 +19,7 @@ from retouch.models.family import Described
 from retouch.models.files import ModelFiles
 from retouch.models.layout import CARD
 from retouch.models.lora.layers import Lora
-from retouch.models.vocabulary import vocabulary_size
+from retouch.models.prompts.vocabulary import vocabulary_size
 
 
 @dataclass(frozen=True, slots=True)

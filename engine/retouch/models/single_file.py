@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from retouch.models import families
-from retouch.models.clip_vocabulary import installed_vocabulary
 from retouch.models.errors import BrokenModel
 from retouch.models.files import InOneFile, ModelFiles
 from retouch.models.headers import Header, read_header
 from retouch.models.kinds import WeightsKind, kind_of
 from retouch.models.landmarks import check_landmarks
 from retouch.models.pickles import is_pickle, refusal
+from retouch.models.prompts.clip_vocabulary import installed_vocabulary
 from retouch.plugins import announced
 
 NETWORKS = ("unet", "transformer")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.core.weights_file import BASE, DOWN, EMBEDS, KIND, UP, WEIGHTS, has_words, read
+from retouch.core.files.weights_file import BASE, DOWN, EMBEDS, KIND, UP, WEIGHTS, has_words, read
 from retouch.models.errors import BrokenModel
 from retouch.models.headers import FLOATS, Stored
 from retouch.models.lora.fitting import shapes_of

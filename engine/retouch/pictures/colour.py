@@ -5,6 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from retouch.pictures.opening import load_any_size
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageCms import ImageCmsTransform
@@ -29,6 +31,7 @@ def to_srgb(image: Image) -> tuple[Image, list[str]]:
     tiles = getattr(image, "tile", None)
     raw = tiles[0].args if tiles else ""
     deep = ";16" in str(raw[0] if isinstance(raw, tuple) else raw) and not image.mode.startswith("I")
+    load_any_size(image)
     profile = image.info.get("icc_profile")
     flat, notices = _eight_bits(image)
     if deep:
@@ -53,7 +56,6 @@ def _eight_bits(image: Image) -> tuple[Image, list[str]]:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64).clip(0, 65535) / 257
         return Image.fromarray(np.rint(values).astype(np.uint8)), [_DEEP]
-    image.load()
     return image, []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from retouch.pictures.opening import LARGEST, MAX_PIXELS, opened, orientation
+from retouch.pictures.opening import LARGEST, MAX_PIXELS, load_any_size, opened, orientation
 from retouch.pictures.reading import upright
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def read_mask(path: str | os.PathLike[str], label: int | None = None, *, max_pix
         if image.width * image.height > MAX_PIXELS and image.mode not in _SLIM:
             size = f"{image.width}×{image.height} pixels"
             raise UnfitMask(f"it is {size} and holds more than grey", "save it as 8-bit grey")
-        image.load()
+        load_any_size(image)
         picture = upright(image, turned)
     if label is not None:
         import numpy as np

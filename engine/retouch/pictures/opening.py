@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from retouch.pictures import formats
 from retouch.pictures.tiff import pieces
@@ -71,7 +71,7 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
     _check_file(Path(path))
     try:
         # Pillow warns of odd tags and big pictures; the second we refuse below
-        with _UNWARNED.meanwhile(), _any_size(Image, path) as image:
+        with _UNWARNED.meanwhile(), open_any_size(path, formats.READ) as image:
             width, height = image.size
             if max(width, height) > MAX_SIDE:
                 raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
@@ -122,16 +122,37 @@ _UNWARNED = _Unwarned()
 _opening = Lock()  # Pillow's limit is the whole process's
 
 
-def _any_size(pillow: Any, path: str | os.PathLike[str]) -> Image:
-    """Open a picture whatever its size, which is looked at next."""
-    with suppress(pillow.DecompressionBombError):  # few are, and a limit that is another meanwhile is seen by others
-        return pillow.open(path, formats=formats.READ)
+def open_any_size(file: str | os.PathLike[str] | IO[bytes], kinds: Sequence[str]) -> Image:
+    """What Pillow opens, of the formats that it calls so, whatever its size."""
+    from PIL import Image
+
+    with suppress(Image.DecompressionBombError):  # few are, and a limit that is another meanwhile is seen by others
+        return Image.open(file, formats=kinds)
+    with _unlimited():
+        return Image.open(file, formats=kinds)
+
+
+def load_any_size(image: Image) -> None:
+    """Decode what was opened, whatever its size; of a TIFF Pillow asks for that once more."""
+    from PIL.Image import DecompressionBombError
+
+    try:
+        image.load()
+    except DecompressionBombError:
+        with _unlimited():
+            image.load()
+
+
+@contextmanager
+def _unlimited() -> Iterator[None]:
+    from PIL import Image
+
     with _opening:
-        limit, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return pillow.open(path, formats=formats.READ)
+            yield
         finally:
-            pillow.MAX_IMAGE_PIXELS = limit
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def can_be_read(sides: tuple[int, int]) -> bool:

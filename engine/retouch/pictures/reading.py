@@ -59,15 +59,9 @@ def decoded(
 
 
 def _has_more(image: Image) -> bool:
-    """Whether frames or pages follow; asks for the second only, since counting them can take for ever."""
-    if image.format == "MPO":
-        return False  # what follows is a thumbnail or a depth map
-    try:
-        image.seek(1)
-    except EOFError:
-        return False
-    image.seek(0)
-    return True
+    """Whether frames or pages follow; counting them can take for ever, and going to one is refused of large ones."""
+    # What follows in an MPO is a thumbnail or a depth map.
+    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
 def upright(image: Image, orientation: int) -> Image:

@@ -15,7 +15,7 @@ from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, Abou
 from retouch.pictures.atomic import replacing
 from retouch.pictures.bands.writing import Bands, is_banded, write_bands
 from retouch.pictures.formats import Format
-from retouch.pictures.opening import can_be_read
+from retouch.pictures.opening import can_be_read, open_any_size
 from retouch.pictures.pixels import PixelDigest, digest_of_pixels
 from retouch.pictures.reading import scaled, scaled_size
 
@@ -260,11 +260,9 @@ def _described(
 
 def _seen(image: Image, format: Format, given: Mapping[str, Any]) -> Image:
     """The picture as whoever opens the file sees it, of a format that loses something."""
-    from PIL import Image
-
     file = io.BytesIO()
     image.save(file, format.key, **given)
-    return Image.open(file, formats=[format.key])
+    return open_any_size(file, [format.key])
 
 
 def _in_profile(image: Image, profile: bytes, notices: list[str]) -> tuple[Image, bytes | None]:

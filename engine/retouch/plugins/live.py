@@ -58,6 +58,7 @@ class LivePlugins:
         except BaseException as err:
             if is_stop(err):
                 raise
+            # One plugin that cannot register leaves the others as they are.
             return [broken(name, err)]
         return found
 

@@ -60,6 +60,7 @@ def key_of(part: Part) -> tuple[str, Hashable]:
             tokens = max(len(each.prompt.embeds) for each in part.rows)
             return kind, (row.model.identity, row.model.core.kernels(part), row.x.shape, tokens, *row.prompt.shapes)
         case Call():
+            # Whether a gradient is asked counts: what shares a call is evaluated with or without.
             return "apply", (part.function, part.item.shape, part.item.dtype, part.item.requires_grad)
         case Backward():
             return "backward", None
@@ -106,6 +107,7 @@ def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets)
         # A group may not have found room, and a call of more rows than the ladder has is of one group alone.
         batch.bucket = max(buckets.size(batch.rows), batch.rows)
         batches.append(batch)
+        # By place, for parts may be equal and still be two.
         taken = set(batch.places)
         places = [place for place in places if place not in taken]
     return batches

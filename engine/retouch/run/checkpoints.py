@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.core.weights_file import safetensors_file
+from retouch.core.files.weights_file import safetensors_file
 from retouch.models import user_cache
 from retouch.models.errors import BrokenModel
 from retouch.models.single_file import checked_header

@@ -64,12 +64,14 @@ class Executor:
                     waiting = [task for task in pending if task.waits]
                     self._tick(waiting)
                     _admit(pending)
+                    # What is written beside the work is waited for only where there is nothing else to do.
                     self._settle(wait=not began and not waiting)
                     done = [task for task in pending if task.done]
                     for task in done:
                         finished(task)
                     ended.update(done)
                     if not (began or done or any(task.waits for task in pending)):
+                        # No graph of ours has such a ring; a plugin's tasks may, and would be waited for without end.
                         names = ", ".join(f"'{task.name}'" for task in pending)
                         raise RuntimeError(f"tasks wait for one another, or for one that is not run: {names}")
             finally:
@@ -118,6 +120,7 @@ class Executor:
                 raise
             ready = _askable(ready)
             batches = pack([task.parts[i] for task, i in ready], self.buckets, self._narrower)
+        # All calls of a tick come before anybody goes on: what is asked next meets what others ask next.
         for batch in batches:
             self._evaluate(batch, [ready[place] for place in batch.places])
         for task in waiting:
@@ -137,6 +140,7 @@ class Executor:
         except BaseException as error:
             if is_stop(error):
                 raise
+            # The frames of the failed call hold its tensors; halves would run out of memory beside them.
             _release(error)
             answers = None
             if isinstance(error, torch.OutOfMemoryError | MemoryError) and not self.buckets.fixed:

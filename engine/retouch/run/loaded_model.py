@@ -104,6 +104,7 @@ class Machine:
             if self.plain is None:
                 return self._load(self.parts)
             updates = {part: each for part, each in self._updates.items() if part}
+            # LoRA files of the network alone change no other part, so all of the plain model's are shared.
             if not updates:
                 return self.plain.loaded
             return self._load(self.plain.parts.with_fused(updates))
@@ -127,6 +128,7 @@ class Machine:
             with blamed_on(self.info):
                 for each in self._updates.get("", ()):
                     delta = delta.under(ModelDelta(beside=each)) if delta.beside else ModelDelta(beside=each)
+            # The same core: rows with LoRA files and rows without share memory, and the network is there once.
             return self.plain.denoiser.tuned(delta)
         known = self.info.known
         digest = tuned_weights.network_digest(self.info)
@@ -144,6 +146,7 @@ class Machine:
         parts = ModelLoading(self.info.files, self.device, self.dtype, self.acceleration)
         if self.plain is not None:
             parts = parts.with_fused({part: each for part, each in self._updates.items() if part})
+        # Into the same memory: graphs and kernels that were captured read those addresses.
         for fresh, own in zip(_modules(self._load(parts)), _modules(self.loaded), strict=True):
             if any(own is each for each in modules):
                 copy_weights(fresh, own)
@@ -217,6 +220,7 @@ class Machine:
         from retouch.models.kit.tiled_codec import TiledCodec
 
         codec = self.loaded.codec
+        # One object, or calls of pictures with LoRA files and without would not meet.
         if self.plain is not None and codec is self.plain.loaded.codec:
             return self.plain.codec
         return TiledCodec.of(codec, self.acceleration.vae_tiling) if hasattr(codec, "vae") else codec

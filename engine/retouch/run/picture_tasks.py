@@ -29,9 +29,9 @@ from retouch.run.outcome import Outcome
 from retouch.run.providers import Supply
 from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.store.keys import model_of
+from retouch.run.supplied_tasks import Turns
 from retouch.run.task import Task
 from retouch.run.training_log import RunTrainingLog
-from retouch.run.turns import Turns
 from retouch.run.whole import WholeRun
 
 

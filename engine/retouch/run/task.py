@@ -131,6 +131,7 @@ def recall(task: Task) -> None:
     try:
         found = task.instead()
     except BaseException as error:
+        # A store that cannot be read is a failure of this task's picture, and of no other.
         fail(task, error)
         return
     finally:
@@ -143,6 +144,7 @@ def recall(task: Task) -> None:
 
 
 def begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
+    # What is needed has ended, and this way missed: only now is the next asked for, since ways cost rows.
     if task.ways and task._way + 1 < len(task.ways) and any(_missed(before) for before in task.needs):
         task._way += 1
         for other in task.needs:
@@ -150,6 +152,7 @@ def begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
         return
     for before in task.needs:
         if before.error:
+            # The first cause is told, however many tasks lie between: the picture failed once.
             cause = before.error.cause if isinstance(before.error, Skipped) else before.error
             task.done, task.error = True, Skipped(cause)
             return
@@ -161,6 +164,7 @@ def begin(task: Task, lanes: Sequence[ThreadPoolExecutor]) -> None:
         if task.care:
             values = task.care.handed(values)
         if task.aside is not None:
+            # Asked here: asked in the thread it would be about that.
             task.alone = TURNS.mine
             task.future = lanes[task.aside % len(lanes)].submit(_without_grad, task, values)
             return
@@ -210,6 +214,7 @@ def resume(task: Task, replies: list[Any] | None) -> None:
     thrown, task.thrown = task.thrown, None
     coroutine = task._coroutine
     assert coroutine is not None
+    # Cleared first: who is resumed may fail, and must not look as if it still waited.
     task.parts, task.replies = (), []
     try:
         with _around(task):

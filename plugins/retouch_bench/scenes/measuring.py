@@ -111,16 +111,19 @@ class SceneMeasurer:
 
 
 class _Silent:
-    """A log that nobody reads."""
+    """A log and notices that nobody reads."""
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 
+    def tell(self, words: str) -> None:
+        """Forget them."""
+
 
 def revised(source: Field, views: Views, turn: TrueTurn, seed: int = 0, **options: Any) -> Field:
     """A field revised by a turn that is no recipe."""
-    log: Any = _Silent()
-    task = Task(lambda: revise(source, views, turn, NoiseSource(seed, "revise"), log, **options))
+    silent: Any = _Silent()
+    task = Task(lambda: revise(source, views, turn, NoiseSource(seed, "revise"), silent, silent, **options))
     Executor().run([task])
     if task.error:
         raise task.error

@@ -47,9 +47,8 @@ class Voices:
 
     async def __call__(self, model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         """The base's guidance of that sum.  x: [C, h, w]"""
-        return await self.base(self._sum(self.instead or model), x, level, prompt, negative)
+        network = self.instead or model
 
-    def _sum(self, model: Asking) -> Asking:
         async def answer(
             x: Tensor,
             level: Level,
@@ -59,7 +58,7 @@ class Voices:
             role: str = "cond",
             told: Mapping[str, float] | None = None,
         ) -> Prediction:
-            pair = (await model(x, level, prompt, timestep=timestep, role=role, told=told)).pair
+            pair = (await network(x, level, prompt, timestep=timestep, role=role, told=told)).pair
             speaking = [each for each in self.voices if each.speaks(level)] if role == "cond" else []
             if not speaking:
                 return Prediction(pair)
@@ -72,7 +71,7 @@ class Voices:
             parts = [rest * pair, *(each.share * pred.pair for each, pred in zip(speaking, asked, strict=True))]
             return Prediction(torch.stack(parts).sum(0))
 
-        return answer
+        return await self.base(answer, x, level, prompt, negative)
 
 
 def with_voice(guidance: Guidance, voice: Voice, instead: Denoiser | None = None) -> Guidance:

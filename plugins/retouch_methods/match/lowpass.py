@@ -1,4 +1,4 @@
-"""Broad colours as they were.  Wang et al. 2023, "StableSR", arXiv:2305.07015, which corrects colours after decoding."""
+"""Broad colours as they were, as Wang et al. 2023 correct them behind the decoder.  "StableSR", arXiv:2305.07015."""
 
 from __future__ import annotations
 

@@ -168,17 +168,20 @@ def _changed(caption: str, changes: tuple[Change, ...], report: Report) -> str:
             cuts += [(start, end, change) for start, end in found]
             if not found:
                 _absent(change, caption, report)
+    # By place alone: changes themselves have no order.
     cuts.sort(key=lambda cut: cut[:2])
     for (_, end, first), (start, _, then) in pairwise(cuts):
         if start < end:
             notes = (("the other is here", first.span),)
             report.add("RT311", then.word, a=first.old, b=then.old, notes=notes)
+            # The caption as it was: what is told of the prompts after it is told of something.
             return caption
     made, at = "", 0
     for start, end, change in cuts:
         made += caption[at:start] + change.new
         at = end
     made += caption[at:]
+    # Words that go leave their commas and blanks, which a model reads as tokens.
     if any(change.kind == "remove" for change in changes):
         made = re.sub(r"\s+", " ", re.sub(r"\s*,(\s*,)+", ",", made)).strip(" ,")
     return ", ".join([*([made] if made else []), *(c.new for c in changes if c.kind == "add" and c.new)])

@@ -20,7 +20,7 @@ from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from retouch.models.catalog import ModelInfo
-    from retouch.models.prompt_reader import PromptReader
+    from retouch.models.prompts.prompt_reader import PromptReader
     from retouch.pictures import MaskPicture, PictureInfo
     from retouch.pictures.standing import Standing
 
@@ -36,7 +36,7 @@ def installed_model(name: str, revision: str | None, **beside: Any) -> ModelInfo
 
 def reader(model: ModelInfo) -> PromptReader | None:
     """Who knows what a model reads of its prompts, if its vocabularies tell."""
-    from retouch.models.prompt_reader import prompt_reader
+    from retouch.models.prompts.prompt_reader import prompt_reader
 
     return prompt_reader(model)
 

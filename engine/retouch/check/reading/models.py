@@ -16,7 +16,7 @@ from retouch.paths import resolved
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
     from retouch.models.catalog import ModelInfo
-    from retouch.models.prompt_reader import PromptReader
+    from retouch.models.prompts.prompt_reader import PromptReader
 
 SHIPPED = "storybook"
 BESIDE = ("base", "vae", "lora")  # what may stand beside a model's name, see `catalog.find`

@@ -72,6 +72,7 @@ class Names:
         if name.name in FAMILIES:
             mend = {"mask": "area", "open": "photo"}.get(name.name, f"my_{name.name}")
             self.report.add("RT211", name.span, name=name.name, mend=mend)
+            # It is told already; that nothing reads it would be a second complaint of the same word.
             made.used = True
         elif (old := self.all.get(name.name)) is not None:
             self.report.add("RT210", name.span, name=name.name, notes=(("first named here", old.span),))
@@ -138,6 +139,7 @@ class NameScope:
             name.used = True
             return name
         made = self.names.all.get(word.name)
+        # It is above and still not seen, so it is a flow that a def reaches for.
         if made and made.span.start < self.above:
             self.report.add("RT220", word.span, name=word.name)
             made.used = True
@@ -162,6 +164,7 @@ class NameScope:
                 )
                 self.report.add("RT207", value.span, name="this option", wanted="a value", got=got, mend=mend)
             return None
+        # What is wrong with the value is told where it is used; a value of the command line has its own place.
         return name.value if name.value.source else replace(name.value, span=value.span)
 
     def bound(self, written: Written) -> Written:

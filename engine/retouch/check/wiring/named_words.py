@@ -17,7 +17,7 @@ from retouch.models.errors import BrokenModel
 from retouch.near import near
 
 if TYPE_CHECKING:
-    from retouch.models.prompt_reader import PromptReader
+    from retouch.models.prompts.prompt_reader import PromptReader
 
 _NAMES = {"source": ("source",), "target": ("target",), "either": ("source", "target")}
 _CALLED = {"source": "the caption", "target": "the target prompt"}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.edits import check_change, prompts
+from retouch.check.wiring.files.own_weights import own_weights
+from retouch.check.wiring.files.tunings import tuned_by
 from retouch.check.wiring.insertions import READ_ANEW, Insertions
-from retouch.check.wiring.own_weights import own_weights
 from retouch.check.wiring.state import MISSING, FlowState, Slot
-from retouch.check.wiring.tunings import tuned_by
 from retouch.graph.nodes import FromEngine, FromNode, Input
 from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED, TURN
 from retouch.plugins.signatures import Port

@@ -8,23 +8,23 @@ from functools import partial
 
 from retouch.check.reading.calls import Other, StageCall
 from retouch.check.reading.flows import Alternatives, Flow, calls_of
-from retouch.check.wiring.adapters import check_adapters, check_learnt_words, check_tuned
 from retouch.check.wiring.alternatives import choose
 from retouch.check.wiring.context import Context, Overwritten
-from retouch.check.wiring.embeddings import check_embedding
+from retouch.check.wiring.files.adapters import check_adapters, check_learnt_words, check_tuned
+from retouch.check.wiring.files.embeddings import check_embedding
+from retouch.check.wiring.files.folders import with_folder
+from retouch.check.wiring.files.pretrained import PORT as PRETRAINED
+from retouch.check.wiring.files.pretrained import with_pretrained
+from retouch.check.wiring.files.training import with_training
 from retouch.check.wiring.fitting import check_model
-from retouch.check.wiring.folders import with_folder
 from retouch.check.wiring.insertions import Insertions
 from retouch.check.wiring.inside import begun, refused, wire_turn
 from retouch.check.wiring.named_words import check_named_words
 from retouch.check.wiring.options import cell, fields, is_whole, origins, resolve
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.port_filler import NOTHING, PortFiller
-from retouch.check.wiring.pretrained import PORT as PRETRAINED
-from retouch.check.wiring.pretrained import with_pretrained
 from retouch.check.wiring.sites import check_sites
 from retouch.check.wiring.state import MISSING, FlowState, Gone, Outside, Slot
-from retouch.check.wiring.training import with_training
 from retouch.check.wiring.turn_settings import of_turn
 from retouch.check.wiring.turns import OPEN, TurnStages, split
 from retouch.check.wiring.walked import check_walk

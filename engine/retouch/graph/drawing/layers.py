@@ -55,12 +55,14 @@ def _layered(sizes: Mapping[str, Size], edges: Sequence[Edge]) -> _Layers:
     rank = dict.fromkeys(sizes, 0)
     for name in sizes:
         rank[name] = max((rank[start] + 1 for start, end in edges if end == name), default=0)
+    # A second pass from the ends: what feeds one late stage alone would else stand at the very top.
     for name in reversed(list(sizes)):
         rank[name] = min((rank[end] - 1 for start, end in edges if start == name), default=rank[name])
     made = _Layers(dict(sizes), [[] for _ in range(max(rank.values(), default=-1) + 1)])
     for name in sizes:
         made.layers[rank[name]].append(name)
     for start, end in edges:
+        # A stand-in in each rank lets edges be ordered and spaced as boxes are, so none runs through a box.
         passed = [f"{start}>{end}@{level}" for level in range(rank[start] + 1, rank[end])]
         for level, name in enumerate(passed, rank[start] + 1):
             made.sizes[name] = (1.0, 0.0)
@@ -83,6 +85,7 @@ def _order(made: _Layers) -> None:
             place = {name: i for i, name in enumerate(made.layers[level - 1 if down else level + 1])}
             own = {name: i for i, name in enumerate(made.layers[level])}
             made.layers[level].sort(key=lambda name: _mean([place[n] for n in near[name]], own[name]))
+        # Sweeps may make it worse, and go round in circles; the best is kept.
         if (now := _crossings(made)) < fewest:
             best, fewest = [list(layer) for layer in made.layers], now
     made.layers = best
@@ -126,6 +129,7 @@ def _apart(wanted: Sequence[float], widths: Sequence[float], gap: float) -> list
     blocks: list[list[float]] = []
     for place, shift in zip(wanted, offsets, strict=False):
         blocks.append([place - shift])
+        # Pool adjacent violators: the least squares under this order, in one pass.
         while len(blocks) > 1 and _mean(blocks[-2], 0) > _mean(blocks[-1], 0):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     starts = [_mean(block, 0) for block in blocks for _ in block]
@@ -167,6 +171,7 @@ def _ports(made: _Layers, near: Mapping[str, Sequence[str]], centres: Mapping[st
     ports: dict[Edge, float] = {}
     for name, ends in near.items():
         ordered = sorted(ends, key=lambda end: centres[end])
+        # Edges of a narrow box come closer together, and still meet it within its corners.
         apart = min(24.0, 0.8 * made.sizes[name][0] / max(len(ordered), 1))
         for i, end in enumerate(ordered):
             ports[name, end] = centres[name][0] + (i - (len(ordered) - 1) / 2) * apart

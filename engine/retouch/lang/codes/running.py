@@ -187,8 +187,8 @@ RUNNING = {
         "'{stage}' works on {what} at once, {count} megapixels; at most {most}",
         "{mend}",
         why="A picture of up to 400 megapixels is opened, cropped, pasted into and saved in parts. What works on all "
-        "of one needs some fifty bytes for each pixel, so that it is refused before anything loads. Of a window nobody knows "
-        "how large it is before its mask is made; one that holds nearly all of such a picture is refused when it is cut.",
+        "of one needs some fifty bytes for each pixel, so that it is refused before anything loads. How large a window "
+        "is nobody knows before its mask is made; one of nearly all of such a picture is refused when it is cut.",
     ),
     "RT580": Code(
         "no-walk",

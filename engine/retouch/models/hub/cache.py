@@ -66,6 +66,7 @@ def snapshot(name: str, revision: str | None) -> tuple[Path, str]:
     Without a revision that is the one that was got last by its name, or the only one.
     """
     if revision is not None and not is_commit(revision):
+        # A branch is another model tomorrow; the stamp of a result has to name this one.
         raise UnknownModel(
             f"revision '{revision}' of '{name}' is a name that can move", "give the commit, 40 digits from 0 to f"
         )
@@ -137,10 +138,12 @@ def remove(name: str, revision: str | None) -> int:
     if not _commits(name):
         shutil.rmtree(folder)
         return before
+    # Snapshots are links into `blobs`, and several commits share what did not change.
     needed = {path.resolve() for path in (folder / "snapshots").rglob("*")}
     for blob in (folder / "blobs").iterdir():
         if blob.resolve() not in needed:
             blob.unlink()
+    # Or the name would mean a commit that is not here, though another is.
     if _main(name) not in _commits(name):
         (folder / "refs" / "main").unlink(missing_ok=True)
     return before - _stored(folder)

@@ -41,6 +41,7 @@ def download(url: str, headers: Mapping[str, str], file: Listed, blob: Path, tel
         with part.open("rb") as stored:
             while block := stored.read(_BLOCK):
                 digest.update(block)
+        # Going on from bytes that are wrong would never come to the right ones.
         if digest.hexdigest() != file.digest:
             part.unlink()
             raise CannotGet(f"'{file.path}' came with other bytes than the hub promises", "try again")
@@ -64,6 +65,7 @@ def _fill(url: str, headers: Mapping[str, str], file: Listed, part: Path, tell: 
             raise
         except HTTPError as error:
             why = str(error) or type(error).__name__
+        # Attempts count where nothing came: a slow line that breaks often still gets there.
         left = ATTEMPTS if _size(part) > have else left - 1
         if not left:
             raise CannotGet(
@@ -80,6 +82,7 @@ def _stream(url: str, headers: Mapping[str, str], part: Path, tell: Callable[[in
     from huggingface_hub.utils import get_session, hf_raise_for_status
 
     have = _size(part)
+    # Compressed on the way, a range would be of other bytes than those that are here.
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     with get_session().stream("GET", url, headers=asked, timeout=timeout, follow_redirects=True) as response:

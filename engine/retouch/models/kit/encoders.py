@@ -18,7 +18,7 @@ from retouch.core.values import Prompt
 from retouch.core.words import places
 from retouch.models.errors import BrokenModel
 from retouch.models.kit.learnt_words import LearntReading, with_learnt
-from retouch.models.tokens import PromptTokenizer, Tokens, heard
+from retouch.models.prompts.tokens import PromptTokenizer, Tokens, heard
 
 NO_WORDS: Mapping[str, Tensor] = MappingProxyType({})
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from retouch.core.transfer import upload_numbers
 from retouch.core.words import places
-from retouch.models.tokens import PromptTokenizer, Tokens
+from retouch.models.prompts.tokens import PromptTokenizer, Tokens
 
 _PLAIN = "a"  # which all vocabularies have as one token
 _READING = Lock()  # runs of several threads may share an encoder

@@ -18,13 +18,13 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from retouch.core.tuning import Update
 from retouch.models import weights
-from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Names
 from retouch.models.files import ModelFiles
 from retouch.models.kit.renaming import renamed
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import prepare
+from retouch.models.prompts.clip_vocabulary import read_vocabulary
 
 # Of a text encoder's config, what is bookkeeping, and older spellings that its class still reads.
 _BOOKKEEPING = {

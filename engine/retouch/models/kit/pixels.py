@@ -12,7 +12,7 @@ from retouch.core.precision import at_least_float32
 from retouch.core.transfer import upload
 from retouch.core.values import Prompt
 from retouch.models.family import Described
-from retouch.models.tokens import Tokens
+from retouch.models.prompts.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retouch.models.tokens import PromptReading
+from retouch.models.prompts.tokens import PromptReading
 
 _BEFORE, _AFTER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"  # of Qwen's chat
 _NO_THOUGHT = "<think>\n\n</think>\n\n"

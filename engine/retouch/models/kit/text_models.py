@@ -7,7 +7,7 @@ from typing import Any
 
 from retouch.models.family import Loading
 from retouch.models.kit.encoders import Encoder, clip_last, t5
-from retouch.models.tokens import PromptReading, PromptTokenizer
+from retouch.models.prompts.tokens import PromptReading, PromptTokenizer
 
 
 def clip_encoder(

@@ -97,7 +97,9 @@ def read_lora(file: Path) -> tuple[list[LoraLayer], list[str]]:
     layers: list[LoraLayer] = []
     for (part, name), factors in found.items():
         if used := _TUCKER & factors.keys():
+            # Three factors a layer: multiplied as two they would be another change, without a word.
             raise BrokenModel(f"'{file.name}' is a Tucker decomposition ({factors[min(used)]}), which is not read")
+        # A file that was cut, or a format that is not known: what it lacks is told, not taken for zero.
         if not _whole(factors):
             left += factors.values()
             continue

@@ -65,10 +65,12 @@ class NetworkCore:
         self.net, self._sites = net, tuple(sites)
         self.kind: PredictionKind = kind
         self.told, self.acceleration = dict(told), acceleration
+        # The base weights are everybody's: gradients are asked of what stands in for them.
         self.module = net.module.requires_grad_(False).eval()
         prepare(self.module, acceleration)
         remember_signatures(self.module)
         self._base = dict(self.module.named_parameters())
+        # Whole numbers, which some networks have among their parameters, tell no precision.
         first = next(weight for weight in self.module.parameters() if weight.is_floating_point())
         self.device, self.dtype = first.device, first.dtype
         self._seam, self._passing = Seam(net, sites), Lock()
@@ -110,6 +112,7 @@ class NetworkCore:
                     raise BrokenModel(
                         f"{type(self.net).__name__}.forward, of its family, gives {gave} for {list(packed.x.shape)}"
                     )
+                # Rows beyond those are padding, whose predictions nobody asked for.
                 predictions = iter(self._split(rows, out[: len(rows)]))
             recorded, kept = now.recorded(), now.kept()
         return [
@@ -166,6 +169,7 @@ class NetworkCore:
     def _packed(self, rows: Sequence[Row], bucket: int) -> Rows:
         if strange := {name for row in rows for name in row.told} - self.told.keys():
             raise ValueError(f"this model is not told '{min(strange)}'")
+        # Groups of one call have the same longest prompt (see `key_of`), so company lengthens nobody's.
         tokens = max(len(row.prompt.embeds) for row in rows)
         x = self._stacked([row.x for row in rows], bucket)
         if self.acceleration.channels_last:

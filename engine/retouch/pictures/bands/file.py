@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from retouch.pictures import bands
 from retouch.pictures.bands import png, tiff
 from retouch.pictures.colour import to_srgb
-from retouch.pictures.opening import LARGEST, Unreadable, opened, orientation
+from retouch.pictures.opening import LARGEST, Unreadable, load_any_size, opened, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,14 +42,20 @@ class FileInBands:
 
     def bands(self, top: int = 0, bottom: int | None = None) -> Iterator[tuple[int, Image]]:
         """Bands that hold the rows from `top` up to `bottom`, each with its first row.  Raises Unreadable."""
+        for first, band in self._read(top, self.height if bottom is None else bottom):
+            yield first, to_srgb(band)[0]
+
+    def stored(self) -> Iterator[Image]:
+        """All bands, in the colours that the file has.  Raises Unreadable."""
+        for _, band in self._read(0, self.height):
+            load_any_size(band)
+            yield band
+
+    def _read(self, top: int, bottom: int) -> Iterator[tuple[int, Image]]:
         if _state(self.path) != self.state:
             raise Unreadable(self.path, "has been changed since it was opened")
-        end = self.height if bottom is None else bottom
         try:
-            for first, band in self.rows.bands(top, end, max(1, bands.BAND // self.width)):
-                yield first, to_srgb(band)[0]
-        except Unreadable:
-            raise
+            yield from self.rows.bands(top, bottom, max(1, bands.BAND // self.width))
         except MemoryError:
             raise Unreadable(self.path, "does not fit into memory") from None
         except Exception as why:  # decoders raise anything on damaged files

@@ -13,6 +13,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from retouch.pictures.opening import open_any_size
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -48,11 +50,12 @@ def inflated(path: Path) -> Iterator[bytes]:
         for kind, length in chunks(file):
             if kind != b"IDAT":
                 continue
-            while length:
-                rest = file.read(min(length, _PIECE))
+            left = length
+            while left:
+                rest = file.read(min(left, _PIECE))
                 if not rest:
                     raise CutOff("image file is truncated")
-                length -= len(rest)
+                left -= len(rest)
                 try:
                     while rest:
                         yield stream.decompress(rest, _PIECE)
@@ -103,13 +106,11 @@ class PngRows:
 
     def _unfiltered(self, rows: bytes, before: bytes, count: int) -> bytes:
         """The bytes of rows whose filters may look at the row before: a small PNG that begins with that, decoded."""
-        from PIL import Image
-
         size = struct.pack(">II", self.row // self.pixel, count + 1)
         head = chunk(b"IHDR", size + bytes((8, _OF_BYTES[self.pixel], 0, 0, 0)))
         data = zlib.compress(b"\0" + before + rows, 0)
         small = SIGNATURE + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-        with Image.open(io.BytesIO(small), formats=["PNG"]) as image:
+        with open_any_size(io.BytesIO(small), ["PNG"]) as image:
             return image.tobytes()[self.row :]
 
     def _picture(self, raw: bytes, count: int) -> Image:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.pictures import bands
 from retouch.pictures.bands.png import CutOff
+from retouch.pictures.opening import open_any_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +22,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_COUNTS = 322, 323, 324, 325
 _PLAIN = 1  # of compression and of planes
-# What says how a piece is to be decoded: photometry, fill order, fax, predictor, palette, ink, alpha, format, JPEG's tables, YCbCr.
+# How a piece is to be decoded: photometry, fill order, fax, predictor, palette, ink, alpha, format, JPEG, YCbCr.
 _KEPT = (_BITS, _COMPRESSION, 262, 266, _SAMPLES, _PLANES, 292, 293, 317, 320, 332, 338, 339, 347, 529, 530, 531, 532)
 _PROFILE = 34675
 _LARGEST = 16_000_000  # pixels of a piece
@@ -81,7 +82,6 @@ class TiffRows:
 
     def _decoded(self, piece: _Piece, data: bytes) -> Image:
         """A piece as a TIFF of its own."""
-        from PIL import Image
         from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
         if len(data) < piece.length:
@@ -95,7 +95,7 @@ class TiffRows:
         tags[_WIDTH], tags[_HEIGHT], tags[_ROWS] = piece.width, piece.height, piece.height
         tags.tagtype[_OFFSETS] = tags.tagtype[_COUNTS] = 4
         tags[_OFFSETS], tags[_COUNTS] = 0, len(data)  # Pillow counts from where its tags end
-        return Image.open(io.BytesIO(order + tags.tobytes(len(order)) + data), formats=["TIFF"])
+        return open_any_size(io.BytesIO(order + tags.tobytes(len(order)) + data), ["TIFF"])
 
 
 def rows_of(path: Path, header: Image) -> TiffRows | None:
@@ -117,7 +117,11 @@ def _strips(tags: Any, header: Image) -> list[_Piece]:
     starts, lengths = tags.get(_OFFSETS, ()), tags.get(_COUNTS, ())
     rows = min(tags.get(_ROWS, tall), tall)
     if tags.get(_COMPRESSION, _PLAIN) == _PLAIN and len(starts) == 1 and rows == tall:  # as many as one likes
-        bits = sum(tags.get(_BITS, (1,))) if len(tags.get(_BITS, (1,))) > 1 else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
+        bits = (
+            sum(tags.get(_BITS, (1,)))
+            if len(tags.get(_BITS, (1,))) > 1
+            else tags.get(_BITS, (1,))[0] * tags.get(_SAMPLES, 1)
+        )
         row = (wide * bits + 7) // 8
         rows = max(1, bands.BAND // wide)
         starts = tuple(starts[0] + top * row for top in range(0, tall, rows))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from retouch.pictures import bands
 from retouch.pictures.bands.png import SIGNATURE, chunk, chunks
+from retouch.pictures.opening import open_any_size
 from retouch.pictures.pixels import PixelDigest
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def write_bands(
 
 
 class _Png:
-    """Rows are filtered by Pillow, which is given the row before them, and deflated in one stream."""
+    """Rows are filtered by Pillow, which is given the row before, and deflated in one stream."""
 
     unit = 1
 
@@ -114,7 +115,7 @@ class _Png:
 
 
 class _Jpeg:
-    """Each row of blocks begins anew, by a restart marker, so that bands are coded apart and stand one after another."""
+    """Each row of blocks begins anew, by a restart marker, so that bands are coded apart and joined."""
 
     unit = _CODED
 
@@ -135,9 +136,7 @@ class _Jpeg:
         return before + self.last[_segments(self.last)[1] : -2]
 
     def seen(self, band: Image) -> Image:
-        from PIL import Image
-
-        return Image.open(io.BytesIO(self.last), formats=["JPEG"])
+        return open_any_size(io.BytesIO(self.last), ["JPEG"])
 
     def tail(self, place: int) -> bytes:
         return b"\xff\xd9"

@@ -21,8 +21,8 @@ from retouch.core.transfer import upload
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp
-from retouch.pictures.bands.file import in_bands
 from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
+from retouch.pictures.bands.file import in_bands
 from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture
 from retouch.run.files.pixels import Decoded, InFile, Laid, as_bytes, drawn
@@ -200,8 +200,10 @@ class FileOut:
                     encode(file, made, format, {}, pictures.How())
                     sync(file)
             folder = albums.named_by(place, part, images)
+            # A folder of the same content may be there already, and others list it: only a new one is taken back.
             fresh = not folder.exists()
             albums.put(part, folder)
+            # Before the list is: a list on disk never names pictures that a power cut has taken.
             sync_folder(folder)
         try:
             yield folder.name
@@ -209,6 +211,7 @@ class FileOut:
             if fresh:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+        # The list has its place now, so nothing names the older pictures any more.
         for name in before - {folder.name}:
             shutil.rmtree(place.with_name(name), ignore_errors=True)
 
@@ -227,6 +230,7 @@ class FileOut:
 def put_signed(file: BinaryIO, signed: Callable[[bytes], bytes]) -> None:
     """Put signed bytes into a file that is to take its place, instead of those that it has.  Raises Unfit."""
     made = signed(Path(file.name).read_bytes())
+    # The same open file: its lock and its place in the folder are what others look at.
     file.seek(0)
     file.truncate()
     file.write(made)

@@ -70,8 +70,8 @@ class InFile:
     def part(self, box: Rectangle) -> Tensor:
         """Bytes of a part.  uint8 [h, w, channels].  Raises TooLarge."""
         check_size(box)
-        if box in self._kept:
-            return self._kept[box].clone()
+        if (kept := self._kept.get(box)) is not None:
+            return kept.clone()
         height, width = box.size
         made = torch.empty(height, width, self.channels, dtype=torch.uint8)
         for first, band in self.file.bands(box.top, box.bottom):

@@ -67,6 +67,7 @@ class _Sheet:
         return _cell(axes) in self.cells
 
     def entries(self) -> list[Any]:
+        # Workers send them through a pipe; the lowest level costs least, and pictures of a sheet are small.
         return [(cell, pixels.shape, zlib.compress(pixels.tobytes(), 1)) for cell, pixels in self.cells.items()]
 
     def put(self, entry: Any) -> None:
@@ -77,6 +78,7 @@ class _Sheet:
         return _Place(lambda image: self.cells.__setitem__(_cell(axes), as_bytes(image.data.permute(1, 2, 0))))
 
     def write(self, path: Path, metadata: Mapping[str, str], signed: Signed | None = None) -> tuple[str, ...]:
+        # In the recipe's order, and those of refused pictures too: the sheet shows what is missing.
         rows = list(dict.fromkeys(_cell(axes)[0] for axes in self.places))
         columns = list(dict.fromkeys(_cell(axes)[1] for axes in self.places))
         drawn = sheet.draw(self.cells, rows, columns)
@@ -124,6 +126,7 @@ class _Table:
         out = csv.writer(text, lineterminator="\n")
         out.writerow([*names, *columns])
         for axes in dict.fromkeys(self.places):
+            # A line without figures would read as if everything had been measured as nothing.
             if (figures := self.lines.get(axes)) is not None:
                 told = dict(axes)
                 numbers = [figures.get(column) for column in columns]
@@ -145,6 +148,7 @@ def _cell(axes: Axes) -> sheet.Cell:
 
 
 def _number(value: float | None) -> str:
+    # Six digits: behind them is what float32 rounds.
     return "" if value is None else f"{value:.6g}"
 
 

@@ -16,10 +16,10 @@ from safetensors.torch import load
 from torch import Tensor
 
 from retouch.core.denoiser import Denoiser
+from retouch.core.files.weights_file import safetensors_file
 from retouch.core.storable import kind_named, name_of, storable
 from retouch.core.stored import whole
 from retouch.core.tuning import ModelDelta
-from retouch.core.weights_file import safetensors_file
 
 _TOLD = "value"
 _PLAIN = (type(None), bool, int, float, str)

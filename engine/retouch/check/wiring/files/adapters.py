@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
-from retouch.check.wiring.fitting_files import fitted
-from retouch.check.wiring.tunings import tuned_by
+from retouch.check.wiring.files.fitting_files import fitted
+from retouch.check.wiring.files.tunings import tuned_by
 from retouch.graph.nodes import FromNode, Input, Node
 from retouch.lang.diagnostics import Report
 

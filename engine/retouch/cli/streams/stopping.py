@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from retouch.cli import SIGNALLED
-from retouch.cli.speakers import known_plugins
+from retouch.cli.streams.speakers import known_plugins
 from retouch.pictures.atomic import remove_unfinished
 from retouch.plugins.interrupts import ENDING
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.calls import StageCall
-from retouch.check.wiring.fitting_files import fitted
+from retouch.check.wiring.files.fitting_files import fitted
 from retouch.graph.nodes import FromNode, Input
 from retouch.lang.diagnostics import Report
 

@@ -12,7 +12,7 @@ from functools import cache
 from types import FrameType
 from typing import TextIO
 
-from retouch.cli.talk import Talk, talking
+from retouch.cli.streams.talk import Talk, talking
 
 OURS, A_LIBRARY = "", "library"
 _PIECE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)")
@@ -121,7 +121,7 @@ def speaker(frame: FrameType | None) -> str:
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         top = module.partition(".")[0]
-        if module == "retouch.cli.talk":  # through which everyone writes
+        if module == "retouch.cli.streams.talk":  # through which everyone writes
             frame = frame.f_back
             continue
         if top == "retouch":

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TextIO, TypeVar
 
-from retouch.cli.plain import plain
+from retouch.cli.streams.plain import plain
 
 
 class Talk:

@@ -8,11 +8,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.byte_pairs import clip, of_pairs
-from retouch.models.clip_vocabulary import read_vocabulary
 from retouch.models.errors import BrokenModel
 from retouch.models.layout import TOKENIZER, read_json
-from retouch.models.tokens import PromptReading, PromptTokenizer, Tokens, heard
+from retouch.models.prompts.byte_pairs import clip, of_pairs
+from retouch.models.prompts.clip_vocabulary import read_vocabulary
+from retouch.models.prompts.tokens import PromptReading, PromptTokenizer, Tokens, heard
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from retouch.models.clip_vocabulary import WORDS
 from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.layout import TOKENIZER, read_json
+from retouch.models.prompts.clip_vocabulary import WORDS
 
 
 def vocabulary_size(place: Path) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any, TextIO
 
-from retouch.cli.speakers import OURS, Answers, Remarks, known_plugins
-from retouch.cli.talk import silent_answers
+from retouch.cli.streams.speakers import OURS, Answers, Remarks, known_plugins
+from retouch.cli.streams.talk import silent_answers
 from retouch.plugins.survival import survive
 
 

@@ -1,0 +1,1 @@
+"""Learnt things as files, in the key formats that others read."""

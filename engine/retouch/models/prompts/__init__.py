@@ -1,0 +1,1 @@
+"""What a model reads of a prompt, told from its vocabularies alone."""
