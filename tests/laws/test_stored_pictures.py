@@ -215,6 +215,16 @@ def test_files_of_large_pictures_and_masks_are_kept_as_bytes(tmp_path: Path) -> 
     assert torch.equal(mask.data, image.data[0])
 
 
+def test_all_of_a_large_picture_is_made_once_for_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it looks at it: `mask color` does three times."""
+    made, real = list[Rectangle](), StoredImage._colours
+    monkeypatch.setattr(StoredImage, "_colours", lambda self, box: made.append(box) or real(self, box))
+    path = wall(tmp_path / "wall.png", LARGE)
+    retouch.recipe('mask color name="#5a5a5a" | save mask path="mask.png"', tmp_path)(path, caption="a wall")
+    assert made == [Rectangle(0, 0, LARGE // 1000, 1000)]
+    assert Picture.open(tmp_path / "mask.png").getbbox() == (40, 40, 300, 300)
+
+
 def test_what_needs_all_of_a_very_large_picture_is_refused_and_a_window_is_not(tmp_path: Path) -> None:
     path = wall(tmp_path / "wall.png", MAX_PIXELS + 1000)
     window = 'mask box right=1% bottom=30% | crop | invert edit_friendly "cat"->"dog" | paste'

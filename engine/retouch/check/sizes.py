@@ -74,7 +74,7 @@ def _check_parts(graph: Graph, context: Context, report: Report) -> None:
         if "parts" in node.card.facts or node.card.output == "Denoiser":
             continue
         for port, edge in node.edges():
-            opened = _seen_whole(graph, _ports(node)[port], edge)
+            opened = _seen_whole(graph, _ports(node).get(port, ""), edge)
             if opened is None:
                 continue
             if _told_whole(node, str(opened.options.get("path")), size_of(opened, context.world), IN_PARTS, report):
@@ -91,7 +91,7 @@ def _seen_whole(graph: Graph, type_: str, edge: Edge | tuple[FromNode, ...]) -> 
     while maker and type_ == "Mask" and maker.card.family == "mask" and "parts" in maker.card.facts:
         of = ("Frame", "Mask")  # what it was made of; a mask that is shaped is as large as it was
         types = _ports(maker)
-        type_, edge = next(((types[port], each) for port, each in maker.edges() if types[port] in of), ("", MISSING))
+        type_, edge = next(((types[port], each) for port, each in maker.edges() if types.get(port) in of), ("", MISSING))
         maker = _maker(graph, edge)
     if maker is None or maker.card.family not in ("open", "paste") or type_ == "Window":
         return None

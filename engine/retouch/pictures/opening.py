@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ _UNWARNED = _Unwarned()
 _opening = Lock()  # Pillow's limit is the whole process's
 
 
-def open_any_size(file: str | os.PathLike[str] | IO[bytes], kinds: Sequence[str]) -> Image:
+def open_any_size(file: str | os.PathLike[str] | IO[bytes], kinds: tuple[str, ...]) -> Image:
     """What Pillow opens, of the formats that it calls so, whatever its size."""
     from PIL import Image
 

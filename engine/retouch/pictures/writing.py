@@ -262,7 +262,7 @@ def _seen(image: Image, format: Format, given: Mapping[str, Any]) -> Image:
     """The picture as whoever opens the file sees it, of a format that loses something."""
     file = io.BytesIO()
     image.save(file, format.key, **given)
-    return open_any_size(file, [format.key])
+    return open_any_size(file, (format.key,))
 
 
 def _in_profile(image: Image, profile: bytes, notices: list[str]) -> tuple[Image, bytes | None]:

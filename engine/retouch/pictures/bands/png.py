@@ -110,7 +110,7 @@ class PngRows:
         head = chunk(b"IHDR", size + bytes((8, _OF_BYTES[self.pixel], 0, 0, 0)))
         data = zlib.compress(b"\0" + before + rows, 0)
         small = SIGNATURE + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-        with open_any_size(io.BytesIO(small), ["PNG"]) as image:
+        with open_any_size(io.BytesIO(small), ("PNG",)) as image:
             return image.tobytes()[self.row :]
 
     def _picture(self, raw: bytes, count: int) -> Image:

@@ -65,7 +65,7 @@ class TiffRows:
                     continue
                 height = min(piece.height, tall - piece.top)
                 if piece.top < bottom and piece.top + height > top:
-                    parts: list[tuple[Image.Image, tuple[int, int]]] = []
+                    parts = list[tuple[Any, tuple[int, int]]]()
                     for each in beside:
                         file.seek(each.start)
                         parts.append((self._decoded(each, file.read(each.length)), (each.left, 0)))
@@ -95,7 +95,7 @@ class TiffRows:
         tags[_WIDTH], tags[_HEIGHT], tags[_ROWS] = piece.width, piece.height, piece.height
         tags.tagtype[_OFFSETS] = tags.tagtype[_COUNTS] = 4
         tags[_OFFSETS], tags[_COUNTS] = 0, len(data)  # Pillow counts from where its tags end
-        return open_any_size(io.BytesIO(order + tags.tobytes(len(order)) + data), ["TIFF"])
+        return open_any_size(io.BytesIO(order + tags.tobytes(len(order)) + data), ("TIFF",))
 
 
 def rows_of(path: Path, header: Image) -> TiffRows | None:

@@ -136,7 +136,7 @@ class _Jpeg:
         return before + self.last[_segments(self.last)[1] : -2]
 
     def seen(self, band: Image) -> Image:
-        return open_any_size(io.BytesIO(self.last), ["JPEG"])
+        return open_any_size(io.BytesIO(self.last), ("JPEG",))
 
     def tail(self, place: int) -> bytes:
         return b"\xff\xd9"
@@ -155,6 +155,7 @@ class _Tiff:
         made = bytearray(_saved(_blank(self.picture), "TIFF", {**said, "compression": "raw"}))
         (start,) = struct.unpack("<I", made[4:8])
         (count,) = struct.unpack("<H", made[start : start + 2])
+        data = len(made)
         wanted = {
             _HEIGHT: (_LONG, 1, self.picture.size[1]),
             _COMPRESSION: (_SHORT, 1, _DEFLATE),
