@@ -21,7 +21,7 @@ demo: $(STAMP)  ## a drawn cat becomes a dog, with the embedded model
 	@echo "after:  $(CURDIR)/out/dog.png"
 
 # Types are checked by one process, for a sixth of the time that tests take: beside them no core waits.
-test: ruff  ## all that has to hold, in under four minutes on two cores
+test: ruff  ## all that has to hold, in under ten minutes on two cores
 	+@$(MAKE) --no-print-directory --jobs=2 tests types
 
 tests: $(STAMP)
