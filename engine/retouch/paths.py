@@ -1,11 +1,17 @@
-"""Where the files that ship with the engine are, and whether there is something at a place that a user named."""
+"""Where shipped files are, what is at a place that a user named, and whether a file stayed as it was."""
 
 from __future__ import annotations
 
+import os
+import stat
+from functools import lru_cache
 from os.path import abspath, realpath
 from pathlib import Path
+from time import time_ns
 
 _PACKAGE = Path(__file__).parent
+_COARSE = 2_000_000_000  # nanoseconds; no file system's clock ticks in longer steps
+Marks = tuple[int, ...]
 
 
 def folder(name: str) -> Path:
@@ -47,3 +53,29 @@ def is_file(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Whether that is a folder."""
     return is_there(path) and path.is_dir()
+
+
+def unchanged(path: Path) -> Marks | None:
+    """What is another as soon as a file is: where it lies on the disk, its size, and when it was changed.
+
+    None of what is no file, and of one that was changed a moment ago: a second change may leave all that as it is.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)  # a time that was set back is younger by the second of these
+    if not stat.S_ISREG(found.st_mode) or changed > time_ns() - _COARSE:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a small file, the same object while it stays as it was.  Raises OSError."""
+    marks = unchanged(path)
+    return path.read_bytes() if marks is None else _content(path, marks)
+
+
+@lru_cache(maxsize=1024)
+def _content(path: Path, marks: Marks) -> bytes:
+    return path.read_bytes()

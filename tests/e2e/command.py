@@ -54,10 +54,10 @@ def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float 
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def in_warm_process(*args: object, folder: Path, env: dict[str, str] | None = None) -> Ran:
+def in_warm_process(*args: object, folder: Path, env: dict[str, str] | None = None, timeout: float = 300) -> Ran:
     """The same without the four seconds that importing torch and diffusers takes."""
     with Warm(RETOUCH, *args, folder=folder, env=env) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout)
     assert process.returncode is not None
     return Ran(process.returncode, out, err)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retouch.check.matrix import pairs
+from retouch.check.reading.environment import installed_model
+from retouch.models.catalog import ModelInfo
 from tests.e2e.command import draw
 from tests.e2e.sessions import stay_loaded
+from tests.models.tiny_folder import three_levels
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,3 +34,16 @@ def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 def cat(tmp_path: Path) -> Path:
     """The cat of the README, with its caption."""
     return draw(tmp_path / "cat.png")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelInfo]:
+    """Finds a small random model with the embedded one's card in its place: what is asked for is no weight's matter."""
+    folder = tmp_path_factory.mktemp("small")
+    three_levels().save_pretrained(folder)
+    shutil.copy(installed_model("storybook", None).folder / "card.json", folder)
+
+    def find(name: str, revision: str | None, **beside: Any) -> ModelInfo:
+        return installed_model(str(folder) if name in ("storybook", "storybook128") else name, revision, **beside)
+
+    return find

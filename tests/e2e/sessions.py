@@ -12,7 +12,7 @@ import torch
 
 from retouch.check.check import check
 from retouch.check.matrix import CAPTION, MASK
-from retouch.check.reading.environment import Environment, installed_model
+from retouch.check.reading.environment import Environment, inspect, installed_model
 from retouch.graph.nodes import Graph, Picture
 from retouch.models.catalog import ModelInfo, find
 from retouch.models.network.acceleration import EAGER
@@ -51,7 +51,8 @@ def tiny_world(here: Path, steps: int, seed: int = 0) -> Environment:
         model=str(here / "tiny"),
         output=here / "out",
         allowed=(here,),
-        find_model=cache(installed_model),  # hundreds of recipes, one model
+        find_model=cache(installed_model),  # hundreds of recipes, one model and one picture
+        inspect=cache(inspect),
     )
 
 

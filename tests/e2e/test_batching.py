@@ -46,10 +46,10 @@ def made(outcome, family):
 
 
 @pytest.mark.parametrize("inversion", ["null_text inner_steps=1", pytest.param("ddim", marks=pytest.mark.bench)])
-def test_eight_pictures_in_one_run_make_a_sixth_of_the_calls_of_eight_runs(inversion, eight, tmp_path):
+def test_eight_pictures_in_one_run_make_a_sixth_of_the_calls_of_eight_runs(inversion, eight, small, tmp_path):
     recipe = f'invert {inversion} | mask diffedit "red"->"blue" maps=2 | blend latent'
-    together = run(recipe, eight, tmp_path, steps=2)
-    apart = [run(recipe, [picture], tmp_path, steps=2) for picture in eight]
+    together = run(recipe, eight, tmp_path, find_model=small, steps=2)
+    apart = [run(recipe, [picture], tmp_path, find_model=small, steps=2) for picture in eight]
     assert 6 * together.denoiser_calls <= sum(result.denoiser_calls for result in apart)
     assert [o.rows for o in together.outcomes] == [result.outcomes[0].rows for result in apart]
 
@@ -151,10 +151,10 @@ def _bare_loop(latents, texts, schedule, model: Denoiser):
     return x
 
 
-def test_more_pictures_than_are_in_flight_all_come_back(tmp_path):
+def test_more_pictures_than_are_in_flight_all_come_back(small, tmp_path):
     scenes = [Scene(SUBJECTS[i % 8], "red", "at night", seed=i) for i in range(IN_FLIGHT + 3)]
     pictures = [draw(tmp_path / f"{i}.png", scene) for i, scene in enumerate(scenes)]
-    result = run('invert ddim "red"->"blue"', pictures, tmp_path / "out", steps=1)
+    result = run('invert ddim "red"->"blue"', pictures, tmp_path / "out", find_model=small, steps=1)
     assert len({path for outcome in result.outcomes for path in outcome.files}) == len(scenes)
     assert result.denoiser_calls == (1 + 2) + (1 + 1)  # 32 rows inverted, 64 sampled; then 3 and 6
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from retouch.api.models import find_model
-from tests.e2e.command import Ran, draw, in_process, retouch
+from tests.e2e.command import Ran, draw, in_warm_process, retouch
 from tests.faulty import faults
 from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
 from tests.faulty.installing import NEIGHBOURS, install, run
@@ -32,8 +32,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
     flows = [*(fault.flow for fault in RUNNING), NEIGHBOURS, FAMILY_FLOW]
     (folder / "all.retouch").write_text("\n".join(flows))
     command = ("run", "all.retouch", "--exact", "--stamp", "none", "--no-store")
-    env = {"PYTHONPATH": str(folder), "PYTHONFAULTHANDLER": "1"}
-    return in_process(*command, folder=folder, env=env, timeout=1200), folder
+    return in_warm_process(*command, folder=folder, env={"PYTHONPATH": str(folder)}, timeout=1200), folder
 
 
 # A family of models whose network goes to another folder, and then cannot be asked; and what is left for the end.

@@ -13,6 +13,7 @@ from PIL import Image
 
 from retouch.cli.main import main
 from retouch.cli.new_plugin import KINDS, STARTERS
+from tests.e2e.command import in_warm_process
 from tests.e2e.warm import Warm
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -47,10 +48,8 @@ def test_pip_installs_what_it_wrote_and_a_recipe_uses_it(tmp_path: Path):
     subprocess.run([*pip, "--target", target, tmp_path / "made"], check=True, capture_output=True)
     Image.new("RGB", (64, 64), "white").save(tmp_path / "in.png")
     recipe = 'open "in.png" | mask softbox | save mask "mask.png"'
-    command = [sys.executable, "-m", "retouch", "run", "-e", recipe]
-    env = {**ENV, "PYTHONPATH": str(target)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = in_warm_process("run", "-e", recipe, folder=tmp_path, env={**ENV, "PYTHONPATH": str(target)})
+    assert done.code == 0, done.out + done.err
     assert Image.open(tmp_path / "mask.png").getcolors() == [(4096, 255)]
 
 

@@ -117,6 +117,9 @@ def test_quoted_and_named_annotations_are_seen_through(plugin):
     [
         ("import math\n@stage('a', 'b')\ndef f(*, k: float = math.pi): ...", "has to be a literal", 6),
         ("for n in 'ab':\n    @stage('a', n)\n    def f(): ...", "at the top of a file", 5),
+        ("def g():\n    ...\n\n    stage('a', 'b')(len)", "at the top of a file", 7),
+        ("@print(stage('a', 'b'))\ndef f(): ...", "at the top of a file", 4),
+        ("from retouch.api import stage as mark\ndef g():\n    @mark('a', 'b')\n    def f(): ...", "at the top", 6),
         ("@stage('a', 'b')\ndef f(*, k: int | list = 3): ...", "not a type of option", 5),
         ("@stage('a', 'b')\ndef f(x): ...", "has no type", 5),
         ("@stage('a', 'b')\ndef f(x: Latents = None): ...", "'T | None = None'", 5),

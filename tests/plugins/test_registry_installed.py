@@ -52,3 +52,23 @@ def test_a_plugin_that_is_installed_meanwhile_is_found_and_one_that_is_removed_i
     shutil.rmtree(tmp_path / "late-2.0.dist-info")
     assert found() == []
     assert discovery.installed()
+
+
+def test_a_module_that_another_one_meanwhile_comes_before_is_read_from_there(tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (second, first):
+        folder.mkdir()
+        monkeypatch.syspath_prepend(str(folder))
+    plugin = discovery.Plugin("moved", "retouch_moved")
+    with pytest.raises(ModuleNotFoundError):
+        plugin.source()
+    (second / "retouch_moved.py").touch()
+    assert plugin.source() == second / "retouch_moved.py"
+    (package := first / "retouch_moved" / "part").mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    assert plugin.source() == package.parent / "__init__.py"
+    (package / "late.py").touch()
+    (package / "__init__.py").touch()
+    assert [name for _, name in plugin.files()] == ["retouch_moved", "retouch_moved.part", "retouch_moved.part.late"]
+    shutil.rmtree(first / "retouch_moved")
+    assert plugin.source() == second / "retouch_moved.py"

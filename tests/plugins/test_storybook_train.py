@@ -1,9 +1,6 @@
 """The trainer: resumed or not, the same weights; a kill loses nothing that was kept; no held-out drawing is seen."""
 
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from random import Random
 
@@ -21,6 +18,7 @@ from retouch_storybook.train.loop import Training
 from retouch_storybook.train.muon import orthogonal
 from retouch_storybook.train.pixel import LEVELS, SIDE
 from retouch_storybook.world import Scene
+from tests.e2e.warm import Warm
 from tests.plugins.tiny_training import STEPS, training
 
 
@@ -65,11 +63,12 @@ for step, _, _ in training().run(Path(sys.argv[2]), keep_every=0.0):
 
 
 def test_a_killed_training_resumes_to_the_same_weights(uninterrupted, tmp_path):
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
+    read, write = os.pipe()  # of which it waits for the end
+    with Warm(KILLED, Path(__file__).parent, tmp_path, folder=tmp_path, stdin=read) as process:
         assert [next(process.stdout).strip() for _ in range(4)] == ["1", "2", "3", "4"]
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
+    os.close(read)
+    os.close(write)
     second = training()
     assert second.resume(tmp_path)
     assert 3 <= second.step <= 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -61,6 +62,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+@cache  # a notebook and the tests run many commands in one process
 def parser() -> argparse.ArgumentParser:
     """All commands, each with its options."""
     parser = _Brief(

@@ -58,7 +58,8 @@ def main(args: Namespace) -> int:
 def all_pairs(world: Environment) -> list[Verdict]:
     """Return a verdict on every pair, for the picture that ships with the recipes."""
     picture = Picture(world.folder / "pictures" / "cat_meadow.png", 0, CAPTION)
-    world = replace(world, pictures=(picture,), find_model=cache(world.find_model))  # all pairs are of one model
+    find_model, inspect = cache(world.find_model), cache(world.inspect)  # all pairs are of one model and one picture
+    world = replace(world, pictures=(picture,), find_model=find_model, inspect=inspect)
     return [judged(stages, world) for stages in pairs(world.registry)]
 
 

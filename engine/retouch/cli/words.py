@@ -57,7 +57,8 @@ class Once(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
-        before = self.__dict__.setdefault("said", values)
+        said: dict[str, Any] = namespace.__dict__.setdefault("said_once", {})
+        before = said.setdefault(self.dest, values)
         if self.option_strings and before != values:
             one, other = (str(each)[:_SHOWN] for each in (before, values))
             raise argparse.ArgumentError(self, f"is given twice, as '{one}' and as '{other}'; one value holds for all")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.near import near_or_all
+from retouch.paths import content
 from retouch.plugins import trees
 from retouch.plugins.discovery import Plugin, broken, installed
 from retouch.plugins.hooks import HOOKS
@@ -73,7 +74,7 @@ def announced(plugin: Plugin) -> Announced:
         return Announced(plugin, Path(), faults=(refusal,))
     try:
         path = plugin.source()
-        return _read(plugin, path, path.read_bytes())
+        return _read(plugin, path, content(path))
     except Exception as err:  # whatever a stranger's file holds
         return Announced(plugin, Path(), faults=(broken(plugin.name, err),))
 

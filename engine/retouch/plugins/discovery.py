@@ -60,13 +60,8 @@ class Plugin:
     def source(self) -> Path:
         """Return the file of the announced module, found by the spec of its top-level name, which imports nothing."""
         top, *rest = self.module.split(".")
-        spec = find_spec(top)
-        if spec is None or (spec.origin is None and not spec.submodule_search_locations):
-            raise ModuleNotFoundError(f"no module named '{top}'")
-        if spec.origin is None:
-            raise ModuleNotFoundError(f"the package '{top}' has no __init__.py")
-        source = Path(spec.origin)
-        if spec.submodule_search_locations:
+        source, package = _top(top, _path())
+        if package:
             place = source.parent.joinpath(*rest)
             source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         elif rest:
@@ -80,12 +75,30 @@ class Plugin:
         source = self.source()
         if source.name != "__init__.py":
             return [(source, self.module)]
-        return [(path, _module_name(path, source.parent, self.module)) for path in sorted(source.parent.rglob("*.py"))]
+        root = str(source.parent)
+        found = sorted(
+            (*folder[len(root) + 1 :].split(os.sep), name) if folder != root else (name,)
+            for folder, _, names in os.walk(root)
+            for name in names
+            if name.endswith(".py")
+        )
+        return [(source.parent.joinpath(*parts), _module_name(parts, self.module)) for parts in found]
 
 
-def _module_name(path: Path, root: Path, package: str) -> str:
-    parts = path.relative_to(root).with_suffix("").parts
-    return ".".join((package, *(parts[:-1] if parts[-1] == "__init__" else parts)))
+@lru_cache(maxsize=256)  # Python looks through the whole path, and a check asks some forty times
+def _top(name: str, path: tuple[tuple[str, int], ...]) -> tuple[Path, bool]:
+    """Return the file of a top-level name, and whether it is a package.  path: for which that holds."""
+    spec = find_spec(name)
+    if spec is None or (spec.origin is None and not spec.submodule_search_locations):
+        raise ModuleNotFoundError(f"no module named '{name}'")
+    if spec.origin is None:
+        raise ModuleNotFoundError(f"the package '{name}' has no __init__.py")
+    return Path(spec.origin), bool(spec.submodule_search_locations)
+
+
+def _module_name(parts: tuple[str, ...], package: str) -> str:
+    name = parts[-1].removesuffix(".py")
+    return ".".join((package, *parts[:-1], *(() if name == "__init__" else (name,))))
 
 
 def installed() -> list[Plugin]:
@@ -104,13 +117,18 @@ def installed() -> list[Plugin]:
 
 def _announced() -> tuple[Plugin, ...]:
     """Return what entry points announce, in no order."""
-    return _found(tuple((folder, _changed(folder)) for folder in sys.path))
+    return _found(_path())
 
 
 @lru_cache(maxsize=1)  # finding them opens a file of every distribution, and a check asks three times
 def _found(path: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
     """Find them anew only where the path, or what lies in a folder of it, has changed."""
     return tuple({_plugin(point) for point in entry_points(group=GROUP)})
+
+
+def _path() -> tuple[tuple[str, int], ...]:
+    """Where Python looks for modules, and when each place was changed."""
+    return tuple((folder, _changed(folder)) for folder in sys.path)
 
 
 def _changed(folder: str) -> int:

@@ -207,5 +207,5 @@ def _told_apart(cards: list[StageCard], own: set[str]) -> tuple[list[StageCard],
                 facts = {"family": family, "method": method, "a": first.plugin, "b": card.plugin}
                 faults.append(Fault("RT903", card.plugin, facts, card.file, card.line))
     shared = {key for key, found in same.items() if len(found) > 1}
-    named = [replace(c, shared=(c.family, c.method) in shared and c.plugin not in own) for c in cards]
+    named = [replace(c, shared=True) if (c.family, c.method) in shared and c.plugin not in own else c for c in cards]
     return named, faults

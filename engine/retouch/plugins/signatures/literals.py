@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from retouch.core.demands import Moot, Need, WordsOf
@@ -61,6 +61,10 @@ class ModuleNames:
                 return f"{self.path(value)}.{attr}"
             case _:
                 return ""
+
+    def called(self, paths: Collection[str]) -> Iterator[str]:
+        """Give the names by which the module calls things of these dotted paths."""
+        return (name for name, path in self._paths.items() if path in paths)
 
     def constant(self, name: str) -> ast.expr | None:
         return self._constants.get(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
 from retouch.near import near_or_all
+from retouch.paths import content
 from retouch.plugins import trees
 from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
@@ -45,7 +46,7 @@ class _Source(NamedTuple):
 
 def read_module(path: Path, module: str, plugin: str) -> tuple[tuple[StageCard, ...], tuple[Fault, ...]]:
     """The cards of one file, and what is wrong with the stages that have none. A syntax error is the caller's."""
-    text = path.read_bytes()
+    text = content(path)
     return _read(text, path, module, plugin) if b"stage" in text else ((), ())
 
 
@@ -66,9 +67,33 @@ def _read(text: bytes, path: Path, module: str, plugin: str) -> tuple[tuple[Stag
             faults.append(_fault(source, _label(mark, node), what, node.lineno))
     faults += [_fault(source, "@stage", _STAR, line) for line in _starred(tree)]
     seen = [mark for _, mark in marked]
-    hidden = (mark for mark in ast.walk(tree) if _is_mark(mark, source.names) and mark not in seen)
-    faults += [_fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno) for mark in hidden]
+    hidden = (
+        mark
+        for node in _where_hidden(tree, text, source.names)
+        for mark in ast.walk(node)
+        if _is_mark(mark, source.names)
+    )
+    faults += [
+        _fault(source, "@stage", "it stands on a function at the top of a file", mark.lineno)
+        for mark in hidden
+        if mark not in seen
+    ]
     return tuple(cards), tuple(faults)
+
+
+def _where_hidden(tree: ast.Module, text: bytes, names: ModuleNames) -> Iterator[ast.AST]:
+    """Give the parts of a file in which a mark may stand: in most bodies nothing is called as one.
+
+    To walk through all of each tree took a quarter of the time in which a command reads all plugins.
+    """
+    lines = text.splitlines()
+    words = [word.encode() for word in {"stage", *names.called(_MARKS)}]
+    for node in tree.body:
+        body = b"\n".join(lines[node.lineno - 1 : node.end_lineno])  # of a function or class, from below its decorators
+        if any(word in body for word in words):
+            yield node
+        else:
+            yield from getattr(node, "decorator_list", ())
 
 
 def _starred(tree: ast.Module) -> Iterator[int]:
