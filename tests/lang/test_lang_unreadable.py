@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from retouch.check.reading.captions import caption_beside
 from retouch.cli.main import main
+from retouch.core.folders import UnfitFolder
+from retouch.graph.folders import FilesBelow
+from retouch.lang.diagnostics import Report
 
 ENDLESS = Path("/dev/zero")
 FILES = {
@@ -65,3 +69,38 @@ def test_a_path_that_is_no_file_is_a_wrong_command(path, said, capsys):
     """Nothing was read, so there is no place to show."""
     assert main(["check", path]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32-be", "latin-1"])
+def test_a_text_of_a_folder_in_another_encoding_is_refused_with_the_command_that_converts_it(encoding, tmp_path):
+    (tmp_path / "transforms.json").write_bytes('{"wörter": []}'.encode(encoding))
+    with pytest.raises(UnfitFolder, match=r"'transforms\.json' is not UTF-8: ") as refused:
+        FilesBelow(tmp_path).text("transforms.json")
+    assert "iconv -f" in refused.value.mend
+
+
+def test_a_text_of_a_folder_may_begin_with_a_mark_of_utf8(tmp_path):
+    (tmp_path / "transforms.json").write_bytes("{}".encode("utf-8-sig"))
+    assert FilesBelow(tmp_path).text("transforms.json") == "{}"
+
+
+def test_a_picture_of_a_folder_that_is_missing_is_asked_for_by_a_near_name(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "0001.png").touch()
+    with pytest.raises(UnfitFolder) as refused:
+        FilesBelow(tmp_path).size("image/0001.png")
+    assert refused.value.mend == "did you mean 'images/0001.png'?"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("eine Katze für Öl".encode("latin-1"), "byte 12 is 'ü' as in Windows-1252 or Latin-1"),
+        ("a cat".encode("utf-16-le"), "it is UTF-16LE without a mark"),
+        ("a cat".encode("utf-16")[:-1], "it is not UTF-16-LE, as its mark says"),
+    ],
+)
+def test_a_caption_that_cannot_be_read_says_how_it_is_written(data, said, tmp_path):
+    (tmp_path / "cat.txt").write_bytes(data)
+    assert caption_beside(tmp_path / "cat.png", report := Report()) is None
+    assert said in report.items[0].message

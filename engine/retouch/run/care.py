@@ -29,8 +29,9 @@ from retouch.plugins.surroundings import Unchanged
 from retouch.plugins.survival import one_process
 from retouch.run.base_weights import BaseWeights
 from retouch.run.handed_on import guarded, no_worse
-from retouch.run.results import Declared, Doubt, NotFinite, WrongAnswer, WrongResult, tensors
+from retouch.run.results import Declared
 from retouch.run.taking_turns import TURNS
+from retouch.run.wrong_results import Doubt, NotFinite, WrongAnswer, WrongResult, tensors
 
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.

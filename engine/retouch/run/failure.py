@@ -34,7 +34,7 @@ from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
 from retouch.run.care import WroteInPlace
-from retouch.run.results import NotFinite, WrongResult
+from retouch.run.wrong_results import NotFinite, WrongResult
 
 
 @dataclass(frozen=True, slots=True)

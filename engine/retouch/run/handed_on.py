@@ -20,7 +20,7 @@ from retouch.core.recorded import Recorded
 from retouch.core.schedule import Prediction
 from retouch.core.walk import Blend, Guidance, Trajectory
 from retouch.graph.nodes import Node
-from retouch.run.results import WrongResult, described
+from retouch.run.wrong_results import WrongResult, described
 
 Note = Callable[[Node, Iterable[Tensor], Iterable[Tensor]], None]
 """Keeps, of the stage that made a function, whether what it was given and what it made of that are finite."""

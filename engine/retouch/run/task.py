@@ -13,8 +13,8 @@ import torch
 from retouch.core.errors import Unmet
 from retouch.core.requests import Ask, Part, as_ask
 from retouch.plugins.interrupts import is_stop, is_stopping
-from retouch.run.results import Doubt
 from retouch.run.taking_turns import TURNS
+from retouch.run.wrong_results import Doubt
 
 MISSING = object()  # in place of an answer that has not come
 

@@ -21,7 +21,8 @@ from retouch.core.turn import Turned
 from retouch.core.values import Image, Mask, NoiseSource
 from retouch.graph.nodes import GIVEN, FromEngine, FromNode, Graph, Node, NodeId
 from retouch.run.care import StageCare, copied
-from retouch.run.results import Declared, Doubt, WrongResult
+from retouch.run.results import Declared
+from retouch.run.wrong_results import Doubt, WrongResult
 
 Sized = Callable[[FromEngine, Any], Any]
 """The value that the engine makes for latents of this size"""

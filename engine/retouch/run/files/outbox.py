@@ -26,7 +26,7 @@ from retouch.pictures.bands.file import in_bands
 from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture
 from retouch.run.files.pixels import Decoded, InFile, Laid, as_bytes, drawn
-from retouch.run.results import WrongResult
+from retouch.run.wrong_results import WrongResult
 
 
 @dataclass(slots=True)
