@@ -130,7 +130,7 @@ def test_what_no_rows_can_be_read_of_is_decoded_whole(why: str, tmp_path: Path) 
         case _:
             RGB.save(path)
     assert in_bands(path, 1) is None
-    assert decoded(path)
+    assert decoded(path)[0].size in ((WIDE, TALL), (TALL, WIDE), (1, 1))
 
 
 @pytest.mark.parametrize("ending", ["png", "tif"])
