@@ -18,7 +18,6 @@ from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Re
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.looking import (
-    altered,
     copies,
     cosine_apart,
     direction_apart,
@@ -183,7 +182,6 @@ __all__ = [
     "Windows",
     "WordsOf",
     "box_mask",
-    "altered",
     "call",
     "copies",
     "cosine_apart",
