@@ -15,21 +15,17 @@ from torch import Tensor
 
 from retouch.api import (
     Image,
-    Moot,
-    Need,
     NoiseSource,
     NothingLifted,
-    Notices,
     Range,
     TrainingLog,
     Turn,
     Turned,
     stage,
 )
-from retouch_scenes.drawing import Drawing
 from retouch_scenes.field import Field
 from retouch_scenes.fitting import Course, Rays, fitted
-from retouch_scenes.lifting import hull, pixels, shadow, turned
+from retouch_scenes.lifting import all_turned, hull, pixels, shadow, turned
 from retouch_scenes.rendering import image_of
 from retouch_scenes.views import Views
 from retouch_scenes.volume import Volume
@@ -45,7 +41,7 @@ class Revision:
     log: TrainingLog
     course: Course
     share: float
-    drawing: Drawing
+    at_once: int
 
     async def all(self, field: Field, part: Tensor | None, i: int) -> Field:
         """One round on all views: edited, in the first round as they were taken, later as the field shows them."""
@@ -75,7 +71,7 @@ class Revision:
 
     async def _edited(self, shown: Sequence[Image], key: str) -> list[Turned | None]:
         """All views edited; all draw the same noise, so that their edits are alike."""
-        found = await self.drawing.turned(self.turn, shown, self.views.images, key)
+        found = await all_turned(self.turn, shown, self.views.images, key, self.at_once)
         if not any(found):
             raise NothingLifted("no view could be edited")
         return found
@@ -115,19 +111,8 @@ class Revision:
     "dataset",
     default=True,
     paper="arXiv:2303.12789",
-    rows="turn * (views + (draws - 1) * min(chosen_in, views)) * rounds",
+    rows="turn * views * rounds",
     facts={"numbers": "numbers", "frustum": "frustum"},
-    needs=(
-        Need(
-            "draws < 2 or order == 'together'",
-            'draws {draws} times, and order="one_by_one" has no views to choose in before it fits',
-            "delete order, or draws",
-        ),
-    ),
-    moot=(
-        Moot("chosen_in", "draws < 2", "one draw leaves nothing to choose"),
-        Moot("room", "draws < 2", "one draw leaves nothing to choose"),
-    ),
 )
 async def revise(
     field: Field,
@@ -135,14 +120,10 @@ async def revise(
     turn: Turn,
     noise: NoiseSource,
     log: TrainingLog,
-    notices: Notices,
     volume: Volume | None = None,
     *,
     rounds: Annotated[int, Range(1, 100, "times")] = 1,
     order: Literal["together", "one_by_one"] = "together",
-    draws: Annotated[int, Range(1, 256, "draws")] = 1,
-    chosen_in: Annotated[int, Range(1, 1000, "views")] = 4,
-    room: Annotated[float, Range(0, 1)] = 0.05,
     share: Annotated[float, Range(0, 1)] = 0.8,
     loss: Literal["l1", "l2"] = "l1",
     iterations: Annotated[int, Range(1, 100_000, "steps")] = 180,
@@ -160,11 +141,6 @@ async def revise(
     rounds: how often; the first begins with the photographs, the others with what the field shows by then.
     order: "together" edits all views, then fits; "one_by_one" fits a little after each, as Instruct-NeRF2NeRF does,
         whose calls hold one view each.
-    draws: how often a flow draws before one draw is chosen, for all views the same: that which leaves most of the
-        photographs as it was, as `rank change` has it.  For what is added to a thing that stays: leave blends out of
-        the flow, which put the source back and with it what tells a head of another size.
-    chosen_in: in how many views, evenly among all, draws are made and compared; the others make the chosen one alone.
-    room: share of a view that what is asked for may take; the draws are compared by the others of its pixels.
     share: of the views that see a voxel, how many have to mask it.
     loss: "l1" lets a view that is wrong be wrong; "l2" makes a compromise.
     iterations: steps of Adam in each round.
@@ -174,7 +150,7 @@ async def revise(
     at_once: how many views are in memory together.
     """
     course = Course(iterations, rays, lr, smooth, robust=loss == "l1")
-    going = Revision(views, turn, noise, log, course, share, Drawing(draws, chosen_in, room, at_once, notices))
+    going = Revision(views, turn, noise, log, course, share, at_once)
     part = None if volume is None else volume.data
     if part is not None and part.shape != field.grid.shape[1:]:
         raise ValueError(f"its volume has {list(part.shape)} voxels and its field {list(field.grid.shape[1:])}")

@@ -114,6 +114,7 @@ LATER: dict[str, Case] = {
     "draw repeated": pictures_of("draw repeated"),
     "tiles ramps": pictures_of("tiles ramps"),
     "repaint resampling": pictures_of("repaint resampling"),
+    "rank change": pictures_of("rank change"),
     "rank denoiser": pictures_of("rank denoiser"),
     "rank image_text": pictures_of("rank image_text"),
     "crop window": windowed(lambda world, cut: cut.image.data),

@@ -126,16 +126,6 @@ def test_rows_of_a_run_are_those_of_the_plan_and_are_packed(home):
     assert len([call for call in result.calls if call.kind == "denoise"]) <= 4
 
 
-def test_draws_are_planned_and_run_in_the_views_that_choose(home):
-    flow = f"cube | revise ({TURN}) draws=3 chosen_in=2 iterations=1 rays=64"
-    found = checked(home, FIT + f'{flow} | save field "y.safetensors"')
-    result = execute(found.graphs, registry=REGISTRY)
-    assert sum(result.outcomes[0].rows.values()) == plan(found.graphs[0]).total[1] == 4 * (4 + 2 * 2)
-    assert any("revise dataset: kept draw" in each for each in result.outcomes[0].notices)
-    refused = checked(home, FIT + f'{flow} order="one_by_one" | save field "y.safetensors"')
-    assert [each.code for each in refused.errors] == ["RT226"]
-
-
 def test_voxels_outside_the_part_keep_their_bits_in_a_run(home):
     outcome = ran(home, FIT + f'cube | revise ({TURN}) iterations=2 rays=64 | save field "y.safetensors"')
     before, after = fields(outcome)

@@ -23,23 +23,10 @@ RED[3] = torch.tensor([0.95, 0.1, 0.1])  # the side at +y
 
 
 class Silent:
-    """A log and notices that nobody reads."""
+    """A log that nobody reads."""
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
-
-    def tell(self, words: str) -> None:
-        """Forget them."""
-
-
-class Heard:
-    """What a stage tells."""
-
-    def __init__(self):
-        self.said = []
-
-    def tell(self, words):
-        self.said.append(words)
 
 
 def run(coroutine):
@@ -79,10 +66,10 @@ class TrueTurn:
         return Turned(self.after.images[i], None if self.masks is None else Mask(self.masks[i]))
 
 
-def revised(world, turn, field=None, heard=None, **options):
+def revised(world, turn, field=None, **options):
     views, own, _, _ = world
     settings = {"iterations": 60, "rays": 512, **options}
-    return run(revise(field or own, views, turn, NoiseSource(0, "revise"), Silent(), heard or Silent(), **settings))
+    return run(revise(field or own, views, turn, NoiseSource(0, "revise"), Silent(), **settings))
 
 
 def inside(field, views, masks, truth):
@@ -230,43 +217,6 @@ def test_views_that_choose_among_draws_choose_together(world):
     turn.after = replace(after, images=tuple(dark))
     (last, *_), (first, *_) = (revised(world, each, iterations=2).grid for each in (turn, ranking))
     assert torch.equal(first, last)
-
-
-class Drawn:
-    """A turn whose draw 1 makes the true edit, draw 0 changes all else as well, and draw 2 is refused but in view 9."""
-
-    def __init__(self, views, after, masks):
-        self.true, self.asked = TrueTurn(views, after, masks), []
-
-    async def __call__(self, image, *, source=None, mask=None, key=""):
-        i = self.true.of[id(source.data)]
-        self.asked.append((i, key))
-        made = await self.true(image, source=source, key=key)
-        if key.endswith("draw2") and i != 9:
-            raise Unmet("psnr", "10 dB", "30 dB or more")
-        return made if key.endswith("draw1") else Turned(Image(made.image.data * 0.7 + 0.1), made.mask)
-
-
-def test_one_draw_is_chosen_in_a_few_views_and_made_in_all(world):
-    views, _, after, masks = world
-    turn, heard = Drawn(views, after, masks), Heard()
-    field = revised(world, turn, heard=heard, draws=3, chosen_in=4, iterations=2)
-    some = [0, 5, 10, 15]
-    assert sorted(turn.asked) == sorted(
-        [(i, f"/draw{j}") for i in some for j in range(3)] + [(i, "/draw1") for i in range(20) if i not in some]
-    )
-    assert torch.equal(field.grid, revised(world, TrueTurn(views, after, masks), iterations=2).grid)
-    (said,) = heard.said
-    assert said.startswith("kept draw 2 of 3: ")
-    assert "in 4 views" in said
-
-
-def test_where_no_view_that_was_asked_could_be_drawn_the_others_still_are(world):
-    views, _, after, masks = world
-    turn = TrueTurn(views, after, masks, failing=(0, 5, 10, 15))
-    field = revised(world, turn, draws=2, chosen_in=4, iterations=2)
-    assert not torch.equal(field.grid, world[1].grid)
-    assert {key for i, key in turn.asked if i not in turn.failing} == {"/draw0"}
 
 
 def test_a_view_that_has_not_chosen_leaves_each_its_own(world):

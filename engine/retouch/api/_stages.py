@@ -18,7 +18,6 @@ from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Re
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.levels import KnownLevels
 from retouch.core.looking import (
-    altered,
     copies,
     cosine_apart,
     direction_apart,
@@ -182,7 +181,6 @@ __all__ = [
     "Window",
     "Windows",
     "WordsOf",
-    "altered",
     "box_mask",
     "call",
     "copies",

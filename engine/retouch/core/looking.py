@@ -90,15 +90,6 @@ def inside(picture: Tensor, mask: Mask | None) -> Tensor:
     return picture[:, :height, :width] * mask.pixels(height, width).to(picture)
 
 
-def altered(before: Tensor, after: Tensor, room: float) -> Tensor:
-    """How far a picture is from another one: the mean difference of colours, some pixels left out.  [3, H, W] -> []
-
-    room: the share of pixels, those that changed most, which are what was asked for and do not count.
-    """
-    gaps = (after - before).abs().mean(0).flatten().sort().values  # [H * W]
-    return gaps[: max(1, round((1 - room) * len(gaps)))].mean()
-
-
 def text_apart(directions: Tensor, text: Tensor) -> Tensor:
     """Half of the squared angle between each and the text: CLIP guidance's spherical distance.  [n, d], [d] -> [n]"""
     half = (directions - text).norm(dim=-1) / 2

@@ -111,19 +111,16 @@ class SceneMeasurer:
 
 
 class _Silent:
-    """A log and notices that nobody reads."""
+    """A log that nobody reads."""
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 
-    def tell(self, words: str) -> None:
-        """Forget them."""
-
 
 def revised(source: Field, views: Views, turn: TrueTurn, seed: int = 0, **options: Any) -> Field:
     """A field revised by a turn that is no recipe."""
-    silent: Any = _Silent()
-    task = Task(lambda: revise(source, views, turn, NoiseSource(seed, "revise"), silent, silent, **options))
+    log: Any = _Silent()
+    task = Task(lambda: revise(source, views, turn, NoiseSource(seed, "revise"), log, **options))
     Executor().run([task])
     if task.error:
         raise task.error

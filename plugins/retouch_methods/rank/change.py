@@ -16,7 +16,6 @@ from retouch.api import (
     SourceImage,
     SourcePrompt,
     TargetPrompt,
-    altered,
     gather,
     resized,
     stage,
@@ -65,8 +64,9 @@ async def change(
         return 2 * sum(float(was) < float(now) for was, now in apart) > len(eyes)
 
     async def score(image: Image) -> float:
-        before = resized(source.data, *image.size)
-        return float(altered(before, image.data, room)) + UNREAD * (bool(eyes) and await unread(image))
+        gaps = (image.data - resized(source.data, *image.size)).abs().mean(0).flatten().sort().values  # [H * W]
+        moved = float(gaps[: max(1, round((1 - room) * len(gaps)))].mean())
+        return moved + UNREAD * (bool(eyes) and await unread(image))
 
     scores = await gather(score(each.image) for each in candidates.made)
     return kept(candidates, scores, keep, "of change besides", notices)
