@@ -91,7 +91,8 @@ def _seen_whole(graph: Graph, type_: str, edge: Edge | tuple[FromNode, ...]) -> 
     while maker and type_ == "Mask" and maker.card.family == "mask" and "parts" in maker.card.facts:
         of = ("Frame", "Mask")  # what it was made of; a mask that is shaped is as large as it was
         types = _ports(maker)
-        type_, edge = next(((types[port], each) for port, each in maker.edges() if types.get(port) in of), ("", MISSING))
+        made_of = ((types[port], each) for port, each in maker.edges() if types.get(port) in of)
+        type_, edge = next(made_of, ("", MISSING))
         maker = _maker(graph, edge)
     if maker is None or maker.card.family not in ("open", "paste") or type_ == "Window":
         return None
