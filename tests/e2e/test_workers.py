@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from retouch.run.files import provenance
 from retouch_storybook.world import Scene
 from tests.e2e.command import HEEDING, Ran, draw, retouch
 from tests.faulty.test_faulty_plugins import install
@@ -56,13 +55,11 @@ def results(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".jsonl"}
 
 
-def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp_path, monkeypatch, request):
+def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp_path, monkeypatch):
     """One worker is killed by a stage, twice; its other pictures, the sheet and the table are as without it."""
     install(tmp_path, "dies", WICKED.format(name="dies", does=DIES))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
-    provenance._installed.cache_clear()  # this process has looked before
-    request.addfinalizer(provenance._installed.cache_clear)
     names, recipe = pictures(tmp_path, 3), SHARED.replace("invert ddim", "invert ddim | mask dies | blend pixel")
     alone = run(tmp_path, recipe, names, "alone")
     assert alone.code == 0, alone.err

@@ -150,6 +150,7 @@ def test_a_file_of_another_size_says_what_to_do_and_a_pickle_how_to_convert_it(t
     file = model(TINY, tmp_path)
     with pytest.raises(BrokenModel, match=r"guided-diffusion network of another size, and no configs .* base="):
         find(str(file))
+    (tmp_path / "256x256_diffusion_uncond.pt").write_bytes(b"PK")
     with pytest.raises(BrokenModel, match="it is a pickle") as caught:
         find(str(tmp_path / "256x256_diffusion_uncond.pt"))
     assert convert_line(tmp_path / "256x256_diffusion_uncond.pt") in str(caught.value)

@@ -61,7 +61,7 @@ def test_a_name_in_brackets_is_an_axis(home: Path) -> None:
 # A recipe's line with «the place» that its message marks, the code, what it says is wrong, and what to do.
 MISTAKES = [
     ('model «"{nope}.safetensors"»', "RT406", "nope", ""),
-    ('model «"none.safetensors"»', "RT416", "cannot be read", ""),
+    ('model «"none.safetensors"»', "RT412", "there is no file", "name a file that is there"),
     ('model «"vae.safetensors"»', "RT416", "is a VAE of Stable Diffusion, and no model", ""),
     ('model «"torn.safetensors"» base="configs"', "RT416", "is cut off", ""),
     ('model «"sd2.safetensors"»', "RT416", 'base="sd2-velocity"', ""),

@@ -42,14 +42,14 @@ def not_utf8(data: bytes) -> tuple[str, str, int] | None:
         return what, "save it as UTF-8 text", len(readable(data[:wrong])) if encoding else 0
     if encoding == _WESTERN:
         letter = data[wrong : wrong + 1].decode(_WESTERN)
-        return f"byte {wrong} is '{letter}' as in Windows-1252 or Latin-1", _converted(encoding), wrong
+        return f"byte {wrong} is '{letter}' as in Windows-1252 or Latin-1", _converted("CP1252"), wrong
     # Programs that convert look for the mark themselves where they are told no order of bytes.
     what = encoding[:6].upper() if mark else encoding.upper().replace("-LE", "LE").replace("-BE", "BE")
     return f"it is {what}{'' if mark else ' without a mark'}", _converted(what), 0
 
 
 def _converted(encoding: str) -> str:
-    return f"save it as UTF-8, in an editor or by: iconv -f {encoding.upper()} -t UTF-8 OLD > NEW"
+    return f"save it as UTF-8, in an editor or by: iconv -f {encoding} -t UTF-8 OLD > NEW"
 
 
 def _likely(data: bytes) -> str | None:
