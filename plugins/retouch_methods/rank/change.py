@@ -32,6 +32,7 @@ def change(
     room: share of the picture that what is asked for may take: of each draw, so many of the pixels that changed most do
         not count.
     """
+
     def score(image: Image) -> float:
         gaps = (image.data - resized(source.data, *image.size)).abs().mean(0).flatten().sort().values  # [H * W]
         return float(gaps[: max(1, round((1 - room) * len(gaps)))].mean())
