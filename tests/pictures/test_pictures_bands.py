@@ -149,6 +149,28 @@ def test_a_file_that_ends_too_early_or_is_changed_is_told(ending: str, tmp_path:
         in_bands(cut, 1)
 
 
+@pytest.mark.parametrize("rows", [TALL, 16384])  # of the second, what is inflated ends where a piece of it does
+def test_damage_is_told_when_a_png_is_opened_up_to_its_checksum(rows: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (63, rows)).save(path)
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.rindex(b"IEND") - 9] ^= 1  # the last byte of the stream
+    path.write_bytes(damaged)
+    with pytest.raises(Unreadable, match="is damaged or cut off"):
+        in_bands(path, 1)
+
+
+def test_damage_is_told_when_a_tiff_is_opened_and_not_when_its_last_rows_are_wanted(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", "RGB", {**DEFLATED, "strip_size": 900})
+    with Image.open(path) as image:
+        last = image.tag_v2[273][-1]  # pyright: ignore[reportAttributeAccessIssue] (of a TIFF)
+    damaged = bytearray(path.read_bytes())
+    damaged[last : last + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    with pytest.raises(Unreadable, match="is damaged or cut off"):
+        in_bands(path, 1)
+
+
 @dataclass(frozen=True)
 class InBands:
     picture: Image.Image

@@ -9,7 +9,6 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from itertools import accumulate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from retouch.pictures.opening import open_any_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.PngImagePlugin import PngImageFile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -72,20 +72,23 @@ class PngRows:
     bits, colour: of its header.  header: Pillow's picture, opened and not decoded.
     """
 
-    def __init__(self, path: Path, header: Image) -> None:
+    def __init__(self, path: Path, header: PngImageFile) -> None:
         with path.open("rb") as file:
             _, height, self.bits, self.colour = struct.unpack(">IIBB", file.read(26)[16:])
         pixel = CHANNELS[self.colour] * self.bits
         self.path, self.header, self.height = path, header, height
         self.row = (header.width * pixel + 7) // 8  # bytes, without the filter
         self.pixel = max(1, pixel // 8)  # bytes
-        self.raw = str(header.tile[0].args)  # type: ignore[attr-defined]
+        self.raw = str(header.tile[0].args)
 
     def whole(self) -> bool:
         """Whether the file holds all rows.  Raises CutOff where it cannot be inflated."""
-        wanted = self.height * (self.row + 1)
-        # What comes behind the picture may be without end, and is not looked at.
-        return any(have >= wanted for have in accumulate(map(len, inflated(self.path))))
+        have, wanted = 0, self.height * (self.row + 1)
+        for piece in inflated(self.path):  # to the end, where a checksum is
+            have += len(piece)
+            if have > wanted:  # what stands behind the picture may be without end
+                break
+        return have >= wanted
 
     def bands(self, top: int, bottom: int, rows: int) -> Iterator[tuple[int, Image]]:
         """Bands of the picture that hold its rows from `top` up to `bottom`, each with its first row."""
@@ -123,10 +126,10 @@ class PngRows:
         return made
 
 
-def rows_of(path: Path, header: Image) -> PngRows | None:
+def rows_of(path: Path, header: PngImageFile) -> PngRows | None:
     """The rows of an opened PNG; None where it has to be decoded whole."""
     info = header.info
-    if info.get("interlace") or getattr(header, "is_animated", False) or len(header.tile) != 1:  # type: ignore[attr-defined]
+    if info.get("interlace") or getattr(header, "is_animated", False) or len(header.tile) != 1:
         return None
     found = PngRows(path, header)
     return found if found.pixel in _OF_BYTES else None  # of 16 bits a channel, grey ones alone

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.pictures import bands
 from retouch.pictures.bands.png import CutOff
-from retouch.pictures.opening import open_any_size
+from retouch.pictures.opening import load_any_size, open_any_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.TiffImagePlugin import TiffImageFile
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 256, 257, 258, 259
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANES = 273, 277, 278, 279, 284
@@ -43,14 +44,19 @@ class _Piece:
 class TiffRows:
     """The rows of a TIFF whose pixels lie together."""
 
-    def __init__(self, path: Path, header: Image, pieces: list[_Piece]) -> None:
+    def __init__(self, path: Path, header: TiffImageFile, pieces: list[_Piece]) -> None:
         self.path, self.header, self.pieces = path, header, pieces
-        self.tags: Any = header.tag_v2  # type: ignore[attr-defined]
+        self.tags: Any = header.tag_v2
 
     def whole(self) -> bool:
-        """Whether all pieces lie in the file."""
+        """Whether all pieces lie in the file.  Raises what a decoder raises on damaged ones."""
         size = self.path.stat().st_size
-        return all(piece.start + piece.length <= size for piece in self.pieces)
+        if any(piece.start + piece.length > size for piece in self.pieces):
+            return False
+        if self.tags.get(_COMPRESSION, _PLAIN) != _PLAIN:  # before a model works on it, and not when it is saved
+            for _, band in self.bands(0, self.header.height, 1):
+                load_any_size(band)
+        return True
 
     def bands(self, top: int, bottom: int, rows: int) -> Iterator[tuple[int, Image]]:
         """Bands of the picture that hold its rows from `top` up to `bottom`, each with its first row."""
@@ -98,9 +104,9 @@ class TiffRows:
         return open_any_size(io.BytesIO(order + tags.tobytes(len(order)) + data), ("TIFF",))
 
 
-def rows_of(path: Path, header: Image) -> TiffRows | None:
+def rows_of(path: Path, header: TiffImageFile) -> TiffRows | None:
     """The rows of an opened TIFF; None where it has to be decoded whole."""
-    tags: Any = header.tag_v2  # type: ignore[attr-defined]
+    tags: Any = header.tag_v2
     turned = tags.get(274, 1) not in (0, 1)
     separate = tags.get(_PLANES, _PLAIN) != _PLAIN and tags.get(_SAMPLES, 1) > 1
     old_jpeg = tags.get(_COMPRESSION) == 6
@@ -112,7 +118,7 @@ def rows_of(path: Path, header: Image) -> TiffRows | None:
     return TiffRows(path, header, pieces)
 
 
-def _strips(tags: Any, header: Image) -> list[_Piece]:
+def _strips(tags: Any, header: TiffImageFile) -> list[_Piece]:
     wide, tall = header.size
     starts, lengths = tags.get(_OFFSETS, ()), tags.get(_COUNTS, ())
     rows = min(tags.get(_ROWS, tall), tall)
@@ -134,7 +140,7 @@ def _strips(tags: Any, header: Image) -> list[_Piece]:
     ]
 
 
-def _tiles(tags: Any, header: Image) -> list[_Piece]:
+def _tiles(tags: Any, header: TiffImageFile) -> list[_Piece]:
     wide, tall = header.size
     width, height = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_HEIGHT, 0)
     starts, lengths = tags.get(_TILES, ()), tags.get(_TILE_COUNTS, ())
