@@ -218,6 +218,10 @@ EXAMPLES = {
         'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
         'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
     ),
+    "RT336": (
+        'open "cat.png" | mask box right=50% | «blend pixel» | save "o.png"',
+        'open "cat.png" | mask box right=50% | invert ddim | blend pixel | save "o.png"',
+    ),
     "RT415": (
         'open "cat.png" | invert ddim | save «"dog.png"»',
         'open "cat.png" | invert ddim | save "dog-2.png"',

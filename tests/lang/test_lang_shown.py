@@ -130,6 +130,7 @@ USUAL = {
         "other": "64×64 pixels",
         "mend": "take both from one picture, or open one of them with size=…",
     },
+    "RT336": {"stage": "match lowpass"},
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},
     "RT513": {"stage": "mask diffedit", "mend": "try a lower threshold"},

@@ -23,6 +23,7 @@ from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.sizes import check_sizes, check_windowed
+from retouch.check.unchanged import check_unchanged
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.endings import possible
 from retouch.check.wiring.finished import finished
@@ -110,6 +111,7 @@ class Elaboration:
                 check_sizes(graph, context, self._report)
                 check_windowed(graph, self._report)
                 check_frames(graph, self._world, self._report)
+                check_unchanged(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))

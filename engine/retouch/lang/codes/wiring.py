@@ -241,6 +241,14 @@ WIRING = {
         why="What meets in a stage lies on the same pixels: a picture and its mask, an edit and its source, a window "
         "and what is put back into it. Of another picture, or of the whole where a window is meant, they do not.",
     ),
+    "RT336": Code(
+        "nothing-edited",
+        "'{stage}' is given a picture and its source, and both are the same: nothing before it edits",
+        "put an edit before it, or delete it",
+        severity="warning",
+        why="It takes one part from what was edited, and another from what that began with. Where nothing was edited, "
+        "it gives the picture back as it was.",
+    ),
     "RT320": Code(
         "wrong-prediction",
         "'{stage}' works on models that predict {wanted}, and '{model}' predicts {has}",
