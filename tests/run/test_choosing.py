@@ -210,6 +210,7 @@ def test_draws_go_on_in_another_turn_and_on_sheets(tmp_path) -> None:
         (f"draw ({FLOW}) seeds=2 | rank keep=3", "RT226"),
         (f"draw ({FLOW}) seeds=2 | rank denoiser keep=3", "RT226"),
         (f"draw ({FLOW}) seeds=2 | rank change keep=3", "RT226"),
+        (f"draw ({FLOW}) seeds=2 | rank change room=100%", "RT226"),
         ("rank", "RT301"),
         (f"{FLOW} | rank", "RT301"),
         ("draw seeds=3 | rank", "RT241"),

@@ -18,7 +18,7 @@ from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
 from tests.laws.by_hand import p2p
-from tests.run.asking import ask
+from tests.run.asking import ask, patient
 
 
 def test_one_that_raises_leaves_the_others(world):
@@ -133,19 +133,14 @@ def test_a_backward_pass_that_fails_is_its_pictures_own(world):
 def test_children_of_a_branch_that_raises_are_closed(world):
     closed = []
 
-    async def patient(name):
-        try:
-            while True:
-                await ask(world)
-        finally:
-            closed.append(name)
-
     async def bad():
         await ask(world)
         raise ValueError
 
     async def nested():
-        await together(attention=(p2p(),), a=gather([patient("a1"), patient("a2")]), b=bad())
+        await together(
+            attention=(p2p(),), a=gather([patient(world, closed, "a1"), patient(world, closed, "a2")]), b=bad()
+        )
 
     task = Task(nested)
     Executor().run([task])
@@ -156,19 +151,18 @@ def test_children_of_a_branch_that_raises_are_closed(world):
 def test_an_interruption_closes_every_coroutine_and_goes_on_to_the_caller(world, hears_ctrl_c):
     closed = []
 
-    async def patient(name):
-        try:
-            while True:
-                await ask(world)
-        finally:
-            closed.append(name)
-
     async def interrupted():
         await ask(world)
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt) as caught:  # it holds every frame, so nothing closes by itself
-        Executor().run([Task(lambda: patient("a")), Task(interrupted), Task(lambda: gather([patient("b")]))])
+        Executor().run(
+            [
+                Task(lambda: patient(world, closed, "a")),
+                Task(interrupted),
+                Task(lambda: gather([patient(world, closed, "b")])),
+            ]
+        )
     assert sorted(closed) == ["a", "b"]
     assert caught.traceback
     assert torch.is_grad_enabled()

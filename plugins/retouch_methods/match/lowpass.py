@@ -19,6 +19,7 @@ def lowpass(image: Image, source: SourceImage, *, reach: Annotated[float, Range(
     Choose it behind an edit that is to add detail alone: `upscale … | invert sdedit …` at a low strength.  A decoder
     tints what it is given, most of all at other sizes than it learnt, and a denoiser that sees parts of a scene mottles
     it; from stage to stage both add up to a patch that shows.  Behind an edit that changes colours it would undo it.
+    Near the edge of what was edited it takes from both sides: `blend pixel mask=…` behind it gives the rest back.
 
     reach: the standard deviation of the Gaussian that parts the two.
     """

@@ -11,7 +11,10 @@ from retouch_methods.rank.kept import kept
 @stage(
     "rank",
     "change",
-    needs=(Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),),
+    needs=(
+        Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),
+        Need("room < 1", "has no pixel left to compare draws by", "write room=5%"),
+    ),
 )
 def change(
     candidates: Candidates,

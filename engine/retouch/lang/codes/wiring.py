@@ -243,8 +243,8 @@ WIRING = {
     ),
     "RT336": Code(
         "nothing-edited",
-        "'{stage}' is given a picture and its source, and both are the same: nothing before it edits",
-        "put an edit before it, or delete it",
+        "'{stage}' is given a picture and its source, and both are the same: nothing has edited it since its turn began",
+        "put it behind an edit, or delete it",
         severity="warning",
         why="It takes one part from what was edited, and another from what that began with. Where nothing was edited, "
         "it gives the picture back as it was.",
