@@ -243,7 +243,7 @@ WIRING = {
     ),
     "RT336": Code(
         "nothing-edited",
-        "'{stage}' is given a picture and its source, and both are the same: nothing has edited it since its turn began",
+        "'{stage}' is given a picture and its source, which are the same: its turn has edited nothing",
         "put it behind an edit, or delete it",
         severity="warning",
         why="It takes one part from what was edited, and another from what that began with. Where nothing was edited, "
