@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Moot, Need, NoiseSource, Range, TrainingLog, stage, value_and_grad
+from retouch.api import Adam, Moot, Need, NoiseSource, NothingLifted, Range, TrainingLog, stage, value_and_grad
 from retouch_scenes.field import Field, seen
 from retouch_scenes.spaces import empty, kind_of
 from retouch_scenes.views import Views
@@ -50,7 +50,10 @@ class Rays:
 
     @classmethod
     def of(cls, views: Views, only: list[Tensor] | None = None) -> Rays:
-        """only: for each view which of its pixels that count are drawn from, [H, W] bool; all without."""
+        """Raises NothingLifted where no pixel is left.
+
+        only: for each view which of its pixels that count are drawn from, [H, W] bool; all without.
+        """
         like = views.poses
         colours, opacities = list[Tensor](), list[Tensor]()
         for image in views.images:
@@ -66,6 +69,8 @@ class Rays:
             if areas:
                 kept &= torch.cat([each.flatten() for each in areas])
         chosen = kept.nonzero()[:, 0]
+        if not len(chosen):
+            raise NothingLifted("no pixel that counts sees what is to change: masks of the photographs hide all of it")
         return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen, views.cut_out)
 
     def drawn(self, uniform: Tensor) -> Batch:

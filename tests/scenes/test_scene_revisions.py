@@ -90,6 +90,19 @@ def test_true_edits_make_the_true_thing_and_voxels_outside_keep_their_bits(world
     assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
 
 
+def test_what_the_masks_of_all_photographs_hide_cannot_be_revised(world):
+    """No pixel that counts sees it, so nothing would say what it is to become."""
+    views, _, after, masks = world
+    hidden = replace(views, counted=tuple(mask == 0 for mask in masks))
+    beside = replace(views, counted=tuple(torch.ones_like(mask, dtype=torch.bool) for mask in masks))
+    turn = TrueTurn(views, after, masks)
+    part = revised((beside, *world[1:]), turn, iterations=1).changed
+    for i in range(len(views)):
+        hidden.counted[i][shadow(world[1], views, i, part)] = False
+    with pytest.raises(NothingLifted, match="masks of the photographs hide all of it"):
+        revised((hidden, *world[1:]), turn, iterations=1)
+
+
 def test_a_view_that_is_wrong_is_outvoted_and_one_that_fails_is_left_out(world):
     views, field, after, masks = world
     good = inside(revised(world, TrueTurn(views, after, masks)), views, masks, after)
