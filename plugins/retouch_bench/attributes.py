@@ -15,13 +15,8 @@ from typing import Any
 from retouch_bench.alone import Case, measured, parser, settings, write
 from retouch_bench.quality import count
 
-EDITS, STEPS, SEED, LEARNT_FROM, TOGETHER = (
-    50,
-    40,
-    404,
-    30,
-    10,
-)  # steps of the whole schedule, of which each way is half
+EDITS, SEED, LEARNT_FROM, TOGETHER = 50, 404, 30, 10
+STEPS = 40  # of the whole schedule, of which each way is half
 
 
 @dataclass(frozen=True)
