@@ -27,7 +27,7 @@ def loaded() -> None:
 @pytest.fixture
 def few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """`retouch matrix` looks at a few pairs: that of all is as it has to be in test_matrix."""
-    monkeypatch.setattr("retouch.cli.matrix.pairs", lambda registry: islice(pairs(registry), 20))
+    monkeypatch.setattr("retouch.cli.commands.matrix.pairs", lambda registry: islice(pairs(registry), 20))
 
 
 @pytest.fixture

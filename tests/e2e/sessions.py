@@ -18,7 +18,7 @@ from retouch.models.catalog import ModelInfo, find
 from retouch.models.network.acceleration import EAGER
 from retouch.plugins import registry
 from retouch.run.files.provenance import Request
-from retouch.run.model_cache import KeptMachines
+from retouch.run.loaded.model_cache import KeptMachines
 from retouch.run.outcome import RunResult
 from retouch.run.session import execute
 from retouch.run.settings import Settings

@@ -18,7 +18,7 @@ from retouch.run import waves
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor
 from retouch.run.files.outbox import FileOut
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.run.session import execute
 from retouch.run.settings import Settings
 from retouch.run.task import Task

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from retouch.cli.rerun import _judged, _threads
+from retouch.cli.commands.rerun import _judged, _threads
 from retouch.cli.stamped import Stamp
 from retouch.pictures import metadata
 from retouch.pictures.stamp import KEY
 from retouch.run.files.comparing import Difference
-from retouch.run.rounding import rounding_of
+from retouch.run.loaded.rounding import rounding_of
 from retouch.run.session import execute
 from retouch.run.settings import Settings
 from tests.e2e.command import Ran, retouch

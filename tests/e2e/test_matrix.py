@@ -29,12 +29,12 @@ from retouch.check.matrix import (
     written,
 )
 from retouch.check.reading.environment import Environment, installed_model
-from retouch.cli.matrix import all_pairs, page
+from retouch.cli.commands.matrix import all_pairs, page
 from retouch.graph.nodes import FromNode, Graph
 from retouch.paths import folder
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures.signature import StageCard
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.run.session import execute
 from tests.e2e.sessions import INSTALLED, tiny_world
 from tests.families.lora_files import kohya, some

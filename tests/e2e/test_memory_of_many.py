@@ -22,7 +22,7 @@ CODE = """
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-import retouch.cli.run as run
+import retouch.cli.commands.run as run
 from retouch.cli.main import main
 from retouch.cli.progress import Lines
 

@@ -16,7 +16,7 @@ from PIL import Image
 import retouch
 from retouch import paths
 from retouch.graph.keys import node_keys
-from retouch.run import model_cache
+from retouch.run.loaded import model_cache
 from retouch_models.stable_diffusion import StableDiffusion
 from retouch_storybook.world import Scene
 from tests.e2e.command import draw

@@ -75,4 +75,8 @@ def test_ctrl_c_ends_the_cluster_that_was_started_here(tmp_path: Path) -> None:
 
 def working(mark: Path) -> list[int]:
     """The processes that work on pictures."""
-    return [pid for pid in marked_processes(mark) if b"retouch.cli.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [
+        pid
+        for pid in marked_processes(mark)
+        if b"retouch.cli.commands.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]

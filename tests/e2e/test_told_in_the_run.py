@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import retouch as python
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.run.session import execute
 from tests.e2e.command import retouch
 from tests.e2e.sessions import INSTALLED, graphs, unread

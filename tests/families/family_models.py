@@ -15,7 +15,7 @@ from retouch.core.values import Canvas, Edit, Latents, Mask, Prompt
 from retouch.core.walk import Guidance
 from retouch.models.catalog import find
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World
 

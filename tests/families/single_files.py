@@ -14,7 +14,7 @@ from torch import Tensor
 
 from retouch.models.catalog import find
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from tests.families import authors_names as authors
 
 FolderOf = Callable[[str], Path]

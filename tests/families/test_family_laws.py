@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from retouch.api import AttentionControl, Touch
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
 from retouch.models.network import seam
 from retouch.run.executor import run
 from retouch.testing import laws

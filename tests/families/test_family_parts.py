@@ -8,10 +8,10 @@ import sys
 import pytest
 import torch
 
-from retouch.core.combinators import gather, together
+from retouch.core.awaited.combinators import gather, together
 from retouch.core.schedule import split
 from retouch.models import families
-from retouch.models.files import ModelFiles
+from retouch.models.files.model_files import ModelFiles
 from retouch.models.kit import loading
 from retouch.models.prompts.prompt_reader import prompt_reader
 from retouch.run.executor import run

@@ -9,7 +9,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from retouch.api.kit import patches
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
 from retouch.core.schedule import Prediction
 from retouch.run.executor import run
 from tests.families.family_models import FamilyModel, far

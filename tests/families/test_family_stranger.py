@@ -20,7 +20,7 @@ from retouch.cli.main import main
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import split
 from retouch.core.values import Canvas, Edit, Latents
-from retouch.models.files import ModelFiles
+from retouch.models.files.model_files import ModelFiles
 from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws

@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 
 from retouch.core.schedule import split
 from retouch.models.catalog import BrokenModel, find
-from retouch.models.headers import Stored
-from retouch.models.kinds import kind_of
-from retouch.models.pickles import convert_line
-from retouch.models.single_file import shipped
+from retouch.models.files.headers import Stored
+from retouch.models.files.kinds import kind_of
+from retouch.models.files.pickles import convert_line
+from retouch.models.files.single_file import shipped
 from retouch.models.weights import check_with
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch_models.networks.guided_diffusion import GuidedDiffusionUNet, by_own_names
 from tests.families.guided_reference import ADM_64, ADM_256, ADM_512, Guided, Reference, drawn, shapes
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from retouch.api import Image, NoiseSource, TrainingPictures, value_and_grad, word_tensors
-from retouch.core.files.embedding_file import KEYS
+from retouch.core.tuned.embedding_file import KEYS
 from retouch.models.checks import BrokenModel
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.executor import run

@@ -17,11 +17,11 @@ from torch import Tensor
 from retouch.check.check import check as check_recipe
 from retouch.check.reading.environment import Environment
 from retouch.core.denoiser import Denoiser
-from retouch.core.tuning import ModelDelta
+from retouch.core.tuned.tuning import ModelDelta
 from retouch.models.catalog import BrokenModel, find
 from retouch.plugins import registry
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from tests.families.family_models import FamilyModel, far
 from tests.families.lora_files import FORMATS, Draw, Made, fused, kohya, low_rank, peft, some
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import retouch
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
 from retouch.graph.plan import plan
 from retouch.run.executor import run
 from retouch.testing import laws

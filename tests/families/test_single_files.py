@@ -14,7 +14,7 @@ from torch import Tensor
 
 from retouch.models.catalog import BrokenModel, find
 from retouch.models.errors import UnfitBeside
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from tests.families import authors_names as authors
 from tests.families.single_files import FolderOf, answers, config, machine, stored, whole, without_weights, written
 from tests.families.tiny_families import FAMILIES

@@ -29,7 +29,7 @@ def saying(site: Path, monkeypatch: pytest.MonkeyPatch, source: str, err: io.Str
     monkeypatch.setattr(sys, "stderr", err)
     with speaking():
         exec(compile(source, "f_says.py", "exec"), {"__name__": "f_says"})
-        exec("print('ours')\nimport sys\nprint('ours', file=sys.stderr)", {"__name__": "retouch.cli.run"})
+        exec("print('ours')\nimport sys\nprint('ours', file=sys.stderr)", {"__name__": "retouch.cli.commands.run"})
     monkeypatch.undo()
     known_plugins.cache_clear()
     return out.getvalue(), err.getvalue()
@@ -109,7 +109,7 @@ def test_a_descriptor_that_a_plugin_asks_for_is_standard_errors(
             source = "import os, subprocess, sys\nos.write(sys.stdout.fileno(), b'a')\n"
             source += "os.write(sys.stdout.buffer.fileno(), b'b')\nsubprocess.run(['echo', 'c'], stdout=sys.stdout)\n"
             exec(compile(source, "f_says.py", "exec"), {"__name__": "f_says"})
-            exec("print('ours')", {"__name__": "retouch.cli.run"})
+            exec("print('ours')", {"__name__": "retouch.cli.commands.run"})
     monkeypatch.undo()
     known_plugins.cache_clear()
     assert (tmp_path / "out").read_text() == "ours\n"

@@ -236,7 +236,7 @@ PROCESS = [
     mask("rings_round", "e = ValueError('round')\ne.__cause__ = e\nraise e", "'mask rings_round' failed: round (f_"),
     mask(
         "asks_wrong",
-        "from retouch.core.requests import Ask\nawait Ask([3])",
+        "from retouch.core.awaited.requests import Ask\nawait Ask([3])",
         "'mask asks_wrong' failed: it awaits a int",
     ),
     mask("opens", "open('/no/such/file')", "'mask opens' failed: [Errno 2] No such file or directory"),
@@ -321,7 +321,11 @@ CORES = [
     core("core_none", "return [None] * len(groups)", f"'tune core_none' has to give {_FORWARD}"),
     core("core_few", "return []", f"'tune core_few' has to give {_FORWARD}"),
     core("core_number", "return 3", f"'tune core_number' has to give {_FORWARD}"),
-    core("core_thin", "from retouch.core.requests import Reply; return [Reply(())]", "'tune core_thin' has to give"),
+    core(
+        "core_thin",
+        "from retouch.core.awaited.requests import Reply; return [Reply(())]",
+        "'tune core_thin' has to give",
+    ),
     core("core_raises", "return 1 / 0", "'tune core_raises' failed: division by zero (f_core_raises.py"),
     core("core_leaves", "sys.exit(3)", "'tune core_leaves' failed: it raised SystemExit"),
     core("core_nan", f"return {_NAN} self.inner.forward(groups, bucket)]", "'tune core_nan' made values that are not"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from retouch.core.declared.touches import Site
 from retouch.core.grid import Grid
-from retouch.core.touches import Site
 
 
 @dataclass(frozen=True)

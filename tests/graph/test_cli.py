@@ -110,7 +110,7 @@ def test_a_command_line_that_cannot_be_read_is_two(arguments):
 
 
 def test_an_interruption_is_130(monkeypatch, capsys):
-    monkeypatch.setattr(import_module("retouch.cli.check"), "main", interrupt)
+    monkeypatch.setattr(import_module("retouch.cli.commands.check"), "main", interrupt)
     assert main(["check", "good.retouch"]) == 130
     assert "stopped" in capsys.readouterr().err
 
@@ -120,7 +120,7 @@ def interrupt(args):
 
 
 def test_a_mistake_of_ours_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(import_module("retouch.cli.check"), "main", lambda args: 1 / 0)
+    monkeypatch.setattr(import_module("retouch.cli.commands.check"), "main", lambda args: 1 / 0)
     assert main(["check", "good.retouch"]) == 4
     said = capsys.readouterr().err
     assert said == "error[RT501]: 'check' failed: ZeroDivisionError: division by zero\n"

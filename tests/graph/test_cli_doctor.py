@@ -46,6 +46,6 @@ def test_a_broken_plugin_is_named_with_its_reason(capsys, monkeypatch, tmp_path)
 
 
 def test_a_package_that_is_missing_is_named_with_what_to_type(capsys, monkeypatch):
-    monkeypatch.setattr("retouch.cli.doctor.PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr("retouch.cli.commands.doctor.PACKAGES", ("torch", "no-such-package"))
     assert main(["doctor", "--json"]) == 1
     assert told(capsys)[1]["no-such-package"]["mend"] == "pip install no-such-package"

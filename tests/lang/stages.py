@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from retouch.check.reading.environment import Environment
+from retouch.core.declared.touches import Site
 from retouch.core.grid import Grid
-from retouch.core.touches import Site
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin

@@ -7,7 +7,7 @@ import pytest
 
 from retouch.check.reading.captions import caption_beside
 from retouch.cli.main import main
-from retouch.core.folders import UnfitFolder
+from retouch.core.declared.folders import UnfitFolder
 from retouch.graph.folders import FilesBelow
 from retouch.lang.diagnostics import Report
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from retouch.core.attention import AttentionControl, SiteCall
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
+from retouch.core.declared.touches import Touch, clashes
 from retouch.core.guidance import predictor
-from retouch.core.touches import Touch, clashes
 from retouch.core.values import Edit
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin

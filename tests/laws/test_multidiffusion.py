@@ -26,7 +26,7 @@ from retouch.api import (
     unguided,
     value_and_grad,
 )
-from retouch.core.touches import Touch
+from retouch.core.declared.touches import Touch
 from retouch.graph.plan import plan
 from retouch.testing.laws import stage_laws
 from retouch.testing.laws.running import ended, run_one, sampled

@@ -15,16 +15,16 @@ from PIL import ImageCms
 
 import retouch
 from retouch.api import Candidates, Frame, Image, Mask, Ranked, Rectangle, Window, box_mask
-from retouch.core.stored import LARGE, PlacedMask, StoredImage, whole
+from retouch.core.large.stored import LARGE, PlacedMask, StoredImage, whole
 from retouch.core.turn import Turned
 from retouch.core.values import TrainingPictures
 from retouch.graph.folders import FilesBelow, UnfitFolder
 from retouch.pictures import MAX_PIXELS
-from retouch.run.care import copied
 from retouch.run.files import outbox
 from retouch.run.files.outbox import Decoded, FileIn, drawn
-from retouch.run.results import Declared
 from retouch.run.store.encoding import encoded
+from retouch.run.strangers.care import copied
+from retouch.run.strangers.results import Declared
 from retouch.testing.worlds import tiny_world
 from retouch_methods.blend.pixel import pixel
 from retouch_methods.crop.paste import paste

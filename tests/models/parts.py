@@ -9,7 +9,7 @@ import torch
 from retouch.models.info import ModelInfo
 from retouch.models.kit.codecs import VaeCodec
 from retouch.models.kit.encoders import Encoder
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 
 
 class Parts(NamedTuple):

@@ -11,7 +11,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 from torch.nn import functional as F
 
-from retouch.core.touches import Site
+from retouch.core.declared.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.kit.unet_sites import attention_sites
 from retouch.testing.tiny import Draws, tiny_core

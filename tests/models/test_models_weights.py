@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from retouch.models import weights
 from retouch.models.catalog import BrokenModel, find
-from retouch.models.headers import read_header
-from retouch.models.pickles import convert_line
+from retouch.models.files.headers import read_header
+from retouch.models.files.pickles import convert_line
 from tests.e2e.warm import Warm
 from tests.models.mutations import TEXT, UNET, VAE, WEIGHTS, shard
 from tests.models.parts import Parts, load

@@ -17,9 +17,9 @@ from retouch.models.kit.tiled_codec import TiledCodec
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import fuse_norms
 from retouch.models.vae_tiles import VaeTiles
-from retouch.run.base_weights import modules_of
-from retouch.run.care import copied
+from retouch.run.loaded.base_weights import modules_of
 from retouch.run.settings import Settings
+from retouch.run.strangers.care import copied
 from retouch.testing.laws.memory import living
 from retouch.testing.laws.running import run_one
 from retouch_bench.metrics import psnr

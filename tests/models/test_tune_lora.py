@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.tuning import ModelDelta
+from retouch.core.tuned.tuning import ModelDelta
 from retouch.models import catalog
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, retouch
 from tests.families.lora_files import kohya, some

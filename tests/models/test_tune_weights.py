@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from retouch.api import Denoiser, MixedDenoiser, ModelDelta
-from retouch.core.files.weights_file import BASE, KIND, WEIGHTS
+from retouch.core.tuned.weights_file import BASE, KIND, WEIGHTS
 from retouch.models import catalog
 from retouch.models.tuned_weights import network_digest
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, retouch
 from tests.models.tuning_runs import pixels, ran

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from retouch.api import AttentionMaps, Blend, Image, Mask, SourceImage, Trajectory
-from retouch.core.combinators import together
-from retouch.core.touches import Touch
+from retouch.core.awaited.combinators import together
+from retouch.core.declared.touches import Touch
 from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws

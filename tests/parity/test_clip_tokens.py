@@ -17,7 +17,7 @@ from retouch.core.values import Edit, Prompt
 from retouch.models.catalog import find
 from retouch.models.prompts.tokens import PromptReading, PromptTokenizer
 from retouch.run.executor import run
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch_methods.attend.alignment import alignment
 from retouch_methods.blend import local
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.attention import AttentionControl
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
+from retouch.core.declared.touches import Touch
 from retouch.core.denoiser import Denoiser
-from retouch.core.touches import Touch
 from retouch.core.values import Mask
 from retouch.run.executor import run
 from retouch.testing.tiny import CELLS, CHANNELS, Draws, TinyTexts, schedule, tiny_core

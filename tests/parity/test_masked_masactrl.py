@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
 from retouch.core.denoiser import Denoiser
 from retouch.core.values import Mask
 from retouch.graph.nodes import Picture

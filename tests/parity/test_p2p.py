@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from retouch.core.combinators import together
+from retouch.core.awaited.combinators import together
 from retouch.core.denoiser import Denoiser
 from retouch.core.values import Edit, Prompt
 from retouch.run.executor import run

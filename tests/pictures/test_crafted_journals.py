@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retouch.cli.status import main
+from retouch.cli.commands.status import main
 from retouch.graph.nodes import Picture
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.syntax import NOWHERE

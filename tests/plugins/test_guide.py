@@ -13,7 +13,9 @@ from typing import get_args
 import pytest
 
 from retouch.cli.main import main
-from retouch.core import resources, schedule, touches, values
+from retouch.core import schedule, values
+from retouch.core.awaited import resources
+from retouch.core.declared import touches
 from retouch.lang.words import FAMILIES
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin

@@ -86,7 +86,15 @@ MAY = {
 }
 # Loaded only after torch, to know what that keeps for the whole process.
 WITH_TORCH = {"plugins/surroundings/of_retouch.py", "plugins/surroundings/of_torch.py"}
-LIGHT = ("core/demands", "core/endings", "core/errors", "core/grid", "core/touches", "models/catalog", "models/info")
+LIGHT = (
+    "core/declared/demands",
+    "core/declared/endings",
+    "core/errors",
+    "core/grid",
+    "core/declared/touches",
+    "models/catalog",
+    "models/info",
+)
 LIGHT += ("models/family", "models/families", "models/prompts/tokens", "models/kit/agreement", "models/kit/levels")
 LIGHT += ("models/kit/transformers", "models/kit/unet_sites", "paths", "version", "api/__init__", "api/families")
 PLAIN = {
@@ -238,7 +246,7 @@ def test_of_the_engine_only_what_reads_files_in_their_layout_names_one():
     assert found == {
         "retouch/models/checks.py",  # mistakes that headers show, told before anything loads
         "retouch/models/families.py",  # a folder that states no class of pipeline
-        "retouch/models/landmarks.py",  # and of single files, whose names are their authors'
+        "retouch/models/files/landmarks.py",  # and of single files, whose names are their authors'
         "retouch/models/kit/agreement.py",  # what families are made of: schedulers,
         "retouch/models/kit/loading.py",  # any tokenizer,
         "retouch/models/kit/renaming.py",  # single files,

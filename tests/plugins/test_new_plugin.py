@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from retouch.cli.commands.new_plugin import KINDS, STARTERS
 from retouch.cli.main import main
-from retouch.cli.new_plugin import KINDS, STARTERS
 from tests.e2e.command import in_warm_process
 from tests.e2e.warm import Warm
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from retouch.core.touches import Touch
+from retouch.core.declared.touches import Touch
 from retouch.plugins import discovery, registry
 from retouch.plugins.discovery import Plugin
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from retouch.api import AttentionControl
-from retouch.core.touches import Touch, clashes
+from retouch.core.declared.touches import Touch, clashes
 from retouch.testing.tiny import tiny_core
 from tests.laws.by_hand import MAPS, PERTURBED, masactrl, p2p, pnp
 
@@ -77,7 +77,7 @@ def test_each_pair_of_controls_is_told_once():
 
 
 def test_declarations_are_checked_without_torch():
-    code = "import sys, retouch.core.touches; raise SystemExit('torch' in sys.modules)"
+    code = "import sys, retouch.core.declared.touches; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

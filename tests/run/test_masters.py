@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from retouch.core import optim
+from retouch.core.tuned import optim
 from retouch_methods.tune.tensors import Whole
 
 UNET, CROSS = 859_520_964, 43_962_560  # weights of Stable Diffusion 1.5, of all and of attention to the prompt

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retouch.core.awaited.requests import Backward, Call, Group, Row
 from retouch.core.denoiser import Denoiser
-from retouch.core.requests import Backward, Call, Group, Row
 from retouch.core.schedule import Level
 from retouch.core.values import Prompt
 from retouch.run.batching import FULL_ENOUGH, LADDER, Buckets, key_of, pack, rows_of

@@ -10,7 +10,7 @@ from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Unreadable, Unwritable
 from retouch.run.failure import diagnose
-from retouch.run.wrong_results import NotFinite, check_finite
+from retouch.run.strangers.wrong_results import NotFinite, check_finite
 from tests.lang.stages import world
 
 RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'

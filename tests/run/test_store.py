@@ -16,7 +16,7 @@ import torch
 
 from retouch.api import Denoiser, LearntWords, Mask, ModelDelta, Trajectory, storable, unguided
 from retouch.cli.loading import store_given
-from retouch.core.storable import kind_named
+from retouch.core.declared.storable import kind_named
 from retouch.run.executor import run
 from retouch.run.store.blobs import Store, name_of
 from retouch.run.store.encoding import Unstorable, decoded, encoded

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from retouch.run.taking_turns import TakingTurns
+from retouch.run.strangers.taking_turns import TakingTurns
 
 
 def test_nobody_begins_while_one_is_alone_and_all_do_when_it_ends() -> None:

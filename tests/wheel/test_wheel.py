@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from retouch.cli.bench import OURS
+from retouch.cli.commands.bench import OURS
 from retouch_bench.plugin import retouch_benches
 
 ROOT = Path(__file__).parents[2]

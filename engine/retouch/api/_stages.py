@@ -5,36 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
-from retouch.core.combinators import Gradient, call, gather, together, value_and_grad
-from retouch.core.demands import Moot, Need, WordsOf
-from retouch.core.denoiser import Denoiser
-from retouch.core.endings import Ending
-from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
-from retouch.core.eyes import ImageText, Perceptual, VisionTokens
-from retouch.core.files.embedding_file import word_tensors
-from retouch.core.files.lora_file import lora_tensors
-from retouch.core.files.weights_file import safetensors_file, tuned_tensors
-from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
-from retouch.core.guidance import predictor, remembering, unguided
-from retouch.core.levels import KnownLevels
-from retouch.core.looking import (
-    copies,
-    cosine_apart,
-    direction_apart,
-    inside,
-    looked_at,
-    places_apart,
-    text_apart,
-    text_direction,
-)
-from retouch.core.mixing import MixedDenoiser
-from retouch.core.optim import Adam, masters
-from retouch.core.panes import Windows
-from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
-from retouch.core.rectangle import Rectangle
-from retouch.core.requests import Asks
-from retouch.core.resampling import resized
-from retouch.core.resources import (
+from retouch.core.awaited.combinators import Gradient, call, gather, together, value_and_grad
+from retouch.core.awaited.requests import Asks
+from retouch.core.awaited.resources import (
     Adapters,
     Checkpoint,
     Checkpoints,
@@ -53,13 +26,42 @@ from retouch.core.resources import (
     TunedWeights,
     Weights,
 )
+from retouch.core.declared.demands import Moot, Need, WordsOf
+from retouch.core.declared.endings import Ending
+from retouch.core.declared.storable import storable
+from retouch.core.declared.touches import Pattern, Range, Site, Touch
+from retouch.core.denoiser import Denoiser
+from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
+from retouch.core.eyes import ImageText, Perceptual, VisionTokens
+from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
+from retouch.core.guidance import predictor, remembering, unguided
+from retouch.core.large.panes import Windows
+from retouch.core.large.rectangle import Rectangle
+from retouch.core.large.resampling import resized
+from retouch.core.large.stored import box_mask
+from retouch.core.large.tiling import tile_grid, tile_ramp
+from retouch.core.large.window import Window
+from retouch.core.large.windowed import mixed, seen_through
+from retouch.core.levels import KnownLevels
+from retouch.core.looking import (
+    copies,
+    cosine_apart,
+    direction_apart,
+    inside,
+    looked_at,
+    places_apart,
+    text_apart,
+    text_direction,
+)
+from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
-from retouch.core.storable import storable
-from retouch.core.stored import box_mask
-from retouch.core.tiling import tile_grid, tile_ramp
-from retouch.core.touches import Pattern, Range, Site, Touch
-from retouch.core.tuning import LearntWords, ModelDelta, Patch
+from retouch.core.tuned.embedding_file import word_tensors
+from retouch.core.tuned.lora_file import lora_tensors
+from retouch.core.tuned.mixing import MixedDenoiser
+from retouch.core.tuned.optim import Adam, masters
+from retouch.core.tuned.tuning import LearntWords, ModelDelta, Patch
+from retouch.core.tuned.weights_file import safetensors_file, tuned_tensors
 from retouch.core.turn import Candidates, Ranked, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,
@@ -78,8 +80,6 @@ from retouch.core.values import (
     TrainingPictures,
 )
 from retouch.core.walk import Asking, Blend, Guidance, Predict, Rule, Trajectory
-from retouch.core.window import Window
-from retouch.core.windowed import mixed, seen_through
 from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage

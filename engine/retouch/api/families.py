@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from retouch.core.touches import Site, with_depth
+from retouch.core.declared.touches import Site, with_depth
 from retouch.models.errors import BrokenModel
 from retouch.models.family import (
     Ask,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from retouch.core.folders import DescribedFolder, FolderReader, UnfitFolder
+from retouch.core.declared.folders import DescribedFolder, FolderReader, UnfitFolder
 
 __all__ = ["DescribedFolder", "FolderReader", "UnfitFolder"]

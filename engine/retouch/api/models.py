@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retouch.core.requests import Core, Group, Reply, Row
+from retouch.core.awaited.requests import Core, Group, Reply, Row
 from retouch.models.catalog import find as find_model
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
 from retouch.models.info import ModelInfo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.files.provenance import software
-from retouch.run.model_cache import KeptMachines
+from retouch.run.loaded.model_cache import KeptMachines
 from retouch.run.outcome import Outcome, RunResult
 from retouch.run.session import execute
 from retouch.run.settings import Settings

@@ -211,7 +211,7 @@ def _add_listings(commands: Commands) -> None:
 
 
 def _add_new_plugin(commands: Commands) -> None:
-    from retouch.cli.new_plugin import KINDS
+    from retouch.cli.commands.new_plugin import KINDS
 
     new = _command(
         commands, "new-plugin", "Write a plugin to begin with: it installs, keeps its laws, edits a picture."

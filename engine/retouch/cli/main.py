@@ -64,7 +64,7 @@ def process() -> None:
 def _run(args: argparse.Namespace) -> int:
     try:
         with stoppable(), listening(ENDING), without_plugins(args):
-            return import_module(f"retouch.cli.{args.module}").main(args)
+            return import_module(f"retouch.cli.commands.{args.module}").main(args)
     except WrongCommand as err:
         return refuse(args, WRONG_COMMAND, str(err))
     except Refusal as err:

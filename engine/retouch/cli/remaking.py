@@ -150,8 +150,8 @@ def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callabl
 
 def _found(value: Any, folders: tuple[Path, ...]) -> Any:
     """What stood beside a model, by the digest that the stamp has of it: it lies where pictures are looked for."""
-    from retouch.models.digest import fingerprint_at
     from retouch.models.errors import UnknownModel
+    from retouch.models.files.digest import fingerprint_at
     from retouch.run.files.private import BY_DIGEST
 
     if isinstance(value, tuple):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from retouch.core.touches import Site, Touch
+from retouch.core.declared.touches import Site, Touch
 from retouch.core.values import Role
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from retouch.core.requests import Ask, Group, Network, Row
+from retouch.core.awaited.requests import Ask, Group, Network, Row
 from retouch.core.schedule import Level, Prediction, PredictionKind
-from retouch.core.tuning import ModelDelta
+from retouch.core.tuned.tuning import ModelDelta
 from retouch.core.values import Prompt
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.combinators import call
+from retouch.core.awaited.combinators import call
 
 Batched = Callable[[Tensor], Tensor]
 

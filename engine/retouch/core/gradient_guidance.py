@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from retouch.core.combinators import call, value_and_grad
-from retouch.core.resources import Codec
+from retouch.core.awaited.combinators import call, value_and_grad
+from retouch.core.awaited.resources import Codec
 from retouch.core.schedule import Level, Prediction
 from retouch.core.values import Prompt
 from retouch.core.walk import Asking, Guidance

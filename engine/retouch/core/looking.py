@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.combinators import gather
+from retouch.core.awaited.combinators import gather
 from retouch.core.errors import SameToTheModel
 from retouch.core.eyes import ImageText
 from retouch.core.values import Mask, NoiseSource

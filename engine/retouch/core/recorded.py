@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from retouch.core.combinators import gather
+from retouch.core.awaited.combinators import gather
+from retouch.core.declared.storable import storable
 from retouch.core.schedule import Level, Prediction, Schedule, Step
-from retouch.core.storable import storable
 from retouch.core.values import Prompt
 from retouch.core.walk import Predict, Rule, Trajectory
 

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from retouch.core.declared.storable import storable
 from retouch.core.grid import Grid
-from retouch.core.storable import storable
 
 PredictionKind = Literal["epsilon", "v_prediction", "flow"]
 

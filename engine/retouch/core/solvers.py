@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from retouch.core.declared.storable import storable
 from retouch.core.schedule import Level, Step
-from retouch.core.storable import storable
 from retouch.core.values import NoiseSource
 from retouch.core.walk import Predict, Rule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from retouch.core.requests import Asks
-from retouch.core.storable import storable
+from retouch.core.awaited.requests import Asks
+from retouch.core.declared.storable import storable
 from retouch.core.values import Image, Mask
 
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from retouch.core.requests import Asks
+from retouch.core.awaited.requests import Asks
+from retouch.core.declared.storable import storable
+from retouch.core.declared.touches import Touch, holds_a_step
 from retouch.core.schedule import Level, Prediction, Schedule, Step
-from retouch.core.storable import storable
-from retouch.core.touches import Touch, holds_a_step
 from retouch.core.values import AttentionMaps, Prompt
 
 

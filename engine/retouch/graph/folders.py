@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from retouch import pictures
-from retouch.core.folders import DescribedFolder, UnfitFolder
+from retouch.core.declared.folders import DescribedFolder, UnfitFolder
 from retouch.lang.encodings import not_utf8, readable
 from retouch.near import near_path, nearest_path
 from retouch.pictures import Unreadable, standing

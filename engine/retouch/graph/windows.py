@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from retouch.core.touches import holds_a_step
+from retouch.core.declared.touches import holds_a_step
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node, NodeId
 from retouch.lang.diagnostics import Report
 

@@ -11,12 +11,20 @@ from pathlib import Path
 
 from retouch.models.configs import WIDEST, Config
 from retouch.models.errors import BrokenModel, MissingFile
-from retouch.models.files import ModelFiles
-from retouch.models.headers import Stored
+from retouch.models.files.headers import Stored
+from retouch.models.files.landmarks import check_landmarks
+from retouch.models.files.layout import INDEX
+from retouch.models.files.model_files import ModelFiles
+from retouch.models.files.parts import (
+    check_part,
+    check_shapes,
+    count_of,
+    text_shapes,
+    unet2d_shapes,
+    unet_shapes,
+    vae_shapes,
+)
 from retouch.models.kit.unet_sites import levels_of
-from retouch.models.landmarks import check_landmarks
-from retouch.models.layout import INDEX
-from retouch.models.parts import check_part, check_shapes, count_of, text_shapes, unet2d_shapes, unet_shapes, vae_shapes
 
 MOST_LEVELS = 10  # resolutions of a network: a cell of the deepest is then 512 of the first
 SCHEDULER = "scheduler/scheduler_config.json"

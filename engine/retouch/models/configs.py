@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import read_json
+from retouch.models.files.layout import read_json
 
 WIDEST = 2**20  # of anything that is a width, a side or a count of words
 LARGEST = 2**31  # of any number of a config, ids and seeds included

@@ -10,10 +10,10 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from retouch.core.touches import Site
+from retouch.core.declared.touches import Site
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Described, ModelFamily, Read, WorkingMemory
-from retouch.models.layout import INDEX, read_json
+from retouch.models.files.layout import INDEX, read_json
 from retouch.models.prompts.tokens import PromptReading
 from retouch.plugins import announced
 from retouch.plugins.discovery import is_built_in

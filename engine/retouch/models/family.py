@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from retouch.core.declared.touches import Site
 from retouch.core.grid import Grid
-from retouch.core.touches import Site
 from retouch.models.prompts.tokens import PromptReading
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from retouch.core.resources import Codec
+    from retouch.core.awaited.resources import Codec
     from retouch.core.schedule import Schedule
     from retouch.core.values import Prompt
     from retouch.models.prompts.tokens import Tokens

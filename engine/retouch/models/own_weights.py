@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, NotFetched, UnknownModel
-from retouch.models.headers import Header, read_header
-from retouch.models.layout import stored_tensors
-from retouch.models.ncnn import is_ncnn, read_ncnn
+from retouch.models.files.digest import fingerprint
+from retouch.models.files.headers import Header, read_header
+from retouch.models.files.layout import stored_tensors
+from retouch.models.files.ncnn import is_ncnn, read_ncnn
 from retouch.plugins.announced import Announced
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from retouch.models import user_cache
-from retouch.models.digest import fingerprint
 from retouch.models.errors import BrokenModel, UnknownModel
+from retouch.models.files.digest import fingerprint
+from retouch.models.files.layout import TOKENIZER, read_json, stored_tensors, weights_file, weights_files
 from retouch.models.hub import cache as hub
-from retouch.models.layout import TOKENIZER, read_json, stored_tensors, weights_file, weights_files
 from retouch.near import near, near_path
 from retouch.plugins import announced
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from retouch.models.errors import BrokenModel
-from retouch.models.headers import Stored
-from retouch.models.layout import stored_tensors
+from retouch.models.files.headers import Stored
+from retouch.models.files.layout import stored_tensors
 
 _TYPES = {
     "F64": torch.float64,

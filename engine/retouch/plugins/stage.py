@@ -9,9 +9,9 @@ from inspect import signature
 from typing import Any, Literal, TypeVar
 
 from retouch.core.attention import AttentionControl
-from retouch.core.demands import Moot, Need
+from retouch.core.declared.demands import Moot, Need
+from retouch.core.declared.touches import Touch
 from retouch.core.schedule import PredictionKind
-from retouch.core.touches import Touch
 
 F = TypeVar("F", bound=Callable[..., Any])
 Stability = Literal["stable", "experimental"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from retouch.core.requests import Backward, Call, Group, Part
+from retouch.core.awaited.requests import Backward, Call, Group, Part
 
 T = TypeVar("T")
 LADDER = (1, 2, 4, 8, 16, 32)  # few, since each is a shape to choose kernels for, to compile and to capture

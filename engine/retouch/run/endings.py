@@ -16,10 +16,10 @@ from retouch.lang.diagnostics import Diagnostic
 from retouch.run.coverage import covers_too_much_or_little
 from retouch.run.failure import Blame, diagnose
 from retouch.run.picture_tasks import StageAtWork, StageTasks
+from retouch.run.strangers.wrong_results import WrongResult
 from retouch.run.task import Skipped, Task
 from retouch.run.turns import blamed
 from retouch.run.whole import WholeRun
-from retouch.run.wrong_results import WrongResult
 
 
 @dataclass(slots=True)

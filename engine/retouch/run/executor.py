@@ -17,16 +17,16 @@ from typing import Any
 
 import torch
 
+from retouch.core.awaited.repeatable import backward_repeatable, repeatable
+from retouch.core.awaited.requests import Backward, Call, Group, Reply
 from retouch.core.errors import BrokenTouch
-from retouch.core.repeatable import backward_repeatable, repeatable
-from retouch.core.requests import Backward, Call, Group, Reply
 from retouch.core.schedule import Prediction
 from retouch.models.network.core import padded
 from retouch.plugins.collector import quiet_collector
 from retouch.plugins.interrupts import is_stop, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
+from retouch.run.strangers.wrong_results import Doubt, WrongAnswer, described
 from retouch.run.task import MISSING, Task, begin, close, fail, recall, resume, take_up
-from retouch.run.wrong_results import Doubt, WrongAnswer, described
 
 MOST_ASIDE = 64  # results that may wait to be written, each in memory
 LANES = min(8, max(1, (os.cpu_count() or 2) // 2))  # threads that write

@@ -33,8 +33,8 @@ from retouch.pictures import UnfitMask, Unreadable, Unwritable
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
-from retouch.run.care import WroteInPlace
-from retouch.run.wrong_results import NotFinite, WrongResult
+from retouch.run.strangers.care import WroteInPlace
+from retouch.run.strangers.wrong_results import NotFinite, WrongResult
 
 
 @dataclass(frozen=True, slots=True)

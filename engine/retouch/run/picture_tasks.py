@@ -17,18 +17,18 @@ from retouch.graph.unheard import difference_lost, edits, texts_of
 from retouch.lang.syntax import Span
 from retouch.models.errors import BrokenModel
 from retouch.plugins.registry import Registry
-from retouch.run.base_weights import BaseWeights
 from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import deciding_masks
 from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
 from retouch.run.files.provenance import Provenance
-from retouch.run.loaded_model import Machine
-from retouch.run.looking_after import LookingAfter
-from retouch.run.machines import Machines
+from retouch.run.loaded.base_weights import BaseWeights
+from retouch.run.loaded.loaded_model import Machine
+from retouch.run.loaded.machines import Machines
 from retouch.run.outcome import Outcome
 from retouch.run.providers import Supply
 from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.store.keys import model_of
+from retouch.run.strangers.looking_after import LookingAfter
 from retouch.run.supplied_tasks import Turns
 from retouch.run.task import Task
 from retouch.run.training_log import RunTrainingLog

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from retouch.core.combinators import gather
+from retouch.core.awaited.combinators import gather
 from retouch.core.values import Edit, NegativePrompt, NoiseSource, Prompt, SourcePrompt, TargetPrompt, TrainingPictures
 from retouch.graph.nodes import FromEngine
 from retouch.run.files.outbox import FileIn
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.run.task import Task
 
 _ROLES: dict[str, type[Prompt]] = {

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from retouch.core.repeatable import with_threads
+from retouch.core.awaited.repeatable import with_threads
 from retouch.graph.nodes import Graph
 from retouch.graph.places import Beside
 from retouch.graph.unheard import report_cut
@@ -20,15 +20,15 @@ from retouch.run.failure import Blame
 from retouch.run.files.provenance import Request
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
-from retouch.run.loaded_model import Machine
-from retouch.run.machines import Machines, MakeMachine
+from retouch.run.loaded.loaded_model import Machine
+from retouch.run.loaded.machines import Machines, MakeMachine
 from retouch.run.outcome import RunResult
 from retouch.run.picture_tasks import PictureTasks, StageTasks
 from retouch.run.settings import Settings
 from retouch.run.store.keeping import RunStore
 from retouch.run.store.keys import model_of
+from retouch.run.strangers.watchdog import Watchdog, patience
 from retouch.run.task import forget
-from retouch.run.watchdog import Watchdog, patience
 from retouch.run.waves import waves_of
 from retouch.run.whole import RunPart, Tell, WholeRun
 

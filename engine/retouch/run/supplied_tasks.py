@@ -8,9 +8,9 @@ from typing import Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId
-from retouch.run.care import StageCare
-from retouch.run.loaded_model import Machine
+from retouch.run.loaded.loaded_model import Machine
 from retouch.run.providers import Supply
+from retouch.run.strangers.care import StageCare
 from retouch.run.task import Task
 from retouch.run.turns import Ready, RunTurn
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 import torch
 
+from retouch.core.awaited.requests import Ask, Part, as_ask
 from retouch.core.errors import Unmet
-from retouch.core.requests import Ask, Part, as_ask
 from retouch.plugins.interrupts import is_stop, is_stopping
-from retouch.run.taking_turns import TURNS
-from retouch.run.wrong_results import Doubt
+from retouch.run.strangers.taking_turns import TURNS
+from retouch.run.strangers.wrong_results import Doubt
 
 MISSING = object()  # in place of an answer that has not come
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from retouch.core.awaited.requests import Ask, as_ask
 from retouch.core.errors import Unmet
-from retouch.core.requests import Ask, as_ask
-from retouch.core.stored import whole
+from retouch.core.large.stored import whole
 from retouch.core.turn import Turned
 from retouch.core.values import Image, Mask, NoiseSource
 from retouch.graph.nodes import GIVEN, FromEngine, FromNode, Graph, Node, NodeId
-from retouch.run.care import StageCare, copied
-from retouch.run.results import Declared
-from retouch.run.wrong_results import Doubt, WrongResult
+from retouch.run.strangers.care import StageCare, copied
+from retouch.run.strangers.results import Declared
+from retouch.run.strangers.wrong_results import Doubt, WrongResult
 
 Sized = Callable[[FromEngine, Any], Any]
 """The value that the engine makes for latents of this size"""

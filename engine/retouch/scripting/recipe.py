@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import Span
 from retouch.pictures.holding import Unholdable
-from retouch.run.model_cache import KeptMachines
+from retouch.run.loaded.model_cache import KeptMachines
 from retouch.scripting.result import EditFailed, RecipeError, Result, result_of
 from retouch.scripting.sources import Caption, Entered, again, captions, described, enter
 
@@ -76,9 +76,9 @@ class Recipe:
         from retouch.graph.done import done, nothing_done
         from retouch.graph.work import Making
         from retouch.plugins import registry
-        from retouch.run.device import best_device
         from retouch.run.files.provenance import Provenance, Request
         from retouch.run.files.run_journal import RunJournal
+        from retouch.run.loaded.device import best_device
         from retouch.run.session import execute
         from retouch.run.settings import Settings
 

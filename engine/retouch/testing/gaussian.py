@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from retouch.core.requests import Group, Reply, Row
+from retouch.core.awaited.requests import Group, Reply, Row
+from retouch.core.declared.touches import Site
 from retouch.core.schedule import Level, Prediction
-from retouch.core.touches import Site
 from retouch.core.values import AttentionMaps, Prompt
 
 

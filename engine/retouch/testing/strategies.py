@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 
+from retouch.core.awaited.requests import Call, Group, Part, Row
 from retouch.core.denoiser import Denoiser
-from retouch.core.requests import Call, Group, Part, Row
 from retouch.core.schedule import Level
 from retouch.core.values import Canvas, Image, Mask, Prompt
 from retouch.run.batching import LADDER, Buckets

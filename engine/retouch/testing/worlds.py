@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Literal, NamedTuple, get_origin
 import torch
 from torch import Tensor
 
+from retouch.core.awaited.resources import Codec
 from retouch.core.denoiser import Denoiser
 from retouch.core.guidance import unguided
-from retouch.core.resources import Codec
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.turn import Candidates, Turn, Turned
 from retouch.core.values import (

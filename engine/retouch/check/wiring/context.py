@@ -19,7 +19,7 @@ from retouch.check.reading.variants import PICTURES, Choices
 from retouch.check.wiring.builder import NodeBuilder
 from retouch.check.wiring.outputs import Writer
 from retouch.check.wiring.precedence import Precedence
-from retouch.core.touches import Touch, clashes
+from retouch.core.declared.touches import Touch, clashes
 from retouch.graph.nodes import FromNode, Picture
 from retouch.graph.ports import FOLDER
 from retouch.lang import syntax as s

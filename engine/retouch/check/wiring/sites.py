@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.flows import StageCall
-from retouch.core.touches import Touch
+from retouch.core.declared.touches import Touch
 from retouch.lang.diagnostics import Report
 
 if TYPE_CHECKING:

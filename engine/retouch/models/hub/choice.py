@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from retouch.models.files.layout import CARD, VARIANTS
+from retouch.models.files.pickles import SUFFIXES
 from retouch.models.hub.errors import CannotGet
-from retouch.models.layout import CARD, VARIANTS
-from retouch.models.pickles import SUFFIXES
 
 INDEX = "model_index.json"
 # Parts of pipelines that look at finished pictures, or at pictures instead of texts.

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.combinators import call
-from retouch.core.transfer import upload_numbers
+from retouch.core.awaited.combinators import call
+from retouch.core.awaited.transfer import upload_numbers
 from retouch.core.values import Prompt
 from retouch.core.words import places
 from retouch.models.errors import BrokenModel

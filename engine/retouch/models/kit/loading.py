@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from retouch.core.tuning import Update
+from retouch.core.tuned.tuning import Update
 from retouch.models import weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Names
-from retouch.models.files import ModelFiles
+from retouch.models.files.model_files import ModelFiles
 from retouch.models.kit.renaming import renamed
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.fusing import prepare

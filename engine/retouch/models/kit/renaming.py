@@ -14,7 +14,7 @@ from torch import Tensor
 
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Names
-from retouch.models.files import InOneFile
+from retouch.models.files.model_files import InOneFile
 
 _OPEN_CLIP = "transformer.resblocks."
 _SMALLER_CLIP, _PROJECTION = "text_encoders.clip_l.transformer.", "text_projection.weight"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retouch.core.touches import Kind, Site, with_depth
+from retouch.core.declared.touches import Kind, Site, with_depth
 
 if TYPE_CHECKING:
     from retouch.core.schedule import Schedule

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from retouch.core.touches import Kind, Site, with_depth
+from retouch.core.declared.touches import Kind, Site, with_depth
 from retouch.models.errors import BrokenModel
 from retouch.models.kit.unet_sites import levels_of
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from retouch.core.touches import Kind, Site, with_depth
+from retouch.core.declared.touches import Kind, Site, with_depth
 from retouch.models.errors import BrokenModel
 
 _ATTENDS = {

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from retouch.models.headers import read_header
-from retouch.models.kinds import TITLES
+from retouch.models.files.headers import read_header
+from retouch.models.files.kinds import TITLES
 
 _KEYS = ("ss_base_model_version", "modelspec.architecture", "base_model", "base_model_name_or_path")
 _PEFT = "lora_adapter_metadata"  # JSON of peft's configs, in which each part names its base

@@ -15,11 +15,11 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from retouch.core.requests import Group, Reply, Row
+from retouch.core.awaited.requests import Group, Reply, Row
+from retouch.core.awaited.transfer import upload_numbers
+from retouch.core.declared.touches import Site
 from retouch.core.schedule import Prediction, PredictionKind, split
-from retouch.core.touches import Site
-from retouch.core.transfer import upload_numbers
-from retouch.core.tuning import LowRank, ModelDelta
+from retouch.core.tuned.tuning import LowRank, ModelDelta
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Ask, Net, Rows
 from retouch.models.large import LARGE

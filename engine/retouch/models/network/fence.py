@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import Act
+from retouch.core.declared.touches import Touch
 from retouch.core.errors import BrokenTouch
-from retouch.core.touches import Touch
 from retouch.core.values import Role
 
 _READABLE = {"out": frozenset({"v"})}  # beside what the touch names

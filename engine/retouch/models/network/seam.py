@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from retouch.core.attention import Act, SiteCall
-from retouch.core.requests import Group, Scope
-from retouch.core.touches import Site, Touch
+from retouch.core.awaited.requests import Group, Scope
+from retouch.core.declared.touches import Site, Touch
 from retouch.core.values import AttentionMaps, Role
 from retouch.models.family import Net, Spans
 from retouch.models.network.fence import Fence

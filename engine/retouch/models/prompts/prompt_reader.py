@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.models.errors import BrokenModel
-from retouch.models.layout import TOKENIZER, read_json
+from retouch.models.files.layout import TOKENIZER, read_json
 from retouch.models.prompts.byte_pairs import clip, of_pairs
 from retouch.models.prompts.clip_vocabulary import read_vocabulary
 from retouch.models.prompts.tokens import PromptReading, PromptTokenizer, Tokens, heard

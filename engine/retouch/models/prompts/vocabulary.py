@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.models.errors import BrokenModel, MissingFile
-from retouch.models.layout import TOKENIZER, read_json
+from retouch.models.files.layout import TOKENIZER, read_json
 from retouch.models.prompts.clip_vocabulary import WORDS
 
 

@@ -6,9 +6,9 @@ import ast
 from dataclasses import replace
 from typing import cast
 
-from retouch.core.demands import WordsOf
-from retouch.core.endings import Ending
-from retouch.core.touches import Pattern, Range
+from retouch.core.declared.demands import WordsOf
+from retouch.core.declared.endings import Ending
+from retouch.core.declared.touches import Pattern, Range
 from retouch.plugins import trees
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
 from retouch.plugins.signatures.signature import Kind, Port

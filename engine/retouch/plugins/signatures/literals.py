@@ -7,9 +7,9 @@ import operator
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from retouch.core.demands import Moot, Need, WordsOf
-from retouch.core.endings import Ending
-from retouch.core.touches import Pattern, Range, Touch
+from retouch.core.declared.demands import Moot, Need, WordsOf
+from retouch.core.declared.endings import Ending
+from retouch.core.declared.touches import Pattern, Range, Touch
 
 _DATA = (Ending, Moot, Need, Pattern, Range, Touch, WordsOf)
 _BUILT = {f"retouch.api.{built.__name__}": built for built in _DATA}

@@ -9,8 +9,8 @@ from dataclasses import astuple
 from types import UnionType
 from typing import Any, get_args
 
-from retouch.core.demands import Moot, Need
-from retouch.core.touches import Access, Kind, Touch, What
+from retouch.core.declared.demands import Moot, Need
+from retouch.core.declared.touches import Access, Kind, Touch, What
 from retouch.near import near_or_all
 from retouch.plugins.signatures.literals import NotStatic
 from retouch.plugins.signatures.signature import Option

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from retouch.core.demands import Moot, Need
-from retouch.core.touches import Pattern, Touch
+from retouch.core.declared.demands import Moot, Need
+from retouch.core.declared.touches import Pattern, Touch
 
 Operand = Literal["edit", "path", "text", "flow"]
 EDIT_PORTS = ("SourcePrompt", "TargetPrompt", "Edit")

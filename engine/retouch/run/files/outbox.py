@@ -15,9 +15,9 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from retouch import pictures
-from retouch.core.rectangle import Rectangle
-from retouch.core.stored import LARGE, PlacedMask, StoredImage, unit, whole
-from retouch.core.transfer import upload
+from retouch.core.awaited.transfer import upload
+from retouch.core.large.rectangle import Rectangle
+from retouch.core.large.stored import LARGE, PlacedMask, StoredImage, unit, whole
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp
@@ -26,7 +26,7 @@ from retouch.pictures.bands.file import in_bands
 from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture
 from retouch.run.files.pixels import Decoded, InFile, Laid, as_bytes, drawn
-from retouch.run.wrong_results import WrongResult
+from retouch.run.strangers.wrong_results import WrongResult
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from retouch.lang import syntax as s
 from retouch.lang.parse import parse
 from retouch.lang.snippet import normal
-from retouch.models.digest import fingerprint_at
+from retouch.models.files.digest import fingerprint_at
 from retouch.models.hub.cache import is_id
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from threading import Lock
 
 SOON = 1.0  # seconds in which a worker that hears of its end has ended
-COMMAND = (sys.executable, "-P", "-c", "from retouch.cli.worker import main; main()")
+COMMAND = (sys.executable, "-P", "-c", "from retouch.cli.commands.worker import main; main()")
 
 
 class ProcessWorker:

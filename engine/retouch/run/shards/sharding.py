@@ -25,7 +25,7 @@ from retouch.run.outcome import Outcome, RunResult
 from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.wire import packed, unpacked
 from retouch.run.store.keeping import RunStore
-from retouch.run.watchdog import patience
+from retouch.run.strangers.watchdog import patience
 from retouch.run.waves import IN_FLIGHT
 from retouch.run.whole import RunPart, WholeRun
 

@@ -11,7 +11,7 @@ from retouch.lang.diagnostics import Diagnostic
 from retouch.plugins import registry
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
-from retouch.run.model_cache import KeptMachines
+from retouch.run.loaded.model_cache import KeptMachines
 from retouch.run.session import execute_part
 from retouch.run.shards.messages import Shard, ShardDone, ShardJob, Told, WorkerReady
 from retouch.run.shards.wire import NotData, packed, unpacked

@@ -1,6 +1,6 @@
 """Values as bytes: a safetensors file, whose metadata tell in JSON how its tensors make up the value.
 
-Only types that say so (`core/storable.py`) are written, and only such are made when bytes are read; a tuned model is
+Only types that say so (`core/declared/storable.py`) are written, and only such are made when bytes are read; a tuned model is
 the weights that stand in for its network's.  Equal values have equal bytes.  What is one object stays one.
 """
 
@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
+from retouch.core.declared.storable import kind_named, name_of, storable
 from retouch.core.denoiser import Denoiser
-from retouch.core.files.weights_file import safetensors_file
-from retouch.core.storable import kind_named, name_of, storable
-from retouch.core.stored import whole
-from retouch.core.tuning import ModelDelta
+from retouch.core.large.stored import whole
+from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuned.weights_file import safetensors_file
 
 _TOLD = "value"
 _PLAIN = (type(None), bool, int, float, str)

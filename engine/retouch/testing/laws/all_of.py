@@ -10,9 +10,9 @@ from typing import Any
 
 from retouch.core.denoiser import Denoiser
 from retouch.core.gradient_guidance import GradientGuidance
+from retouch.core.large.windowed import WindowedDenoiser
 from retouch.core.values import Image
 from retouch.core.walk import Blend, Trajectory
-from retouch.core.windowed import WindowedDenoiser
 from retouch.testing.laws import conduct, families, files, leading, walks
 from retouch.testing.laws.running import Stage, bare, outcome
 from retouch.testing.laws.turns import turn_law

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
+from retouch.core.declared.touches import Touch
 from retouch.core.denoiser import Denoiser
 from retouch.core.guidance import predictor, unguided
 from retouch.core.schedule import Schedule
-from retouch.core.touches import Touch
 from retouch.core.values import AttentionMaps
 from retouch.core.walk import Blend, Trajectory
 from retouch.plugins import cost, discovery, registry

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import Act, AttentionControl, SiteCall
+from retouch.core.awaited.resources import Codec
+from retouch.core.declared.touches import Site, Touch
 from retouch.core.errors import BrokenTouch
 from retouch.core.guidance import predictor
+from retouch.core.large.window import Window
 from retouch.core.recorded import hold
-from retouch.core.resources import Codec
 from retouch.core.schedule import Level, Prediction
-from retouch.core.touches import Site, Touch
 from retouch.core.values import AttentionMaps, Image, Mask, NoiseSource, Prompt
 from retouch.core.walk import Blend, Guidance, Rule, Trajectory
-from retouch.core.window import Window
 from retouch.testing.laws.running import Stage, close, distance, ended, outcome, predictions, run_one, sampled
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World, gaussian_world, tiny_world

@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, get_args, get_origin, get_type_hint
 
 import torch
 
-from retouch.core.endings import PICTURE, Ending
+from retouch.core.declared.endings import PICTURE, Ending
 from retouch.core.values import Image, SourceImage
 from retouch.run.files.outbox import FileOut
 from retouch.testing.laws.running import Stage, bare, outcome

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 
 from retouch.core.attention import AttentionControl, SiteCall
-from retouch.core.combinators import gather
+from retouch.core.awaited.combinators import gather
+from retouch.core.declared.touches import Touch
 from retouch.core.denoiser import Denoiser
-from retouch.core.touches import Touch
 from retouch.core.values import Canvas, Edit, Latents, Mask
 from retouch.models.family import Described, Loaded, ModelFamily
-from retouch.models.files import ModelFiles
+from retouch.models.files.model_files import ModelFiles
 from retouch.models.kit.loading import ModelLoading
 from retouch.models.network.core import NetworkCore
 from retouch.run.executor import run

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
-from retouch.core.combinators import gather, together
+from retouch.core.awaited.combinators import gather, together
 from retouch.core.schedule import Level, Prediction, Step
 from retouch.core.values import Latents, Prompt
 from retouch.core.walk import Trajectory

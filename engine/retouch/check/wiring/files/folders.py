@@ -8,7 +8,7 @@ from typing import Any
 
 from retouch.check.reading.calls import StageCall
 from retouch.check.reading.given import Given
-from retouch.core.folders import UnfitFolder
+from retouch.core.declared.folders import UnfitFolder
 from retouch.graph.folders import described
 from retouch.graph.nodes import FromEngine, Input
 from retouch.graph.ports import FOLDER

@@ -1,0 +1,1 @@
+"""What stages and files declare, as plain data: read by the check, without torch."""

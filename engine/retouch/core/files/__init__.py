@@ -1,1 +1,0 @@
-"""Learnt things as files, in the key formats that others read."""
