@@ -86,17 +86,15 @@ MAY = {
 }
 # Loaded only after torch, to know what that keeps for the whole process.
 WITH_TORCH = {"plugins/surroundings/of_retouch.py", "plugins/surroundings/of_torch.py"}
-LIGHT = (
-    "core/declared/demands",
-    "core/declared/endings",
-    "core/errors",
-    "core/grid",
-    "core/declared/touches",
-    "models/catalog",
-    "models/info",
+# What declares and what tells files apart is read by light commands; so is the rest of these.
+LIGHT = tuple(
+    str(path.relative_to(ENGINE).with_suffix(""))
+    for room in ("core/declared", "models/files", "models/prompts")
+    for path in sorted((ENGINE / room).glob("[!_]*.py"))
 )
-LIGHT += ("models/family", "models/families", "models/prompts/tokens", "models/kit/agreement", "models/kit/levels")
-LIGHT += ("models/kit/transformers", "models/kit/unet_sites", "paths", "version", "api/__init__", "api/families")
+LIGHT += ("core/errors", "core/grid", "models/catalog", "models/info", "models/family", "models/families")
+LIGHT += ("models/kit/agreement", "models/kit/levels", "models/kit/transformers", "models/kit/unet_sites")
+LIGHT += ("paths", "version", "api/__init__", "api/families")
 PLAIN = {
     "retouch",
     "retouch_methods",

@@ -1,7 +1,7 @@
 """Values as bytes: a safetensors file, whose metadata tell in JSON how its tensors make up the value.
 
-Only types that say so (`core/declared/storable.py`) are written, and only such are made when bytes are read; a tuned model is
-the weights that stand in for its network's.  Equal values have equal bytes.  What is one object stays one.
+Only types that say so (`core/declared/storable.py`) are written, and only such are made when bytes are read; a tuned
+model is the weights that stand in for its network's.  Equal values have equal bytes.  What is one object stays one.
 """
 
 from __future__ import annotations
