@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from retouch.models.files import digest
 from retouch.models.files.digest import fingerprint
-from retouch.models.files.model_files import digest
 
 
 def model(path: Path, trained: int | None = None, layers: int = 40) -> Path:

@@ -9,8 +9,8 @@ from time import time_ns
 import pytest
 
 from retouch import paths
+from retouch.models.files import digest
 from retouch.models.files.digest import fingerprint
-from retouch.models.files.model_files import digest
 from retouch.paths import content, unchanged
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from retouch.models.beside import blamed_on
 from retouch.models.errors import BrokenModel, MissingFile, NotFetched, UnknownModel
-from retouch.models.files.model_files import InOneFile, ModelFiles, single_file
+from retouch.models.files import single_file
+from retouch.models.files.model_files import InOneFile, ModelFiles
 from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe
 from retouch.models.lora.fitting import with_loras
