@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from retouch_bench.findings import Findings, heading
 from retouch_bench.pairs import Entry
 from retouch_bench.table import COLUMNS, Column
 
 if TYPE_CHECKING:
     from retouch_bench.journal import Record
-    from retouch_bench.report import Findings
 
 CASES = 3  # of the best, and of the worst
 STYLE = """
@@ -34,7 +34,6 @@ h3 { margin: 2rem 0 .3rem; } h4 { margin: .8rem 0 .3rem; font-weight: 600; }
 
 def page(found: Findings, rows: Sequence[Mapping[str, Any]]) -> str:
     """The whole page."""
-    from retouch_bench.report import heading
 
     body = "".join(_sections(found))
     return (

@@ -59,8 +59,8 @@ def _measure(args: argparse.Namespace, edits: int, steps: int) -> Any:
     from retouch_bench import pairs
     from retouch_bench.drawn import Drawn
     from retouch_bench.edits import held_out_edits
+    from retouch_bench.findings import Findings
     from retouch_bench.journal import Journal
-    from retouch_bench.report import Findings
     from retouch_bench.sharing import Bench, default_workers
     from retouch_bench.table import best_inversions, summaries
     from retouch_bench.work import Surroundings, told

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
 from retouch.core.awaited.combinators import Gradient, call, gather, together, value_and_grad
@@ -84,8 +85,7 @@ from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
 
-if TYPE_CHECKING:
-    from retouch_methods.invert.edict import Edict
+Edict: type[Any]  # see `__getattr__`
 
 VERSION = 1
 
@@ -221,7 +221,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load what has moved into a plugin only where it is asked for; its name stays here until 1.0."""
     if name == "Edict":
-        from retouch_methods.invert.edict import Edict
-
-        return Edict
+        return import_module("retouch_methods.invert.edict").Edict
     raise AttributeError(f"module 'retouch.api' has no attribute '{name}'")
