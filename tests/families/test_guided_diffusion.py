@@ -18,7 +18,7 @@ from retouch.models.catalog import BrokenModel, find
 from retouch.models.files.headers import Stored
 from retouch.models.files.kinds import kind_of
 from retouch.models.files.pickles import convert_line
-from retouch.models.files.single_file import shipped
+from retouch.models.single_file import shipped
 from retouch.models.weights import check_with
 from retouch.run.executor import run
 from retouch.run.loaded.loaded_model import Machine

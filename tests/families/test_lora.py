@@ -17,7 +17,7 @@ from torch import Tensor
 from retouch.check.check import check as check_recipe
 from retouch.check.reading.environment import Environment
 from retouch.core.denoiser import Denoiser
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.models.catalog import BrokenModel, find
 from retouch.plugins import registry
 from retouch.run.executor import run

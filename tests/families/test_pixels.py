@@ -20,7 +20,7 @@ from retouch.cli.main import main
 from retouch.core.awaited.combinators import gather
 from retouch.core.schedule import split
 from retouch.core.solvers import Ddim, Fresh
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import NoiseSource
 from retouch.models.catalog import BrokenModel, find
 from retouch.run.executor import run

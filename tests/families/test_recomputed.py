@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from retouch.api import ModelDelta, Touch, value_and_grad
 from retouch.core.awaited.combinators import Gradient, together
-from retouch.core.tuned.tuning import LowRank
+from retouch.core.tuning import LowRank
 from retouch.models.network.recomputed import Recomputing, standing_in
 from retouch.run.executor import run
 from retouch_methods.attend.p2p import p2p

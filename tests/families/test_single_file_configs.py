@@ -12,9 +12,9 @@ import torch
 from retouch.models.catalog import BrokenModel
 from retouch.models.files.landmarks import check_landmarks
 from retouch.models.files.model_files import InOneFile, ModelFiles
-from retouch.models.files.single_file import shipped
 from retouch.models.kit.loading import _configured
 from retouch.models.kit.renaming import renamed
+from retouch.models.single_file import shipped
 from tests.families import authors_names as authors
 from tests.families.single_files import config
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retouch.models.catalog import BrokenModel, UnknownModel, find
-from retouch.models.files.single_file import model_in
+from retouch.models.single_file import model_in
 from tests.families.single_files import FLUX, LORA, SD1, SD2, TEXT, VAE, FolderOf, M, empty
 
 ASKED: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {

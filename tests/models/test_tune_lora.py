@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from retouch.core.denoiser import Denoiser
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.models import catalog
 from retouch.run.executor import run
 from retouch.run.loaded.loaded_model import Machine

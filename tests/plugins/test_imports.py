@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import diffusers
 import pytest
@@ -191,6 +191,23 @@ def test_no_module_needs_itself_not_late_and_not_for_a_type():
     assert not circular(below)
 
 
+def test_folders_of_a_room_do_not_lean_on_each_other():
+    """Of two folders side by side one imports the other at most; what both need stands in the room itself."""
+    below: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for module, path in MODULES.items():
+        if len(module.split(".")) > 3:  # in a folder of a room
+            others = {folder_of(name) for name in ours(path) if room_of(name) == room_of(module)}
+            below.setdefault(folder_of(module), set()).update(others - {folder_of(module)})
+    assert len(below) > 15
+    assert not circular({folder: others & set(below) for folder, others in below.items()})
+
+
+def folder_of(module: str) -> tuple[str, ...]:
+    """The room of a module, and the folder in it, if there is one; of a package its own."""
+    parts = module.split(".")
+    return tuple(parts[1:3] if MODULES[module].name == "__init__.py" else parts[1:-1][:2])
+
+
 def test_the_engine_names_no_plugin_not_late_and_not_for_a_type():
     for module, path in MODULES.items():
         if room_of(module) != "starters":  # which are plugins, copied
@@ -204,7 +221,7 @@ def test_a_circle_through_an_import_for_types_is_found(tmp_path):
     assert circular(below) == {"retouch.core.values", "typed", "free"}
 
 
-def circular(below: dict[str, set[str]]) -> set[str]:
+def circular(below: Mapping[Any, set[Any]]) -> set[Any]:
     """The modules of circles, and those that stand on one."""
     waiting = dict(below)
     while ready := {module for module, needed in waiting.items() if not needed & set(waiting)}:

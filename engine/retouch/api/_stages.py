@@ -36,8 +36,6 @@ from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingO
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
-from retouch.core.large.panes import Windows
-from retouch.core.large.rectangle import Rectangle
 from retouch.core.large.resampling import resized
 from retouch.core.large.stored import box_mask
 from retouch.core.large.tiling import tile_grid, tile_ramp
@@ -54,15 +52,17 @@ from retouch.core.looking import (
     text_apart,
     text_direction,
 )
+from retouch.core.panes import Windows
 from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, walked_by
+from retouch.core.rectangle import Rectangle
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
 from retouch.core.tuned.embedding_file import word_tensors
 from retouch.core.tuned.lora_file import lora_tensors
 from retouch.core.tuned.mixing import MixedDenoiser
 from retouch.core.tuned.optim import Adam, masters
-from retouch.core.tuned.tuning import LearntWords, ModelDelta, Patch
 from retouch.core.tuned.weights_file import safetensors_file, tuned_tensors
+from retouch.core.tuning import LearntWords, ModelDelta, Patch
 from retouch.core.turn import Candidates, Ranked, Turn, Turned
 from retouch.core.values import (
     AttentionMaps,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from retouch.core.awaited.requests import Ask, Group, Network, Row
 from retouch.core.schedule import Level, Prediction, PredictionKind
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Prompt
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from retouch.core.awaited.transfer import upload
 from retouch.core.declared.storable import storable
-from retouch.core.large.rectangle import Rectangle
+from retouch.core.rectangle import Rectangle
 from retouch.core.words import places
 
 Role = tuple[str, ...]

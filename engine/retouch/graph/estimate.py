@@ -21,10 +21,10 @@ from retouch.graph.plan import Plan, at_once, plan, total
 from retouch.graph.ports import EYES
 from retouch.models import rates
 from retouch.models.files.headers import Stored, read_header
-from retouch.models.files.single_file import NETWORKS
 from retouch.models.info import ModelInfo
 from retouch.models.large import LARGE
 from retouch.models.own_weights import numbers_of
+from retouch.models.single_file import NETWORKS
 from retouch.models.vae_tiles import Tiling, VaeTiles
 
 PROCESS = 420_000_000  # bytes that Python, torch and the libraries take on a CPU

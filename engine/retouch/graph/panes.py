@@ -40,7 +40,7 @@ def windows(node: Node, seen: Facts, scope: Facts, multiple: int, *, cut: bool) 
         if not all(size):
             return 1, UNKNOWN_WINDOWS
         height, width = _part(size, int(scope["side"]), multiple) if cut else size
-        # In units of the model's multiple, as `core/large/panes.py` lays them.
+        # In units of the model's multiple, as `core/panes.py` lays them.
         side = window_side(seen, multiple) // multiple
         shared = int(seen["window_overlap"] * side * multiple) // multiple
         along = (-(-length // multiple) for length in (height, width))

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from retouch.models import single_file
 from retouch.models.beside import blamed_on
 from retouch.models.errors import BrokenModel, MissingFile, NotFetched, UnknownModel
-from retouch.models.files import single_file
 from retouch.models.files.model_files import InOneFile, ModelFiles
 from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe

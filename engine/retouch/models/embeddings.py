@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from retouch.core.tuned.embedding_file import keys_of, read_word
 from retouch.models.errors import BrokenModel
 from retouch.models.files.headers import FLOATS
-from retouch.models.files.single_file import checked_header
+from retouch.models.single_file import checked_header
 
 if TYPE_CHECKING:
     import torch

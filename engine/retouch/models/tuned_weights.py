@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from retouch.core.tuned.weights_file import BASE, DOWN, EMBEDS, KIND, UP, WEIGHTS, has_words, read
 from retouch.models.errors import BrokenModel
 from retouch.models.files.headers import FLOATS, Stored
-from retouch.models.files.single_file import NETWORKS, checked_header
 from retouch.models.lora.fitting import shapes_of
+from retouch.models.single_file import NETWORKS, checked_header
 
 if TYPE_CHECKING:
     import torch
 
-    from retouch.core.tuned.tuning import ModelDelta
+    from retouch.core.tuning import ModelDelta
     from retouch.models.info import ModelInfo
 
 Shapes = Mapping[str, tuple[int, ...]]

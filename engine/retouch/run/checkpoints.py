@@ -22,7 +22,7 @@ from torch import Tensor
 from retouch.core.tuned.weights_file import safetensors_file
 from retouch.models import user_cache
 from retouch.models.errors import BrokenModel
-from retouch.models.files.single_file import checked_header
+from retouch.models.single_file import checked_header
 from retouch.models.weights import read_as_stored
 from retouch.pictures.atomic import replacing
 

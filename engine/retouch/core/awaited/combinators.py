@@ -17,7 +17,7 @@ from retouch.core.attention import AttentionControl
 from retouch.core.awaited.requests import Ask, Backward, Call, Group, Part, Reply, Scope, as_ask
 from retouch.core.declared.touches import Touch
 from retouch.core.errors import ForeignAwait
-from retouch.core.large.panes import Pane
+from retouch.core.panes import Pane
 from retouch.core.schedule import Step
 from retouch.core.values import AttentionMaps
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from retouch.core.attention import AttentionControl
 from retouch.core.declared.touches import Site, Touch
 from retouch.core.errors import ForeignAwait
-from retouch.core.large.panes import Pane
+from retouch.core.panes import Pane
 from retouch.core.schedule import Level, Prediction, Step
-from retouch.core.tuned.tuning import NOTHING, ModelDelta
+from retouch.core.tuning import NOTHING, ModelDelta
 from retouch.core.values import AttentionMaps, Prompt, Role
 
 T = TypeVar("T")

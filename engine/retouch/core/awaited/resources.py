@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 from torch import Tensor, device, nn
 
 from retouch.core.declared.folders import FolderReader
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Image, Mask, Prompt
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from retouch.core.awaited.transfer import upload
-from retouch.core.large.rectangle import Rectangle
 from retouch.core.large.window import Window
+from retouch.core.rectangle import Rectangle
 from retouch.core.turn import Candidates, Ranked, Turned
 from retouch.core.values import Image, Mask, TrainingPictures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from retouch.core.large.rectangle import Rectangle
+from retouch.core.rectangle import Rectangle
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retouch.core.large.rectangle import Rectangle
+from retouch.core.rectangle import Rectangle
 from retouch.core.values import Image, Mask
 
 

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from retouch.core.awaited.combinators import through_panes
 from retouch.core.denoiser import Denoiser
-from retouch.core.large.panes import Pane, Windows
+from retouch.core.panes import Pane, Windows
 from retouch.core.schedule import Level, Prediction
 from retouch.core.tuned.mixing import MixedDenoiser
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Prompt
 
 

@@ -10,7 +10,7 @@ import torch
 from retouch.core.awaited.requests import Ask, Group, Row
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import Level, Prediction
-from retouch.core.tuned.tuning import ModelDelta
+from retouch.core.tuning import ModelDelta
 from retouch.core.values import Prompt
 
 

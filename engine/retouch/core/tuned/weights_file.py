@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from retouch.core.denoiser import Denoiser
-    from retouch.core.tuned.tuning import ModelDelta
+    from retouch.core.tuning import ModelDelta
 
 KIND, WEIGHTS = "kind", "tuned weights of retouch, 1"
 BASE = "base"  # the digest of the network that they were tuned from
@@ -45,7 +45,7 @@ def has_words(names: Iterable[str], metadata: Mapping[str, str]) -> bool:
 
 def read(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> ModelDelta:
     """The tuning that these tensors of a file are."""
-    from retouch.core.tuned.tuning import LearntWords, ModelDelta, Patch
+    from retouch.core.tuning import LearntWords, ModelDelta, Patch
 
     weights = {name: each for name, each in tensors.items() if not name.endswith((UP, DOWN)) and name != EMBEDS}
     pairs = {

@@ -15,8 +15,8 @@ from retouch.models.files.kinds import WeightsKind, kind_of
 from retouch.models.files.layout import read_json, stored_tensors
 from retouch.models.files.model_files import ModelFiles
 from retouch.models.files.pickles import is_pickle, refusal
-from retouch.models.files.single_file import NETWORK, NETWORKS, model_in
 from retouch.models.info import ModelInfo, describe
+from retouch.models.single_file import NETWORK, NETWORKS, model_in
 from retouch.near import near_path
 
 # Where the parts of a whole model lie in a single file.

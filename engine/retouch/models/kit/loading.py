@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from retouch.core.tuned.tuning import Update
+from retouch.core.tuning import Update
 from retouch.models import weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Names

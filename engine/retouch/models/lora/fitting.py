@@ -13,11 +13,11 @@ from retouch.models.beside import blamed_on
 from retouch.models.errors import BrokenModel
 from retouch.models.files.digest import fingerprint
 from retouch.models.files.kinds import WIDTHS, WeightsKind, kind_of
-from retouch.models.files.single_file import NETWORKS, checked_header
 from retouch.models.info import ModelInfo
 from retouch.models.lora.layers import Lora, read_lora
 from retouch.models.lora.placing import NothingFits, Placed, Shapes, Spellings, place
 from retouch.models.lora.stated import stated
+from retouch.models.single_file import NETWORKS, checked_header
 
 _TEXT = re.compile(r"(?P<file>.+?)(?:\*(?P<weight>-?(?:\d+\.?\d*|\.\d+)(?P<percent>%)?))?")
 MOST = 20.0  # of a weight; more is a slip of the pen

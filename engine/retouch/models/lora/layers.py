@@ -13,8 +13,8 @@ from pathlib import Path
 from retouch.models.errors import BrokenModel
 from retouch.models.files.headers import Header, Stored
 from retouch.models.files.kinds import kind_of
-from retouch.models.files.single_file import checked_header
 from retouch.models.lora.stated import peft_settings
+from retouch.models.single_file import checked_header
 
 _LEAF = re.compile(
     r"(?P<path>.+?)(?P<old>_lora)?\.(?P<leaf>"

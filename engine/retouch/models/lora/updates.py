@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.core.tuned.tuning import LowRank, Update
+from retouch.core.tuning import LowRank, Update
 from retouch.models.lora.layers import Lora, LoraLayer
 from retouch.models.lora.placing import Placed
 from retouch.models.weights import read_as_stored

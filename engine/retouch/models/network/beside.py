@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from retouch.core.tuned.tuning import LowRank, Update
+from retouch.core.tuning import LowRank, Update
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from retouch.core.awaited.requests import Group, Reply, Row
 from retouch.core.awaited.transfer import upload_numbers
 from retouch.core.declared.touches import Site
 from retouch.core.schedule import Prediction, PredictionKind, split
-from retouch.core.tuned.tuning import LowRank, ModelDelta
+from retouch.core.tuning import LowRank, ModelDelta
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Ask, Net, Rows
 from retouch.models.large import LARGE

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from retouch.core.tuned.tuning import Patch
+from retouch.core.tuning import Patch
 
 FIRST = "conv_in"  # whose features lie as the latents do
 

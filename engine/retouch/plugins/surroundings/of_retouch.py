@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import PIL.Image
 import PIL.ImageFile
 
-from retouch.core import attention, denoiser, levels, recorded, schedule, solvers, values, walk
+from retouch.core import attention, denoiser, levels, recorded, schedule, solvers, tuning, values, walk
 from retouch.core.awaited import requests
 from retouch.core.declared import touches
-from retouch.core.tuned import tuning
 from retouch.plugins.surroundings.thing import Thing, names
 
 _OURS = (attention, denoiser, levels, recorded, requests, schedule, solvers, touches, tuning, values, walk)

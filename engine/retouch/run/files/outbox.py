@@ -16,8 +16,8 @@ from torch import Tensor
 
 from retouch import pictures
 from retouch.core.awaited.transfer import upload
-from retouch.core.large.rectangle import Rectangle
 from retouch.core.large.stored import LARGE, PlacedMask, StoredImage, unit, whole
+from retouch.core.rectangle import Rectangle
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp

@@ -12,8 +12,8 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from retouch.core.errors import TooLarge
-from retouch.core.large.rectangle import Rectangle
 from retouch.core.large.stored import StoredImage, eight_bits
+from retouch.core.rectangle import Rectangle
 from retouch.core.values import Image
 from retouch.pictures import MAX_PIXELS
 from retouch.pictures.bands.file import FileInBands

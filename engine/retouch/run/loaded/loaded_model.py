@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from retouch.core.awaited.resources import Codec
 from retouch.core.denoiser import Denoiser
 from retouch.core.schedule import Schedule
-from retouch.core.tuned.tuning import ModelDelta, Update
+from retouch.core.tuning import ModelDelta, Update
 from retouch.models import embeddings, families, tuned_weights
 from retouch.models.errors import BrokenModel
 from retouch.models.family import Loaded, ModelFamily, ModelTexts
-from retouch.models.files.single_file import NETWORKS
 from retouch.models.info import ModelInfo
 from retouch.models.lora.layers import Lora
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
+from retouch.models.single_file import NETWORKS
 from retouch.models.strange_family import FamilyGuard, guard_of
 from retouch.plugins.collector import quiet_collector
 from retouch.run.loaded.base_weights import copy_weights, modules_of

@@ -18,8 +18,8 @@ from torch import Tensor
 from retouch.core.declared.storable import kind_named, name_of, storable
 from retouch.core.denoiser import Denoiser
 from retouch.core.large.stored import whole
-from retouch.core.tuned.tuning import ModelDelta
 from retouch.core.tuned.weights_file import safetensors_file
+from retouch.core.tuning import ModelDelta
 
 _TOLD = "value"
 _PLAIN = (type(None), bool, int, float, str)

@@ -22,7 +22,7 @@ from retouch.core.declared.touches import Touch
 from retouch.core.denoiser import Denoiser
 from retouch.core.large.stored import whole
 from retouch.core.schedule import Schedule
-from retouch.core.tuned.tuning import NOTHING
+from retouch.core.tuning import NOTHING
 from retouch.graph.nodes import Node
 from retouch.models.strange_family import FamilyGuard
 from retouch.plugins.surroundings import Unchanged
