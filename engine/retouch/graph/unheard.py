@@ -10,6 +10,7 @@ from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.models.prompts.tokens import Tokens
+from retouch.plugins.signatures.signature import EDIT_PORTS
 
 _ROLES = {"text", "source", "target", "negative"}
 _SHOWN = 80  # characters of what is not read
@@ -60,12 +61,22 @@ def check_weights(graph: Graph, report: Report) -> None:
         return  # made anew of the turn's, with its weights
     heard = [edge.settings["weights"] for node in controls for edge in edits(node)]
     told = set[str]()
-    for node in sorted(nodes, key=lambda node: node.span.start):
+    for node in nodes:
+        place = min((each.span for each in graph.nodes if each.turn == node.turn and _reads(each)), key=_first)
         for edge in edits(node):
             for words, weight in edge.settings["weights"] if edge.settings["weights"] not in heard else ():
                 if words not in told and weight != 1:
                     told.add(words)
-                    report.add("RT246", node.span, words=words, weight=f"{weight:g}")
+                    report.add("RT246", place, words=words, weight=f"{weight:g}")
+
+
+def _reads(node: Node) -> bool:
+    """Whether a stage that the recipe says is given prompts of its turn."""
+    return any(isinstance(edge, FromEngine) and edge.type in EDIT_PORTS for _, edge in node.edges())
+
+
+def _first(span: Span) -> int:
+    return span.start
 
 
 def _weighs(node: Node) -> bool:

@@ -121,8 +121,8 @@ WIRING = {
         "{mend}",
         why="Other programs write weights, switches and networks inside the prompt. Here a text is words and nothing "
         "else, and the network would be told those signs as if they were seen in the picture.",
-        example='open "cat.png" caption="a cat" | invert ddim "cat"->"(dog:1.3)" | save "o.png"',
-        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog"*1.3 | save "o.png"',
+        example='open "cat.png" caption="a cat" | invert ddim "cat"->"(dog:1.3)" | attend p2p | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog"*1.3 | attend p2p | save "o.png"',
     ),
     "RT315": Code(
         "acts-nowhere",
