@@ -85,7 +85,8 @@ from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
 
-Edict: type[Any]  # see `__getattr__`
+Edict: type[Any]
+_IN_METHODS = {"Edict": "invert.edict"}  # names that have moved into our methods, and the module there; kept until 1.0
 
 VERSION = 1
 
@@ -219,7 +220,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what has moved into a plugin only where it is asked for; its name stays here until 1.0."""
-    if name == "Edict":
-        return import_module("retouch_methods.invert.edict").Edict
-    raise AttributeError(f"module 'retouch.api' has no attribute '{name}'")
+    """Load what has moved into a plugin only where it is asked for."""
+    if name not in _IN_METHODS:
+        raise AttributeError(f"module 'retouch.api' has no attribute '{name}'")
+    return getattr(import_module(f"retouch_methods.{_IN_METHODS[name]}"), name)
