@@ -38,7 +38,6 @@ from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Re
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.large.resampling import resized
 from retouch.core.large.stored import box_mask
-from retouch.core.large.tiling import tile_grid, tile_ramp
 from retouch.core.large.window import Window
 from retouch.core.large.windowed import mixed, seen_through
 from retouch.core.levels import KnownLevels
@@ -57,6 +56,7 @@ from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, wa
 from retouch.core.rectangle import Rectangle
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.tuned.embedding_file import word_tensors
 from retouch.core.tuned.lora_file import lora_tensors
 from retouch.core.tuned.mixing import MixedDenoiser

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from retouch.core.awaited.repeatable import backward_repeatable, repeatable
 from retouch.core.awaited.requests import Backward, Call, Group, Reply
+from retouch.core.device.repeatable import backward_repeatable, repeatable
 from retouch.core.errors import BrokenTouch
 from retouch.core.schedule import Prediction
 from retouch.models.network.core import padded

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from retouch.core.awaited.repeatable import EXACT_THREADS
+from retouch.core.device.repeatable import EXACT_THREADS
 from retouch.graph.limits import EXACT_ROWS
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import can_fuse

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from retouch.core.awaited.transfer import upload
+from retouch.core.device.transfer import upload
 from retouch.core.large.window import Window
 from retouch.core.rectangle import Rectangle
 from retouch.core.turn import Candidates, Ranked, Turned

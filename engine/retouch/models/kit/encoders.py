@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.awaited.combinators import call
-from retouch.core.awaited.transfer import upload_numbers
+from retouch.core.device.transfer import upload_numbers
 from retouch.core.values import Prompt
 from retouch.core.words import places
 from retouch.models.errors import BrokenModel

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from retouch.core.awaited.transfer import upload_numbers
+from retouch.core.device.transfer import upload_numbers
 from retouch.core.words import places
 from retouch.models.prompts.tokens import PromptTokenizer, Tokens
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from retouch.core.awaited.repeatable import backward_repeatable, strict
+from retouch.core.device.repeatable import backward_repeatable, strict
 from retouch.models.family import Rows
 
 Network = Callable[[Rows], Tensor]
