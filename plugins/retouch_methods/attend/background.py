@@ -44,6 +44,7 @@ def background(
         where = outside(attn.site.scale)
         for source, target in attn.pairs("source", "target"):
             for tensor in (attn.k, attn.v):
-                tensor[target, :, where] = tensor[source][:, where]
+                # Chosen, not indexed: how many tokens these are only the device knows.
+                tensor[target] = torch.where(where[:, None], tensor[source], tensor[target])
 
     return (share,)

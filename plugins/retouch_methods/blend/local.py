@@ -95,7 +95,7 @@ def _words(prompt: Prompt) -> list[int]:
 def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
     marked = torch.zeros(len(prompt.spans))  # [tokens]
     marked[tokens] = 1
-    return marked.to(prompt.embeds.device)
+    return upload(marked, prompt.embeds.device)
 
 
 def _scale(model: Denoiser, latents: Latents, side: int) -> int:

@@ -13,7 +13,7 @@ FINE = 1  # pixels that were edited: what is not wider than two of them is an ed
 
 
 @stage("narrow", "window", default=True, paper="arXiv:2210.12965")
-def narrow(
+async def narrow(
     image: Image,
     window: Window,
     notices: Notices,
@@ -41,7 +41,7 @@ def narrow(
         changed = changed * (mask.pixels(*image.size) > 0)
     if tolerance:
         changed = grown(1 - grown(1 - changed, FINE), FINE)
-    if not changed.any():
+    if not await on_host(changed.any()):
         more = f" by more than {tolerance:.3g} of the range" if tolerance else ""
         where = "" if mask is None else " in the mask"
         notices.tell(f"nothing{where} differs from the photograph{more}, so nothing is edited from here on")

@@ -36,9 +36,9 @@ def change(
         not count.
     """
 
-    def score(image: Image) -> float:
+    async def score(image: Image) -> float:
         gaps = (image.data - resized(source.data, *image.size)).abs().mean(0).flatten().sort().values  # [H * W]
-        return float(gaps[: max(1, round((1 - room) * len(gaps)))].mean())
+        return float(await on_host(gaps[: max(1, round((1 - room) * len(gaps)))].mean()))
 
-    scores = [score(each.image) for each in candidates.made]
+    scores = await gather(score(each.image) for each in candidates.made)
     return kept(candidates, scores, keep, "of change besides", notices)

@@ -55,7 +55,8 @@ class FrameCodec(VaeCodec):
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         config = self.vae.config
-        mean, spread = (torch.tensor(config[name])[:, None, None].to(like) for name in ("latents_mean", "latents_std"))
+        numbers = [config[name] for name in ("latents_mean", "latents_std")]
+        mean, spread = upload_numbers(numbers, like.dtype, like.device)[:, :, None, None]
         return mean, spread
 
 
