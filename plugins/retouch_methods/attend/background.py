@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 

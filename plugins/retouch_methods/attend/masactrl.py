@@ -57,7 +57,7 @@ def masactrl(
 
     @cache
     def sides(scale: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The keys outside and inside [tokens] twice, how much each query looks inside [tokens, 1], if there are both []."""
+        """The keys outside and inside [tokens], how much a query looks inside [tokens, 1], if there are both []."""
         assert was is not None
         assert will is not None
         inside = _at(was, scale) > 0.5

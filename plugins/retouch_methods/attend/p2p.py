@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Edit, Need, Range, SiteCall, Touch, WordsOf, stage
+from retouch.api import Edit, Need, Range, SiteCall, Touch, WordsOf, stage, upload
 from retouch_methods.attend.alignment import Alignment, alignment, tokens_of
 
 

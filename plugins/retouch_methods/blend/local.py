@@ -9,7 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import AttentionMaps, Blend, Denoiser, Edit, Latents, Prompt, Range, Step, Touch, WordsOf, stage
+from retouch.api import (
+    AttentionMaps,
+    Blend,
+    Denoiser,
+    Edit,
+    Latents,
+    Prompt,
+    Range,
+    Step,
+    Touch,
+    WordsOf,
+    stage,
+    upload,
+)
 from retouch_methods.attend.alignment import alignment
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Candidates, Image, Mask, Range, Turn, Turned, gather, stage
+from retouch.api import Candidates, Image, Mask, Range, Turn, Turned, gather, on_host, stage
 
 
 @stage(

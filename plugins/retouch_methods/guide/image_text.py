@@ -31,6 +31,7 @@ from retouch.api import (
     gather,
     inside,
     looked_at,
+    on_host,
     stage,
     text_apart,
     with_loss,

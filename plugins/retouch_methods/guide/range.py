@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from retouch.api import Codec, Guidance, Loss, Moot, Predicted, Range, Restart, stage, with_loss
+from retouch.api import Codec, Guidance, Loss, Moot, Predicted, Range, Restart, on_host, stage, with_loss
 
 
 @stage(

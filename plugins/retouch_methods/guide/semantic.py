@@ -25,6 +25,7 @@ from retouch.api import (
     gather,
     stage,
     together,
+    upload,
 )
 
 

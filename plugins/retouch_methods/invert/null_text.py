@@ -19,6 +19,7 @@ from retouch.api import (
     Schedule,
     SourcePrompt,
     Trajectory,
+    on_host,
     remembering,
     stage,
     value_and_grad,

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, Rectangle, SourceImage, Window, box_mask, stage
+from retouch.api import (
+    Frame,
+    Mask,
+    Need,
+    Pattern,
+    Pictures,
+    Range,
+    Rectangle,
+    SourceImage,
+    Window,
+    box_mask,
+    stage,
+    upload_numbers,
+)
 
 Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 

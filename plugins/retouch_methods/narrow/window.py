@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from retouch.api import Image, Mask, Notices, Range, Window, resized, stage
+from retouch.api import Image, Mask, Notices, Range, Window, on_host, resized, stage
 from retouch_methods.crop.window import seen_at
 from retouch_methods.mask.shape import grown
 

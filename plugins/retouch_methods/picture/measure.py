@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from retouch.api import Ending, Figures, Image, Mask, SourceImage, stage
+from retouch.api import Ending, Figures, Image, Mask, SourceImage, on_host, stage
 
 
 @stage("measure", "change", default=True)

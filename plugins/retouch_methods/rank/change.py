@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Candidates, Image, Need, Notices, Range, SourceImage, resized, stage
+from retouch.api import Candidates, Image, Need, Notices, Range, SourceImage, gather, on_host, resized, stage
 from retouch_methods.rank.kept import kept
 
 
@@ -16,7 +16,7 @@ from retouch_methods.rank.kept import kept
         Need("room < 1", "has no pixel left to compare draws by", "write room=5%"),
     ),
 )
-def change(
+async def change(
     candidates: Candidates,
     source: SourceImage,
     notices: Notices,

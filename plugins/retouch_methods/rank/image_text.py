@@ -22,6 +22,7 @@ from retouch.api import (
     gather,
     inside,
     looked_at,
+    on_host,
     stage,
     text_apart,
 )

@@ -26,6 +26,7 @@ from retouch.api import (
     Unmet,
     call,
     gather,
+    on_host,
     stage,
 )
 from retouch_methods.sample.sample import sample
@@ -92,7 +93,9 @@ async def cycle(
 
 
 @stage("require", "gaussian", facts=PASSED_ON)
-async def gaussian(trajectory: Trajectory, latents: Latents, *, max_: Annotated[float, Range(0, 10)] = 0.1) -> Trajectory:
+async def gaussian(
+    trajectory: Trajectory, latents: Latents, *, max_: Annotated[float, Range(0, 10)] = 0.1
+) -> Trajectory:
     """Go on only if the walk ends in noise that the model could have drawn: where it does not, edits keep ghosts.
 
     max_: squared distance of the noise from white N(0, 1), in its variances; 0 is white, 1 as far as no noise at all.

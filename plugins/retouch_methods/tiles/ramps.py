@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, stage, tile_grid, tile_ramp
+from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, on_host, stage, tile_grid, tile_ramp
 
 
 @stage(

@@ -30,6 +30,7 @@ from retouch.api import (
     Schedule,
     TrainingLog,
     gather,
+    on_host,
     value_and_grad,
 )
 

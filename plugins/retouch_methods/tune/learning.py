@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Denoiser, Prompt, Schedule, Step, gather, value_and_grad
+from retouch.api import Adam, Denoiser, Prompt, Schedule, Step, gather, on_host, value_and_grad
 from retouch_methods.tune.tensors import Movable
 
 Miss = Callable[[Tensor], Awaitable[Tensor]]

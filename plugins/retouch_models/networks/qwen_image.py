@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from retouch.api import Prompt
+from retouch.api import Prompt, upload_numbers
 from retouch.api.families import Ask, Net, Rows, Spans
 from retouch.api.kit import Encoded, VaeCodec, cells, patches
 

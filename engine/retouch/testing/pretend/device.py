@@ -97,8 +97,14 @@ class OnDevice(Tensor):
     @staticmethod
     def __new__(cls, inner: Tensor) -> OnDevice:
         made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
-            layout=inner.layout, device=inner.device, requires_grad=False,
+            cls,
+            inner.size(),
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            layout=inner.layout,
+            device=inner.device,
+            requires_grad=False,
         )
         made.inner = inner
         return made
@@ -343,8 +349,11 @@ def _data_of_numbers(func: Any) -> Callable[[Sequence[Any], Mapping[str, Any]], 
         own = isinstance(data, OnDevice)
         device = torch.device(asked) if asked is not None else GPU if own else CPU
         if own:
-            return Tensor.to(data, named.get("dtype") or data.dtype, copy=func is torch.tensor) if device.type == "cuda" \
+            return (
+                Tensor.to(data, named.get("dtype") or data.dtype, copy=func is torch.tensor)
+                if device.type == "cuda"
                 else _sent(data, device).to(named.get("dtype") or data.dtype)
+            )
         plain = func(*args, **named)
         return _sent(plain, device)
 
@@ -357,8 +366,11 @@ def _new_tensor(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     return called(torch.tensor, (data, *rest), named)
 
 
-_MAKES = {torch.tensor: _data_of_numbers(torch.tensor), torch.as_tensor: _data_of_numbers(torch.as_tensor),
-          torch.asarray: _data_of_numbers(torch.asarray)}
+_MAKES = {
+    torch.tensor: _data_of_numbers(torch.tensor),
+    torch.as_tensor: _data_of_numbers(torch.as_tensor),
+    torch.asarray: _data_of_numbers(torch.asarray),
+}
 _NAMED: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     Tensor.device.__get__: lambda args, _: GPU if isinstance(args[0], OnDevice) else CPU if args[0].layout is torch.strided and not args[0].is_meta else Tensor.device.__get__(args[0]),
     Tensor.is_cuda.__get__: lambda args, _: isinstance(args[0], OnDevice),
@@ -378,8 +390,18 @@ _NAMED: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     **_MAKES,
 }  # fmt: skip
 _GETTERS = {Tensor.shape.__get__, Tensor.dtype.__get__, Tensor.requires_grad.__get__, Tensor.ndim.__get__}
-_LIKE = {torch.zeros_like, torch.ones_like, torch.empty_like, torch.full_like, torch.rand_like, torch.randn_like,
-         Tensor.new_zeros, Tensor.new_ones, Tensor.new_empty, Tensor.new_full}
+_LIKE = {
+    torch.zeros_like,
+    torch.ones_like,
+    torch.empty_like,
+    torch.full_like,
+    torch.rand_like,
+    torch.randn_like,
+    Tensor.new_zeros,
+    Tensor.new_ones,
+    Tensor.new_empty,
+    Tensor.new_full,
+}
 
 
 def called(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

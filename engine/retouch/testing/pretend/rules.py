@@ -58,7 +58,11 @@ def takes_host_indices(name: str) -> bool:
 
 def takes_host_scalars(func: Any, name: str) -> bool:
     """Whether a number of the host, a tensor without axes, may stand beside tensors of the device."""
-    return torch.Tag.pointwise in func.tags or name in ("fill_", "masked_fill", "masked_fill_", "copy_") or name in _INDEXES
+    return (
+        torch.Tag.pointwise in func.tags
+        or name in ("fill_", "masked_fill", "masked_fill_", "copy_")
+        or name in _INDEXES
+    )
 
 
 def _flags(index: Any) -> bool:
