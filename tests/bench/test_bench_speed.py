@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from retouch.cli import WrongCommand
+from retouch_bench.speed import timing
 from retouch_bench.speed.budget import Budget, LeftOut
 from retouch_bench.speed.ceilings import Ceilings
 from retouch_bench.speed.denoising import COMPILED, LOOP, MODES
@@ -18,7 +19,6 @@ from retouch_bench.speed.published import MODELS, FamilyNetwork
 from retouch_bench.speed.report import SpeedReport
 from retouch_bench.speed.setting import Setting
 from retouch_bench.speed.shapes import SHAPES
-from retouch_bench.speed import timing
 
 H200 = Ceilings(790e12, 4.3e12)
 ONE = ("denoiser", "host", "codec", "edits")  # sections that need neither a compiler nor networks of other families
