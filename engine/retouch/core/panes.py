@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.large.tiling import tile_grid, tile_ramp
 from retouch.core.rectangle import Rectangle
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.values import AttentionMaps
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.awaited.transfer import upload
 from retouch.core.declared.storable import storable
+from retouch.core.device.transfer import upload
 from retouch.core.rectangle import Rectangle
 from retouch.core.words import places
 
@@ -242,10 +242,18 @@ class Mask:
 
     def bounds(self) -> Rectangle | None:
         """The least box of cells that holds all that is more than 0; None where nothing is."""
-        rows, columns = ((self.data > 0).any(axis).nonzero() for axis in (1, 0))
-        if not len(rows):
-            return None
-        return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        return self.bounded(self.held.cpu())
+
+    @property
+    def held(self) -> Tensor:
+        """Which rows and then which columns of what is kept of it hold more than 0.  [h + w], bool"""
+        kept = self.known[0] > 0
+        return torch.cat((kept.any(1), kept.any(0)))
+
+    def bounded(self, held: Tensor) -> Rectangle | None:
+        """What `bounds` gives, for whoever has brought `held` to the host himself."""
+        rows, columns = (each.nonzero()[:, 0].tolist() for each in held.split(self.known[0].shape))
+        return Rectangle(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if rows else None
 
     def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:
         """What a function of cells makes of it that sees no farther than `reach`, and leaves nothing nothing."""
