@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import retouch
-from retouch.core.awaited.repeatable import with_threads
+from retouch.core.device.repeatable import with_threads
 
 COPY = retouch.recipe("encode | decode")
 
