@@ -21,6 +21,14 @@ settings.register_profile("retouch", deadline=None)  # the clock on the wall say
 settings.load_profile("retouch")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loaded() -> None:
+    """The embedded models are loaded when they are first asked for, and once a worker, whoever asks."""
+    from tests.e2e.sessions import stay_loaded
+
+    stay_loaded("storybook", "storybook128", "storybook_pixels")
+
+
 @pytest.fixture(scope="module")
 def two_rows() -> Iterator[None]:
     """Exact mode in calls of two rows, for what compares bytes and asks for few: those of eight are in the laws."""
