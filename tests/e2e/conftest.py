@@ -17,14 +17,8 @@ from retouch.models import catalog
 from retouch.models.catalog import ModelInfo
 from retouch.models.network.acceleration import EAGER
 from tests.e2e.command import draw
-from tests.e2e.sessions import KEPT, stay_loaded
+from tests.e2e.sessions import KEPT
 from tests.models.tiny_folder import three_levels
-
-
-@pytest.fixture(scope="session", autouse=True)
-def loaded() -> None:
-    """The embedded model is loaded once."""
-    stay_loaded("storybook", "storybook128", "storybook_pixels")
 
 
 @pytest.fixture
