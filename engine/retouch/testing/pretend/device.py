@@ -11,13 +11,10 @@ noted with the place in the code.  Kernels, their rounding and their speed are t
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,68 +22,18 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from retouch.testing.pretend.noting import PretendedDevice, devices, note, waited
 from retouch.testing.pretend.rules import reads, takes_host_indices, takes_host_scalars, unordered
 
 GPU = torch.device("cuda", 0)
 CPU = torch.device("cpu")
-_TORCH = str(Path(torch.__file__).parent)
-_HERE = str(Path(__file__).parent)
-_TICK = ("executor.py", frozenset({"_start", "_tick"}))  # where every task waits if one does
-
-
-class Noted(NamedTuple):
-    """Something that an operation would do on a GPU, and where it is asked for."""
-
-    what: str
-    places: tuple[str, ...]  # path:line function, innermost first, without torch's own
-    in_tick: bool
-
-    def __str__(self) -> str:
-        return f"{self.what}, at {' < '.join(self.places[:4])}"
-
-
-@dataclass(slots=True)
-class PretendedDevice:
-    """The device, and what was noted of it.
-
-    waits: where the host would wait.  unordered: sums whose order, and so whose bits, would be the GPU's whim.
-    """
-
-    waits: list[Noted] = field(default_factory=list)
-    unordered: list[Noted] = field(default_factory=list)
-    name: str = "cuda"
-
-    @property
-    def in_ticks(self) -> list[Noted]:
-        """The waits that all pictures of a run would wait for."""
-        return [wait for wait in self.waits if wait.in_tick]
 
 
 class _State(threading.local):
-    composite = 0  # how many operations on the device's tensors torch is making of others just now
+    composite = 0  # whether torch is making one operation on the device's tensors of others just now
 
 
 _state = _State()
-_devices: list[PretendedDevice] = []
-_pinned: Any = None
-
-
-def _note(kind: str, what: str) -> None:
-    if _devices:
-        frame, places, ticking = sys._getframe(2), [], False
-        while frame:
-            code = frame.f_code
-            if not code.co_filename.startswith((_TORCH, _HERE, "<frozen")):
-                if len(places) < 24:
-                    places.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
-                ticking |= code.co_filename.endswith(_TICK[0]) and code.co_name in _TICK[1]
-            frame = frame.f_back
-        getattr(_devices[-1], kind).append(Noted(what, tuple(places), ticking))
-
-
-def waited(what: str) -> None:
-    """Note that the host would wait."""
-    _note("waits", what)
 
 
 class OnDevice(Tensor):
@@ -147,12 +94,12 @@ class _Calls(TorchFunctionMode):
 def pretended() -> Iterator[PretendedDevice]:
     """Let "cuda" name the pretended device, in this thread, as long as this lasts."""
     device = PretendedDevice()
-    _devices.append(device)
+    devices.append(device)
     try:
         with _Calls(), _Factories():
             yield device
     finally:
-        _devices.pop()
+        devices.pop()
 
 
 def _flat(values: Any) -> Iterator[Tensor]:
@@ -210,7 +157,7 @@ def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if (why := reads(name, args, kwargs)) is not None:
         waited(why)
     if unordered(name, args):
-        _note("unordered", name)
+        note("unordered", name)
     if (drawn := kwargs.get("generator")) is not None and drawn.device.type == "cpu":
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
     kwargs = {key: value for key, value in kwargs.items() if key != "device"}
@@ -372,7 +319,7 @@ _MAKES = {
     torch.asarray: _data_of_numbers(torch.asarray),
 }
 _NAMED: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
-    Tensor.device.__get__: lambda args, _: GPU if isinstance(args[0], OnDevice) else CPU if args[0].layout is torch.strided and not args[0].is_meta else Tensor.device.__get__(args[0]),
+    Tensor.device.__get__: lambda args, _: GPU if isinstance(args[0], OnDevice) else Tensor.device.__get__(args[0]),
     Tensor.is_cuda.__get__: lambda args, _: isinstance(args[0], OnDevice),
     Tensor.is_cpu.__get__: lambda args, _: not isinstance(args[0], OnDevice),
     Tensor.get_device: lambda args, _: 0 if isinstance(args[0], OnDevice) else -1,
