@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 import pytest
@@ -19,6 +19,14 @@ gc.disable()  # until all is imported and collected: there is no garbage in it, 
 os.environ["RETOUCH_CACHE"] = "off"
 settings.register_profile("retouch", deadline=None)  # the clock on the wall says nothing of one example
 settings.load_profile("retouch")
+
+
+@pytest.fixture(scope="module")
+def two_rows() -> Iterator[None]:
+    """Exact mode in calls of two rows, for what compares bytes and asks for few: those of eight are in the laws."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retouch.run.settings.EXACT_ROWS", 2)
+        yield
 
 
 def pytest_collection_finish() -> None:

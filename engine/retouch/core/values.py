@@ -278,23 +278,31 @@ class AttentionMaps:
     """Sums of recorded attention maps by role; a monoid, so that a loop adds them up.
 
     sums: role path -> Tensor  # [queries, keys]
+    count: how often maps were recorded
+    counts: how often of each role, where that is less: a rule may ask for one row at a step, and several at another
     """
 
     sums: Mapping[Role, Tensor] = field(default_factory=dict)
     count: int = 0
+    counts: Mapping[Role, int] = field(default_factory=dict)
 
     def __add__(self, other: AttentionMaps) -> AttentionMaps:
         total = dict(self.sums)
         for role, maps in other.sums.items():
             total[role] = total[role] + maps if role in total else maps
-        return AttentionMaps(total, self.count + other.count)
+        counts = {role: self.count_of(role) + other.count_of(role) for role in total}
+        return AttentionMaps(total, self.count + other.count, counts)
+
+    def count_of(self, role: Role) -> int:
+        """How often this role was recorded."""
+        return self.counts.get(role, self.count) if role in self.sums else 0
 
     def of(self, branch: str) -> Tensor:
-        """Mean map of the conditional row of one branch.  [queries, keys]"""
-        found = [maps for role, maps in self.sums.items() if role[0] == branch and role[-1] == "cond"]
-        if len(found) != 1:
-            raise KeyError(f"{len(found)} conditional rows of '{branch}' were recorded, and one is wanted")
-        return found[0] / self.count
+        """Mean map of all conditional rows of one branch.  [queries, keys]"""
+        found = [role for role in self.sums if role[0] == branch and role[-1] == "cond"]
+        if not found:
+            raise KeyError(f"no conditional row of '{branch}' was recorded")
+        return torch.stack([self.sums[role] for role in found]).sum(0) / sum(self.count_of(role) for role in found)
 
 
 @storable

@@ -12,7 +12,7 @@ from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.models.vae_tiles import Tiling
 from retouch.run.batching import Buckets
-from retouch.run.loaded.rounding import rounding_of
+from retouch.run.rounding import rounding_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,9 @@ class Recipe:
         from retouch.graph.done import done, nothing_done
         from retouch.graph.work import Making
         from retouch.plugins import registry
+        from retouch.run.device import best_device
         from retouch.run.files.provenance import Provenance, Request
         from retouch.run.files.run_journal import RunJournal
-        from retouch.run.loaded.device import best_device
         from retouch.run.session import execute
         from retouch.run.settings import Settings
 

@@ -267,6 +267,16 @@ WIRING = {
         example='invert ddim "cat"->"dog" | guide distilled',
         mend='invert ddim "cat"->"dog" | guide cfg',
     ),
+    "RT246": Code(
+        "weight-unheard",
+        '"{words}"*{weight} weighs nothing here: no control of this flow gives words weight',
+        "add 'attend p2p', or leave out *{weight}",
+        severity="warning",
+        why="A weight multiplies how strongly pixels attend to words, and a control of attention does that, which "
+        "takes the edit. To the model itself a prompt says which words, and not how strongly.",
+        example='open "cat.png" caption="a cat" | invert ddim "cat"*2 | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"*2 | attend p2p | save "o.png"',
+    ),
     "RT561": Code(
         "equal-draws",
         "'{stage}' makes equal draws: nothing in its flow draws noise",
