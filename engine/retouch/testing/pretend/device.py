@@ -9,6 +9,9 @@ Operations that would mix host and device raise what CUDA raises; where the host
 noted with the place in the code.  Kernels, their rounding and their speed are the CPU's.
 """
 
+# What it takes apart are names that torch does not tell its types of.
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import threading
@@ -39,21 +42,21 @@ _state = _State()
 class OnDevice(Tensor):
     """A tensor of the pretended device."""
 
-    inner: Tensor  # of the CPU, of the same shape
+    numbers: Tensor  # of the CPU, of the same shape
 
     @staticmethod
-    def __new__(cls, inner: Tensor) -> OnDevice:
+    def __new__(cls, numbers: Tensor) -> OnDevice:
         made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
-            inner.size(),
-            strides=inner.stride(),
-            storage_offset=inner.storage_offset(),
-            dtype=inner.dtype,
-            layout=inner.layout,
-            device=inner.device,
+            numbers.size(),
+            strides=numbers.stride(),
+            storage_offset=numbers.storage_offset(),
+            dtype=numbers.dtype,
+            layout=numbers.layout,
+            device=numbers.device,
             requires_grad=False,
         )
-        made.inner = inner
+        made.numbers = numbers
         return made
 
     @classmethod
@@ -65,7 +68,7 @@ class OnDevice(Tensor):
         return perform(func, args, kwargs or {})
 
     def __repr__(self, *, tensor_contents=None):
-        return f"OnDevice({self.inner!r})"
+        return f"OnDevice({self.numbers!r})"
 
     def __deepcopy__(self, memo):
         with torch._C.DisableTorchFunctionSubclass():
@@ -126,7 +129,7 @@ def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
 
 
 def _bare(value: Tensor) -> Tensor:
-    return value.inner if isinstance(value, OnDevice) else value
+    return value.numbers if isinstance(value, OnDevice) else value
 
 
 def _dressed(value: Tensor) -> Tensor:
@@ -225,8 +228,8 @@ class _Sent(torch.autograd.Function):
 
 
 def _moved(x: Tensor, there: bool) -> Tensor:
-    inner = _bare(x).clone(memory_format=torch.preserve_format)
-    return OnDevice(inner) if there else inner
+    numbers = _bare(x).clone(memory_format=torch.preserve_format)
+    return OnDevice(numbers) if there else numbers
 
 
 def _sent(x: Tensor, device: torch.device | None, *, beside: bool = False) -> Tensor:
@@ -249,8 +252,7 @@ def _to(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     x, *rest = args
     other = rest[0] if rest and isinstance(rest[0], Tensor) else kwargs.get("other")
     if other is not None:
-        more = list(rest[1:])
-        beside = bool(more[0] if more else kwargs.get("non_blocking", False))
+        beside = bool(rest[1] if len(rest) > 1 else kwargs.get("non_blocking", False))
         device, dtype = (GPU if isinstance(other, OnDevice) else CPU), other.dtype
         copy, layout = bool(kwargs.get("copy", False)), None
     else:
