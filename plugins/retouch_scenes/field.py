@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.api import upload
+
 THICKNESS = 2.0  # optical depth of one mean step at raw density 3: what begins to be opaque
 EMPTY = 2.0  # raw density 0 is softplus(-2), nearly nothing
 
@@ -75,7 +77,8 @@ class Field:
 
     def centres(self) -> Tensor:
         """Where its voxels lie in the world.  [D, H, W, 3]"""
-        axes = (torch.linspace(-1, 1, n).to(self.grid) for n in self.grid.shape[1:])
+        axes = (torch.linspace(-1, 1, n).to(self.grid.dtype) for n in self.grid.shape[1:])
+        axes = (upload(axis, self.grid.device) for axis in axes)
         z, y, x = torch.meshgrid(*axes, indexing="ij")
         return self.space.world(torch.stack([x, y, z], -1))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from retouch.api import Ending, Folder, Image, Outbox, Pattern, safetensors_file, stage
+from retouch.api import Ending, Folder, Image, Outbox, Pattern, safetensors_file, stage, upload_numbers
 from retouch_scenes.field import Field
 from retouch_scenes.transforms import Shot, shots
 from retouch_scenes.views import Lens, Views
@@ -31,7 +31,7 @@ def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     """
     found = shots(folder)
     images = tuple(_over_white(folder.image(shot.file)) for shot in found)
-    poses = torch.tensor([shot.pose for shot in found], dtype=torch.float32, device=images[0].data.device)
+    poses = upload_numbers([shot.pose for shot in found], torch.float32, images[0].data.device)
     lenses = tuple(_lens(shot) for shot in found)
     counted = tuple(_counted(folder, shot, poses.device) for shot in found) if any(shot.mask for shot in found) else ()
     if counted and not any(bool(each.any()) for each in counted):

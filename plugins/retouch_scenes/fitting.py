@@ -8,7 +8,19 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Moot, Need, NoiseSource, NothingLifted, Range, TrainingLog, stage, value_and_grad
+from retouch.api import (
+    Adam,
+    Moot,
+    Need,
+    NoiseSource,
+    NothingLifted,
+    Range,
+    TrainingLog,
+    on_host,
+    stage,
+    upload_numbers,
+    value_and_grad,
+)
 from retouch_scenes.field import Field, seen
 from retouch_scenes.spaces import empty, kind_of
 from retouch_scenes.views import Views
@@ -61,9 +73,9 @@ class Rays:
             colours.append((image.data - (1 - alpha)).flatten(1))  # over white, and back
             opacities.append(alpha.flatten())
         counts = [len(each) for each in opacities]
-        starts = torch.tensor([sum(counts[:i]) for i in range(len(counts))], device=like.device)
+        starts = upload_numbers([sum(counts[:i]) for i in range(len(counts))], torch.int64, like.device)
         numbers = [(lens.fx, lens.fy, lens.cx, lens.cy, lens.width) for lens in views.lenses]
-        lenses = torch.tensor(numbers, dtype=torch.float32, device=like.device)
+        lenses = upload_numbers(numbers, torch.float32, like.device)
         kept = torch.ones(sum(counts), dtype=torch.bool, device=like.device)
         for areas in (only, views.counted):
             if areas:
@@ -125,7 +137,7 @@ async def fitted(
         adam.lr = course.lr * FALL ** (k / course.iterations)
         moved = adam.step(grid, found.grads[0] + course.smooth * roughness_pull(grid))
         grid = moved if mask is None else torch.where(mask, moved, start)
-        log.learnt(k + 1, course.iterations, float(found.loss))
+        log.learnt(k + 1, course.iterations, float(await on_host(found.loss)))
     return field.with_grid(grid)
 
 

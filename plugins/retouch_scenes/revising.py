@@ -13,16 +13,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import (
-    Image,
-    NoiseSource,
-    NothingLifted,
-    Range,
-    TrainingLog,
-    Turn,
-    Turned,
-    stage,
-)
+from retouch.api import Image, NoiseSource, NothingLifted, Range, TrainingLog, Turn, Turned, on_host, stage
 from retouch_scenes.field import Field
 from retouch_scenes.fitting import Course, Rays, fitted
 from retouch_scenes.lifting import all_turned, hull, pixels, shadow, turned
@@ -49,7 +40,7 @@ class Revision:
         shown = list(views.images) if i == 0 else [image_of(field, views, k) for k in range(len(views))]
         made = await self._edited(shown, f"round{i}" if i else "")
         edited = [k for k, each in enumerate(made) if each is not None]
-        part = self._part(field, part, {k: made[k] for k in edited})
+        part = await self._part(field, part, {k: made[k] for k in edited})
         pictures = [(views.images[k] if (each := made[k]) is None else each.image) for k in range(len(views))]
         return await self._fitted(field, pictures, edited, part, f"round{i}")
 
@@ -62,7 +53,7 @@ class Revision:
             image = views.images[k] if i == 0 and k == 0 else image_of(field, views, k)
             made[k] = await turned(self.turn, image, views.images[k], f"round{i}" if i else "")
             try:
-                area = self._part(field, part, made)
+                area = await self._part(field, part, made)
             except NothingLifted:  # what the views so far mask meets nowhere yet
                 continue
             pictures[k] = views.images[k] if (each := made[k]) is None else each.image
@@ -76,7 +67,7 @@ class Revision:
             raise NothingLifted("no view could be edited")
         return found
 
-    def _part(self, field: Field, part: Tensor | None, made: Mapping[int, Turned | None]) -> Tensor | None:
+    async def _part(self, field: Field, part: Tensor | None, made: Mapping[int, Turned | None]) -> Tensor | None:
         """Where the field may change: as a stage before says, by the flow's masks, or as it was changed before."""
         if part is not None:
             return part
@@ -84,7 +75,7 @@ class Revision:
         if not masks:
             return field.changed
         found = hull(field, self.views.some(list(masks)), list(masks.values()), self.share)
-        if not bool(found.any()):
+        if not await on_host(found.any()):
             raise NothingLifted("no voxel is in enough masks")
         return found
 
@@ -156,6 +147,6 @@ async def revise(
         raise ValueError(f"its volume has {list(part.shape)} voxels and its field {list(field.grid.shape[1:])}")
     for i in range(rounds):
         field = await (going.all if order == "together" else going.one_by_one)(field, part, i)
-        if part is None and field.changed is not None and not bool(field.changed.all()):
+        if part is None and field.changed is not None and not await on_host(field.changed.all()):
             part = field.changed
     return field

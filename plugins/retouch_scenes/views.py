@@ -73,7 +73,7 @@ class Views:
         """These of the views, in this order."""
         return Views(
             tuple(self.images[k] for k in which),
-            self.poses[list(which)],
+            torch.stack([self.poses[k] for k in which]),
             tuple(self.lenses[k] for k in which),
             tuple(self.names[k] for k in which),
             tuple(self.counted[k] for k in which) if self.counted else (),

@@ -32,6 +32,14 @@ def family_laws() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def device_law() -> Callable[..., None]:
+    """Hold a stage to what a GPU wants of it, on a pretended one: `device_law(stage, **options)`."""
+    from retouch.testing import laws
+
+    return laws.device_law
+
+
+@pytest.fixture(scope="session")
 def worlds() -> ModuleType:
     """What stages are tried in: `worlds.tiny_world(steps=4)`, `worlds.gaussian_world()`."""
     from retouch.testing import worlds

@@ -128,7 +128,7 @@ class TinyCodec:
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """[B, 3, H, W] in [0, 1] -> [B, C, h, w]"""
         cells = torch.nn.functional.avg_pool2d(pictures, self.scale) * 2 - 1
-        return cells[:, [channel % 3 for channel in range(self.channels)]]
+        return torch.stack([cells[:, channel % 3] for channel in range(self.channels)], 1)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """[B, C, h, w] -> [B, 3, H, W] in [0, 1], every pixel of a cell alike."""

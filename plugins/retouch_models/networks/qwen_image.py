@@ -12,6 +12,8 @@ from retouch.api.kit import Encoded, VaeCodec, cells, patches
 class QwenImageNet(Net):
     """Tokens of the text, then of the picture, each of two by two latent cells."""
 
+    capturable = False  # diffusers copies the length of the text to the device in each pass
+
     def forward(self, ask: Ask, rows: Rows) -> Tensor:
         """[B, C, h, w]"""
         height, width = rows.x.shape[-2:]

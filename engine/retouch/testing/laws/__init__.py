@@ -19,6 +19,7 @@ from retouch.testing.laws.conduct import (
     rows_law,
     untouched_law,
 )
+from retouch.testing.laws.device import device_law
 from retouch.testing.laws.families import (
     blend_law,
     called_law,
@@ -44,6 +45,7 @@ __all__ = [
     "blend_law",
     "called_law",
     "cards_law",
+    "device_law",
     "facts_law",
     "family_laws",
     "guidance_law",

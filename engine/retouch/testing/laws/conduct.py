@@ -47,10 +47,10 @@ def repeat_law(stage: Stage, world: World | None = None, **given: Any) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0x7A57E)  # a stage that sets a seed of its own is seen, too
         before = _generators()
-        first = _effect(world, stage, given)
+        first = effect(world, stage, given)
         moved = [name for name, state in _generators().items() if state != before[name]]
     assert not moved, f"it draws from the global generator of {moved[0]}; take a NoiseSource port instead"
-    again = _effect(world, stage, given)
+    again = effect(world, stage, given)
     assert len(first) == len(again), f"the same inputs gave {len(first)} tensors, then {len(again)}"
     for one, two in zip(first, again, strict=True):
         same = one.shape == two.shape and one.dtype == two.dtype and torch.allclose(one, two, 0, 0, equal_nan=True)
@@ -62,7 +62,7 @@ def untouched_law(stage: Stage, world: World | None = None, **given: Any) -> Non
     world = world or tiny_world()
     inputs = {**dict(_named(world)), **dict(_named_in(given))}
     before = {name: (tensor._version, tensor.clone()) for name, tensor in inputs.items()}
-    _effect(world, stage, given)
+    effect(world, stage, given)
     for name, tensor in inputs.items():
         version, bits = before[name]
         same = tensor._version == version and tensor.equal(bits)
@@ -180,7 +180,7 @@ def count_rows(start: Callable[[], Any]) -> int:
     return task.rows
 
 
-def _effect(world: World, stage: Stage, given: Mapping[str, Any]) -> list[Tensor]:
+def effect(world: World, stage: Stage, given: Mapping[str, Any]) -> list[Tensor]:
     """What a stage comes to, as tensors; what it made is used once, where that is a function or holds some."""
     made = outcome(world, stage, given)
     x, step = world.latents.data, world.schedule.steps[len(world.schedule) // 2]

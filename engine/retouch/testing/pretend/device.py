@@ -9,15 +9,15 @@ Operations that would mix host and device raise what CUDA raises; where the host
 noted with the place in the code.  Kernels, their rounding and their speed are the CPU's.
 """
 
+# What it takes apart are names that torch does not tell its types of.
+# pyright: reportAttributeAccessIssue=false, reportIncompatibleMethodOverride=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,88 +25,38 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from retouch.testing.pretend.noting import PretendedDevice, devices, note, waited
 from retouch.testing.pretend.rules import reads, takes_host_indices, takes_host_scalars, unordered
 
 GPU = torch.device("cuda", 0)
 CPU = torch.device("cpu")
-_TORCH = str(Path(torch.__file__).parent)
-_HERE = str(Path(__file__).parent)
-_TICK = ("executor.py", frozenset({"_start", "_tick"}))  # where every task waits if one does
-
-
-class Noted(NamedTuple):
-    """Something that an operation would do on a GPU, and where it is asked for."""
-
-    what: str
-    places: tuple[str, ...]  # path:line function, innermost first, without torch's own
-    in_tick: bool
-
-    def __str__(self) -> str:
-        return f"{self.what}, at {' < '.join(self.places[:4])}"
-
-
-@dataclass(slots=True)
-class PretendedDevice:
-    """The device, and what was noted of it.
-
-    waits: where the host would wait.  unordered: sums whose order, and so whose bits, would be the GPU's whim.
-    """
-
-    waits: list[Noted] = field(default_factory=list)
-    unordered: list[Noted] = field(default_factory=list)
-    name: str = "cuda"
-
-    @property
-    def in_ticks(self) -> list[Noted]:
-        """The waits that all pictures of a run would wait for."""
-        return [wait for wait in self.waits if wait.in_tick]
 
 
 class _State(threading.local):
-    composite = 0  # how many operations on the device's tensors torch is making of others just now
+    composite = 0  # whether torch is making one operation on the device's tensors of others just now
 
 
 _state = _State()
-_devices: list[PretendedDevice] = []
-_pinned: Any = None
-
-
-def _note(kind: str, what: str) -> None:
-    if _devices:
-        frame, places, ticking = sys._getframe(2), [], False
-        while frame:
-            code = frame.f_code
-            if not code.co_filename.startswith((_TORCH, _HERE, "<frozen")):
-                if len(places) < 24:
-                    places.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
-                ticking |= code.co_filename.endswith(_TICK[0]) and code.co_name in _TICK[1]
-            frame = frame.f_back
-        getattr(_devices[-1], kind).append(Noted(what, tuple(places), ticking))
-
-
-def waited(what: str) -> None:
-    """Note that the host would wait."""
-    _note("waits", what)
 
 
 class OnDevice(Tensor):
     """A tensor of the pretended device."""
 
-    inner: Tensor  # of the CPU, of the same shape
+    numbers: Tensor  # of the CPU, of the same shape
 
     @staticmethod
-    def __new__(cls, inner: Tensor) -> OnDevice:
+    def __new__(cls, numbers: Tensor) -> OnDevice:
         made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
-            inner.size(),
-            strides=inner.stride(),
-            storage_offset=inner.storage_offset(),
-            dtype=inner.dtype,
-            layout=inner.layout,
-            device=inner.device,
+            numbers.size(),
+            strides=numbers.stride(),
+            storage_offset=numbers.storage_offset(),
+            dtype=numbers.dtype,
+            layout=numbers.layout,
+            device=numbers.device,
             requires_grad=False,
         )
-        made.inner = inner
+        made.numbers = numbers
         return made
 
     @classmethod
@@ -118,7 +68,7 @@ class OnDevice(Tensor):
         return perform(func, args, kwargs or {})
 
     def __repr__(self, *, tensor_contents=None):
-        return f"OnDevice({self.inner!r})"
+        return f"OnDevice({self.numbers!r})"
 
     def __deepcopy__(self, memo):
         with torch._C.DisableTorchFunctionSubclass():
@@ -147,12 +97,12 @@ class _Calls(TorchFunctionMode):
 def pretended() -> Iterator[PretendedDevice]:
     """Let "cuda" name the pretended device, in this thread, as long as this lasts."""
     device = PretendedDevice()
-    _devices.append(device)
+    devices.append(device)
     try:
         with _Calls(), _Factories():
             yield device
     finally:
-        _devices.pop()
+        devices.pop()
 
 
 def _flat(values: Any) -> Iterator[Tensor]:
@@ -179,7 +129,7 @@ def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
 
 
 def _bare(value: Tensor) -> Tensor:
-    return value.inner if isinstance(value, OnDevice) else value
+    return value.numbers if isinstance(value, OnDevice) else value
 
 
 def _dressed(value: Tensor) -> Tensor:
@@ -210,7 +160,7 @@ def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if (why := reads(name, args, kwargs)) is not None:
         waited(why)
     if unordered(name, args):
-        _note("unordered", name)
+        note("unordered", name)
     if (drawn := kwargs.get("generator")) is not None and drawn.device.type == "cpu":
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
     kwargs = {key: value for key, value in kwargs.items() if key != "device"}
@@ -278,8 +228,8 @@ class _Sent(torch.autograd.Function):
 
 
 def _moved(x: Tensor, there: bool) -> Tensor:
-    inner = _bare(x).clone(memory_format=torch.preserve_format)
-    return OnDevice(inner) if there else inner
+    numbers = _bare(x).clone(memory_format=torch.preserve_format)
+    return OnDevice(numbers) if there else numbers
 
 
 def _sent(x: Tensor, device: torch.device | None, *, beside: bool = False) -> Tensor:
@@ -302,8 +252,7 @@ def _to(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     x, *rest = args
     other = rest[0] if rest and isinstance(rest[0], Tensor) else kwargs.get("other")
     if other is not None:
-        more = list(rest[1:])
-        beside = bool(more[0] if more else kwargs.get("non_blocking", False))
+        beside = bool(rest[1] if len(rest) > 1 else kwargs.get("non_blocking", False))
         device, dtype = (GPU if isinstance(other, OnDevice) else CPU), other.dtype
         copy, layout = bool(kwargs.get("copy", False)), None
     else:
@@ -372,7 +321,7 @@ _MAKES = {
     torch.asarray: _data_of_numbers(torch.asarray),
 }
 _NAMED: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
-    Tensor.device.__get__: lambda args, _: GPU if isinstance(args[0], OnDevice) else CPU if args[0].layout is torch.strided and not args[0].is_meta else Tensor.device.__get__(args[0]),
+    Tensor.device.__get__: lambda args, _: GPU if isinstance(args[0], OnDevice) else Tensor.device.__get__(args[0]),
     Tensor.is_cuda.__get__: lambda args, _: isinstance(args[0], OnDevice),
     Tensor.is_cpu.__get__: lambda args, _: not isinstance(args[0], OnDevice),
     Tensor.get_device: lambda args, _: 0 if isinstance(args[0], OnDevice) else -1,

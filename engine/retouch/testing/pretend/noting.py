@@ -1,0 +1,64 @@
+"""What a pretended device notes: where the host would wait, and what would have no fixed order."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+_NOT_OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<frozen")
+_TICK = ("run/executor.py", frozenset({"_start", "_tick"}))  # where every task waits if one does
+_FOR_ALL = frozenset({"brought", "_admit"})  # what waits once for all tasks, since something hangs on a value
+
+
+class Noted(NamedTuple):
+    """Something that an operation would do on a GPU, and where it is asked for."""
+
+    what: str
+    places: tuple[str, ...]  # path:line function, innermost first, without torch's own
+    in_tick: bool
+
+    def __str__(self) -> str:
+        return f"{self.what}, at {' < '.join(self.places[:4])}"
+
+
+@dataclass(slots=True)
+class PretendedDevice:
+    """The device, and what was noted of it.
+
+    waits: where the host would wait.  unordered: sums whose order, and so whose bits, would be the GPU's whim.
+    """
+
+    waits: list[Noted] = field(default_factory=list)
+    unordered: list[Noted] = field(default_factory=list)
+    name: str = "cuda"
+
+    @property
+    def in_ticks(self) -> list[Noted]:
+        """The waits that keep all pictures of a run waiting for one; what is brought for all at once is none."""
+        return [wait for wait in self.waits if wait.in_tick and wait.places[0].rpartition(" ")[2] not in _FOR_ALL]
+
+
+devices: list[PretendedDevice] = []
+
+
+def note(kind: str, what: str) -> None:
+    """Note that something would happen on the device, and where it is asked for."""
+    if devices:
+        frame, places, ticking = sys._getframe(1), [], False
+        while frame:
+            code = frame.f_code
+            if not code.co_filename.startswith(_NOT_OURS):
+                if len(places) < 24:
+                    places.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
+                ticking |= Path(code.co_filename).as_posix().endswith(_TICK[0]) and code.co_name in _TICK[1]
+            frame = frame.f_back
+        getattr(devices[-1], kind).append(Noted(what, tuple(places), ticking))
+
+
+def waited(what: str) -> None:
+    """Note that the host would wait."""
+    note("waits", what)
