@@ -17,7 +17,7 @@ from retouch.cli.stamped import Stamp
 from retouch.pictures import metadata
 from retouch.pictures.stamp import KEY
 from retouch.run.files.comparing import Difference
-from retouch.run.loaded.rounding import rounding_of
+from retouch.run.rounding import rounding_of
 from retouch.run.session import execute
 from retouch.run.settings import Settings
 from tests.e2e.command import Ran, retouch

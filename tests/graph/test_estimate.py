@@ -17,8 +17,8 @@ from retouch.graph import estimate
 from retouch.graph.estimate import KEPT, PROCESS, TILED_PIXEL
 from retouch.models import families, rates
 from retouch.models.catalog import find
-from retouch.models.files.recognise import look_into
 from retouch.models.rates import Pace, Rate
+from retouch.models.recognise import look_into
 from retouch.models.vae_tiles import VaeTiles
 from retouch.run.loaded.loaded_model import Machine
 from retouch.testing.laws.memory import living

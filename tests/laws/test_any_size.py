@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from retouch.api import Image, Mask, Rectangle, SourceImage, Window
-from retouch.core.large.tiling import starts, tile_grid, tile_ramp
+from retouch.core.tiling import starts, tile_grid, tile_ramp
 from retouch.models.errors import BrokenModel
 from retouch.models.files.ncnn import is_ncnn, read_ncnn
 from retouch.models.own_weights import OwnWeights

@@ -12,7 +12,7 @@ import pytest
 
 from retouch.cli.main import main
 from retouch.models.errors import BrokenModel
-from retouch.models.files.recognise import look_into
+from retouch.models.recognise import look_into
 from tests.models.mutations import UNET, shard
 
 M = "model.diffusion_model."
@@ -151,7 +151,7 @@ def test_the_command_answers_people_and_programs(saved: Path, tmp_path: Path, ca
 
 def test_a_look_imports_nothing_heavy(saved: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from retouch.models.files.recognise import look_into\n"
+        "import sys; from pathlib import Path; from retouch.models.recognise import look_into\n"
         f"look_into(Path({str(saved)!r})); look_into(Path({str(saved / UNET)!r}))\n"
         "print({'torch', 'diffusers', 'transformers', 'safetensors', 'numpy'} & set(sys.modules))"
     )

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
-from retouch.core.awaited.combinators import Gradient, call, gather, together, value_and_grad
+from retouch.core.awaited.combinators import Gradient, call, gather, on_host, together, value_and_grad
 from retouch.core.awaited.requests import Asks
 from retouch.core.awaited.resources import (
     Adapters,
@@ -32,13 +32,13 @@ from retouch.core.declared.endings import Ending
 from retouch.core.declared.storable import storable
 from retouch.core.declared.touches import Pattern, Range, Site, Touch
 from retouch.core.denoiser import Denoiser
+from retouch.core.device.transfer import upload, upload_numbers
 from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
 from retouch.core.guidance import predictor, remembering, unguided
 from retouch.core.large.resampling import resized
 from retouch.core.large.stored import box_mask
-from retouch.core.large.tiling import tile_grid, tile_ramp
 from retouch.core.large.window import Window
 from retouch.core.large.windowed import mixed, seen_through
 from retouch.core.levels import KnownLevels
@@ -57,6 +57,7 @@ from retouch.core.recorded import Injected, Negatives, Offset, Renoise, hold, wa
 from retouch.core.rectangle import Rectangle
 from retouch.core.schedule import Level, Prediction, Schedule, Step
 from retouch.core.solvers import Ddim, DpmPlusPlus2M, Fresh, Heun
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.tuned.embedding_file import word_tensors
 from retouch.core.tuned.lora_file import lora_tensors
 from retouch.core.tuned.mixing import MixedDenoiser
@@ -85,7 +86,8 @@ from retouch.plugins.discovery import stages_in
 from retouch.plugins.hooks import hookimpl
 from retouch.plugins.stage import stage
 
-Edict: type[Any]  # see `__getattr__`
+Edict: type[Any]
+_IN_METHODS = {"Edict": "invert.edict"}  # names that have moved into our methods, and the module there; kept until 1.0
 
 VERSION = 1
 
@@ -195,6 +197,7 @@ __all__ = [
     "lora_tensors",
     "masters",
     "mixed",
+    "on_host",
     "places_apart",
     "predictor",
     "remembering",
@@ -211,6 +214,8 @@ __all__ = [
     "together",
     "tuned_tensors",
     "unguided",
+    "upload",
+    "upload_numbers",
     "value_and_grad",
     "walked_by",
     "with_loss",
@@ -219,7 +224,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load what has moved into a plugin only where it is asked for; its name stays here until 1.0."""
-    if name == "Edict":
-        return import_module("retouch_methods.invert.edict").Edict
-    raise AttributeError(f"module 'retouch.api' has no attribute '{name}'")
+    """Load what has moved into a plugin only where it is asked for."""
+    if name not in _IN_METHODS:
+        raise AttributeError(f"module 'retouch.api' has no attribute '{name}'")
+    return getattr(import_module(f"retouch_methods.{_IN_METHODS[name]}"), name)

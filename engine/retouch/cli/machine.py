@@ -45,6 +45,6 @@ def _is_here(device: str) -> bool:
 
 
 def _best() -> str:
-    from retouch.run.loaded.device import best_device
+    from retouch.run.device import best_device
 
     return best_device()

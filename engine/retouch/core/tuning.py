@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.awaited.transfer import upload
 from retouch.core.declared.storable import storable
+from retouch.core.device.transfer import upload
 
 
 class Update(Protocol):

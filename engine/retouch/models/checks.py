@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from retouch.models.configs import WIDEST, Config
 from retouch.models.errors import BrokenModel, MissingFile
+from retouch.models.files.configs import WIDEST, Config
 from retouch.models.files.headers import Stored
 from retouch.models.files.landmarks import check_landmarks
 from retouch.models.files.layout import INDEX

@@ -13,9 +13,9 @@ from retouch.core.declared.touches import Site
 from retouch.core.grid import Grid
 from retouch.models import families
 from retouch.models.checks import check_configs, check_weights
-from retouch.models.configs import Config
 from retouch.models.errors import BrokenModel, MissingFile
 from retouch.models.family import Described
+from retouch.models.files.configs import Config
 from retouch.models.files.layout import CARD
 from retouch.models.files.model_files import ModelFiles
 from retouch.models.lora.layers import Lora

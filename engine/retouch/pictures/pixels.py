@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING
 
 from retouch.pictures import bands
+from retouch.pictures.bands.digest import PixelDigest
 from retouch.pictures.bands.file import in_bands
 from retouch.pictures.opening import LARGEST, Unreadable, load_any_size, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-
-class PixelDigest:
-    """The same of a picture that comes in bands.  size: width and height of all of it."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._sha256 = hashlib.sha256(f"{size[0]} x {size[1]}\n".encode())
-
-    def update(self, band: Image) -> None:
-        """Take the next rows."""
-        self._sha256.update(band.convert("RGBA").tobytes())
-
-    def hexdigest(self) -> str:
-        """Of all that was taken."""
-        return self._sha256.hexdigest()
 
 
 def digest_of_pixels(image: Image) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from retouch.pictures import formats, stamp
 from retouch.pictures.about import DESCRIPTION, EXIF_IFD, GPS_IFD, XMP_TAG, About, exif_of, from_srgb, upright_xmp
 from retouch.pictures.atomic import replacing
+from retouch.pictures.bands.digest import PixelDigest
 from retouch.pictures.bands.writing import Bands, is_banded, write_bands
 from retouch.pictures.formats import Format
 from retouch.pictures.opening import can_be_read, open_any_size
-from retouch.pictures.pixels import PixelDigest, digest_of_pixels
+from retouch.pictures.pixels import digest_of_pixels
 from retouch.pictures.reading import scaled, scaled_size
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ from retouch.run.files.provenance import Provenance
 from retouch.run.loaded.base_weights import BaseWeights
 from retouch.run.loaded.loaded_model import Machine
 from retouch.run.loaded.machines import Machines
+from retouch.run.looking_after import LookingAfter
 from retouch.run.outcome import Outcome
 from retouch.run.providers import Supply
 from retouch.run.store.keeping import KeptStage, RunStore
 from retouch.run.store.keys import model_of
-from retouch.run.strangers.looking_after import LookingAfter
 from retouch.run.supplied_tasks import Turns
 from retouch.run.task import Task
 from retouch.run.training_log import RunTrainingLog

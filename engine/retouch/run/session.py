@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from retouch.core.awaited.repeatable import with_threads
+from retouch.core.device.repeatable import with_threads
 from retouch.graph.nodes import Graph
 from retouch.graph.places import Beside
 from retouch.graph.unheard import report_cut

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from retouch.core.awaited.repeatable import EXACT_THREADS
+from retouch.core.device.repeatable import EXACT_THREADS
 from retouch.graph.limits import EXACT_ROWS
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.fusing import can_fuse
 from retouch.models.vae_tiles import Tiling
 from retouch.run.batching import Buckets
-from retouch.run.loaded.rounding import rounding_of
+from retouch.run.rounding import rounding_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,10 @@ def main(argv: Sequence[str]) -> int:
     from retouch_bench.scenes.truth import SolidTruth, SpaceTruth
     from retouch_bench.scenes.ways import BOUNDS, RECOMMENDED, WAYS
     from retouch_storybook.popup import EDITS
-    from retouch_storybook.solids import SOLID_EDITS
+    from retouch_storybook.solids import OUTDOORS, SOLID_EDITS
 
-    edits, ways = args.edits or list(EDITS), args.ways or []
+    solids = [name for name in SOLID_EDITS if name.partition("-")[0] in OUTDOORS]
+    edits, ways = args.edits or (solids if args.world == "solids" else list(EDITS)), args.ways or []
     for given, known, what in ((edits, [*EDITS, *SOLID_EDITS], "edit"), (ways, [*BOUNDS, *WAYS], "way")):
         if wrong := [name for name in given if name not in known]:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
@@ -55,7 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         "--edits",
         nargs="+",
         metavar="NAME",
-        help="such as beach-dog, or figure-color, in a box; without, the 24 of the pop-up world",
+        help="such as beach-dog or orchard-color; without, all of the world but the figure's",
+    )
+    parser.add_argument(
+        "--world",
+        choices=("popup", "solids"),
+        default="popup",
+        help="whose edits: 24 of what is seen from one side, or 8 of what is seen from all around (default: popup)",
     )
     parser.add_argument(
         "--ways", nargs="+", metavar="WAY", help='such as "walk"; the bounds and the recommended one without'

@@ -16,11 +16,10 @@ from retouch.api import Image, Mask, Turned
 from retouch_scenes.views import Lens, Views
 from retouch_storybook.popup import PopUp, SpaceEdit, angles, region, write_views
 from retouch_storybook.popup.book import FOCAL
-from retouch_storybook.solids import LENS, SolidEdit, render, round_about
-from retouch_storybook.solids.shapes import Solid
+from retouch_storybook.solids import LENS, SolidEdit
 from retouch_storybook.world.settings import SIDE
 
-HELD_SHIFT = 0.41  # of the spiral on which cameras stand round a figure, so that no held-out one is a training one
+HELD_SHIFT = 0.41  # of the line on which cameras stand round a thing, so that no held-out one is a training one
 SEEN = 0.02  # of white: what two pictures differ by where an edit shows
 
 
@@ -100,23 +99,20 @@ class SpaceTruth(SidesTruth):
 
 @dataclass(frozen=True)
 class SolidTruth(SidesTruth):
-    """An edit of a figure that can be walked round; cut out, so it lies in a box."""
+    """An edit of something that can be walked round, so that it lies in a box; a figure is cut out."""
 
     edit: SolidEdit
-
-    @cached_property
-    def _solids(self) -> dict[str, list[Solid]]:
-        return {"before": self.edit.before.solids(), "after": self.edit.after.solids()}
 
     @property
     def focal(self) -> float:
         return LENS * self.size
 
     def poses(self, kind: str) -> list[np.ndarray]:
-        return round_about(self.views) if kind == "training" else round_about(self.held, HELD_SHIFT)
+        places = self.edit.before.places
+        return places(self.views) if kind == "training" else places(self.held, HELD_SHIFT)
 
     def drawn(self, which: str, pose: np.ndarray) -> Picture:
-        return render(self._solids[which], pose, self.size)
+        return getattr(self.edit, which).seen(pose, self.size)
 
     @cached_property
     def regions(self) -> list[Tensor]:

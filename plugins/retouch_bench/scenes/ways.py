@@ -29,7 +29,7 @@ WAYS: dict[str, str] = {
 }
 BOUNDS = ("no edit", "ceiling")
 # For a kind of edit, what recipes/scenes have.
-RECOMMENDED = {"dog": "walk, dds, dds", "hat": "walk by DDPM", "color": "walk"}
+RECOMMENDED = {"dog": "walk, dds, dds", "hat": "walk by DDPM", "color": "walk", "thing": "walk, then dds"}
 
 
 def written(way: str, operand: str, caption: str, folder: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from retouch_storybook.world.scene import FIRST_UNSEEN_SEED, Scene
 
-Kind = Literal["dog", "hat", "color"]
-KINDS: tuple[Kind, ...] = ("dog", "hat", "color")
+Kind = Literal["dog", "hat", "color", "thing"]
+KINDS: tuple[Kind, ...] = ("dog", "hat", "color")  # of an animal
 
 
 class EditInWords:
@@ -23,7 +23,7 @@ class EditInWords:
     def words(self) -> tuple[str, str]:
         """What the caption loses and what it gains."""
         match self.kind:
-            case "dog":
+            case "dog" | "thing":
                 return self.before.subject, self.after.subject
             case "hat":
                 return self.before.subject, f"{self.before.subject} wearing a hat"
@@ -38,7 +38,7 @@ class EditInWords:
     @property
     def asked(self) -> dict[str, str]:
         """What a judge is to read in the edited picture."""
-        attribute = {"dog": "subject", "hat": "accessory", "color": "color"}[self.kind]
+        attribute = {"hat": "accessory", "color": "color"}.get(self.kind, "subject")
         return {attribute: str(getattr(self.after, attribute))}
 
 
@@ -46,7 +46,8 @@ class EditInWords:
 class SpaceEdit(EditInWords):
     """One change of one scene.
 
-    kind: "dog" puts another shape in the place, "hat" adds something, "color" keeps every shape.
+    kind: "dog" puts another shape in the place, "hat" adds something, "color" keeps every shape; "thing", which is of
+        solids, puts another shape there, too.
     """
 
     name: str

@@ -1,13 +1,17 @@
-"""Edits of an animal of solids, with their truth from all around."""
+"""Edits of solids, with their truth from all around."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+from PIL import Image
+
 from retouch_storybook.popup.edits import KINDS, EditInWords, Kind
 from retouch_storybook.solids.animals import animal
-from retouch_storybook.solids.shapes import Solid
+from retouch_storybook.solids.outdoors import Standing
+from retouch_storybook.solids.rendering import render, round_about
 from retouch_storybook.world.scene import ACCESSORIES
 
 
@@ -25,28 +29,43 @@ class Figure:
         worn = f" {ACCESSORIES[self.accessory]}" if self.accessory else ""
         return f"{article} {self.color} {self.subject}{worn}"
 
-    def solids(self) -> list[Solid]:
-        """What it is made of."""
-        return animal(self.subject, self.color, self.accessory)
+    def places(self, count: int, shift: float = 0.0) -> list[np.ndarray]:
+        """Poses from all around."""
+        return round_about(count, shift)
+
+    def seen(self, pose: np.ndarray, size: int = 64) -> Image.Image:
+        """The picture from a pose, RGBA."""
+        return render(animal(self.subject, self.color, self.accessory), pose, size)
 
 
 @dataclass(frozen=True, slots=True)
 class SolidEdit(EditInWords):
-    """One change of a figure; `kind` as in the pop-up world."""
+    """One change of a figure, or of what stands outdoors; `kind` as in the pop-up world."""
 
     name: str
     kind: Kind
-    before: Figure
-    after: Figure
+    before: Figure | Standing
+    after: Figure | Standing
+
+
+OUTDOORS: dict[str, Standing] = {
+    "orchard": Standing("tree", "orange", "in a meadow"),
+    "coast": Standing("tree", "green", "on a beach"),
+    "lawn": Standing("ball", "red", "in a meadow"),
+    "dune": Standing("ball", "blue", "in a desert"),
+}
+_COLORS = {"orchard": "blue", "coast": "pink", "lawn": "blue", "dune": "green"}
+_OTHER: dict[str, Literal["tree", "ball"]] = {"tree": "ball", "ball": "tree"}
 
 
 def _edits() -> dict[str, SolidEdit]:
     was = Figure("cat", "orange")
     changes = {"dog": {"subject": "dog"}, "hat": {"accessory": "hat"}, "color": {"color": "blue"}}
-    found: dict[str, SolidEdit] = {}
-    for kind in KINDS:
-        found[f"figure-{kind}"] = SolidEdit(f"figure-{kind}", kind, was, replace(was, **changes[kind]))
-    return found
+    found = [SolidEdit(f"figure-{kind}", kind, was, replace(was, **changes[kind])) for kind in KINDS]
+    for name, stands in OUTDOORS.items():
+        found.append(SolidEdit(f"{name}-color", "color", stands, replace(stands, color=_COLORS[name])))
+        found.append(SolidEdit(f"{name}-thing", "thing", stands, replace(stands, subject=_OTHER[stands.subject])))
+    return {edit.name: edit for edit in found}
 
 
 SOLID_EDITS = _edits()

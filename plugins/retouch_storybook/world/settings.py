@@ -11,6 +11,24 @@ SIDE = 512  # pixels of the canvas on which every scene is drawn before it is re
 
 Painter = Callable[[ImageDraw, int, Random], None]
 
+# Each from its top to its bottom.
+SKY: dict[str, tuple[RGB, RGB]] = {
+    "in a meadow": ((128, 190, 240), (205, 232, 250)),
+    "on a beach": ((90, 180, 240), (190, 230, 250)),
+    "in the snow": ((170, 190, 215), (215, 225, 238)),
+    "at night": ((10, 14, 44), (40, 44, 96)),
+    "in a desert": ((250, 170, 100), (252, 222, 160)),
+    "in a room": ((206, 186, 170), (190, 168, 150)),
+}
+GROUND: dict[str, tuple[RGB, RGB]] = {
+    "in a meadow": ((130, 200, 90), (80, 150, 60)),
+    "on a beach": ((240, 216, 150), (222, 188, 120)),
+    "in the snow": ((250, 252, 255), (218, 228, 242)),
+    "at night": ((24, 48, 44), (12, 26, 28)),
+    "in a desert": ((226, 160, 90), (190, 120, 62)),
+    "in a room": ((150, 104, 70), (120, 80, 52)),
+}
+SEA: tuple[RGB, RGB] = ((30, 120, 190), (60, 170, 210))
 CLOUD = (250, 250, 252)
 FLOWERS = ((250, 230, 90), (250, 250, 250), (240, 120, 150))
 SUN = (255, 235, 120)
@@ -33,7 +51,7 @@ def paint_setting(draw: ImageDraw, setting: str, rng: Random) -> None:
 
 def meadow(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """Three clouds above, flowers below."""
-    _sky_and_ground(draw, horizon, ((128, 190, 240), (205, 232, 250)), ((130, 200, 90), (80, 150, 60)))
+    _sky_and_ground(draw, horizon, "in a meadow")
     for _ in range(3):
         x, y = rng.random() * SIDE, rng.random() * horizon * 0.6
         for puff in range(4):
@@ -47,23 +65,23 @@ def meadow(draw: ImageDraw, horizon: int, rng: Random) -> None:
 def beach(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """Sky, sea and sand, with the sun in the sky."""
     shore = horizon * 0.7
-    _gradient(draw, 0, shore, (90, 180, 240), (190, 230, 250))
-    _gradient(draw, shore, horizon, (30, 120, 190), (60, 170, 210))
-    _gradient(draw, horizon, SIDE, (240, 216, 150), (222, 188, 120))
+    _gradient(draw, 0, shore, *SKY["on a beach"])
+    _gradient(draw, shore, horizon, *SEA)
+    _gradient(draw, horizon, SIDE, *GROUND["on a beach"])
     _dot(draw, SIDE * (0.15 + 0.7 * rng.random()), 64, 34, SUN)
     draw.line([(0, horizon), (SIDE, horizon)], fill=SURF, width=8)
 
 
 def snow(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """A pale day with falling snow."""
-    _sky_and_ground(draw, horizon, ((170, 190, 215), (215, 225, 238)), ((250, 252, 255), (218, 228, 242)))
+    _sky_and_ground(draw, horizon, "in the snow")
     for _ in range(60):
         _dot(draw, rng.random() * SIDE, rng.random() * SIDE, 3 + 4 * rng.random(), FLAKE)
 
 
 def night(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """A crescent moon and stars."""
-    _sky_and_ground(draw, horizon, ((10, 14, 44), (40, 44, 96)), ((24, 48, 44), (12, 26, 28)))
+    _sky_and_ground(draw, horizon, "at night")
     x = SIDE * (0.15 + 0.7 * rng.random())
     _dot(draw, x, 70, 36, MOON)
     draw.ellipse([x - 14, 26, x + 50, 92], fill=MOON_SHADOW)
@@ -73,14 +91,14 @@ def night(draw: ImageDraw, horizon: int, rng: Random) -> None:
 
 def desert(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """Three cacti before an orange sky."""
-    _sky_and_ground(draw, horizon, ((250, 170, 100), (252, 222, 160)), ((226, 160, 90), (190, 120, 62)))
+    _sky_and_ground(draw, horizon, "in a desert")
     for _ in range(3):
         _cactus(draw, horizon, x=rng.random() * SIDE, height=60 + 60 * rng.random())
 
 
 def room(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """A wall with a window, and floorboards."""
-    _sky_and_ground(draw, horizon, ((206, 186, 170), (190, 168, 150)), ((150, 104, 70), (120, 80, 52)))
+    _sky_and_ground(draw, horizon, "in a room")
     for board in range(6):
         far = board * SIDE / 5
         draw.line([(far, horizon), (far * 1.6 - SIDE * 0.3, SIDE)], fill=FLOORBOARD, width=4)
@@ -111,9 +129,9 @@ def _dot(draw: ImageDraw, x: float, y: float, radius: float, color: RGB) -> None
     draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
 
 
-def _sky_and_ground(draw: ImageDraw, horizon: int, sky: tuple[RGB, RGB], ground: tuple[RGB, RGB]) -> None:
-    _gradient(draw, 0, horizon, *sky)
-    _gradient(draw, horizon, SIDE, *ground)
+def _sky_and_ground(draw: ImageDraw, horizon: int, setting: str) -> None:
+    _gradient(draw, 0, horizon, *SKY[setting])
+    _gradient(draw, horizon, SIDE, *GROUND[setting])
 
 
 def _gradient(draw: ImageDraw, top: float, bottom: float, upper: RGB, lower: RGB) -> None:

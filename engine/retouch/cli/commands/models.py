@@ -12,8 +12,8 @@ from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
 from retouch.cli.commands import models_get
 from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
-from retouch.models.files.recognise import Recognised, look_into
 from retouch.models.hub import cache
+from retouch.models.recognise import Recognised, look_into
 from retouch.paths import is_there
 from retouch.plugins import registry
 

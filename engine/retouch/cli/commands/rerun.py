@@ -79,8 +79,8 @@ def _threads(stamp: Stamp) -> int:
 
 def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh: Path) -> int:
     from retouch import pictures
+    from retouch.run.device import best_device
     from retouch.run.files.comparing import compare
-    from retouch.run.loaded.device import best_device
     from retouch.run.session import execute
     from retouch.run.settings import Settings
 

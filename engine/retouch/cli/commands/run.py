@@ -47,10 +47,10 @@ def main(args: Namespace) -> int:
         graphs = usable(source, there.left, installed, as_data=args.json)
     if not graphs:
         return FAILED
+    from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
     from retouch.run.files.run_journal import RunJournal
     from retouch.run.files.shared import SharedFiles
-    from retouch.run.loaded.device import best_device
     from retouch.run.loaded.model_cache import KeptMachines
     from retouch.run.session import execute
     from retouch.run.settings import Settings

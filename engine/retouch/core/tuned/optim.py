@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from retouch.core.awaited.precision import at_least_float32
+from retouch.core.device.precision import at_least_float32
 
 PIECE = 2**18  # numbers that a processor's cache holds several times over
 

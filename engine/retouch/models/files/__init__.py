@@ -1,1 +1,1 @@
-"""Files of weights, told by names, headers and configs: nothing here loads a tensor."""
+"""Files of a model, told by names, headers and configs: nothing here loads a tensor."""

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from retouch.models.configs import Config
 from retouch.models.errors import BrokenModel
+from retouch.models.files.configs import Config
 from retouch.models.files.kinds import kind_of
 from retouch.models.files.model_files import ModelFiles
 from retouch.models.files.parts import by_sides, vae_shapes

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from retouch.models.configs import Config, check_numbers
 from retouch.models.errors import BrokenModel
+from retouch.models.files.configs import Config, check_numbers
 from retouch.models.files.headers import FLOATS, Stored
 
 Shapes = Iterable[tuple[str, tuple[int, ...]]]

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from retouch.core.awaited.precision import at_least_float32
+from retouch.core.device.precision import at_least_float32
 from retouch.models.family import Described
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.awaited.combinators import call
-from retouch.core.awaited.transfer import upload_numbers
+from retouch.core.device.transfer import upload_numbers
 from retouch.core.values import Prompt
 from retouch.core.words import places
 from retouch.models.errors import BrokenModel
@@ -76,7 +76,7 @@ class Encoder:
         """Return what stands for the tokens of a text in the vocabulary.  [tokens, d]"""
         tokens, table = self.words.tokenize(text), self.model.get_input_embeddings().weight
         ids = [id_ for id_, (start, end) in zip(tokens.ids, tokens.spans, strict=True) if start < end]
-        return table[torch.tensor(ids, dtype=torch.int64, device=table.device)].detach()
+        return table[upload_numbers(ids, torch.int64, table.device)].detach()
 
     def batch(self, items: Tensor) -> Any:
         """Encode a batch of ids and masks.  [B, 2, n] -> [B, n, d], with [B, p] where something is pooled"""

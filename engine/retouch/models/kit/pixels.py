@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from retouch.core.awaited.precision import at_least_float32
-from retouch.core.awaited.transfer import upload
+from retouch.core.device.precision import at_least_float32
+from retouch.core.device.transfer import upload
 from retouch.core.values import Prompt
 from retouch.models.family import Described
 from retouch.models.prompts.tokens import Tokens

@@ -20,8 +20,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from retouch.core.large.resampling import resized
-from retouch.core.large.tiling import tile_grid, tile_ramp
 from retouch.core.rectangle import Rectangle
+from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.models.network.recomputed import standing_in
 from retouch.models.vae_tiles import Tiling, VaeTiles
 

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from retouch.core.awaited.requests import Group, Reply, Row
-from retouch.core.awaited.transfer import upload_numbers
 from retouch.core.declared.touches import Site
+from retouch.core.device.transfer import upload_numbers
 from retouch.core.schedule import Prediction, PredictionKind, split
 from retouch.core.tuning import LowRank, ModelDelta
 from retouch.models.errors import BrokenModel

@@ -13,9 +13,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from retouch.pictures import bands
+from retouch.pictures.bands.digest import PixelDigest
 from retouch.pictures.bands.png import SIGNATURE, chunk, chunks
 from retouch.pictures.opening import open_any_size
-from retouch.pictures.pixels import PixelDigest
 
 if TYPE_CHECKING:
     from PIL.Image import Image

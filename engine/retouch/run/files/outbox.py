@@ -15,7 +15,7 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from retouch import pictures
-from retouch.core.awaited.transfer import upload
+from retouch.core.device.transfer import upload
 from retouch.core.large.stored import LARGE, PlacedMask, StoredImage, unit, whole
 from retouch.core.rectangle import Rectangle
 from retouch.core.values import Image, Mask

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.awaited.repeatable import EXACT_THREADS, with_threads
+from retouch.core.device.repeatable import EXACT_THREADS, with_threads
 
 
 @cache
