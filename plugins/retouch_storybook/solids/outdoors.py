@@ -25,6 +25,8 @@ UNIT = 0.37  # of the world, half the width of a head in the drawings
 UP = 0.05  # radians by which cameras look up, so that the horizon lies where drawings have it
 SKY_ENDS = 0.41  # tangent of the elevation at the upper edge of a picture
 SEA_ENDS = 0.125
+HALF_WIDE = 0.8  # of what stands there, from the middle
+BEHIND = 3.3  # the middle, where surroundings may lie
 FADES = 3.0  # how far from the middle the ground has its far colour
 SHADOW = 1.3, 90 / 255  # its radius in units of the drawing, and how much of it is ink
 
@@ -38,6 +40,11 @@ class Standing:
     subject: Literal["tree", "ball"]
     color: str
     setting: Outdoors
+
+    @property
+    def bounds(self) -> str:
+        """Between which depths there is something, for who fits a field: else it fills with fog before the cameras."""
+        return f"near={AWAY - HALF_WIDE:g} far={AWAY + BEHIND:g}"
 
     def caption(self) -> str:
         """Say all of it: 'an orange tree in a meadow'."""
