@@ -33,7 +33,8 @@ def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
             load_registry(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,)
         )
         for way in WAYS:
-            found = check(written(way, truth.edit.operand, truth.edit.before.caption(), str(folder), truth.bounds), world)
+            text = written(way, truth.edit.operand, truth.edit.before.caption(), str(folder), truth.bounds)
+            found = check(text, world)
             assert not found.errors, (name, way, found.errors)
 
 

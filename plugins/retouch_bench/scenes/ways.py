@@ -33,7 +33,7 @@ RECOMMENDED = {"dog": "walk, dds, dds", "hat": "walk by DDPM", "color": "walk", 
 
 
 def written(way: str, operand: str, caption: str, folder: str, bounds: str = "") -> str:
-    """The recipe that makes a field of a scene by this way; bounds: options that say how far from cameras a thing is."""
+    """The recipe that makes a field of a scene by this way; bounds: options, how far from cameras a thing is."""
     fit = f'open views "{folder}/" caption="{caption}" | fit field {bounds}'.rstrip()
     flow = f"{WAYS[way].replace('EDIT', operand)} | " if way in WAYS else ""
     return f'{fit} | {flow}save field "field.safetensors"\n'

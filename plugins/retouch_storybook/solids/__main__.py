@@ -16,7 +16,8 @@ from retouch_storybook.world import COLORS
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the folder, and say what it shows."""
     parser = argparse.ArgumentParser(
-        prog="python -m retouch_storybook.solids", description="Write a thing of solids from all around: a tree or a ball outdoors, or an animal cut out."
+        prog="python -m retouch_storybook.solids",
+        description="Write a thing of solids from all around: a tree or a ball outdoors, or an animal cut out.",
     )
     parser.add_argument("--subject", choices=("cat", "dog", "tree", "ball"), default="cat")
     parser.add_argument("--color", choices=COLORS, default="orange")
