@@ -5,7 +5,8 @@ STAMP := .venv/.installed
 WORKERS ?= 2
 # Two processes of one thread each get through more small models than one process of two; what either has compiled is
 # kept for the other, and for the commands that tests start; a file stays with one, so that what its tests share is made once.
-PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+# Files are begun in the order that tests/conftest.py gives them, the long ones first.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint ruff types tests lang laws e2e wheel bench soak gpu gpu-wheels gallery lock sbom clean
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from zlib import crc32
 
 import pytest
@@ -21,6 +22,22 @@ settings.register_profile("retouch", deadline=None)  # the clock on the wall say
 settings.load_profile("retouch")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loaded() -> None:
+    """The embedded models are loaded when they are first asked for, and once a worker, whoever asks."""
+    from tests.e2e.sessions import stay_loaded
+
+    stay_loaded("storybook", "storybook128", "storybook_pixels")
+
+
+@pytest.fixture(scope="module")
+def two_rows() -> Iterator[None]:
+    """Exact mode in calls of two rows, for what compares bytes and asks for few: those of eight are in the laws."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retouch.run.settings.EXACT_ROWS", 2)
+        yield
+
+
 def pytest_collection_finish() -> None:
     """What is imported and collected by now stays: no collection of garbage looks through it again."""
     gc.collect()
@@ -28,9 +45,20 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave combinations of a `crossed` test in which no value is new to `make bench`."""
+# Files that take ten seconds and more, of few tests or after long preparation: begun last, they would leave the other
+# worker with nothing to do.
+LONG = {
+    *("faulty/test_faulty_plugins.py", "plugins/test_new_plugin.py", "plugins/test_storybook_train_model.py"),
+    *("bench/test_bench_run.py", "bench/test_bench_speed.py", "gan/test_gan_recipes.py", "wheel/test_wheel.py"),
+    *("e2e/test_matrix.py", "e2e/test_shared_work.py", "e2e/test_first_recipe.py", "e2e/test_batching.py"),
+    *("e2e/test_options_matter.py", "e2e/test_language.py", "e2e/test_exact_threads.py", "e2e/test_python.py"),
+    *("e2e/test_workers.py", "e2e/test_rows.py", "popup/test_ceilings.py", "popup/test_pop_up_book.py"),
+}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Leave combinations of a `crossed` test in which no value is new to `make bench`; begin the long files first."""
     crossed: dict[str, list[pytest.Function]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("crossed"):
@@ -41,6 +69,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in plain:
             if id(item) not in kept:
                 item.add_marker("bench")
+    yield  # others leave tests out
+    often = Counter(item.path for item in items)
+    long = {path: "/".join(path.parts[-2:]) in LONG for path in often}
+    items.sort(key=lambda item: (not long[item.path], -often[item.path], item.path))
 
 
 def covering(items: Iterable[pytest.Function]) -> Sequence[pytest.Function]:

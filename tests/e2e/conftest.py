@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from retouch.check.matrix import pairs
 from retouch.check.reading.environment import installed_model
+from retouch.models import catalog
 from retouch.models.catalog import ModelInfo
+from retouch.models.network.acceleration import EAGER
 from tests.e2e.command import draw
-from tests.e2e.sessions import stay_loaded
+from tests.e2e.sessions import KEPT
 from tests.models.tiny_folder import three_levels
-
-
-@pytest.fixture(scope="session", autouse=True)
-def loaded() -> None:
-    """The embedded model is loaded once."""
-    stay_loaded("storybook", "storybook128", "storybook_pixels")
 
 
 @pytest.fixture
@@ -47,3 +44,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelInfo]:
         return installed_model(str(folder) if name in ("storybook", "storybook128") else name, revision, **beside)
 
     return find
+
+
+@pytest.fixture(scope="module")
+def small_for_commands(small: Callable[..., ModelInfo]) -> Iterator[None]:
+    """Commands of this process run the small model where they name the embedded one, or none."""
+    found = small("storybook", None)
+    KEPT(found, "cpu", torch.float32, EAGER)
+    find = catalog.find
+
+    def found_small(name: str, *args: Any, **beside: Any) -> ModelInfo:
+        return find(str(found.folder) if name in ("storybook", "storybook128") else name, *args, **beside)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "find", found_small)
+        yield

@@ -230,6 +230,10 @@ def test_the_mend_of_a_picture_that_is_too_large_is_to_crop_it(tmp_path):
         (f'x = open "small.png"\n{BOX} | crop | {EDIT} | blend latent | blend pixel image=x | paste', "RT335"),
         (f'm = open "small.png" | mask box right=50%\n{BOX} | crop | {EDIT} | blend latent mask=m | paste', "RT335"),
         (f"m = {BOX}\n{BOX} | crop | mask union other=m | {EDIT} | blend latent | paste", "RT335"),
+        (f"{BOX} | upscale | {EDIT} | blend latent", "RT335"),
+        (f"{BOX} | upscale bicubic | tiles ({EDIT})", "RT335"),
+        (f"{BOX} | crop | upscale | {EDIT} | blend pixel | paste", "RT335"),
+        (f"{BOX} | crop | upscale | surround lowpass | tiles ({EDIT}) | paste", "RT335"),
         (f"{BOX} | crop context=11 | {EDIT} | paste", "RT208"),
     ],
 )
@@ -237,6 +241,31 @@ def test_what_cannot_be_is_told_before_anything_loads(tmp_path, recipe, code):
     source = photo(tmp_path / "photo.png", 100, 100)
     photo(tmp_path / "small.png", 48, 48)
     assert code in [error.code for error in checked(recipe, source).errors]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        f"{BOX} | upscale factor=1 sharpen=1 | {EDIT} | blend latent",
+        f"upscale | {BOX} | {EDIT} | blend pixel",
+        f"a = upscale | {BOX}\nupscale bicubic | {EDIT} | blend latent mask=a",
+        f"{BOX} | crop | upscale | surround lowpass | mask window | tiles ({EDIT}) | narrow | paste",
+    ],
+)
+def test_a_mask_of_the_size_that_the_picture_has_now_passes(tmp_path, recipe):
+    assert not checked(recipe, photo(tmp_path / "photo.png", 60, 60)).errors
+
+
+@pytest.mark.parametrize(
+    ("recipe", "help"),
+    [
+        (f"{BOX} | upscale | {EDIT} | blend latent", "make it behind 'upscale lanczos'"),
+        (f"{BOX} | crop | upscale | {EDIT} | blend latent", "write 'mask window' behind 'upscale lanczos'"),
+    ],
+)
+def test_the_mend_of_a_mask_from_before_it_grew_is_one_from_behind(tmp_path, recipe, help):
+    (error,) = checked(recipe, photo(tmp_path / "photo.png", 60, 60)).errors
+    assert help in error.help
 
 
 def test_from_python_and_again_from_the_picture_alone(tmp_path):

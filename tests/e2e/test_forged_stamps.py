@@ -24,6 +24,8 @@ from retouch.run.files.provenance import Provenance, Request
 from retouch_storybook.world import Scene, render
 from tests.e2e.command import Ran, draw, retouch
 
+pytestmark = pytest.mark.usefixtures("small_for_commands")
+
 OPEN = 'open "cat.png" caption="an orange cat in a meadow"'
 EDITED = f'x = {OPEN} | invert sdedit "cat"->"dog" steps=2\n'
 

@@ -21,6 +21,8 @@ from tests.e2e.command import Ran, draw, retouch
 from tests.e2e.sessions import INSTALLED, graphs
 from tests.pictures.picture_makers import paint
 
+pytestmark = pytest.mark.usefixtures("small_for_commands")
+
 COPY = "encode | decode"
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 from retouch_storybook.world import Scene
 from tests.e2e.command import draw, retouch
 
+pytestmark = pytest.mark.usefixtures("small_for_commands")
+
 STEPS = 2
 SMALLEST = 'invert null_text | mask diffedit "cat"->"dog" | blend latent'
 

@@ -12,6 +12,8 @@ from PIL import Image
 import retouch as python
 from tests.e2e.command import draw, left_in, retouch
 
+pytestmark = pytest.mark.usefixtures("small_for_commands")
+
 EDIT = 'invert sdedit "cat"->"dog" steps=2 | save "out/{name}.png"'
 MASKED = 'invert sdedit "cat"->"dog" steps=2 | mask file "{name}_mask.png" | blend latent | save "out/{name}.png"'
 COMMANDS = ("check", "plan", "graph", "run")

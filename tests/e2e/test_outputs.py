@@ -13,6 +13,8 @@ import retouch as python
 from retouch import pictures
 from tests.e2e.command import draw, retouch
 
+pytestmark = pytest.mark.usefixtures("small_for_commands")
+
 COPY = "encode | decode"
 SAME = 'open "cat.png" | encode | decode'
 

@@ -15,6 +15,8 @@ from retouch.pictures.stamp import KEY
 from retouch_storybook.world import Scene
 from tests.e2e.command import Ran, draw, retouch
 
+pytestmark = pytest.mark.usefixtures("two_rows")
+
 EDIT = 'invert ddim steps=3 | attend p2p "cat"->"dog"'
 
 

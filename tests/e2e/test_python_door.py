@@ -16,6 +16,8 @@ import retouch as python
 from retouch import pictures
 from tests.e2e.command import draw, retouch
 
+pytestmark = pytest.mark.usefixtures("small_for_commands")
+
 COPY = "encode | decode"
 EDIT = 'invert sdedit "cat"->"dog" steps=2'
 CASES = Path(__file__).parent / "cases"

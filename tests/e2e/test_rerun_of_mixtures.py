@@ -11,6 +11,8 @@ from PIL import Image
 from retouch_storybook.world import Scene
 from tests.e2e.command import draw, retouch
 
+pytestmark = pytest.mark.usefixtures("two_rows", "small_for_commands")
+
 E = 'invert ddim "cat"->"dog" steps=1'
 OTHER = f"{E} | sample guidance=2"
 KEPT, NAMED = (f'{E} | mask file "{name}.png" | blend latent' for name in ("m", "{name}_m"))

@@ -27,6 +27,8 @@ from tests.e2e.command import Ran, draw, retouch
 from tests.e2e.sessions import INSTALLED, KEPT, graphs
 from tests.e2e.test_ten_inversions import INVERSIONS, OPTIONS
 
+pytestmark = pytest.mark.usefixtures("two_rows", "small_for_commands")
+
 P2P = 'invert ddim "cat"->"dog" steps=2 | attend p2p'
 MASKED = 'invert ddim "cat"->"dog" steps=2 | mask diffedit maps=2 | blend latent'
 FREE = {"invert sdedit", "invert flowedit"}  # ask no network

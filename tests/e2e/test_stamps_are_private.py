@@ -15,6 +15,8 @@ from retouch.pictures import metadata
 from retouch.run.files.private import PrivateNames, is_place, private, rewritten, rewritten_value
 from tests.e2e.command import draw, retouch
 
+pytestmark = pytest.mark.usefixtures("small_for_commands", "two_rows")
+
 SECRET = ("ann-smith", "divorce", "sd-leaked")  # a user's name, a folder's, and a model's
 
 

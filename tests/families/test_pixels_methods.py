@@ -24,6 +24,8 @@ from tests.families.family_models import FamilyModel, far
 from tests.families.pixel_models import PICTURE, two_pictures, world
 from tests.families.tiny_families import PIXELS
 
+pytestmark = pytest.mark.usefixtures("two_rows")
+
 
 @pytest.fixture(params=PIXELS)
 def model(request: pytest.FixtureRequest, model_of: Callable[[str], FamilyModel]) -> FamilyModel:

@@ -15,6 +15,8 @@ from retouch.cli.main import main
 from retouch.models.recognise import look_into
 from tests.families.single_files import SD2, TEXT, VAE, empty, whole, without_weights, written
 
+pytestmark = pytest.mark.usefixtures("two_rows")
+
 FLOW = 'open "cat.png" | invert ddim "a white cat"->"a dog" steps=2 | save "out.png"'
 
 

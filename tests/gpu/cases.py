@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from inspect import iscoroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +16,9 @@ from torch import Tensor
 from retouch import pictures
 from retouch.api import AttentionMaps, Canvas, Image, Mask, Trajectory
 from retouch.models.kit.codecs import VaeCodec as Codec
-from retouch.run.executor import run
+from retouch.run.executor import Executor, run
 from retouch.run.files.outbox import FileIn, FileOut
+from retouch.run.task import Task
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import World
 from retouch_methods.attend.masactrl import masactrl
@@ -57,8 +57,11 @@ Case = Callable[[World, Path], Sequence[Tensor]]
 
 def made(world: World, stage: Callable[..., Any], **given: Any) -> Any:
     """What a stage gives, driven to its end."""
-    result = world.call(stage, **given)
-    return run(result)[0] if iscoroutine(result) else result
+    task = Task(lambda: world.call(stage, **given))  # a plain function's work is a tick's, too
+    Executor().run([task])
+    if task.error:
+        raise task.error
+    return task.result
 
 
 def edited(world: World, trajectory: Trajectory, **ports: Any) -> Tensor:

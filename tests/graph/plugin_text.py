@@ -102,7 +102,7 @@ async def null_text(latents: Latents, prompt: SourcePrompt, negative: NegativePr
 async def edict(latents: Latents, prompt: SourcePrompt, model: Denoiser, schedule: Schedule,
                 guidance: Guidance) -> Trajectory: ...
 
-@stage("attend", "p2p", touches=(Touch("self", "replace", "qk", until="self_"),))
+@stage("attend", "p2p", touches=(Touch("cross", "transform", "probs"), Touch("self", "replace", "qk", until="self_")))
 def p2p(edit: Edit, *, self_: Annotated[float, Range(0, 1)] = 0.4): ...
 
 @stage("attend", "masactrl", touches=(Touch("self", "replace", "kv", start="start"),))

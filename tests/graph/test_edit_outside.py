@@ -17,7 +17,10 @@ from retouch.graph.nodes import Picture
         ('mask diffedit "cat"->"dog" | tiles (invert edit_friendly | blend latent)', True),
         ('mask diffedit "cat"->"dog" | tiles (tiles (invert sdedit))', True),
         ('mask diffedit "cat"->"dog" | draw (invert sdedit "cat"->"fox") seeds=2 | rank image_text', False),
-        ('mask diffedit "cat"->"dog" | draw (invert edit_friendly "cat"*1.5) seeds=2 | rank image_text', False),
+        (
+            'mask diffedit "cat"->"dog" | draw (invert edit_friendly "cat"*1.5 | attend p2p) seeds=2 | rank image_text',
+            False,
+        ),
         ('mask diffedit "cat"->"dog" | tiles (tiles (invert sdedit "cat"->"dog"))', False),
         ('mask diffedit "cat"->"dog" | tiles (upscale) | invert sdedit | blend latent', False),
         ("mask box right=50% | draw (invert sdedit) seeds=2 | rank image_text", False),

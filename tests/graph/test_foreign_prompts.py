@@ -49,7 +49,7 @@ def written(mend: str) -> str:
 def test_the_mend_of_a_side_says_what_was_meant(checked, text):
     (found,) = checked(f'{BEGIN}"cat"->"{text}" | save "o.png"').errors
     assert (found.code, found.message) == ("RT314", f"'{foreign(text).what}' would be read as words")
-    mended = checked(f'{BEGIN}"cat"->{written(found.help)} | save "o.png"')
+    mended = checked(f'{BEGIN}"cat"->{written(found.help)} | attend p2p | save "o.png"')
     assert not mended.diagnostics
     (edit,) = {n.inputs["edit"].settings["target"]: n.inputs["edit"] for n in mended.graphs[0].nodes
                if "edit" in n.inputs}.values()  # fmt: skip

@@ -130,8 +130,8 @@ EXAMPLES = {
         'open "cat.png" caption="a cat" | invert ddim "a dog" | save "o.png"',
     ),
     "RT314": (
-        'open "cat.png" caption="a cat" | invert ddim "cat"->"a «(dog:1.3)»" | save "o.png"',
-        'open "cat.png" caption="a cat" | invert ddim "cat"->"a dog"*1.3 | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"a «(dog:1.3)»" | attend p2p | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"->"a dog"*1.3 | attend p2p | save "o.png"',
     ),
     "RT315": (
         'invert ddim steps=5 | «attend masactrl "cat"->"dog" start=90%»',
@@ -217,6 +217,10 @@ EXAMPLES = {
     "RT335": (
         'w = open "wide.png"\nopen "cat.png" | mask box right=50% | «blend pixel image=w» | save "o.png"',
         'w = open "dog.png"\nopen "cat.png" | mask box right=50% | blend pixel image=w | save "o.png"',
+    ),
+    "RT246": (
+        'open "cat.png" caption="a cat" | «invert ddim "cat"*2» | save "o.png"',
+        'open "cat.png" caption="a cat" | invert ddim "cat"*2 | attend p2p | save "o.png"',
     ),
     "RT336": (
         'open "cat.png" | mask box right=50% | «blend pixel» | save "o.png"',

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -20,6 +23,12 @@ from retouch.api import (
     Touch,
     together,
 )
+from retouch.run.executor import run
+
+
+def at_once(stage: Callable[..., Any]) -> Callable[..., Any]:
+    """A stage that waits for nothing but numbers of its own, as a plain function."""
+    return lambda *ports, **options: run(stage(*ports, **options))[0]
 
 
 def p2p(*, cross: float = 0.8, self_: float = 0.4) -> AttentionControl:

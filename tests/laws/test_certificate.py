@@ -38,7 +38,7 @@ def asked(require, world, trajectory, **options):
     canvas = replace(world.latents.canvas, height=8, width=8, scale=1)
     world = replace(world, latents=replace(world.latents, canvas=canvas))
     made = world.call(require, trajectory=trajectory, **given, **options)
-    return made if require is gaussian else run(made)[0]
+    return run(made)[0]
 
 
 def made_by(world, invert, **options):

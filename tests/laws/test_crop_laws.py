@@ -13,11 +13,14 @@ from PIL import Image as Pillow
 
 from retouch.api import Image, Mask, NothingMasked, Rectangle, Window, resized
 from retouch.testing import laws
+from retouch_methods.crop import window as windows
 from retouch_methods.crop.paste import paste
-from retouch_methods.crop.window import crop, view_image, view_mask
+from retouch_methods.crop.window import view_image, view_mask
 from retouch_methods.mask.given import file
-from retouch_methods.narrow.window import narrow
+from retouch_methods.narrow.window import narrow as narrow_window
+from tests.laws.by_hand import at_once
 
+crop, narrow = at_once(windows.crop), at_once(narrow_window)
 CODEC = SimpleNamespace(scale=4, side=32, padded=lambda h, w: (-(-h // 8) * 8, -(-w // 8) * 8))
 
 

@@ -26,13 +26,16 @@ from retouch.run.store.encoding import encoded
 from retouch.run.strangers.care import copied
 from retouch.run.strangers.results import Declared
 from retouch.testing.worlds import tiny_world
-from retouch_methods.blend.pixel import pixel
+from retouch_methods.blend import pixel as pixels
+from retouch_methods.crop import window as windows
 from retouch_methods.crop.paste import paste
-from retouch_methods.crop.window import crop, view_image
+from retouch_methods.crop.window import view_image
 from retouch_methods.mask.algebra import intersect, subtract, union
 from retouch_methods.mask.shape import dilate, erode, feather, threshold
 from retouch_methods.surround.lowpass import lowpass
+from tests.laws.by_hand import at_once
 
+crop, pixel = at_once(windows.crop), at_once(pixels.pixel)
 CPU, TALL, WIDE = torch.device("cpu"), 40, 50
 CODEC = tiny_world().codec
 

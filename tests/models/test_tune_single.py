@@ -15,6 +15,8 @@ from safetensors import safe_open
 from tests.e2e.command import HEEDING, draw, left_in, retouch
 from tests.models.tuning_runs import pixels, ran
 
+pytestmark = pytest.mark.usefixtures("two_rows")
+
 IMAGIC = 'tune imagic "cat"->"dog" embedding_steps=2 training_steps=2 embedding_lr=0.01 lr=1e-4'
 SINE = "tune sine training_steps=2 lr=1e-4"
 WALK = 'invert sdedit "cat"->"dog" strength=0.5 steps=4 | guide cfg guidance=2'

@@ -20,6 +20,8 @@ from retouch.testing.worlds import tiny_world
 from tests.e2e.command import draw, retouch
 from tests.models.tuning_runs import pixels, ran
 
+pytestmark = pytest.mark.usefixtures("two_rows")
+
 TUNE = 'tune diffusionclip source="a drawing" target="a pencil sketch" rounds=1 inversion_steps=3 tuning_steps=2'
 LEARN = f'{TUNE} lr=1e-4 variant="efficient" pictures="train/*.png"'
 

@@ -15,13 +15,17 @@ from retouch.run.executor import run
 from retouch.testing import laws
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import tiny_world
+from retouch_methods.blend import pixel as pixels
 from retouch_methods.blend.latent import latent
 from retouch_methods.blend.local import local
-from retouch_methods.blend.pixel import membrane, pixel
+from retouch_methods.blend.pixel import membrane
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.mask.attention import attention
 from retouch_methods.sample.sample import sample
+from tests.laws.by_hand import at_once
+
+pixel = at_once(pixels.pixel)
 
 WORLD = replace(tiny_world(steps=6), guidance=cfg(guidance=3.0))
 HALF = (torch.arange(64).view(8, 8) % 3 == 0).float()
@@ -227,7 +231,7 @@ def test_the_membrane_solves_laplaces_equation():
                 else:
                     right[row] += gap[:, near[0], near[1]]
     solved = torch.linalg.solve(matrix, right)
-    found = membrane(gap, inside)
+    (found,) = run(membrane(gap, inside))
     torch.testing.assert_close(found[:, inside].T.double(), solved.double(), rtol=0, atol=1e-4)
     assert not found[:, ~inside].any()
 

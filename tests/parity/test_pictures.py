@@ -13,10 +13,13 @@ from retouch.api import AttentionMaps, Canvas, Image, Latents, Mask
 from retouch.run.executor import run
 from retouch.testing.strategies import canvases, masks, pictures
 from retouch.testing.tiny import schedule
+from retouch_methods.blend import pixel as pixels
 from retouch_methods.blend.latent import latent
-from retouch_methods.blend.pixel import pixel
 from retouch_methods.mask.given import box
 from retouch_methods.picture.codec import decode, encode
+from tests.laws.by_hand import at_once
+
+pixel = at_once(pixels.pixel)
 
 STEP = schedule(2).steps[0]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from retouch.cli.commands.new_plugin import KINDS, STARTERS
 from retouch.cli.main import main
-from tests.e2e.command import in_warm_process
+from tests.e2e.command import ROOT, in_warm_process
 from tests.e2e.warm import Warm
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -32,8 +32,9 @@ def test_every_kind_keeps_its_own_laws_and_edits_a_picture(tmp_path: Path):
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: retouch-kit_{kind}\nVersion: 0.1.0\n")
         (info / "entry_points.txt").write_text(f"[retouch.plugins]\nkit_{kind} = retouch_kit_{kind}\n")
-    path = os.pathsep.join(str(tmp_path / kind) for kind in KINDS)
-    code = "import pytest, sys; sys.exit(pytest.main(sys.argv[1:]))"
+    path = os.pathsep.join([*(str(tmp_path / kind) for kind in KINDS), str(ROOT)])
+    loaded = "from tests.e2e.sessions import stay_loaded; stay_loaded('storybook')"  # once for all of them
+    code = f"import pytest, sys; {loaded}; sys.exit(pytest.main(sys.argv[1:]))"
     told = ("-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path)
     with Warm(code, *told, folder=tmp_path, env={**ENV, "PYTHONPATH": path}) as process:
         out, err = process.communicate(timeout=300)

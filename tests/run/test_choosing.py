@@ -143,7 +143,7 @@ def test_the_draw_that_changes_least_beside_what_was_asked_for_is_kept() -> None
 
     def order(**options) -> list[int]:
         heard = Heard()
-        kept = change(drawn, source, heard, **options)
+        (kept,) = run(change(drawn, source, heard, **options))
         assert isinstance(kept, Ranked)
         assert "of change besides" in heard.said[0]
         return sorted(range(3), key=kept.scores.__getitem__)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from retouch.api import gather, together
+from retouch.graph.limits import EXACT_ROWS
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
@@ -22,7 +23,7 @@ from retouch_methods.mask.diffedit import diffedit
 from retouch_methods.sample.sample import sample
 from tests.laws.by_hand import by_words, masactrl, p2p, pag, pnp
 
-EXACT = Buckets(fixed=16)
+EXACT = Buckets(fixed=EXACT_ROWS)
 WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
 
 
@@ -75,7 +76,7 @@ def test_a_call_is_of_one_size_whatever_waits():
     executor.run([Task(lambda job=job, i=i: job(i)) for i in range(2) for job in JOBS.values()])
     sizes = {info.kind: {call.bucket for call in executor.calls if call.kind == info.kind} for info in executor.calls}
     assert sizes.pop("backward") <= {1, 2}
-    assert sizes == {"denoise": {16}, "gradient": {16}}
+    assert sizes == {"denoise": {EXACT_ROWS}, "gradient": {EXACT_ROWS}}
 
 
 def test_a_job_that_is_repeated_gives_the_same_bits_in_the_fast_mode_too():

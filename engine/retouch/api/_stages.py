@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from retouch.core.attention import AttentionControl, MapRows, SiteCall
-from retouch.core.awaited.combinators import Gradient, call, gather, together, value_and_grad
+from retouch.core.awaited.combinators import Gradient, call, gather, on_host, together, value_and_grad
 from retouch.core.awaited.requests import Asks
 from retouch.core.awaited.resources import (
     Adapters,
@@ -32,6 +32,7 @@ from retouch.core.declared.endings import Ending
 from retouch.core.declared.storable import storable
 from retouch.core.declared.touches import Pattern, Range, Site, Touch
 from retouch.core.denoiser import Denoiser
+from retouch.core.device.transfer import upload, upload_numbers
 from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.gradient_guidance import GradientGuidance, Loss, Predicted, Restart, leading, with_loss
@@ -196,6 +197,7 @@ __all__ = [
     "lora_tensors",
     "masters",
     "mixed",
+    "on_host",
     "places_apart",
     "predictor",
     "remembering",
@@ -212,6 +214,8 @@ __all__ = [
     "together",
     "tuned_tensors",
     "unguided",
+    "upload",
+    "upload_numbers",
     "value_and_grad",
     "walked_by",
     "with_loss",

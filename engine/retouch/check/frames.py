@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from retouch.check.reading.environment import Environment
 from retouch.check.sizes import KEEPING, size_of, windowed
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId
+from retouch.graph.plan import reckoning
 from retouch.lang.diagnostics import Report
+from retouch.plugins import cost
 from retouch.plugins.signatures import Port
 
 if TYPE_CHECKING:
@@ -18,30 +20,35 @@ if TYPE_CHECKING:
 # Ports of something with a size.
 _CARRIERS = ("Image", "SourceImage", "Latents", "SourceLatents", "Trajectory", "Frame", "Mask", "Window")
 _OF_PICTURES = "take both from one picture, or open one of them with size=…"
-_KEEPING = (*KEEPING, "mask", "view", "require")  # families that make of a picture something of its size
+_ANY = 1000  # pixels of a side, where only the ratio counts
+# Families that make of a picture something of its size.
+_KEEPING = (*KEEPING, "mask", "view", "require", "surround", "narrow", "match", "tiles", "repaint")
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What pixels are counted in: an opened picture, or the inside of a window."""
+    """What pixels are counted in: an opened picture, the inside of a window, or either at another size."""
 
     node: NodeId
-    longer: int  # side, in pixels
+    longer: int | None  # side, in pixels; None of what a stage made larger or smaller
     size: tuple[int, int] | None = None  # height, width; of a window only the run knows its shorter side
-    around: _Frame | None = None  # of a window: what it was cut from
+    around: _Frame | None = None  # what a window was cut from, and what was made larger before it was
+    resized_by: str = ""  # the stage that made it larger or smaller
 
     @property
     def said(self) -> str:
-        return f"{self.size[1]}×{self.size[0]} pixels" if self.size else f"{self.longer} pixels on the longer side"
+        if self.size:
+            return f"{self.size[1]}×{self.size[0]} pixels"
+        return f"{self.longer} pixels on the longer side" if self.longer else f"the size that '{self.resized_by}' makes"
 
     def differs(self, other: _Frame) -> bool:
         """Whether the two are certainly of different sizes."""
         if self.size and other.size:
             return self.size != other.size
-        return self.longer != other.longer
+        return None not in (self.longer, other.longer) and self.longer != other.longer
 
     def is_within(self, other: _Frame) -> bool:
-        """Whether this is a window that was cut from the other, or from one in it."""
+        """Whether this was cut or resized from the other, or from what was."""
         return self.around is not None and (self.around.node == other.node or self.around.is_within(other))
 
 
@@ -55,18 +62,29 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
         frames[node.id] = made = _made(node, taken, graph, world)
         most = _model(node, graph).largest_side
         crops = node.card.family == "crop" and not any(windowed(graph, each) for each in graph.nodes)
-        if made and crops and made.longer > most:
+        if made and made.longer and crops and made.longer > most:
             mend = f"write size={_model(node, graph).trained_size}, or leave it out"
             what = f"the longer side that '{node.card.name}' lets be edited, in pixels"
             report.add("RT404", node.span, what=what, count=made.longer, limit=most, mend=mend)
         for other in taken[1:]:
             if _do_not_fit(taken[0], other):
                 (first, known), (then, frame) = taken[0], other
-                window = known.is_within(frame) or frame.is_within(known)
-                mend = "make both behind 'crop', or both before it" if window else _OF_PICTURES
+                mend = _mend(known, frame)
                 a, b, size, of_b = first.name, then.name, known.said, frame.said
                 report.add("RT335", node.span, stage=node.card.name, a=a, size=size, b=b, other=of_b, mend=mend)
                 break
+
+
+def _mend(one: _Frame, other: _Frame) -> str:
+    """How what meets comes to be of one size."""
+    inner = one if one.is_within(other) else other
+    if not (one.is_within(other) or other.is_within(one)):
+        return _OF_PICTURES
+    if not inner.resized_by:
+        return "make both behind 'crop', or both before it"
+    inside = inner.around is not None and inner.around.around is not None
+    anew = f"write 'mask window' behind '{inner.resized_by}'" if inside else f"make it behind '{inner.resized_by}'"
+    return f"a mask stays at the size that it was made at: {anew}"
 
 
 def _do_not_fit(one: tuple[Port, _Frame], other: tuple[Port, _Frame]) -> bool:
@@ -89,10 +107,25 @@ def _made(node: Node, taken: list[tuple[Port, _Frame]], graph: Graph, world: Env
             return _Frame(node.id, longer, around=taken[0][1] if taken else None)
         case "paste":
             return next((frame.around for port, frame in taken if port.type == "Window"), None)
+        case _ if taken and node.card.output == "Image" and "height" in node.card.facts:
+            return _resized(node, taken[0][1])
         case family if family in _KEEPING and taken:
-            return taken[0][1]
+            return next((frame for port, frame in taken if port.type != "Window"), taken[0][1])
         case _:
             return None
+
+
+def _resized(node: Node, given: _Frame) -> _Frame:
+    """What a stage that states another size makes; of a window whose shorter side is not known, whether it does."""
+    height, width = given.size or (_ANY, _ANY)
+    scope = {"height": height, "width": width, "about": 0, "side": given.longer or _ANY} | dict(node.options)
+    with reckoning(node):
+        stated = cost.facts_of(node.card, scope)
+    size = stated["height"], stated["width"]
+    if size == (height, width):
+        return given
+    known = size if given.size else None
+    return _Frame(node.id, max(size) if known else None, known, around=given, resized_by=node.card.name)
 
 
 def _carried(node: Node) -> Iterator[tuple[Port, NodeId]]:

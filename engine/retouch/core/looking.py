@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.core.awaited.combinators import gather
+from retouch.core.awaited.combinators import gather, on_host
+from retouch.core.device.transfer import upload
 from retouch.core.errors import SameToTheModel
 from retouch.core.eyes import ImageText
 from retouch.core.values import Mask, NoiseSource
@@ -35,7 +36,7 @@ def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, spread: f
     points = torch.stack((x, y, torch.ones_like(x)), -1)  # [side, side, 3]
     seen = points @ maps.transpose(1, 2)[:, None]  # [count, side, side, 3]
     # Places behind the horizon of a slanted picture would come back mirrored; so close to it they are far outside.
-    grid = (seen[..., :2] / seen[..., 2:].clamp_min(1e-3)).to(picture)
+    grid = upload((seen[..., :2] / seen[..., 2:].clamp_min(1e-3)).to(picture.dtype), picture.device)
     # Shrunk before it is turned: sampling a large picture at few places would alias.
     shrunk = F.interpolate(picture[None], (side, side), mode="bilinear", antialias=True, align_corners=False)
     return F.grid_sample(shrunk.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False)
@@ -111,7 +112,7 @@ async def text_direction(eye: ImageText, source: str, target: str, templates: Se
     read = torch.stack(await gather(map(eye.text, sentences)))  # [2 n, d]
     there, here = read.unflatten(0, (2, -1))
     way = (there - here).mean(0)
-    if not way.any():
+    if not (await on_host(way)).any():
         raise SameToTheModel(", as the eye of this turn reads them", "use words that it knows")
     return F.normalize(way, dim=0)
 

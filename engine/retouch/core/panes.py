@@ -41,7 +41,8 @@ class Pane:
             whole[box.top : box.bottom, box.left : box.right] = (found * share.to(found)).unflatten(0, box.size)
             return whole.flatten(0, 1)
 
-        return AttentionMaps({role: place(each) for role, each in maps.sums.items()}, maps.count * self.first)
+        counts = {role: maps.count_of(role) * self.first for role in maps.sums}
+        return AttentionMaps({role: place(each) for role, each in maps.sums.items()}, maps.count * self.first, counts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,10 +242,18 @@ class Mask:
 
     def bounds(self) -> Rectangle | None:
         """The least box of cells that holds all that is more than 0; None where nothing is."""
-        rows, columns = ((self.data > 0).any(axis).nonzero() for axis in (1, 0))
-        if not len(rows):
-            return None
-        return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        return self.bounded(self.held.cpu())
+
+    @property
+    def held(self) -> Tensor:
+        """Which rows and then which columns of what is kept of it hold more than 0.  [h + w], bool"""
+        kept = self.known[0] > 0
+        return torch.cat((kept.any(1), kept.any(0)))
+
+    def bounded(self, held: Tensor) -> Rectangle | None:
+        """What `bounds` gives, for whoever has brought `held` to the host himself."""
+        rows, columns = (each.nonzero()[:, 0].tolist() for each in held.split(self.known[0].shape))
+        return Rectangle(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if rows else None
 
     def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:
         """What a function of cells makes of it that sees no farther than `reach`, and leaves nothing nothing."""
@@ -270,23 +278,31 @@ class AttentionMaps:
     """Sums of recorded attention maps by role; a monoid, so that a loop adds them up.
 
     sums: role path -> Tensor  # [queries, keys]
+    count: how often maps were recorded
+    counts: how often of each role, where that is less: a rule may ask for one row at a step, and several at another
     """
 
     sums: Mapping[Role, Tensor] = field(default_factory=dict)
     count: int = 0
+    counts: Mapping[Role, int] = field(default_factory=dict)
 
     def __add__(self, other: AttentionMaps) -> AttentionMaps:
         total = dict(self.sums)
         for role, maps in other.sums.items():
             total[role] = total[role] + maps if role in total else maps
-        return AttentionMaps(total, self.count + other.count)
+        counts = {role: self.count_of(role) + other.count_of(role) for role in total}
+        return AttentionMaps(total, self.count + other.count, counts)
+
+    def count_of(self, role: Role) -> int:
+        """How often this role was recorded."""
+        return self.counts.get(role, self.count) if role in self.sums else 0
 
     def of(self, branch: str) -> Tensor:
-        """Mean map of the conditional row of one branch.  [queries, keys]"""
-        found = [maps for role, maps in self.sums.items() if role[0] == branch and role[-1] == "cond"]
-        if len(found) != 1:
-            raise KeyError(f"{len(found)} conditional rows of '{branch}' were recorded, and one is wanted")
-        return found[0] / self.count
+        """Mean map of all conditional rows of one branch.  [queries, keys]"""
+        found = [role for role in self.sums if role[0] == branch and role[-1] == "cond"]
+        if not found:
+            raise KeyError(f"no conditional row of '{branch}' was recorded")
+        return torch.stack([self.sums[role] for role in found]).sum(0) / sum(self.count_of(role) for role in found)
 
 
 @storable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.graph.keys import of_no_picture
@@ -14,6 +15,7 @@ from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
 from retouch.graph.panes import windows, windows_of
 from retouch.graph.ports import TRAINING
 from retouch.graph.windows import acting
+from retouch.models.pretrained import layers_of
 from retouch.plugins import cost
 from retouch.plugins.signatures import Port
 
@@ -103,6 +105,15 @@ def reckoning(node: Node) -> Iterator[None]:
 
 def plan(graph: Graph) -> Plan:
     """Add up what each stage says that it costs.  Raises BadCard."""
+    dearest = _reckoned(graph, max)
+    if all(node.card.family != "first" for node in graph.nodes):
+        return dearest
+    least, most = _reckoned(graph, min).rows, dearest.rows
+    return Plan(graph, {id_: (least[id_][0], most[id_][1]) for id_ in most}, dearest.facts)
+
+
+def _reckoned(graph: Graph, chosen: Callable[[Iterable[Any]], Any]) -> Plan:
+    """Add it up where choices come to the dearest of their ways, or to the cheapest.  chosen: max or min."""
     rows: dict[str, cost.Rows] = {}
     facts: dict[str, Facts] = {}
     sure, nodes = _sure(graph), {node.id: node for node in graph.nodes}
@@ -110,9 +121,10 @@ def plan(graph: Graph) -> Plan:
         if node.card.family == "first":
             # At most what any way may cost; a trajectory that is pinned in some alone costs as one that is not.
             ways = [facts[way[0]] for way in node.ways()]
-            names = {name for one in ways for name in one}
-            pick = {name: min if name == "pinned" else max for name in names - {"replays"}}
-            found = {name: pick[name](one.get(name, 0) for one in ways) for name in pick}
+            names = {name for one in ways for name in one} - {"replays"}
+            opposite = min if chosen is max else max
+            pick = {name: opposite if name == "pinned" else chosen for name in names}
+            found = {name: pick[name](one.get(name, 0) for one in ways) for name in names}
             found |= {"replays": _by_all(ways)} if "replays" in names else {}
             rows[node.id], facts[node.id] = (0, 0), found
             continue
@@ -250,6 +262,8 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
     """Return the facts of the values in a port: the engine's settings, a stage's facts, sums over many stages."""
     match given:
         case FromEngine(settings=settings):
+            if given.type == "Pretrained" and "folder" in settings:
+                return {"layers": layers_of(Path(settings["folder"]))}
             words = {f"{name}_words": len(settings[name].split()) for name in ("source", "target") if name in settings}
             return words | {name: value for name, value in settings.items() if isinstance(value, int | float)}
         case FromNode(id=id_):

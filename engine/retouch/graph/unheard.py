@@ -1,4 +1,4 @@
-"""What a model does not hear of its prompts: words beyond the last that it reads, and differences without a token."""
+"""What nobody hears of prompts: words beyond the last that a model reads, differences without a token, weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from retouch.graph.nodes import FromEngine, FromNode, Graph, Node
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.models.prompts.tokens import Tokens
+from retouch.plugins.signatures.signature import EDIT_PORTS
 
 _ROLES = {"text", "source", "target", "negative"}
 _SHOWN = 80  # characters of what is not read
@@ -49,6 +50,42 @@ def difference_lost(texts: Hearing, edit: FromEngine) -> SameToTheModel | None:
         stop = _first_word(source.dropped or target.dropped)
         return SameToTheModel(f", since it stops reading at '{stop}'", "put what changes further to the front")
     return SameToTheModel("", "use words that it tells apart; capitals and blanks are none to most models")
+
+
+def check_weights(graph: Graph, report: Report) -> None:
+    """Report weights of words that no control of their flow gives them: a prompt says words, and not how strongly."""
+    nodes = [node for node in graph.nodes if any(edge.settings["weights"] for edge in edits(node))]
+    controls = [node for node in graph.nodes if _weighs(node)]
+    given = [edge for node in controls for _, edge in node.edges()]
+    if any(isinstance(edge, FromNode) and graph.node(edge.id).card.output == "Edit" for edge in given):
+        return  # made anew of the turn's, with its weights
+    heard = [edge.settings["weights"] for node in controls for edge in edits(node)]
+    told = set[str]()
+    for node in nodes:
+        place = min((each.span for each in graph.nodes if each.turn == node.turn and _reads(each)), key=_first)
+        for edge in edits(node):
+            for words, weight in edge.settings["weights"] if edge.settings["weights"] not in heard else ():
+                if words not in told and weight != 1:
+                    told.add(words)
+                    report.add("RT246", place, words=words, weight=f"{weight:g}")
+
+
+def _reads(node: Node) -> bool:
+    """Whether a stage that the recipe says is given prompts of its turn."""
+    return any(isinstance(edge, FromEngine) and edge.type in EDIT_PORTS for _, edge in node.edges())
+
+
+def _first(span: Span) -> int:
+    return span.start
+
+
+def _weighs(node: Node) -> bool:
+    """Whether a stage gives words their weight: a control of what attends to words, which acts and takes the edit."""
+    if not node.card.takes("Edit"):
+        return False
+    options = {option.parameter: node.options.get(option.name) for option in node.card.options}
+    bound = [touch.bound(options) for touch in node.card.touches if touch.kind == "cross"]
+    return any(float(touch.start) < float(touch.until) for touch in bound)
 
 
 def report_cut(texts: Hearing, prompts: Mapping[str, Span], report: Report) -> None:

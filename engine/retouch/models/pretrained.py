@@ -46,6 +46,14 @@ class PretrainedFiles:
         return fingerprint([*weights_files(self.weights), *(path for path in beside if path.is_file())])
 
 
+def layers_of(folder: Path) -> int:
+    """How many layers a network that sees has, as its config says; 0 where it says none."""
+    config = read_json(folder, "config.json")
+    seeing = config.get("vision_config")
+    count = (seeing if isinstance(seeing, dict) else config).get("num_hidden_layers")
+    return count if isinstance(count, int) else 0
+
+
 def shipped() -> dict[str, Path]:
     """The folder of each network that a plugin brings; of two plugins the first keeps a name."""
     found: dict[str, Path] = {}

@@ -31,7 +31,7 @@ FACTS = frozenset(
 # height, width: pixels of the picture that a stage is given, 0 where they are not known before it is there, `about` 1
 # where they are the most that it may have; side: that of the pictures which the model was trained on.
 ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words", "reads_words", "cross_sites"})
-ENGINE |= {"height", "width", "about", "side", "convolves"}
+ENGINE |= {"height", "width", "about", "side", "convolves", "layers"}
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from retouch.core.awaited.requests import Backward, Call, Group, Part
+from retouch.core.awaited.requests import Backward, Call, Group, Part, brought
 
 T = TypeVar("T")
 LADDER = (1, 2, 4, 8, 16, 32)  # few, since each is a shape to choose kernels for, to compile and to capture
@@ -44,7 +44,7 @@ class Buckets:
 class Batch:
     """What one call does: places in the list of what waits, and the rows that it is padded to."""
 
-    kind: str  # denoise, gradient, apply, backward
+    kind: str  # denoise, gradient, apply, backward, read
     bucket: int
     places: list[int] = field(default_factory=list)
     rows: int = 0
@@ -59,6 +59,8 @@ def key_of(part: Part) -> tuple[str, Hashable]:
             # A group fills its prompts up to the longest of its own, never of its company's.
             tokens = max(len(each.prompt.embeds) for each in part.rows)
             return kind, (row.model.identity, row.model.core.kernels(part), row.x.shape, tokens, *row.prompt.shapes)
+        case Call(function=function) if function is brought:
+            return "read", (part.item.shape, part.item.dtype, part.item.device)
         case Call():
             # Whether a gradient is asked counts: what shares a call is evaluated with or without.
             return "apply", (part.function, part.item.shape, part.item.dtype, part.item.requires_grad)
@@ -89,7 +91,7 @@ def pack(parts: Sequence[Part], buckets: Buckets, narrower: Mapping[Key, Buckets
 
 
 def _fill(kind: str, places: list[int], parts: Sequence[Part], buckets: Buckets) -> list[Batch]:
-    if kind == "backward":  # losses add, so one pass is enough for however many
+    if kind in ("backward", "read"):  # losses add, and copies have no shape to choose: one is enough for however many
         return [Batch(kind, len(places), places, len(places))]
     batches: list[Batch] = []
     while places:

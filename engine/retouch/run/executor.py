@@ -36,7 +36,7 @@ LANES = min(8, max(1, (os.cpu_count() or 2) // 2))  # threads that write
 class BatchInfo:
     """One call that was made: for tracing and progress."""
 
-    kind: str  # denoise, gradient, apply, backward
+    kind: str  # denoise, gradient, apply, backward, read
     rows: int
     bucket: int
     tasks: int
@@ -121,7 +121,8 @@ class Executor:
             ready = _askable(ready)
             batches = pack([task.parts[i] for task, i in ready], self.buckets, self._narrower)
         # All calls of a tick come before anybody goes on: what is asked next meets what others ask next.
-        for batch in batches:
+        # What waits for the device comes last: it works on all the others meanwhile.
+        for batch in sorted(batches, key=lambda batch: batch.kind == "read"):
             self._evaluate(batch, [ready[place] for place in batch.places])
         for task in waiting:
             if task.thrown or not any(reply is MISSING for reply in task.replies):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from retouch.scripting.recipe import Recipe
+from retouch.scripting.sources import plain
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Flow:
     named: tuple[tuple[str, Flow], ...] = ()  # flows that are given to ports
 
     def __or__(self, other: Flow) -> Flow:
+        if not isinstance(other, Flow):
+            raise TypeError(f"behind | stands a stage such as retouch.invert.ddim(…), not {_shown(other)}")
         return Flow((*self.stages, *other.stages), (*self.named, *other.named))
 
     @property
@@ -112,14 +115,22 @@ def _name(flow: Flow) -> str:
 
 
 def _value(value: Any) -> str:
+    value = plain(value)
     if isinstance(value, EditText):
         return value.text
     if isinstance(value, Flow):
         return f"({' | '.join(value.stages)})"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, Path):
-        return json.dumps(value.as_posix(), ensure_ascii=False)
     if isinstance(value, str | bool | int | float):
         return json.dumps(value, ensure_ascii=False)
-    raise TypeError(f"a recipe has no value such as {value!r}: give a text, a number, a list, an edit or a flow")
+    holds = "give a text, a number, a list, an edit or a flow"
+    if hasattr(value, "shape") or hasattr(value, "getbands"):
+        holds = "a picture is given when the flow is called: flow = retouch.invert.ddim(…) | …; flow(picture)"
+    raise TypeError(f"a recipe has no value such as {_shown(value)}: {holds}")
+
+
+def _shown(value: Any) -> str:
+    """A value as a message has it: of an array or a long text its type alone."""
+    shown = repr(value)
+    return shown if len(shown) < 80 and "\n" not in shown else f"{type(value).__module__}.{type(value).__name__}"

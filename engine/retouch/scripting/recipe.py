@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.syntax import Span
 from retouch.pictures.holding import Unholdable
 from retouch.run.loaded.model_cache import KeptMachines
 from retouch.scripting.result import EditFailed, RecipeError, Result, result_of
-from retouch.scripting.sources import Caption, Entered, again, captions, described, enter
+from retouch.scripting.sources import Caption, Entered, again, captions, described, enter, gathered, plain
 
 if TYPE_CHECKING:
     from retouch.graph.nodes import Graph, Picture
@@ -43,14 +43,15 @@ class Recipe:
     def graphs(self, *sources: Source, caption: Caption = None, seed: int | None = None, **settings: Any):
         """The graphs that the recipe comes to for these pictures; RecipeError if anything is wrong."""
         with tempfile.TemporaryDirectory() as kept:
-            checked = _Checked.of(self, sources, Path(kept).resolve(), caption, _told(settings, seed))
+            told = _told(settings, seed)
+            checked = _Checked.of(self, sources, Path(kept).resolve(), caption, told, none_will_do=False)
             if found := [each for faults in checked.faults.values() for each in faults]:
                 raise RecipeError(self.text, found)
             return checked.graphs
 
     def __call__(
         self,
-        source: Source | Sequence[Source] | None = None,
+        source: Source | Iterable[Source] | None = None,
         *,
         caption: Caption = None,
         seed: int | None = None,
@@ -60,10 +61,11 @@ class Recipe:
         resume: bool = False,
         **settings: Any,
     ) -> Any:
-        """Run it.  One picture gives a Result, a list a list of Results; without any, the recipe opens its own.
+        """Run it.  One picture gives a Result, several a list of Results; without any, the recipe opens its own.
 
         source: paths; images of PIL, of any mode; numpy arrays [H, W, 3] or [H, W], uint8, uint16 or in [0, 1]; tensors
-            [3, H, W] in [0, 1].  A fourth channel is alpha.
+            [3, H, W] in [0, 1].  A fourth channel is alpha.  Results of others: the picture that was made, or why
+            there is none.  Several are a list, or what is gone through once, such as a generator.
         caption: what the pictures show: a text for all, a list with one for each, or a mapping by path, name or number;
             without one, the text file beside each picture says it.
         stamp: what pictures and files say of themselves: "full", "minimal" (versions alone) or "none".
@@ -82,12 +84,10 @@ class Recipe:
         from retouch.run.session import execute
         from retouch.run.settings import Settings
 
-        many = isinstance(source, list | tuple)
-        given = source if isinstance(source, list | tuple) else () if source is None else (source,)
-        sources, told = cast("tuple[Source, ...]", tuple(given)), _told(settings, seed)
+        many, sources, told = *gathered(source), _told(settings, seed)
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(folder).resolve()
-            checked = _Checked.of(self, sources, kept, caption, told)
+            checked = _Checked.of(self, sources, kept, caption, told, none_will_do=many)
             if not many and checked.faults:
                 raise RecipeError(self.text, next(iter(checked.faults.values())))
             how = Settings(device or best_device(), exact=exact)
@@ -138,9 +138,19 @@ class _Checked:
 
     @classmethod
     def of(
-        cls, recipe: Recipe, sources: Sequence[Source], kept: Path, caption: Caption, settings: Mapping[str, str]
+        cls,
+        recipe: Recipe,
+        sources: Sequence[Source],
+        kept: Path,
+        caption: Caption,
+        settings: Mapping[str, str],
+        *,
+        none_will_do: bool,
     ) -> _Checked:
-        """Check the recipe with all pictures.  What is wrong with one of them, or all, and not the recipe is theirs."""
+        """Check the recipe with all pictures.  What is wrong with one of them, or all, and not the recipe is theirs.
+
+        none_will_do: whether there may be no picture where the recipe opens none: of a list that is empty.
+        """
         from retouch.check.check import check
         from retouch.check.reading.environment import SOMETHING, Environment
         from retouch.plugins import registry
@@ -171,7 +181,9 @@ class _Checked:
             def wrong_with(*alone: Picture) -> bool:
                 return bool(check(recipe.text, replace(world, pictures=alone)).errors)
 
-            if wrong_with(SOMETHING) or not wrong_with(*list(pictures.values())[:1]):  # as it is, or with several
+            if (
+                not (sources or none_will_do) or wrong_with(SOMETHING) or not wrong_with(*list(pictures.values())[:1])
+            ):  # as it is, or with several
                 raise RecipeError(recipe.text, checked.errors)
             for i in pictures:  # every one is wrong by itself, all in the same way
                 made.faults[i] = (*shared, *made.faults.get(i, ()))
@@ -188,6 +200,9 @@ class _Checked:
 
         pictures: dict[int, Picture] = {}
         for i, source in enumerate(sources):
+            if isinstance(source, Result):  # of a picture that failed before
+                self.faults[i] = source.diagnostics
+                continue
             report = Report()
             try:
                 file = self._file(source, kept / str(i), i, {picture.path for picture in pictures.values()})
@@ -226,7 +241,7 @@ def _warn(event: str, facts: Mapping[str, Any]) -> None:
 
 
 def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
-    told = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
+    told = {name: value if isinstance(value, str) else json.dumps(plain(value)) for name, value in settings.items()}
     return told | ({} if seed is None else {"seed": str(seed)})
 
 
@@ -236,4 +251,7 @@ def recipe(text: str, folder: str | Path | None = None, *, allow: Sequence[str |
     folder: where its relative paths start; the current one by default.
     allow: folders besides that one, and those of the pictures, that it may read and write: a model's, too.
     """
+    if not isinstance(text, str):
+        what = f"{type(text).__module__}.{type(text).__name__}"
+        raise TypeError(f'a recipe is a text, as in \'invert ddim "cat"->"dog"\', not {what}; of a file read_text()')
     return Recipe(text, Path(folder).resolve() if folder else Path.cwd(), tuple(map(Path, allow)))

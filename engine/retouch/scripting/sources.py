@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image as Picture
 
-    Source = str | os.PathLike[str] | Picture | np.ndarray | torch.Tensor
+    from retouch.scripting.result import Result
+
+    Source = str | os.PathLike[str] | Picture | np.ndarray | torch.Tensor | Result
 
 CHANNELS = (1, 3, 4)
 SLACK = 0.005  # beyond 0 and 1, from rounding in half precision
@@ -34,6 +36,35 @@ class Entered:
     path: Path
     called: str = ""
     notices: tuple[str, ...] = ()
+
+
+def gathered(source: Any) -> tuple[bool, tuple[Source, ...]]:
+    """Whether a call was given several pictures, and all of them; a result of another is the picture that it made."""
+    if isinstance(source, list | tuple):
+        return True, tuple(map(_made, source))
+    if isinstance(source, Iterator) and not hasattr(source, "read"):
+        return True, tuple(map(_made, source))
+    return False, () if source is None else (_made(source),)
+
+
+def _made(source: Any) -> Any:
+    """The picture of a result; the result itself where it says why there is none.  TypeError of several pictures."""
+    from retouch.scripting.result import Result
+
+    if not isinstance(source, Result) or (source.diagnostics and not source.images):
+        return source
+    if len(source.images) > 1:
+        raise TypeError(f"a result of {len(source.images)} pictures: give those that are meant, of its 'images'")
+    return source.image
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy or torch as one of Python's, and a path as its text; other values as they are."""
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, os.PathLike):
+        return Path(value).as_posix()
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def enter(source: Source, folder: Path, index: int) -> Entered:
@@ -50,7 +81,8 @@ def enter(source: Source, folder: Path, index: int) -> Entered:
 
         if not isinstance(source, Image.Image):
             what = f"{type(source).__module__}.{type(source).__name__}"
-            raise TypeError(f"a picture is a path, an image of PIL, a numpy array or a tensor, not {what}")
+            mend = "; open it by PIL's Image.open" if isinstance(source, bytes) or hasattr(source, "read") else ""
+            raise TypeError(f"a picture is a path, an image of PIL, a numpy array or a tensor, not {what}{mend}")
         file = Path(str(getattr(source, "filename", "") or ""))
         return Entered(hold(source, folder, file.stem or f"picture-{index}"), file.name or called(source, index))
     from PIL import Image
@@ -99,6 +131,8 @@ def captions(caption: Caption, sources: Sequence[Source]) -> list[str | None]:
                 there = ", ".join(str(each[-1]) for each in names)
                 raise ValueError(f"no picture is called {key!r}, which has a caption; there are: {there}")
         return [next((caption[name] for name in each if name in caption), None) for each in names]
+    if not isinstance(caption, Sequence):
+        raise TypeError(f"a caption is a text, a list with one for each picture, or a mapping, not {caption!r}")
     if len(caption) != len(sources):
         raise ValueError(f"{len(caption)} captions for {len(sources)} pictures; give one for each, or a text for all")
     return list(caption)

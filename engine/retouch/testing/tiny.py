@@ -136,7 +136,7 @@ class TinyCodec:
 
     def decode_freely(self, latents: torch.Tensor) -> torch.Tensor:
         """The same, where colours may leave [0, 1]."""
-        colours = (latents[:, [channel % self.channels for channel in range(3)]] + 1) / 2
+        colours = (torch.stack([latents[:, channel % self.channels] for channel in range(3)], 1) + 1) / 2
         return colours.repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from retouch.core.awaited.resources import Codec
 from retouch.core.denoiser import Denoiser
+from retouch.core.device.transfer import upload
 from retouch.core.guidance import unguided
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.turn import Candidates, Turn, Turned
@@ -282,7 +283,8 @@ def _pictures(height: int, width: int, like: Tensor) -> Iterator[Tensor]:
     """Pictures of random colours, each the same every time.  [3, H, W] in [0, 1]"""
     generator = torch.Generator().manual_seed(7)
     while True:
-        yield torch.rand(3, height, width, generator=generator, dtype=torch.float64).to(like)
+        drawn = torch.rand(3, height, width, generator=generator, dtype=torch.float64)
+        yield upload(drawn.to(like.dtype), like.device)
 
 
 def _whole(dtype: torch.dtype, device: torch.device | str) -> Mask:

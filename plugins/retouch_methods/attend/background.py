@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,6 +45,7 @@ def background(
         where = outside(attn.site.scale)
         for source, target in attn.pairs("source", "target"):
             for tensor in (attn.k, attn.v):
-                tensor[target, :, where] = tensor[source][:, where]
+                # Chosen, not indexed: how many tokens these are only the device knows.
+                tensor[target] = torch.where(where[:, None], tensor[source], tensor[target])
 
     return (share,)

@@ -56,12 +56,13 @@ def masactrl(
     will = was if destination is None else destination.on(latents)  # [h, w]
 
     @cache
-    def sides(scale: int) -> tuple[Tensor, Tensor] | None:
-        """Which keys lie inside [tokens], and how much each query looks there [tokens, 1]; None where all are alike."""
+    def sides(scale: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The keys outside and inside [tokens], how much a query looks inside [tokens, 1], if there are both []."""
         assert was is not None
         assert will is not None
         inside = _at(was, scale) > 0.5
-        return None if inside.all() or not inside.any() else (inside, _at(will, scale)[:, None])
+        parted = ~inside.all() & inside.any()  # asked of the device, where no pass waits for the answer
+        return ~inside | ~parted, inside | ~parted, _at(will, scale)[:, None], parted
 
     def share(attn: SiteCall) -> None:
         for source, target in attn.pairs("source", "target"):
@@ -69,13 +70,11 @@ def masactrl(
 
     def keep_apart(attn: SiteCall) -> None:
         """Softmax over the keys of one side alone: the maps, with the other side's keys left out."""
-        found = sides(attn.site.scale)
-        if found is None:
-            return
-        inside, looking = found
+        outside, inside, looking, parted = sides(attn.site.scale)
         for _, target in attn.pairs("source", "target"):
             probs = attn.probs[target]  # [heads, queries, keys]
-            attn.probs[target] = torch.lerp(_among(probs, ~inside), _among(probs, inside), looking.to(probs))
+            apart = torch.lerp(_among(probs, outside), _among(probs, inside), looking.to(probs))
+            attn.probs[target] = torch.where(parted, apart, probs)
 
     return share, keep_apart
 

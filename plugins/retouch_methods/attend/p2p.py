@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Edit, Need, Range, SiteCall, Touch, WordsOf, stage
+from retouch.api import Edit, Need, Range, SiteCall, Touch, WordsOf, stage, upload
 from retouch_methods.attend.alignment import Alignment, alignment, tokens_of
 
 
@@ -98,8 +98,8 @@ def p2p(
         others[tokens], named[tokens] = -1.0, until
 
     device, dtype = edit.target.embeds.device, edit.target.embeds.dtype
-    aligning = Alignment(matrix.to(device), aligned.to(device))  # once, where every site reads them
-    words_share = partial(share, aligning, factor.to(device), dtype)
+    aligning = Alignment(upload(matrix, device), upload(aligned, device))  # once, where every site reads them
+    words_share = partial(share, aligning, upload(factor, device), dtype)
 
     def layout(attn: SiteCall) -> None:
         """The source's maps over the target's values: softmax(q k) of the source, without making it."""
@@ -107,7 +107,8 @@ def p2p(
             for source, target in attn.pairs("source", "target", role="cond"):
                 attn.q[target], attn.k[target] = attn.q[source], attn.k[source]
 
-    return partial(words_share, Sharing(others.to(device))), partial(words_share, Sharing(named.to(device))), layout
+    until = (Sharing(upload(each, device)) for each in (others, named))
+    return *(partial(words_share, window) for window in until), layout
 
 
 def share(aligning: Alignment, factor: Tensor, dtype: torch.dtype, window: Sharing, attn: SiteCall) -> None:

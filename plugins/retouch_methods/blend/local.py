@@ -9,7 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import AttentionMaps, Blend, Denoiser, Edit, Latents, Prompt, Range, Step, Touch, WordsOf, stage
+from retouch.api import (
+    AttentionMaps,
+    Blend,
+    Denoiser,
+    Edit,
+    Latents,
+    Prompt,
+    Range,
+    Step,
+    Touch,
+    WordsOf,
+    stage,
+    upload,
+)
 from retouch_methods.attend.alignment import alignment
 
 
@@ -95,7 +108,7 @@ def _words(prompt: Prompt) -> list[int]:
 def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
     marked = torch.zeros(len(prompt.spans))  # [tokens]
     marked[tokens] = 1
-    return marked.to(prompt.embeds.device)
+    return upload(marked, prompt.embeds.device)
 
 
 def _scale(model: Denoiser, latents: Latents, side: int) -> int:

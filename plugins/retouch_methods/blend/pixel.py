@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Image, Mask, Range, Rectangle, SourceImage, stage
+from retouch.api import Image, Mask, Range, Rectangle, SourceImage, on_host, stage
 from retouch_methods.mask.shape import depth
+
+GLANCE = 32  # steps after which a GPU is asked whether it has arrived
 
 
 @stage("blend", "pixel", paper="arXiv:2111.14818", facts={"parts": 1})
-def pixel(
+async def pixel(
     image: Image,
     source: SourceImage,
     mask: Mask,
@@ -36,20 +38,20 @@ def pixel(
     if image.size != source.size:
         raise ValueError(f"the picture is {list(image.size)}, and its source {list(source.size)}")
     area = mask.of_pixels(*source.size)
-    box = (area.bounds() or Rectangle(0, 0, 1, 1)).grown(1 + feather, source.size)
+    box = (area.bounded(await on_host(area.held)) or Rectangle(0, 0, 1, 1)).grown(1 + feather, source.size)
     if seam == "poisson" and area.known[1]:
         box = Rectangle(0, 0, *source.size[::-1])  # which has other last bits
     now, before, share = image.part(box).data, source.part(box).data, area.part(box)  # [3, h, w] twice, [h, w]
     share = share.to(before)
     outside = share == 0
-    edited = now + membrane(before - now, ~outside) if seam == "poisson" else now
+    edited = now + await membrane(before - now, ~outside) if seam == "poisson" else now
     mixed = torch.lerp(before, edited, share * depth(share, feather) if feather else share)
     if seam == "poisson":  # shifted colours may be brighter than white
         mixed = mixed.clamp(0, 1)
     return source.patched(box, torch.where(outside, before, mixed))
 
 
-def membrane(gap: Tensor, inside: Tensor) -> Tensor:
+async def membrane(gap: Tensor, inside: Tensor) -> Tensor:
     """The smoothest function inside that is `gap` just outside: Laplace's equation, by conjugate gradients.  [C, H, W]
 
     inside: Tensor  # [H, W], bool; the picture's own edge is free
@@ -63,14 +65,17 @@ def membrane(gap: Tensor, inside: Tensor) -> Tensor:
     residual = free * _beside((1 - free) * gap.double())  # [C, H, W]
     x, wanted = torch.zeros_like(residual), 1e-6 * residual.square().sum() ** 0.5  # [C, H, W], []
     direction, size = residual, residual.square().sum()  # [C, H, W], []
-    for _ in range(4 * sum(gap.shape[-2:])):
-        if size**0.5 <= wanted:
+    glance = 1 if gap.device.type == "cpu" else GLANCE
+    for i in range(4 * sum(gap.shape[-2:])):
+        going = size**0.5 > wanted
+        if i % glance == 0 and not await on_host(going):
             break
         ahead = laplacian(direction)  # [C, H, W]
-        stride = size / (direction * ahead).sum()
-        x, residual = x + stride * direction, residual - stride * ahead
+        # Where it has arrived it stays, so that it makes no difference when that is seen.
+        stride = torch.where(going, size / (direction * ahead).sum(), 0)
+        x, residual = x + stride * direction, residual - torch.where(going, stride * ahead, 0)
         before, size = size, residual.square().sum()
-        direction = residual + size / before * direction
+        direction = torch.where(going, residual + size / before * direction, direction)
     return x.to(gap)
 
 

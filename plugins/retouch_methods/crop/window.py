@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectangle, Window, resized, stage
+from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectangle, Window, on_host, resized, stage
 
 
 @stage(
@@ -15,7 +15,7 @@ from retouch.api import Codec, Frame, Image, Mask, NothingMasked, Range, Rectang
     default=True,
     facts={"height": "size if size else side", "width": "size if size else side", "about": 1, "parts": 1},
 )
-def crop(
+async def crop(
     image: Image,
     mask: Mask,
     codec: Codec,
@@ -40,7 +40,7 @@ def crop(
     """
     longer = codec.padded(size or codec.side, 1)[0]
     area = mask.of_pixels(*image.size)
-    if (held := area.bounds()) is None:
+    if (held := area.bounded(await on_host(area.held))) is None:
         raise NothingMasked
     box = _grown(held, image.size, context, least or longer // 2, square=shape == "square")
     box = _filled(box, image.size, longer, codec)

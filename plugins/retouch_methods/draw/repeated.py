@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Candidates, Image, Mask, Range, Turn, Turned, gather, stage
+from retouch.api import Candidates, Image, Mask, Range, Turn, Turned, gather, on_host, stage
 
 
 @stage(
@@ -26,7 +26,7 @@ async def repeated(
     seeds: how many draws; each has noise of its own, which more draws do not change.
     """
     area = None if mask is None else Mask(mask.pixels(*image.size).to(image.data))
-    if area is not None and not area.data.any():
+    if area is not None and not await on_host(area.data.any()):
         return Candidates((Turned(image, area),) * seeds, area)
     made = await gather(turn(image, mask=area, key=f"draw{i}") for i in range(seeds))
     return Candidates(tuple(made), area)

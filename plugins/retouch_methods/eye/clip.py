@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import ImageText, Pretrained, stage
+from retouch.api import ImageText, Pretrained, stage, upload_numbers
 from retouch_methods.eye.normal import Normal
 
 
@@ -37,7 +37,7 @@ def _image_text(pretrained: Pretrained) -> ImageText:
         most, (first, *inner, last) = words.model_max_length, words(text, verbose=False).input_ids
         known = [id_ for id_ in inner if id_ not in (words.unk_token_id, first, last)][: most - 2]
         ids = [first, *known, last]
-        return torch.tensor(ids + [words.pad_token_id] * (most - len(ids)), device=pretrained.device)
+        return upload_numbers(ids + [words.pad_token_id] * (most - len(ids)), torch.int64, pretrained.device)
 
     return ImageText(side, towers.pictures, tokens, towers.words)
 

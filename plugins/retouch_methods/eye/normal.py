@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from torch import Tensor
 
-from retouch.api import Pretrained
+from retouch.api import Pretrained, upload_numbers
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -27,5 +27,5 @@ class Normal(NamedTuple):
 
     def __call__(self, pictures: Tensor) -> Tensor:
         """[B, 3, H, W] in [0, 1], normalised"""
-        mean, std = (pictures.new_tensor(each)[:, None, None] for each in self)
+        mean, std = upload_numbers(self, pictures.dtype, pictures.device)[:, :, None, None]
         return (pictures - mean) / std

@@ -26,7 +26,13 @@ _TODAY = (  # what published files of ViT and DINOv2 call layers, and what trans
 )
 
 
-@stage("eye", "vit", paper="arXiv:2104.14294", pretrained=("vit", "dinov2", "clip", "clip_vision_model"))
+@stage(
+    "eye",
+    "vit",
+    paper="arXiv:2104.14294",
+    pretrained=("vit", "dinov2", "clip", "clip_vision_model"),
+    facts={"layers": "layers"},
+)
 def vit(pretrained: Pretrained, *, name: str) -> VisionTokens:
     """See with a vision transformer, such as DINO: its keys say how a picture is built, its class token what it shows.
 

@@ -33,6 +33,11 @@ from retouch.api import (
     paper="arXiv:2209.15264",
     facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
     needs=(
+        Need(
+            "not layers or (layer * eyes >= -layers and layer * eyes < layers)",
+            "asks for layer {layer} of an eye that has {int(layers / eyes)}",
+            "count from 0, or back from the last as -1",
+        ),
         Need("path or away", "leads nowhere", 'name a style picture, path="style.png", or give away=100'),
         Need("not away or until", "leads away during none of the steps", "write away=0, or a greater 'until'"),
     ),

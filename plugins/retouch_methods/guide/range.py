@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from torch import Tensor
 
-from retouch.api import Codec, Guidance, Loss, Moot, Predicted, Range, Restart, stage, with_loss
+from retouch.api import Codec, Guidance, Loss, Moot, Predicted, Range, Restart, on_host, stage, with_loss
 
 
 @stage(
@@ -42,7 +42,8 @@ def within(
 
     async def miss(seen: Predicted) -> Tensor:
         missed = outside(await seen.picture("predicted"))
-        if seen.attempt + 1 < attempts and seen.level.progress > 0 and weight * float(missed.detach()) > above:
+        may_begin_again = seen.attempt + 1 < attempts and seen.level.progress > 0
+        if may_begin_again and weight * float(await on_host(missed)) > above:
             raise Restart
         return missed
 

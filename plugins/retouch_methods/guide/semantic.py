@@ -25,6 +25,7 @@ from retouch.api import (
     gather,
     stage,
     together,
+    upload,
 )
 
 
@@ -76,7 +77,7 @@ async def semantic(
     """
     prompts: list[Prompt] = list(await gather(texts.prompt(text) for text in (*add, *remove)))
     signs = [1.0] * len(add) + [-1.0] * len(remove)
-    kernel = _KERNEL.to(edit.source.embeds.device)  # [1, 1, 3, 3]
+    kernel = upload(_KERNEL, edit.source.embeds.device)  # [1, 1, 3, 3]
     touch = Touch("cross", "read", "maps", "*", scale=(scale, scale))
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:

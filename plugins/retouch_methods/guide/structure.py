@@ -12,7 +12,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Codec, Guidance, Loss, Predicted, Range, SourceImage, VisionTokens, gather, stage, with_loss
+from retouch.api import (
+    Codec,
+    Guidance,
+    Loss,
+    Need,
+    Predicted,
+    Range,
+    SourceImage,
+    VisionTokens,
+    gather,
+    stage,
+    with_loss,
+)
 
 
 @stage(
@@ -20,6 +32,13 @@ from retouch.api import Codec, Guidance, Loss, Predicted, Range, SourceImage, Vi
     "structure",
     paper="arXiv:2209.15264",
     facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
+    needs=(
+        Need(
+            "not layers or (layer * eyes >= -layers and layer * eyes < layers)",
+            "asks for layer {layer} of an eye that has {int(layers / eyes)}",
+            "count from 0, or back from the last as -1",
+        ),
+    ),
 )
 async def structure(
     guidance: Guidance,

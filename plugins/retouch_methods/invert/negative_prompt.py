@@ -61,6 +61,5 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     """Part of the way along the arc between two tensors of one shape [...], which are each one vector."""
     cosine = (start * end).sum() / (start.norm() * end.norm())
     angle = torch.acos(cosine.clamp(-1, 1))  # rounding may leave the range, where there is no angle
-    if angle == 0:  # the formula below is 0 / 0
-        return start
-    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+    between = (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+    return torch.where(angle == 0, start, between)  # where there is no arc, that is 0 / 0

@@ -19,6 +19,7 @@ from retouch.api import (
     Schedule,
     SourcePrompt,
     Trajectory,
+    on_host,
     remembering,
     stage,
     value_and_grad,
@@ -87,7 +88,7 @@ async def null_text(
         for _ in range(inner_steps):
             loss, (grad,), _ = await value_and_grad(miss, null)
             null = adam.step(null, grad)
-            if loss < stop + stop_growth * i:
+            if stop + stop_growth * i > 0 and await on_host(loss) < stop + stop_growth * i:
                 break
         # Alg. 1 there: the next step begins where this one led, and not on the pivot, so that it makes up for the rest.
         x = await reach(null)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Frame, Mask, Need, Pattern, Pictures, Range, Rectangle, SourceImage, Window, box_mask, stage
+from retouch.api import (
+    Frame,
+    Mask,
+    Need,
+    Pattern,
+    Pictures,
+    Range,
+    Rectangle,
+    SourceImage,
+    Window,
+    box_mask,
+    stage,
+    upload_numbers,
+)
 
 Color = Annotated[str, Pattern("#[0-9a-fA-F]{6}", "a colour as #rrggbb", "#ff8000")]
 
@@ -71,7 +84,8 @@ def color(source: SourceImage, *, name: Color, tolerance: Annotated[float, Range
     tolerance: the most that red, green or blue may differ from it, as a fraction of their range; 0 wants that very
         colour, 1 takes all.
     """
-    wanted = source.data.new_tensor([value / 255 for value in bytes.fromhex(name[1:])])[:, None, None]  # [3, 1, 1]
+    rgb = [value / 255 for value in bytes.fromhex(name[1:])]
+    wanted = upload_numbers(rgb, source.data.dtype, source.data.device)[:, None, None]  # [3, 1, 1]
     return Mask(((source.data - wanted).abs().amax(0) <= tolerance + _ROUNDING).to(source.data))
 
 

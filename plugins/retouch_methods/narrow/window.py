@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from retouch.api import Image, Mask, Notices, Range, Window, resized, stage
+from retouch.api import Image, Mask, Notices, Range, Window, on_host, resized, stage
 from retouch_methods.crop.window import seen_at
 from retouch_methods.mask.shape import grown
 
@@ -13,7 +13,7 @@ FINE = 1  # pixels that were edited: what is not wider than two of them is an ed
 
 
 @stage("narrow", "window", default=True, paper="arXiv:2210.12965")
-def narrow(
+async def narrow(
     image: Image,
     window: Window,
     notices: Notices,
@@ -41,7 +41,7 @@ def narrow(
         changed = changed * (mask.pixels(*image.size) > 0)
     if tolerance:
         changed = grown(1 - grown(1 - changed, FINE), FINE)
-    if not changed.any():
+    if not await on_host(changed.any()):
         more = f" by more than {tolerance:.3g} of the range" if tolerance else ""
         where = "" if mask is None else " in the mask"
         notices.tell(f"nothing{where} differs from the photograph{more}, so nothing is edited from here on")

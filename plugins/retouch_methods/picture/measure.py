@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
-from retouch.api import Ending, Figures, Image, Mask, SourceImage, stage
+from retouch.api import Ending, Figures, Image, Mask, SourceImage, on_host, stage
 
 
 @stage("measure", "change", default=True)
-def change(
+async def change(
     image: Image,
     source: SourceImage,
     figures: Figures,
@@ -26,11 +27,13 @@ def change(
     path: a table, with a line for each result.
     """
     gap = (_bytes(image.data) - _bytes(source.data)).square().mean(0)  # [H, W]
-    found = {"psnr": _psnr(gap)}
+    area = torch.ones_like(gap) if mask is None else (mask.pixels(*gap.shape) > 0).to(gap)  # [H, W], 1 or 0
+    sums = torch.stack([gap.sum(), (gap * area).sum(), (gap * (1 - area)).sum(), area.sum()])
+    every, inside, outside, cells = (await on_host(sums)).tolist()
+    found = {"psnr": _psnr(every, gap.numel())}
     if mask is not None:
-        area = mask.pixels(*gap.shape) > 0  # [H, W], bool
-        found |= {"psnr_inside": _psnr(gap[area]), "psnr_outside": _psnr(gap[~area])}
-        found["area"] = float(area.double().mean())
+        found |= {"psnr_inside": _psnr(inside, cells), "psnr_outside": _psnr(outside, gap.numel() - cells)}
+        found["area"] = cells / gap.numel()
     figures.put(found)
 
 
@@ -39,9 +42,8 @@ def _bytes(picture: Tensor) -> Tensor:
     return (picture.clamp(0, 1) * 255).round().double() / 255
 
 
-def _psnr(gap: Tensor) -> float:
-    """Of squared differences of colours in [0, 1]; nan where there are none."""
-    if not gap.numel():
+def _psnr(gap: float, pixels: float) -> float:
+    """Of the sum of squared differences of colours in [0, 1] over so many; nan where there are none."""
+    if not pixels:
         return math.nan
-    error = float(gap.mean())
-    return -10 * math.log10(error) if error else math.inf
+    return -10 * math.log10(gap / pixels) if gap else math.inf

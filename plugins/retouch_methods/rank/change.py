@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from retouch.api import Candidates, Image, Need, Notices, Range, SourceImage, resized, stage
+from retouch.api import Candidates, Image, Need, Notices, Range, SourceImage, gather, on_host, resized, stage
 from retouch_methods.rank.kept import kept
 
 
@@ -16,7 +16,7 @@ from retouch_methods.rank.kept import kept
         Need("room < 1", "has no pixel left to compare draws by", "write room=5%"),
     ),
 )
-def change(
+async def change(
     candidates: Candidates,
     source: SourceImage,
     notices: Notices,
@@ -36,9 +36,9 @@ def change(
         not count.
     """
 
-    def score(image: Image) -> float:
+    async def score(image: Image) -> float:
         gaps = (image.data - resized(source.data, *image.size)).abs().mean(0).flatten().sort().values  # [H * W]
-        return float(gaps[: max(1, round((1 - room) * len(gaps)))].mean())
+        return float(await on_host(gaps[: max(1, round((1 - room) * len(gaps)))].mean()))
 
-    scores = [score(each.image) for each in candidates.made]
+    scores = await gather(score(each.image) for each in candidates.made)
     return kept(candidates, scores, keep, "of change besides", notices)

@@ -25,6 +25,7 @@ from retouch.api import (
     Schedule,
     TargetPrompt,
     gather,
+    on_host,
     stage,
 )
 from retouch_methods.picture.codec import encoded
@@ -77,7 +78,9 @@ async def denoiser(
     async def score(x: Tensor) -> float:
         found = await gather(missed(x, i, prompt) for prompt, _ in said for i in range(looks))
         means = torch.stack(found).reshape(len(said), looks).mean(1)
-        return float(sum(share * mean for (_, share), mean in zip(said, means, strict=True)))
+        return float(
+            await on_host(torch.stack([share * mean for (_, share), mean in zip(said, means, strict=True)]).sum())
+        )
 
     scores = await gather(score(x) for x in latents)
     what = f"by {1 + contrast:g} × what the prompt misses − {contrast:g} × what the negative one does"

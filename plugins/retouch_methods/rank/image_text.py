@@ -22,6 +22,7 @@ from retouch.api import (
     gather,
     inside,
     looked_at,
+    on_host,
     stage,
     text_apart,
 )
@@ -71,7 +72,7 @@ async def image_text(
         found = []
         for eye, words in zip(eyes, wanted, strict=True):
             found.append(text_apart(await looked_at(eye, shown, looks, noise, spread), words).mean())
-        return float(torch.stack(found).mean())
+        return float(await on_host(torch.stack(found).mean()))
 
     scores = await gather(score(each.image, i) for i, each in enumerate(candidates.made))
     return kept(candidates, scores, keep, "from the text", notices)

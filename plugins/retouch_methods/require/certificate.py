@@ -26,6 +26,7 @@ from retouch.api import (
     Unmet,
     call,
     gather,
+    on_host,
     stage,
 )
 from retouch_methods.sample.sample import sample
@@ -62,7 +63,7 @@ async def psnr(
     """
     again = await replayed(trajectory, latents, Edit(prompt, prompt, negative), model, guidance, solver)
     one, two = await gather(call(codec.decode, each.data) for each in (latents, again))
-    measured = pixel_psnr(one, two, latents)
+    measured = float(await on_host(pixel_psnr(one, two, latents)))
     if not measured >= min_:
         raise Unmet("psnr", f"{measured:.1f} dB", f"{min_:g} dB or more")
     return trajectory.certified("psnr", f"{measured:.1f} dB")
@@ -85,19 +86,21 @@ async def cycle(
     max_: how far the replayed latents are from the source's, as a fraction of their own size; 0 is exact.
     """
     again = await replayed(trajectory, latents, Edit(prompt, prompt, negative), model, guidance, solver)
-    measured = cycle_error(again, latents)
+    measured = float(await on_host(cycle_error(again, latents)))
     if not measured <= max_:
         raise Unmet("cycle", f"{measured:.3g}", f"{max_:g} or less")
     return trajectory.certified("cycle", f"{measured:.3g}")
 
 
 @stage("require", "gaussian", facts=PASSED_ON)
-def gaussian(trajectory: Trajectory, latents: Latents, *, max_: Annotated[float, Range(0, 10)] = 0.1) -> Trajectory:
+async def gaussian(
+    trajectory: Trajectory, latents: Latents, *, max_: Annotated[float, Range(0, 10)] = 0.1
+) -> Trajectory:
     """Go on only if the walk ends in noise that the model could have drawn: where it does not, edits keep ghosts.
 
     max_: squared distance of the noise from white N(0, 1), in its variances; 0 is white, 1 as far as no noise at all.
     """
-    measured = whiteness_error(noise_in(trajectory, latents))
+    measured = float(await on_host(whiteness_error(noise_in(trajectory, latents))))
     if not measured <= max_:
         raise Unmet("gaussian", f"{measured:.3g}", f"{max_:g} or less")
     return trajectory.certified("gaussian", f"{measured:.3g}")
@@ -115,16 +118,16 @@ async def replayed(
     return await sample(trajectory, latents, nothing, model, guidance, solver=solver)
 
 
-def pixel_psnr(one: Tensor, two: Tensor, latents: Latents) -> float:
+def pixel_psnr(one: Tensor, two: Tensor, latents: Latents) -> Tensor:  # []
     """Of two pictures [3, H, W] in [0, 1], over the canvas alone; infinite if they are equal."""
     canvas = latents.canvas
     missed = (one.clamp(0, 1) - two.clamp(0, 1))[:, : canvas.height, : canvas.width].double()  # [3, H, W]
-    return float(-10 * missed.square().mean().log10())
+    return -10 * missed.square().mean().log10()
 
 
-def cycle_error(again: Latents, latents: Latents) -> float:
+def cycle_error(again: Latents, latents: Latents) -> Tensor:  # []
     """Distance of the replay from the source, in units of the source."""
-    return float((again.data - latents.data).norm() / latents.data.norm())
+    return (again.data - latents.data).norm() / latents.data.norm()
 
 
 def noise_in(trajectory: Trajectory, latents: Latents) -> Tensor:
@@ -135,7 +138,7 @@ def noise_in(trajectory: Trajectory, latents: Latents) -> Tensor:
     return (trajectory.states[0, 0].to(latents.data) - level.alpha * latents.data) / level.sigma
 
 
-def whiteness_error(noise: Tensor) -> float:
+def whiteness_error(noise: Tensor) -> Tensor:  # []
     """How far noise [C, h, w] is from white N(0, 1): as single values, and as neighbours.
 
     Of the values, the squared Wasserstein-2 distance to N(0, 1), which sees mean, variance and tails; of neighbours,
@@ -145,4 +148,4 @@ def whiteness_error(noise: Tensor) -> float:
     ranks = (torch.arange(noise.numel(), device=noise.device, dtype=torch.float64) + 0.5) / noise.numel()
     values = noise.double().flatten().sort().values - torch.special.ndtri(ranks)
     shifts = (noise.double().roll(1, axis) for axis in (-2, -1))
-    return float(values.square().mean() + sum((noise * shifted).mean() ** 2 for shifted in shifts))
+    return values.square().mean() + torch.stack([(noise * shifted).mean() ** 2 for shifted in shifts]).sum()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, stage, tile_grid, tile_ramp
+from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, on_host, stage, tile_grid, tile_ramp
 
 
 @stage(
@@ -42,9 +42,10 @@ async def ramps(
     """
     side = size or codec.side
     area = None if mask is None else mask.pixels(*image.size).to(image.data)
-    boxes = [
-        box for box in tile_grid(image.size, side, int(overlap * side)) if area is None or bool(box.of(area).any())
-    ]
+    boxes = tile_grid(image.size, side, int(overlap * side))
+    if area is not None:
+        edited = await on_host(torch.stack([box.of(area).any() for box in boxes]))
+        boxes = [box for box, some in zip(boxes, edited.tolist(), strict=True) if some]
     total, weight = torch.zeros_like(image.data), torch.zeros_like(image.data[:1])
     for some in _groups(boxes, at_once):
         made = await gather(_edited(image, turn, area, box) for box in some)

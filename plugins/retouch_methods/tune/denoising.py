@@ -30,6 +30,7 @@ from retouch.api import (
     Schedule,
     TrainingLog,
     gather,
+    on_host,
     value_and_grad,
 )
 
@@ -131,7 +132,7 @@ class LossScale:
             _, grads, loss = await value_and_grad(scaled, *at)
             if self.value <= 1:
                 return Gradient(loss, grads)
-            if all(bool(grad.isfinite().all()) for grad in grads):
+            if (await on_host(torch.stack([grad.isfinite().all() for grad in grads]))).all():
                 held = list(grads)
                 del grads
                 for i, grad in enumerate(held):  # one by one: of a large network there is no room for all twice
@@ -160,7 +161,7 @@ async def descend(
     moved, scale = list(tensors), scale or LossScale()
     for step in steps:
         found = await scale.value_and_grad(partial(miss, step), *moved)
-        grads, loss = list(found.grads), float(found.loss)
+        grads, loss = list(found.grads), float(await on_host(found.loss))
         del found  # of a large network nothing is held longer than it is of use
         if not math.isfinite(loss):
             raise Diverged(step + 1)

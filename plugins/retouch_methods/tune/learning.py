@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Denoiser, Prompt, Schedule, Step, gather, value_and_grad
+from retouch.api import Adam, Denoiser, Prompt, Schedule, Step, gather, on_host, value_and_grad
 from retouch_methods.tune.tensors import Movable
 
 Miss = Callable[[Tensor], Awaitable[Tensor]]
@@ -57,14 +57,14 @@ class Learner:
             pull, *more = (await value_and_grad(pulled, at, *self.tensors)).grads
             grads = [one + other for one, other in zip(grads, more, strict=True)]
         self._step(grads)
-        return float(loss)
+        return float(await on_host(loss))
 
     async def efficient(self, walk: Schedule, noisy: Tensor, misses: Sequence[Miss]) -> float:
         """A step of Adam at each step of a walk, down the gradient of what that one predicts.  Returns the last loss.
 
         noisy: [n, C, h, w]
         """
-        x, loss = noisy, 0.0
+        x, loss = noisy, torch.zeros(())
         for step in walk:
 
             async def missed(*tensors: Tensor, x: Tensor = x, step: Step = step) -> tuple[Tensor, Tensor]:
@@ -75,8 +75,8 @@ class Learner:
 
             found = await value_and_grad(missed, *self.tensors)
             self._step(found.grads)
-            x, loss = found.extra, float(found.loss)
-        return loss
+            x, loss = found.extra, found.loss
+        return float(await on_host(loss))
 
     async def _moved(self, model: Denoiser, x: Tensor, step: Step) -> Tensor:
         """One step down for all pictures.  [n, C, h, w], as what comes"""

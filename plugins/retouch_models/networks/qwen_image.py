@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from retouch.api import Prompt
+from retouch.api import Prompt, upload_numbers
 from retouch.api.families import Ask, Net, Rows, Spans
 from retouch.api.kit import Encoded, VaeCodec, cells, patches
 
@@ -55,7 +54,8 @@ class FrameCodec(VaeCodec):
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         config = self.vae.config
-        mean, spread = (torch.tensor(config[name])[:, None, None].to(like) for name in ("latents_mean", "latents_std"))
+        numbers = [config[name] for name in ("latents_mean", "latents_std")]
+        mean, spread = upload_numbers(numbers, like.dtype, like.device)[:, :, None, None]
         return mean, spread
 
 

@@ -11,6 +11,7 @@ from retouch.graph.nodes import GIVEN, Graph, Node
 from retouch.graph.plan import BadCard, plan
 from retouch.graph.ports import MADE_OR_SUPPLIED
 from retouch.graph.replays import check_replays
+from retouch.graph.unheard import check_weights
 from retouch.graph.windows import check_windows
 
 
@@ -25,6 +26,7 @@ def finished(context: Context, results: Sequence[str]) -> Graph:
             check_windows(graph, facts, context.report)
             check_demands(graph, facts, context.report)
             check_replays(graph, facts, context.report)
+            check_weights(graph, context.report)
         except BadCard as err:
             card, said = err.node.card, err.said
             context.report.add(

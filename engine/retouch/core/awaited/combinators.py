@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from retouch.core.attention import AttentionControl
-from retouch.core.awaited.requests import Ask, Backward, Call, Group, Part, Reply, Scope, as_ask
+from retouch.core.awaited.requests import Ask, Backward, Call, Group, Part, Reply, Scope, as_ask, brought
 from retouch.core.declared.touches import Touch
 from retouch.core.errors import ForeignAwait
 from retouch.core.panes import Pane
@@ -31,6 +31,17 @@ async def call(function: Callable[[Tensor], Any], item: Tensor) -> Any:
     item: Tensor  # [...], without the batch axis, as the result
     """
     return (await Ask((Call(function, item),)))[0]
+
+
+async def on_host(numbers: Tensor) -> Tensor:
+    """Numbers on the host, for what hangs on their values.  [...], without a gradient
+
+    On a GPU the host has to wait for them, and all pictures with it.  So all that ask for some are answered in one go,
+    when everything else that a tick asks is under way; `float(x)`, `x.any()` in an `if`, or `nonzero` wait alone.
+    """
+    if numbers.device.type == "cpu":
+        return numbers.detach()
+    return (await Ask((Call(brought, numbers.detach()),)))[0]
 
 
 def _awaited(child: Any) -> Any:

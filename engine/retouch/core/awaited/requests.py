@@ -150,6 +150,11 @@ class Call:
         return self
 
 
+def brought(batch: Tensor) -> Tensor:
+    """Numbers of the device, on the host.  Calls of this are answered last, since all wait for it."""
+    return batch.cpu()
+
+
 Part = Group | Backward | Call
 
 

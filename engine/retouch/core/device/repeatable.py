@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import torch
 
 T = TypeVar("T")
 EXACT_THREADS = 1  # in exact mode, however many cores there are; see record 94
+
+
+@cache
+def _care_for_children() -> None:
+    """Give processes that are forked from this one a single thread.
+
+    The threads that have calculated here are not there in the child, where OpenMP would wait for them for ever.
+    """
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 @contextmanager
@@ -20,6 +30,7 @@ def with_threads(count: int) -> Iterator[None]:
     Bits hang on it: convolutions choose another order of sums, and the vectors of exponentials end elsewhere, so that a
     row's place in its batch decides, too.
     """
+    _care_for_children()
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

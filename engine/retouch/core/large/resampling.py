@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from retouch.core.device.transfer import upload
+
 _LOBES = 3
 
 
@@ -20,8 +22,10 @@ def resized(data: Tensor, height: int, width: int, *, linear: bool = False) -> T
     tall, wide = data.shape[-2:]
     if (tall, wide) == (height, width):
         return data
-    down = _weights(height, tall, linear=linear).to(data)
-    across = _weights(width, wide, linear=linear).to(data)
+    down, across = (
+        upload(_weights(new, old, linear=linear).to(data.dtype), data.device)
+        for new, old in ((height, tall), (width, wide))
+    )
     # The axis that shrinks most goes first: what comes between is never larger than it has to be.
     made = down @ (data @ across.T) if width * tall <= wide * height else (down @ data) @ across.T
     return made.clamp_(0, 1)  # the filter has negative lobes

@@ -176,9 +176,9 @@ class PlacedMask(Mask):
             shared.within(box).of(made).copy_(shared.within(self.box).of(self.inner))
         return made
 
-    def bounds(self) -> Rectangle | None:
+    def bounded(self, held: Tensor) -> Rectangle | None:
         """The least box that holds all of it; None where it is 0 everywhere."""
-        found = Mask(self.inner).bounds()
+        found = Mask(self.inner).bounded(held)
         return found and found.moved(self.box.left, self.box.top)
 
     def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:

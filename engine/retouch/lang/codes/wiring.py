@@ -121,8 +121,8 @@ WIRING = {
         "{mend}",
         why="Other programs write weights, switches and networks inside the prompt. Here a text is words and nothing "
         "else, and the network would be told those signs as if they were seen in the picture.",
-        example='open "cat.png" caption="a cat" | invert ddim "cat"->"(dog:1.3)" | save "o.png"',
-        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog"*1.3 | save "o.png"',
+        example='open "cat.png" caption="a cat" | invert ddim "cat"->"(dog:1.3)" | attend p2p | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"->"dog"*1.3 | attend p2p | save "o.png"',
     ),
     "RT315": Code(
         "acts-nowhere",
@@ -266,6 +266,16 @@ WIRING = {
         "network would not hear it, and the result would be as if nothing had been said.",
         example='invert ddim "cat"->"dog" | guide distilled',
         mend='invert ddim "cat"->"dog" | guide cfg',
+    ),
+    "RT246": Code(
+        "weight-unheard",
+        '"{words}"*{weight} weighs nothing here: no control of this flow gives words weight',
+        "add 'attend p2p', or leave out *{weight}",
+        severity="warning",
+        why="A weight multiplies how strongly pixels attend to words, and a control of attention does that, which "
+        "takes the edit. To the model itself a prompt says which words, and not how strongly.",
+        example='open "cat.png" caption="a cat" | invert ddim "cat"*2 | save "o.png"',
+        mend='open "cat.png" caption="a cat" | invert ddim "cat"*2 | attend p2p | save "o.png"',
     ),
     "RT561": Code(
         "equal-draws",

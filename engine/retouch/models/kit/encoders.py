@@ -76,7 +76,7 @@ class Encoder:
         """Return what stands for the tokens of a text in the vocabulary.  [tokens, d]"""
         tokens, table = self.words.tokenize(text), self.model.get_input_embeddings().weight
         ids = [id_ for id_, (start, end) in zip(tokens.ids, tokens.spans, strict=True) if start < end]
-        return table[torch.tensor(ids, dtype=torch.int64, device=table.device)].detach()
+        return table[upload_numbers(ids, torch.int64, table.device)].detach()
 
     def batch(self, items: Tensor) -> Any:
         """Encode a batch of ids and masks.  [B, 2, n] -> [B, n, d], with [B, p] where something is pooled"""

@@ -40,8 +40,7 @@ class LearntReading:
         """[B, k, d] -> the encoder's answer for each"""
         mask = [int(i < self.tokens.real) for i in range(len(self.tokens.ids))]
         item = upload_numbers([self.tokens.ids, mask], torch.int64, vectors.device)
-        at = torch.tensor([*self.where], device=vectors.device)
-        which = torch.tensor([*self.where.values()], device=vectors.device)
+        at, which = upload_numbers([[*self.where], [*self.where.values()]], torch.int64, vectors.device)
 
         def replaced(_layer: Any, _ids: Any, out: Tensor) -> Tensor:
             return out.index_copy(1, at, vectors[:, which])

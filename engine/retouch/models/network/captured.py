@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ class _Forward:
         mine = rows.of(self.inputs)
         _warm_up(lambda: network(mine))
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool=pool):
+        with _captured(self.graph, pool):
             self.out = network(mine)
         self.pool = self.graph.pool()
 
@@ -98,10 +99,10 @@ class _ForwardBackward:
         with torch.enable_grad():
             _warm_up(lambda: backward_repeatable(both))
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.forward):
+            with _captured(self.forward):
                 out = network(mine)
             self.grad_out = torch.zeros_like(out)
-            with strict(), torch.cuda.graph(self.backward, pool=self.forward.pool()):
+            with strict(), _captured(self.backward, self.forward.pool()):
                 self.grads = torch.autograd.grad(out, self.leaves, self.grad_out)
         self.out = out.detach()
 
@@ -146,6 +147,14 @@ class _Replayed(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
         return (None, None, *ctx.graph.run_backward(*grad_outputs))
+
+
+def _captured(graph: torch.cuda.CUDAGraph, pool: Any = None) -> AbstractContextManager[None]:
+    """Capture what this thread does, whatever other threads ask of the device meanwhile.
+
+    Those that write results copy and allocate; by default any of that, in any thread, would end the capture.
+    """
+    return torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local")
 
 
 def _warm_up(run: Callable[[], object]) -> None:

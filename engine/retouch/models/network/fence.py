@@ -45,7 +45,8 @@ class Fence:
 
     def _now(self, tensor: Tensor) -> Tensor:
         with torch.no_grad():
-            return tensor.detach()[self._fixed]
+            # By a list as an index the host would wait for its copy.
+            return torch.stack([tensor.detach()[i] for i in self._fixed])
 
     def broken(self, what: str) -> BrokenTouch:
         """What to raise where the function goes beyond its touch."""
