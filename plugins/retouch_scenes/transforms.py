@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import posixpath
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -19,6 +21,7 @@ LISTS = ("transforms.json", "transforms_train.json")  # the first that is there
 BENDING = ("k1", "k2", "k3", "k4", "p1", "p2")
 STRAIGHT = ("", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 MOST = 10_000  # photographs
+FAR_OFF = 1000  # sides of a picture: no lens is longer, or a thousandth of it; a middle may lie outside a cut-out
 PARALLEL = 1e-5  # squared sine between optical axes (0.2 degrees), up to which no depth follows from them
 UNDISTORT = (
     "straighten them by 'colmap image_undistorter', and make transforms.json of what it writes"
@@ -84,9 +87,9 @@ def shots(read: FolderReader) -> list[Shot]:
     if len(frames) > MOST:
         raise UnfitFolder(f"{name} lists {len(frames)} frames, more than {MOST}", "give it fewer pictures")
     found = [_shot(read, said, _object(frame, f"frame {i + 1}"), i) for i, frame in enumerate(frames)]
-    files = [shot.file for shot in found]
-    if twice := next((file for file in files if files.count(file) > 1), None):
-        raise UnfitFolder(f"it lists '{twice}' twice", "list each picture once", "RT572")
+    twice = [file for file, count in Counter(shot.file for shot in found).items() if count > 1]
+    if twice:
+        raise UnfitFolder(f"it lists '{twice[0]}' twice", "list each picture once", "RT572")
     return found
 
 
@@ -116,7 +119,7 @@ def _file(read: FolderReader, frame: Mapping[str, Any], i: int) -> str:
     path = frame.get("file_path")
     if not isinstance(path, str) or not path:
         raise UnfitFolder(f"frame {i + 1} has no file_path", 'write "file_path": "images/0001.png"', "RT572")
-    path = path.replace("\\", "/").removeprefix("./")
+    path = posixpath.normpath(path.replace("\\", "/"))
     # NeRF-synthetic leaves the ending out; a dot may also stand in a name.
     bare = PurePosixPath(path).suffix == "" or not read.there(path)
     if bare and read.there(f"{path}.png"):
@@ -131,7 +134,7 @@ def _mask(read: FolderReader, frame: Mapping[str, Any], file: str, size: tuple[i
         return ""
     if not isinstance(path, str) or not path:
         raise UnfitFolder(f"the mask_path of {file} is {path!r}", 'write "mask_path": "masks/0001.png"', "RT572")
-    path = path.replace("\\", "/").removeprefix("./")
+    path = posixpath.normpath(path.replace("\\", "/"))
     there = [name for name in (path, *_smaller(path)) if read.there(name)]
     if found := next((name for name in there if read.size(name) == size), None):
         return found
@@ -202,7 +205,14 @@ def _lens(own: Mapping[str, Any], file: str, height: int, width: int) -> tuple[f
     if fx <= 0 or fy <= 0:
         bad(f"{file} has no focal length", "write fl_x and fl_y in pixels, or camera_angle_x in radians")
     cx, cy = _number(own, "cx", file, w / 2), _number(own, "cy", file, h / 2)
-    return fx * width / w, fy * height / h, cx * width / w, cy * height / h
+    across, down = width / w, height / h
+    fx, fy, cx, cy = fx * across, fy * down, cx * across, cy * down
+    for name, value, side in (("fl_x", fx, width), ("fl_y", fy, height), ("cx", cx, width), ("cy", cy, height)):
+        least = side / FAR_OFF if name.startswith("fl") else 0
+        if not least <= abs(value) <= side * FAR_OFF:
+            mend = "write the focal length and the middle in pixels, of pictures of w by h"
+            bad(f"{name} of {file} is {value:g} where the picture has {side} pixels", mend)
+    return fx, fy, cx, cy
 
 
 def _by_angle(own: Mapping[str, Any], name: str, file: str, side: float) -> float:

@@ -18,13 +18,14 @@ from retouch_bench.scenes.table import FIGURES, table
 from retouch_bench.scenes.truth import SolidTruth, SpaceTruth, TrueTurn
 from retouch_bench.scenes.ways import RECOMMENDED, WAYS, written
 from retouch_scenes.spaces import empty
+from retouch_storybook.judge import load_judge
 from retouch_storybook.popup import EDITS
 from retouch_storybook.solids import SOLID_EDITS
 
 
 def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
     world = None
-    for name in ("beach-dog", "beach-hat", "beach-color", "figure-hat"):
+    for name in ("beach-dog", "beach-hat", "beach-color", "figure-hat", "orchard-thing"):
         kind, edits = (SpaceTruth, EDITS) if name in EDITS else (SolidTruth, SOLID_EDITS)
         truth = kind(edits[name], views=3, held=1, size=32)
         folder = truth.written(tmp_path / name.partition("-")[0])
@@ -32,7 +33,8 @@ def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
             load_registry(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,)
         )
         for way in WAYS:
-            found = check(written(way, truth.edit.operand, truth.edit.before.caption(), str(folder)), world)
+            text = written(way, truth.edit.operand, truth.edit.before.caption(), str(folder), truth.bounds)
+            found = check(text, world)
             assert not found.errors, (name, way, found.errors)
 
 
@@ -81,9 +83,30 @@ def test_a_figure_in_a_box_is_held_beside_its_truth_over_white_and_asked_for_no_
     with pytest.raises(StopIteration) as ended:
         turn(before.images[2]).send(None)
     assert torch.equal(ended.value.value.image.data, after.images[2].data)
-    assert [edit.before.caption() for edit in SOLID_EDITS.values()] == ["an orange cat"] * 3
+    assert SOLID_EDITS["figure-dog"].before.caption() == "an orange cat"
     assert SOLID_EDITS["figure-hat"].after.caption() == "an orange cat wearing a hat"
     assert SOLID_EDITS["figure-hat"].operand == '"cat"->"cat wearing a hat"'
+
+
+def test_what_stands_outdoors_is_whole_in_every_view_before_its_setting_and_an_edit_leaves_that():
+    """The horizon lies where drawings have it, and the judge reads the drawings' words from sides of no drawing."""
+    for name in ("orchard-thing", "dune-color"):
+        truth = SolidTruth(SOLID_EDITS[name], views=3, held=2, size=64)
+        before, after = truth.seen("before", "held out"), truth.held_truth
+        assert not before.cut_out
+        for one, other, region in zip(before.images, after.images, truth.regions, strict=True):
+            assert 0.02 < float(region.float().mean()) < 0.25
+            rows, columns = region.nonzero().unbind(1)
+            assert int(rows.min()) > 6
+            assert int(columns.min()) > 6
+            assert int(columns.max()) < 57
+            assert torch.equal(one.data[:, ~region], other.data[:, ~region]) or "thing" in name
+        assert not torch.equal(before.images[0].data, before.images[1].data) or "dune" in name
+        readings = load_judge()(torch.stack([image.data for image in after.images]))
+        for key, value in truth.edit.asked.items():
+            assert [getattr(each, key) for each in readings] == [value] * 2, name
+        assert [each.setting for each in readings] == [truth.edit.after.setting] * 2
+    assert truth.bounds
 
 
 def test_the_true_turn_knows_each_view_and_where_it_differs():

@@ -140,9 +140,14 @@ BAD = {
         {"first": {"file_path": "../outside.png"}},
         {"first": {"file_path": 3}},
         {"first": {"file_path": "images/001.png"}},
+        {"first": {"file_path": "images//../images/./001.png"}},
         {"first": {"file_path": "transforms.json"}},
+        {"first": {"file_path": "images/0\0.png"}},
+        {"first": {"file_path": "images/\ud800.png"}},
+        {"first": {"file_path": "i" * 5000}},
         {"first": {"mask_path": "masks/gone.png"}},
         {"first": {"mask_path": 3}},
+        {"first": {"mask_path": "m" * 5000}},
     ],
     "RT573": [
         {"first": {"transform_matrix": None}},
@@ -157,6 +162,10 @@ BAD = {
         {"w": 16},
         {"fl_x": None, "fl_y": None, "camera_angle_x": 4.0},
         {"fl_x": -3},
+        {"w": 1e-300, "h": 1e-300},
+        {"fl_x": 1e-300},
+        {"fl_x": 9e11},
+        {"cx": 1e11},
     ],
 }
 
@@ -167,6 +176,8 @@ def test_what_cannot_be_meant_is_told_at_check_with_its_place(folder, code, chan
     assert found.code == code
     assert RECIPE[found.span.start : found.span.end] == '"cube/"'
     assert found.help
+    assert len(found.message) < 400
+    found.message.encode()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"frames": 1e999}', "\xff"])

@@ -15,6 +15,7 @@ from retouch.pictures import Unreadable, standing
 from retouch.plugins.importing import surrounded
 
 MOST_TEXT = 16_000_000  # bytes
+LONG = 60  # characters of a name that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,15 @@ class FilesBelow:
     folder: Path
 
     def place(self, name: str) -> Path:
-        """Where a file lies.  Raises UnfitFolder if that is outside of the folder."""
-        path = (self.folder / name).resolve()
+        """Where a file lies.  Raises UnfitFolder if that is outside of the folder, or no file can be called so."""
+        path = self.folder / name
+        try:
+            path = path.resolve()
+            path.exists()  # some names are refused only where they are looked for
+        except (OSError, ValueError, RuntimeError) as err:  # too long, a null or half a character, links in a ring
+            said = name if len(name) <= LONG else f"{name[:LONG]}…"
+            shown = said.encode("utf-8", "backslashreplace").decode("utf-8")
+            raise UnfitFolder(f"no file can be called '{shown}'", "name its files as they are called", "RT572") from err
         if not path.is_relative_to(self.folder.resolve()):
             what, mend = f"'{name}' lies outside of it", "put its files below it, and name them from there"
             raise UnfitFolder(what, mend, "RT572")
@@ -60,7 +68,7 @@ class FilesBelow:
         try:
             info = pictures.inspect(path, max_pixels=pictures.MAX_PIXELS, as_stored=True)  # it is worked on whole
         except Unreadable as err:
-            raise UnfitFolder(f"'{name}' {err.about}", "put a picture there", "RT572") from err
+            raise UnfitFolder(f"'{name}' {err.what}", "put a picture there", "RT572") from err
         return info.height, info.width
 
 

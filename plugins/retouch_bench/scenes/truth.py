@@ -32,6 +32,11 @@ class SidesTruth(ABC):
     size: int = field(default=64, kw_only=True)
 
     @property
+    def bounds(self) -> str:
+        """Options of `fit field` that say how far from its cameras it is; none where these tell it."""
+        return ""
+
+    @property
     @abstractmethod
     def focal(self) -> float:
         """Of the camera, in pixels."""
@@ -102,6 +107,10 @@ class SolidTruth(SidesTruth):
     """An edit of something that can be walked round, so that it lies in a box; a figure is cut out."""
 
     edit: SolidEdit
+
+    @property
+    def bounds(self) -> str:
+        return self.edit.before.bounds
 
     @property
     def focal(self) -> float:

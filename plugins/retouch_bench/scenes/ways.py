@@ -32,9 +32,8 @@ BOUNDS = ("no edit", "ceiling")
 RECOMMENDED = {"dog": "walk, dds, dds", "hat": "walk by DDPM", "color": "walk", "thing": "walk, then dds"}
 
 
-def written(way: str, operand: str, caption: str, folder: str) -> str:
-    """The recipe that makes a field of a scene by this way."""
-    if way not in WAYS:
-        return f'open views "{folder}/" caption="{caption}" | fit field | save field "field.safetensors"\n'
-    flow = WAYS[way].replace("EDIT", operand)
-    return f'open views "{folder}/" caption="{caption}" | fit field | {flow} | save field "field.safetensors"\n'
+def written(way: str, operand: str, caption: str, folder: str, bounds: str = "") -> str:
+    """The recipe that makes a field of a scene by this way; bounds: options, how far from cameras a thing is."""
+    fit = f'open views "{folder}/" caption="{caption}" | fit field {bounds}'.rstrip()
+    flow = f"{WAYS[way].replace('EDIT', operand)} | " if way in WAYS else ""
+    return f'{fit} | {flow}save field "field.safetensors"\n'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,7 @@ class Figure:
     subject: Literal["cat", "dog"]
     color: str
     accessory: Literal["hat"] | None = None
+    bounds: ClassVar[str] = ""  # silhouettes tell where it is
 
     def caption(self) -> str:
         """Say all of it: 'an orange cat wearing a hat'."""

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from retouch_storybook.solids.rendering import AWAY, LENS, picture, poses_at, traced
+from retouch_storybook.solids.rendering import AWAY, picture, poses_at, traced
 from retouch_storybook.solids.shapes import Rays, Shape, Solid, placed
 from retouch_storybook.world.colors import COAT, INK, RGB, WHITE, mix
 from retouch_storybook.world.settings import GROUND, SEA, SKY
@@ -25,6 +25,8 @@ UNIT = 0.37  # of the world, half the width of a head in the drawings
 UP = 0.05  # radians by which cameras look up, so that the horizon lies where drawings have it
 SKY_ENDS = 0.41  # tangent of the elevation at the upper edge of a picture
 SEA_ENDS = 0.125
+HALF_WIDE = 0.8  # of what stands there, from the middle
+BEHIND = 3.3  # the middle, where surroundings may lie
 FADES = 3.0  # how far from the middle the ground has its far colour
 SHADOW = 1.3, 90 / 255  # its radius in units of the drawing, and how much of it is ink
 
@@ -39,6 +41,11 @@ class Standing:
     color: str
     setting: Outdoors
 
+    @property
+    def bounds(self) -> str:
+        """Between which depths there is something, for who fits a field: else it fills with fog before the cameras."""
+        return f"near={AWAY - HALF_WIDE:g} far={AWAY + BEHIND:g}"
+
     def caption(self) -> str:
         """Say all of it: 'an orange tree in a meadow'."""
         return f"{'an' if self.color[0] in 'aeiou' else 'a'} {self.color} {self.subject} {self.setting}"
@@ -49,7 +56,7 @@ class Standing:
 
     def seen(self, pose: np.ndarray, size: int = 64) -> Image.Image:
         """The picture from a pose, RGB."""
-        return picture(lambda o, d: self._colors(o, d), pose, size, "RGB")
+        return picture(self._colors, pose, size, "RGB")
 
     def _colors(self, origins: Rays, directions: Rays) -> np.ndarray:
         met, color, _ = traced(list(_SOLIDS[self.subject](COAT[self.color])), origins, directions)
@@ -58,13 +65,13 @@ class Standing:
     def _behind(self, origins: Rays, directions: Rays) -> np.ndarray:
         """Sky, sea and ground, the latter with a shadow under the thing.  [R, 3]"""
         rise = directions[:, 2] / np.hypot(directions[:, 0], directions[:, 1]).clip(1e-9)
-        high = _between(SKY[self.setting][::-1], rise / SKY_ENDS)
+        high = _between(SKY[self.setting], 1 - rise / SKY_ENDS)
         if self.setting == "on a beach":
-            high = np.where((rise < SEA_ENDS)[:, None], _between(SEA[::-1], rise / SEA_ENDS), high)
+            high = np.where((rise < SEA_ENDS)[:, None], _between(SEA, 1 - rise / SEA_ENDS), high)
         down = directions[:, 2] < 0
         t = (FLOOR - origins[:, 2]) / np.where(down, directions[:, 2], -1)
         away = np.hypot(*(origins + directions * t[:, None])[:, :2].T)
-        low = _between(GROUND[self.setting][::-1], away / FADES)
+        low = _between(GROUND[self.setting], 1 - away / FADES)
         radius, share = SHADOW
         low = np.where((away < radius * UNIT)[:, None], low * (1 - share) + np.array(INK) * share, low)
         return np.where(down[:, None], low, high)

@@ -47,7 +47,7 @@ def picture(
 
 
 def traced(solids: Sequence[Solid], origins: Rays, directions: Rays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How far along each ray something is met first, infinite where never, its colour, its normal.  [R], [R, 3] twice"""
+    """How far along each ray something is met, infinite where nothing is, its colour and normal.  [R], [R, 3] twice"""
     nearest = np.full(len(directions), NEVER)
     color, normals = np.zeros((2, len(directions), 3))
     for solid in solids:
