@@ -23,6 +23,7 @@ from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.guide.distilled import distilled
 from retouch_methods.guide.norm import norm
+from retouch_methods.guide.pix2pix_zero import pix2pix_zero
 from retouch_methods.guide.proximal import proximal
 from retouch_methods.invert.cycle_diffusion import cycle_diffusion
 from retouch_methods.invert.ddim import ddim
@@ -251,6 +252,20 @@ def test_edits_cost_what_the_inversion_states(invert, options, facts, rows):
     (made,) = run(world.call(invert, **options))
     given = {**facts, "steps": len(made.schedule), "guide": 2, "pinned": True}
     assert laws.rows_law(sample, world, facts=given, trajectory=made) == rows
+
+
+@pytest.mark.parametrize(
+    ("invert", "options", "asked"),
+    [(rf_solver, {}, 4), (rf_solver, {"ahead": 1.0}, 4), (fireflow, {}, 3)],
+)
+def test_pix2pix_zero_moves_the_latents_between_two_steps_as_at_them(invert, options, asked):
+    """The source's maps are known at the steps; a solver of second order asks between them too."""
+    world = tiny_world("flow", steps=2)
+    (guide,) = run(world.call(pix2pix_zero))
+    world = replace(world, guidance=guide)
+    (made,) = run(world.call(invert, **options))
+    facts = {"steps": 2, "guide": 3, "evaluations": asked / 2, "pinned": True}
+    assert laws.rows_law(sample, world, facts=facts, trajectory=made) == asked * 3
 
 
 @pytest.mark.parametrize("invert", [flowedit, rf_solver, fireflow, uniinv, rf_inversion])

@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     "guide",
     "pix2pix_zero",
     paper="arXiv:2302.03027",
-    version=2,
+    version=3,
     rows="steps * (3 if (moves == 'rows' or reference == 'sampled') and not away_from_source else 2)",
     facts={"guide": "4 if moves == 'rows' else 3"},
     needs=(
@@ -100,17 +100,14 @@ async def pix2pix_zero(
     async def guide(asked: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         if direction is not None and prompt.text == edit.target.text:
             prompt = replace(prompt, embeds=source.embeds + direction.to(source.embeds))
-        wanted = known.get(level.timestep)
+        wanted = known[min(known, key=lambda each: abs(each - level.timestep))]  # a solver may ask between two steps
         if moves == "rows":
             away = source if away_from_source else negative
-            inputs = x, x  # [C, h, w] each
-            if wanted:
-                rows = ((prompt, wanted.cond), (away, wanted.uncond))
-                inputs = await gather(_nearer(asked, x, level, each, maps, lr / 2) for each, maps in rows)
-            toward_x, away_x = inputs
+            rows = ((prompt, wanted.cond), (away, wanted.uncond))
+            toward_x, away_x = await gather(_nearer(asked, x, level, each, maps, lr / 2) for each, maps in rows)
         else:
             away = source if away_from_source and prompt.text != source.text else negative
-            toward_x = away_x = await _nearer(asked, x, level, prompt, wanted.cond, lr) if wanted else x
+            toward_x = away_x = await _nearer(asked, x, level, prompt, wanted.cond, lr)
         pred = await together(uncond=asked(away_x, level, away, role="uncond"), cond=asked(toward_x, level, prompt))
         if moves == "rows":
             return level.heard(away_x, torch.lerp(level.said(pred["uncond"]), level.said(pred["cond"]), guidance))
