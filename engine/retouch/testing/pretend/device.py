@@ -25,8 +25,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from retouch.testing.pretend.nested import flat, mapped
 from retouch.testing.pretend.noting import PretendedDevice, devices, note, waited
-from retouch.testing.pretend.rules import reads, takes_host_indices, takes_host_scalars, unordered
+from retouch.testing.pretend.rules import mixed, reads, takes_host_indices, takes_host_scalars, unordered
 
 GPU = torch.device("cuda", 0)
 CPU = torch.device("cpu")
@@ -105,29 +106,6 @@ def pretended() -> Iterator[PretendedDevice]:
         devices.pop()
 
 
-def _flat(values: Any) -> Iterator[Tensor]:
-    for each in values:
-        if isinstance(each, Tensor):
-            yield each
-        elif isinstance(each, tuple | list):
-            yield from _flat(each)
-        elif isinstance(each, dict):
-            yield from _flat(each.values())
-
-
-def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, tuple | list):
-        made = [_mapped(each, change) for each in value]
-        if hasattr(value, "_fields"):
-            return type(value)(*made)
-        return type(value)(made) if type(value) in (tuple, list) else tuple(made)
-    if isinstance(value, dict):
-        return {name: _mapped(each, change) for name, each in value.items()}
-    return value
-
-
 def _bare(value: Tensor) -> Tensor:
     return value.numbers if isinstance(value, OnDevice) else value
 
@@ -136,17 +114,10 @@ def _dressed(value: Tensor) -> Tensor:
     return value if isinstance(value, OnDevice) else OnDevice(value)
 
 
-def _mixed(name: str, host: Tensor, device: Tensor) -> RuntimeError:
-    return RuntimeError(
-        "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! "
-        f"({name} of {list(device.shape)} on the device and {list(host.shape)} on the host)"
-    )
-
-
 def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """One operation below autograd: on what the tensors hold, if a GPU would do it."""
     name = func._schema.name.partition("::")[2]
-    given = [*_flat(args), *_flat(kwargs.values())]
+    given = [*flat(args), *flat(kwargs.values())]
     there = [each for each in given if isinstance(each, OnDevice)]
     if not there:
         made = func(*args, **kwargs)
@@ -164,10 +135,10 @@ def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if (drawn := kwargs.get("generator")) is not None and drawn.device.type == "cpu":
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
     kwargs = {key: value for key, value in kwargs.items() if key != "device"}
-    made = func(*_mapped(args, _bare), **_mapped(kwargs, _bare))
+    made = func(*mapped(args, _bare), **mapped(kwargs, _bare))
     if func._schema.is_mutable:
         return _written(made, there, func, args, kwargs)
-    return _mapped(made, _dressed)
+    return mapped(made, _dressed)
 
 
 def _written(made: Any, there: Sequence[Tensor], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -176,7 +147,7 @@ def _written(made: Any, there: Sequence[Tensor], func: Any, args: Sequence[Any],
         with no_dispatch():
             func(*args, **kwargs)
     outside = {id(_bare(each)): each for each in there}
-    return _mapped(made, lambda value: outside[id(value)] if id(value) in outside else OnDevice(value))
+    return mapped(made, lambda value: outside[id(value)] if id(value) in outside else OnDevice(value))
 
 
 def _refuse_mixture(func: Any, name: str, args: Sequence[Any], here: Sequence[Tensor], there: Sequence[Tensor]) -> None:
@@ -188,7 +159,7 @@ def _refuse_mixture(func: Any, name: str, args: Sequence[Any], here: Sequence[Te
     written = func._schema.is_mutable and isinstance(args[0], Tensor) and not isinstance(args[0], OnDevice)
     for each in here:
         if written or each.ndim or not takes_host_scalars(func, name):
-            raise _mixed(name, each, there[0])
+            raise mixed(name, each, there[0])
 
 
 def _copied(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -360,7 +331,7 @@ def called(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             return func(*args, **kwargs)
         if (known := _NAMED.get(func)) is not None:
             return known(args, kwargs)
-        given = [*_flat(args), *_flat(kwargs.values())]
+        given = [*flat(args), *flat(kwargs.values())]
         there = any(isinstance(each, OnDevice) for each in given)
         if kwargs.get("device") is not None:
             return _made_at(func, args, kwargs, there)
@@ -383,8 +354,8 @@ def _made_at(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], own: boo
     before, _state.composite = _state.composite, int(there)
     try:
         if func in _LIKE and own and not there:  # of the host, like one of the device
-            return func(_mapped(args[0], _bare), *args[1:], device=device, **named)
+            return func(mapped(args[0], _bare), *args[1:], device=device, **named)
         made = func(*args, device=CPU, **named)
     finally:
         _state.composite = before
-    return _mapped(made, _dressed) if there else made
+    return mapped(made, _dressed) if there else made

@@ -67,3 +67,11 @@ def takes_host_scalars(func: Any, name: str) -> bool:
 
 def _flags(index: Any) -> bool:
     return isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8)
+
+
+def mixed(name: str, host: Tensor, device: Tensor) -> RuntimeError:
+    """What CUDA says of tensors that are not on one device."""
+    return RuntimeError(
+        "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! "
+        f"({name} of {list(device.shape)} on the device and {list(host.shape)} on the host)"
+    )
