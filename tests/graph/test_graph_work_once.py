@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from retouch.graph.keys import node_keys
@@ -68,3 +70,10 @@ def test_keys_do_not_depend_on_the_other_flows_of_a_recipe(graph):
         )
     )
     assert set(alone.values()) < set(beside.values())
+
+
+def test_a_path_whose_bytes_are_no_words_has_a_key_of_its_own(graph):
+    written = graph('open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | save "o.png"')
+    *others, saved = written.nodes
+    strange = replace(written, nodes=(*others, replace(saved, options={**saved.options, "path": "bad\udcff.png"})))
+    assert node_keys(strange)[saved.id] != node_keys(written)[saved.id]

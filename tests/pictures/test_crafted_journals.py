@@ -12,6 +12,7 @@ from PIL import Image
 
 from retouch.cli.commands.status import main
 from retouch.graph.nodes import Picture
+from retouch.graph.work import sha256
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.syntax import NOWHERE
 from retouch.pictures import standing
@@ -158,3 +159,13 @@ def test_what_retouch_writes_is_of_the_right_types(tmp_path: Path, capsys: pytes
     said = capsys.readouterr()
     assert (said.err, "done, 1 saved, 2 failed" in said.out) == ("", True)
     assert len(FolderJournal(tmp_path).lines()) == 6
+
+
+def test_a_name_whose_bytes_are_no_words_is_told_and_found(tmp_path: Path) -> None:
+    """Such names come of other systems, and all but plain letters are such where the locale has no others."""
+    old, umlaut = "bad\udcff.png", "b\udcc3\udca4r.png"  # as os.fsdecode gives them, the second where LANG=C
+    for name in (old, umlaut):
+        FolderJournal(tmp_path).add("saved", file=name, sha256="1", work="2")
+    again = FolderJournal(tmp_path)
+    assert all(again.saved(name) and again.saved_as(name, "1") for name in (old, umlaut, "bär.png"))
+    assert sha256({"path": old}) != sha256({"path": "bad.png"})

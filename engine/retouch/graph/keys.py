@@ -21,7 +21,7 @@ def node_keys(graph: Graph) -> Mapping[str, str]:
     keys: dict[str, str] = {}
     for node in graph.nodes:
         text = _described(node, lambda edge: keys[edge.id])
-        keys[node.id] = hashlib.sha256(text.encode()).hexdigest()
+        keys[node.id] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()  # of paths, their bytes
     return keys
 
 

@@ -83,7 +83,8 @@ class Works:
 
 def sha256(told: Any) -> str:
     """The digest of data as JSON."""
-    return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()  # of names, their bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class FolderJournal:
         waiting: is told who holds the journal, where that takes long.
         """
         told = {"event": event, "at": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
-        line = json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"  # names as their bytes
         make_folder(self.folder)
         new = not self.path.exists()
         with self._open(
@@ -79,7 +79,7 @@ class FolderJournal:
     def saved(self, name: str) -> Line | None:
         """The newest line of a result that was written under this name: its "work" and the "sha256" of its bytes."""
         self._catch_up()
-        return self._saved.get(name)
+        return self._saved.get(as_told(name))
 
     def saved_as(self, name: str, sha256: str) -> Line | None:
         """The newest line of a result that was written under this name with these bytes.
@@ -87,7 +87,7 @@ class FolderJournal:
         Of two runs that write one file at once, who wrote the last line may not have put the last file.
         """
         self._catch_up()
-        return self._by_bytes.get((name, sha256))
+        return self._by_bytes.get((as_told(name), sha256))
 
     def refused(self) -> Mapping[str, Line]:
         """By its name, the newest line of each picture that was refused and that no run has taken since."""
@@ -157,9 +157,14 @@ _CUT = object()
 def _json(text: bytes) -> Any:
     """What a line says; _CUT for one that is no JSON, as a run that was killed may leave."""
     try:
-        return json.loads(text)
+        return json.loads(text.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
         return _CUT
+
+
+def as_told(name: str) -> str:
+    """A file's name as a line has it, whatever the locale: letters where its bytes are UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def is_line(found: Any) -> TypeGuard[Line]:

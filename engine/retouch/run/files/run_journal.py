@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from retouch.graph.ports import WRITERS
 from retouch.lang.codes import CODES
 from retouch.pictures.atomic import remove_dead_parts
-from retouch.pictures.journal import journal_of
+from retouch.pictures.journal import as_told, journal_of
 from retouch.version import __version__
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RunJournal:
     def __init__(self, graphs: Iterable[Graph], apart: Path | None = None, tell: Tell | None = None) -> None:
         every = [*graphs]
         paths = {path for graph in every for path in results_of(graph)}
-        self._sources = {graph.item.path.name for graph in every if graph.item}
+        self._sources = {as_told(graph.item.path.name) for graph in every if graph.item}
         self._results: dict[Path, int] = {}
         for path in sorted(paths):
             if apart is None or not path.is_relative_to(apart):
