@@ -78,6 +78,7 @@ MECHANICAL: dict[str, Callable[[str, Diagnostic], str]] = {
     "RT226": lambda text, item: text.replace("left=80% right=20%", item.help.removeprefix("write ")),
     "RT227": lambda text, item: text.replace(" clamp=2", ""),
     "RT228": typed,
+    "RT246": lambda text, item: text.replace("*2", "*2 | " + re.findall("add '(.+?)'", item.help)[0]),
     "RT314": around(r'"\(dog:1.3\)"'),
     "RT323": lambda text, item: text.replace("steps=20", re.findall(r"steps=\d+", item.help)[0]),
     "RT317": lambda text, item: text.replace("steps=1000", re.findall(r"steps=\d+", item.help)[0]),

@@ -41,6 +41,11 @@ class _Frame:
             return f"{self.size[1]}×{self.size[0]} pixels"
         return f"{self.longer} pixels on the longer side" if self.longer else f"the size that '{self.resized_by}' makes"
 
+    @property
+    def before_resizing(self) -> _Frame:
+        """The picture or window that this is at another size."""
+        return self.around.before_resizing if self.around and self.resized_by else self
+
     def differs(self, other: _Frame) -> bool:
         """Whether the two are certainly of different sizes."""
         if self.size and other.size:
@@ -118,7 +123,7 @@ def _made(node: Node, taken: list[tuple[Port, _Frame]], graph: Graph, world: Env
             longer = -(-int(node.options.get("size") or model.trained_size) // model.multiple) * model.multiple
             return _Frame(node.id, longer, around=taken[0][1] if taken else None)
         case "paste":
-            return next((frame.around for port, frame in taken if port.type == "Window"), None)
+            return next((frame.before_resizing.around for port, frame in taken if port.type == "Window"), None)
         case _ if taken and node.card.output == "Image" and "height" in node.card.facts:
             return _resized(node, taken[0][1])
         case family if family in _KEEPING and taken:

@@ -2,7 +2,7 @@
 
 from retouch_storybook.solids.animals import animal
 from retouch_storybook.solids.edits import OUTDOORS, SOLID_EDITS, Figure, SolidEdit
-from retouch_storybook.solids.outdoors import Standing
+from retouch_storybook.solids.outdoors import OutdoorThing
 from retouch_storybook.solids.rendering import LENS, render, round_about
 
 __all__ = [
@@ -10,8 +10,8 @@ __all__ = [
     "OUTDOORS",
     "SOLID_EDITS",
     "Figure",
+    "OutdoorThing",
     "SolidEdit",
-    "Standing",
     "animal",
     "render",
     "round_about",

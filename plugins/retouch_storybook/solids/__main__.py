@@ -8,7 +8,7 @@ from typing import get_args
 from retouch_storybook.draw import side, whole
 from retouch_storybook.popup.folder import write_views
 from retouch_storybook.solids.edits import Figure
-from retouch_storybook.solids.outdoors import Outdoors, Standing
+from retouch_storybook.solids.outdoors import Outdoors, OutdoorThing
 from retouch_storybook.solids.rendering import LENS
 from retouch_storybook.world import COLORS
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if (options.accessory and outdoors) or (options.setting and not outdoors):
         parser.error("an accessory is of a cat or a dog, a setting of a tree or a ball")
     if outdoors:
-        shown = Standing(options.subject, options.color, options.setting or "in a meadow")
+        shown = OutdoorThing(options.subject, options.color, options.setting or "in a meadow")
     else:
         shown = Figure(options.subject, options.color, options.accessory)
     poses = shown.places(options.views, options.shift)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from retouch_storybook.popup.edits import KINDS, EditInWords, Kind
 from retouch_storybook.solids.animals import animal
-from retouch_storybook.solids.outdoors import Standing
+from retouch_storybook.solids.outdoors import OutdoorThing
 from retouch_storybook.solids.rendering import render, round_about
 from retouch_storybook.world.scene import ACCESSORIES
 
@@ -45,15 +45,15 @@ class SolidEdit(EditInWords):
 
     name: str
     kind: Kind
-    before: Figure | Standing
-    after: Figure | Standing
+    before: Figure | OutdoorThing
+    after: Figure | OutdoorThing
 
 
-OUTDOORS: dict[str, Standing] = {
-    "orchard": Standing("tree", "orange", "in a meadow"),
-    "coast": Standing("tree", "green", "on a beach"),
-    "lawn": Standing("ball", "red", "in a meadow"),
-    "dune": Standing("ball", "blue", "in a desert"),
+OUTDOORS: dict[str, OutdoorThing] = {
+    "orchard": OutdoorThing("tree", "orange", "in a meadow"),
+    "coast": OutdoorThing("tree", "green", "on a beach"),
+    "lawn": OutdoorThing("ball", "red", "in a meadow"),
+    "dune": OutdoorThing("ball", "blue", "in a desert"),
 }
 _COLORS = {"orchard": "blue", "coast": "pink", "lawn": "blue", "dune": "green"}
 _OTHER: dict[str, Literal["tree", "ball"]] = {"tree": "ball", "ball": "tree"}

@@ -34,7 +34,7 @@ Outdoors = Literal["in a meadow", "on a beach", "in the snow", "in a desert", "a
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OutdoorThing:
     """What stands outdoors by itself."""
 
     subject: Literal["tree", "ball"]
