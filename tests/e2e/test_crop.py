@@ -170,7 +170,9 @@ def test_a_mask_file_of_the_whole_picture_counts_inside_of_a_window(tmp_path, la
     mask.paste(255, (192, 96, 384, 200))
     (out := tmp_path / "out").mkdir()
     mask.save(out / "m.png")
-    recipe = f'{BOX} | crop{larger} | mask file "m.png" | {EDIT} | blend latent{"" if larger else " | blend pixel"} | paste'
+    recipe = (
+        f'{BOX} | crop{larger} | mask file "m.png" | {EDIT} | blend latent{"" if larger else " | blend pixel"} | paste'
+    )
     (outcome,) = run(recipe, [source], out).outcomes
     changed = (pixels(source) != pixels(outcome.files[0])).any(2)
     assert changed[:200].any()
