@@ -59,7 +59,7 @@ LONG = {
 }
 
 
-FEW = 3  # variants of a test in `make test`
+FEW = 2  # variants of a test in `make test`
 QUICK = {"lang", "graph", "plugins", "pictures"}  # folders in which no test takes a network, and a variant milliseconds
 
 

@@ -52,6 +52,7 @@ def test_one_style_for_all_layers_comes_less_near(folder):
     assert decibels(cat, one) < decibels(cat, each)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["styleclip", "nada"])
 def test_an_edit_moves_the_picture_towards_the_words(folder, method):
     import torch
