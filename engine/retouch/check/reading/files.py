@@ -152,7 +152,7 @@ class Files:
         try:
             self._world.inspect(path)
         except Unreadable as err:
-            self._add("RT504", given, path=told or path.name, what=err.about)
+            self._add("RT504", given, path=told or path.name, what=err.about, mend=err.mend)
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)

@@ -59,7 +59,7 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         same, file = list(works.values()), Path(path)
         span = same[-1].span
         if len(same) > 1 and not (all(each.shared for each in same) and len({each.span for each in same}) == 1):
-            report.add("RT405", span, count=len(same), mend=_apart(same, world))
+            report.add("RT405", span, count=len(same), path=file.name, mend=_apart(same, world))
             continue
         item = same[-1].item
         with report.looking_at(str(item.path) if item and item.known else None):
