@@ -42,10 +42,19 @@ _FOREIGN = (
     ForeignKind("is a netpbm picture", rb"P[1-7][\s#]", pillow=True),
     ForeignKind("is a Photoshop file", rb"8BPS"),
     ForeignKind("is a camera's raw file", rb"II\*\0....CR\x02|FUJIFILMCCD-RAW|IIU\0|IIRO|....ftypcrx"),
-    ForeignKind("is an SVG, which has no pixels", rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]"),
+    ForeignKind(
+        "is an SVG, which has no pixels",
+        rb"\s*(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]",
+    ),
     ForeignKind("is a PDF, which has no pixels", rb"%PDF"),
-    ForeignKind("is a web page, not the picture that it shows", rb"\s*(<!--.*?-->\s*)*<(!doctype html|html)", COPY_AGAIN),
-    ForeignKind("is a pointer of Git LFS, not the picture itself", rb"version https://git-lfs", "fetch it: git lfs pull"),
+    ForeignKind(
+        "is a web page, not the picture that it shows",
+        rb"\s*(<!--(?:(?!-->).)*-->\s*)*<(!doctype html|html)",
+        COPY_AGAIN,
+    ),
+    ForeignKind(
+        "is a pointer of Git LFS, not the picture itself", rb"version https://git-lfs", "fetch it: git lfs pull"
+    ),
     ForeignKind("is a film", rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", "take one picture out of it"),
     ForeignKind("is an archive", rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!", "unpack it"),
     ForeignKind("holds zeros alone", rb"\0{16}", COPY_AGAIN),

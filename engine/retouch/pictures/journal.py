@@ -169,7 +169,10 @@ def as_told(name: str) -> str:
 
 def on_disk(name: str) -> str:
     """A name of a line as this process has to call the file, whatever the locale: of the same bytes."""
-    return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    try:
+        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # a name that no file has, as anyone may have written it into a journal
+        return name
 
 
 def is_line(found: Any) -> TypeGuard[Line]:

@@ -95,10 +95,9 @@ def diagnose(
     match error:
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
-        case Changed():
-            report.add("RT583", node.span, path=Path(error.path).name)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
+            code = "RT583" if isinstance(error, Changed) else "RT504"
+            report.add(code, node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)

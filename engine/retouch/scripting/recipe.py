@@ -246,7 +246,7 @@ def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
     told = {name: value if isinstance(value, str) else json.dumps(plain(value)) for name, value in settings.items()}
     for name, value in told.items():
         if not is_text(value):
-            raise ValueError(f"'{name}' takes text, and {ascii(value)} holds {HALF_A_PAIR}: write the character")
+            raise ValueError(f"'{name}' takes text, and {value!a} holds {HALF_A_PAIR}: write the character")
     return told | ({} if seed is None else {"seed": str(seed)})
 
 
