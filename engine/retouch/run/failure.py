@@ -29,7 +29,7 @@ from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.models.strange_family import FamilyFault
-from retouch.pictures import UnfitMask, Unreadable, Unwritable
+from retouch.pictures import Changed, UnfitMask, Unreadable, Unwritable
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
@@ -96,7 +96,8 @@ def diagnose(
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(error.path).name, what=error.about)
+            code = "RT583" if isinstance(error, Changed) else "RT504"
+            report.add(code, node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
