@@ -82,7 +82,8 @@ class Rays:
                 kept &= torch.cat([each.flatten() for each in areas])
         chosen = kept.nonzero()[:, 0]
         if not len(chosen):
-            raise NothingLifted("no pixel that counts sees what is to change: masks of the photographs hide all of it")
+            what = "finds no pixel that counts and sees what is to change: masks of the photographs hide all of it"
+            raise NothingLifted(what, "let another part change, or take mask_path from some frames of transforms.json")
         return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen, views.cut_out)
 
     def drawn(self, uniform: Tensor) -> Batch:

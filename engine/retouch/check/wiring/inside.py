@@ -13,8 +13,9 @@ from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.check.wiring.turn_settings import nothing_said
 from retouch.graph.keys import turn_key
 from retouch.graph.nodes import FromEngine, FromNode, Graph, given
-from retouch.graph.ports import PICTURE, TURN, WRITERS
+from retouch.graph.ports import TURN, WRITERS
 from retouch.lang import syntax as s
+from retouch.plugins import cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
         return None
     image, mask = run(inner, flow)
     span = closure.flow.span
-    # A stage that makes something else than a picture may want a flow for its mask alone.
+    # A stage that needs its flow's mask may want nothing else of it.
     given_mask = context.inside and context.inside.mask
-    looks_alone = mask is not None and mask != given_mask and call.card.output not in PICTURE
+    wants_mask = any(f"{port}_mask" in cost.names(need.holds) for need in call.card.needs)
+    looks_alone = mask is not None and mask != given_mask and wants_mask
     if inner.outside:
         report.add("RT244", span, stage=call.card.name)
     elif context.inside and image == context.inside.image and not looks_alone:
