@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from retouch.graph.nodes import GIVEN, FromNode, Graph, Node, NodeId
 from retouch.plugins import cost
 
-_CARRIERS = ("Image", "Latents", "Trajectory", "Candidates", "Frame")  # ports that a picture comes in by
+# Ports that a picture comes in by; draws before the picture that they are of.
+_CARRIERS = ("Candidates", "Image", "Latents", "Trajectory", "Frame")
 _ANY = 1000  # pixels of a side, where only the ratio counts
 
 
@@ -37,8 +38,8 @@ def _resized(turn: Graph, id_: NodeId) -> bool:
         stated = cost.facts_of(node.card, scope)
         if (stated["height"], stated["width"]) != (_ANY, _ANY):
             return True
-    before = next((each for type_, each in _feeds(node) if type_ in _CARRIERS), None)
-    return before is not None and _resized(turn, before)
+    before = [(_CARRIERS.index(type_), each) for type_, each in _feeds(node) if type_ in _CARRIERS]
+    return bool(before) and _resized(turn, min(before)[1])
 
 
 def _feeds(node: Node) -> Iterator[tuple[str, NodeId]]:

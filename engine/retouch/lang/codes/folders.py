@@ -49,7 +49,7 @@ FOLDERS: dict[str, Code] = {
         "nothing-lifted",
         "'{stage}' {what}",
         "{mend}",
-        why="Voxels are changed where most views that see them have masked them. If masks do not meet anywhere, they are "
-        "empty, or each is somewhere else; or what they take is hidden, or lies in another field.",
+        why="Voxels are changed where most views that see them have masked them. If masks do not meet anywhere, they "
+        "are empty, or each is somewhere else; or what they take is hidden, or lies in another field.",
     ),
 }
