@@ -19,7 +19,7 @@ from retouch.graph.folders import FilesBelow
 from retouch.graph.nodes import Picture
 from retouch.graph.plan import plan
 from retouch.paths import folder
-from retouch.pictures import metadata
+from retouch.pictures import Unwritable, metadata
 from retouch.run.files.provenance import digest
 from retouch_scenes.transforms import shots
 from tests.e2e.command import retouch as command
@@ -176,7 +176,7 @@ def test_lists_make_a_scene_for_each_item(home):
         (FIT + f'cube | revise (invert ddim "cube"->"ball" | mask lift ({BOX})) | save field "x.safetensors"', "RT242"),
         (FIT + f'cube | revise ({BOX}) | save field "x.safetensors"', "RT243"),
         (FIT + f'cube | revise (upscale | {TURN}) | save field "x.safetensors"', "RT226"),
-        (FIT + f'cube | mask lift ({BOX} | upscale) | save field "x.safetensors"', "RT226"),
+        (FIT + f'cube | mask lift ({BOX} | upscale) | revise ({TURN}) | save field "x.safetensors"', "RT226"),
         (FIT + f'cube | revise (draw (upscale | {TURN}) | rank change) | save field "x.safetensors"', "RT226"),
         (FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', "RT301"),
         (FIT + 'scene | save views "cube/transforms.json"', "RT407"),
@@ -224,9 +224,24 @@ def test_a_run_that_ends_midway_leaves_no_half_written_folder(home, tmp_path):
 
     image = Image(torch.zeros(3, 4, 4))
     out = FileOut(lambda _path: {"retouch": "1"})
-    with pytest.raises(RuntimeError, match="stop"), out.album(str(tmp_path / "list.json"), {"a.png": image}):
-        raise RuntimeError("stop")
+    for place in (tmp_path / "list.json", tmp_path / "new/deep/list.json"):
+        with pytest.raises(KeyboardInterrupt), out.album(str(place), {"a.png": image}):
+            raise KeyboardInterrupt
+        assert not list(tmp_path.iterdir())
+    with pytest.raises(Unwritable), out.album(str(tmp_path / "new/list.json"), {"a.odd": image}):
+        raise AssertionError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_ends_at_once_leaves_no_pictures_that_nobody_lists(home, tmp_path):
+    from retouch.pictures.atomic import remove_unfinished
+    from retouch.run.files.outbox import FileOut
+
+    out = FileOut(lambda _path: {})
+    with out.album(str(tmp_path / "new/list.json"), {"a.png": Image(torch.zeros(3, 4, 4))}):
+        assert len(list((tmp_path / "new").iterdir())) == 1
+        remove_unfinished()
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stamp", [{"retouch": "1"}, {}])
