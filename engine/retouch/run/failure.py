@@ -151,7 +151,7 @@ def _add_of_picture(
         case NothingMasked():
             report.add("RT510", node.span, stage=node.card.name)
         case NothingLifted():
-            report.add("RT575", node.span, stage=node.card.name)
+            report.add("RT575", node.span, stage=node.card.name, what=error.what, mend=error.mend)
         case NothingOpaque():
             lower = math.floor(error.most * 90) / 100  # a little below the most, as an option would be written
             mend = f"write opacity={lower:g}" if lower >= 0.01 else "fit the field to pictures that show something"
