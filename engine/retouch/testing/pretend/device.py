@@ -131,7 +131,7 @@ def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         _refuse_mixture(func, name, args, here, there)
     if (why := reads(name, args, kwargs)) is not None:
         waited(why)
-    if unordered(name, args):
+    if unordered(func, name, args):
         note("unordered", name)
     if (drawn := kwargs.get("generator")) is not None and drawn.device.type == "cpu":
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
