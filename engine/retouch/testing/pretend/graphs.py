@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from retouch.testing.pretend.nested import flat
@@ -88,10 +87,13 @@ class Pool:
         self.graphs: weakref.WeakSet[Graph] = weakref.WeakSet()
         self.begun = False
 
+    def free(self) -> list[Memory]:
+        """What nobody holds of the memory of graphs that were captured: a capture that begins now may be given it."""
+        return [each for graph in self.graphs for each in graph.memory.values() if not each.held]
+
     def join(self, graph: Graph) -> None:
-        """Let a graph work here that was just captured: it has what the others have let go, and they have its own."""
+        """Let a graph work here that was just captured: where others work, it may have come to lie."""
         for other in self.graphs:
-            graph.spoils += [each for each in other.memory.values() if not each.held]
             other.spoils += graph.memory.values()
         self.graphs.add(graph)
 
@@ -104,14 +106,15 @@ def capture(
     device = devices[-1]
     if pool is not None and pool.begun and not pool.graphs:
         raise RuntimeError("it->second->use_count > 0 INTERNAL ASSERT FAILED: no graph of this pool is left")
+    graph._pool = pool = pool or Pool()
+    graph.spoils = pool.free()
     device.capturing = graph
     device.captures += 1
     try:
         yield
     finally:
         device.capturing = None
-    graph._pool = pool or Pool()
-    graph._pool.begun = True
-    graph._pool.join(graph)
+    pool.begun = True
+    pool.join(graph)
     for each in graph.memory.values():
         each.spoil()

@@ -31,7 +31,7 @@ _NEVER_ORDERED = frozenset({
     "reflection_pad1d_backward", "reflection_pad2d_backward", "reflection_pad3d_backward",
     "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward", "adaptive_max_pool2d_backward",
     "avg_pool3d_backward", "fractional_max_pool2d_backward", "fractional_max_pool3d_backward",
-    "max_unpool2d", "max_unpool3d", "nll_loss_forward", "nll_loss2d_forward", "_ctc_loss_backward", "cumsum",
+    "max_unpool2d", "max_unpool3d", "nll_loss2d_forward", "_ctc_loss_backward", "cumsum",
 })  # fmt: skip
 """Operations that CUDA refuses where it is told that sums have a fixed order: it knows none for them."""
 
