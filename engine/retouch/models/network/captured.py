@@ -10,6 +10,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -27,22 +28,25 @@ MOST_GRAPHS = 64  # of passes without gradients: what each keeps for itself is i
 MOST_POOLS = 4  # of passes with gradients that wait for their way back at one time
 
 
+_one_at_a_time = Lock()  # all captures are of one stream, whichever thread they are in
+
+
 class CapturedNetwork:
     """A network on a CUDA device whose passes are captured, one graph for each shape of its inputs.
 
     The first pass of a shape runs as it is, which also warms it up; the second is captured, all later ones replay.
 
     Graphs of one pool work in the same memory, which grows to what the largest takes.  Those without gradients all
-    share one: what one leaves is read before another is replayed.  What a pass with gradients leaves has to stay for its
-    way back, so pools of those stand beside each other, as many as passes have waited at one time.
+    share one: what one leaves is read before another is replayed.  What a pass with gradients leaves has to stay for
+    its way back, so pools of those stand beside each other, as many as passes have waited at one time.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.graphs: OrderedDict[Hashable, _Forward | _ForwardBackward | None] = (
-            OrderedDict()
-        )  # None: cannot be captured
+        # None: cannot be captured
+        self.graphs: OrderedDict[Hashable, _Forward | _ForwardBackward | None] = OrderedDict()
         self._seen: set[Hashable] = set()
+        self._moved: set[Hashable] = set()  # to another pool
         self._forward, self._pools = _Pool(), [_Pool() for _ in range(MOST_POOLS)]
 
     def __call__(self, rows: Rows) -> Tensor:
@@ -52,14 +56,15 @@ class CapturedNetwork:
         if key not in self._seen:
             self._seen.add(key)
             return self.network(rows)
-        if key not in self.graphs:
-            pool = self._pool(rows)
-            if pool is None:
-                return self.network(rows)
-            self.graphs[key] = self._capture(rows, pool)
+        graph = self.graphs.get(key)
+        crossed = graph is not None and graph.pool.busy and graph.pool.user is not graph and key not in self._moved
+        if (key not in self.graphs or crossed) and (pool := self._pool(rows)):
+            if crossed:  # it waits for its way back beside one of the same pool: another is its own from now on
+                self._moved.add(key)
+            graph = self.graphs[key] = self._capture(rows, pool)
             self._let_go()
-        self.graphs.move_to_end(key)
-        graph = self.graphs[key]
+        if key in self.graphs:
+            self.graphs.move_to_end(key)
         if graph is None or graph.pool.busy:
             return self.network(rows)
         return graph(*rows.tensors)
@@ -89,6 +94,7 @@ class CapturedNetwork:
                 return
             del self.graphs[key]
             self._seen.discard(key)
+            self._moved.discard(key)
 
 
 class _Pool:
@@ -96,18 +102,19 @@ class _Pool:
 
     def __init__(self) -> None:
         self._graphs: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
-        self._user: Callable[[], object | None] = lambda: None
+        self._wanted: Callable[[], object | None] = lambda: None
+        self.user: object = None  # what was replayed here last
 
     @property
     def busy(self) -> bool:
         """Whether what a pass left here is still wanted for its way back."""
-        return self._user() is not None
+        return self._wanted() is not None
 
-    def used(self) -> _User:
+    def used(self, by: object) -> _WayBack:
         """Be busy as long as what this returns lives."""
-        user = _User()
-        self._user = weakref.ref(user)
-        return user
+        wanted, self.user = _WayBack(), by
+        self._wanted = weakref.ref(wanted)
+        return wanted
 
     @contextmanager
     def captured(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
@@ -117,7 +124,7 @@ class _Pool:
         """
         shared = next(iter(self._graphs), None)  # where none is left, so is no memory
         pool = shared.pool() if shared else None
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        with _one_at_a_time, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             yield
         self._graphs.add(graph)
 
@@ -164,7 +171,7 @@ class _ForwardBackward:
         self.out = out.detach()
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        return _Replayed.apply(self, self.pool.used(), *inputs)  # pyright: ignore[reportReturnType]
+        return _Replayed.apply(self, self.pool.used(self), *inputs)  # pyright: ignore[reportReturnType]
 
     def run_forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         with torch.no_grad():
@@ -181,14 +188,14 @@ class _ForwardBackward:
         return [next(made).clone() if place.requires_grad else None for place in self.inputs]
 
 
-class _User:
+class _WayBack:
     """Lives as long as the autograd node that may still go back through a pass."""
 
 
 class _Replayed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, graph: _ForwardBackward, user: _User, *inputs: Tensor) -> Tensor:
-        ctx.graph, ctx.user = graph, user
+    def forward(ctx: Any, graph: _ForwardBackward, way_back: _WayBack, *inputs: Tensor) -> Tensor:
+        ctx.graph, ctx.way_back = graph, way_back
         return graph.run_forward(inputs)
 
     @staticmethod

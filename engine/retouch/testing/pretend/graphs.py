@@ -64,9 +64,9 @@ class Graph:
         for func, args, kwargs, made in self.calls:
             again = func(*args, **kwargs)
             for place, numbers in zip(flat([made]), flat([again]), strict=True):
-                if place.untyped_storage()._cdata in self.memory and not func._schema.is_mutable:
-                    if numbers.untyped_storage()._cdata != place.untyped_storage()._cdata:
-                        place.copy_(numbers)
+                storage = place.untyped_storage()._cdata
+                if storage in self.memory and storage != numbers.untyped_storage()._cdata:
+                    place.copy_(numbers)
 
     def record(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any, there: Any) -> None:
         """Take down an operation on numbers.  there: the tensors of the device that hold what was made."""
