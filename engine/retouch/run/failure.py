@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from retouch.core.device.repeatable import UNORDERED
 from retouch.core.errors import (
     BrokenTouch,
     Diverged,
@@ -202,4 +203,6 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         if is_stop(err):
             raise
         said = []
+    if said and UNORDERED in said[0]:
+        said[0] = f"{said[0].split()[0]} adds up in no fixed order on a GPU, as exact mode asks; --exact has to go"
     return (said[0] if said else type(error).__name__) + where
