@@ -36,7 +36,9 @@ class Supply:
         if key not in self.made and sized_by:
             steps = edge.settings["steps"]
             of = (sized_by,)  # which may be wanted for nothing else
-            self._keep(key, Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), of, edge.type, wanted=False))
+            self._keep(
+                key, Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), of, edge.type, wanted=False)
+            )
         elif key not in self.made:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
             self._keep(key, Task(start, name=edge.type, light=edge.type in _SAID))
