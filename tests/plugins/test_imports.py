@@ -63,7 +63,7 @@ LAW = {
         "check",
         "run",
     },  # `retouch.api` itself less, see below
-    "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
+    "scripting": {"paths", "core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "starters": {"__init__", "api"},
     "cli": {"version", "paths", "near", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},
     "__init__": {"version", "lang", "plugins", "scripting"},

@@ -12,7 +12,7 @@ async def inverted(model: Denoiser, x: Tensor, prompt: Prompt, schedule: Schedul
     """The latents of an unguided walk up from a picture's.  Song et al. 2021, arXiv:2010.02502, eq. 13.
 
     x: Tensor  # [C, h, w]
-    Returns [N + 1, C, h, w], noisiest first; a step asks at the latents that it leaves and the level that it goes to.
+    Returns [N + 1, C, h, w], noisiest first; a step asks at the latents that it leaves, at the level that it goes to.
     """
     path = [x]
     for step in schedule.ascending():
