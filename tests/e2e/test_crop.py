@@ -235,6 +235,7 @@ def test_the_mend_of_a_picture_that_is_too_large_is_to_crop_it(tmp_path):
         (f"{BOX} | crop | upscale | {EDIT} | blend pixel | paste", "RT335"),
         (f"{BOX} | crop | upscale | surround lowpass | tiles ({EDIT}) | paste", "RT335"),
         (f"upscale factor=3 | {EDIT}", "RT404"),
+        (f"{BOX} | crop | upscale factor=2.1 | {EDIT} | paste", "RT404"),
         (f"{BOX} | crop context=11 | {EDIT} | paste", "RT208"),
     ],
 )

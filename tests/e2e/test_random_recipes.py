@@ -68,6 +68,7 @@ def costs_what_is_planned(chosen):
             assert least <= outcome.rows.get(node.id, 0) <= most, (text, node.id)
 
 
+@pytest.mark.thorough
 def test_some_run_at_the_planned_cost_and_nothing_fails_for_a_reason_of_ours(world):
     costs_what_is_planned(list(right(CHECKED, world))[:RUN])
 

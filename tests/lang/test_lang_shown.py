@@ -121,6 +121,7 @@ USUAL = {
     "RT453": {"path": "x.csv", "endings": ".png, .jpg, .webp or .tif"},
     "RT454": {"what": "'retouch bench quality'"},
     "RT926": {"what": "a their_models.Config"},
+    "RT583": {"path": "wall.tif"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {
         "stage": "blend pixel",

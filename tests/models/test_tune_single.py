@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.thorough
 def test_files_hold_the_words_and_the_places_that_were_learnt(folder: Path) -> None:
     with safe_open(folder / "imagic.safetensors", "np") as file:
         assert file.get_tensor("prompt.embeds").ndim == 2

@@ -8,7 +8,7 @@ import torch
 from retouch.check.check import check
 from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
-from retouch.pictures import Unreadable, Unwritable
+from retouch.pictures import Changed, Unreadable, Unwritable
 from retouch.run.failure import diagnose
 from retouch.run.strangers.wrong_results import NotFinite, check_finite
 from tests.lang.stages import world
@@ -18,6 +18,7 @@ FAILURES = {
     "RT501": (IndexError("index 64 is out of bounds"), "'invert ddim' failed: index 64 is out of bounds"),
     "RT503": (torch.OutOfMemoryError(), "'invert ddim' does not fit in memory"),
     "RT504": (Unreadable("cats/5.png", "ends early"), "'5.png' is not an image that can be read: it ends early"),
+    "RT583": (Changed("walls/5.tif"), "'5.tif' was changed while the run read it"),
     "RT505": (NotFinite(), "'invert ddim' made values that are not finite"),
     "RT507": (Unwritable("no space left"), "could not be written: no space left"),
     "RT416": (BrokenModel("it has no weights"), "cannot be used: it has no weights"),

@@ -174,6 +174,7 @@ def test_roughness_falls_along_its_pull():
 COURSE = Course(iterations=150, batch=1024, lr=0.2, smooth=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_cube_from_all_around_is_found_in_a_box_cut_to_its_silhouettes():
     views, held = cube_views(24), cube_views(4, shift=0.41)
     assert kind_of(views) == "box"

@@ -81,6 +81,7 @@ def inside(field, views, masks, truth):
     return -10 * float(torch.cat(gaps).mean().log10())
 
 
+@pytest.mark.thorough
 def test_true_edits_make_the_true_thing_and_voxels_outside_keep_their_bits(world):
     views, field, after, masks = world
     made = revised(world, TrueTurn(views, after, masks), iterations=150, share=0.6)
@@ -103,6 +104,7 @@ def test_what_the_masks_of_all_photographs_hide_cannot_be_revised(world):
         revised((hidden, *world[1:]), turn, iterations=1)
 
 
+@pytest.mark.thorough
 def test_a_view_that_is_wrong_is_outvoted_and_one_that_fails_is_left_out(world):
     views, field, after, masks = world
     good = inside(revised(world, TrueTurn(views, after, masks)), views, masks, after)
@@ -153,6 +155,7 @@ def test_a_flow_without_a_mask_changes_what_was_changed_before_and_else_everythi
     assert bool(revised(world, TrueTurn(views, after, None), iterations=2).changed.all())
 
 
+@pytest.mark.thorough
 def test_one_view_after_the_other_comes_to_the_same_thing_with_as_many_turns(world):
     views, field, after, masks = world
     turn = TrueTurn(views, after, masks)
@@ -280,6 +283,7 @@ def test_a_view_that_fails_is_left_out_of_what_is_lifted(world, by):
         run(lift(field, views, TrueTurn(views, after, masks, failing=range(20)), by=by))
 
 
+@pytest.mark.thorough
 def test_pictures_that_were_cut_out_are_edited_over_white_without_white_fog(world):
     views, field, _, _ = world
     cut, after = cube_views(20, side=24), cube_views(20, side=24, alpha=False, faces=RED)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from retouch.core.device.repeatable import UNORDERED
 from retouch.core.errors import (
     BrokenTouch,
     Diverged,
@@ -29,7 +30,7 @@ from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.models.strange_family import FamilyFault
-from retouch.pictures import UnfitMask, Unreadable, Unwritable
+from retouch.pictures import Changed, UnfitMask, Unreadable, Unwritable
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
@@ -96,7 +97,8 @@ def diagnose(
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(error.path).name, what=error.about)
+            code = "RT583" if isinstance(error, Changed) else "RT504"
+            report.add(code, node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
@@ -201,4 +203,6 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         if is_stop(err):
             raise
         said = []
+    if said and UNORDERED in said[0]:
+        said[0] = f"{said[0].split()[0]} adds up in no fixed order on a GPU, as exact mode asks; --exact has to go"
     return (said[0] if said else type(error).__name__) + where

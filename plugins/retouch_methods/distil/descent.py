@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Latents, Mask, NoiseSource, Schedule, Step
+from retouch.api import Adam, Latents, Mask, NoiseSource, Schedule, Step, on_host
 
 # Where both prompts agree, rows of one call may differ in their last bits, and Adam would make full steps of that:
 # what is small beside the noise's own unit is no gradient.
@@ -28,10 +28,9 @@ class Descent:
         self._adam = Adam(rate, epsilon=EPSILON) if optimizer == "adam" else None
         self._rate = rate
 
-    @property
-    def idle(self) -> bool:
+    async def idle(self) -> bool:
         """Whether the mask takes nothing, so that no gradient would be heeded."""
-        return self._area is not None and not self._area.any()
+        return self._area is not None and not bool(await on_host(self._area.any()))
 
     def step(self, grad: Tensor) -> None:
         """Go down a gradient, as far in each cell as the mask takes it.  grad: [C, h, w]"""

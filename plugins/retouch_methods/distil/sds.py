@@ -60,7 +60,7 @@ async def sds(
     high: the noisiest level that is drawn, as a share of the steps.
     """
     descent = Descent(latents, mask, optimizer, rate)
-    if descent.idle:
+    if await descent.idle():
         return latents
     predict = predictor(guidance, model, edit.target, edit.negative)
     for i, step in enumerate(drawn(schedule, rounds, low, high, noise)):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Image, Mask, Need, Range, Turn, stage
+from retouch.api import Image, Mask, Need, Range, Turn, on_host, stage
 
 
 @stage(
@@ -35,7 +35,7 @@ async def resampling(
     times: how many rounds.
     """
     area = None if mask is None else mask.pixels(*image.size).to(image.data)
-    if area is not None and not area.any():
+    if area is not None and not bool(await on_host(area.any())):
         return image
     now = image
     for i in range(times):

@@ -56,11 +56,14 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
         report.add("RT459", writers[-1].span, path=world.output.name)
     for writer in writers:
         by_path[writer.path].setdefault(writer.work, writer)
+    told = set[tuple[Span, str]]()
     for path, works in by_path.items():
         same, file = list(works.values()), Path(path)
         span = same[-1].span
         if len(same) > 1 and not (all(each.shared for each in same) and len({each.span for each in same}) == 1):
-            report.add("RT405", span, count=len(same), mend=_apart(same, world))
+            if (span, mend := _apart(same, world)) not in told:  # of several such files the first stands for all
+                told.add((span, mend))
+                report.add("RT405", span, count=len(same), path=file.name, mend=mend)
             continue
         item = same[-1].item
         with report.looking_at(str(item.path) if item and item.known else None):
@@ -174,6 +177,7 @@ def _own_path(writers: list[Writer]) -> str | None:
     if first.by_output:
         return None
     axes = [name for name in first.fields if name not in ("name", "index", "turn", "seed", PICTURES)]
+    axes += _pattern(writers, ("name", "index", *axes))
     return "-".join(f"{{{name}}}" for name in ("name", "index", *axes)) + ".png"
 
 
@@ -183,7 +187,14 @@ def _missing(text: str, writers: list[Writer]) -> str:
     differ = [name for name in fields if len({str(each.fields.get(name)) for each in writers}) > 1]
     names = ["name"] if "name" in differ else ["index"] if "index" in differ else []
     names += [name for name in differ if name not in ("name", "index", PICTURES)]
+    names += _pattern(writers, (*names, *there))
     return "".join(f"-{{{name}}}" for name in names if name not in there)
+
+
+def _pattern(writers: list[Writer], names: Iterable[str]) -> list[str]:
+    """The field of a pattern of files, such as masks, where the others leave two results alike."""
+    apart = {tuple(str(each.fields.get(name)) for name in names) for each in writers}
+    return [PICTURES] if len(apart) < len(writers) and PICTURES in writers[0].fields else []
 
 
 def _with(path: str, addition: str) -> str:
