@@ -202,4 +202,5 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         if is_stop(err):
             raise
         said = []
-    return (said[0] if said else type(error).__name__) + where
+    awaits = "; is an 'await' missing?" if said and "'coroutine' object" in said[0] else ""
+    return (said[0] if said else type(error).__name__) + awaits + where
