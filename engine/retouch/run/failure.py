@@ -116,7 +116,7 @@ def diagnose(
         case torch.OutOfMemoryError() | MemoryError():
             report.add("RT503", node.span, what=f"'{node.card.name}'")
         case PluginError():
-            facts: dict[str, Any] = {**error.fault.facts}
+            facts: dict[str, Any] = error.fault.placed
             report.add(error.fault.code, node.span, **facts)
         case _:
             _add_of_plugin(report, node, error, blame, feeding)
