@@ -179,6 +179,7 @@ def test_lists_make_a_scene_for_each_item(home):
         (FIT + f'cube | mask lift ({BOX} | upscale) | revise ({TURN}) | save field "x.safetensors"', "RT226"),
         (FIT + f'cube | revise (draw (upscale | {TURN}) | rank change) | save field "x.safetensors"', "RT226"),
         (FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', "RT301"),
+        (FIT + 'cube | save views "x.json"', "RT226"),
         (FIT + 'scene | save views "cube/transforms.json"', "RT407"),
         (FIT + 'cube | save field "x.safetensors"\nopen "a.png" | mask box | save mask "cube/images/001.png"', "RT407"),
     ],
