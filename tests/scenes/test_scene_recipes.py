@@ -208,7 +208,7 @@ def test_a_flow_that_gives_its_pictures_back_at_their_size_may_make_them_larger_
 
 
 def test_a_picture_of_a_scene_is_edited_in_brackets_and_not_that_of_the_command_line(home):
-    world = Environment(REGISTRY, home, (Picture(str(home / "a.png")),))
+    world = Environment(REGISTRY, home, (Picture(home / "a.png"),))
     found = check(FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', world)
     (error,) = found.errors
     assert (error.code, "revise (…)" in error.help) == ("RT301", True)
