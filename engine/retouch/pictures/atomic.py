@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
 
+from retouch.paths import begun
 from retouch.pictures.holders import Holder, holder
 
 try:
@@ -140,7 +141,7 @@ def remove_dead_parts(folder: Path) -> int:
 def _begun(path: Path) -> tuple[Path, BinaryIO]:
     """A new locked file beside `path`, and its place."""
     while True:
-        part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+        part = path.with_name(f".{begun(path.name)}.{secrets.token_hex(4)}.part")
         _unfinished.add(part)
         try:
             file = part.open("xb")
@@ -196,7 +197,7 @@ def _removed_folder(part: Path) -> bool:
 def unfinished_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` to fill, for the caller to give a name; it vanishes if it is still there at the end."""
     make_folder(path.parent)
-    part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{begun(path.name)}.{secrets.token_hex(4)}.part")
     _unfinished.add(part)
     held: int | None = None
     try:

@@ -16,11 +16,10 @@ from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import Graph, Picture
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
-from retouch.paths import is_link, is_there
+from retouch.paths import LONGEST_NAME, is_link, is_there
 from retouch.pictures import formats
 
 _MISSED = {"foreign": "RT415", "edited": "RT440"}  # what stands there and would be missed
-LONGEST_NAME = 255  # bytes, of the usual file systems
 LONGEST_PATH = 4095  # bytes, of Linux; others take less and say so
 
 
