@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from retouch.api import bilinear
+
 NOISE = 64  # numbers of z
 VALUES = (10, 10, 6, 4, 4)  # how many each attribute of a scene has: subject, colour, setting, accessory, style
 LABELS = sum(VALUES)
@@ -157,4 +159,4 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    return bilinear(x, (2 * x.shape[-2], 2 * x.shape[-1]))

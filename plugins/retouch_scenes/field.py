@@ -132,10 +132,17 @@ def seen(field: Field, origins: Tensor, directions: Tensor, jitter: Tensor | Non
     alpha = 1 - torch.exp(-thick)
     if not field.open:
         alpha = torch.cat([alpha[:, :-1], torch.ones_like(alpha[:, -1:])], 1)
-    before = torch.cat([torch.zeros_like(thick[:, :1]), thick[:, :-1].cumsum(1)], 1)
+    before = _summed(torch.cat([torch.zeros_like(thick[:, :1]), thick[:, :-1]], 1))
     weights = torch.exp(-before) * alpha
     colour = (weights * torch.sigmoid(values[1:])).sum(-1)
     return RaysSeen(colour, weights.sum(1), (weights * t).sum(1), weights, places)
+
+
+def _summed(x: Tensor) -> Tensor:
+    """The sum of each number of a row with those before it.  [R, S]"""
+    if x.is_cuda:  # whose `cumsum` vouches for no order, so that all of a gradient would be refused one
+        return x @ torch.ones(x.shape[1], x.shape[1], dtype=x.dtype, device=x.device).triu()
+    return x.cumsum(1)
 
 
 def looked_up(grid: Tensor, places: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from retouch.api import bilinear
 from retouch_storybook.world import ACCESSORIES, COLORS, SETTINGS, STYLES, SUBJECTS
 
 SIDE = 64  # pixels; pictures of other sizes are brought to it
@@ -91,7 +91,7 @@ def at_side(pictures: Tensor, side: int) -> Tensor:
     """[n, 3, H, W] -> [n, 3, side, side], without aliasing"""
     if pictures.shape[-2:] == (side, side):
         return pictures
-    return F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    return bilinear(pictures, (side, side), antialias=True)
 
 
 def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:

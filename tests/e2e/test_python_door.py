@@ -343,11 +343,11 @@ def test_half_of_a_pair_of_characters_is_refused_wherever_it_is_given(copy, cat:
         source = [cat] if isinstance(given["caption"], list) else cat
         try:
             found = copy(source, **given)[0].diagnostics
-        except RecipeError as wrong:
+        except python.RecipeError as wrong:
             found = wrong.diagnostics
             str(wrong).encode()
         assert [each.code for each in found] == ["RT103"]
-    with pytest.raises(RecipeError) as wrong:
+    with pytest.raises(python.RecipeError) as wrong:
         copy("c\ud800.png")
     assert [each.code for each in wrong.value.diagnostics] == ["RT402"]
     with pytest.raises(ValueError, match="'negative' takes text"):

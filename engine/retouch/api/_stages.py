@@ -32,6 +32,7 @@ from retouch.core.declared.endings import Ending
 from retouch.core.declared.storable import storable
 from retouch.core.declared.touches import Pattern, Range, Site, Touch
 from retouch.core.denoiser import Denoiser
+from retouch.core.device.ordered import bilinear, reflected
 from retouch.core.device.transfer import upload, upload_numbers
 from retouch.core.errors import Diverged, NothingLifted, NothingMasked, NothingOpaque, SameToTheModel, Unmet
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
@@ -183,6 +184,7 @@ __all__ = [
     "Window",
     "Windows",
     "WordsOf",
+    "bilinear",
     "box_mask",
     "call",
     "copies",
@@ -200,6 +202,7 @@ __all__ = [
     "on_host",
     "places_apart",
     "predictor",
+    "reflected",
     "remembering",
     "resized",
     "safetensors_file",

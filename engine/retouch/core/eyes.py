@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from retouch.core.awaited.combinators import call
+from retouch.core.device.ordered import bilinear
 
 Batched = Callable[[Tensor], Tensor]
 
@@ -84,6 +84,5 @@ def at_side(data: Tensor, side: int) -> Tensor:
     """A picture as a network of this side takes it, without aliasing.  [..., 3, H, W] -> [..., 3, side, side]"""
     if data.shape[-2:] == (side, side):
         return data
-    batch = data.reshape(-1, *data.shape[-3:])
-    made = F.interpolate(batch, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    made = bilinear(data.reshape(-1, *data.shape[-3:]), (side, side), antialias=True)
     return made.reshape(*data.shape[:-2], side, side)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.core.awaited.combinators import gather, on_host
+from retouch.core.device.ordered import bilinear, looked_up
 from retouch.core.device.transfer import upload
 from retouch.core.errors import SameToTheModel
 from retouch.core.eyes import ImageText
@@ -38,8 +39,7 @@ def copies(picture: Tensor, side: int, count: int, noise: NoiseSource, spread: f
     # Places behind the horizon of a slanted picture would come back mirrored; so close to it they are far outside.
     grid = upload((seen[..., :2] / seen[..., 2:].clamp_min(1e-3)).to(picture.dtype), picture.device)
     # Shrunk before it is turned: sampling a large picture at few places would alias.
-    shrunk = F.interpolate(picture[None], (side, side), mode="bilinear", antialias=True, align_corners=False)
-    return F.grid_sample(shrunk.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False)
+    return looked_up(bilinear(picture[None], (side, side), antialias=True)[0], grid)
 
 
 async def looked_at(eye: ImageText, picture: Tensor, count: int, noise: NoiseSource, spread: float = 1.0) -> Tensor:

@@ -57,7 +57,8 @@ class Executor:
         finished = finished or (lambda _: None)
         ended = {task for task in tasks if task.done}  # in an earlier run, which has told of it
         pending: list[Task] = []
-        with torch.no_grad(), repeatable(), quiet_collector(), listening(), _lanes() as lanes:
+        same_bits = repeatable(always=bool(self.buckets.fixed))
+        with torch.no_grad(), same_bits, quiet_collector(), listening(), _lanes() as lanes:
             try:
                 while pending := _pending(tasks, ended):
                     began = self._start(pending, lanes)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from retouch.core.device.repeatable import UNORDERED
 from retouch.core.errors import (
     BrokenTouch,
     Diverged,
@@ -151,7 +152,7 @@ def _add_of_picture(
         case NothingMasked():
             report.add("RT510", node.span, stage=node.card.name)
         case NothingLifted():
-            report.add("RT575", node.span, stage=node.card.name)
+            report.add("RT575", node.span, stage=node.card.name, what=error.what, mend=error.mend)
         case NothingOpaque():
             lower = math.floor(error.most * 90) / 100  # a little below the most, as an option would be written
             mend = f"write opacity={lower:g}" if lower >= 0.01 else "fit the field to pictures that show something"
@@ -202,5 +203,7 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         if is_stop(err):
             raise
         said = []
+    if said and UNORDERED in said[0]:
+        said[0] = f"{said[0].split()[0]} adds up in no fixed order on a GPU, as exact mode asks; --exact has to go"
     awaits = "; is an 'await' missing?" if said and "'coroutine' object" in said[0] else ""
     return (said[0] if said else type(error).__name__) + awaits + where

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from retouch.core.denoiser import Denoiser
+from retouch.core.device.ordered import bilinear
 from retouch.core.eyes import ImageText, Perceptual, VisionTokens
 from retouch.core.schedule import PredictionKind, Schedule
 from retouch.core.values import Canvas, Edit, Latents, NoiseSource, Prompt
@@ -162,7 +163,7 @@ class TinyEyes:
         """The mean squared difference of patches, mixed."""
 
         def between(pairs: torch.Tensor) -> torch.Tensor:
-            shown = F.interpolate(pairs.flatten(0, 1), (self.SIDE, self.SIDE), mode="bilinear", align_corners=False)
+            shown = bilinear(pairs.flatten(0, 1), (self.SIDE, self.SIDE))
             one, other = self._looked(shown)[1].unflatten(0, (-1, 2)).unbind(1)
             return (one - other).square().mean((1, 2, 3))
 

@@ -73,7 +73,7 @@ async def pds(
     high: the noisiest level that is drawn, as a share of the steps.
     """
     descent = Descent(latents, mask, optimizer, rate)
-    if descent.idle:
+    if await descent.idle():
         return latents
     was = predictor(guidance, model, edit.source, edit.negative)
     now = predictor(guidance, model, edit.target, edit.negative)

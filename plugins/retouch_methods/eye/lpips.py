@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from retouch.api import Perceptual, Pretrained, stage
+from retouch.api import Perceptual, Pretrained, reflected, stage
 
 VGG = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # channels, by stage
 ALEX = ((64,), (192,), (384,), (256,), (256,))
@@ -102,4 +102,4 @@ def _blurred(x: Tensor) -> Tensor:
     """Every other place, after a binomial blur of three.  [B, C, h, w] -> [B, C, h / 2 + 1, w / 2 + 1]"""
     line = x.new_tensor((1, 2, 1)) / 4
     kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
-    return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), kernel, stride=2, groups=x.shape[1])
+    return F.conv2d(reflected(x, 2), kernel, stride=2, groups=x.shape[1])

@@ -21,6 +21,7 @@ from retouch.api import (
     Predicted,
     Range,
     VisionTokens,
+    bilinear,
     gather,
     stage,
     with_loss,
@@ -105,4 +106,5 @@ def _apart(found: list[Tensor], others: list[Tensor]) -> Tensor:
 
 def _at_size(picture: Tensor, like: Tensor) -> Tensor:
     """A picture, drawn out or pressed to the size of another.  [3, H, W] -> [3, h, w]"""
-    return F.interpolate(picture[None], like.shape[-2:], mode="bilinear", antialias=True, align_corners=False)[0]
+    height, width = like.shape[-2:]
+    return bilinear(picture[None], (height, width), antialias=True)[0]

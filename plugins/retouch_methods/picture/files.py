@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from retouch.api import Ending, Frame, Image, Latents, Mask, Outbox, Pictures, Range, Sheet, safetensors_file, stage
+from retouch.api import (
+    Ending,
+    Frame,
+    Image,
+    Latents,
+    Mask,
+    Outbox,
+    Pictures,
+    Range,
+    Sheet,
+    on_host,
+    safetensors_file,
+    stage,
+)
 
 
 @stage("open", "image", default=True)
@@ -64,9 +77,9 @@ def save_latents(latents: Latents, outbox: Outbox, *, path: Annotated[str, Endin
 
 
 @stage("sheet", "contact", default=True)
-def contact(image: Image, sheet: Sheet, *, path: Annotated[str, Ending("picture")]) -> None:
+async def contact(image: Image, sheet: Sheet, *, path: Annotated[str, Ending("picture")]) -> None:
     """Lay results out side by side: the last list that the path does not name makes columns, those before it rows.
 
     path: the file; a field such as {name} makes a sheet for each of its values.
     """
-    sheet.place(image)
+    sheet.place(Image(await on_host(image.data), image.alpha))

@@ -6,11 +6,22 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Image, Mask, Range, Turn, stage
+from retouch.api import Image, Mask, Need, Range, Turn, on_host, stage
 
 
 @stage(
-    "repaint", "resampling", default=True, paper="arXiv:2201.09865", rows="(0 if mask else turn * times, turn * times)"
+    "repaint",
+    "resampling",
+    default=True,
+    paper="arXiv:2201.09865",
+    rows="(0 if mask else turn * times, turn * times)",
+    needs=(
+        Need(
+            "turn_resizes == 0",
+            "is given a flow that gives its pictures back at another size",
+            "resize outside of the brackets, or edit a window at a size of its own: (mask … | crop size=… | … | paste)",
+        ),
+    ),
 )
 async def resampling(
     image: Image, turn: Turn, mask: Mask | None = None, *, times: Annotated[int, Range(1, 100, "rounds")] = 3
@@ -24,7 +35,7 @@ async def resampling(
     times: how many rounds.
     """
     area = None if mask is None else mask.pixels(*image.size).to(image.data)
-    if area is not None and not area.any():
+    if area is not None and not bool(await on_host(area.any())):
         return image
     now = image
     for i in range(times):

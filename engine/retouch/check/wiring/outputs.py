@@ -6,14 +6,15 @@ import errno
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import fields_of
 from retouch.check.reading.variants import PICTURES
-from retouch.graph.nodes import Graph, Picture
+from retouch.graph.nodes import FromEngine, Graph, Node, Picture
+from retouch.graph.ports import FOLDER
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.paths import LONGEST_NAME, is_link, is_there
@@ -47,7 +48,7 @@ class Writer:
 
 def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
     """Report results that share a file, cannot be written, or would overwrite what retouch did not make."""
-    sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
+    sources = {path for graph in graphs for node in graph.nodes for path in _read(node)}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)
     writers = list(writers)
     if writers and world.output and not world.to_folder and not any(writer.by_output for writer in writers):
@@ -73,6 +74,16 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
                 report.add("RT427", span, path=file.name, what=what)
             elif not world.force and (code := _MISSED.get(world.standing(file).kind)):
                 report.add(code, span, path=file.name)
+
+
+def _read(node: Node) -> Iterator[object]:
+    """Files that a stage opens: the one that it names, or those that the folder which it names holds."""
+    if node.card.takes("Pictures"):
+        yield node.options.get("path")
+    for _, edge in node.edges():
+        if isinstance(edge, FromEngine) and edge.type == FOLDER:
+            folder = Path(str(edge.settings["folder"]))
+            yield from (str(folder / name) for name in edge.settings["held"])
 
 
 def unwritable(file: Path) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any, TypeVar
 
 import torch
 
 T = TypeVar("T")
+# Torch asks for it once, when cuBLAS is first used, which may be long before a run.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+UNORDERED = "does not have a deterministic implementation"  # what torch says where it has no fixed order to offer
 EXACT_THREADS = 1  # in exact mode, however many cores there are; see record 94
 
 
@@ -40,17 +43,20 @@ def with_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def repeatable() -> Iterator[None]:
-    """Let cuDNN choose only kernels that give the same bits each time, and take float32 for float32, not for TF32."""
+def repeatable(*, always: bool = False) -> Iterator[None]:
+    """Let cuDNN choose only kernels that give the same bits each time, and take float32 for float32, not for TF32.
+
+    always: whether whatever has no fixed order of sums on a GPU raises RuntimeError, as exact mode wants it.
+    """
     if not torch.cuda.is_available():
         yield
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
     cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = True, False, False
     try:
-        yield
+        with strict() if always else nullcontext():
+            yield
     finally:
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = before
 
@@ -58,15 +64,15 @@ def repeatable() -> Iterator[None]:
 def backward_repeatable(run: Callable[[], T]) -> T:
     """Run a backward pass whose sums are added up in a fixed order, which attention's are only on demand.
 
-    Where some operation has no such order, it runs as it can; so `run` may be called twice.
+    Where some operation has no such order, it runs as it can, but for exact mode; so `run` may be called twice.
     """
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() or torch.are_deterministic_algorithms_enabled():
         return run()
     try:
         with strict():
             return run()
     except RuntimeError as error:
-        if "deterministic" not in str(error):
+        if UNORDERED not in str(error):
             raise
         return run()
 

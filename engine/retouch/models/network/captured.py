@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -22,59 +24,121 @@ Network = Callable[[Rows], Tensor]
 """What one pass asks, to the prediction [rows, C, h, w]"""
 
 
+MOST_GRAPHS = 64  # of passes without gradients: what each keeps for itself is its inputs, its output and its launches
+MOST_POOLS = 4  # of passes with gradients that wait for their way back at one time
+
+
+_one_at_a_time = Lock()  # all captures are of one stream, whichever thread they are in
+
+
 class CapturedNetwork:
     """A network on a CUDA device whose passes are captured, one graph for each shape of its inputs.
 
     The first pass of a shape runs as it is, which also warms it up; the second is captured, all later ones replay.
+
+    Graphs of one pool work in the same memory, which grows to what the largest takes.  Those without gradients all
+    share one: what one leaves is read before another is replayed.  What a pass with gradients leaves has to stay for
+    its way back, so pools of those stand beside each other, as many as passes have waited at one time.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.graphs: dict[Hashable, _Forward | _ForwardBackward | None] = {}  # None: cannot be captured
+        # None: cannot be captured
+        self.graphs: OrderedDict[Hashable, _Forward | _ForwardBackward | None] = OrderedDict()
         self._seen: set[Hashable] = set()
-        self._pool: Any = None
+        self._moved: set[Hashable] = set()  # to another pool
+        self._forward, self._pools = _Pool(), [_Pool() for _ in range(MOST_POOLS)]
 
     def __call__(self, rows: Rows) -> Tensor:
         """Evaluate the network; gradients flow to those of the tensors that ask for them."""
-        key = tuple((each.shape, each.dtype, each.requires_grad) for each in rows.tensors)
+        strictly = torch.are_deterministic_algorithms_enabled()
+        key = (strictly, *((each.shape, each.dtype, each.requires_grad) for each in rows.tensors))
         if key not in self._seen:
             self._seen.add(key)
             return self.network(rows)
-        if key not in self.graphs:
-            self.graphs[key] = self._capture(rows)
-        graph = self.graphs[key]
-        if graph is None or graph.busy:
+        graph = self.graphs.get(key)
+        crossed = graph is not None and graph.pool.busy and graph.pool.user is not graph and key not in self._moved
+        if (key not in self.graphs or crossed) and (pool := self._pool(rows)):
+            if crossed:  # it waits for its way back beside one of the same pool: another is its own from now on
+                self._moved.add(key)
+            graph = self.graphs[key] = self._capture(rows, pool)
+            self._let_go()
+        if key in self.graphs:
+            self.graphs.move_to_end(key)
+        if graph is None or graph.pool.busy:
             return self.network(rows)
         return graph(*rows.tensors)
 
-    def _capture(self, rows: Rows) -> _Forward | _ForwardBackward | None:
+    def _pool(self, rows: Rows) -> _Pool | None:
+        """Where a pass may be captured: for one with gradients, where no other waits for its way back."""
+        if not any(each.requires_grad for each in rows.tensors):
+            return self._forward
+        return next((pool for pool in self._pools if not pool.busy), None)
+
+    def _capture(self, rows: Rows, pool: _Pool) -> _Forward | _ForwardBackward | None:
         torch.cuda.empty_cache()  # a graph's memory is its own; what was cached for others may be in its way
+        kind = _Forward if pool is self._forward else _ForwardBackward
         try:
-            if any(each.requires_grad for each in rows.tensors):
-                return _ForwardBackward(self.network, rows)
-            graph = _Forward(self.network, rows, self._pool)
-            self._pool = graph.pool
+            return kind(self.network, rows, pool)
         except RuntimeError as error:  # too little memory, or an operation that cannot be captured
             torch.cuda.empty_cache()
             said = str(error).partition("\n")[0]
             warnings.warn(f"calls of {len(rows.x)} rows cannot be captured as a CUDA graph: {said}", stacklevel=2)
             return None
-        return graph
+
+    def _let_go(self) -> None:
+        """Forget what was replayed longest ago; a shape that comes again is captured again."""
+        while len(self.graphs) > MOST_GRAPHS:
+            key = next((key for key, graph in self.graphs.items() if graph is None or not graph.pool.busy), None)
+            if key is None:
+                return
+            del self.graphs[key]
+            self._seen.discard(key)
+            self._moved.discard(key)
+
+
+class _Pool:
+    """Memory that graphs share; it lasts as long as one of them does."""
+
+    def __init__(self) -> None:
+        self._graphs: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
+        self._wanted: Callable[[], object | None] = lambda: None
+        self.user: object = None  # what was replayed here last
+
+    @property
+    def busy(self) -> bool:
+        """Whether what a pass left here is still wanted for its way back."""
+        return self._wanted() is not None
+
+    def used(self, by: object) -> _WayBack:
+        """Be busy as long as what this returns lives."""
+        wanted, self.user = _WayBack(), by
+        self._wanted = weakref.ref(wanted)
+        return wanted
+
+    @contextmanager
+    def captured(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
+        """Capture what this thread does, whatever other threads ask of the device meanwhile.
+
+        Those that write results copy and allocate; by default any of that, in any thread, would end the capture.
+        """
+        shared = next(iter(self._graphs), None)  # where none is left, so is no memory
+        pool = shared.pool() if shared else None
+        with _one_at_a_time, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            yield
+        self._graphs.add(graph)
 
 
 class _Forward:
-    """A pass without gradients.  Such graphs share memory: what one leaves is read before another is replayed."""
+    """A pass without gradients."""
 
-    busy = False
-
-    def __init__(self, network: Network, rows: Rows, pool: Any) -> None:
-        self.inputs = tuple(each.clone() for each in rows.tensors)
+    def __init__(self, network: Network, rows: Rows, pool: _Pool) -> None:
+        self.pool, self.inputs = pool, tuple(each.clone() for each in rows.tensors)
         mine = rows.of(self.inputs)
         _warm_up(lambda: network(mine))
         self.graph = torch.cuda.CUDAGraph()
-        with _captured(self.graph, pool):
+        with pool.captured(self.graph):
             self.out = network(mine)
-        self.pool = self.graph.pool()
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         for place, given in zip(self.inputs, inputs, strict=True):
@@ -84,13 +148,13 @@ class _Forward:
 
 
 class _ForwardBackward:
-    """A pass and the one back through it.  It is busy from the one until the other can no longer be asked for."""
+    """A pass and the one back through it.  Its pool is busy from the one until the other can no longer be asked for."""
 
-    def __init__(self, network: Network, rows: Rows) -> None:
+    def __init__(self, network: Network, rows: Rows, pool: _Pool) -> None:
+        self.pool = pool
         self.inputs = tuple(given.detach().clone().requires_grad_(given.requires_grad) for given in rows.tensors)
         mine = rows.of(self.inputs)
         self.leaves = [place for place in self.inputs if place.requires_grad]
-        self._user: Callable[[], object | None] = lambda: None
 
         def both() -> None:
             out = network(mine)
@@ -99,22 +163,15 @@ class _ForwardBackward:
         with torch.enable_grad():
             _warm_up(lambda: backward_repeatable(both))
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-            with _captured(self.forward):
+            with pool.captured(self.forward):
                 out = network(mine)
             self.grad_out = torch.zeros_like(out)
-            with strict(), _captured(self.backward, self.forward.pool()):
+            with strict(), pool.captured(self.backward):
                 self.grads = torch.autograd.grad(out, self.leaves, self.grad_out)
         self.out = out.detach()
 
-    @property
-    def busy(self) -> bool:
-        """Whether what the last pass left is still wanted for its way back."""
-        return self._user() is not None
-
     def __call__(self, *inputs: Tensor) -> Tensor:
-        user = _User()
-        self._user = weakref.ref(user)
-        return _Replayed.apply(self, user, *inputs)  # pyright: ignore[reportReturnType]
+        return _Replayed.apply(self, self.pool.used(self), *inputs)  # pyright: ignore[reportReturnType]
 
     def run_forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         with torch.no_grad():
@@ -131,14 +188,14 @@ class _ForwardBackward:
         return [next(made).clone() if place.requires_grad else None for place in self.inputs]
 
 
-class _User:
+class _WayBack:
     """Lives as long as the autograd node that may still go back through a pass."""
 
 
 class _Replayed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, graph: _ForwardBackward, user: _User, *inputs: Tensor) -> Tensor:
-        ctx.graph, ctx.user = graph, user
+    def forward(ctx: Any, graph: _ForwardBackward, way_back: _WayBack, *inputs: Tensor) -> Tensor:
+        ctx.graph, ctx.way_back = graph, way_back
         return graph.run_forward(inputs)
 
     @staticmethod
@@ -147,14 +204,6 @@ class _Replayed(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
         return (None, None, *ctx.graph.run_backward(*grad_outputs))
-
-
-def _captured(graph: torch.cuda.CUDAGraph, pool: Any = None) -> AbstractContextManager[None]:
-    """Capture what this thread does, whatever other threads ask of the device meanwhile.
-
-    Those that write results copy and allocate; by default any of that, in any thread, would end the capture.
-    """
-    return torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local")
 
 
 def _warm_up(run: Callable[[], object]) -> None:

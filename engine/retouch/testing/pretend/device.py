@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from retouch.testing.pretend.cuda import answering
 from retouch.testing.pretend.nested import flat, mapped
 from retouch.testing.pretend.noting import PretendedDevice, devices, note, waited
 from retouch.testing.pretend.rules import mixed, reads, takes_host_indices, takes_host_scalars, unordered
@@ -100,7 +101,7 @@ def pretended() -> Iterator[PretendedDevice]:
     device = PretendedDevice()
     devices.append(device)
     try:
-        with _Calls(), _Factories():
+        with answering(device), _Calls(), _Factories():
             yield device
     finally:
         devices.pop()
@@ -122,7 +123,7 @@ def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if not there:
         made = func(*args, **kwargs)
         fresh = not given and _state.composite and isinstance(made, Tensor)
-        return OnDevice(made) if fresh else made
+        return _recorded(func, args, kwargs, made, OnDevice(made)) if fresh else made
     here = [each for each in given if not isinstance(each, OnDevice)]
     if name == "copy_":
         return _copied(func, args, kwargs)
@@ -130,15 +131,23 @@ def perform(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         _refuse_mixture(func, name, args, here, there)
     if (why := reads(name, args, kwargs)) is not None:
         waited(why)
-    if unordered(name, args):
+    if unordered(func, name, args):
         note("unordered", name)
     if (drawn := kwargs.get("generator")) is not None and drawn.device.type == "cpu":
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
     kwargs = {key: value for key, value in kwargs.items() if key != "device"}
-    made = func(*mapped(args, _bare), **mapped(kwargs, _bare))
+    bare, named = mapped(args, _bare), mapped(kwargs, _bare)
+    made = func(*bare, **named)
     if func._schema.is_mutable:
-        return _written(made, there, func, args, kwargs)
-    return mapped(made, _dressed)
+        return _recorded(func, bare, named, made, _written(made, there, func, args, kwargs))
+    return _recorded(func, bare, named, made, mapped(made, _dressed))
+
+
+def _recorded(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any, dressed: Any) -> Any:
+    """What is given to whoever asked; a graph that is captured just now takes it down."""
+    if devices and (graph := devices[-1].capturing):
+        graph.record(func, args, kwargs, made, dressed)
+    return dressed
 
 
 def _written(made: Any, there: Sequence[Tensor], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -172,7 +181,7 @@ def _copied(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     elif isinstance(source, OnDevice) and not isinstance(into, OnDevice):
         waited("a copy to the host")
     func(_bare(into), _bare(source), *args[2:], **kwargs)
-    return into
+    return _recorded(func, (_bare(into), _bare(source), *args[2:]), kwargs, _bare(into), into)
 
 
 # What is asked of tensors by name ----------------------------------------------------------------------------------

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 _NOT_OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<frozen")
 _TICK = ("run/executor.py", frozenset({"_start", "_tick"}))  # where every task waits if one does
 _FOR_ALL = frozenset({"brought", "_admit"})  # what waits once for all tasks, since something hangs on a value
+
+
+class Recording(Protocol):
+    """What takes down operations while it is captured."""
+
+    def record(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any, there: Any) -> None:
+        """Take down an operation on numbers.  there: the tensors of the device that hold what was made."""
+        ...
 
 
 class Noted(NamedTuple):
@@ -30,10 +39,14 @@ class PretendedDevice:
     """The device, and what was noted of it.
 
     waits: where the host would wait.  unordered: sums whose order, and so whose bits, would be the GPU's whim.
+    captures, replays: of graphs, how many there were.  capturing: the graph that takes down what is done just now.
     """
 
     waits: list[Noted] = field(default_factory=list)
     unordered: list[Noted] = field(default_factory=list)
+    captures: int = 0
+    replays: int = 0
+    capturing: Recording | None = None
     name: str = "cuda"
 
     @property
@@ -60,5 +73,7 @@ def note(kind: str, what: str) -> None:
 
 
 def waited(what: str) -> None:
-    """Note that the host would wait."""
+    """Note that the host would wait.  Raises RuntimeError while a graph is captured, which nothing may wait for."""
+    if devices and devices[-1].capturing:
+        raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({what})")
     note("waits", what)
