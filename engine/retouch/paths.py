@@ -11,7 +11,6 @@ from time import time_ns
 
 _PACKAGE = Path(__file__).parent
 _COARSE = 2_000_000_000  # nanoseconds; no file system's clock ticks in longer steps
-LONGEST_NAME = 255  # bytes, of the usual file systems
 Marks = tuple[int, ...]
 
 
@@ -33,11 +32,6 @@ def resolved(path: Path) -> Path:
 def at_home(text: str) -> Path:
     """A path as a recipe writes it, "~/" as shells read it: else it would be a folder of that name."""
     return Path(os.path.expanduser(text) if text.startswith("~/") else text)
-
-
-def begun(name: str, most: int = 64) -> str:
-    """The beginning of a file's name, of at most so many bytes and of whole characters: names have 255 of them."""
-    return os.fsencode(name)[:most].decode(errors="ignore")
 
 
 def is_there(path: Path) -> bool:

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
 
-from retouch.paths import begun
 from retouch.pictures.holders import Holder, holder
+from retouch.pictures.names import begun
 
 try:
     import fcntl

@@ -13,8 +13,8 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retouch.paths import LONGEST_NAME, begun
 from retouch.pictures.about import DESCRIPTION
+from retouch.pictures.names import LONGEST_NAME, begun
 from retouch.pictures.opening import LARGEST, Unreadable, opened
 
 if TYPE_CHECKING:
