@@ -19,8 +19,8 @@ from tests.families.tiny_families import FAMILIES, PIXELS
 pytestmark = [pytest.mark.bench, pytest.mark.usefixtures("two_rows")]
 
 SECONDS = 15  # of a core, for each family
-# Told in the run, of the pictures: a floor that is missed, prompts that are read alike, a mask of the picture's size before
-# it was enlarged; and what overflows in weights that were never trained, with options at their bounds.
+# Told in the run, of the pictures: a floor that is missed, prompts that are read alike, a mask of the picture's size
+# before it was enlarged; and what overflows in weights that were never trained, with options at their bounds.
 MEANT = {"RT502", "RT511", "RT417", "RT505"}
 STAMPED = (".png", ".webp", ".tif", ".safetensors")
 
