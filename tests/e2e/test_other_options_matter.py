@@ -120,7 +120,12 @@ OTHERS = (
         )
         for how in ("dds", "pds", "sds")
     ),
-    Trial("distil sds", "{}", "EDIT rounds=2 steps=50", {"weight": '"one"'}),
+    Trial(
+        "distil sds",
+        "{}",
+        "EDIT rounds=2 steps=50",
+        {"weight": '"x0"', "levels": '"falling"', "draws": "2", "share": "50%"},
+    ),
     Trial(
         "paste",
         "mask box right=60% bottom=60% | crop size=16 | invert ddim EDIT | {}",

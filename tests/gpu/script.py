@@ -1,14 +1,17 @@
 """Everything that only a GPU can show, as one command: `make gpu`.
 
 It needs the standard library alone to begin with, installs nothing, and uses the Python that runs it: what that Python
-lacks is unpacked from wheels (`make gpu-wheels`) into a folder that goes when it ends.  Each part has its time and its
-own process, so that no part's failure or length takes another's place.
+lacks, or has in a version that will not do, is unpacked from wheels (`make gpu-wheels`) into a folder that goes when it
+ends.  Each part has its time and its own process, so that no part's failure or length takes another's place; what one
+leaves of its time goes to those after it, and what it found is written before the next begins.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,11 +26,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread
+from typing import IO, TextIO
 
 ROOT = Path(__file__).parents[2]
 MOST_FILES, MOST_BYTES = 8, 16_000_000  # of what is written, so that it can be carried
 SHARES = {"tests": 0.17, "speed": 0.23, "families": 0.17, "compiled": 0.18, "training": 0.25}  # of the minutes
 REHEARSED = {"tests": 0.35, "speed": 0.15, "families": 0.1, "compiled": 0.2, "training": 0.2}  # on a CPU
+PACKED = 4  # of them at most are weights
 AROUND_TRAINING = 30  # seconds for the first drawings, the figures and the sheets
 GRACE = 10  # seconds that a part has to end after it was told to
 
@@ -37,8 +43,8 @@ class Part:
     """One part: what it runs, how long it may, and what became of it."""
 
     name: str
-    command: list[str]
-    seconds: float
+    share: float
+    seconds: float = 0.0
     outcome: str = "not run"
     took: float = 0.0
 
@@ -46,27 +52,26 @@ class Part:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the parts in order and say what each came to; 0 if all went well."""
     args = _parser().parse_args(argv)
+    end = time.monotonic() + 60 * args.minutes
     out: Path = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    for before in (*out.glob("*.json"), *out.glob("*.tar"), *out.glob("*.md")):
+        before.unlink()
     shares = SHARES if _has_gpu() else REHEARSED
-    whole = sum(shares[name] for name in args.parts)
+    parts = [Part(name, shares[name]) for name in args.parts]
     with tempfile.TemporaryDirectory() as kept, (out / "log.txt").open("w") as log:
         scratch = Path(kept)
         environment = _environment(scratch, args.wheels)
-        parts = [
-            Part(name, _command(name, scratch, out, limit), limit)
-            for name in args.parts
-            for limit in [60 * args.minutes * shares[name] / whole]
-        ]
-        print(_machine(environment), flush=True)
-        for part in parts:
-            _run(part, environment, log)
-        _carry(scratch / "training", out)
-        for table in out.glob("*/*.md"):  # the log has it, too
-            table.unlink()
-    report = _report(parts, out)
-    (out / "report.md").write_text(report)
-    print(report)
+        machine = _machine()
+        print(machine, flush=True)
+        for i, part in enumerate(parts):
+            left = end - time.monotonic() - GRACE * (len(parts) - i)  # whoever is told to end may take its grace
+            part.seconds = max(left * part.share / sum(each.share for each in parts[i:]), 1)
+            _run(part, _command(part.name, scratch, out, part.seconds), environment, log)
+            _carry(scratch / "training", out)
+            _gather(out)
+            (out / "report.md").write_text(_report(machine, parts, out))
+    print((out / "report.md").read_text())
     return int(any(part.outcome != "passed" for part in parts))
 
 
@@ -75,7 +80,10 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
     match name:
         case "tests":
             shared = ["-n", "2"] if not _has_gpu() and _installed("pytest-xdist") else []
-            return [*python, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", *shared]
+            told = ["-v", "--tb=short", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", "--confcutdir", "tests/gpu"]
+            told += ["-o", "minversion=7"]  # tests here ask little of it
+            hangs = ["-o", f"faulthandler_timeout={max(seconds / 3, 20):.0f}"]  # says where
+            return [*python, "-m", "pytest", *told, *hangs, *shared]
         case "speed" | "families" | "compiled":
             only = ["denoiser", "host", "codec", "edits"] if name == "speed" else [name]
             wanted = ["-m", "retouch", "bench", "speed", "--seconds", f"{max(seconds - 2 * GRACE, 20):.0f}"]
@@ -88,13 +96,13 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
             return [*python, *trainer, "--edits", "0", "--export-on-stop", *toy, *folders]
 
 
-def _run(part: Part, environment: dict[str, str], log) -> None:
+def _run(part: Part, command: list[str], environment: dict[str, str], log: TextIO) -> None:
     """Run one part, its output to the screen and to the log, and end it when its time is up."""
     began = time.monotonic()
     print(f"\n=== {part.name}, {part.seconds:.0f} s at most", flush=True)
-    log.write(f"\n=== {part.name}: {' '.join(part.command)}\n")
+    log.write(f"\n=== {part.name}: {' '.join(command)}\n")
     process = subprocess.Popen(
-        part.command,
+        command,
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -103,26 +111,34 @@ def _run(part: Part, environment: dict[str, str], log) -> None:
         errors="replace",
         start_new_session=True,
     )
-    signal.signal(signal.SIGALRM, lambda *_: _end(process))
-    signal.setitimer(signal.ITIMER_REAL, part.seconds, GRACE)
-    assert process.stdout is not None
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        log.write(line)
-        log.flush()
-    code = process.wait()
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    # In a thread: whoever has the stream and outlives the part, or never ends, is not waited for.
+    reader = Thread(target=_tell, args=(process.stdout, log), daemon=True)
+    reader.start()
+    try:
+        code = process.wait(part.seconds)
+        died = f"died of {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
+        part.outcome = "passed" if code == 0 else died
+    except subprocess.TimeoutExpired:
+        part.outcome = "out of time"
+        # Ask first, so that what was measured is written; then insist.
+        for how, patience in ((signal.SIGINT, GRACE - 2), (signal.SIGKILL, 2)):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever it began
+    reader.join(2)
     part.took = time.monotonic() - began
-    timed_out = part.took >= part.seconds
-    part.outcome = "out of time" if timed_out else "passed" if code == 0 else f"failed with exit code {code}"
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ask first, so that what was measured is written; then insist."""
-    insist = getattr(process, "told", False)
-    process.told = True  # pyright: ignore[reportAttributeAccessIssue]
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL if insist else signal.SIGINT)
+def _tell(lines: IO[str], log: TextIO) -> None:
+    with suppress(ValueError):  # a log that was closed meanwhile
+        for line in lines:
+            print(line, end="", flush=True)
+            log.write(line)
+            log.flush()
 
 
 def _environment(scratch: Path, wheels: Path) -> dict[str, str]:
@@ -131,13 +147,15 @@ def _environment(scratch: Path, wheels: Path) -> dict[str, str]:
     site.mkdir()
     for wheel in sorted(wheels.glob("*.whl")):
         name = wheel.name.split("-")[0]
-        if not _installed(name):
+        if not _fits(name):
             with zipfile.ZipFile(wheel) as packed:
                 packed.extractall(site)
     if not _installed("retouch"):
-        _announce(site)
+        for folder in (ROOT, ROOT / "plugins"):
+            _announce(folder, site)
     paths = [str(ROOT / "engine"), str(ROOT / "plugins"), str(site), os.environ.get("PYTHONPATH", "")]
     told = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+    told["RETOUCH_CACHE"] = "off"
     return {**os.environ, **told} | ({} if _has_gpu() else {"RETOUCH_GPU_REHEARSE": "cpu"})
 
 
@@ -148,10 +166,24 @@ def _installed(name: str) -> bool:
         return False
 
 
-def _announce(site: Path) -> None:
-    """The metadata of the checkout, as an installation would have it, so that its entry points are found."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    info = site / f"{project['name']}-{project['version']}.dist-info"
+def _fits(name: str) -> bool:
+    """Whether the Python has a package, in a version that Retouch works with."""
+    if not _installed(name):
+        return False
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    asked = next((each for each in wanted if re.split("[<>=]", each)[0].replace("-", "_") == name), "")
+    bounds = re.findall(r"(>=|<)([\d.]+)", asked)
+    return all((_numbers(version(name)) >= _numbers(bound)) == (how == ">=") for how, bound in bounds)
+
+
+def _numbers(said: str) -> list[int]:
+    return [int(each) for each in re.match(r"\d+(\.\d+)*", said)[0].split(".")]  # pyright: ignore[reportOptionalSubscript]
+
+
+def _announce(folder: Path, site: Path) -> None:
+    """The metadata of a project of the checkout, as an installation would have it: its entry points are found."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = [
@@ -168,7 +200,7 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _machine(environment: dict[str, str]) -> str:
+def _machine() -> str:
     """What it runs on."""
     import torch
 
@@ -180,19 +212,34 @@ def _carry(training: Path, out: Path) -> None:
     """Put what training wrote where it can be carried: packed weights as they are, small files in one archive."""
     if not training.is_dir():
         return
-    for packed in sorted(training.glob("*.tar"))[: MOST_FILES - 4]:
+    for packed in sorted(training.glob("*.tar"))[:PACKED]:
         shutil.copy2(packed, out / packed.name)
     with tarfile.open(out / "sheets.tar", "w") as archive:
         for file in sorted((*training.glob("*.png"), *training.glob("*.json"))):
             archive.add(file, file.name)
 
 
-def _report(parts: Sequence[Part], out: Path) -> str:
-    lines = ["", "| part | outcome | seconds | of |", "|---|---|---|---|"]
+def _gather(out: Path) -> None:
+    """All figures in one file, by part; tables are in the log, too."""
+    kept = out / "figures.json"
+    found: dict[str, object] = json.loads(kept.read_text()) if kept.is_file() else {}
+    for figures in sorted(out.glob("*/speed.json")):
+        with suppress(ValueError):
+            found[figures.parent.name] = json.loads(figures.read_text())
+    kept.write_text(json.dumps(found, indent=1) + "\n")
+    for folder in {table.parent for table in out.glob("*/speed.*")}:
+        shutil.rmtree(folder)
+
+
+def _report(machine: str, parts: Sequence[Part], out: Path) -> str:
+    lines = ["", machine, "", "| part | outcome | seconds | of |", "|---|---|---|---|"]
     lines += [f"| {part.name} | {part.outcome} | {part.took:.0f} | {part.seconds:.0f} |" for part in parts]
-    large = [file.name for file in out.iterdir() if file.stat().st_size > MOST_BYTES]
+    files = [file for file in out.rglob("*") if file.is_file()]
+    large = [file.name for file in files if file.stat().st_size > MOST_BYTES]
     if large:
         lines.append(f"\ntoo large to be carried: {', '.join(large)}")
+    if len(files) + 1 > MOST_FILES:  # with this report
+        lines.append(f"\ntoo many to be carried: {len(files) + 1}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from retouch.check.check import check
 from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Changed, Unreadable, Unwritable
+from retouch.plugins.discovery import broken
 from retouch.run.failure import diagnose
 from retouch.run.strangers.wrong_results import NotFinite, check_finite
 from tests.lang.stages import world
@@ -50,3 +53,12 @@ def test_values_that_are_not_finite_are_found_wherever_they_are():
     for value in (torch.tensor([1.0, torch.nan]), torch.tensor([torch.inf])):
         with pytest.raises(NotFinite):
             check_finite(value)
+
+
+def test_a_plugin_that_cannot_be_imported_is_told_with_the_line(tmp_path, monkeypatch):
+    """Of its own code, by which its author finds it."""
+    (tmp_path / "reads_at_import.py").write_text('"""Mine."""\n\nW = open("weights.txt").read()\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(FileNotFoundError) as wrong:
+        import_module("reads_at_import")
+    assert broken("mine", wrong.value).placed["what"].endswith("'weights.txt' (reads_at_import.py, line 3)")

@@ -154,8 +154,8 @@ def test_what_fits_into_the_pictures_tells_where_a_thing_begins_that_was_walked_
 
 
 def test_an_arc_whose_outer_pictures_look_aside_is_for_a_box():
-    """The mean axis of 120 degrees is long, and a frustum before it would not hold what the outer cameras see."""
-    arc = [math.radians(-60 + 24 * i) for i in range(6)]
+    """The mean axis of 100 degrees is long, and a frustum before it would not hold what the outer cameras see."""
+    arc = [math.radians(-50 + 20 * i) for i in range(6)]
     eyes = [torch.tensor([4 * math.sin(a), 4 * math.cos(a), 0]) for a in arc]
     poses = torch.stack([looking(eye, torch.zeros(3), torch.tensor([0.0, 0, 1])) for eye in eyes])
     views = replace(cube_views(6), poses=poses)

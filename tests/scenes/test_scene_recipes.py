@@ -213,6 +213,21 @@ def test_a_picture_of_a_scene_is_edited_in_brackets_and_not_that_of_the_command_
     assert (error.code, "revise (…)" in error.help) == ("RT301", True)
 
 
+@pytest.mark.parametrize(
+    ("focal", "alpha", "fit", "told"),
+    [
+        (8, False, "", True),
+        (8, False, "near=2", False),
+        (8, True, "", False),
+        (22, False, "", False),
+    ],
+)
+def test_fog_is_told_where_photographs_are_wide_and_nothing_is_cut_out(home, tmp_path, focal, alpha, fit, told):
+    write(tmp_path / "cube", cube_views(6, side=16, alpha=alpha), fl_x=focal, fl_y=focal)
+    outcome = ran(tmp_path, SCENE + f'scene | fit field {fit} iterations=1 rays=16 | save field "x.safetensors"')
+    assert any("fog" in notice and "near=" in notice for notice in outcome.notices) == told
+
+
 def test_from_python_it_is_the_same(home):
     made = retouch.recipe(FIT + 'cube | save field "python.safetensors"', home)()
     assert (home / "python.safetensors").is_file()

@@ -117,7 +117,7 @@ def diagnose(
         case torch.OutOfMemoryError() | MemoryError():
             report.add("RT503", node.span, what=f"'{node.card.name}'")
         case PluginError():
-            facts: dict[str, Any] = {**error.fault.facts}
+            facts: dict[str, Any] = error.fault.placed
             report.add(error.fault.code, node.span, **facts)
         case _:
             _add_of_plugin(report, node, error, blame, feeding)
@@ -205,4 +205,5 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         said = []
     if said and UNORDERED in said[0]:
         said[0] = f"{said[0].split()[0]} adds up in no fixed order on a GPU, as exact mode asks; --exact has to go"
-    return (said[0] if said else type(error).__name__) + where
+    awaits = "; is an 'await' missing?" if said and "'coroutine' object" in said[0] else ""
+    return (said[0] if said else type(error).__name__) + awaits + where

@@ -1,0 +1,159 @@
+"""Captured passes share memory that none spoils, and no gradient adds up by chance, as a pretended GPU tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from retouch.core.device import ordered
+from retouch.core.device.repeatable import strict
+from retouch.models.family import Rows
+from retouch.models.network import captured
+from retouch.models.network.captured import CapturedNetwork
+from retouch.run.batching import Buckets
+from retouch.run.executor import run
+from retouch.testing.pretend.device import GPU, pretended
+from retouch.testing.pretend.graphs import Graph
+from retouch_methods.eye import lpips
+
+
+def network(rows: Rows) -> Tensor:
+    """A few operations whose results on the way are needed on the way back."""
+    x = rows.x * rows.timesteps[:, None, None, None]
+    return torch.tanh(x).exp() * torch.sigmoid(rows.embeds.mean((1, 2)))[:, None, None, None]
+
+
+def rows(count: int, seed: int = 0, device: object = "cpu", gradient: bool = False) -> Rows:
+    """So many rows of noise."""
+    drawn = torch.Generator().manual_seed(seed)
+    x, embeds = torch.randn(count, 1, 2, 2, generator=drawn), torch.randn(count, 3, 2, generator=drawn)
+    sent = Rows(x.to(device), torch.linspace(0.1, 1, count).to(device), embeds.to(device), {}, {})
+    return sent._replace(x=sent.x.requires_grad_(gradient))
+
+
+def gradient(out: Tensor, given: Rows) -> Tensor:
+    return torch.autograd.grad(out.square().sum(), given.x)[0].detach().cpu()
+
+
+def wanted(count: int, seed: int) -> Tensor:
+    given = rows(count, seed, gradient=True)
+    return gradient(network(given), given)
+
+
+def test_passes_of_all_shapes_work_in_one_pool_and_say_what_the_network_says():
+    with pretended() as device, torch.no_grad():
+        asked = CapturedNetwork(network)
+        for seed in range(4):
+            for count in (1, 2, 3):
+                assert torch.equal(asked(rows(count, seed, GPU)).cpu(), network(rows(count, seed)))
+        pools = {graph.graph.pool() for graph in asked.graphs.values()}
+    assert (device.captures, device.replays, len(pools)) == (3, 9, 1)
+
+
+def test_passes_back_share_memory_unless_they_wait_for_one_another():
+    with pretended() as device:
+        asked = CapturedNetwork(network)
+        for seed in range(3):
+            for count in (1, 2):
+                given = rows(count, seed, GPU, gradient=True)
+                assert torch.equal(gradient(asked(given), given), wanted(count, seed))
+        one_pool = {graph.forward.pool() for graph in asked.graphs.values()}
+        for seed in range(3):  # both on their way at one time, three times
+            both = [rows(count, seed, GPU, gradient=True) for count in (1, 2)]
+            outs = [asked(given) for given in both]
+            for count, given, out in zip((1, 2), both, outs, strict=True):
+                assert torch.equal(gradient(out, given), wanted(count, seed))
+            del out, outs
+        two_pools = {graph.forward.pool() for graph in asked.graphs.values()}
+    assert (len(one_pool), len(two_pools)) == (1, 2)
+    assert device.captures == 6  # two graphs a shape, and of one of them again in a pool of its own
+
+
+def test_what_was_replayed_long_ago_is_let_go_and_captured_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(captured, "MOST_GRAPHS", 2)
+    with pretended() as device, torch.no_grad():
+        asked = CapturedNetwork(network)
+        for count in (1, 2, 3, 1, 2):
+            for seed in range(3):
+                assert torch.equal(asked(rows(count, seed, GPU)).cpu(), network(rows(count, seed)))
+            assert len(asked.graphs) <= 2
+    assert device.captures == 5
+
+
+def test_what_cannot_be_captured_runs_as_it_is():
+    with pretended(), torch.no_grad():
+        asked = CapturedNetwork(lambda given: network(given) * float(given.x.abs().sum()))
+        asked(rows(1, 0, GPU))
+        with pytest.warns(UserWarning, match="cannot be captured as a CUDA graph: CUDA error: operation not permitted"):
+            found = asked(rows(1, 0, GPU))
+        assert found.isfinite().all()
+        assert torch.equal(asked(rows(1, 0, GPU)), found)
+
+
+def test_a_graph_that_shares_memory_leaves_its_own_numbers_where_anothers_were():
+    with pretended():
+        x = torch.ones(3, device=GPU)
+        graphs, made = [Graph(), Graph()], []
+        with torch.cuda.graph(graphs[0]):
+            made.append(x * 2 + 1)
+        assert made[0].isnan().all()  # nothing is done while it is captured
+        with torch.cuda.graph(graphs[1], pool=graphs[0].pool()):
+            made.append(x * 3 + 1)
+        graphs[1].replay()
+        graphs[0].replay()
+        assert made[0].tolist() == [3, 3, 3]
+        assert made[1].isnan().all()
+        graphs[1].replay()
+        assert made[0].tolist() == [3, 3, 3]  # which somebody still held when the second was captured
+        pool = graphs[0].pool()
+        graphs.clear()
+        with pytest.raises(RuntimeError, match="use_count"), torch.cuda.graph(Graph(), pool=pool):
+            pass
+
+
+PLACES = torch.rand(3, 5, 7, 2, generator=torch.Generator().manual_seed(1)) * 3 - 1.5
+ORDERED = {
+    "smaller": lambda x: ordered.bilinear(x, (5, 4), antialias=True),
+    "larger": lambda x: ordered.bilinear(x, (14, 22)),
+    "reflected": lambda x: ordered.reflected(x, 2),
+    "looked up": lambda x: ordered.looked_up(x[0], PLACES.to(x.device)),
+    "a perceptual eye": lpips._blurred,
+}
+
+
+def with_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """What a function makes, and how a sum of it that weighs each number otherwise falls."""
+    leaf = x.detach().requires_grad_()
+    made = function(leaf)
+    weights = torch.linspace(-1, 1, made.numel()).reshape(made.shape).to(x.device)
+    return made.detach().cpu(), torch.autograd.grad((made * weights).sum(), leaf)[0].cpu()
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_what_torch_knows_no_order_for_has_one_and_the_same_numbers(name):
+    x = torch.rand(2, 3, 7, 11, generator=torch.Generator().manual_seed(0))
+    here = with_gradient(ORDERED[name], x)
+    with pretended(), strict():
+        there = with_gradient(ORDERED[name], x.to(GPU))
+    for one, other in zip(there, here, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+async def resized(x: Tensor) -> Tensor:
+    """What a stage might do that knows nothing of order."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        return torch.autograd.grad(F.interpolate(leaf, (4, 4), mode="bilinear").sum(), leaf)[0]
+
+
+def test_exact_mode_refuses_what_adds_up_by_chance_and_fast_mode_does_not():
+    with pretended() as device:
+        x = torch.ones(1, 1, 8, 8, device=GPU)
+        run(resized(x))
+        assert [noted.what for noted in device.unordered] == ["upsample_bilinear2d_backward"]
+        with pytest.raises(RuntimeError, match="deterministic"):
+            run(resized(x), buckets=Buckets(fixed=2))
