@@ -51,7 +51,8 @@ def test_what_runs_costs_what_is_planned_and_is_the_same_alone_from_the_store_go
             assert again.code == 0, (recipe, pictures, name, again.out, again.err)
         monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path / f"cache {at}"))
         for kept in "bc":
-            command(home, "run", *pictures, out=f"{at}{kept}")
+            kept_run = command(home, "run", *pictures, out=f"{at}{kept}")
+            assert kept_run.code == 0, (recipe, pictures, kept_run.out, kept_run.err)
             assert files(home / f"{at}{kept}") == made, (recipe, pictures, "from the store" if kept == "c" else "kept")
         if "sheet" not in recipe and "measure" not in recipe:
             command(home, "run", pictures[0], out=f"{at}d")
