@@ -1,7 +1,9 @@
 """What holds for all tests: none writes to the user's cache, and none fails because the machine is busy.
 
-Of a test that is marked `crossed`, `make test` runs as few as have each value of each of its parameters once, and
-`make bench` the other combinations.
+`make test` runs of each test of what takes a network a few variants, `make thorough` the others, and the tests that are
+marked so: they hold what others hold as well, and take a second or more.  A submission has to pass both.  Of a test
+that is marked `crossed` these two run as few as have each value of each of its parameters once, and `make bench` the
+other combinations.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
 from zlib import crc32
 
 import pytest
@@ -56,31 +59,40 @@ LONG = {
 }
 
 
+FEW = 2  # variants of a test in `make test`
+QUICK = {"lang", "graph", "plugins", "pictures"}  # folders in which no test takes a network, and a variant milliseconds
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Leave combinations of a `crossed` test in which no value is new to `make bench`; begin the long files first."""
-    crossed: dict[str, list[pytest.Function]] = {}
+    """Leave most variants to `make thorough`, most combinations to `make bench`; begin the long files first."""
+    variants: dict[str, list[pytest.Function]] = {}
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("crossed"):
-            crossed.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for combinations in crossed.values():
-        plain = [item for item in combinations if not item.get_closest_marker("bench")]
-        kept = {id(item) for item in covering(plain)}
-        for item in plain:
-            if id(item) not in kept:
-                item.add_marker("bench")
+        if isinstance(item, pytest.Function) and "[" in item.name and not item.get_closest_marker("bench"):
+            variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for of_one in variants.values():
+        if of_one[0].get_closest_marker("crossed"):
+            mark(of_one, "bench", covering(of_one))
+        if of_one[0].path.parent.name not in QUICK:
+            mark(of_one, "thorough", islice(covering(of_one), FEW))
     yield  # others leave tests out
     often = Counter(item.path for item in items)
     long = {path: "/".join(path.parts[-2:]) in LONG for path in often}
     items.sort(key=lambda item: (not long[item.path], -often[item.path], item.path))
 
 
-def covering(items: Iterable[pytest.Function]) -> Sequence[pytest.Function]:
-    """Return a few in which each value of each parameter stands: always the one that has the most new ones."""
+def mark(items: Iterable[pytest.Function], name: str, but: Iterable[pytest.Function]) -> None:
+    """Mark all but some."""
+    kept = {id(item) for item in but}
+    for item in items:
+        if id(item) not in kept:
+            item.add_marker(name)
+
+
+def covering(items: Iterable[pytest.Function]) -> Iterator[pytest.Function]:
+    """Yield a few in which each value of each parameter stands: always the one that has the most new ones."""
     items = sorted(items, key=lambda item: crc32(item.name.encode()))
     left = {item: {(name, id(value)) for name, value in item.callspec.params.items()} for item in items}
-    found = list[pytest.Function]()
     while new := max(left.values(), key=len, default=set[tuple[str, int]]()):
-        found.append(next(item for item, values in left.items() if values == new))
+        yield next(item for item, values in left.items() if values == new)
         left = {item: values - new for item, values in left.items()}
-    return found

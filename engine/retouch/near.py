@@ -62,8 +62,11 @@ def nearest_path(
         alike = [each.removesuffix(dot + ending) for each in there if stem and each.endswith(dot + ending)]
         if found := nearest(stem, alike):
             return str(meant / (found + dot + ending))
-        found = nearest(last, [each for each in there if not (stem and each.endswith(dot + ending))])
-        return str(meant / found) if found else None
+        if not stem:
+            found = nearest(last, there)
+            return str(meant / found) if found else None
+        others = {Path(each).stem: each for each in there if not each.endswith(dot + ending)}
+        return str(meant / others[found]) if (found := nearest(stem, others)) else None
     except (OSError, ValueError):  # a folder that may not be listed, a name that no system takes
         return None
 

@@ -29,6 +29,11 @@ def resolved(path: Path) -> Path:
         return Path(abspath(path))
 
 
+def at_home(text: str) -> Path:
+    """A path as a recipe writes it, "~/" as shells read it: else it would be a folder of that name."""
+    return Path(os.path.expanduser(text) if text.startswith("~/") else text)
+
+
 def is_there(path: Path) -> bool:
     """Whether something is at a place; nothing is where the system cannot even look, such as a name of 300 letters."""
     try:

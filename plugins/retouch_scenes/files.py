@@ -21,7 +21,19 @@ FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "
     "open",
     "views",
     folder="retouch_scenes.transforms:described",
-    facts={"views": "views", "height": "height", "width": "width", "facing": "facing", "parallel": "parallel"},
+    facts={
+        "views": "views",
+        "height": "height",
+        "width": "width",
+        "facing": "facing",
+        "front": "front",
+        "one_side": "one_side",
+        "meet": "meet",
+        "scene_near": "scene_near",
+        "scene_far": "scene_far",
+        "thing_near": "thing_near",
+        "thing_far": "thing_far",
+    },
 )
 def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     """Read photographs of one thing and where their cameras stood, as transforms.json of the folder says.

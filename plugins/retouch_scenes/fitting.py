@@ -14,6 +14,7 @@ from retouch.api import (
     Need,
     NoiseSource,
     NothingLifted,
+    Notices,
     Range,
     TrainingLog,
     on_host,
@@ -22,10 +23,12 @@ from retouch.api import (
     value_and_grad,
 )
 from retouch_scenes.field import Field, seen
+from retouch_scenes.meeting import LAST
 from retouch_scenes.spaces import empty, kind_of
 from retouch_scenes.views import Views
 
 FALL = 0.1  # of the learning rate, over all steps
+WIDE = 0.4  # of the farthest camera's distance, before which a guess keeps little fog away
 
 
 class Batch(NamedTuple):
@@ -82,7 +85,8 @@ class Rays:
                 kept &= torch.cat([each.flatten() for each in areas])
         chosen = kept.nonzero()[:, 0]
         if not len(chosen):
-            raise NothingLifted("no pixel that counts sees what is to change: masks of the photographs hide all of it")
+            what = "finds no pixel that counts and sees what is to change: masks of the photographs hide all of it"
+            raise NothingLifted(what, "let another part change, or take mask_path from some frames of transforms.json")
         return cls(torch.cat(colours, 1), torch.cat(opacities), starts, lenses, views.poses, chosen, views.cut_out)
 
     def drawn(self, uniform: Tensor) -> Batch:
@@ -157,10 +161,10 @@ def roughness_pull(grid: Tensor) -> Tensor:
     default=True,
     paper="arXiv:2111.11215",
     facts={
-        "frustum": "1 if space == 'frustum' or (space == 'auto' and facing > 0.8) else 0",
+        "frustum": "1 if space == 'frustum' or (space == 'auto' and one_side) else 0",
         "numbers": "24 * planes * (resolution if resolution else min(512, 1.25 * max(height, width)))"
         " * (resolution if resolution else min(512, 1.25 * max(height, width))) + 60 * rays * planes"
-        " if space == 'frustum' or (space == 'auto' and facing > 0.8)"
+        " if space == 'frustum' or (space == 'auto' and one_side)"
         " else 24 * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
         " * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
         " * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
@@ -169,19 +173,33 @@ def roughness_pull(grid: Tensor) -> Tensor:
     moot=(Moot("planes", "space == 'box'", 'space="box" has no planes'),),
     needs=(
         Need(
-            "space != 'frustum' or facing > 0.5 or facing == 0",
+            "space != 'frustum' or front > 0.1 or views == 0",
             "has a frustum before cameras that look from all around",
             'write space="box"',
         ),
         Need(
-            "parallel == 0 or near > 0 and far > 0",
-            "is given cameras that look along parallel lines, from which no depth follows",
+            "meet or facing > 0.5",
+            "is given cameras that do not look at one thing",
+            "take photographs that do, from one side or from all around",
+        ),
+        Need(
+            "meet or facing <= 0.5 or near > 0 and far > 0",
+            "is given cameras whose lines of sight do not meet before them, from which no depth follows",
             "say between which depths there is something: near=1 far=10",
         ),
         Need(
-            "parallel == 0 or space == 'frustum' or (space == 'auto' and facing > 0.8)",
-            "has no middle for a box where all cameras look along parallel lines",
+            "meet or facing <= 0.5 or space == 'frustum' or (space == 'auto' and one_side)",
+            "has no middle for a box where the cameras' lines of sight do not meet before them",
             'write space="frustum"',
+        ),
+        Need(
+            "not meet or near and far or near <= 0 and far <= 0 or (near if near else (scene_near if space == 'frustum'"
+            " or (space == 'auto' and one_side) else thing_near)) < (far if far else (scene_far if"
+            " space == 'frustum' or (space == 'auto' and one_side) else thing_far))",
+            "has its near behind its far, one of which the cameras tell",
+            "write both; by the cameras it lies between "
+            "near={scene_near if space == 'frustum' or (space == 'auto' and one_side) else thing_near} and "
+            "far={scene_far if space == 'frustum' or (space == 'auto' and one_side) else thing_far}",
         ),
         Need("near == 0 or far == 0 or near < far", "has its near behind its far", "write near={far} far={near}"),
     ),
@@ -190,6 +208,7 @@ async def fit_field(
     views: Views,
     noise: NoiseSource,
     log: TrainingLog,
+    notices: Notices,
     *,
     space: Literal["auto", "frustum", "box"] = "auto",
     resolution: Annotated[int, Range(0, 1024, "voxels")] = 0,
@@ -209,7 +228,8 @@ async def fit_field(
     space: "frustum" for what is seen from one side, "box" for what is seen from all around; "auto" sees by the cameras.
     resolution: voxels along the longer side; 0 for 1.25 a pixel in a frustum, and half a pixel in a box.
     planes: of a frustum, in depth.
-    near, far: depths between which there is something, in the units of the poses; 0 guesses them by the cameras.
+    near, far: depths between which there is something, in the units of the poses; 0 guesses them by the cameras.  Of
+        what was walked round and not cut out, near is where a ball begins that half of the cameras see whole.
     iterations: steps of Adam.
     rays: pixels that each step sees.
     lr: of the first step; it falls to a tenth.
@@ -217,5 +237,10 @@ async def fit_field(
     """
     kind = kind_of(views) if space == "auto" else space
     field = empty(views, kind, near, far, resolution, planes)
+    if kind == "box" and not (near or views.cut_out) and field.near < WIDE * field.far / LAST:
+        notices.tell(
+            "nothing is cut out of these photographs and they are wide, so that fog may fill what lies nearer than the "
+            f"thing; say where that begins: near=… (by the cameras {field.near:.3g}, while all ends at {field.far:.3g})"
+        )
     course = Course(iterations, rays, lr, smooth)
     return await fitted(field, Rays.of(views), noise, log, course)

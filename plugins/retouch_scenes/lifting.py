@@ -104,23 +104,29 @@ def shadow(field: Field, views: Views, i: int, part: Tensor) -> Tensor:
     return torch.cat(found).reshape(lens.height, lens.width)
 
 
-async def turned(turn: Turn, image: Image, source: Image, key: str = "") -> Turned | None:
-    """What a flow makes of a view; None where it says that there is nothing to edit."""
+async def turned(turn: Turn, image: Image, source: Image, key: str = "") -> Turned | Unmet | NothingMasked:
+    """What a flow makes of a view, or why there is nothing to edit."""
     try:
         return await turn(Image(image.data), source=Image(source.data), key=key)
-    except LEFT_OUT:
-        return None
+    except LEFT_OUT as why:
+        return why
 
 
 async def all_turned(
     turn: Turn, images: Sequence[Image], sources: Sequence[Image], key: str, at_once: int
 ) -> list[Turned | None]:
-    """What a flow makes of each view, as many in memory together as is said."""
-    found: list[Turned | None] = []
+    """What a flow makes of each view, None where nothing; as many in memory together as is said.
+
+    Raises what the first view's flow did, Unmet or NothingMasked, where none of them could be edited.
+    """
+    found: list[Turned | Unmet | NothingMasked] = []
     for k in range(0, len(images), at_once):
         some = list(zip(images, sources, strict=True))[k : k + at_once]
         found += await gather(turned(turn, image, source, key) for image, source in some)
-    return together(found)
+    made = [each if isinstance(each, Turned) else None for each in found]
+    if not any(made) and not isinstance(why := found[0], Turned):
+        raise why
+    return together(made)
 
 
 def together(made: Sequence[Turned | None]) -> list[Turned | None]:
@@ -150,7 +156,14 @@ def pixels(mask: Mask, views: Views, i: int) -> Tensor:
     "lift",
     paper="arXiv:2303.12048",
     rows="turn * views",
-    needs=(Need("turn_mask", "is given a flow that makes no mask", 'write mask lift (mask diffedit "cat"->"dog")'),),
+    needs=(
+        Need("turn_mask", "is given a flow that makes no mask", 'write mask lift (mask diffedit "cat"->"dog")'),
+        Need(
+            "turn_resizes == 0",
+            "is given a flow that gives its pictures back at another size",
+            "resize outside of the brackets, or edit a window at a size of its own: (mask … | crop size=… | … | paste)",
+        ),
+    ),
     moot=(
         Moot("share", "by == 'adjoint'", 'by="adjoint" goes by the threshold'),
         Moot("threshold", "by == 'hull'", 'by="hull" goes by the share of views'),
@@ -176,10 +189,12 @@ async def lift(
     """
     made = await all_turned(turn, views.images, views.images, "", at_once)
     masks = {i: pixels(each.mask, views, i) for i, each in enumerate(made) if each and each.mask is not None}
-    if not masks:
-        raise NothingLifted("no view is masked")
     masking, shown = views.some(list(masks)), list(masks.values())
     part = hull(field, masking, shown, share) if by == "hull" else adjoint(field, masking, shown) >= threshold
     if not bool(part.any()):
-        raise NothingLifted("no voxel is in enough masks")
-    return Volume(part)
+        raise (
+            NothingLifted
+            if by == "hull"
+            else NothingLifted(mend=f"let the mask begin lower: threshold={threshold / 2:g}")
+        )
+    return Volume(part, field.space)

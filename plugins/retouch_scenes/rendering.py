@@ -57,7 +57,19 @@ def image_of(field: Field, views: Views, i: int) -> Image:
 @stage(
     "render",
     "views",
-    facts={"views": "views", "height": "height", "width": "width", "facing": "facing", "parallel": "parallel"},
+    facts={
+        "views": "views",
+        "height": "height",
+        "width": "width",
+        "facing": "facing",
+        "front": "front",
+        "one_side": "one_side",
+        "meet": "meet",
+        "scene_near": "scene_near",
+        "scene_far": "scene_far",
+        "thing_near": "thing_near",
+        "thing_far": "thing_far",
+    },
 )
 def render_views(field: Field, views: Views) -> Views:
     """Render the field from where the photographs were taken: the views that all agree."""

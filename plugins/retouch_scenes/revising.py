@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from retouch.api import Image, NoiseSource, NothingLifted, Range, TrainingLog, Turn, Turned, on_host, stage
+from retouch.api import Image, Need, NoiseSource, NothingLifted, Range, TrainingLog, Turn, Turned, on_host, stage
 from retouch_scenes.field import Field
 from retouch_scenes.fitting import Course, Rays, fitted
 from retouch_scenes.lifting import all_turned, hull, pixels, shadow, turned
@@ -38,7 +38,8 @@ class Revision:
         """One round on all views: edited, in the first round as they were taken, later as the field shows them."""
         views = self.views
         shown = list(views.images) if i == 0 else [image_of(field, views, k) for k in range(len(views))]
-        made = await self._edited(shown, f"round{i}" if i else "")
+        # All draw the same noise, so that their edits are alike.
+        made = await all_turned(self.turn, shown, views.images, f"round{i}" if i else "", self.at_once)
         edited = [k for k, each in enumerate(made) if each is not None]
         part = await self._part(field, part, {k: made[k] for k in edited})
         pictures = [(views.images[k] if (each := made[k]) is None else each.image) for k in range(len(views))]
@@ -49,23 +50,26 @@ class Revision:
         views, count = self.views, len(self.views)
         step = replace(self, course=replace(self.course, iterations=max(1, self.course.iterations // count)))
         pictures, made = list(views.images), dict[int, Turned | None]()
+        left = list(range(count))  # those that no flow has refused
+        missed: Exception | None = None
+        moved = False
         for k in range(count):
             image = views.images[k] if i == 0 and k == 0 else image_of(field, views, k)
-            made[k] = await turned(self.turn, image, views.images[k], f"round{i}" if i else "")
+            found = await turned(self.turn, image, views.images[k], f"round{i}" if i else "")
+            if not isinstance(found, Turned):
+                left.remove(k)
+                missed = missed or found
+                continue
+            made[k], pictures[k] = found, found.image
             try:
                 area = await self._part(field, part, made)
-            except NothingLifted:  # what the views so far mask meets nowhere yet
+            except NothingLifted as none_yet:  # what the views so far mask meets nowhere
+                missed = none_yet
                 continue
-            pictures[k] = views.images[k] if (each := made[k]) is None else each.image
-            field = await step._fitted(field, pictures, range(count), area, f"round{i}/view{k}")
+            field, moved = await step._fitted(field, pictures, left, area, f"round{i}/view{k}"), True
+        if missed and not moved:
+            raise missed
         return field
-
-    async def _edited(self, shown: Sequence[Image], key: str) -> list[Turned | None]:
-        """All views edited; all draw the same noise, so that their edits are alike."""
-        found = await all_turned(self.turn, shown, self.views.images, key, self.at_once)
-        if not any(found):
-            raise NothingLifted("no view could be edited")
-        return found
 
     async def _part(self, field: Field, part: Tensor | None, made: Mapping[int, Turned | None]) -> Tensor | None:
         """Where the field may change: as a stage before says, by the flow's masks, or as it was changed before."""
@@ -76,7 +80,7 @@ class Revision:
             return field.changed
         found = hull(field, self.views.some(list(masks)), list(masks.values()), self.share)
         if not await on_host(found.any()):
-            raise NothingLifted("no voxel is in enough masks")
+            raise NothingLifted
         return found
 
     async def _fitted(
@@ -104,6 +108,13 @@ class Revision:
     paper="arXiv:2303.12789",
     rows="turn * views * rounds",
     facts={"numbers": "numbers", "frustum": "frustum"},
+    needs=(
+        Need(
+            "turn_resizes == 0",
+            "is given a flow that gives its pictures back at another size",
+            "resize outside of the brackets, or edit a window at a size of its own: (mask … | crop size=… | … | paste)",
+        ),
+    ),
 )
 async def revise(
     field: Field,
@@ -143,8 +154,9 @@ async def revise(
     course = Course(iterations, rays, lr, smooth, robust=loss == "l1")
     going = Revision(views, turn, noise, log, course, share, at_once)
     part = None if volume is None else volume.data
-    if part is not None and part.shape != field.grid.shape[1:]:
-        raise ValueError(f"its volume has {list(part.shape)} voxels and its field {list(field.grid.shape[1:])}")
+    if volume is not None and not volume.of(field):
+        mend = "write 'mask lift (…)' behind the field that is revised"
+        raise NothingLifted("is given a part that was lifted into another field", mend)
     for i in range(rounds):
         field = await (going.all if order == "together" else going.one_by_one)(field, part, i)
         if part is None and field.changed is not None and not await on_host(field.changed.all()):

@@ -9,15 +9,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch_scenes.field import Field, Space
+from retouch_scenes.meeting import Meeting, from_one_side, meeting
 from retouch_scenes.views import Views, focus, mean_pose
 
-ALL_ROUND = 0.8  # mean optical axes shorter than this look from more than one side
 COARSE = 48  # voxels along a side, for what silhouettes leave
 
 
 def kind_of(views: Views) -> Literal["box", "frustum"]:
     """A frustum for what was photographed from one side, a box for what was walked round."""
-    return "frustum" if float(views.poses[:, :3, 2].mean(0).norm()) > ALL_ROUND else "box"
+    return "frustum" if from_one_side(views.poses.tolist(), views.lenses) else "box"
 
 
 def empty(
@@ -52,8 +52,8 @@ def _fitted(sides: tuple[float, ...], most: int) -> tuple[int, ...]:
 def _frustum(views: Views, near: float, far: float) -> tuple[Space, tuple[float, float]]:
     """What any view sees, between near and far, as the mean camera sees it."""
     if not (near and far):
-        away = (views.poses[:, :3, 3] - focus(views)).norm(dim=1)
-        near, far = near or 0.6 * float(away.min()), far or 2.6 * float(away.max())
+        first, last = _meeting(views).of_scene()
+        near, far = near or first, far or last
     if near >= far:
         raise ValueError(f"its near, {near:g}, is not before its far, {far:g}")
     reference = torch.linalg.inv(mean_pose(views))
@@ -74,17 +74,24 @@ def _frustum(views: Views, near: float, far: float) -> tuple[Space, tuple[float,
 
 def _box(views: Views, near: float, far: float) -> tuple[Space, tuple[float, float]]:
     """A box round the point that all cameras look at, cut to the silhouettes where there are any."""
-    middle = focus(views)
-    away = (views.poses[:, :3, 3] - middle).norm(dim=1)
-    half = 0.5 * float(away.mean())
+    met = _meeting(views)
+    middle, half = focus(views), 0.5 * sum(met.away) / len(met.away)
     low, high = middle - half, middle + half
     if views.cut_out:
         low, high = _silhouettes(views, low, high)
-    space = Space("box", low, high, torch.eye(4).to(views.poses))
-    reach = float((high - low).norm()) / 2
-    off = (views.poses[:, :3, 3] - (low + high) / 2).norm(dim=1)
-    near = near or max(0.05 * float(off.min()), float(off.min()) - reach)
-    return space, (near, far or float(off.max()) + reach)
+        reach = float((high - low).norm()) / 2
+        off = (views.poses[:, :3, 3] - (low + high) / 2).norm(dim=1)
+        first, last = max(0.05 * float(off.min()), float(off.min()) - reach), float(off.max()) + reach
+    else:
+        first, last = met.of_thing(views.poses.tolist(), views.lenses)
+    near, far = near or min(first, far or first), far or max(last, near)
+    return Space("box", low, high, torch.eye(4).to(views.poses)), (near, far)
+
+
+def _meeting(views: Views) -> Meeting:
+    if found := meeting(views.poses.tolist()):
+        return found
+    raise ValueError("its cameras look at no one thing, so that no depth follows from them")
 
 
 def _silhouettes(views: Views, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

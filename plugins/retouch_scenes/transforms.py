@@ -16,13 +16,13 @@ from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 from retouch.api.folders import DescribedFolder, FolderReader, UnfitFolder
+from retouch_scenes.meeting import facing, from_one_side, front, meeting
 
 LISTS = ("transforms.json", "transforms_train.json")  # the first that is there
 BENDING = ("k1", "k2", "k3", "k4", "p1", "p2")
 STRAIGHT = ("", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE")
 MOST = 10_000  # photographs
 FAR_OFF = 1000  # sides of a picture: no lens is longer, or a thousandth of it; a middle may lie outside a cut-out
-PARALLEL = 1e-5  # squared sine between optical axes (0.2 degrees), up to which no depth follows from them
 UNDISTORT = (
     "straighten them by 'colmap image_undistorter', and make transforms.json of what it writes"
     " (ns-process-data images --skip-colmap)"
@@ -52,18 +52,24 @@ class Shot:
 def described(read: FolderReader) -> DescribedFolder:
     """What a folder of photographs holds.
 
-    facing: length of the mean of the optical axes, 1 where all look one way.  parallel: 1 where these meet nowhere.
+    facing, front, one_side, meet: how the cameras look, as `meeting` has it.
+    Between which depths there is something, as far as that tells: scene_near, scene_far for what was photographed from
+    one side, thing_near, thing_far for what was walked round.
     """
     name, found = list_of(read), shots(read)
-    axes = [[-row[2] for row in shot.pose[:3]] for shot in found]
-    facing = math.hypot(*(sum(axis[i] for axis in axes) / len(axes) for i in range(3)))
+    poses = [shot.pose for shot in found]
     facts = {
         "views": len(found),
         "height": max(shot.height for shot in found),
         "width": max(shot.width for shot in found),
-        "facing": round(facing, 4),
-        "parallel": int(all(_dot(axis, axes[0]) ** 2 > 1 - PARALLEL for axis in axes)),
+        "facing": round(facing(poses), 4),
+        "front": round(front(poses, found), 4),
+        "one_side": int(from_one_side(poses, found)),
     }
+    met = meeting(poses)
+    scene, thing = (met.of_scene(), met.of_thing(poses, found)) if met else ((0, 0), (0, 0))
+    facts |= {"meet": int(met is not None), "scene_near": scene[0], "scene_far": scene[1]}
+    facts |= {"thing_near": thing[0], "thing_far": thing[1]}
     masks = dict.fromkeys(shot.mask for shot in found if shot.mask)  # one may be of many
     return DescribedFolder((name, *(shot.file for shot in found), *masks), facts)
 
@@ -83,7 +89,8 @@ def shots(read: FolderReader) -> list[Shot]:
     said = _object(_json(read.text(name), name), name)
     frames = said.get("frames")
     if not isinstance(frames, list) or len(frames) < 2:
-        raise UnfitFolder(f"{name} lists fewer than two frames", 'write "frames": [{"file_path": …}, …]')
+        mend = 'write "frames": [{"file_path": …}, …]: a thing has to be seen from two places at least'
+        raise UnfitFolder(f"{name} lists fewer than two frames", mend)
     if len(frames) > MOST:
         raise UnfitFolder(f"{name} lists {len(frames)} frames, more than {MOST}", "give it fewer pictures")
     found = [_shot(read, said, _object(frame, f"frame {i + 1}"), i) for i, frame in enumerate(frames)]
@@ -177,11 +184,6 @@ def _pose(said: Any, file: str) -> Matrix:
     if _handed(axes) < 0:
         bad("mirrors the world: turn the sign of one axis")
     return (*(tuple(row) for row in rows[:3]), (0.0, 0.0, 0.0, 1.0))
-
-
-def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    """The cosine between two directions of any length."""
-    return sum(a * b for a, b in zip(one, other, strict=True)) / math.hypot(*one) / math.hypot(*other)
 
 
 def _handed(axes: Sequence[Sequence[float]]) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from retouch.api import Image
-from retouch_scenes.transforms import PARALLEL
+from retouch_scenes.meeting import meeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +101,16 @@ class Views:
 
 
 def focus(views: Views, depth: float | None = None) -> Tensor:
-    """The point that is nearest to all optical axes; where these are parallel, one before the mean camera.  [3]
+    """The point that is nearest to all optical axes; where they do not meet, one before the mean camera.  [3]
 
     depth: how far before it; without one, ValueError.
     """
-    at, axes = views.poses[:, :3, 3].double(), F.normalize(-views.poses[:, :3, 2].double(), dim=1)
-    if bool(((axes @ axes[0]).square() > 1 - PARALLEL).all()):
-        if depth is None:
-            raise ValueError("its cameras look along parallel lines, so that no depth follows from them")
-        mean = mean_pose(views)
-        return mean[:3, 3] - depth * mean[:3, 2]
-    across = torch.eye(3, dtype=at.dtype, device=at.device) - axes[:, :, None] * axes[:, None, :]  # [N, 3, 3]
-    whole = across.sum(0)
-    return torch.linalg.solve(whole, (across @ at[:, :, None]).sum(0))[:, 0].to(views.poses)
+    if met := meeting(views.poses.tolist()):
+        return views.poses.new_tensor(met.middle)
+    if depth is None:
+        raise ValueError("its cameras look at no one thing, so that no depth follows from them")
+    mean = mean_pose(views)
+    return mean[:3, 3] - depth * mean[:3, 2]
 
 
 def mean_pose(views: Views) -> Tensor:

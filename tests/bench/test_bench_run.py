@@ -51,6 +51,7 @@ def measured(tmp_path_factory):
     return folder, bench(folder).measure(edits(folder, 2), ENTRIES)
 
 
+@pytest.mark.thorough
 def test_every_entry_is_measured_on_every_edit(measured):
     _, records = measured
     assert len(records) == 2 * len(ENTRIES)
@@ -91,6 +92,7 @@ def test_a_mask_is_measured_where_there_is_one(measured):
             assert record["mask_iou"] is None
 
 
+@pytest.mark.thorough
 def test_an_edit_alone_comes_to_the_same_figures_as_among_others(measured, tmp_path):
     _, records = measured
     alone = bench(tmp_path).measure(edits(tmp_path, 1), ENTRIES)
@@ -123,6 +125,7 @@ def test_ctrl_c_ends_the_processes_and_keeps_what_is_whole(tmp_path, monkeypatch
     assert len((tmp_path / "measured.jsonl").read_text().splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_table(measured, tmp_path):
     folder, records = measured
     lines = (folder / "measured.jsonl").read_text().splitlines(keepends=True)
@@ -182,6 +185,7 @@ def test_what_the_check_refuses_is_named_with_its_code_and_stops_nothing_else(tm
     assert summaries(records, [wrong])[0]["failed"] == 1
 
 
+@pytest.mark.thorough
 def test_recipes_of_ones_own_are_measured_side_by_side(tmp_path, capsys):
     recipes = [f"invert ddim {{change}} | sample guidance={w}" for w in (2, 2.5)] + ["encode | decode"]
     told = [argument for recipe in recipes for argument in ("-e", recipe)]
@@ -255,6 +259,7 @@ def test_an_unknown_benchmark_is_refused_with_those_that_there_are():
     assert "no benchmark is called 'nope'; there are: " in told.stderr
 
 
+@pytest.mark.thorough
 def test_pictures_that_are_edited_together_share_their_calls(tmp_path, capsys):
     packing.main(["--pictures", "4", "--steps", "1", "--json", "-e", "invert ddim {change}", "-o", str(tmp_path)])
     one, two, four = json.loads(capsys.readouterr().out)

@@ -37,6 +37,7 @@ def test_the_floor_of_stable_diffusion_is_counted():
     assert sum(p.numel() for p in unet.parameters()) == 859_520_964
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "billions", "tflop", "alone", "packed"),
     [
@@ -82,6 +83,7 @@ def measured_as_it_says(sections):
     assert whole["mixed"]["pictures"] == 20
 
 
+@pytest.mark.thorough
 def test_what_is_measured_of_one_network_is_written_down(tmp_path, capsys):
     sections = rehearsed(tmp_path, "--only", *ONE)
     assert set(sections) == {"ceilings", "floors", *ONE}
@@ -108,6 +110,7 @@ def test_a_compiled_network_says_what_the_eager_one_says(tmp_path):
     assert {row["mode"] for row in rehearsed(tmp_path, "--only", "compiled")["compiled"]} == {"eager", *COMPILED}
 
 
+@pytest.mark.thorough
 def test_without_time_rows_say_that_they_are_left_out(tmp_path, capsys):
     assert main(["--device", "cpu", "--seconds", "0.001", "--only", "codec", "--json", "-o", str(tmp_path)]) == 0
     sections = json.loads(capsys.readouterr().out)["sections"]

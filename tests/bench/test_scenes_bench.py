@@ -23,6 +23,7 @@ from retouch_storybook.popup import EDITS
 from retouch_storybook.solids import SOLID_EDITS
 
 
+@pytest.mark.thorough
 def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
     world = None
     for name in ("beach-dog", "beach-hat", "beach-color", "figure-hat", "orchard-thing"):
@@ -88,6 +89,7 @@ def test_a_figure_in_a_box_is_held_beside_its_truth_over_white_and_asked_for_no_
     assert SOLID_EDITS["figure-hat"].operand == '"cat"->"cat wearing a hat"'
 
 
+@pytest.mark.thorough
 def test_what_stands_outdoors_is_whole_in_every_view_before_its_setting_and_an_edit_leaves_that():
     """The horizon lies where drawings have it, and the judge reads the drawings' words from sides of no drawing."""
     for name in ("orchard-thing", "dune-color"):

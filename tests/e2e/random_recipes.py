@@ -35,7 +35,7 @@ def recipe(seed: int) -> str:
     """A recipe that can be read; whether its stages go together is for the check to say."""
     chance = Random(seed)
     if chance.random() < 0.1:
-        ways = [_stage(chance, chance.choice(NOISE), '"cat"->"dog"') for _ in range(2)]
+        ways = [stage(chance, chance.choice(NOISE), '"cat"->"dog"') for _ in range(2)]
         behind = chance.choice(["", " | attend p2p", " | attend p2p | blend local"])
         return f"def a() = {ways[0]} | require psnr min=60\ndef b() = {ways[1]}\nfirst(a(), b()){behind}\n"
     text = chance.choice(ROUND).format(_turn(chance, chance.choice(EDITS)))
@@ -45,8 +45,8 @@ def recipe(seed: int) -> str:
 
 
 def _turn(chance: Random, edit: str) -> str:
-    said = [_stage(chance, chance.choice(SCHEDULES))] if chance.random() < 0.2 else []
-    said.append(_stage(chance, chance.choice(NOISE), edit))
+    said = [stage(chance, chance.choice(SCHEDULES))] if chance.random() < 0.2 else []
+    said.append(stage(chance, chance.choice(NOISE), edit))
     masked = chance.random() < 0.6
     if masked:
         found = [
@@ -56,17 +56,18 @@ def _turn(chance: Random, edit: str) -> str:
         ]
         made = chance.choice(found)
         said.append(made if made != "mask attention" else 'mask attention words=["cat"] levels=2')
-        said += [_stage(chance, chance.choice(SHAPES))] if chance.random() < 0.4 else []
-    said += [_stage(chance, each) for each in chance.sample(CONTROLS, chance.choice([0, 0, 1, 1, 2]))]
-    said += [_stage(chance, chance.choice(GUIDES))] if chance.random() < 0.3 else []
-    said += [_stage(chance, chance.choice(SOLVERS))] if chance.random() < 0.2 else []
-    said += [_stage(chance, "blend latent")] if masked and chance.random() < 0.7 else []
-    said += [_stage(chance, "blend local")] if chance.random() < 0.3 else []
+        said += [stage(chance, chance.choice(SHAPES))] if chance.random() < 0.4 else []
+    said += [stage(chance, each) for each in chance.sample(CONTROLS, chance.choice([0, 0, 1, 1, 2]))]
+    said += [stage(chance, chance.choice(GUIDES))] if chance.random() < 0.3 else []
+    said += [stage(chance, chance.choice(SOLVERS))] if chance.random() < 0.2 else []
+    said += [stage(chance, "blend latent")] if masked and chance.random() < 0.7 else []
+    said += [stage(chance, "blend local")] if chance.random() < 0.3 else []
     said += ["blend pixel"] if masked and chance.random() < 0.3 else []
     return " | ".join(said)
 
 
-def _stage(chance: Random, name: str, operand: str = "") -> str:
+def stage(chance: Random, name: str, operand: str = "") -> str:
+    """A stage with some of its options given."""
     some = [each for each in CARDS[name].options if chance.random() < 0.3 and each.name not in TURN]
     given = [f"{each.name}={value}" for each in some if (value := _value(chance, each))]
     return " ".join(filter(None, [name, operand, *given]))

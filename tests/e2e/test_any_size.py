@@ -46,6 +46,7 @@ def test_not_a_byte_changes_outside_of_the_mask_and_the_plan_holds(name: str, la
     assert least < most < 1000
 
 
+@pytest.mark.thorough
 def test_whole_pictures_go_through_tiles_at_the_rows_that_the_plan_says(large: Path) -> None:
     recipe = retouch.recipe("tiles (invert sdedit strength=50% steps=4)", large.parent)
     (graph,) = recipe.graphs(large, caption="a cat")

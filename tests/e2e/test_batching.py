@@ -45,6 +45,7 @@ def made(outcome, family):
     return next(value for node, value in outcome.values.items() if node.startswith(family)).data
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("inversion", ["null_text inner_steps=1", pytest.param("ddim", marks=pytest.mark.bench)])
 def test_eight_pictures_in_one_run_make_a_sixth_of_the_calls_of_eight_runs(inversion, eight, small, tmp_path):
     recipe = f'invert {inversion} | mask diffedit "red"->"blue" maps=2 | blend latent'
@@ -54,6 +55,7 @@ def test_eight_pictures_in_one_run_make_a_sixth_of_the_calls_of_eight_runs(inver
     assert [o.rows for o in together.outcomes] == [result.outcomes[0].rows for result in apart]
 
 
+@pytest.mark.thorough
 def test_with_a_fixed_bucket_a_result_is_the_same_bits_alone_and_in_company(eight, tmp_path):
     recipe = 'invert null_text inner_steps=1 | attend p2p "red"->"blue" | mask diffedit maps=2 | blend latent'
     alone = run(recipe, eight[:1], tmp_path / "a", exact=True, steps=2)
@@ -63,6 +65,7 @@ def test_with_a_fixed_bucket_a_result_is_the_same_bits_alone_and_in_company(eigh
     assert torch.equal(made(mine, "decode"), made(same, "decode"))
 
 
+@pytest.mark.thorough
 def test_a_picture_in_company_differs_by_rounding_only_in_fast_mode(eight, tmp_path):
     recipe = 'invert ddim | mask diffedit "red"->"blue" maps=3 | blend latent'
     alone = run(recipe, eight[:1], tmp_path / "a", steps=3)
@@ -151,6 +154,7 @@ def _bare_loop(latents, texts, schedule, model: Denoiser):
     return x
 
 
+@pytest.mark.thorough
 def test_more_pictures_than_are_in_flight_all_come_back(small, tmp_path):
     scenes = [Scene(SUBJECTS[i % 8], "red", "at night", seed=i) for i in range(IN_FLIGHT + 3)]
     pictures = [draw(tmp_path / f"{i}.png", scene) for i, scene in enumerate(scenes)]
@@ -189,6 +193,7 @@ def alive(monkeypatch):
     return counts
 
 
+@pytest.mark.thorough
 def test_prompts_belong_to_their_wave(tmp_path, alive):
     """Those of later pictures are not encoded before the first is saved; those of pictures that are done are gone."""
     scenes = [Scene(SUBJECTS[i], "red", "at night", seed=i) for i in range(6)]
@@ -204,6 +209,7 @@ def test_prompts_belong_to_their_wave(tmp_path, alive):
     assert alive[0][1] < alive[2][1] < alive[4][1]
 
 
+@pytest.mark.thorough
 def test_a_prompt_is_not_kept_for_a_picture_that_comes_much_later(tmp_path, alive):
     """The fifth and sixth picture say what the first and second said, two waves before; their prompts are made anew."""
     scenes = [Scene(SUBJECTS[i % 4], "red", "at night", seed=i) for i in range(6)]

@@ -42,6 +42,7 @@ def path_of(cat: Path, settings: Settings) -> torch.Tensor:
     return next(value.states for name, value in outcome.values.items() if name.startswith("invert"))
 
 
+@pytest.mark.thorough
 def test_exact_mode_has_the_same_bits_with_one_two_and_four_threads(cat, threads):
     found: list[torch.Tensor] = []
     for count in (1, 2, 4):
@@ -52,6 +53,7 @@ def test_exact_mode_has_the_same_bits_with_one_two_and_four_threads(cat, threads
     assert torch.equal(found[0], found[2])
 
 
+@pytest.mark.thorough
 def test_threads_are_what_made_the_difference(cat):
     """Else the test above could not fail: this machine's kernels do round by their number."""
     one, eight = (path_of(cat, Settings(exact=True, threads=count)) for count in (1, 8))
@@ -68,6 +70,7 @@ def test_a_result_says_with_how_many_threads_and_on_what_kind_of_machine_it_was_
     assert rounding_of("cpu").split()[0] == torch.backends.cpu.get_cpu_capability()
 
 
+@pytest.mark.thorough
 def test_a_picture_of_the_fast_mode_is_made_again_with_its_own_number_of_threads(cat, threads):
     torch.set_num_threads(3)
     dog = made(cat, exact=False)
@@ -82,6 +85,7 @@ def test_a_number_of_threads_that_cannot_be_is_not_believed(said):
     assert _threads(Stamp({"threads": said}, {}, {}, {}, ())) == 0
 
 
+@pytest.mark.thorough
 def test_verify_tells_another_machines_rounding_from_another_picture(cat):
     dog = made(cat)
     restamped(dog, rounding="AVX2 0123456789ab", brighter=1)

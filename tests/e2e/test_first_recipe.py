@@ -22,6 +22,7 @@ def psnr(a, b):
     return 10 * np.log10(255**2 / np.square(a - b).mean())
 
 
+@pytest.mark.thorough
 def test_the_cards_recipe_makes_a_picture_of_the_same_size_that_says_how(cat):
     ran = in_process("run", "-e", CARD, cat, "-o", "dog.png", "--set", "steps=2", "--json", folder=cat.parent, env={})
     assert ran.code == 0, ran.err
@@ -71,6 +72,7 @@ def test_outside_the_mask_no_byte_changes(demo):
     assert not np.array_equal(made[mask > 0], cat[mask > 0])
 
 
+@pytest.mark.thorough
 def test_the_demo_says_where_the_result_lies_and_repeats_to_the_bit(cat):
     commands = [("run", "-e", CARD, "cat.png", "-o", name, "--set", "steps=2") for name in ("a.png", "b.png")]
     for command in commands:

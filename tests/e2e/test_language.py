@@ -109,6 +109,7 @@ def test_a_chain_of_edits_stays_in_latents(folder):
     assert done.count("sample walk") == 2
 
 
+@pytest.mark.thorough
 def test_many_variants_of_many_pictures(folder):
     run(folder, MANY)
     pictures = {f"out/{name}-{scale}.png" for name in "ab" for scale in ("3", "5", "7.5")}
@@ -119,6 +120,7 @@ def test_many_variants_of_many_pictures(folder):
     assert (folder / "wolf.png").exists()
 
 
+@pytest.mark.thorough
 def test_rows_go_together_and_alternatives_are_tried_in_turn(folder):
     ran = run(folder, ROWS)
     assert files(folder, "out/*") == {"out/cat.png", "out/dog.png"}
@@ -149,6 +151,7 @@ def test_a_requirement_that_is_missed_without_another_way_fails_the_picture(fold
     assert not (folder / "o.png").exists()
 
 
+@pytest.mark.thorough
 def test_a_sweep_over_a_folder_with_a_torn_picture_does_all_the_rest(folder):
     for i, animal in enumerate(("cat", "dog", "rabbit")):
         draw(folder / f"zoo-{i}.png", Scene(animal, "gray", "in a room", seed=i))

@@ -39,6 +39,8 @@ from retouch.run.session import execute
 from tests.e2e.sessions import INSTALLED, tiny_world
 from tests.families.lora_files import kohya, some
 
+pytestmark = pytest.mark.thorough
+
 STEPS = 3  # the fewest in which a solver of second order has a step of its own
 SEEDS = (0, 1, 2, 3)
 FEW = " inner_steps=2"  # of ten, each of which costs as much as three steps; that it acts shows in two

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pytest
 import torch
 
 from retouch.check.check import check
@@ -165,6 +166,7 @@ def said(card: StageCard, recipe: str, more: str) -> str:
     return "\n".join([*lines[:-1], " | ".join(stages)]) + "\n"
 
 
+@pytest.mark.thorough
 def test_every_option_changes_the_result(tmp_path):
     """In one of a few random models at least: in any one of them some mask may happen to be full or empty."""
     idle = {f"{card.name} {option.name}" for card in cards() for option in card.options}

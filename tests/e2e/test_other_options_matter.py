@@ -120,7 +120,12 @@ OTHERS = (
         )
         for how in ("dds", "pds", "sds")
     ),
-    Trial("distil sds", "{}", "EDIT rounds=2 steps=50", {"weight": '"one"'}),
+    Trial(
+        "distil sds",
+        "{}",
+        "EDIT rounds=2 steps=50",
+        {"weight": '"x0"', "levels": '"falling"', "draws": "2", "share": "50%"},
+    ),
     Trial(
         "paste",
         "mask box right=60% bottom=60% | crop size=16 | invert ddim EDIT | {}",
@@ -226,6 +231,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     return found
 
 
+@pytest.mark.thorough
 def test_every_option_of_what_leads_changes_the_result(world: Environment) -> None:
     assert not idle(LEADING, world)
 
@@ -235,6 +241,7 @@ def test_every_option_of_the_others_changes_the_result(world: Environment) -> No
     assert not idle(OTHERS, world)
 
 
+@pytest.mark.thorough
 def test_every_option_for_flow_changes_the_result(world: Environment, tmp_path: Path) -> None:
     assert not idle(MODEL_OF_FLOW, replace(world, model=str(build("flux_dev", tmp_path / "flux"))))
 

@@ -148,6 +148,7 @@ def test_what_somebody_else_put_beside_a_result_is_not_touched(cat: Path, retouc
     assert foreign.read_text() == '{"mine": "notes"}'
 
 
+@pytest.mark.thorough
 def test_its_endings_and_options_are_checked_without_it_being_imported(cat: Path, env: dict[str, str]) -> None:
     wrong = {
         'save arrays "dog.png"': ("RT425", "may end in .npz"),

@@ -139,6 +139,7 @@ def test_a_rerun_is_kept_in_a_new_file_alone(dog):
     assert (dog.parent / "theirs.png").read_bytes() == b"theirs"
 
 
+@pytest.mark.thorough
 def test_a_stamp_opens_no_file_outside_of_the_folders_that_are_named(cat):
     """The stamp is a stranger's: what it names beyond the folder is only read where the user allows it."""
     away = cat.parent / "away"
@@ -151,6 +152,7 @@ def test_a_stamp_opens_no_file_outside_of_the_folders_that_are_named(cat):
     assert retouch("rerun", "dog.png", "--allow", cat.parent, folder=away).code == 0
 
 
+@pytest.mark.thorough
 def test_a_source_in_a_folder_below_is_found_by_its_digest(cat):
     """Two files of one name, and only one of them is the source."""
     (cat.parent / "a").mkdir()

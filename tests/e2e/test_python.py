@@ -50,6 +50,7 @@ def test_a_flow_builds_the_graph_of_its_text(cat, monkeypatch):
     assert keys(flow.recipe) == keys(retouch.recipe(text, cat.parent))
 
 
+@pytest.mark.thorough
 def test_a_recipe_takes_paths_pictures_and_tensors(cat):
     edit = retouch.recipe(EDIT)
     caption = cat.with_suffix(".txt").read_text().strip()
@@ -91,6 +92,7 @@ def test_lets_are_changed_by_name(cat):
     assert edit(cat, how=1).image.tobytes() != edit(cat, how=4).image.tobytes()
 
 
+@pytest.mark.thorough
 def test_a_recipe_keeps_its_model_loaded_and_nothing_of_a_run(cat, monkeypatch):
     monkeypatch.setattr(model_cache, "_alive", WeakValueDictionary())  # without what other tests have left
     loads = []

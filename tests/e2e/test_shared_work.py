@@ -108,6 +108,7 @@ def test_a_second_recipe_on_the_same_picture_does_not_invert_again(folder: Path)
     assert "in the store" not in retouch("plan", "-e", P2P, "one.png", "-o", "e", "--no-store", folder=folder).out
 
 
+@pytest.mark.thorough
 def test_workers_take_what_is_kept_and_keep_what_they_make(folder: Path) -> None:
     draw(folder / "two.png", Scene("cat", "white", "in a meadow", seed=2))
     run(folder, P2P, "a", "--exact")
@@ -153,6 +154,7 @@ def test_what_is_broken_is_made_anew(folder: Path) -> None:
     assert (folder / "a" / "one.png").read_bytes() == (folder / "b" / "one.png").read_bytes()
 
 
+@pytest.mark.thorough
 def test_exact_mode_takes_only_what_exact_mode_made_and_other_types_or_libraries_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

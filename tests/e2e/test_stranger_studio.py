@@ -172,6 +172,7 @@ def studio(monkeypatch: pytest.MonkeyPatch):
     return retouch_studio
 
 
+@pytest.mark.thorough
 def test_it_keeps_the_laws(studio) -> None:
     laws.source_law(studio.inversion.twice)
     laws.replay_law(studio.inversion.twice, tolerance=0.5)

@@ -57,6 +57,7 @@ def test_the_ten_of_the_survey_are_there():
     assert set(INVERSIONS) >= SURVEY
 
 
+@pytest.mark.thorough
 def test_all_of_them_go_through_one_sample(edited):
     made, *_ = edited
     samples = {(n.card.module, n.card.function) for graph in made for n in graph.nodes if n.card.family == "sample"}

@@ -55,6 +55,7 @@ def results(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".jsonl"}
 
 
+@pytest.mark.thorough
 def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp_path, monkeypatch):
     """One worker is killed by a stage, twice; its other pictures, the sheet and the table are as without it."""
     install(tmp_path, "dies", WICKED.format(name="dies", does=DIES))

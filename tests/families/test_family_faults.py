@@ -174,6 +174,7 @@ def test_a_faulty_family_is_named(
     assert "Traceback" not in told
 
 
+@pytest.mark.thorough
 def test_what_one_changes_for_the_process_is_put_back_and_told(
     folder_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

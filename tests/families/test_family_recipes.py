@@ -65,6 +65,16 @@ def test_a_walk_of_the_pictures_own_size_is_planned_and_run(model_of: Callable[[
         assert np.array_equal(np.asarray(one.image), np.asarray(other.image))
 
 
+def test_draws_are_ranked_where_the_schedule_is_of_the_pictures_size(
+    model_of: Callable[[str], FamilyModel], cat: Path, tmp_path: Path
+):
+    """What tells the size is made although nothing else wants it: the ranking looks at the draws' latents."""
+    folder = model_of("flux_dev").folder
+    ranked = 'defaults steps=2\ndraw (invert sdedit "cat"->"dog") seeds=2 | rank denoiser looks=1'
+    recipe = retouch.recipe(f'model "{folder}"\n{ranked}', tmp_path, allow=[folder])
+    assert recipe(cat).image.size == (21, 19)
+
+
 def test_the_command_line_edits_with_a_folder_of_any_family(
     model_of: Callable[[str], FamilyModel], cat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -165,6 +165,7 @@ def test_a_folder_that_cannot_be_read_as_one_is_refused_in_words(
         find(str(there))
 
 
+@pytest.mark.thorough
 def test_the_embedded_one_brings_a_drawing_back_and_makes_another_inside_of_a_mask(tmp_path: Path):
     """Fifty steps up and down; and SDEdit in ten under a mask."""
     cat = folder_of_recipes("recipes") / "pictures" / "cat_meadow.png"

@@ -104,6 +104,7 @@ def test_texts_of_shipped_configs_are_as_large_as_published(kind: str) -> None:
         assert count == pytest.approx(millions[str(said["d_model" if t5 else "hidden_size"])], rel=1e-3), folder
 
 
+@pytest.mark.thorough
 def test_shipped_configs_make_the_networks_of_their_kinds() -> None:
     """Names and shapes at full size, on no memory; counts as the published files have them."""
     from diffusers import SD3Transformer2DModel, UNet2DConditionModel

@@ -152,6 +152,7 @@ def style(home: Path) -> Path:
     return written(home / "style.safetensors", tensors)
 
 
+@pytest.mark.thorough
 def test_weights_of_a_lora_are_swept_by_a_name_and_each_is_made_again(home: Path, style: Path, capsys) -> None:
     model = f'let w = [0, 4]\nmodel "x.safetensors" base="{home}/configs" lora=["{style}*{{w}}"]'
     assert main(["run", "--exact", recipe(home, model, FLOW.replace("out", "{w}"))]) == 0
@@ -193,6 +194,7 @@ def test_tensors_without_a_place_are_told(home: Path, style: Path, folder_of, ca
     assert "warning[RT432]: 1 tensors of 'more.safetensors'" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_two_loras_another_vae_a_base_and_exact_mode_all_at_once(home: Path, style: Path) -> None:
     """The same bits alone and beside other work; each LoRA and the VAE count, and two of one file are their sum."""
     base = f'model "x.safetensors" base="{home}/configs"'

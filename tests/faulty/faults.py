@@ -278,6 +278,11 @@ READ = {
         'from retouch.api import *\n@stage("mask", "starred")\ndef starred() -> Mask:\n    """X."""',
         "import *",
     ),
+    "starred_hook": (
+        'from retouch.api import *\n@stage("mask", "starred_hook")\ndef starred_hook() -> Mask:\n    """X."""\n'
+        "@hookimpl\ndef retouch_stages():\n    return [starred_hook]",
+        "'retouch_stages': 'from retouch.api import *' hides",
+    ),
     "misspelt": ('@stage("invrt", "misspelt")\ndef f() -> Trajectory:\n    """X."""', "did you mean 'invert'?"),
     "hook": (
         "from retouch.api import hookimpl\n@hookimpl\ndef retouch_stagse():\n    return []",

@@ -141,6 +141,7 @@ def retouch_batch_evaluated(kind):
 """
 
 
+@pytest.mark.thorough
 def test_what_an_import_or_an_observer_changes_is_put_back(site: Path, tmp_path: Path, alone: dict[str, bytes]) -> None:
     draw(tmp_path / "cat.png")
     for name, more in (("changes", ""), ("observes", OBSERVER)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -88,6 +89,7 @@ def clock():
     return lambda: float(next(ticks))
 
 
+@pytest.mark.thorough
 def test_training_goes_on_where_it_was_stopped(tmp_path):
     whole = AdversarialTraining(Small(), 6 / 60, clock())
     for _ in whole.run(tmp_path / "whole"):

@@ -34,6 +34,7 @@ def decibels(a: np.ndarray, b: np.ndarray) -> float:
     return -10 * math.log10(float(((a - b) ** 2).mean()) / 255**2)
 
 
+@pytest.mark.thorough
 def test_the_more_is_tuned_the_nearer_the_picture_comes_back(folder):
     cat = np.asarray(Image.open(folder / "cat.png").convert("RGB"), dtype=np.float64)
     encoded = made(folder, 'gan invert method="encoder" | gan paint')
@@ -42,6 +43,7 @@ def test_the_more_is_tuned_the_nearer_the_picture_comes_back(folder):
     assert 12 < decibels(cat, encoded) < decibels(cat, optimised) < decibels(cat, tuned)
 
 
+@pytest.mark.thorough
 def test_one_style_for_all_layers_comes_less_near(folder):
     cat = np.asarray(Image.open(folder / "cat.png").convert("RGB"), dtype=np.float64)
     one, each = (
@@ -50,6 +52,7 @@ def test_one_style_for_all_layers_comes_less_near(folder):
     assert decibels(cat, one) < decibels(cat, each)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["styleclip", "nada"])
 def test_an_edit_moves_the_picture_towards_the_words(folder, method):
     import torch
@@ -70,6 +73,7 @@ def test_no_steps_change_nothing(folder):
     assert (made(folder, f'{code} | gan edit "cat"->"dog" iterations=0') == made(folder, f"{code} | gan paint")).all()
 
 
+@pytest.mark.thorough
 def test_pictures_have_the_same_bits_alone_and_together(folder):
     recipe = 'gan invert iterations=4 tuning=2 | gan edit "in a"->"on a" iterations=2 | save "{name}-out.png"'
     (folder / "exact.retouch").write_text(recipe)

@@ -149,6 +149,7 @@ def test_a_run_through_windows_keeps_its_pace_at_the_window(cache: Path, capsys)
     assert [(kept.height, kept.width) for kept in rates.known()] == [(16, 16)]
 
 
+@pytest.mark.thorough
 def test_what_a_picture_in_tiles_holds_is_what_is_priced() -> None:
     """Numbers that live at once while the embedded VAE decodes in tiles."""
     codec, working = Machine(find("storybook"), "cpu", torch.float32).codec, find("storybook").known.working

@@ -28,6 +28,10 @@ CASES = {
     "one name in two folders, with values": (
         f"{EDIT} | sample guidance=[1, 2]", ("cat.png", "sub/cat.png"), "out",
     ),
+    "one file for two masks": (f'mask file "m*.png" | {EDIT} | blend latent', ("cat.png",), "out"),
+    "one file for two masks of two pictures": (
+        f'mask file "m*.png" | {EDIT} | blend latent | save "a.png"', ("cat.png", "dog.png"), "out",
+    ),
     "one name and a field": (f'{EDIT} | save "new/{{name}}.png"', ("cat.png", "sub/cat.png"), None),
 }  # fmt: skip
 
@@ -37,6 +41,9 @@ def test_the_advice_is_followed_to_files_of_their_own(checked, folder, case):
     recipe, pictures, out = CASES[case]
     (folder / "sub").mkdir()
     Image.new("RGB", (64, 64)).save(folder / "sub" / "cat.png")
+    for name in ("m1.png", "m2.png"):
+        (mask := Image.new("L", (64, 64))).paste(255, (9, 9, 20, 20 + int(name[1])))
+        mask.save(folder / name)
     given = {"output": folder / out} if out else {}
     (error,) = checked(recipe, *pictures, force=True, **given).errors
     assert error.code == "RT405"

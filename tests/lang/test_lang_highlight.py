@@ -116,6 +116,7 @@ def test_recipes_are_coloured_as_they_are_parsed(name):
     check({**RECIPES, **UNSEEN}[name])
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(recipes)
 def test_any_tree_is_coloured_as_it_is_parsed(tree):

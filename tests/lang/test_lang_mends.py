@@ -104,7 +104,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT100": ("a line is a flow such as", None),
     "RT103": ("write a path with '/'", None),
     "RT108": ("write steps=…", None),
-    "RT113": ("name=value", None),
+    "RT113": ("name=7.5", None),
     "RT114": ("let name = value", None),
     "RT120": ("family, method, what it works on, options", None),
     "RT122": ("split it", None),

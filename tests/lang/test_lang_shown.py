@@ -121,6 +121,7 @@ USUAL = {
     "RT453": {"path": "x.csv", "endings": ".png, .jpg, .webp or .tif"},
     "RT454": {"what": "'retouch bench quality'"},
     "RT926": {"what": "a their_models.Config"},
+    "RT583": {"path": "wall.tif"},
     "RT507": {"path": "out/dog.png", "what": "no space left on device"},
     "RT335": {
         "stage": "blend pixel",
@@ -166,7 +167,11 @@ USUAL = {
         "mend": "write the matrix from camera to world",
     },
     "RT574": {"path": "cat", "what": "0001.png has no focal length", "mend": "write fl_x and fl_y in pixels"},
-    "RT575": {"stage": "revise dataset"},
+    "RT575": {
+        "stage": "revise dataset",
+        "what": "finds no place in the field that enough views take into their masks",
+        "mend": "look at the masks, or let a smaller share of the views decide: share=0.5",
+    },
     "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
     "RT582": {
         "stage": "upscale lanczos",

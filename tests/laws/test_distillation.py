@@ -15,7 +15,7 @@ from retouch.testing.laws.conduct import count_rows
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import gaussian_world, tiny_world
 from retouch_methods.distil.dds import dds
-from retouch_methods.distil.descent import drawn
+from retouch_methods.distil.descent import drawn, falling
 from retouch_methods.distil.pds import pds
 from retouch_methods.distil.sds import sds
 from retouch_methods.guide.cfg import cfg
@@ -120,3 +120,37 @@ def test_other_levels_are_drawn_for_other_seeds_and_none_outside_the_bounds():
     assert once != again
     order = [step.noisy.timestep for step in world.schedule.ascending()]
     assert {step.noisy.timestep for step in once} == set(order[1:4])
+
+
+def test_levels_that_fall_go_from_the_noisiest_to_the_cleanest_between_the_bounds():
+    world = guided()
+    order = [step.noisy.timestep for step in world.schedule.ascending()]
+    times = [step.noisy.timestep for step in falling(world.schedule, 5, 0.2, 0.8)]
+    assert times == sorted(times, reverse=True)
+    assert set(times) == set(order[1:4])
+    (alone,) = falling(world.schedule, 1, 0.2, 0.8)
+    assert alone.noisy.timestep == order[3]
+
+
+def test_every_draw_is_asked_for_and_the_first_is_the_one_that_was_drawn_alone():
+    world = guided()
+    assert laws.rows_law(sds, world, facts={"guide": 2}, rounds=3, draws=4) == 24
+    made = [run(world.call(sds, rounds=1, draws=draws, rate=1.0))[0].data for draws in (1, 2)]
+    gap = (made[0] - made[1]).abs().max()
+    assert 1e-4 < gap < (made[0] - world.latents.data).abs().max()
+    laws.batch_law(lambda seed: world.neighbour(seed).call(sds, rounds=2, draws=2, share=0.5), count=2)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_no_more_cells_than_the_share_differ_and_they_are_those_that_change_most(masked):
+    world, area = guided(), torch.zeros(8, 8)
+    area[2:6, 2:7] = 1
+    ports = {"mask": Mask(area, scale=4)} if masked else {}
+    found = [run(world.call(sds, **ports, rounds=1, rate=1.0, share=share))[0].data for share in (1.0, 0.3)]
+    whole, made = found
+    moved = (made != world.latents.data).any(0)
+    assert int(moved.sum()) == (6 if masked else 20)  # 0.3 of 20 cells, or of 64
+    assert not masked or not moved[area == 0].any()
+    assert torch.equal(made[:, moved], whole[:, moved]), "a cell that may differ is not what it would be"
+    change = (whole - world.latents.data).abs().mean(0)
+    assert change[moved].mean() > change[~moved].mean()

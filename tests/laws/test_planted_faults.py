@@ -28,6 +28,7 @@ from retouch.api import (
     ModelDelta,
     NoiseSource,
     Outbox,
+    Range,
     Rule,
     Schedule,
     SourceImage,
@@ -128,13 +129,37 @@ def divides_by_nothing(latents: Latents) -> Mask:
     return Mask(torch.zeros(8, 8) / 0, 4)
 
 
+@planted("a Mask, data [h, w] in [0, 1] as float32, and gave bool")
+@stage("mask", "a")
+def compares_and_leaves_it_there(source: SourceImage) -> Mask:
+    return Mask(source.data.mean(0) > 0.5)
+
+
+@planted("a Mask, data [h, w] in [0, 1], and gave a tensor")
+@stage("mask", "a")
+def forgets_the_type(source: SourceImage) -> Mask:
+    return source.data.mean(0)  # pyright: ignore[reportReturnType]
+
+
+@planted("no recipe can use it: 'threshold' has a default, so it is an option, and options stand behind '*'")
+@stage("mask", "a")
+def has_an_option_among_its_ports(source: SourceImage, threshold: float = 0.5) -> Mask:
+    return Mask((source.data.mean(0) > threshold).to(source.data))
+
+
+@planted("the default of 'threshold' is 5, and it takes a number from 0 to 1")
+@stage("mask", "a")
+def has_a_default_out_of_range(source: SourceImage, *, threshold: Annotated[float, Range(0, 1)] = 5) -> Mask:
+    return Mask((source.data.mean(0) > threshold).to(source.data))
+
+
 @planted("nothing is to change, and 100.0% is masked")
 @stage("mask", "a")
 def masks_whatever_is_edited(edit: Edit) -> Mask:
     return Mask(torch.ones(8, 8), 4)
 
 
-@planted("touch 0 never acts (transform q of corss, steps 0%-100%): 'q' is no tensor of a 'corss' site")
+@planted("no recipe can use it: 'touches' has a Touch whose kind is 'corss'")
 @stage("attend", "a", touches=(Touch("corss", "transform", "q"),))  # pyright: ignore[reportArgumentType]
 def misspells_its_site():
     return (lambda attn: None,)
@@ -146,7 +171,7 @@ def touches_where_nothing_is():
     return (lambda attn: None,)
 
 
-@planted("none of 4 steps lies in its window")
+@planted("start is 0.9 and until 0.5, so it never acts")
 @stage("attend", "a", touches=(Touch("self", "transform", "q", start=0.9, until=0.5),))
 def has_its_window_backwards():
     return (lambda attn: None,)

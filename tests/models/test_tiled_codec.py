@@ -112,6 +112,7 @@ def test_what_fills_up_a_batch_costs_nothing(codec: VaeCodec, picture: Tensor) -
     assert all(torch.equal(each, alone[0]) for each in filled)
 
 
+@pytest.mark.thorough
 @torch.no_grad()
 def test_memory_is_that_of_a_tile(codec: VaeCodec) -> None:
     """Of a picture twice as high only the result takes more."""
@@ -122,6 +123,7 @@ def test_memory_is_that_of_a_tile(codec: VaeCodec) -> None:
     assert taken[1] - taken[0] < 2.5 * result < whole[1] - whole[0]
 
 
+@pytest.mark.thorough
 def test_gradients_go_through_tiles(codec: VaeCodec) -> None:
     latents = torch.randn(4, 40, 40, generator=torch.Generator().manual_seed(1))
     target = torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))

@@ -64,6 +64,7 @@ def test_it_is_what_the_same_file_beside_the_model_is(folder: Path) -> None:
     assert "style.safetensors" in inputs
 
 
+@pytest.mark.thorough
 def test_pictures_share_the_tuning_and_its_calls_and_two_deltas_never_meet(folder: Path) -> None:
     def calls(recipe: str) -> tuple[int, int]:
         done = retouch("run", "-e", recipe, "one.png", "two.png", "-o", "shared", "--json", folder=folder)
@@ -131,6 +132,7 @@ def test_weights_are_what_they_were_and_tunings_compose() -> None:
     assert all(torch.equal(weight, base[key]) for key, weight in model.core.base.items())
 
 
+@pytest.mark.thorough
 def test_null_text_inverts_under_a_lora_and_gives_the_picture_back(folder: Path) -> None:
     """Each step's null text is learnt with the LoRA beside the layers, wherever the LoRA is named."""
     null = "invert null_text steps=2 inner_steps=4 | guide cfg guidance=3"

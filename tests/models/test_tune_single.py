@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.thorough
 def test_files_hold_the_words_and_the_places_that_were_learnt(folder: Path) -> None:
     with safe_open(folder / "imagic.safetensors", "np") as file:
         assert file.get_tensor("prompt.embeds").ndim == 2
@@ -91,12 +92,14 @@ def test_words_are_said_without_being_asked_for_and_once(folder: Path) -> None:
     ("recipe", "least", "most"),
     [
         (f"{IMAGIC} | invert ddim steps=2 | mask box left=20% top=20% right=60% bottom=60% | blend latent", 0, 0),
-        (f"{IMAGIC} | invert ddim steps=2 | attend p2p", 0, 0),
+        # Words of the prompt that was learnt from can be named.
+        (f'{IMAGIC} | invert ddim steps=2 | attend p2p words=["dog"] | blend local words=["dog"]', 0, 0),
         (f"{SINE} | {WALK} | guide sine until=1", 2 + 2 * 3, 2 + 2 * 3),
         (f"{SINE} | {WALK} | guide sine until=0.5", 2 + 2 * 2, 2 + 2 * 3),
         (f'{WALK} | guide mix "placed.safetensors" says="a cat"', 2 * 3, 2 * 3),
         (f'{SINE} | {WALK} | guide sine | guide mix "imagic.safetensors" share=0.2 | attend p2p', 0, 0),
-        (f"{SINE} patches=true | invert edict steps=2 strength=0.5 | guide sine", 0, 0),
+        # Of two networks only one is asked without the prompt.
+        (f'{SINE} | invert edict steps=2 strength=0.5 | attend pnp_features rows="unconditional" | guide sine', 0, 0),
     ],
 )
 def test_they_go_with_the_rest_at_the_rows_that_were_planned(folder: Path, recipe: str, least: int, most: int) -> None:

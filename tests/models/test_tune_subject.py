@@ -66,6 +66,7 @@ def test_rows_are_as_planned_and_a_run_learns_once(folder: Path) -> None:
     assert f"in all: {rows} rows" in retouch("plan", "-e", recipe, *words, folder=folder).out
 
 
+@pytest.mark.thorough
 def test_what_was_learnt_and_what_was_read_add_up_each_at_its_scale(folder: Path) -> None:
     ran(f'{LORA} | save lora "a.safetensors"', folder)
     ran(f'{LORA.replace("sks", "zwx").replace("lr=0.002", "lr=0.05")} | save lora "b.safetensors"', folder)

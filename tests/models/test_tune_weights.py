@@ -53,6 +53,7 @@ def folder(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.thorough
 def test_a_file_has_all_that_was_tuned_and_says_of_which_network_and_how(folder: Path, machine: Machine) -> None:
     tensors = load_file(folder / "ink.safetensors")
     assert tensors.keys() == machine.denoiser.core.base.keys()
@@ -62,6 +63,7 @@ def test_a_file_has_all_that_was_tuned_and_says_of_which_network_and_how(folder:
     assert machine.denoiser.digest == network_digest(machine.info)
 
 
+@pytest.mark.thorough
 def test_what_is_read_is_what_was_tuned_bit_for_bit(folder: Path) -> None:
     walk = 'invert ddim steps=2 | guide cfg guidance=1 | save "{}.png"'
     read = f'open "three.png" | tune weights "exact.safetensors" | {walk.format("read")}'
@@ -76,6 +78,7 @@ def test_what_is_read_is_what_was_tuned_bit_for_bit(folder: Path) -> None:
     assert (alone == plain).all()  # what runs beside a tuning is as if it did not
 
 
+@pytest.mark.thorough
 def test_pictures_of_a_run_share_one_tuning_over_a_folder_and_not_one_on_each(folder: Path) -> None:
     walk = 'invert ddim steps=2 | guide cfg guidance=1 | save "{name}-out.png"'
     pictures = ("three.png", "four.png", "-o", "shared")
@@ -83,6 +86,7 @@ def test_pictures_of_a_run_share_one_tuning_over_a_folder_and_not_one_on_each(fo
     assert ran(f'{TUNE} variant="efficient" | {walk}', folder, *pictures)["rows"] == 2 * (2 + 2) + 2 * 4
 
 
+@pytest.mark.thorough
 def test_rows_of_a_mix_are_what_the_plan_says(folder: Path) -> None:
     recipe = (
         'open "three.png" | invert ddim steps=2 | guide cfg guidance=2 | '
@@ -201,6 +205,7 @@ class TestMixing:
         torch.testing.assert_close(low[other], base[other] + 2)
 
 
+@pytest.mark.thorough
 def test_two_tunings_act_at_once_whichever_way_they_are_joined(folder: Path) -> None:
     recipe = (
         'open "three.png" | invert ddim steps=3 | guide cfg guidance=1 | tune weights "ink.safetensors" '

@@ -243,6 +243,7 @@ def test_pictures_learn_together_with_neighbours_of_their_shape():
     assert batches([wide, wide, wide, tall, wide], 2) == [[0, 1], [2], [3], [4]]
 
 
+@pytest.mark.thorough
 def test_the_direction_is_that_of_the_sentences():
     """Sentences that say the opposite teach the opposite."""
     turned, _, _ = tuned(templates=("not _",))
@@ -282,6 +283,7 @@ def test_the_walk_of_a_flow_ends_at_the_picture_and_takes_as_many_steps():
     assert up.levels[0].sigma == pytest.approx(0.5)
 
 
+@pytest.mark.thorough
 def test_it_keeps_the_laws_of_tunings():
     given = {"codec": FreeCodec(), "eyes": (EYE,), "source": "a cat", "target": "a dog", "lr": 1e-3}
     world = tiny_world(steps=4, dtype=torch.float64)

@@ -12,7 +12,7 @@ from retouch.run.executor import run
 from retouch.testing.tiny import Draws
 from retouch.testing.worlds import tiny_world
 from retouch_methods.distil.dds import dds
-from retouch_methods.distil.descent import drawn, fresh
+from retouch_methods.distil.descent import drawn, fresh, several
 from retouch_methods.distil.pds import pds
 from retouch_methods.distil.sds import sds
 from retouch_methods.guide.cfg import cfg
@@ -118,6 +118,18 @@ def test_sds_goes_down_what_is_said_beyond_the_noise_that_was_added(weight):
     eps = guided(scores, bar**0.5 * x + (1 - bar) ** 0.5 * noise, world.edit.target, world.edit.negative)
     wanted = x - 0.05 * ((1 - bar) if weight == "sigma2" else 1) * (eps - noise)
     near(one(world, sds, scores, weight=weight, rate=0.05), wanted)
+
+
+def test_sds_by_x0_goes_to_the_mean_of_the_pictures_that_its_draws_predict():
+    """HiFA's residual is z - z_1step: at a full step all that is left is the prediction."""
+    world, scores, _ = world_of()
+    _, bar, _ = taken(world, 0.02, 0.98)
+    x, means = world.latents.data, []
+    for noise in several(world.noise, 0, 3, x):
+        noisy = bar**0.5 * x + (1 - bar) ** 0.5 * noise
+        eps = guided(scores, noisy, world.edit.target, world.edit.negative)
+        means.append((noisy - (1 - bar) ** 0.5 * eps) / bar**0.5)
+    near(one(world, sds, scores, weight="x0", rate=1.0, draws=3), sum(means) / 3)
 
 
 def test_of_all_trained_steps_the_levels_are_the_authors():

@@ -93,6 +93,7 @@ def test_a_solver_is_its_transcription(kind, solver, solve, scale):
     torch.testing.assert_close(made.states[:, 0], wanted, rtol=0, atol=1e-8)
 
 
+@pytest.mark.thorough
 def test_the_solvers_differ():
     world = tame()
     ends = [

@@ -92,6 +92,7 @@ def test_diffusers_reading_differs_where_the_network_predicts_velocity():
         assert ((ours.states[0] - theirs.states[0]).abs().max() > 1e-3) == (kind == "v_prediction")
 
 
+@pytest.mark.thorough
 def test_the_fixed_point_is_a_naive_iteration_and_solves_its_equation():
     """With a network whose answer moves little, as a trained one's does between neighbouring levels."""
     world = replace(tiny_world(steps=STEPS, dtype=torch.float64), model=tiny_model(dtype=torch.float64))
@@ -178,6 +179,7 @@ def test_null_text_embeddings_are_those_of_a_transcription(decay, dtype):
     assert (mine - wanted).norm() <= (1e-4 if dtype == torch.float32 else 1e-9) * wanted.norm()
 
 
+@pytest.mark.thorough
 def test_null_text_stops_early_where_the_authors_code_does():
     model = tiny_model(dtype=torch.float64)
     world = replace(tiny_world(steps=STEPS, dtype=torch.float64), model=model, guidance=cfg(guidance=SCALE))

@@ -180,6 +180,7 @@ class TestFinerGrid:
             saved[t] = x
         return torch.stack([*(saved[t] for t in (51, 41, 31, 21, 11, 1)), world.latents.data])
 
+    @pytest.mark.thorough
     def test_the_latents_are_those_that_the_authors_save(self):
         world, alphas = self.world()
         (made,) = run(world.call(ddim, parts=10))
@@ -190,6 +191,7 @@ class TestFinerGrid:
         assert laws.rows_law(ddim, world, parts=10) == 51
         assert laws.rows_law(ddim, world, parts=10, strength=0.5) == 21
 
+    @pytest.mark.thorough
     def test_more_parts_than_timesteps_are_all_timesteps(self):
         world, _ = self.world()
         (all_,), (more,) = run(world.call(ddim, parts=10)), run(world.call(ddim, parts=1000))

@@ -114,6 +114,7 @@ def world():
     return replace(tiny_world(steps=STEPS, dtype=torch.float64), guidance=cfg(guidance=TARGET_SCALE))
 
 
+@pytest.mark.thorough
 def test_prompt_to_prompt_after_skipped_steps_is_that_of_executed_steps(world):
     draws = torch.randn(TAKEN, 4, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     options = {"source_guidance": SOURCE_SCALE, "strength": TAKEN / STEPS}

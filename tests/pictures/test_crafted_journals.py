@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from retouch.cli.commands.status import main
+from retouch.cli.streams.plain import one_line
 from retouch.graph.nodes import Picture
 from retouch.graph.work import sha256
 from retouch.lang.diagnostics import Diagnostic
@@ -68,6 +71,21 @@ def test_status_of_a_crafted_journal_is_words_of_its_own(
         found = json.loads(said)
         assert not found["there"]
         assert {"..", "/etc/passwd", "../../etc/passwd"}.isdisjoint(found["gone"])
+
+
+def test_status_finds_files_under_any_locale(tmp_path: Path) -> None:
+    """A journal has names in UTF-8, and files are called by the same bytes, also where a locale has no such letters."""
+    path = tmp_path / "Kätzchen.png"
+    path.write_bytes(b"as it was")
+    FolderJournal(tmp_path).add("saved", file=path.name, sha256=digest(path), work="mine")
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    asked = [sys.executable, "-m", "retouch", "status", str(tmp_path)]
+    ran = subprocess.run(asked, env={**os.environ, **bare}, capture_output=True, check=True)
+    assert ran.stdout.startswith(b"1 result is there\n")
+
+
+def test_an_answer_is_one_line_whatever_a_file_is_called() -> None:
+    assert one_line("saved out/a\nfailed b.png") == "saved out/a\\nfailed b.png"
 
 
 def test_a_line_that_never_ends_takes_no_memory_and_what_follows_is_read(tmp_path: Path) -> None:

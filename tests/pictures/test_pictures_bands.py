@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from retouch.pictures import About, Unreadable, bands, decoded, formats, metadata, read_about
+from retouch.pictures import About, Changed, Unreadable, bands, decoded, formats, metadata, read_about
 from retouch.pictures.bands import png
 from retouch.pictures.bands.file import in_bands
 from retouch.pictures.bands.png import SIGNATURE, chunk, inflated
@@ -142,6 +142,14 @@ def test_a_file_that_ends_too_early_or_is_changed_is_told(ending: str, tmp_path:
     path.write_bytes(whole + b" ")
     with pytest.raises(Unreadable, match="has been changed since it was opened"):
         list(found.bands())
+    path.write_bytes(whole)
+    found = in_bands(path, 1)
+    assert found
+    rows = found.bands()
+    next(rows)
+    path.write_bytes(whole[: len(whole) // 2])  # in the midst of reading
+    with pytest.raises(Changed):
+        list(rows)
     cut = tmp_path / f"cut.{ending}"
     saved(cut, "RGB", {})
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import struct
 import subprocess
 import sys
@@ -70,8 +71,51 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "cat.gif", save_all=True, append_images=frames[1:])
     Image.fromarray(noise(8, 8)).save(tmp_path / "cat.ppm")
     (tmp_path / "cat.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    for name in ("cat.gif", "cat.ppm", "cat.eps"):
-        assert "is not a PNG" in refusal(tmp_path / name)
+    for name, said in (("cat.gif", "is a GIF"), ("cat.ppm", "is a netpbm picture"), ("cat.eps", "is not a PNG")):
+        assert said in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["gif", "avif", "jp2", "ico", "ppm"])
+def test_what_it_says_to_type_makes_a_picture_that_is_read(tmp_path: Path, kind: str) -> None:
+    """Of every kind that Pillow reads, whatever its name; and nothing that was there is written over."""
+    there, path = tmp_path / "my cat.png", tmp_path / f"my cat.{kind}"
+    there.write_bytes(b"mine")
+    Image.fromarray(noise(16, 16)).save(path)
+    with pytest.raises(Unreadable) as wrong:
+        inspect(path)
+    words = shlex.split(wrong.value.mend.partition("write a PNG of it: ")[2])
+    subprocess.run([sys.executable, *words[1:]], check=True)
+    assert inspect(words[-1]).width == 16
+    assert there.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "mend"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC", "heif-convert"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0", "is a film", "one picture"),
+        (b"<!-- saved -->\n<!DOCTYPE html><html>", "is a web page", "download it again"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "is an SVG", "as PNG"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS", "git lfs pull"),
+        (bytes(600), "holds zeros alone", "download it again"),
+        (b"<!---->" * 72, "is not a PNG", "as PNG"),  # in no time: a pattern may try every way to part them
+        (b"", "is empty", "download it again"),
+        (b"PK\3\4" + bytes(40), "is an archive", "unpack it"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_called_what_it_is(tmp_path: Path, data: bytes, what: str, mend: str) -> None:
+    """With what to do about it, whatever its name says."""
+    (tmp_path / "cat.png").write_bytes(data)
+    with pytest.raises(Unreadable) as wrong:
+        inspect(tmp_path / "cat.png")
+    assert what in str(wrong.value)
+    assert mend in wrong.value.mend
+
+
+def test_a_thumbnail_in_front_of_a_raw_picture_is_not_taken_for_it(tmp_path: Path) -> None:
+    """As in NEF and DNG: the first page says that it is a smaller version."""
+    Image.fromarray(noise(8, 8)).save(tmp_path / "cat.tif", tiffinfo={254: 1})
+    assert "begins with a thumbnail" in refusal(tmp_path / "cat.tif")
 
 
 @pytest.mark.parametrize("suffix", KINDS)

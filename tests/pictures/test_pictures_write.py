@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from retouch.pictures import Unwritable, inspect, made_by_retouch, metadata, read, write, write_mask
+from retouch.pictures import Unwritable, atomic, inspect, made_by_retouch, metadata, read, write, write_mask
 from retouch.pictures.atomic import replacing
+from retouch.pictures.journal import NAME, journal_of
 from retouch.pictures.pixels import pixels_at
+from retouch.run.files.run_journal import RunJournal
 from tests.pictures.picture_makers import noise
 
 EXACT = ["cat.png", "cat.webp", "cat.tif"]
@@ -213,3 +215,51 @@ def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     write(tmp_path / "cat.png", noise(4, 4))
     assert (tmp_path / "cat.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_that_was_made_for_a_file_goes_with_it(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "new/deep/cat.png"):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").mkdir()
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "old/cat.png"):
+        raise KeyboardInterrupt
+    assert [each.name for each in tmp_path.rglob("*")] == ["old"]
+
+
+def test_a_folder_that_another_has_removed_meanwhile_is_made_again(tmp_path: Path, monkeypatch) -> None:
+    made = atomic.make_folder
+
+    def and_removed(folder: Path) -> list[Path]:
+        monkeypatch.setattr(atomic, "make_folder", made)
+        found = made(folder)
+        folder.rmdir()
+        return found
+
+    monkeypatch.setattr(atomic, "make_folder", and_removed)
+    with replacing(tmp_path / "new/cat.txt") as file:
+        file.write(b"cat")
+    assert (tmp_path / "new/cat.txt").read_bytes() == b"cat"
+
+
+@pytest.mark.parametrize("before", ["", "made", "of another run"])
+def test_a_run_that_is_stopped_leaves_one_journal_and_no_empty_folder(tmp_path: Path, before: str) -> None:
+    journal, out = RunJournal(()), tmp_path / "out"
+    folders = {out / "new": 1, tmp_path / "other/new": 2, out: 3}
+    journal._results, journal._saved, journal._failed = folders, dict.fromkeys(folders, 0), dict.fromkeys(folders, 0)
+    if before:
+        (out / "new").mkdir(parents=True)
+    if before == "of another run":
+        journal_of(out / "new").add("run", run="another")
+
+    def stopped() -> None:
+        with journal.going():
+            assert all((folder / NAME).exists() for folder in folders)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    left = {str(each.relative_to(tmp_path)) for each in tmp_path.rglob(NAME)}
+    assert left == ({f"out/{NAME}", f"out/new/{NAME}"} if before else {f"out/{NAME}"})
+    assert not (tmp_path / "other").exists()
+    assert (out / "new").exists() == bool(before)

@@ -20,7 +20,7 @@ from retouch.lang.words import FAMILIES
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
 from retouch.testing import worlds
-from retouch.testing.laws import stage_laws
+from retouch.testing.laws import device_law, stage_laws
 
 GUIDE = (Path(__file__).parents[2] / "plugins" / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", GUIDE, re.DOTALL)
@@ -44,7 +44,7 @@ def test_a_block_is_a_plugin_whose_stages_keep_the_laws(text, tmp_path, monkeypa
     assert found.cards
     for card in found.cards:
         stage_laws(found.function(card))
-    fixtures = {"stage_laws": stage_laws, "worlds": worlds}
+    fixtures = {"stage_laws": stage_laws, "device_law": device_law, "worlds": worlds}
     for each, function in getmembers(import_module(name), isfunction):
         if each.startswith("test_"):
             function(

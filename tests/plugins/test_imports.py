@@ -63,7 +63,7 @@ LAW = {
         "check",
         "run",
     },  # `retouch.api` itself less, see below
-    "scripting": {"core", "pictures", "lang", "plugins", "graph", "check", "run"},
+    "scripting": {"paths", "core", "pictures", "lang", "plugins", "graph", "check", "run"},
     "starters": {"__init__", "api"},
     "cli": {"version", "paths", "near", "pictures", "lang", "models", "plugins", "graph", "check", "run", "testing"},
     "__init__": {"version", "lang", "plugins", "scripting"},
@@ -200,6 +200,20 @@ def test_folders_of_a_room_do_not_lean_on_each_other():
             below.setdefault(folder_of(module), set()).update(others - {folder_of(module)})
     assert len(below) > 15
     assert not circular({folder: others & set(below) for folder, others in below.items()})
+
+
+def test_families_of_our_methods_do_not_lean_on_each_other():
+    """A guidance that wants a walk up of its own does not take an inversion's, since inversions are guided."""
+    families = {path.parent.name for path in METHODS.glob("*/*.py")}
+    used = {name: {module.split(".")[1] for module in imported_by(name)} & families for name in families}
+    assert used["invert"] >= {"guide"}
+    assert not circular({name: others - {name} for name, others in used.items()})
+
+
+def imported_by(family: str) -> set[str]:
+    """The modules of our methods that those of one family import."""
+    named = {each.module for path in (METHODS / family).glob("*.py") for each in imports(path)}
+    return {name for name in named if name.startswith("retouch_methods.")}
 
 
 def folder_of(module: str) -> tuple[str, ...]:

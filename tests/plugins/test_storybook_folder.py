@@ -67,6 +67,7 @@ def test_a_model_says_its_licence_and_its_files_can_be_carried(name):
     assert all(file.stat().st_size < 16_000_000 for file in weights.rglob("*"))
 
 
+@pytest.mark.thorough
 def test_at_128_pixels_a_subject_becomes_another_and_the_background_stays():
     source = Scene("cat", "white", "on a beach", seed=9001)
     picture, target = render(source, 128), Scene("dog", "white", "on a beach", seed=9001)

@@ -82,6 +82,7 @@ def test_what_stands_at_a_stop_is_a_model_without_figures(stopped, tmp_path):
     assert painter.paint(["a cat"]).isfinite().all()
 
 
+@pytest.mark.thorough
 def test_figures_and_archives_land_flat_and_small(trained):
     files = list((trained / "out").iterdir())
     assert len(files) <= 8
@@ -141,6 +142,7 @@ def test_the_shares_of_the_parts_make_up_the_minutes():
     assert sum(SHARES.values()) == pytest.approx(1)
 
 
+@pytest.mark.thorough
 def test_a_pool_grows_by_the_chunks_that_have_come(tmp_path):
     pool = Pool(tmp_path, 16, 200, "cpu")
     pool.folder.mkdir()

@@ -51,6 +51,7 @@ def pop_up():
     return truth, views, fit(views, resolution=56, planes=24, iterations=160, rays=1024)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["beach-dog", pytest.param("beach-hat", marks=pytest.mark.bench)])
 def test_a_true_dog_and_a_true_hat_come_through_lifting_and_refitting(pop_up, name):
     of, views, field = pop_up
@@ -65,6 +66,7 @@ def test_a_true_dog_and_a_true_hat_come_through_lifting_and_refitting(pop_up, na
     assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
 
 
+@pytest.mark.thorough
 def test_poses_of_another_convention_fall_far_below_the_ceiling(pop_up):
     _, views, field = pop_up
     wrong = Views(views.images, views.poses.clone(), views.lenses, views.names)
@@ -89,6 +91,7 @@ def solid_views(solids, count, shift=0.0, side=32):
     return Views(tuple(images), stands, (lens,) * count, tuple(f"{i:03d}" for i in range(count)))
 
 
+@pytest.mark.thorough
 def test_in_a_box_a_true_colour_comes_all_round():
     """A cat of solids that has a back, from sides that no camera stood at."""
     was, wanted = animal("cat", "orange"), animal("cat", "blue")

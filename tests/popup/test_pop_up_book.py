@@ -69,6 +69,7 @@ def test_there_are_eight_scenes_and_three_edits_of_each():
     assert {scene.setting for scene in SCENES.values()} == set(SETTINGS)
 
 
+@pytest.mark.thorough
 def test_a_judge_reads_every_truth_from_every_side():
     """From one or the other corner of where cameras stand."""
     judge = load_judge()
@@ -90,6 +91,7 @@ def test_angles_are_spread_within_bounds_and_held_out_ones_are_others():
         assert abs(elevation) <= ELEVATION
 
 
+@pytest.mark.thorough
 def test_a_folder_is_written_that_says_where_its_cameras_stood(tmp_path, capsys):
     main(["--views", "2", "--held", "2", "--size", "32", str(tmp_path), "beach"])
     assert capsys.readouterr().out == f"{tmp_path / 'beach'}/: an orange cat on a beach\n"

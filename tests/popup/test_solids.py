@@ -48,6 +48,7 @@ def test_a_ray_meets_a_solid_first_where_it_enters_it(shape):
     assert ((normals[hit] * directions[hit]).sum(1) < 0).all()
 
 
+@pytest.mark.thorough
 def test_an_animal_is_whole_in_every_view_and_has_a_back():
     poses = round_about(12)
     pictures = [np.asarray(render(animal("cat", "orange"), pose, 48)) for pose in poses]
@@ -61,6 +62,7 @@ def test_an_animal_is_whole_in_every_view_and_has_a_back():
     assert dark[int(np.argmax(front))] > dark[int(np.argmin(front))]  # eyes are in front alone
 
 
+@pytest.mark.thorough
 def test_an_edit_changes_what_it_is_of():
     pose = round_about(5)[1]
     plain, hat, dog, blue = (

@@ -164,6 +164,7 @@ def test_the_least_change_asks_no_model_and_is_told_as_it_is() -> None:
     assert told == pytest.approx(least[0], abs=2e-3)
 
 
+@pytest.mark.thorough
 def test_looks_of_the_denoiser_are_planned_and_need_no_eye() -> None:
     plain = made(FLOW)
     ranked = made(f"draw ({FLOW}) seeds=3 | rank denoiser looks=5")

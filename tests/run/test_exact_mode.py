@@ -71,6 +71,7 @@ def test_a_picture_gives_the_same_bits_beside_its_own_kind_in_any_order():
         batch_law(JOBS["p2p, cfg and a blend by words"], buckets=EXACT, count=4, seed=seed)
 
 
+@pytest.mark.thorough
 def test_a_call_is_of_one_size_whatever_waits():
     executor = Executor(EXACT)
     executor.run([Task(lambda job=job, i=i: job(i)) for i in range(2) for job in JOBS.values()])
@@ -79,6 +80,7 @@ def test_a_call_is_of_one_size_whatever_waits():
     assert sizes == {"denoise": {EXACT_ROWS}, "gradient": {EXACT_ROWS}}
 
 
+@pytest.mark.thorough
 def test_a_job_that_is_repeated_gives_the_same_bits_in_the_fast_mode_too():
     works = [JOBS["p2p, cfg and a blend by words"], JOBS["null-text"], JOBS["diffedit"]]
     once, again = (run(*(work(i) for work in works for i in range(2))) for _ in range(2))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 import torch
 
 from retouch.check.check import check
 from retouch.core.errors import Unmet
 from retouch.models.errors import BrokenModel
-from retouch.pictures import Unreadable, Unwritable
+from retouch.pictures import Changed, Unreadable, Unwritable
+from retouch.plugins.discovery import broken
 from retouch.run.failure import diagnose
 from retouch.run.strangers.wrong_results import NotFinite, check_finite
 from tests.lang.stages import world
@@ -18,6 +21,7 @@ FAILURES = {
     "RT501": (IndexError("index 64 is out of bounds"), "'invert ddim' failed: index 64 is out of bounds"),
     "RT503": (torch.OutOfMemoryError(), "'invert ddim' does not fit in memory"),
     "RT504": (Unreadable("cats/5.png", "ends early"), "'5.png' is not an image that can be read: it ends early"),
+    "RT583": (Changed("walls/5.tif"), "'5.tif' was changed while the run read it"),
     "RT505": (NotFinite(), "'invert ddim' made values that are not finite"),
     "RT507": (Unwritable("no space left"), "could not be written: no space left"),
     "RT416": (BrokenModel("it has no weights"), "cannot be used: it has no weights"),
@@ -49,3 +53,12 @@ def test_values_that_are_not_finite_are_found_wherever_they_are():
     for value in (torch.tensor([1.0, torch.nan]), torch.tensor([torch.inf])):
         with pytest.raises(NotFinite):
             check_finite(value)
+
+
+def test_a_plugin_that_cannot_be_imported_is_told_with_the_line(tmp_path, monkeypatch):
+    """Of its own code, by which its author finds it."""
+    (tmp_path / "reads_at_import.py").write_text('"""Mine."""\n\nW = open("weights.txt").read()\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(FileNotFoundError) as wrong:
+        import_module("reads_at_import")
+    assert broken("mine", wrong.value).placed["what"].endswith("'weights.txt' (reads_at_import.py, line 3)")

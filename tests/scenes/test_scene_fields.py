@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,6 +14,7 @@ from retouch_scenes.field import Field, Space, gathered, looked_up, seen
 from retouch_scenes.fitting import Course, Rays, fitted, roughness_pull
 from retouch_scenes.rendering import image_of
 from retouch_scenes.spaces import empty, kind_of
+from retouch_scenes.turntable import looking
 from retouch_scenes.views import Views, focus
 from tests.scenes.cube import HALF, cube_views
 
@@ -106,9 +110,58 @@ def test_the_ray_through_a_projected_corner_passes_it():
 def test_the_focus_is_what_all_cameras_look_at():
     views = cube_views(6)
     assert float(focus(views).norm()) < 1e-5
-    aside = Views(views.images[:2], views.poses[:1].expand(2, -1, -1), views.lenses[:2], views.names[:2])
-    with pytest.raises(ValueError, match="parallel"):
-        focus(aside)
+    aside = replace(views, poses=views.poses + torch.tensor([[0.0, 0, 0, 300], [0, 0, 0, -70], [0, 0, 0, 9], [0] * 4]))
+    assert torch.allclose(focus(aside), torch.tensor([300.0, -70, 9]), atol=1e-4)
+
+
+def turned_away(views):
+    return replace(views, poses=views.poses * torch.tensor([-1.0, 1, -1, 1]))
+
+
+@pytest.mark.parametrize(
+    "poses",
+    [
+        cube_views(1).poses.expand(6, -1, -1),
+        cube_views(6).poses * torch.tensor([1.0, 1, 1, 0]) + torch.tensor([[0.0, 0, 0, 0]] * 3 + [[0, 0, 0, 1]]),
+        turned_away(cube_views(6)).poses,
+        turned_away(cube_views(6, around=False)).poses,
+    ],
+    ids=["parallel", "in one place", "away from each other", "away to one side"],
+)
+def test_cameras_that_do_not_look_at_one_thing_meet_nowhere(poses):
+    views = replace(cube_views(6), poses=poses)
+    with pytest.raises(ValueError, match="look at no one thing"):
+        focus(views)
+    for kind in ("box", "frustum"):
+        with pytest.raises(ValueError, match="look at no one thing"):
+            empty(views, kind, 0, 0, 8, 8)
+
+
+@pytest.mark.parametrize("side", [32, 24])
+def test_what_fits_into_the_pictures_tells_where_a_thing_begins_that_was_walked_round(side):
+    """Not the nearest depth at which the box could hold something, which fills with fog."""
+    views = cube_views(9, side=side, alpha=False)
+    sine = 0.5 / math.hypot(0.5, 1.375)
+    field = empty(views, "box", 0, 0, 8, 8)
+    assert (field.near, field.far) == (pytest.approx(4 - 4 * sine, rel=1e-4), pytest.approx(10.4, rel=1e-4))
+    small = [replace(lens, fx=lens.fx * 2, fy=lens.fy * 2) for lens in views.lenses[:4]]
+    lenses = (*small, *views.lenses[4:])  # most see as before
+    assert empty(replace(views, lenses=lenses), "box", 0, 0, 8, 8).near == pytest.approx(field.near)
+    shifted = tuple(replace(lens, cx=lens.cx - side) for lens in views.lenses)  # a middle that no picture shows
+    assert empty(replace(views, lenses=shifted), "box", 0, 0, 8, 8).near == pytest.approx(4)
+    assert empty(views, "box", 1, 0, 8, 8).near == 1
+    assert empty(views, "box", 0, 2, 8, 8).far == 2
+
+
+def test_an_arc_whose_outer_pictures_look_aside_is_for_a_box():
+    """The mean axis of 100 degrees is long, and a frustum before it would not hold what the outer cameras see."""
+    arc = [math.radians(-50 + 20 * i) for i in range(6)]
+    eyes = [torch.tensor([4 * math.sin(a), 4 * math.cos(a), 0]) for a in arc]
+    poses = torch.stack([looking(eye, torch.zeros(3), torch.tensor([0.0, 0, 1])) for eye in eyes])
+    views = replace(cube_views(6), poses=poses)
+    assert kind_of(views) == "frustum"
+    wide = tuple(replace(lens, fx=lens.fx / 2) for lens in views.lenses)
+    assert kind_of(replace(views, lenses=wide)) == "box"
 
 
 def test_roughness_falls_along_its_pull():
@@ -121,6 +174,7 @@ def test_roughness_falls_along_its_pull():
 COURSE = Course(iterations=150, batch=1024, lr=0.2, smooth=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_cube_from_all_around_is_found_in_a_box_cut_to_its_silhouettes():
     views, held = cube_views(24), cube_views(4, shift=0.41)
     assert kind_of(views) == "box"

@@ -225,12 +225,34 @@ def test_cameras_that_look_along_parallel_lines_are_asked_for_depths_at_check(fo
     assert all(mend in each.help for each in found)
 
 
+LOOKS = {
+    "at one point from there": (lambda m: [[*row[:3], 0] for row in m[:3]], 6, "fit field", "one thing"),
+    "away from each other": (lambda m: [[-r[0], r[1], -r[2], r[3]] for r in m[:3]], 6, "fit field", "one thing"),
+    "past all that is there": (lambda m: m, 6, "fit field near=100", "far=10.4"),
+    "at less than is there": (lambda m: m, 6, "fit field far=0.1", "near=2.6"),
+    "at it, from all around": (lambda m: m, 6, "fit field near=3", ""),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_where_cameras_look_is_held_together_with_what_is_said_at_check(folder, look):
+    change, count, fit, mend = LOOKS[look]
+    write(folder, cube_views(count, side=8, alpha=False))
+    told = json.loads((folder / "transforms.json").read_text())
+    for frame in told["frames"]:
+        frame["transform_matrix"] = change(frame["transform_matrix"])
+    changed(folder, frames=told["frames"])
+    found = said(folder, RECIPE.replace("fit field", fit)).errors
+    assert [each.code for each in found] == ["RT226"] * bool(mend)
+    assert all(mend in each.message + each.help for each in found)
+
+
 def test_a_film_of_what_parallel_cameras_saw_looks_to_its_middle():
     views = cube_views(3, side=8)
     poses = torch.eye(4).repeat(3, 1, 1)
     poses[:, 0, 3] = torch.tensor([-1.0, 0.0, 1.0])
     beside = replace(views, poses=poses)
-    with pytest.raises(ValueError, match="parallel"):
+    with pytest.raises(ValueError, match="no one thing"):
         focus(beside)
     assert focus(beside, 3.0).tolist() == [0, 0, -3]
     assert len(round_trip(beside, 4, 3.0)) == 4

@@ -16,9 +16,10 @@ from retouch.api.checking import Environment, check, load_registry
 from retouch.api.folders import UnfitFolder
 from retouch.api.running import execute
 from retouch.graph.folders import FilesBelow
+from retouch.graph.nodes import Picture
 from retouch.graph.plan import plan
 from retouch.paths import folder
-from retouch.pictures import metadata
+from retouch.pictures import Unwritable, metadata
 from retouch.run.files.provenance import digest
 from retouch_scenes.transforms import shots
 from tests.e2e.command import retouch as command
@@ -46,6 +47,7 @@ def home(tmp_path_factory):
     """A folder with a scene, and all that the recipe makes of it in exact mode."""
     home = tmp_path_factory.mktemp("home")
     write(home / "cube", cube_views(4, side=32, around=False, alpha=False))
+    (home / "a.png").write_bytes((home / "cube/images/000.png").read_bytes())
     (home / "all.retouch").write_text(ALL)
     done = command("run", "all.retouch", "--exact", "--json", folder=home)
     assert done.code == 0, done.err
@@ -170,11 +172,60 @@ def test_lists_make_a_scene_for_each_item(home):
         (FIT + 'cube | save views "x.txt"', "RT425"),
         ('fit field | save field "x.safetensors"', "RT301"),
         ('open views "cube/" | render views | save views "x.json"', "RT301"),
+        (FIT + 'cube | revise (revise (invert ddim "cube"->"ball")) | save field "x.safetensors"', "RT242"),
+        (FIT + f'cube | revise (invert ddim "cube"->"ball" | mask lift ({BOX})) | save field "x.safetensors"', "RT242"),
+        (FIT + f'cube | revise ({BOX}) | save field "x.safetensors"', "RT243"),
+        (FIT + f'cube | revise (upscale | {TURN}) | save field "x.safetensors"', "RT226"),
+        (FIT + f'cube | mask lift ({BOX} | upscale) | revise ({TURN}) | save field "x.safetensors"', "RT226"),
+        (FIT + f'cube | revise (draw (upscale | {TURN}) | rank change) | save field "x.safetensors"', "RT226"),
+        (FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', "RT301"),
+        (FIT + 'scene | save views "cube/transforms.json"', "RT407"),
+        (FIT + 'cube | save field "x.safetensors"\nopen "a.png" | mask box | save mask "cube/images/001.png"', "RT407"),
     ],
 )
 def test_what_cannot_go_together_is_told_at_check(home, text, code):
     codes = {found.code for found in checked(home, text).errors}
     assert code in codes
+    if code in ("RT226", "RT242", "RT243", "RT407"):
+        assert codes == {code}  # and nothing else beside it
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        f"{BOX} | crop | {{}} | paste",
+        f"{BOX} | crop | upscale | {{}} | paste",
+        "upscale factor=1 | {}",
+        "first(fast(), slow())",
+    ],
+)
+def test_a_flow_that_gives_its_pictures_back_at_their_size_may_make_them_larger_between(home, turn):
+    text = 'def fast() = invert ddim "cube"->"ball" | require psnr min=3\ndef slow() = invert sdedit "cube"->"ball"\n'
+    edit = turn.format('invert sdedit "cube"->"ball" steps=2 strength=1')
+    text += FIT + f"cube | revise ({edit}) | render views"
+    assert not checked(home, text + ' | save views "x.json"').errors
+
+
+def test_a_picture_of_a_scene_is_edited_in_brackets_and_not_that_of_the_command_line(home):
+    world = Environment(REGISTRY, home, (Picture(str(home / "a.png")),))
+    found = check(FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', world)
+    (error,) = found.errors
+    assert (error.code, "revise (…)" in error.help) == ("RT301", True)
+
+
+@pytest.mark.parametrize(
+    ("focal", "alpha", "fit", "told"),
+    [
+        (8, False, "", True),
+        (8, False, "near=2", False),
+        (8, True, "", False),
+        (22, False, "", False),
+    ],
+)
+def test_fog_is_told_where_photographs_are_wide_and_nothing_is_cut_out(home, tmp_path, focal, alpha, fit, told):
+    write(tmp_path / "cube", cube_views(6, side=16, alpha=alpha), fl_x=focal, fl_y=focal)
+    outcome = ran(tmp_path, SCENE + f'scene | fit field {fit} iterations=1 rays=16 | save field "x.safetensors"')
+    assert any("fog" in notice and "near=" in notice for notice in outcome.notices) == told
 
 
 def test_from_python_it_is_the_same(home):
@@ -188,9 +239,24 @@ def test_a_run_that_ends_midway_leaves_no_half_written_folder(home, tmp_path):
 
     image = Image(torch.zeros(3, 4, 4))
     out = FileOut(lambda _path: {"retouch": "1"})
-    with pytest.raises(RuntimeError, match="stop"), out.album(str(tmp_path / "list.json"), {"a.png": image}):
-        raise RuntimeError("stop")
+    for place in (tmp_path / "list.json", tmp_path / "new/deep/list.json"):
+        with pytest.raises(KeyboardInterrupt), out.album(str(place), {"a.png": image}):
+            raise KeyboardInterrupt
+        assert not list(tmp_path.iterdir())
+    with pytest.raises(Unwritable), out.album(str(tmp_path / "new/list.json"), {"a.odd": image}):
+        raise AssertionError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_process_that_ends_at_once_leaves_no_pictures_that_nobody_lists(home, tmp_path):
+    from retouch.pictures.atomic import remove_unfinished
+    from retouch.run.files.outbox import FileOut
+
+    out = FileOut(lambda _path: {})
+    with out.album(str(tmp_path / "new/list.json"), {"a.png": Image(torch.zeros(3, 4, 4))}):
+        assert len(list((tmp_path / "new").iterdir())) == 1
+        remove_unfinished()
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stamp", [{"retouch": "1"}, {}])

@@ -81,6 +81,7 @@ def inside(field, views, masks, truth):
     return -10 * float(torch.cat(gaps).mean().log10())
 
 
+@pytest.mark.thorough
 def test_true_edits_make_the_true_thing_and_voxels_outside_keep_their_bits(world):
     views, field, after, masks = world
     made = revised(world, TrueTurn(views, after, masks), iterations=150, share=0.6)
@@ -103,6 +104,7 @@ def test_what_the_masks_of_all_photographs_hide_cannot_be_revised(world):
         revised((hidden, *world[1:]), turn, iterations=1)
 
 
+@pytest.mark.thorough
 def test_a_view_that_is_wrong_is_outvoted_and_one_that_fails_is_left_out(world):
     views, field, after, masks = world
     good = inside(revised(world, TrueTurn(views, after, masks)), views, masks, after)
@@ -111,16 +113,30 @@ def test_a_view_that_is_wrong_is_outvoted_and_one_that_fails_is_left_out(world):
     assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
 
 
-def test_where_no_view_can_be_edited_it_is_told(world):
+@pytest.mark.parametrize("order", ["together", "one_by_one"])
+def test_where_no_view_can_be_edited_it_is_told_by_what_refused_them(world, order):
+    """So that `first` goes another way, as it does where the flow of a picture is refused."""
     views, _, after, masks = world
-    with pytest.raises(NothingLifted):
-        revised(world, TrueTurn(views, after, masks, failing=range(20)))
+    with pytest.raises(Unmet, match="10 dB"):
+        revised(world, TrueTurn(views, after, masks, failing=range(20)), order=order)
+
+
+def test_a_part_of_another_field_is_told(world):
+    """Even one of as many voxels: it would lie elsewhere."""
+    views, field, after, masks = world
+    part = run(lift(field, views, TrueTurn(views, after, masks), share=0.5))
+    moved = replace(field.space, low=field.space.low + 0.1)
+    for other in (replace(field, space=moved), field.with_grid(field.grid[:, :-1])):
+        with pytest.raises(NothingLifted, match="another field"):
+            revised(world, TrueTurn(views, after, None), field=other, volume=part, iterations=1)
+    assert part.of(revised(world, TrueTurn(views, after, None), volume=part, iterations=1))
 
 
 def test_masks_that_meet_nowhere_are_told(world):
     views, _, after, masks = world
-    with pytest.raises(NothingLifted):
-        revised(world, TrueTurn(views, after, [torch.zeros_like(mask) for mask in masks]))
+    for order in ("together", "one_by_one"):
+        with pytest.raises(NothingLifted, match="no place in the field"):
+            revised(world, TrueTurn(views, after, [torch.zeros_like(mask) for mask in masks]), order=order)
 
 
 def test_later_rounds_begin_with_what_the_field_shows_and_draw_other_noise(world):
@@ -139,6 +155,7 @@ def test_a_flow_without_a_mask_changes_what_was_changed_before_and_else_everythi
     assert bool(revised(world, TrueTurn(views, after, None), iterations=2).changed.all())
 
 
+@pytest.mark.thorough
 def test_one_view_after_the_other_comes_to_the_same_thing_with_as_many_turns(world):
     views, field, after, masks = world
     turn = TrueTurn(views, after, masks)
@@ -146,6 +163,15 @@ def test_one_view_after_the_other_comes_to_the_same_thing_with_as_many_turns(wor
     assert len(turn.asked) == 20
     assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
     assert inside(made, views, masks, after) > inside(field, views, masks, after) + 2
+
+
+def test_one_view_after_the_other_those_that_are_refused_are_left_out(world):
+    """The first too, when nothing says yet where the field may change."""
+    views, field, after, masks = world
+    turn = TrueTurn(views, after, masks, failing=(0, 5))
+    made = revised(world, turn, order="one_by_one", iterations=40)
+    assert 0 < float(made.changed.float().mean()) < 0.6
+    assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
 
 
 def test_the_same_again_has_the_same_bits(world):
@@ -253,10 +279,11 @@ def test_a_view_that_fails_is_left_out_of_what_is_lifted(world, by):
     made = run(lift(field, views, TrueTurn(views, after, masks, failing=failing), by=by, share=0.5))
     others = run(lift(field, views.some(kept), TrueTurn(views, after, masks), by=by, share=0.5))
     assert torch.equal(made.data, others.data)
-    with pytest.raises(NothingLifted):
+    with pytest.raises(Unmet):
         run(lift(field, views, TrueTurn(views, after, masks, failing=range(20)), by=by))
 
 
+@pytest.mark.thorough
 def test_pictures_that_were_cut_out_are_edited_over_white_without_white_fog(world):
     views, field, _, _ = world
     cut, after = cube_views(20, side=24), cube_views(20, side=24, alpha=False, faces=RED)

@@ -15,6 +15,7 @@ from PIL import Image
 from retouch.cli.commands.bench import OURS
 from retouch_bench.plugin import retouch_benches
 
+pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 
 

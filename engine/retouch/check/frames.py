@@ -107,7 +107,10 @@ def _mend(one: _Frame, other: _Frame) -> str:
 def _do_not_fit(one: tuple[Port, _Frame], other: tuple[Port, _Frame]) -> bool:
     """Whether they are of two sizes; a mask of the whole picture is none of a window's either, whatever the sizes."""
     (first, known), (then, frame) = one, other
-    masked = "Mask" in (first.type, then.type)
+    types = (first.type, then.type)
+    if "Window" in types and known.before_resizing.node == frame.before_resizing.node:
+        return False  # a window is seen at the size that its picture has come to (record 66)
+    masked = "Mask" in types
     return known.node != frame.node and (
         known.differs(frame) or (masked and (known.is_within(frame) or frame.is_within(known)))
     )
@@ -133,16 +136,27 @@ def _made(node: Node, taken: list[tuple[Port, _Frame]], graph: Graph, world: Env
 
 
 def _resized(node: Node, given: _Frame) -> _Frame:
-    """What a stage that states another size makes; of a window whose shorter side is not known, whether it does."""
-    height, width = given.size or (_ANY, _ANY)
-    scope = {"height": height, "width": width, "about": 0, "side": given.longer or _ANY} | dict(node.options)
+    """What a stage that states another size makes.
+
+    Of a window only the longer side is known: so is that of what is made, where it is the same whatever the shorter is.
+    """
+    longer = given.longer or _ANY
+    possible = [given.size] if given.size else [(longer, longer), (longer, 1), (1, longer)]
+    stated = [_stated(node, size, longer) for size in possible]
+    if stated == possible:
+        return given
+    sides = {max(size) for size in stated}
+    known = stated[0] if given.size else None
+    side = sides.pop() if given.longer and len(sides) == 1 else None
+    return _Frame(node.id, side, known, around=given, resized_by=node.card.name)
+
+
+def _stated(node: Node, size: tuple[int, int], longer: int) -> tuple[int, int]:
+    """Height and width that a stage states of what it makes of a picture of this height and width."""
+    scope = {"height": size[0], "width": size[1], "about": 0, "side": longer} | dict(node.options)
     with reckoning(node):
         stated = cost.facts_of(node.card, scope)
-    size = stated["height"], stated["width"]
-    if size == (height, width):
-        return given
-    known = size if given.size else None
-    return _Frame(node.id, max(size) if known else None, known, around=given, resized_by=node.card.name)
+    return stated["height"], stated["width"]
 
 
 def _carried(node: Node) -> Iterator[tuple[Port, NodeId]]:

@@ -92,7 +92,7 @@ class _Files:
         except UnfitMask as err:
             return "RT417", {"path": name, "what": err.what, "mend": err.mend}
         except Unreadable as err:
-            return "RT504", {"path": name, "what": err.about}
+            return "RT504", {"path": name, "what": err.about, "mend": err.mend}
         height, width = data.shape
         return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.cli.reporting import as_json, put, tell
 from retouch.cli.source import Source
-from retouch.cli.streams.plain import plain
+from retouch.cli.streams.plain import one_line, plain
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.plan import plan
 from retouch.run.store.told import how_many
@@ -68,13 +68,13 @@ class Sentences:
         elif event == "stage":
             self._bar.set_postfix_str(f"{facts['item']}: {facts['stage']}")
         elif event == "saved":
-            self._bar.write(plain(f"saved {facts['path']}"))
+            self._bar.write(one_line(f"saved {facts['path']}"))
         elif event == "worker":
             again = f"; {facts['again']} of its pictures go to another" if facts["again"] else ""
             print(plain(f"a worker {facts['lost']}{again}"), file=sys.stderr)
         elif event == "failed":
             said = f"failed {facts['item']}".rstrip()
-            self._bar.write(plain(f"{said}: {facts['message']} ({facts['code']})"), file=sys.stderr)
+            self._bar.write(one_line(f"{said}: {facts['message']} ({facts['code']})"), file=sys.stderr)
         elif event == "halved":
             held = f"{facts['pictures']} pictures" if facts["pictures"] > 1 else "one picture"
             self._bar.write(f"memory does not hold them all: {held} at once from here on", file=sys.stderr)

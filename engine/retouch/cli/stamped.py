@@ -50,7 +50,7 @@ def stamp_of(image: Path) -> Stamp:
         try:
             pictures.inspect(image)  # it may be no file at all, or none of ours
         except pictures.Unreadable as err:
-            raise Refusal(str(err), mend="" if is_there(image) else near_path(str(image))) from None
+            raise Refusal(str(err), mend=err.mend if is_there(image) else near_path(str(image))) from None
     if stamp.damaged(image):
         raise _damaged(image, "it is not a list of texts by name")
     if told is None:

@@ -21,7 +21,19 @@ class NothingMasked(Exception):
 
 
 class NothingLifted(Exception):
-    """Masks of views that meet nowhere in space."""
+    """No part of a field that may change.
+
+    what: why, after the stage's name; where masks of views meet nowhere in space, unless it says otherwise.
+    mend: what to do.
+    """
+
+    def __init__(
+        self,
+        what: str = "finds no place in the field that enough views take into their masks",
+        mend: str = "look at the masks, or let a smaller share of the views decide: share=0.5",
+    ) -> None:
+        super().__init__(what)
+        self.what, self.mend = what, mend
 
 
 class NothingOpaque(Exception):

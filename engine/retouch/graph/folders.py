@@ -68,7 +68,7 @@ class FilesBelow:
         try:
             info = pictures.inspect(path, max_pixels=pictures.MAX_PIXELS, as_stored=True)  # it is worked on whole
         except Unreadable as err:
-            raise UnfitFolder(f"'{name}' {err.what}", "put a picture there", "RT572") from err
+            raise UnfitFolder(f"'{name}' {err.what}", err.mend, "RT572") from err
         return info.height, info.width
 
 

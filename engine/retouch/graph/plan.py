@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.graph.flows import makes_a_mask, resizes
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, FromNode, Graph, Input, Node
@@ -215,7 +216,7 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
     for port, turn in _flows(node):
         scope[port.name] = plan(turn).total[1]
-        scope[f"{port.name}_mask"] = int(len(turn.results) > 1)
+        scope |= {f"{port.name}_mask": int(makes_a_mask(turn)), f"{port.name}_resizes": int(resizes(turn))}
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)
     return scope

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from retouch.plugins.signatures import Kind, Option, StageCard
 
 PROMPTS = frozenset({"SourcePrompt", "TargetPrompt", "NegativePrompt", "Edit"})
@@ -31,6 +33,25 @@ PICTURE = frozenset({"Image", "Latents"})
 CANDIDATES = "Candidates"  # several pictures that one was made into, before one of them is chosen
 FRAME = "Frame"  # either of them, whichever is there
 PICTURE_AXIS = "picture"  # what tells the pictures apart in a file of many
+
+
+def of_folders(cards: Iterable[StageCard]) -> frozenset[str]:
+    """Return the types whose values come of all that a folder holds: no stage makes one of anything else."""
+    makers: dict[str, list[StageCard]] = {}
+    for card in cards:
+        if card.output and card.output not in SUPPLIED:
+            makers.setdefault(card.output, []).append(card)
+    found, before = frozenset(makers), frozenset[str]()
+    while found != before:
+        before = found
+        found = frozenset(type_ for type_ in before if all(works_on_folders(card, before) for card in makers[type_]))
+    return found
+
+
+def works_on_folders(card: StageCard, types: Collection[str]) -> bool:
+    """Return whether a stage opens a folder, or cannot do without a value of one of these types."""
+    return bool(card.folder) or any(port.type in types and not (port.optional or port.many) for port in card.ports)
+
 
 # Options that belong to the turn, and the ports that make a stage accept them.
 STEPS = Option("steps", "steps", Kind("int", 1, 1000, unit="steps"), 50)

@@ -12,6 +12,7 @@ from lark.tree import Meta
 
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.lang.encodings import HALF_A_PAIR, is_text
 from retouch.lang.tokens import span_of
 
 LIMIT_DIGITS = 40
@@ -200,8 +201,8 @@ class TreeBuilder:
 
     def string(self, meta, kids):
         value = json.loads(kids[0])
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            self.report.add("RT103", span_of(kids[0]), what="half of a pair of characters", mend="write the character")
+        if not is_text(value):
+            self.report.add("RT103", span_of(kids[0]), what=HALF_A_PAIR, mend="write the character")
             value = ""
         return s.Text(value, span=span_of(kids[0]))
 

@@ -14,11 +14,17 @@ _MARKS = (  # the longer first, since UTF-32's begins as UTF-16's does
 _LOOKED_AT = 4096  # bytes of a text without a mark; a multiple of four
 _WESTERN = "windows-1252"  # what editors mean by "ANSI"; the letters of Latin-1 are the same in it
 _TEXT_CONTROLS = b"\t\n\f\r"
+HALF_A_PAIR = "half of a pair of characters"  # what a text of Python may hold, and no file
 
 
 def marked(data: bytes) -> tuple[str, int] | None:
     """Return the encoding that a byte order mark names and the mark's length, if there is one."""
     return next(((name, len(mark)) for mark, name in _MARKS if data.startswith(mark)), None)
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: halves of pairs of characters, which a script may hold, cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def readable(data: bytes) -> str:

@@ -3,7 +3,7 @@
 from retouch.pictures import formats
 from retouch.pictures.about import PARTS, About, read_about
 from retouch.pictures.masks import MaskPicture, UnfitMask, read_mask
-from retouch.pictures.opening import LARGEST, MAX_PIXELS, PictureInfo, Unreadable, inspect
+from retouch.pictures.opening import LARGEST, MAX_PIXELS, Changed, PictureInfo, Unreadable, inspect
 from retouch.pictures.reading import DecodedPicture, decoded, read, scaled_size
 from retouch.pictures.stamp import made_by_retouch, metadata
 from retouch.pictures.writing import How, Unwritable, write, write_mask
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_PIXELS",
     "PARTS",
     "About",
+    "Changed",
     "DecodedPicture",
     "How",
     "MaskPicture",

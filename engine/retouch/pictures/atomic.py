@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Literal
@@ -30,12 +30,48 @@ Waiting = Callable[[Holder | None], None]
 _PART = re.compile(r"\..*\.[0-9a-f]{8}\.part")
 _NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF)  # where folders are not synced
 _unfinished: set[Path] = set()
+_made: set[Path] = set()  # folders for what is being written, which were not there before
 
 
 def remove_unfinished() -> None:
     """Remove what is being written, where the process ends without coming back to it."""
     for part in [*_unfinished]:
         shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+    remove_empty([*_made])
+
+
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """The folder of a file, made where it is not there; if anything is raised it goes again, unless it is in use."""
+    made = make_folder(path.parent)
+    _made.update(made)
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        remove_empty(made)
+        raise
+    finally:
+        _made.difference_update(made)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders in which there is nothing, inner ones first."""
+    for folder in sorted(folders, key=lambda each: -len(each.parts)):
+        with suppress(OSError):  # somebody has put something there
+            folder.rmdir()
+
+
+@contextmanager
+def taken_back(folder: Path) -> Iterator[None]:
+    """A folder that has its place already, and vanishes if anything is raised."""
+    _unfinished.add(folder)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        _unfinished.discard(folder)
 
 
 @contextmanager
@@ -44,21 +80,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     When it has taken its place, it stays there whatever happens to the machine: file and folder are synced.
     """
-    make_folder(path.parent)
-    part, file = _begun(path)
-    try:
-        with file:
-            yield file
-            sync(file)
-            if fcntl:  # while it is locked: nobody takes it for what a dead run left
+    with folder_for(path):
+        part, file = _begun(path)
+        try:
+            with file:
+                yield file
+                sync(file)
+                if fcntl:  # while it is locked: nobody takes it for what a dead run left
+                    part.replace(path)
+            if not fcntl:
                 part.replace(path)
-        if not fcntl:
-            part.replace(path)
-    except BaseException:  # Ctrl-C too
-        part.unlink(missing_ok=True)
-        raise
-    finally:
-        _unfinished.discard(part)
+        except BaseException:  # Ctrl-C too
+            part.unlink(missing_ok=True)
+            raise
+        finally:
+            _unfinished.discard(part)
     sync_folder(path.parent)
 
 
@@ -68,12 +104,14 @@ def sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those that lead there, each synced into the one above."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those that lead there, each synced into the one above; return those that were not there."""
+    if folder.is_dir():
+        return []
+    made = make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+    return [*made, folder]
 
 
 def sync_folder(folder: Path) -> None:
@@ -144,6 +182,11 @@ def _begun(path: Path) -> tuple[Path, BinaryIO]:
         _unfinished.add(part)
         try:
             file = part.open("xb")
+        except FileNotFoundError:
+            _unfinished.discard(part)
+            if not make_folder(path.parent):
+                raise
+            continue  # who had made the folder has just removed it, since nothing came of it
         except BaseException:
             _unfinished.discard(part)
             raise
@@ -195,19 +238,21 @@ def _removed_folder(part: Path) -> bool:
 @contextmanager
 def unfinished_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` to fill, for the caller to give a name; it vanishes if it is still there at the end."""
-    make_folder(path.parent)
     part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
     _unfinished.add(part)
     held: int | None = None
     try:
-        part.mkdir()
-        if fcntl:
-            held = os.open(part, os.O_RDONLY)
-            with suppress(OSError):  # the file system may have no locks
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield part
+        with folder_for(path):
+            part.mkdir()
+            if fcntl:
+                held = os.open(part, os.O_RDONLY)
+                with suppress(OSError):  # the file system may have no locks
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                yield part
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
         if held is not None:
             os.close(held)
         _unfinished.discard(part)

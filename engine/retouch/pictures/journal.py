@@ -167,6 +167,14 @@ def as_told(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
+def on_disk(name: str) -> str:
+    """A name of a line as this process has to call the file, whatever the locale: of the same bytes."""
+    try:
+        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # a name that no file has, as anyone may have written it into a journal
+        return name
+
+
 def is_line(found: Any) -> TypeGuard[Line]:
     """Whether this is a line of a journal, its facts of their types; what another version tells besides is its own."""
     if not isinstance(found, dict) or not isinstance(event := found.get("event"), str):

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 from retouch.pictures import formats
+from retouch.pictures.foreign import COPY_AGAIN, SAVE_ANEW, SMALLER, foreign_kind
 from retouch.pictures.tiff import pieces
 
 if TYPE_CHECKING:
@@ -22,17 +23,18 @@ LARGEST = 400_000_000  # of one that is worked on in parts; it is held as four b
 MAX_SIDE = 100_000  # pixels: decoders keep a place for each row, and filters one for each column
 MAX_PIECES = 100_000  # strips or tiles of a TIFF
 _ORIENTATION = 0x0112  # the EXIF tag
+_NEW_SUBFILE_TYPE = 254  # TIFF's tag; its lowest bit says that the page is a smaller version of another
 
 
 class Unreadable(ValueError):
-    """A plain sentence that begins with the file: what is wrong with it.
+    """A plain sentence that begins with the file: what is wrong with it, and what to do.
 
-    path: the file; what: the rest of the sentence.
+    path: the file; what: the rest of the sentence; mend: what to do.
     """
 
-    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
-        super().__init__(path, what)
-        self.path, self.what = os.fspath(path), what
+    def __init__(self, path: str | os.PathLike[str], what: str, mend: str = SAVE_ANEW) -> None:
+        super().__init__(path, what, mend)
+        self.path, self.what, self.mend = os.fspath(path), what, mend
 
     def __str__(self) -> str:
         return f"'{self.path}' {self.what}"
@@ -41,6 +43,13 @@ class Unreadable(ValueError):
     def about(self) -> str:
         """The sentence where the file has been named already."""
         return f"it {self.what}"
+
+
+class Changed(Unreadable):
+    """A file that is another than it was when a run began to read it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "has been changed since it was opened", "run the same again when nothing writes to it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +83,24 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
         with _UNWARNED.meanwhile(), open_any_size(path, formats.READ) as image:
             width, height = image.size
             if max(width, height) > MAX_SIDE:
-                raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read")
+                raise Unreadable(path, f"is {width} x {height} pixels; sides of at most {MAX_SIDE:,} are read", SMALLER)
             if width * height > max_pixels:
                 most = f"at most {max_pixels / 1e6:g} megapixels are read"
-                raise Unreadable(path, f"is {width} x {height} pixels; {most}")
+                raise Unreadable(path, f"is {width} x {height} pixels; {most}", SMALLER)
+            if image.format == "TIFF" and _is_thumbnail(image):
+                raise Unreadable(path, "begins with a thumbnail, as cameras' raw files do")
             yield image
     except Unreadable:
         raise
     except UnidentifiedImageError:
-        raise Unreadable(path, f"is not a {formats.readable()} picture, or its beginning is damaged") from None
+        kind, mend = foreign_kind(Path(path))
+        other = f"{kind}, and what is read is {formats.readable()}" if kind else ""
+        damaged = f"is not a {formats.readable()} picture, or its beginning is damaged"
+        raise Unreadable(path, other or damaged, mend or SAVE_ANEW) from None
     except Image.DecompressionBombError:
-        raise Unreadable(path, f"is larger than {max_pixels / 1e6:g} megapixels") from None
+        raise Unreadable(path, f"is larger than {max_pixels / 1e6:g} megapixels", SMALLER) from None
     except MemoryError:
-        raise Unreadable(path, "does not fit into memory") from None
+        raise Unreadable(path, "does not fit into memory", SMALLER) from None
     except Exception as why:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error ...
         raise Unreadable(path, f"is damaged or cut off ({why})") from None
 
@@ -171,18 +185,31 @@ def orientation(image: Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+def _is_thumbnail(image: Image) -> bool:
+    """Whether a TIFF says of its first page that it is a smaller version of another."""
+    kind = getattr(image, "tag_v2", {}).get(_NEW_SUBFILE_TYPE, 0)
+    return isinstance(kind, int) and bool(kind & 1)
+
+
+def may_read(why: OSError) -> str:
+    """What to do where a file cannot be opened."""
+    if isinstance(why, PermissionError):
+        return "allow yourself to read it, as by chmod u+r"
+    return "put it back" if isinstance(why, FileNotFoundError) else "copy it to another disk and name that"
+
+
 def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise Unreadable(path, "is a folder")
+            raise Unreadable(path, "is a folder", "name the pictures in it")
         if not path.exists():
-            raise Unreadable(path, "does not exist")
+            raise Unreadable(path, "does not exist", "put it back")
         if not path.is_file():
-            raise Unreadable(path, "is not a regular file")
+            raise Unreadable(path, "is not a regular file", "name a picture that is one")
         if path.stat().st_size == 0:
-            raise Unreadable(path, "is empty")
+            raise Unreadable(path, "is empty", COPY_AGAIN)
         cut = pieces(path)
     except OSError as why:
-        raise Unreadable(path, f"cannot be opened: {why.strerror}") from None
+        raise Unreadable(path, f"cannot be opened: {why.strerror}", may_read(why)) from None
     if cut > MAX_PIECES:
         raise Unreadable(path, f"is cut into {cut:,} pieces; at most {MAX_PIECES:,} are read")

@@ -16,6 +16,7 @@ from retouch.plugins.discovery import Plugin, broken, installed
 from retouch.plugins.hooks import HOOKS
 from retouch.plugins.signatures import Fault
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
+from retouch.plugins.signatures.reading import STAR, starred
 
 LITERAL = (
     "retouch_models",
@@ -88,7 +89,8 @@ def _read(plugin: Plugin, path: Path, text: bytes) -> Announced:
     }
     literals: dict[str, Mapping[str, str]] = {}
     unmarked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _is_hook(node, names)]
-    faults = [_unmarked(plugin, path, node) for node in unmarked if node.name in HOOKS]
+    why = STAR if any(starred(tree)) else "it is not marked @hookimpl, so nobody would call it"
+    faults = [_unmarked(plugin, path, node, why) for node in unmarked if node.name in HOOKS]
     faults += [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
     for name in found.keys() & set(LITERAL):
         try:
@@ -114,8 +116,7 @@ def _misspelt(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
     return Fault("RT905", plugin.name, facts, str(path), node.lineno)
 
 
-def _unmarked(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
-    what = "it is not marked @hookimpl, so nobody would call it"
+def _unmarked(plugin: Plugin, path: Path, node: ast.FunctionDef, what: str) -> Fault:
     return Fault("RT904", plugin.name, {"stage": node.name, "what": what}, str(path), node.lineno)
 
 

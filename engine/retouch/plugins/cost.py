@@ -149,7 +149,8 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
     """Say what is wrong with a card's expressions, if anything is; they are checked when the card is read."""
     known = {option.name for option in card.options} | {port.name for port in card.ports} | ENGINE | set(facts)
     known |= {option.parameter for option in card.options}
-    known |= {f"{port.name}_mask" for port in card.ports if port.type == "Turn"}  # whether the flow makes one
+    # Whether the flow makes a mask, and whether its picture comes back at another size.
+    known |= {f"{port.name}_{what}" for port in card.ports if port.type == "Turn" for what in ("mask", "resizes")}
     demands = [
         ("needs", text) for need in card.needs for text in (need.holds, *_inside(need.what), *_inside(need.mend))
     ]

@@ -15,6 +15,7 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from inspect import isfunction
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from retouch.plugins.interrupts import is_stop
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pluggy
 
 GROUP = "retouch.plugins"
+_ENGINE = Path(__file__).parents[1]
 ENGINE = "retouch"  # the distribution that ships the engine, and with it the built-in plugins
 OURS = (ENGINE, "retouch-bench")  # what is made of this source, for this version
 CHOICE = "RETOUCH_PLUGINS"  # which others are read: "none", "a, b" these alone, "-a, -b" all but these; all if empty
@@ -266,9 +268,14 @@ def load(plugins: Iterable[Plugin]) -> tuple[pluggy.PluginManager, list[Fault]]:
 
 
 def broken(plugin: str, err: BaseException) -> Fault:
-    """Return the fault of a plugin that cannot be used at all."""
+    """Return the fault of a plugin that cannot be used at all, with the line of its code or of what that uses."""
     what = f"{type(err).__name__}: {err}".splitlines()[0].removesuffix(": ")
-    return Fault("RT902", plugin, {"plugin": plugin, "what": what}, getattr(err, "filename", None) or "")
+    if isinstance(err, SyntaxError):  # of its own file, which it names
+        return Fault("RT902", plugin, {"plugin": plugin, "what": what}, err.filename or "")
+    steps = [(Path(frame.f_code.co_filename), line) for frame, line in walk_tb(err.__traceback__)]
+    own = [(file, line) for file, line in steps if not file.is_relative_to(_ENGINE) and file.is_file()]
+    file, line = own[-1] if own else ("", 0)
+    return Fault("RT902", plugin, {"plugin": plugin, "what": what}, str(file), line)
 
 
 def stages_in(package: str) -> list[Function]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from retouch.core.values import Mask
 from retouch.graph.masks import is_file_of_mask, report_coverage, takers
 from retouch.graph.nodes import Graph, Node, NodeId
@@ -17,5 +19,6 @@ def deciding_masks(graph: Graph) -> frozenset[NodeId]:
 def covers_too_much_or_little(node: Node, mask: Mask) -> list[Diagnostic]:
     """A notice where a mask is 0 everywhere, or 1 everywhere."""
     report, (data, all_of_it) = Report(), mask.known
-    report_coverage(node, report, any_edited=bool(data.any()), all_edited=all_of_it and bool((data >= 1).all()))
+    some, full = torch.stack((data.any(), (data >= 1).all())).tolist()  # asked of the device at once
+    report_coverage(node, report, any_edited=some, all_edited=all_of_it and full)
     return report.items

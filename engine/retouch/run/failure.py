@@ -30,7 +30,7 @@ from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.models.strange_family import FamilyFault
-from retouch.pictures import UnfitMask, Unreadable, Unwritable
+from retouch.pictures import Changed, UnfitMask, Unreadable, Unwritable
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
@@ -97,7 +97,8 @@ def diagnose(
         case UnfitMask():
             report.add("RT417", node.span, path=Path(path).name, what=error.what, mend=error.mend)
         case Unreadable():
-            report.add("RT504", node.span, path=Path(error.path).name, what=error.about)
+            code = "RT583" if isinstance(error, Changed) else "RT504"
+            report.add(code, node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
             what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
             report.add("RT507", node.span, path=path, what=what)
@@ -116,7 +117,7 @@ def diagnose(
         case torch.OutOfMemoryError() | MemoryError():
             report.add("RT503", node.span, what=f"'{node.card.name}'")
         case PluginError():
-            facts: dict[str, Any] = {**error.fault.facts}
+            facts: dict[str, Any] = error.fault.placed
             report.add(error.fault.code, node.span, **facts)
         case _:
             _add_of_plugin(report, node, error, blame, feeding)
@@ -151,7 +152,7 @@ def _add_of_picture(
         case NothingMasked():
             report.add("RT510", node.span, stage=node.card.name)
         case NothingLifted():
-            report.add("RT575", node.span, stage=node.card.name)
+            report.add("RT575", node.span, stage=node.card.name, what=error.what, mend=error.mend)
         case NothingOpaque():
             lower = math.floor(error.most * 90) / 100  # a little below the most, as an option would be written
             mend = f"write opacity={lower:g}" if lower >= 0.01 else "fit the field to pictures that show something"
@@ -204,4 +205,5 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         said = []
     if said and UNORDERED in said[0]:
         said[0] = f"{said[0].split()[0]} adds up in no fixed order on a GPU, as exact mode asks; --exact has to go"
-    return (said[0] if said else type(error).__name__) + where
+    awaits = "; is an 'await' missing?" if said and "'coroutine' object" in said[0] else ""
+    return (said[0] if said else type(error).__name__) + awaits + where

@@ -35,7 +35,10 @@ class Supply:
         key = (edge.type, machine.info.digest, id(mine) if mine else None, settings, sized_by)
         if key not in self.made and sized_by:
             steps = edge.settings["steps"]
-            self._keep(key, Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), (sized_by,), edge.type))
+            of = (sized_by,)  # which may be wanted for nothing else
+            self._keep(
+                key, Task(lambda x: machine.schedule(steps, tuple(x.data.shape[-2:])), of, edge.type, wanted=False)
+            )
         elif key not in self.made:
             start = (lambda: mine.at(edge.settings)) if mine else _maker(edge, machine)
             self._keep(key, Task(start, name=edge.type, light=edge.type in _SAID))

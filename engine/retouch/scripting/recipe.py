@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.encodings import HALF_A_PAIR, is_text
 from retouch.lang.syntax import Span
+from retouch.paths import resolved
 from retouch.pictures.holding import Unholdable
 from retouch.run.loaded.model_cache import KeptMachines
 from retouch.scripting.result import EditFailed, RecipeError, Result, result_of
@@ -220,7 +222,7 @@ class _Checked:
     def _file(self, source: Source, folder: Path, index: int, taken: set[Path]) -> Entered:
         file = enter(source, folder, index)
         self.notices[index] = file.notices
-        if (place := file.path.resolve()) in taken:
+        if (place := resolved(file.path)) in taken:
             return Entered(again(place, folder), file.called, file.notices)
         return file
 
@@ -242,6 +244,9 @@ def _warn(event: str, facts: Mapping[str, Any]) -> None:
 
 def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
     told = {name: value if isinstance(value, str) else json.dumps(plain(value)) for name, value in settings.items()}
+    for name, value in told.items():
+        if not is_text(value):
+            raise ValueError(f"'{name}' takes text, and {value!a} holds {HALF_A_PAIR}: write the character")
     return told | ({} if seed is None else {"seed": str(seed)})
 
 

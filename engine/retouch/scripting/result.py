@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 def told_of(text: str, found: Sequence[Diagnostic]) -> str:
     """All findings, each with the line it is about: of the recipe, or of what the call gave beside it."""
-    return "\n\n".join(
+    told = "\n\n".join(
         item.render(text) if item.source is None else item.render(item.source, "what was given") for item in found
     )
+    return told.encode("utf-8", "backslashreplace").decode()  # whoever prints it may not be able to print half a pair
 
 
 class RecipeError(ValueError):

@@ -12,6 +12,10 @@ TOGETHER = (
     " | blend pixel) seeds=6 | rank denoiser contrast=2)"
 )
 DDPM = "revise (invert cycle_diffusion EDIT eta=1 | mask diffedit | blend latent | blend pixel)"
+MEANS = (
+    'revise (mask diffedit EDIT | guide cfg guidance=1 | distil sds rounds=20 rate=1 weight="x0" levels="falling"'
+    " draws=5 share=60% low=0% high=100% | blend pixel)"
+)
 MASKED = "mask diffedit EDIT | mask dilate pixels=4"
 WAYS: dict[str, str] = {
     "walk": WALK,
@@ -20,6 +24,7 @@ WAYS: dict[str, str] = {
     "walk by DDPM": DDPM,
     "the likeliest draw": DRAWN,
     "six draws, features kept, contrast 2": TOGETHER,
+    "a mean at every level": MEANS,
     "dds": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)",
     "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
     " | revise (distil dds EDIT rounds=20 rate=0.05)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from retouch.api import Need, Range, SiteCall, Touch, stage
@@ -43,15 +43,14 @@ def pnp_features(
     features: fraction of the steps that are taken in which the residual block has the source's features; of 50 steps
         0.8 is 40, as in the authors' code for diffusers, and 0.81 is 41, as in their first.
     rows: "own" pairs rows with the prompt and rows without it each with its like; "unconditional" gives all the
-        source's row without the prompt, as the authors' code does, and wants guidance other than 1.
+        source's row without the prompt, as the authors' code does, and wants guidance other than 1.  A pass that has
+        no such row, as of a guidance's second network or of its own look at maps, pairs each with its like.
     """
 
-    def pairs(attn: SiteCall) -> Iterator[tuple[int, int]]:
-        if rows == "own":
-            return attn.pairs("source", "target")
+    def pairs(attn: SiteCall) -> Iterable[tuple[int, int]]:
         empty = next((i for i, path in enumerate(attn.roles) if path[0] == "source" and path[-1] == "uncond"), None)
-        if empty is None:
-            raise ValueError("rows='unconditional' wants a row without the prompt, and guidance 1 has none")
+        if rows == "own" or empty is None:
+            return attn.pairs("source", "target")
         return ((empty, i) for i, path in enumerate(attn.roles) if path[0] == "target")
 
     def queries(attn: SiteCall) -> None:

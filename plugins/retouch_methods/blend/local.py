@@ -17,6 +17,7 @@ from retouch.api import (
     Latents,
     Prompt,
     Range,
+    SameToTheModel,
     Step,
     Touch,
     WordsOf,
@@ -58,6 +59,8 @@ def local(
     side: tokens on a side of the attention maps that are read, of those that the network has the nearest.
     """
     changing, kept = _named(words, edit) if words else _changed(edit), _named(keep, edit)
+    if not any(tokens.any() for tokens in changing.values()):
+        raise SameToTheModel(", word by word, so that all would be kept", "name the words that are edited: words=[…]")
     scale = _scale(model, latents, side)
     size = latents.data.shape[-2:]
 

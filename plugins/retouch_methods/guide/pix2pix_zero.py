@@ -31,7 +31,7 @@ from retouch.api import (
     together,
     value_and_grad,
 )
-from retouch_methods.invert.ddim import ddim
+from retouch_methods.guide.inverted import inverted
 
 Maps = dict[str, Tensor]  # site -> [heads, queries, keys]
 
@@ -92,10 +92,10 @@ async def pix2pix_zero(
     away_from_source: whether the source prompt is the negative one, as in the paper, instead of the turn's own.
     """
     direction = await _mean(texts, after) - await _mean(texts, before) if after else None  # [tokens, dim]
-    pivot = await ddim(latents, source, empty, model, schedule)
+    walked = await inverted(model, latents.data, source, schedule)  # [N + 1, C, h, w]
     other = empty if not away_from_source and (moves == "rows" or reference == "sampled") else source
-    states = None if reference == "sampled" else pivot.states[:, 0]  # [N + 1, C, h, w]
-    known = await _of_source(model, schedule, pivot.states[0, 0], states, (source, other), guidance)
+    states = None if reference == "sampled" else walked
+    known = await _of_source(model, schedule, walked[0], states, (source, other), guidance)
 
     async def guide(asked: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         if direction is not None and prompt.text == edit.target.text:

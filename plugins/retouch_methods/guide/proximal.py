@@ -14,7 +14,6 @@ from retouch.api import (
     Guidance,
     Latents,
     Level,
-    NegativePrompt,
     Prediction,
     Prompt,
     Range,
@@ -24,7 +23,7 @@ from retouch.api import (
     stage,
     together,
 )
-from retouch_methods.invert.ddim import ddim
+from retouch_methods.guide.inverted import inverted
 
 
 @stage(
@@ -39,7 +38,6 @@ from retouch_methods.invert.ddim import ddim
 async def proximal(
     latents: Latents,
     source: SourcePrompt,
-    empty: NegativePrompt,
     model: Denoiser,
     schedule: Schedule,
     *,
@@ -69,11 +67,11 @@ async def proximal(
     pull_below: timestep below which it is drawn there.
     dilate: cells by which the guided area grows before the rest is drawn there.
     """
-    inverted: dict[float, Prediction] = {}
+    known: dict[float, Prediction] = {}
     if pull and pull_to == "inversion":
-        states = (await ddim(latents, source, empty, model, schedule)).states[:, 0]  # [N + 1, C, h, w]
+        states = await inverted(model, latents.data, source, schedule)  # [N + 1, C, h, w]
         for step, x, reached in zip(schedule, states[:-1], states[1:], strict=True):
-            inverted[step.noisy.timestep] = leading(step, x, reached)
+            known[step.noisy.timestep] = leading(step, x, reached)
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         pred = await together(uncond=model(x, level, negative, role="uncond"), cond=model(x, level, prompt))
@@ -89,10 +87,10 @@ async def proximal(
         rest = pull * (1 - F.max_pool2d(edited.to(x), 2 * dilate + 1, 1, dilate))  # [C, h, w]
         if pull_to == "picture":
             return Prediction(torch.stack((torch.lerp(guided.x0, latents.data.to(x), rest), guided.eps)))
-        if level.timestep not in inverted:
+        if level.timestep not in known:
             return guided
         # A step is linear in its prediction, so that mixing predictions mixes the latents that it reaches.
-        return Prediction(torch.lerp(guided.pair, inverted[level.timestep].pair.to(x), rest))
+        return Prediction(torch.lerp(guided.pair, known[level.timestep].pair.to(x), rest))
 
     return guide
 

@@ -88,7 +88,8 @@ async def semantic(
             asked["base"] = model(x, level, edit.source, role="base")
         pred = await together(attention=(), record=[touch], step=None, **asked)
         unedited, uncond = pred["base" if base == "source" else "uncond"], level.said(pred["uncond"])
-        if prompt.text == edit.source.text or not start <= level.progress < until:
+        of_source = prompt.text == edit.source.text and prompt is not edit.target  # what is learnt has one text
+        if of_source or not start <= level.progress < until:
             return unedited
         said = level.said(unedited)
         for i, (concept, sign) in enumerate(zip(concepts, signs or [1.0], strict=True)):

@@ -41,7 +41,7 @@ def file(
     """
     if window is None:
         return pictures.area(path, label, *frame.size)
-    return window.seen(pictures.area(path, label, *window.original))
+    return window.seen(pictures.area(path, label, *window.original)).resized(*frame.size)
 
 
 @stage(

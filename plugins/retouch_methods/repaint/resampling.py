@@ -6,11 +6,22 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Image, Mask, Range, Turn, on_host, stage
+from retouch.api import Image, Mask, Need, Range, Turn, on_host, stage
 
 
 @stage(
-    "repaint", "resampling", default=True, paper="arXiv:2201.09865", rows="(0 if mask else turn * times, turn * times)"
+    "repaint",
+    "resampling",
+    default=True,
+    paper="arXiv:2201.09865",
+    rows="(0 if mask else turn * times, turn * times)",
+    needs=(
+        Need(
+            "turn_resizes == 0",
+            "is given a flow that gives its pictures back at another size",
+            "resize outside of the brackets, or edit a window at a size of its own: (mask … | crop size=… | … | paste)",
+        ),
+    ),
 )
 async def resampling(
     image: Image, turn: Turn, mask: Mask | None = None, *, times: Annotated[int, Range(1, 100, "rounds")] = 3

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import torch
 
-from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gather, on_host, stage, tile_grid, tile_ramp
+from retouch.api import (
+    Codec,
+    Image,
+    Mask,
+    Need,
+    Range,
+    Rectangle,
+    Turn,
+    Turned,
+    gather,
+    on_host,
+    stage,
+    tile_grid,
+    tile_ramp,
+)
 
 
 @stage(
@@ -19,6 +33,13 @@ from retouch.api import Codec, Image, Mask, Range, Rectangle, Turn, Turned, gath
     "tiles(width, size if size else side, overlap) if height and not about else 1), "
     "turn * (tiles(height, size if size else side, overlap) * tiles(width, size if size else side, overlap) "
     "if height else 1000))",
+    needs=(
+        Need(
+            "turn_resizes == 0",
+            "is given a flow that gives its pictures back at another size",
+            "resize outside of the brackets, or edit a window at a size of its own: (mask … | crop size=… | … | paste)",
+        ),
+    ),
 )
 async def ramps(
     image: Image,

@@ -6,11 +6,12 @@ arXiv:2210.09477: a token that no language has, before the prompt.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import torch
 
-from retouch.api import Denoiser, Edit, LearntWords, Range, TextEncoder, gather, stage
+from retouch.api import Denoiser, Edit, LearntWords, Prompt, Range, TextEncoder, gather, stage
 
 
 @stage("tune", "prompts", paper="arXiv:2210.09276")
@@ -31,7 +32,8 @@ async def prompts(
         source, target = await gather(encoder.prompt(text) for text in said)
     if words.embeds is not None:
         target, learnt = between(words.embeds, target.embeds, alpha)
-        source, target = edit.target.saying(learnt), edit.target.saying(target)
+        # Both are near the target prompt, token by token: its words can be named, and eyes read them.
+        source, target = (replace(edit.target.of(Prompt), embeds=each) for each in (learnt, target))
     return Edit(source, target, edit.negative, edit.weights)
 
 

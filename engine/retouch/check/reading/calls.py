@@ -11,6 +11,7 @@ from retouch.check.reading.edits import Change, read_edit
 from retouch.check.reading.environment import Written
 from retouch.check.reading.files import Files
 from retouch.check.reading.given import Given
+from retouch.check.reading.meant_options import CALLED, elsewhere, of_text
 from retouch.check.reading.names import BoundTurn, Closure, NameScope, one_of
 from retouch.check.reading.resolve_stage import resolve_stage
 from retouch.check.reading.variants import PICTURES
@@ -19,7 +20,7 @@ from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.near import near
 from retouch.plugins.registry import Registry
-from retouch.plugins.signatures import Option, StageCard
+from retouch.plugins.signatures import Option, Port, StageCard
 
 FLOW = "flow"  # the axis of a list of flows
 
@@ -176,7 +177,11 @@ class CallReader:
         known = [*options(card), *(port.name for port in card.ports)]
         others = [m for m in self._registry.methods(card.family) if self._has(card.family, m, name)]
         mend = near(name, known) or (f"options: {', '.join(options(card))}" if options(card) else "it has none")
-        if others:
+        if (called := CALLED.get(name)) in known:
+            mend = f"it is called '{called}' here"
+        elif there := elsewhere(name, option.value):
+            mend = there
+        elif others:
             mend += f"; '{card.family} {others[0]}' has it"
         self._report.add("RT205", option.name.span, stage=card.name, name=name, mend=mend)
         if isinstance(option.value, s.Ref):
@@ -196,7 +201,7 @@ class CallReader:
             items: tuple[s.Value, ...] = (option.value,)
             if isinstance(option.value, s.List) and option.value.items:
                 items = option.value.items if port.many else (one_of(option.value, name, scope.choices),)
-            yield name, tuple(other for item in items if (other := self._other(item, name, scope)))
+            yield name, tuple(other for item in items if (other := self._other(item, port, scope)))
 
     # ------------------------------------------------------------ flows as values
 
@@ -234,7 +239,7 @@ class CallReader:
     def _no_turn(self, value: s.SyntaxNode, port: str, got: str, mend: str) -> None:
         self._report.add("RT207", value.span, name=port, wanted="a flow in brackets", got=got, mend=mend)
 
-    def _other(self, item: s.Value, port: str, scope: NameScope) -> Other | None:
+    def _other(self, item: s.Value, port: Port, scope: NameScope) -> Other | None:
         if not isinstance(item, s.Ref):
             self._not_a_flow(item, port, option_values.described(item))
             return None
@@ -243,9 +248,10 @@ class CallReader:
             self._not_a_flow(item, port, "a value" if found.value else "a def")
         return Other(item.name, item.span, found.flow) if found and found.flow else None
 
-    def _not_a_flow(self, item: s.Value, port: str, got: str) -> None:
-        mend = f"keep the flow as area = …, then write {port}=area"
-        self._report.add("RT207", item.span, name=port, wanted="the name of a flow", got=got, mend=mend)
+    def _not_a_flow(self, item: s.Value, port: Port, got: str) -> None:
+        mend = f"keep the flow as area = …, then write {port.name}=area"
+        facts = {"wanted": "the name of a flow", "got": got, "mend": of_text(port.type, item) or mend}
+        self._report.add("RT207", item.span, name=port.name, **facts)
 
 
 def _is_turn(card: StageCard, name: str) -> bool:

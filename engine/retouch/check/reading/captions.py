@@ -35,8 +35,7 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
 
     A file that is no text is reported; a link that leads out of the picture's folder is not followed, which is told.
     """
-    beside = picture.with_suffix(".txt")
-    if not is_file(beside):
+    if not picture.name or not is_file(beside := picture.with_suffix(".txt")):  # the root has no name
         return None
     source = str(beside) if span == NOWHERE else None
     if not resolved(beside).is_relative_to(resolved(beside.parent)):

@@ -13,6 +13,7 @@ from retouch.check.reading.captions import caption_beside, check_words, normal_c
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.lang.encodings import HALF_A_PAIR, is_text
 from retouch.lang.parse import parse
 from retouch.near import near_path
 from retouch.paths import is_file, is_folder, is_link, is_there, resolved
@@ -70,7 +71,10 @@ def named(path: str, index: int, caption: str | None, report: Report) -> Picture
             report.add("RT402", s.NOWHERE, source=path, path=path, mend=_instead(file, path))
         said = caption_beside(file, report) if caption is None else normal_caption(caption) or None
     if caption is not None:
-        check_words(caption, s.NOWHERE, "prompt", report, f"--caption {json.dumps(caption, ensure_ascii=False)}")
+        told = f"--caption {json.dumps(caption, ensure_ascii=not is_text(caption))}"
+        if not is_text(caption):
+            report.add("RT103", s.NOWHERE, source=told, what=HALF_A_PAIR, mend="write the character")
+        check_words(caption, s.NOWHERE, "prompt", report, told)
     return Picture(file, index, said)
 
 
@@ -79,7 +83,7 @@ def _instead(file: Path, path: str) -> str:
     if not path:
         return "name an image"
     if is_folder(file):
-        return f"it is a folder; name its pictures, as in {file.name or '.'}/*.png"
+        return f"it is a folder; name its pictures, as in {path.rstrip('/')}/*.png"
     if any(sign in path for sign in "*?"):
         if glob(path):
             return "a pattern between quotes is one name; without them your shell puts in the files"

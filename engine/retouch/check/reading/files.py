@@ -14,7 +14,7 @@ from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.near import near, near_path
-from retouch.paths import is_file, is_folder, resolved
+from retouch.paths import at_home, is_file, is_folder, resolved
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -45,7 +45,7 @@ class Files:
             self._add("RT413", given, path=pattern)
             return []
         # Folders without wildcards are looked up, the rest is matched
-        parts = Path(pattern).parts
+        parts = at_home(pattern).parts
         plain = next((i for i, part in enumerate(parts) if _PATTERN.search(part)), len(parts))
         anchor, rest = self._world.folder.joinpath(*parts[:plain]), "/".join(parts[plain:])
         # Before anything is listed, since what is missing there would be told.
@@ -70,7 +70,7 @@ class Files:
         """Return the pictures of a folder, as numbers in their names count; of what is none, the path itself."""
         from retouch.pictures.formats import of_file
 
-        folder = self._world.folder / text
+        folder = self._world.folder / at_home(text)
         if _ADDRESS.match(text) or not self._world.was_given(resolved(folder)) or not is_folder(folder):
             return [text]  # which is refused as any path
         found = sorted((path for path in folder.iterdir() if of_file(path) and is_file(path)), key=_natural)
@@ -134,7 +134,7 @@ class Files:
         if _ADDRESS.match(text):
             self._add("RT413", given, path=text)
             return None
-        path = resolved(start / text)
+        path = resolved(start / at_home(text))
         if self._world.was_given(path) or (start == self._world.output and path.is_relative_to(resolved(start))):
             return path
         self._add("RT403", given, path=text)
@@ -152,7 +152,7 @@ class Files:
         try:
             self._world.inspect(path)
         except Unreadable as err:
-            self._add("RT504", given, path=told or path.name, what=err.about)
+            self._add("RT504", given, path=told or path.name, what=err.about, mend=err.mend)
 
     def _add(self, code: str, given: Written | Given, **facts: Any) -> None:
         self._report.add(code, given.span, source=given.source, **facts)

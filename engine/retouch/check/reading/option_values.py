@@ -124,6 +124,8 @@ def _meant(kind: Kind, value: s.Value) -> str:
             example = text
         case s.Number(raw=raw) if kind.type == "int" and not raw.endswith("%"):
             example = str(round(value.value))
+        case s.Text(value=text) if kind.type == "text":
+            example = json.dumps(text, ensure_ascii=False)
         case s.Number(raw=raw) if kind.type == "text":
             example = f'"{raw}"'
         case _:

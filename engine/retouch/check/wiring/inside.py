@@ -13,8 +13,9 @@ from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.check.wiring.turn_settings import nothing_said
 from retouch.graph.keys import turn_key
 from retouch.graph.nodes import FromEngine, FromNode, Graph, given
-from retouch.graph.ports import PICTURE, TURN, WRITERS
+from retouch.graph.ports import TURN, WRITERS, of_folders, works_on_folders
 from retouch.lang import syntax as s
+from retouch.plugins import cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
         return None
     image, mask = run(inner, flow)
     span = closure.flow.span
-    # A stage that makes something else than a picture may want a flow for its mask alone.
+    # A stage that needs its flow's mask may want nothing else of it.
     given_mask = context.inside and context.inside.mask
-    looks_alone = mask is not None and mask != given_mask and call.card.output not in PICTURE
+    wants_mask = any(f"{port}_mask" in cost.names(need.holds) for need in call.card.needs)
+    looks_alone = mask is not None and mask != given_mask and wants_mask
     if inner.outside:
         report.add("RT244", span, stage=call.card.name)
     elif context.inside and image == context.inside.image and not looks_alone:
@@ -104,9 +106,15 @@ def begun(context: Context) -> FlowState:
 def refused(flow: Flow, context: Context) -> bool:
     """Report stages that have no place in brackets: those that bring another picture, and those that write files."""
     report, before = context.report, context.report.wrong
+    cards = context.world.registry.cards
+    scenes = of_folders(cards) if any(card.folder for card in cards) else frozenset[str]()
     for call in calls_of(flow):
         card = call.card
-        if card.family == "open":
+        if card.family != "open" and works_on_folders(card, scenes):
+            what = "works on all that a folder holds, and a flow is given one picture"
+            mend = f"write it before or behind these brackets: … | {card.name}{' (…)' * card.takes(TURN)} | …"
+            report.add("RT242", call.span, stage=card.name, what=what, mend=mend)
+        elif card.family == "open":
             mend = "open it before the stage that works on this flow"
             report.add("RT242", call.span, stage=card.name, what="opens a picture, and a flow is given one", mend=mend)
         elif card.output is None and card.takes(*WRITERS):

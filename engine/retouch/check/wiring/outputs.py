@@ -6,14 +6,15 @@ import errno
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import fields_of
 from retouch.check.reading.variants import PICTURES
-from retouch.graph.nodes import Graph, Picture
+from retouch.graph.nodes import FromEngine, Graph, Node, Picture
+from retouch.graph.ports import FOLDER
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.paths import is_link, is_there
@@ -48,18 +49,21 @@ class Writer:
 
 def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Environment, report: Report) -> None:
     """Report results that share a file, cannot be written, or would overwrite what retouch did not make."""
-    sources = {node.options.get("path") for graph in graphs for node in graph.nodes if node.card.takes("Pictures")}
+    sources = {path for graph in graphs for node in graph.nodes for path in _read(node)}
     by_path: defaultdict[str, dict[str, Writer]] = defaultdict(dict)
     writers = list(writers)
     if writers and world.output and not world.to_folder and not any(writer.by_output for writer in writers):
         report.add("RT459", writers[-1].span, path=world.output.name)
     for writer in writers:
         by_path[writer.path].setdefault(writer.work, writer)
+    told = set[tuple[Span, str]]()
     for path, works in by_path.items():
         same, file = list(works.values()), Path(path)
         span = same[-1].span
         if len(same) > 1 and not (all(each.shared for each in same) and len({each.span for each in same}) == 1):
-            report.add("RT405", span, count=len(same), mend=_apart(same, world))
+            if (span, mend := _apart(same, world)) not in told:  # of several such files the first stands for all
+                told.add((span, mend))
+                report.add("RT405", span, count=len(same), path=file.name, mend=mend)
             continue
         item = same[-1].item
         with report.looking_at(str(item.path) if item and item.known else None):
@@ -71,6 +75,16 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
                 report.add("RT427", span, path=file.name, what=what)
             elif not world.force and (code := _MISSED.get(world.standing(file).kind)):
                 report.add(code, span, path=file.name)
+
+
+def _read(node: Node) -> Iterator[object]:
+    """Files that a stage opens: the one that it names, or those that the folder which it names holds."""
+    if node.card.takes("Pictures"):
+        yield node.options.get("path")
+    for _, edge in node.edges():
+        if isinstance(edge, FromEngine) and edge.type == FOLDER:
+            folder = Path(str(edge.settings["folder"]))
+            yield from (str(folder / name) for name in edge.settings["held"])
 
 
 def unwritable(file: Path) -> str:
@@ -163,6 +177,7 @@ def _own_path(writers: list[Writer]) -> str | None:
     if first.by_output:
         return None
     axes = [name for name in first.fields if name not in ("name", "index", "turn", "seed", PICTURES)]
+    axes += _pattern(writers, ("name", "index", *axes))
     return "-".join(f"{{{name}}}" for name in ("name", "index", *axes)) + ".png"
 
 
@@ -172,7 +187,14 @@ def _missing(text: str, writers: list[Writer]) -> str:
     differ = [name for name in fields if len({str(each.fields.get(name)) for each in writers}) > 1]
     names = ["name"] if "name" in differ else ["index"] if "index" in differ else []
     names += [name for name in differ if name not in ("name", "index", PICTURES)]
+    names += _pattern(writers, (*names, *there))
     return "".join(f"-{{{name}}}" for name in names if name not in there)
+
+
+def _pattern(writers: list[Writer], names: Iterable[str]) -> list[str]:
+    """The field of a pattern of files, such as masks, where the others leave two results alike."""
+    apart = {tuple(str(each.fields.get(name)) for name in names) for each in writers}
+    return [PICTURES] if len(apart) < len(writers) and PICTURES in writers[0].fields else []
 
 
 def _with(path: str, addition: str) -> str:

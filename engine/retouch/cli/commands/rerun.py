@@ -19,7 +19,7 @@ from retouch.cli.remaking import Again, RefusedRecipe, again, told_otherwise
 from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
-from retouch.cli.streams.plain import plain
+from retouch.cli.streams.plain import one_line, plain
 from retouch.graph.nodes import Graph
 from retouch.paths import is_folder
 from retouch.pictures import formats
@@ -162,7 +162,7 @@ def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, ex
         for change in changes:
             print(plain(f"  {change}"))
         if args.output:
-            print(plain(f"saved {args.output}"))
+            print(one_line(f"saved {args.output}"))
     return code if args.verify else DONE
 
 

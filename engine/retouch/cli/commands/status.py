@@ -11,10 +11,10 @@ from typing import Any
 
 from retouch.cli import DONE, WRONG_RECIPE
 from retouch.cli.reporting import put, refuse
-from retouch.cli.streams.plain import plain
+from retouch.cli.streams.plain import one_line, plain
 from retouch.lang.codes import CODES
 from retouch.near import near_path
-from retouch.pictures.journal import NAME, Line, journal_of
+from retouch.pictures.journal import NAME, Line, journal_of, on_disk
 from retouch.pictures.standing import standing
 
 MOST_SHOWN = 20  # failures, and results that are not as they were, each
@@ -55,7 +55,7 @@ class Status:
                     pass
         for name, line in newest.items():
             if line["event"] == "saved":
-                kind = standing(folder / name).kind
+                kind = standing(folder / on_disk(name)).kind
                 (found.there if kind == "own" else found.gone if kind == "nothing" else found.changed).append(name)
             else:
                 found.failed[name] = line
@@ -82,7 +82,7 @@ def main(args: Namespace) -> int:
     if args.json:
         put({"folder": str(folder), **found.as_data()})
     else:
-        print(plain("\n".join(line.replace("\n", "\\n") for line in _lines(found))))
+        print("\n".join(map(one_line, _lines(found))))
         if found.misread:
             row, lines = CODES["RT461"], "1 line" if found.misread == 1 else f"{found.misread:,} lines"
             print(

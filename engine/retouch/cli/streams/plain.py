@@ -11,3 +11,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u20
 def plain(text: str) -> str:
     """The text with its control characters spelt out, as JSON spells them."""
     return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """The same as one line, for whoever reads answers line by line: names of files may hold line feeds."""
+    return plain(text).replace("\n", "\\n")

@@ -47,9 +47,9 @@ FOLDERS: dict[str, Code] = {
     ),
     "RT575": Code(
         "nothing-lifted",
-        "'{stage}' finds no place in the field that enough views take into their masks",
-        "look at the masks, or let a smaller share of the views decide: share=0.5",
-        why="Voxels are changed where most views that see them have masked them. These masks do not meet anywhere: "
-        "they are empty, or each is somewhere else.",
+        "'{stage}' {what}",
+        "{mend}",
+        why="Voxels are changed where most views that see them have masked them. If masks do not meet anywhere, they "
+        "are empty, or each is somewhere else; or what they take is hidden, or lies in another field.",
     ),
 }

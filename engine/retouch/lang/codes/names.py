@@ -24,7 +24,7 @@ NAMES = {
     "RT203": Code(
         "method-needed",
         "'{family}' has several methods and no default",
-        "choose one: {mend}",
+        "choose one: {mend}; 'retouch stages {family}' says what each does",
         why="Where methods differ in what they do, none is chosen in silence.",
         example='invert ddim | attend "cat"->"dog"',
         mend='invert ddim | attend p2p "cat"->"dog"',

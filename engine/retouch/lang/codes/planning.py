@@ -40,7 +40,7 @@ PLANNING = {
     ),
     "RT405": Code(
         "one-name",
-        "{count} results would be written to one file",
+        "{count} results would be written to one file, '{path}'",
         "{mend}",
         why="Each result needs a file of its own, or the last one would be all that is left. Every list and "
         "every folder of images has a field for the path.",

@@ -13,7 +13,7 @@ PLUGINS = {
     "RT902": Code(
         "plugin-broken",
         "'{plugin}' could not be loaded: {what}",
-        "retouch plugins",
+        "mend or update it, or leave it out: --no-plugin {plugin}",
         why="The plugin raised an exception while it was imported. It is left out and everything else is loaded.",
     ),
     "RT903": Code(
@@ -26,9 +26,10 @@ PLUGINS = {
     "RT904": Code(
         "bad-signature",
         "'{stage}': {what}",
-        "an option takes one value or a list, never both",
-        why="The signature of a stage is what recipes are checked against. A list must always mean one thing: "
-        "several values, or several runs.",
+        "mend it in its source; 'retouch plugins' tells all that is wrong there",
+        why="The signature of a stage is what recipes are checked against, read without running anything. A list must "
+        "always mean one thing: several values, or several runs. What stands there otherwise than plugins/README.md "
+        "has it is left out.",
     ),
     "RT905": Code(
         "unknown-hook",

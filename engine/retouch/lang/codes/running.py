@@ -24,10 +24,18 @@ RUNNING = {
     "RT504": Code(
         "unreadable-image",
         "'{path}' is not an image that can be read: {what}",
-        "open it in another program and save it anew, as PNG",
-        why="The file exists, but it is damaged or of a kind that the image library does not know.",
+        "{mend}",
+        why="The file exists, but it is damaged or of a kind that is not read. Kinds that people come with, such as "
+        "GIF, AVIF and HEIC, are known by how they begin, and the help says how a PNG is made of one.",
         example='open "torn.png" | invert ddim | save "o.png"',
         mend='open "cat.png" | invert ddim | save "o.png"',
+    ),
+    "RT583": Code(
+        "source-changed",
+        "'{path}' was changed while the run read it",
+        "run the same again when nothing writes to it",
+        why="A large picture is read from its file in parts, and once more when its result is written. What is another "
+        "file by then would give a picture that is part one and part the other.",
     ),
     "RT505": Code(
         "not-finite",

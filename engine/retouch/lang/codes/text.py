@@ -123,7 +123,7 @@ TEXT = {
     "RT113": Code(
         "value-without-name",
         "the value {what} has no name",
-        "an option is written name=value",
+        "write its name before it: name={what}; 'retouch stages {stage}' says which there are",
         why="Only the edit, the prompt or the path of a stage goes without a name. A bare number could mean "
         "any of its options.",
         example="sample 7.5",

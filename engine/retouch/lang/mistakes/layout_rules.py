@@ -33,4 +33,5 @@ def check_version(statements: tuple[s.Statement, ...], report: Report) -> None:
             report.add("RT121", statement.span, what="the version comes first", mend="move it to the top")
         elif statement.number.raw != "1":
             what = f"this is language version {statement.number.raw}, and version 1 is known here"
-            report.add("RT121", statement.span, what=what, mend="install a newer retouch, or run 'retouch upgrade'")
+            mend = "install a newer one: pip install --upgrade retouch; or try as: retouch 1"
+            report.add("RT121", statement.span, what=what, mend=mend)

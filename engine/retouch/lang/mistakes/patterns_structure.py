@@ -162,7 +162,7 @@ SHAPES = (
         "sample guidance=5, steps=20",
         {
             "what": "there is no ',' outside brackets",
-            "mend": "options are parted by spaces; several values of one option stand in [ ]",
+            "mend": "options are parted by spaces, stages by '|'; several values of one option stand in [ ]",
         },
         here=COMMA,
     ),

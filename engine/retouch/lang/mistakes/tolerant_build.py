@@ -20,13 +20,14 @@ BAD_IN_TEXT = re.compile(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4}).|[\x00-\x1f\x7f]')
 # A line on which a quote closes a text where none should close, or is missing before one.
 ODD_QUOTE = re.compile(r'[A-Za-z0-9_]"\s*(?:->|→)|(?:->|→)\s*[A-Za-z]\w*"')
 AS_TEXT = "if it is text, put it in quotes: "
+BECOMES = ("to", "into", "as", "by", "with")  # what people write for '->'
 WORKS_ON_A_FILE = ("open", "save", "sheet", "measure", "file")  # families and methods
 MEND_STRAY = {
     "$": "a name is written without '$'",
-    ";": "each statement has its own line",
+    ";": "each statement has its own line; '|' joins stages",
     "&": "write several changes side by side",
-    "{": "a list is written [ ]",
-    "}": "a list is written [ ]",
+    "{": "a list is written [ ], a name without brackets",
+    "}": "a list is written [ ], a name without brackets",
 }
 
 
@@ -76,7 +77,8 @@ class TolerantBuilder(TreeBuilder):
             if isinstance(item, s.OptionSyntax):
                 options.append(item)
             elif isinstance(item, s.Number | s.Bool):
-                self.report.add("RT113", item.span, what=self.text[item.span.start : item.span.end])
+                what = self.text[item.span.start : item.span.end]
+                self.report.add("RT113", item.span, what=what, stage=" ".join(word.name for word in (family, *methods)))
             else:
                 if options and isinstance(item, s.Add) and isinstance(options[-1].value, s.Text | s.Replace | s.Add):
                     place = s.Span(item.span.start, item.span.start + 1)
@@ -114,6 +116,8 @@ class TolerantBuilder(TreeBuilder):
         sides = [*token.split("-"), *map(str, words[1:2])][:2]
         if isinstance(before, s.Text) and token in self.made:
             self.report.add("RT106", s.Span(before.span.end, span_of(token).start + 1))
+        elif isinstance(before, s.Text) and token in BECOMES and isinstance(next(iter(rest[1:]), None), s.Text):
+            self.report.add("RT106", span_of(token))
         elif len(set(sides)) == 2 and self.made.issuperset(sides):
             self.report.add("RT106", s.Span(span_of(token).start + len(sides[0]), span_of(words[-1]).end))
         elif len(words) > 1 and str(words[1]) in self.made:
@@ -128,6 +132,11 @@ class TolerantBuilder(TreeBuilder):
             start = value.span.start if value and lost else span_of(token).start
             end = span_of(words[-1]).end
             text = self.text[start:end]
+            if isinstance(given := next(iter(rest[1:]), None), s.Number | s.Bool) and not lost:
+                value_text = self.text[given.span.start : given.span.end]
+                mend = f"an option is written {token}={value_text}"
+                self.report.add("RT110", s.Span(start, end), what=f"'{text}'", mend=mend)
+                return
             mend = AS_TEXT + (quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value")
             if token in self.made and text == token:
                 mend = f"a name is given to an option: {_option_for(stage)}={token}"

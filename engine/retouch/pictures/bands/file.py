@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from retouch.pictures import bands
 from retouch.pictures.bands import png, tiff
 from retouch.pictures.colour import to_srgb
-from retouch.pictures.opening import LARGEST, Unreadable, load_any_size, opened, orientation
+from retouch.pictures.foreign import SMALLER
+from retouch.pictures.opening import LARGEST, Changed, Unreadable, load_any_size, may_read, opened, orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,13 +54,17 @@ class FileInBands:
 
     def _read(self, top: int, bottom: int) -> Iterator[tuple[int, Image]]:
         if _state(self.path) != self.state:
-            raise Unreadable(self.path, "has been changed since it was opened")
+            raise Changed(self.path)
         try:
             yield from self.rows.bands(top, bottom, max(1, bands.BAND // self.width))
         except MemoryError:
-            raise Unreadable(self.path, "does not fit into memory") from None
+            raise Unreadable(self.path, "does not fit into memory", SMALLER) from None
         except Exception as why:  # decoders raise anything on damaged files
+            if _state(self.path) != self.state:
+                raise Changed(self.path) from None
             raise Unreadable(self.path, f"is damaged or cut off ({why})") from None
+        if _state(self.path) != self.state:  # rows of both may have been read
+            raise Changed(self.path)
 
 
 def in_bands(path: str | os.PathLike[str], least: int) -> FileInBands | None:
@@ -86,5 +91,5 @@ def _state(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()
     except OSError as why:
-        raise Unreadable(path, f"cannot be opened: {why.strerror}") from None
+        raise Unreadable(path, f"cannot be opened: {why.strerror}", may_read(why)) from None
     return found.st_size, found.st_mtime_ns, found.st_ino

@@ -22,6 +22,8 @@ def read_port(name: str, annotation: ast.expr, default: ast.expr | None, names: 
     inner, optional = _without_none(annotation)
     many = _tuple_item(inner, names)
     if optional != (default is not None) and (optional or many is None):
+        if not isinstance(default, ast.Constant) or default.value is not None:
+            raise NotStatic(annotation, f"'{name}' has a default, so it is an option, and options stand behind '*'")
         raise NotStatic(annotation, f"port '{name}' is 'T', 'T | None = None', 'tuple[T, ...]' or 'tuple[T, ...] = ()'")
     return Port(name, type_name(many or inner, names), default is not None, many is not None)
 
@@ -88,7 +90,9 @@ def _scalar(node: ast.expr, names: ModuleNames) -> Kind:
             return kind
         case _:
             pass
-    raise NotStatic(node, f"'{ast.unparse(node)}' is not a type of option: int, float, bool, str, Literal, Annotated")
+    raise NotStatic(
+        node, f"'{ast.unparse(node)}' is not a type of option: int, float, bool, str, tuple[T, ...], Literal, Annotated"
+    )
 
 
 def _narrowed(kind: Kind, node: ast.expr, names: ModuleNames) -> Kind:

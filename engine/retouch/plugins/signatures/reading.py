@@ -33,7 +33,7 @@ _SETTINGS += (
     "prompts",
     "folder",
 )
-_STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
+STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -65,7 +65,7 @@ def _read(text: bytes, path: Path, module: str, plugin: str) -> tuple[tuple[Stag
         except Exception as err:  # whatever a stranger writes, the other stages are read
             what = f"it cannot be read: {type(err).__name__}: {err}"
             faults.append(_fault(source, _label(mark, node), what, node.lineno))
-    faults += [_fault(source, "@stage", _STAR, line) for line in _starred(tree)]
+    faults += [_fault(source, "@stage", STAR, line) for line in starred(tree)]
     seen = [mark for _, mark in marked]
     hidden = (
         mark
@@ -96,7 +96,7 @@ def _where_hidden(tree: ast.Module, text: bytes, names: ModuleNames) -> Iterator
             yield from getattr(node, "decorator_list", ())
 
 
-def _starred(tree: ast.Module) -> Iterator[int]:
+def starred(tree: ast.Module) -> Iterator[int]:
     """Lines that import whatever there is, so that the tree does not say which name is the mark."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module in ("retouch", "retouch.api") and node.names[0].name == "*":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any, Literal
 
 from retouch.core.declared.demands import Moot, Need
@@ -190,3 +191,9 @@ class Fault:
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
+
+    @property
+    def placed(self) -> dict[str, str]:
+        """The facts, and in what is said the line, for a message whose place is in a recipe."""
+        at = f" ({PurePath(self.file).name}, line {self.line})" if self.line else ""
+        return {name: fact + at if name == "what" else fact for name, fact in self.facts.items()}

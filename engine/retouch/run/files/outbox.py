@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +21,7 @@ from retouch.core.rectangle import Rectangle
 from retouch.core.values import Image, Mask
 from retouch.graph.folders import FilesBelow
 from retouch.pictures import albums, stamp
-from retouch.pictures.atomic import replacing, sync, sync_folder, unfinished_folder
+from retouch.pictures.atomic import folder_for, replacing, sync, sync_folder, taken_back, unfinished_folder
 from retouch.pictures.bands.file import in_bands
 from retouch.pictures.standing import digest, standing
 from retouch.pictures.writing import encode, format_of, grey_picture
@@ -193,24 +193,21 @@ class FileOut:
         """A new folder of pictures beside a file that lists them, by its name; it vanishes if anything is raised."""
         place = Path(path)
         before = {*albums.listed(place)} if standing(place).kind in ("own", "edited") else set[str]()
-        with unfinished_folder(place) as part:
-            for name, image in images.items():
-                made, format = drawn(image), format_of(name)
-                with (part / name).open("xb") as file:
-                    encode(file, made, format, {}, pictures.How())
-                    sync(file)
-            folder = albums.named_by(place, part, images)
-            # A folder of the same content may be there already, and others list it: only a new one is taken back.
-            fresh = not folder.exists()
-            albums.put(part, folder)
-            # Before the list is: a list on disk never names pictures that a power cut has taken.
-            sync_folder(folder)
-        try:
-            yield folder.name
-        except BaseException:
-            if fresh:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+        with folder_for(place):
+            with unfinished_folder(place) as part:
+                for name, image in images.items():
+                    made, format = drawn(image), format_of(name)
+                    with (part / name).open("xb") as file:
+                        encode(file, made, format, {}, pictures.How())
+                        sync(file)
+                folder = albums.named_by(place, part, images)
+                # A folder of the same content may be there already, and others list it: only a new one is taken back.
+                fresh = not folder.exists()
+                albums.put(part, folder)
+                # Before the list is: a list on disk never names pictures that a power cut has taken.
+                sync_folder(folder)
+            with taken_back(folder) if fresh else nullcontext():
+                yield folder.name
         # The list has its place now, so nothing names the older pictures any more.
         for name in before - {folder.name}:
             shutil.rmtree(place.with_name(name), ignore_errors=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from retouch.graph.ports import WRITERS
 from retouch.lang.codes import CODES
-from retouch.pictures.atomic import remove_dead_parts
+from retouch.pictures.atomic import make_folder, remove_dead_parts, remove_empty
 from retouch.pictures.journal import as_told, journal_of
 from retouch.version import __version__
 
@@ -48,7 +48,10 @@ class RunJournal:
     @contextmanager
     def going(self) -> Iterator[RunJournal]:
         """Surround the run: what dead ones left half written is removed, and it is told how this one ends."""
+        made = list[Path]()
         for folder, count in self._results.items():
+            with suppress(OSError):  # which is told where the journal is written
+                made += make_folder(folder)
             remove_dead_parts(folder)
             self._tell(folder, "run", retouch=__version__, results=count)
             for source in self._sources & journal_of(folder).refused().keys():
@@ -60,6 +63,21 @@ class RunJournal:
         finally:
             for folder in self._results:
                 self._tell(folder, "end", how=how, saved=self._saved[folder], failed=self._failed[folder])
+            if how == "stopped":
+                self._forget(made)
+
+    def _forget(self, made: Sequence[Path]) -> None:
+        """Remove folders that this run made and put nothing into, as long as another still tells of the run."""
+        came = {folder: self._saved[folder] + self._failed[folder] for folder in self._results}
+        empty = [folder for folder in self._results if folder in made and not came[folder]]
+        if empty and len(empty) == len(self._results):
+            empty.remove(max(empty, key=lambda each: self._results[each]))
+        for folder in empty:
+            journal = journal_of(folder)
+            with suppress(OSError):
+                if all(line.get("run") == self._run for line in journal.lines()):
+                    journal.path.unlink()
+        remove_empty(made)
 
     def saved(self, path: Path, work: str, sha256: str) -> None:
         """Tell of a result that is in its place.  work: of what it was made; empty if that is not known."""

@@ -13,7 +13,7 @@ from retouch.core.gradient_guidance import GradientGuidance
 from retouch.core.large.windowed import WindowedDenoiser
 from retouch.core.values import Image
 from retouch.core.walk import Blend, Trajectory
-from retouch.testing.laws import conduct, families, files, leading, walks
+from retouch.testing.laws import conduct, declared, families, files, leading, walks
 from retouch.testing.laws.running import Stage, bare, outcome
 from retouch.testing.laws.turns import turn_law
 from retouch.testing.worlds import FADED, World, tiny_world
@@ -36,11 +36,21 @@ def stage_laws(
     world, given = world or tiny_world(steps=4), dict(options)
     if "path" in signature(stage).parameters:
         given.setdefault("path", "made")
-    kept: list[str] = []
-    for name, law in chain(_of_family(stage, world, given, tolerance, affine), _of_any(stage, world, given)):
-        law()
+    declared.card_law(stage)
+    made = outcome(world, stage, given)
+    result_law = partial(declared.result_law, stage, world, made)
+    kept: list[str] = ["card_law"]
+    for name, law in chain(_of_family(stage, world, given, made, tolerance, affine), _of_any(stage, world, given)):
+        try:
+            law()
+        except AssertionError:
+            raise
+        except Exception:  # as of what has another type than the law takes
+            result_law()
+            raise
         kept.append(name)
-    return kept
+    result_law()  # last, since laws of a family say by how much
+    return [*kept, "result_law"]
 
 
 def _of_any(stage: Stage, world: World, given: dict[str, Any]) -> Iterator[tuple[str, Law]]:
@@ -64,7 +74,7 @@ _FAMILIES: Mapping[str, tuple[Law, ...]] = {
 
 
 def _of_family(
-    stage: Stage, world: World, given: dict[str, Any], tolerance: float | None, affine: bool
+    stage: Stage, world: World, given: dict[str, Any], made: Any, tolerance: float | None, affine: bool
 ) -> Iterator[tuple[str, Law]]:
     mark = conduct.mark_of(stage)
     laws = (families.called_law, families.touch_law, families.identity_law) if mark.touches else ()
@@ -72,13 +82,13 @@ def _of_family(
         laws = (*laws, turn_law)
     for law in (*laws, *_FAMILIES.get(mark.family, ())):
         yield law.__name__, partial(law, stage, world, **given)
-    match outcome(world, stage, given):
-        case Trajectory() as made:
+    match made:
+        case Trajectory():
             if made.pinned:
                 yield "source_law", partial(families.source_law, stage, tolerance=1e-5, **given)
             if tolerance is not None:
                 yield "replay_law", partial(families.replay_law, stage, tolerance=tolerance, **given)
-        case Denoiser() as made:
+        case Denoiser():
             law = walks.windows_law if isinstance(made, WindowedDenoiser) else walks.tune_law
             yield law.__name__, partial(law, stage, world, **given)
         case Blend(reads=None):  # one that reads follows maps, not the mask

@@ -250,7 +250,7 @@ def _to(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
 
 def _numpy(args: Sequence[Any], kwargs: Any) -> Any:
     if isinstance(args[0], OnDevice):
-        raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy it first")
+        raise TypeError("can't convert cuda:0 device type tensor to numpy; ask `await on_host(…)` for it first")
     return Tensor.numpy(*args, **kwargs)
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
-
-if TYPE_CHECKING:
-    from retouch.testing.pretend.graphs import Graph
 
 _NOT_OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<frozen")
 _TICK = ("run/executor.py", frozenset({"_start", "_tick"}))  # where every task waits if one does
 _FOR_ALL = frozenset({"brought", "_admit"})  # what waits once for all tasks, since something hangs on a value
+
+
+class Recording(Protocol):
+    """What takes down operations while it is captured."""
+
+    def record(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any, there: Any) -> None:
+        """Take down an operation on numbers.  there: the tensors of the device that hold what was made."""
+        ...
 
 
 class Noted(NamedTuple):
@@ -40,7 +46,7 @@ class PretendedDevice:
     unordered: list[Noted] = field(default_factory=list)
     captures: int = 0
     replays: int = 0
-    capturing: Graph | None = None
+    capturing: Recording | None = None
     name: str = "cuda"
 
     @property

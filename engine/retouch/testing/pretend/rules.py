@@ -16,6 +16,8 @@ _READ = frozenset({
 })  # fmt: skip
 """Operations whose result, or its size, the host has to know before it goes on."""
 
+_WRITTEN = dict.fromkeys(("_local_scalar_dense", "is_nonzero"), "float(…), item() or a condition")  # by authors
+
 _ORDERED_ON_DEMAND = frozenset({
     "index_add", "index_add_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_",
     "replication_pad1d_backward", "replication_pad2d_backward", "replication_pad3d_backward",
@@ -45,7 +47,7 @@ def reads(name: str, args: Sequence[Any], kwargs: Any) -> str | None:
     if name == "repeat_interleave" and (kwargs.get("output_size") is not None or not isinstance(args[-1], Tensor)):
         return None
     if name in _READ:
-        return f"{name} gives the host what only the device knows"
+        return f"{_WRITTEN.get(name, name)} gives the host what only the device knows"
     if name not in _INDEXES or not any(_flags(each) for each in args[1]):
         return None
     # One number for all that is marked: torch fills, and needs not know how many there are.

@@ -1,0 +1,81 @@
+"""What holds of every recipe, whatever it says, tried on recipes that nobody wrote, each family for some seconds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from time import process_time
+
+import pytest
+
+from retouch.pictures.journal import NAME
+from tests.e2e.command import Ran, retouch
+from tests.e2e.wide_recipes import wide, world
+from tests.families.tiny_families import FAMILIES, PIXELS
+
+pytestmark = [pytest.mark.bench, pytest.mark.usefixtures("two_rows")]
+
+SECONDS = 15  # of a core, for each family
+MEANT = {"RT502", "RT511"}  # of the pictures: a floor that is missed, prompts that are read alike
+STAMPED = (".png", ".webp", ".tif", ".safetensors")
+
+
+@pytest.mark.parametrize("family", ["tiny", *FAMILIES, *PIXELS])
+def test_what_runs_costs_what_is_planned_and_is_the_same_alone_from_the_store_gone_on_with_and_made_again(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, ran = world(family, tmp_path), 0
+    for at, (recipe, pictures) in enumerate(right(family, home)):
+        monkeypatch.setenv("RETOUCH_CACHE", "off")
+        plan = json.loads(command(home, "plan", *pictures, out="a").out)
+        first = command(home, "run", *pictures, out=f"{at}a")
+        told = {found["code"] for event in first.events for found in event.get("diagnostics", ()) if first.code}
+        assert first.code == 0 or told & MEANT, (recipe, pictures, first.out, first.err)
+        if first.code:
+            continue
+        least, most = plan["rows"]
+        assert least <= first.event("done")["rows"] <= most, (recipe, pictures)
+        made = files(home / f"{at}a")
+        ran += 1
+        for name in sorted(made)[:1]:
+            (home / f"{at}a" / name).unlink()
+        command(home, "run", *pictures, out=f"{at}a")
+        assert files(home / f"{at}a") == made, (recipe, pictures, "gone on with")
+        for name in [each for each in made if each.endswith(STAMPED) and each != "sheet.png"][:1]:
+            again = retouch("rerun", f"{at}a/{name}", "--verify", "--model", "m", "--allow", ".", folder=home)
+            assert again.code == 0, (recipe, pictures, name, again.out, again.err)
+        monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path / f"cache {at}"))
+        for kept in "bc":
+            command(home, "run", *pictures, out=f"{at}{kept}")
+            assert files(home / f"{at}{kept}") == made, (recipe, pictures, "from the store" if kept == "c" else "kept")
+        if "sheet" not in recipe and "measure" not in recipe:
+            command(home, "run", pictures[0], out=f"{at}d")
+            assert files(home / f"{at}d").items() <= made.items(), (recipe, pictures, "alone")
+    assert ran, "none ran, so nothing is shown"
+
+
+def right(family: str, home: Path) -> Iterator[tuple[str, list[str]]]:
+    """Recipes that the check lets pass, one after the other until the time is over."""
+    begun = process_time()
+    for seed in count():
+        recipe, pictures = wide(seed, family)
+        (home / "r.retouch").write_text(recipe)
+        if command(home, "check", *pictures, out="a").code == 0:
+            yield recipe, pictures
+        if process_time() - begun > SECONDS:
+            return
+
+
+def command(home: Path, name: str, *pictures: str, out: str) -> Ran:
+    """A command on the recipe, in exact mode where it runs."""
+    ran = retouch(name, "r.retouch", *pictures, "-o", out, "--json", *["--exact"][: name == "run"], folder=home)
+    assert not re.search("Traceback", ran.err), ran.err
+    return ran
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What lies below a folder of results, but for the journal of runs."""
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != NAME}

@@ -1,0 +1,130 @@
+"""Recipes of files, drawn by a number: several pictures, masks beside them, lists, names, defs, any family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from retouch_storybook.world import Scene, render
+from tests.e2e import random_recipes as drawn
+from tests.families.tiny_families import PIXELS, build
+from tests.models.tiny_folder import three_levels
+
+CAPTION = "an orange cat in a meadow"
+SIZES = {"p1": (32, 32), "p2": (40, 28), "p3": (27, 33), "p4": (32, 24)}
+WORDLESS, FLOW = set(PIXELS), {"sd3", "flux_dev", "flux_schnell", "flux2_klein", "qwen_image", "z_image"}
+MASKS = [
+    "mask box right=60%",
+    'mask file "{name}_mask.png"',
+    'mask color "#e08030" tolerance=0.4',
+    "mask diffedit maps=1",
+    'mask attention words=["cat"] levels=1',
+]
+TUNINGS = [
+    "tune unitune training_steps=1 batch=1",
+    "tune imagic embedding_steps=1 training_steps=1 batch=1",
+    "tune sine training_steps=1 batch=1",
+    'tune textual_inversion word="xq" init="cat" iterations=1 batch=1',
+]
+RANKS = ["rank change", "rank denoiser looks=1", "rank change keep=2"]
+ROUND = [
+    *["{}"] * 4,
+    "tiles multidiffusion size=16 | {}",
+    "tiles ({}) size=16",
+    "mask box right=60% | repaint ({}) times=2",
+    "draw ({}) seeds=2 | {rank}",
+    'mask file "{name}_mask.png" | crop size=16 | {} | surround | narrow | paste',
+    "mask box left=10% right=60% | crop size=16 | upscale factor={factor} | {} | paste",
+    "mask box left=20% right=70% | crop size=16 | upscale | mask window | tiles ({}) | narrow | paste",
+    "upscale factor=1.5 | {}",
+]
+ENDS = [
+    "",
+    ' | save "{name}{axes}.png"',
+    ' | save "{name}{axes}.webp" size=20',
+    ' | save "{name}{axes}.tif"',
+    ' | save latents "{name}{axes}.safetensors"',
+    ' | sheet "sheet.png"',
+    ' | measure "figures.csv"',
+]
+
+
+def world(family: str, home: Path) -> Path:
+    """A folder with a tiny model, and pictures of four sizes and kinds with captions and masks beside them."""
+    if family == "tiny":
+        three_levels().save_pretrained(home / "m")
+    else:
+        (home / "m").mkdir()
+        build(family, home / "m")
+    whole = render(Scene("cat", "orange", "in a meadow", seed=4), 64)
+    for name, size in SIZES.items():
+        shown = whole.resize(size)
+        shown.convert("L").point(lambda grey: 255 * (grey < 150)).save(home / f"{name}_mask.png")
+        if name == "p2":
+            shown.putalpha(Image.linear_gradient("L").resize(size))
+        elif name == "p3":
+            shown = shown.convert("L")
+        elif name == "p4":
+            shown = Image.fromarray(np.asarray(shown.convert("L")).astype(np.uint16) * 257)
+        shown.save(home / f"{name}.png")
+        (home / f"{name}.txt").write_text(CAPTION)
+    return home
+
+
+def wide(seed: int, family: str) -> tuple[str, list[str]]:
+    """A recipe that can be read, and the pictures that the command line names for it."""
+    chance = Random(f"{family} {seed}")
+    words = family not in WORDLESS
+    head, axes = ['model "m"', f"defaults steps={chance.choice([2, 3])}"], ""
+    if chance.random() < 0.2:
+        head.append("seed [1, 2]")
+        axes += "-{seed}"
+    pictures = chance.sample([f"{name}.png" for name in SIZES], chance.choice([1, 1, 2, 3]))
+    other = "area = open | " + chance.choice(MASKS[:3])
+    edit = chance.choice([*drawn.EDITS, '"cat"->["dog", "fox"]']) if words else ""
+    if "[" in edit:
+        axes += "-{edit}"
+    around, turn = chance.choice(ROUND), _turn(chance, edit, family)
+    for name, value in (("{rank}", chance.choice(RANKS)), ("{factor}", chance.choice(["1.5", "3.3"]))):
+        around = around.replace(name, value)
+    if "area" in turn:
+        head.append(other)
+    way = chance.random()
+    flow = around.replace("{}", turn)
+    if way < 0.15 and "[" not in edit:
+        head.append(f"def swap() = {turn}")
+        flow = around.replace("{}", "swap()")
+    elif way < 0.3:
+        head.append(f"one = open | {turn}")
+        return "\n".join([*head, 'one | save "a-{name}' + axes + '.png"', f"open | {flow}", ""]), pictures
+    return "\n".join([*head, f"open | {flow}{chance.choice(ENDS)}".replace("{axes}", axes), ""]), pictures
+
+
+def _turn(chance: Random, edit: str, family: str) -> str:
+    stages: list[str] = []
+    words = family not in WORDLESS
+    if words and chance.random() < 0.15:
+        stages.append(chance.choice(TUNINGS))
+    masked = chance.random() < 0.6
+    if masked:
+        stages.append(chance.choice(MASKS if words else MASKS[:3]))
+        if chance.random() < 0.2:
+            stages.append(f"mask {chance.choice(['union', 'intersect', 'subtract'])} other=area")
+        if chance.random() < 0.3:
+            stages.append(drawn.stage(chance, chance.choice(drawn.SHAPES)))
+    pool = [*drawn.NOISE, *drawn.FLOW] if family in FLOW else drawn.NOISE
+    if words and chance.random() < 0.15:
+        stages.append(f"{chance.choice(['distil dds', 'distil pds', 'distil sds'])} {edit} rounds=2")
+        return " | ".join([*stages, *(["blend pixel"] if masked else [])])
+    stages.append(drawn.stage(chance, chance.choice(pool), edit))
+    if words:
+        stages += [drawn.stage(chance, each) for each in chance.sample(drawn.CONTROLS, chance.choice([0, 1, 1, 2]))]
+        stages += [drawn.stage(chance, chance.choice(drawn.GUIDES))] if chance.random() < 0.3 else []
+        stages += [drawn.stage(chance, "blend local")] if chance.random() < 0.2 else []
+    stages += [drawn.stage(chance, chance.choice(drawn.SOLVERS))] if chance.random() < 0.2 else []
+    stages += [drawn.stage(chance, "blend latent")] if masked and chance.random() < 0.7 else []
+    stages += [drawn.stage(chance, "blend pixel")] if masked and chance.random() < 0.3 else []
+    return " | ".join(stages)
