@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from retouch.api import Ending, Folder, Image, Outbox, Pattern, safetensors_file, stage, upload_numbers
+from retouch.api import Ending, Folder, Image, Need, Outbox, Pattern, safetensors_file, stage, upload_numbers
 from retouch_scenes.field import Field
 from retouch_scenes.transforms import Shot, shots
 from retouch_scenes.views import Lens, Views
@@ -33,6 +33,7 @@ FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "
         "scene_far": "scene_far",
         "thing_near": "thing_near",
         "thing_far": "thing_far",
+        "shown": "0",
     },
 )
 def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
@@ -85,12 +86,25 @@ def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".sa
         file.write(safetensors_file(plain, said | ({"retouch": recipe} if recipe else {})))
 
 
-@stage("save", "views")
-def save_views(views: Views, outbox: Outbox, *, path: Annotated[str, Ending(".json")]) -> None:
+@stage(
+    "save",
+    "views",
+    needs=(
+        Need(
+            "shown or not field",
+            "is given the photographs as they were taken, not what the field shows",
+            "write 'render views' before it; or, for the photographs, 'save views' in the flow that opened them",
+        ),
+    ),
+)
+def save_views(
+    views: Views, outbox: Outbox, field: Field | None = None, *, path: Annotated[str, Ending(".json")]
+) -> None:
     """Write the views as transforms.json, and their pictures into a folder beside it: what nerfstudio opens.
 
     path: the list, such as "dog/transforms.json"; its folder is what other programs are given.
     """
+    del field  # which tells the check alone whose views are meant
     names = [f"{i:04d}.png" for i in range(len(views))]
     images = {name: _cut_out(image) for name, image in zip(names, views.images, strict=True)}
     with outbox.album(path, images) as folder:

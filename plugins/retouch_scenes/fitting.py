@@ -159,6 +159,7 @@ def roughness_pull(grid: Tensor) -> Tensor:
     "fit",
     "field",
     default=True,
+    version=2,
     paper="arXiv:2111.11215",
     facts={
         "frustum": "1 if space == 'frustum' or (space == 'auto' and one_side) else 0",

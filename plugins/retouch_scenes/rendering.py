@@ -69,6 +69,7 @@ def image_of(field: Field, views: Views, i: int) -> Image:
         "scene_far": "scene_far",
         "thing_near": "thing_near",
         "thing_far": "thing_far",
+        "shown": "1",
     },
 )
 def render_views(field: Field, views: Views) -> Views:

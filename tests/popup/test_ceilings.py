@@ -18,14 +18,17 @@ from retouch_storybook.solids import LENS, animal, render, round_about
 
 
 class Silent:
-    """A log that nobody reads."""
+    """A log and notices that nobody reads."""
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 
+    def tell(self, words: str) -> None:
+        """Forget it."""
+
 
 def fit(views, **options):
-    return executor.run(fit_field(views, NoiseSource(0, "fit"), Silent(), **options))[0]
+    return executor.run(fit_field(views, NoiseSource(0, "fit"), Silent(), Silent(), **options))[0]
 
 
 def stacked(views):

@@ -179,6 +179,7 @@ def test_lists_make_a_scene_for_each_item(home):
         (FIT + f'cube | mask lift ({BOX} | upscale) | revise ({TURN}) | save field "x.safetensors"', "RT226"),
         (FIT + f'cube | revise (draw (upscale | {TURN}) | rank change) | save field "x.safetensors"', "RT226"),
         (FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', "RT301"),
+        (FIT + 'cube | save views "x.json"', "RT226"),
         (FIT + 'scene | save views "cube/transforms.json"', "RT407"),
         (FIT + 'cube | save field "x.safetensors"\nopen "a.png" | mask box | save mask "cube/images/001.png"', "RT407"),
     ],
@@ -207,7 +208,7 @@ def test_a_flow_that_gives_its_pictures_back_at_their_size_may_make_them_larger_
 
 
 def test_a_picture_of_a_scene_is_edited_in_brackets_and_not_that_of_the_command_line(home):
-    world = Environment(REGISTRY, home, (Picture(str(home / "a.png")),))
+    world = Environment(REGISTRY, home, (Picture(home / "a.png"),))
     found = check(FIT + 'cube | invert ddim "cube"->"ball" | save "x.png"', world)
     (error,) = found.errors
     assert (error.code, "revise (…)" in error.help) == ("RT301", True)
