@@ -72,7 +72,7 @@ GPU_MINUTES ?= 9
 gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(STAMP))  ## all that only a GPU can show; without one, a rehearsal
 	$(GPU_PYTHON) tests/gpu/script.py --parts $(GPU_PARTS) --minutes $(GPU_MINUTES)
 
-# What is not Python alone is for CPython 3.10 and every later one, on Linux.
+# What is not Python alone is for Linux, and of each CPython in question where one wheel does not serve them all.
 CARRIED = $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest .gpu \
 	--constraint .constraints.txt
 gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that reaches no registry
@@ -82,6 +82,8 @@ gpu-wheels: $(STAMP)  ## what `make gpu` needs beside torch, for a machine that 
 		importlib_metadata zipp requests charset_normalizer idna urllib3 certifi httpx2 httpcore2 h11 anyio click
 	$(CARRIED) --implementation cp --abi abi3 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
 		--platform manylinux2014_x86_64 tokenizers safetensors
+	for python in 3.11 3.12 3.13; do $(CARRIED) --implementation cp --python-version $$python \
+		--platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 pyyaml regex; done
 
 gallery: $(STAMP)  ## the pictures of recipes/README.md, made anew
 	$(BIN)/python recipes/gallery/remake.py

@@ -147,7 +147,7 @@ def _environment(scratch: Path, wheels: Path) -> dict[str, str]:
     site.mkdir()
     for wheel in sorted(wheels.glob("*.whl")):
         name = wheel.name.split("-")[0]
-        if not _fits(name):
+        if _is_for_this(wheel) and not _fits(name):
             with zipfile.ZipFile(wheel) as packed:
                 packed.extractall(site)
     if not _installed("retouch"):
@@ -164,6 +164,12 @@ def _installed(name: str) -> bool:
         return bool(version(name))
     except PackageNotFoundError:
         return False
+
+
+def _is_for_this(wheel: Path) -> bool:
+    """Whether this Python can take a wheel, by the tags in its name."""
+    *_, python, abi, _ = wheel.stem.split("-")
+    return abi in ("none", "abi3") or python == f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
 
 def _fits(name: str) -> bool:
@@ -233,6 +239,10 @@ def _gather(out: Path) -> None:
 
 def _report(machine: str, parts: Sequence[Part], out: Path) -> str:
     lines = ["", machine, "", "| part | outcome | seconds | of |", "|---|---|---|---|"]
+    figures = json.loads((out / "figures.json").read_text())
+    for part in parts:
+        failed = json.dumps(figures.get(part.name, {})).count('"failed":')
+        part.outcome += f", {failed} of its figures failed" * (failed > 0 and "figures" not in part.outcome)
     lines += [f"| {part.name} | {part.outcome} | {part.took:.0f} | {part.seconds:.0f} |" for part in parts]
     files = [file for file in out.rglob("*") if file.is_file()]
     large = [file.name for file in files if file.stat().st_size > MOST_BYTES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -76,6 +77,11 @@ def test_what_waits_for_nothing_is_not_noted_and_stays_there(name):
         made = FREE[name](torch.eye(3, device=GPU))
         assert not device.waits
         assert made.device == GPU
+
+
+def test_what_threads_of_a_pool_make_is_on_the_device_too():
+    with pretended(), ThreadPoolExecutor(1) as pool:
+        assert (torch.ones(3, device=GPU) + pool.submit(lambda: torch.ones(3, device=GPU)).result()).tolist() == [2] * 3
 
 
 def test_gradients_cross_to_the_host_and_come_in_the_same_bits():

@@ -78,9 +78,10 @@ class _Writer:
 
     def _object(self, value: Any) -> Any:
         value = whole(value)
-        if type(value) is Tensor:
+        # Another kind of tensor would come back as a plain one.
+        if isinstance(value, Tensor) and type(host := value.cpu()) is Tensor:
             name = f"{len(self.tensors):06}"
-            self.tensors[name] = value.detach().cpu().contiguous().clone()
+            self.tensors[name] = host.detach().contiguous().clone()
             return {"tensor": name}
         if type(value) is Denoiser:
             # LoRA files beside it are the network's own, and are not kept again

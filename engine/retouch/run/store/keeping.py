@@ -84,7 +84,8 @@ class KeptStage:
             digests: dict[NodeId, str] = {}  # of what other nodes give, as far as numbers tell all
             for (_, edge), value in zip(self.node.edges(), values, strict=True):
                 if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
-                    digests[edge.id] = hashlib.sha256(encoded(value, self.network)).hexdigest()
+                    with suppress(Unstorable):  # it is told by its work alone
+                        digests[edge.id] = hashlib.sha256(encoded(value, self.network)).hexdigest()
             self._by_values = self.keys.key_by_values(self.node.id, digests)
             found = self._taken(self._by_values)
             return start(*values) if found is MISSING else found

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.thread import _WorkItem as Work
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,13 +98,20 @@ class _Calls(TorchFunctionMode):
 
 @contextmanager
 def pretended() -> Iterator[PretendedDevice]:
-    """Let "cuda" name the pretended device, in this thread, as long as this lasts."""
-    device = PretendedDevice()
+    """Let "cuda" name the pretended device, in this thread and those of pools, as long as this lasts."""
+    device, plain = PretendedDevice(), Work.run
+
+    def there(work: Any) -> None:
+        with _Calls(), _Factories():
+            plain(work)
+
     devices.append(device)
+    Work.run = there
     try:
         with answering(device), _Calls(), _Factories():
             yield device
     finally:
+        Work.run = plain
         devices.pop()
 
 

@@ -1,0 +1,61 @@
+"""What `make gpu` does around its parts, since a GPU comes for a quarter of an hour: it outlives whatever they do."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.gpu import script
+
+HANGS = "import os, signal, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('begun', flush=True); "
+LEAVES = "import subprocess, sys; subprocess.Popen(['sleep', '15'], start_new_session=True); print('gone', flush=True)"
+ENDS = {
+    "print('done')": ("passed", "done"),
+    "import os; print('here', flush=True); os.abort()": ("died of SIGABRT", "here"),
+    "raise SystemExit(3)": ("failed with exit code 3", ""),
+    f"{HANGS}time.sleep(60)": ("out of time", "begun"),
+    LEAVES: ("passed", "gone"),  # what it began has its stream, and is not waited for
+}
+
+
+@pytest.mark.parametrize("code", ENDS)
+def test_whatever_a_part_does_its_outcome_and_its_words_are_known(code, monkeypatch):
+    monkeypatch.setattr(script, "GRACE", 2.2)
+    part, log = script.Part("tests", 1.0, 2.0), io.StringIO()
+    script._run(part, [sys.executable, "-S", "-c", code], {**os.environ}, log)
+    outcome, words = ENDS[code]
+    assert part.outcome == outcome
+    assert words in log.getvalue()
+    assert part.took < 10
+
+
+def test_figures_of_all_parts_are_in_one_file_and_those_that_failed_are_counted(tmp_path):
+    for name, rows in {"speed": [{"rows": 1}], "families": [{"failed": "OutOfMemoryError"}]}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "speed.json").write_text(json.dumps({"sections": rows}))
+        script._gather(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures.json"]
+    assert set(json.loads((tmp_path / "figures.json").read_text())) == {"speed", "families"}
+    parts = [script.Part("speed", 1.0, 1.0, "passed"), script.Part("families", 1.0, 1.0, "passed")]
+    report = script._report("a card", parts, tmp_path)
+    assert "| families | passed, 1 of its figures failed |" in report
+    assert "| speed | passed |" in report
+
+
+def test_wheels_fill_in_what_lacks_or_is_too_old_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "version", lambda name: {"transformers": "4.57.1", "pillow": "13.0.0"}[name])
+    monkeypatch.setattr(script, "_installed", lambda name: name in ("transformers", "pillow", "retouch"))
+    own, other = f"cp{sys.version_info[0]}{sys.version_info[1]}", "cp399"
+    wheels = ("transformers-5.3.0-py3-none-any", "pillow-13.0.0-py3-none-any", f"a-1-{own}-{own}-any")
+    for name in (*wheels, f"b-1-{other}-{other}-any", f"c-1-{other}-abi3-any"):
+        with zipfile.ZipFile(tmp_path / f"{name}.whl", "w") as wheel:
+            wheel.writestr(name.split("-")[0], "")
+    environment = script._environment(tmp_path, tmp_path)
+    site = next(Path(each) for each in environment["PYTHONPATH"].split(os.pathsep) if each.endswith("site"))
+    assert sorted(path.name for path in site.iterdir()) == ["a", "c", "transformers"]
