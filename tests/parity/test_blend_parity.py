@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from retouch.api import AttentionMaps, Blend, Image, Mask, SourceImage, Trajectory
+from retouch.api import AttentionMaps, Blend, Image, Mask, SameToTheModel, SourceImage, Trajectory
 from retouch.core.awaited.combinators import together
 from retouch.core.declared.touches import Touch
 from retouch.run.executor import run
@@ -172,8 +172,11 @@ def test_a_threshold_of_one_keeps_the_source_and_of_nothing_the_edit(walk):
     assert torch.equal(edited(walk, everything), edited(walk, spy))
 
 
-def test_where_nothing_changes_nothing_is_blended_in(walk):
-    assert torch.equal(edited(walk, WORLD.null_edit().call(local, start=0.0)), WORLD.latents.data)
+def test_where_no_word_changes_it_asks_for_words_and_blends_where_they_look(walk):
+    with pytest.raises(SameToTheModel, match="word by word"):
+        WORLD.null_edit().call(local, start=0.0)
+    named = WORLD.null_edit().call(local, words=("white",), start=0.0)
+    assert torch.equal(edited(walk, named), WORLD.latents.data)
 
 
 def test_every_option_of_local_blending_counts(walk):

@@ -58,9 +58,10 @@ def local(
     start: fraction of the steps that are taken before the first blend, while maps say little; 0 blends from the first.
     side: tokens on a side of the attention maps that are read, of those that the network has the nearest.
     """
-    changing, kept = _named(words, edit) if words else _changed(edit), _named(keep, edit)
-    if not any(tokens.any() for tokens in changing.values()):
+    places = _named(words, edit) if words else _changed(edit)
+    if not any(places.values()):
         raise SameToTheModel(", word by word, so that all would be kept", "name the words that are edited: words=[…]")
+    changing, kept = _marked(edit, places), _marked(edit, _named(keep, edit))
     scale = _scale(model, latents, side)
     size = latents.data.shape[-2:]
 
@@ -83,35 +84,36 @@ def local(
     return Blend(apply, Touch("cross", "read", "maps", scale=(scale, scale)), start=start)
 
 
-def _named(words: tuple[str, ...], edit: Edit) -> dict[str, Tensor]:
-    """Which tokens of each branch's prompt spell these words.  Each [tokens], 1 or 0"""
+def _named(words: tuple[str, ...], edit: Edit) -> dict[str, list[int]]:
+    """The tokens of each branch's prompt that spell these words."""
     prompts = {"source": edit.source, "target": edit.target}
     for word in words:
         if not any(prompt.positions(word) for prompt in prompts.values()):
             raise ValueError(f"the model reads no '{word}' in '{edit.source.text}' and '{edit.target.text}'")
-    return {
-        branch: _marked(prompt, [at for word in words for at in prompt.positions(word)])
-        for branch, prompt in prompts.items()
-    }
+    return {branch: [at for word in words for at in prompt.positions(word)] for branch, prompt in prompts.items()}
 
 
-def _changed(edit: Edit) -> dict[str, Tensor]:
-    """The tokens that only one of the prompts has, and those whose weight changes.  Each [tokens], 1 or 0"""
+def _changed(edit: Edit) -> dict[str, list[int]]:
+    """The tokens that only one of the prompts has, and those whose weight changes."""
     matrix, aligned = alignment(edit.source, edit.target, "refine")
     gone = [i for i in _words(edit.source) if not matrix[i].any()]
     new = [i for i in _words(edit.target) if not aligned[i]]
     new += [i for weighed, _ in edit.weights for i in edit.target.positions(weighed)]
-    return {"source": _marked(edit.source, gone), "target": _marked(edit.target, new)}
+    return {"source": gone, "target": new}
 
 
 def _words(prompt: Prompt) -> list[int]:
     return [i for i, (start, end) in enumerate(prompt.spans) if start < end]
 
 
-def _marked(prompt: Prompt, tokens: list[int]) -> Tensor:
-    marked = torch.zeros(len(prompt.spans))  # [tokens]
-    marked[tokens] = 1
-    return upload(marked, prompt.embeds.device)
+def _marked(edit: Edit, places: dict[str, list[int]]) -> dict[str, Tensor]:
+    """These tokens of each branch's prompt.  Each [tokens], 1 or 0"""
+    marked: dict[str, Tensor] = {}
+    for branch, prompt in (("source", edit.source), ("target", edit.target)):
+        ones = torch.zeros(len(prompt.spans))
+        ones[places[branch]] = 1
+        marked[branch] = upload(ones, prompt.embeds.device)
+    return marked
 
 
 def _scale(model: Denoiser, latents: Latents, side: int) -> int:
