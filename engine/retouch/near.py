@@ -65,8 +65,10 @@ def nearest_path(
         if not stem:
             found = nearest(last, there)
             return str(meant / found) if found else None
-        others = {Path(each).stem: each for each in there if not each.endswith(dot + ending)}
-        return str(meant / others[found]) if (found := nearest(stem, others)) else None
+        others = [each for each in there if not each.endswith(dot + ending)]
+        found = nearest(stem, {Path(each).stem for each in others})
+        of_it = [each for each in others if Path(each).stem == found]
+        return str(meant / (nearest(last, of_it, 0) or of_it[0])) if of_it else None
     except (OSError, ValueError):  # a folder that may not be listed, a name that no system takes
         return None
 

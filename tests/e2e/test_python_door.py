@@ -335,3 +335,20 @@ def test_what_is_converted_is_told_by_what_was_given(copy, cat: Path) -> None:
     told = [{notice.partition(": ")[0] for notice in result.notices} for result in copy(given)]
     names = ["picture 2 (Image CMYK)", "picture 3 (Image F)", "picture 4 (ndarray [64, 64, 3] uint16)"]
     assert told == [{name} for name in ("printed.jpg", "printed.jpg", *names)]
+
+
+def test_half_of_a_pair_of_characters_is_refused_wherever_it_is_given(copy, cat: Path) -> None:
+    """Scripts may hold such texts, and no file, no digest and no tokenizer takes them; what is told can be printed."""
+    for given in ({"caption": "a cat \ud800"}, {"caption": ["a \udcff cat"]}):
+        source = [cat] if isinstance(given["caption"], list) else cat
+        try:
+            found = copy(source, **given)[0].diagnostics
+        except python.RecipeError as wrong:
+            found = wrong.diagnostics
+            str(wrong).encode()
+        assert [each.code for each in found] == ["RT103"]
+    with pytest.raises(python.RecipeError) as wrong:
+        copy("c\ud800.png")
+    assert [each.code for each in wrong.value.diagnostics] == ["RT402"]
+    with pytest.raises(ValueError, match="'negative' takes text"):
+        copy(cat, negative="\ud800")

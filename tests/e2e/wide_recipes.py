@@ -62,7 +62,7 @@ def world(family: str, home: Path) -> Path:
     whole = render(Scene("cat", "orange", "in a meadow", seed=4), 64)
     for name, size in SIZES.items():
         shown = whole.resize(size)
-        shown.convert("L").point(lambda grey: 255 * (grey < 150)).save(home / f"{name}_mask.png")
+        Image.fromarray((np.asarray(shown.convert("L")) < 150).astype(np.uint8) * 255).save(home / f"{name}_mask.png")
         if name == "p2":
             shown.putalpha(Image.linear_gradient("L").resize(size))
         elif name == "p3":

@@ -17,7 +17,7 @@ from retouch.models.network.captured import CapturedNetwork
 from retouch.run.batching import Buckets
 from retouch.run.executor import run
 from retouch.testing.pretend.device import GPU, pretended
-from retouch.testing.pretend.graphs import Graph
+from retouch.testing.pretend.graphs import PretendedGraph
 from retouch_methods.eye import lpips
 
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_captured_runs_as_it_is():
 def test_a_graph_that_shares_memory_leaves_its_own_numbers_where_anothers_were():
     with pretended():
         x = torch.ones(3, device=GPU)
-        graphs, made = [Graph(), Graph()], []
+        graphs, made = [PretendedGraph(), PretendedGraph()], []
         with torch.cuda.graph(graphs[0]):
             made.append(x * 2 + 1)
         assert made[0].isnan().all()  # nothing is done while it is captured
@@ -111,7 +111,7 @@ def test_a_graph_that_shares_memory_leaves_its_own_numbers_where_anothers_were()
         assert made[0].tolist() == [3, 3, 3]  # which somebody still held when the second was captured
         pool = graphs[0].pool()
         graphs.clear()
-        with pytest.raises(RuntimeError, match="use_count"), torch.cuda.graph(Graph(), pool=pool):
+        with pytest.raises(RuntimeError, match="use_count"), torch.cuda.graph(PretendedGraph(), pool=pool):
             pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from retouch.pictures import Unwritable, atomic, inspect, made_by_retouch, metadata, read, write, write_mask
+from retouch.pictures import Unwritable, atomic, inspect, made_by_retouch, metadata, read, stamp, write, write_mask
 from retouch.pictures.atomic import replacing
 from retouch.pictures.journal import NAME, journal_of
 from retouch.pictures.pixels import pixels_at
@@ -215,6 +216,16 @@ def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     write(tmp_path / "cat.png", noise(4, 4))
     assert (tmp_path / "cat.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "\N{GRINNING FACE}", "\udcff"])
+def test_a_name_as_long_as_names_may_be_is_written_and_spoken_for(tmp_path: Path, letter: str) -> None:
+    """Neither what is half written nor what stands beside it has a longer one."""
+    path = tmp_path / f"{letter * (251 // len(os.fsencode(letter)))}.png"
+    write(path, noise(8, 8))
+    stamp.put_beside(path, path, json.dumps({"retouch": "1"}))
+    assert stamp.is_beside(path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_folder_that_was_made_for_a_file_goes_with_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Literal
 
 from retouch.pictures.holders import Holder, holder
+from retouch.pictures.names import begun
 
 try:
     import fcntl
@@ -178,7 +179,7 @@ def remove_dead_parts(folder: Path) -> int:
 def _begun(path: Path) -> tuple[Path, BinaryIO]:
     """A new locked file beside `path`, and its place."""
     while True:
-        part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+        part = path.with_name(f".{begun(path.name)}.{secrets.token_hex(4)}.part")
         _unfinished.add(part)
         try:
             file = part.open("xb")
@@ -238,7 +239,7 @@ def _removed_folder(part: Path) -> bool:
 @contextmanager
 def unfinished_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` to fill, for the caller to give a name; it vanishes if it is still there at the end."""
-    part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{begun(path.name)}.{secrets.token_hex(4)}.part")
     _unfinished.add(part)
     held: int | None = None
     try:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.pictures.about import DESCRIPTION
+from retouch.pictures.names import LONGEST_NAME, begun
 from retouch.pictures.opening import LARGEST, Unreadable, opened
 
 if TYPE_CHECKING:
@@ -78,7 +79,10 @@ def put_beside(path: Path, file: Path, text: str) -> None:
 
 def beside(path: Path) -> Path:
     """The file that speaks for one whose format has no place for words."""
-    return path.with_name(f"{path.name}.{KEY}.json")
+    name = f"{path.name}.{KEY}.json"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f"{begun(path.name)}.{sha256(os.fsencode(path.name)).hexdigest()[:16]}.{KEY}.json"
+    return path.with_name(name)
 
 
 def is_foreign_beside(path: Path) -> bool:

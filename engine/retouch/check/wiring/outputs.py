@@ -19,9 +19,9 @@ from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.paths import is_link, is_there
 from retouch.pictures import formats
+from retouch.pictures.names import LONGEST_NAME
 
 _MISSED = {"foreign": "RT415", "edited": "RT440"}  # what stands there and would be missed
-LONGEST_NAME = 255  # bytes, of the usual file systems
 LONGEST_PATH = 4095  # bytes, of Linux; others take less and say so
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from retouch.testing.pretend.graphs import Graph, Pool, capture
+from retouch.testing.pretend.graphs import GraphPool, PretendedGraph, capture
 from retouch.testing.pretend.noting import PretendedDevice, waited
 
 MEMORY = 80 * 10**9  # bytes, of a card that is large enough for what tests do
@@ -87,9 +87,9 @@ def answering(device: PretendedDevice) -> Iterator[None]:
         "stream": lambda _: nullcontext(),
         "set_stream": lambda _: None,
         "current_stream": lambda *_: current,
-        "CUDAGraph": Graph,
+        "CUDAGraph": PretendedGraph,
         "graph": capture,
-        "graph_pool_handle": Pool,
+        "graph_pool_handle": GraphPool,
         "is_current_stream_capturing": lambda: device.capturing is not None,
     }
     before = {name: getattr(torch.cuda, name) for name in answers}

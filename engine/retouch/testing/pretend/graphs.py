@@ -34,16 +34,16 @@ class Memory:
         self.numbers.fill_(float("nan") if self.numbers.is_floating_point() else 0)
 
 
-class Graph:
+class PretendedGraph:
     """What one capture recorded; as `torch.cuda.CUDAGraph`."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Any]] = []
         self.memory: dict[int, Memory] = {}  # by storage
         self.spoils: list[Memory] = []  # of other graphs, where what it does may lie
-        self._pool: Pool | None = None
+        self._pool: GraphPool | None = None
 
-    def pool(self) -> Pool:
+    def pool(self) -> GraphPool:
         """The memory that it may share.  Raises RuntimeError before a capture."""
         if self._pool is None:
             raise RuntimeError("Called CUDAGraph::pool() without a preceding successful capture.")
@@ -80,18 +80,18 @@ class Graph:
                 self.memory[storage].tensors.append(weakref.ref(tensor))
 
 
-class Pool:
+class GraphPool:
     """Memory of graphs; it lasts as long as one of them does."""
 
     def __init__(self) -> None:
-        self.graphs: weakref.WeakSet[Graph] = weakref.WeakSet()
+        self.graphs: weakref.WeakSet[PretendedGraph] = weakref.WeakSet()
         self.begun = False
 
     def free(self) -> list[Memory]:
         """What nobody holds of the memory of graphs that were captured: a capture that begins now may be given it."""
         return [each for graph in self.graphs for each in graph.memory.values() if not each.held]
 
-    def join(self, graph: Graph) -> None:
+    def join(self, graph: PretendedGraph) -> None:
         """Let a graph work here that was just captured: where others work, it may have come to lie."""
         for other in self.graphs:
             other.spoils += graph.memory.values()
@@ -100,13 +100,13 @@ class Pool:
 
 @contextmanager
 def capture(
-    graph: Graph, pool: Pool | None = None, stream: object = None, capture_error_mode: str = "global"
+    graph: PretendedGraph, pool: GraphPool | None = None, stream: object = None, capture_error_mode: str = "global"
 ) -> Iterator[None]:
     """Record what is done instead of doing it; as `torch.cuda.graph`."""
     device = devices[-1]
     if pool is not None and pool.begun and not pool.graphs:
         raise RuntimeError("it->second->use_count > 0 INTERNAL ASSERT FAILED: no graph of this pool is left")
-    graph._pool = pool = pool or Pool()
+    graph._pool = pool = pool or GraphPool()
     graph.spoils = pool.free()
     device.capturing = graph
     device.captures += 1
