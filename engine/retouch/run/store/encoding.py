@@ -78,8 +78,8 @@ class _Writer:
 
     def _object(self, value: Any) -> Any:
         value = whole(value)
-        # Another kind of tensor would come back as a plain one.
-        if isinstance(value, Tensor) and type(host := value.cpu()) is Tensor:
+        host = _on_host(value)
+        if type(host) is Tensor:  # another kind would come back as this one
             name = f"{len(self.tensors):06}"
             self.tensors[name] = host.detach().contiguous().clone()
             return {"tensor": name}
@@ -95,6 +95,10 @@ class _Writer:
         of = {each.name: self.told(getattr(value, each.name)) for each in fields(value) if each.init}
         self.objects.append([name_of(kind), of])
         return {"object": len(self.objects) - 1}
+
+
+def _on_host(value: Any) -> Any:
+    return value.cpu() if isinstance(value, Tensor) else None
 
 
 @dataclass(slots=True)

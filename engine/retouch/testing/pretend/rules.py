@@ -16,7 +16,9 @@ _READ = frozenset({
 })  # fmt: skip
 """Operations whose result, or its size, the host has to know before it goes on."""
 
-_WRITTEN = dict.fromkeys(("_local_scalar_dense", "is_nonzero"), "float(…), item() or a condition")  # by authors
+_WRITTEN: dict[str, str] = dict.fromkeys(
+    ("_local_scalar_dense", "is_nonzero"), "float(…), item() or a condition"
+)  # by authors
 
 _ORDERED_ON_DEMAND = frozenset({
     "index_add", "index_add_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_",
