@@ -13,6 +13,8 @@ from tests.e2e.sessions import INSTALLED, KEPT, tiny_world
 
 CHOICE = "def a() = {} | require psnr min=60\ndef b() = {}\nfirst(a(), b())"
 CAREFUL = ('invert flowedit "cat"->"dog" average=2', 'invert ddim "cat"->"dog" strength=70%')
+TUNED = 'invert null_text "a dog" inner_steps=2 {} | guide '
+EARLY, WHOLE = "stop=100%", "stop=0 stop_growth=0"
 PAIRS = ('invert edict "cat"->"dog" strength=100%', 'invert negative_prompt "cat"->"dog" strength=50%')
 RECIPES = [
     # A rule that asks for several rows of a branch at a step, and for one at another, beside maps that are read.
@@ -24,6 +26,12 @@ RECIPES = [
     CHOICE.format(*reversed(CAREFUL)),
     CHOICE.format(*PAIRS) + " | attend p2p",
     CHOICE.format(*reversed(PAIRS)) + " | attend p2p | blend local start=0",
+    # What is tuned under a guidance asks for its rows, but for that of the prompt itself, where there is one.
+    *(
+        TUNED.format(how) + guide
+        for guide in ('semantic add=["a hat"]', 'pix2pix_zero moves="rows"', "proximal pull=1")
+        for how in (EARLY, WHOLE)
+    ),
 ]
 
 

@@ -24,6 +24,7 @@ FACTS = frozenset(
     | {"cut"}  # whether a tuning is shown parts of pictures, of as many pixels as the model's own
     | {"parts"}  # 1 of a stage that asks a large picture for parts of it alone, and may be given one of any size
     | {"guide_least"}  # the fewest rows that guidance asks for, where part of the walk has fewer than `guide`
+    | {"unprompted"}  # 1 of guidance that never asks for the row of the prompt itself, at the latents themselves
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
 # which has no such list; …_words: how many the prompts of an edit have; reads_words: whether the model reads any, 1 or

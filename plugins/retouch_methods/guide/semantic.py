@@ -34,7 +34,11 @@ from retouch.api import (
     "semantic",
     paper="arXiv:2311.16711",
     reads=(Touch("cross", "read", "maps", "*", scale=("scale", "scale"), when=("mask", "both", "attention")),),
-    facts={"guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))", "during": "(start, until)"},
+    facts={
+        "guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))",
+        "unprompted": "1 if add or remove else 0",
+        "during": "(start, until)",
+    },
     needs=(Need("all(add) and all(remove)", "is given a concept without a word", "name each, or leave it out"),),
     moot=(
         Moot("scale", "mask == 'none' or mask == 'noise'", "without attention's mask no maps are read"),

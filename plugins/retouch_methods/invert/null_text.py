@@ -31,7 +31,10 @@ from retouch_methods.invert.ddim import ddim
     "invert",
     "null_text",
     paper="arXiv:2211.09794",
-    rows="2 * steps if guide == 1 else (4 * steps, (3 + inner_steps) * steps)",
+    # The walk up and the prompt's own prediction, then each guided one but for the row that is known.
+    rows="2 * steps if guide == 1 else "
+    "(2 * steps * ((guide_least if guide_least else guide) + unprompted), "
+    "(2 + (guide - 1 + unprompted) * (1 + inner_steps)) * steps)",
     facts={
         "evaluations": 1,
         "pinned": True,
