@@ -111,7 +111,8 @@ def test_diffedit_costs_what_it_says(options):
 
 @pytest.mark.parametrize("options", [{"stop": 1.0}, {"stop": 0.0, "inner_steps": 3}])
 def test_null_text_costs_what_it_says(options):
-    rows = laws.rows_law(null_text, replace(tiny_world(steps=3), guidance=cfg(guidance=3.0)), **options)
+    world = replace(tiny_world(steps=3), guidance=cfg(guidance=3.0))
+    rows = laws.rows_law(null_text, world, facts={"guide": 2}, **options)
     assert rows == (12 if options["stop"] else 18)
 
 
