@@ -22,7 +22,7 @@ from retouch.graph.nodes import Picture
             False,
         ),
         ('mask diffedit "cat"->"dog" | tiles (tiles (invert sdedit "cat"->"dog"))', False),
-        ('mask diffedit "cat"->"dog" | tiles (upscale) | invert sdedit | blend latent', False),
+        ('mask diffedit "cat"->"dog" | tiles (encode | decode) | invert sdedit | blend latent', False),
         ("mask box right=50% | draw (invert sdedit) seeds=2 | rank image_text", False),
         ('invert sdedit "cat"->"dog" | sample | decode | repaint (invert sdedit)', False),
     ],

@@ -250,8 +250,8 @@ class CallReader:
 
     def _not_a_flow(self, item: s.Value, port: Port, got: str) -> None:
         mend = f"keep the flow as area = …, then write {port.name}=area"
-        facts = {"wanted": "the name of a flow", "got": got, "mend": of_text(port.type, item) or mend}
-        self._report.add("RT207", item.span, name=port.name, **facts)
+        mend = of_text(port.type, item) or mend
+        self._report.add("RT207", item.span, name=port.name, wanted="the name of a flow", got=got, mend=mend)
 
 
 def _is_turn(card: StageCard, name: str) -> bool:
