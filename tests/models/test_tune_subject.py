@@ -139,16 +139,17 @@ def wait_for(place: Path, steps: int) -> int:
         ('tune lora prompt="a cat" class_prompt="a cat" | invert ddim', "RT226", "rare word"),
         ('tune dreambooth class_prompt="a cat" | invert ddim', "RT226", "no prompt"),
         ('tune dreambooth prompt="a sks cat" weights="cross" | save lora "x.safetensors"', "RT464", "save weights"),
-        ('tune lora "sks.safetensors" | save lora "x.safetensors"', "RT456", "stands beside the model"),
+        ('tune lora "some.safetensors" | save lora "x.safetensors"', "RT456", "stands beside the model"),
         ('tune lora prompt="a sks cat" pictures="none" | save lora "x.safetensors"', "RT402", "none"),
         ('tune lora prompt="a sks cat" pictures="empty" | save lora "x.safetensors"', "RT401", "no pictures"),
         ('tune lora prompt="a sks cat" pictures="https://a.org/x" | save lora "x.safetensors"', "RT413", ""),
-        ('tune lora "sks.safetensors" rank=8 | invert ddim "cat"->"dog"', "RT227", "read from a file"),
+        ('tune lora "some.safetensors" rank=8 | invert ddim "cat"->"dog"', "RT227", "read from a file"),
         ('tune lora prompt="a sks cat" prior=2 | invert ddim "cat"->"dog"', "RT227", "class_prompt"),
     ],
 )
 def test_what_cannot_be_meant_has_a_code(folder: Path, recipe: str, code: str, words: str) -> None:
     (folder / "empty").mkdir(exist_ok=True)
+    save_file({"numbers": torch.zeros(1)}, folder / "some.safetensors")
     done = retouch("check", "-e", recipe, "three.png", "--caption", "a cat", folder=folder)
     assert code in done.out + done.err
     assert words in done.out + done.err
