@@ -37,8 +37,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def learnt(folder: Path) -> None:
+    """A file of it, in the folder."""
     ran(f'{LORA} | save lora "sks.safetensors"', folder)
+
+
+@pytest.mark.usefixtures("learnt")
+def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder: Path) -> None:
     recipe = (
         f'{OPEN} | {LORA} | {WALK} | save "fresh.png"\n'
         f'{OPEN} | tune lora "sks.safetensors" | {WALK} | save "read.png"\n'
@@ -130,6 +136,7 @@ def wait_for(place: Path, steps: int) -> int:
     raise AssertionError("nothing was kept")
 
 
+@pytest.mark.usefixtures("learnt")
 @pytest.mark.parametrize(
     ("recipe", "code", "words"),
     [
@@ -139,17 +146,16 @@ def wait_for(place: Path, steps: int) -> int:
         ('tune lora prompt="a cat" class_prompt="a cat" | invert ddim', "RT226", "rare word"),
         ('tune dreambooth class_prompt="a cat" | invert ddim', "RT226", "no prompt"),
         ('tune dreambooth prompt="a sks cat" weights="cross" | save lora "x.safetensors"', "RT464", "save weights"),
-        ('tune lora "some.safetensors" | save lora "x.safetensors"', "RT456", "stands beside the model"),
+        ('tune lora "sks.safetensors" | save lora "x.safetensors"', "RT456", "stands beside the model"),
         ('tune lora prompt="a sks cat" pictures="none" | save lora "x.safetensors"', "RT402", "none"),
         ('tune lora prompt="a sks cat" pictures="empty" | save lora "x.safetensors"', "RT401", "no pictures"),
         ('tune lora prompt="a sks cat" pictures="https://a.org/x" | save lora "x.safetensors"', "RT413", ""),
-        ('tune lora "some.safetensors" rank=8 | invert ddim "cat"->"dog"', "RT227", "read from a file"),
+        ('tune lora "sks.safetensors" rank=8 | invert ddim "cat"->"dog"', "RT227", "read from a file"),
         ('tune lora prompt="a sks cat" prior=2 | invert ddim "cat"->"dog"', "RT227", "class_prompt"),
     ],
 )
 def test_what_cannot_be_meant_has_a_code(folder: Path, recipe: str, code: str, words: str) -> None:
     (folder / "empty").mkdir(exist_ok=True)
-    save_file({"numbers": torch.zeros(1)}, folder / "some.safetensors")
     done = retouch("check", "-e", recipe, "three.png", "--caption", "a cat", folder=folder)
     assert code in done.out + done.err
     assert words in done.out + done.err
