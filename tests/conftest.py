@@ -1,6 +1,6 @@
 """What holds for all tests: none writes to the user's cache, and none fails because the machine is busy.
 
-`make test` runs of each test of what takes a network a few variants, `make thorough` the others, and the tests that are
+`make test` runs of each test of what takes a network one variant, `make thorough` the others, and the tests that are
 marked so: they hold what others hold as well, and take a second or more.  A submission has to pass both.  Of a test
 that is marked `crossed` these two run as few as have each value of each of its parameters once, and `make bench` the
 other combinations.
@@ -59,7 +59,6 @@ LONG = {
 }
 
 
-FEW = 2  # variants of a test in `make test`
 QUICK = {"lang", "graph", "plugins", "pictures"}  # folders in which no test takes a network, and a variant milliseconds
 
 
@@ -74,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         if of_one[0].get_closest_marker("crossed"):
             mark(of_one, "bench", covering(of_one))
         if of_one[0].path.parent.name not in QUICK:
-            mark(of_one, "thorough", islice(covering(of_one), FEW))
+            mark(of_one, "thorough", islice(covering(of_one), 1))
     yield  # others leave tests out
     often = Counter(item.path for item in items)
     long = {path: "/".join(path.parts[-2:]) in LONG for path in often}
