@@ -54,6 +54,7 @@ def test_nobody_is_asked_for_the_color_of_a_pencil_sketch():
     assert all("color" not in (*edit.asked, *edit.kept) for edit in sketched)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("many", [50, pytest.param(200, marks=pytest.mark.bench)])
 def test_the_words_of_an_edit_turn_one_caption_into_the_other(many):
     installed = registry.load()

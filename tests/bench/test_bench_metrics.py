@@ -33,6 +33,7 @@ def test_equal_pictures_count_as_the_most_and_no_pixels_as_nothing():
     assert ssim(A, B, ~ALL) is None
 
 
+@pytest.mark.thorough
 def test_ssim_is_its_formula():
     weights = [math.exp(-((i - 5) ** 2) / 4.5) for i in range(11)]
     window = torch.tensor([[u * v for u in weights] for v in weights], dtype=torch.float64)

@@ -52,6 +52,7 @@ def test_what_is_recommended_is_what_the_recipe_of_that_kind_says(kind, name):
     assert behind
 
 
+@pytest.mark.thorough
 def test_a_field_is_held_beside_the_truth_of_its_edit():
     """A grey one, of which nothing is right."""
     truth = SpaceTruth(EDITS["beach-color"], views=3, held=2, size=32)

@@ -121,6 +121,7 @@ def test_a_bad_recipe_is_refused_before_anything_loads(recipe, code, cat, light)
     assert set(cat.parent.iterdir()) == before
 
 
+@pytest.mark.thorough
 def test_so_it_is_in_a_process_of_its_own(cat):
     (site := cat.parent / "site").mkdir()
     (site / "sitecustomize.py").write_text(WATCH)

@@ -225,6 +225,7 @@ def test_a_prompt_is_not_kept_for_a_picture_that_comes_much_later(tmp_path, aliv
     assert alive[2][1] < alive[4][1]
 
 
+@pytest.mark.thorough
 def test_every_picture_is_given_the_values_of_what_they_share(tmp_path):
     pictures = [draw(tmp_path / f"{i}.png", Scene(SUBJECTS[i], "red", "at night", seed=i)) for i in range(2)]
     flows = graphs('invert sdedit "red"->"blue" | guide image_text', pictures, tmp_path / "out", steps=2)

@@ -144,6 +144,7 @@ def settings(edge: object) -> dict:
     return getattr(edge, "settings", {})
 
 
+@pytest.mark.thorough
 def test_words_are_found_however_either_side_is_written(cat: Path) -> None:
     """Composed or not, straight or curly, with one blank or more: in the caption, and in the recipe."""
     forms = {

@@ -139,6 +139,7 @@ def test_no_place_and_no_key_stands_in_a_signed_file(signed: Path, keys: Path) -
         assert "sign" not in str(shown(signed / "out" / name).get("settings"))
 
 
+@pytest.mark.thorough
 def test_a_signed_folder_is_done_until_its_credentials_are_gone(signed: Path, keys: Path) -> None:
     before = {name: (signed / "out" / name).read_bytes() for name in NAMES}
     assert "all 6 results are there already" in run(signed, *signing(keys)).out

@@ -56,6 +56,7 @@ def test_a_jpeg_of_up_to_twelve_megapixels_changes_inside_of_the_mask_alone(tmp_
     assert np.abs(before - after)[~kept].max() > 40, "the edit is to be seen"
 
 
+@pytest.mark.thorough
 def test_pictures_of_different_sizes_share_their_calls(tmp_path):
     sizes = [(900, 600), (400, 700), (300, 300), (210, 64)]
     sources = [photo(tmp_path / f"{i}.png", *size) for i, size in enumerate(sizes)]
@@ -108,6 +109,7 @@ def test_several_turns_and_a_finer_mask_in_one_window(tmp_path):
     assert len(inner) > 5, "between the two masks nothing was edited, so nothing is resampled"
 
 
+@pytest.mark.thorough
 def test_a_narrowed_window_keeps_what_the_edit_before_left(tmp_path):
     """What of the mask is photograph still is not drawn anew by the turn that makes the edit finer."""
     source = photo(tmp_path / "photo.png", 640, 480)

@@ -61,6 +61,7 @@ def test_threads_are_what_made_the_difference(cat):
     assert (one - eight).abs().max() < 1e-3
 
 
+@pytest.mark.thorough
 def test_a_result_says_with_how_many_threads_and_on_what_kind_of_machine_it_was_made(cat):
     dog = made(cat)
     told = metadata(dog) or {}

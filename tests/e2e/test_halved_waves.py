@@ -56,6 +56,7 @@ def test_a_wave_that_does_not_fit_is_halved(tmp_path: Path, monkeypatch: pytest.
 SHARED = 'invert sdedit "cat"->"dog" | guide image_text'  # the eye and what it reads are of no picture
 
 
+@pytest.mark.thorough
 def test_what_is_done_again_in_smaller_waves_has_the_values_that_pictures_share(tmp_path, monkeypatch):
     sources = [draw(tmp_path / f"{n}.png") for n in range(3)]
     memory = SmallMemory(1)

@@ -160,6 +160,7 @@ def test_an_answer_that_cannot_be_kept_is_a_failure(here, args, code):
         assert main.main(args) == code
 
 
+@pytest.mark.thorough
 def test_a_stream_that_lacks_a_character_spells_it_out(here):
     """A run is not lost to the letters of a file's name."""
     (here / "cat.png").rename(here / "猫.png")

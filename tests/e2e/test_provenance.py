@@ -80,6 +80,7 @@ def test_a_rerun_comes_to_the_same_bits(dog):
     assert (done.code, told["equal"], told["changes"]) == (0, True, [])
 
 
+@pytest.mark.thorough
 def test_a_rerun_can_be_kept_and_says_the_same_of_itself(dog):
     assert again(dog, "-o", "twin.png").code == 0
     first, second = metadata(dog), metadata(dog.with_name("twin.png"))
@@ -108,6 +109,7 @@ def test_a_source_that_changed_is_named(dog, cat):
     assert "has changed since" in done.err
 
 
+@pytest.mark.thorough
 def test_a_source_that_moved_is_named_and_can_be_given(dog, cat):
     cat.rename(cat.with_name("moved.png"))
     gone = again(dog)
@@ -125,6 +127,7 @@ def test_a_rerun_writes_over_nobodys_file(dog):
     assert (dog.parent / "notes.png").read_bytes() == b"mine"
 
 
+@pytest.mark.thorough
 def test_a_rerun_is_kept_in_a_new_file_alone(dog):
     """What is there already stays, be it retouch's own, the picture itself, or what a link leads to."""
     (dog.parent / "theirs.png").write_bytes(b"theirs")

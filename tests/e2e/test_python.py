@@ -87,6 +87,7 @@ def test_lists_make_several_pictures(cat):
     assert len({image.tobytes() for image in result.images}) == 2
 
 
+@pytest.mark.thorough
 def test_lets_are_changed_by_name(cat):
     edit = retouch.recipe(f"let how = 1\n{EDIT} | sample guidance=how")
     assert edit(cat, how=1).image.tobytes() != edit(cat, how=4).image.tobytes()

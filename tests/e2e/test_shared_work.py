@@ -94,6 +94,7 @@ def test_every_inversion_gives_the_same_files_with_and_without_a_store(tmp_path:
     keeps(INVERSIONS, tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_second_recipe_on_the_same_picture_does_not_invert_again(folder: Path) -> None:
     first = rows(run(folder, P2P, "a"))
     plain = rows(run(folder, MASKED, "b", "--no-store"))

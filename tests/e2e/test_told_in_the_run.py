@@ -68,6 +68,7 @@ def test_an_edit_that_is_none_to_the_model_fails_before_a_row_is_paid_for(cat, c
     )  # a weight names words
 
 
+@pytest.mark.thorough
 def test_one_picture_of_several_fails_alone(cat, tmp_path):
     other = tmp_path / "other.png"
     other.write_bytes(cat.read_bytes())
@@ -209,6 +210,7 @@ def test_python_is_told_the_same(cat):
     assert any("covers 100% of the picture" in notice for notice in made.notices)
 
 
+@pytest.mark.thorough
 def test_python_is_told_what_a_check_warns_of(masked):
     """Of the recipe with every picture, of a picture with that one."""
     text = "seed 3\n" + FILED

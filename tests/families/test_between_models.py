@@ -39,6 +39,7 @@ def made(pair: Path, other: str, inversion: str = "cycle_diffusion") -> tuple[np
     return np.asarray(result.image).astype(int), result.cost
 
 
+@pytest.mark.thorough
 def test_the_same_model_gives_the_picture_back_and_another_one_translates_it(pair: Path) -> None:
     source = np.asarray(Image.open(pair / "one.png")).astype(int)
     kept, rows = made(pair, "cats")

@@ -47,6 +47,7 @@ def test_the_same_text_edits_with_every_family(model: FamilyModel, name: str, ca
         assert not changed[:, 11:].any()  # the mask ends inside the eleventh column
 
 
+@pytest.mark.thorough
 def test_a_walk_of_the_pictures_own_size_is_planned_and_run(model_of: Callable[[str], FamilyModel], tmp_path: Path):
     """Two sizes in one run, of a family whose schedule depends on the size: each as it is alone."""
     sizes = {"one": (16, 16), "two": (32, 24)}

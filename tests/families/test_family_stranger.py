@@ -81,6 +81,7 @@ def test_it_is_short_and_imports_of_ours_the_api_alone():
     assert ours == {"retouch", "retouch.api", "retouch.api.kit"}
 
 
+@pytest.mark.thorough
 def test_a_recipe_runs_on_its_model(installed: dict[str, str], folder: Path, tmp_path: Path):
     """A process of its own, as a user has it; outside the mask not a byte differs."""
     pixels = np.random.default_rng(0).integers(0, 256, (18, 22, 3), np.uint8)

@@ -132,6 +132,7 @@ def test_what_is_made_of_a_file_answers_as_the_published_architecture_does(name:
         assert wanted[1].std() > 0.1
 
 
+@pytest.mark.thorough
 def test_a_text_that_names_no_class_stands_for_any_one_another_at_each_time(tmp_path: Path):
     """As models of all ImageNet are published to be used; the same at each time whoever asks."""
     file = model(SMALL["classes"], tmp_path)

@@ -50,6 +50,7 @@ def its_own(model: FamilyModel) -> Any:
     return diffusers.UNet2DModel.from_pretrained(model.folder / "unet").eval()
 
 
+@pytest.mark.thorough
 def test_describing_one_imports_no_torch(folder_of: Callable[[str], Path]):
     code = (
         "import sys; from retouch.models.catalog import find\n"

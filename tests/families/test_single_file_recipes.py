@@ -38,6 +38,7 @@ def recipe(home: Path, model: str, flow: str = FLOW) -> str:
     return str(home / "r.retouch")
 
 
+@pytest.mark.thorough
 def test_a_single_file_runs_is_stamped_without_places_and_made_again(home: Path, capsys) -> None:
     text = recipe(home, f'model "{home}/x.safetensors" base="{home}/configs" vae="{home}/vae.safetensors"')
     assert main(["run", text]) == 0

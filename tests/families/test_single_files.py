@@ -32,6 +32,7 @@ def test_a_single_file_is_its_folder_bit_for_bit(name: str, folder_of: FolderOf,
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
+@pytest.mark.thorough
 def test_the_smaller_clip_of_sd3_is_pooled_as_it_is(folder_of: FolderOf, tmp_path: Path) -> None:
     """Its file has no projection for that one, and diffusers' folder has one that changes nothing."""
     folder = shutil.copytree(folder_of("sd3"), tmp_path / "folder")

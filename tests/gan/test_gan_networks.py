@@ -107,6 +107,7 @@ def test_training_goes_on_where_it_was_stopped(tmp_path):
     assert all(torch.equal(weight, second.weights[name]) for name, weight in whole.weights.items())
 
 
+@pytest.mark.thorough
 def test_each_step_teaches_both_networks_and_no_gradient_crosses(tmp_path):
     training = AdversarialTraining(Small(), 1)
     before = {name: weight.detach().clone() for name, weight in training.weights.items()}

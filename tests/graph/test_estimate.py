@@ -280,6 +280,7 @@ def test_nothing_is_kept_where_the_user_wants_none(cache: Path, monkeypatch: pyt
     assert not cache.exists()
 
 
+@pytest.mark.thorough
 def test_a_run_keeps_its_pace(cache: Path, capsys) -> None:
     assert main(["run", "--json", "-e", 'invert ddim "cat"->"dog" steps=10', "cat.png", "-o", "dog.png"]) == 0
     (kept,) = rates.known()

@@ -113,6 +113,7 @@ DDIM = ("null_text", "fixed_point", "uniinv")
 NONE = ("edict", "edit_friendly", "cycle_diffusion", "flowedit")
 
 
+@pytest.mark.thorough
 def test_every_inversion_says_which_solvers_may_walk_it():
     flow = {"fireflow", "rf_inversion", "rf_solver"}  # their own rules; RT320 comes first here
     assert {*ANY, *DDIM, *NONE} | flow == set(INSTALLED.methods("invert"))

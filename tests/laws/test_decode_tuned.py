@@ -72,6 +72,7 @@ def test_a_model_of_pixels_is_searched_at_the_pace_of_latents(edit) -> None:
     assert far[1] < 0.6 * far[0]
 
 
+@pytest.mark.thorough
 def test_it_is_the_papers_loop_and_the_models_weights_stay_to_the_bit(codec: TiledCodec, edit) -> None:
     """Section 4.2 by torch's own Adam on a copy of the decoder."""
     before = {name: each.clone() for name, each in codec.inner.vae.named_parameters()}

@@ -194,6 +194,7 @@ TUNED = {
 EVERY = [each if each == "imagic" else pytest.param(each, marks=pytest.mark.bench) for each in TUNED]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EVERY)
 def test_tunings_behind_windows_take_the_rows_that_the_plan_says(name: str, tmp_path: Path) -> None:
     """A row of each window of each picture that is learnt, all of which one step keeps for its way back."""

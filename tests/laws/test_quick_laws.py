@@ -106,6 +106,7 @@ def test_a_pull_of_nothing_is_plain_sampling():
         torch.testing.assert_close(edits[0], edits[1], rtol=0, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_guided_inversion_comes_back_only_under_its_own_guidance():
     """What the option's docstring warns of."""
     world = replace(gaussian_world(steps=50, apart=0.1), guidance=cfg(guidance=SCALE))

@@ -83,6 +83,7 @@ def contents(asked: list[str]) -> list[str]:
     return sorted({path.partition(f"/resolve/{COMMIT}/")[2].partition(" ")[0] for path in asked if "/resolve/" in path})
 
 
+@pytest.mark.thorough
 def test_a_model_is_fetched_and_used_by_its_name(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
         done = process(cache, hub.endpoint, "models", "get", "owner/tiny")
@@ -273,6 +274,7 @@ def test_without_a_network_it_says_so(cache: Path) -> None:
     assert "go online" in done.err
 
 
+@pytest.mark.thorough
 def test_offline_mode_is_respected(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
         done = process(cache, hub.endpoint, "models", "get", "owner/tiny", HF_HUB_OFFLINE="1")

@@ -97,6 +97,7 @@ def test_what_surrounds_stages_sees_through_it_as_through_the_codec(codec: VaeCo
         assert torch.equal(own.encode(picture[None]), tiled(codec).encode(picture[None]))
 
 
+@pytest.mark.thorough
 @torch.no_grad()
 def test_what_fills_up_a_batch_costs_nothing(codec: VaeCodec, picture: Tensor) -> None:
     calls: list[int] = []

@@ -65,6 +65,7 @@ def test_what_is_read_is_what_was_tuned_bit_for_bit(folder: Path, file: str) -> 
     assert (pixels(folder / "alone.png") == plain).all()  # the base is as it was
 
 
+@pytest.mark.thorough
 def test_a_sweep_of_alpha_tunes_once(folder: Path) -> None:
     walk = 'invert sdedit strength=0.5 steps=4 | guide cfg guidance=2 | save "{alpha}.png"'
     done = ran(f'open "cat.png" | {IMAGIC} | tune prompts alpha=[0.0, 0.5, 1.0] | {walk}', folder)

@@ -195,6 +195,7 @@ def test_a_word_that_was_learnt_is_said_in_this_turn_and_the_next(folder: Path) 
     assert_read_is_fresh(folder, "untaught")
 
 
+@pytest.mark.thorough
 def test_a_word_holds_for_the_edit_of_one_stage_too(folder: Path) -> None:
     """`edit=…` of a mask is read by the same text encoder, and for that stage alone."""
     mask = 'mask diffedit edit="cat"->"<toy>" steps=4'

@@ -177,6 +177,7 @@ def test_where_no_word_changes_it_asks_for_words():
         WORLD.null_edit().call(local, start=0.0)
 
 
+@pytest.mark.thorough
 def test_every_option_of_local_blending_counts(walk):
     def made(**options):
         return edited(walk, WORLD.call(local, **{"threshold": 0.97, "start": 0.0, **options}))

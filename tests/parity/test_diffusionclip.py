@@ -223,6 +223,7 @@ def test_parts_of_the_weights_learn_and_the_rest_stays(weights):
     assert np.mean(heard.losses[-2:]) < np.mean(heard.losses[:2])
 
 
+@pytest.mark.thorough
 def test_a_batch_is_one_step_down_the_mean_of_its_gradients():
     model, heard, _ = tuned(pictures=[PICTURES[0], PICTURES[0]], batch=2, variant="whole")
     alone, _, _ = tuned(pictures=[PICTURES[0]], variant="whole")
@@ -231,6 +232,7 @@ def test_a_batch_is_one_step_down_the_mean_of_its_gradients():
     assert apart.median() < 1e-8
 
 
+@pytest.mark.thorough
 def test_what_a_batch_misses_is_what_its_pictures_miss_on_average():
     heard = [tuned(pictures=each, batch=2, variant="whole")[1] for each in (PICTURES[:1], PICTURES[1:], PICTURES)]
     one, other, both = (each.losses[0] for each in heard)

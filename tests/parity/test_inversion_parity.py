@@ -194,6 +194,7 @@ def test_null_text_stops_early_where_the_authors_code_does():
     assert len(set(rounds)) > 2
 
 
+@pytest.mark.thorough
 def test_the_two_decays_differ():
     world = replace(tiny_world(steps=STEPS), guidance=cfg(guidance=SCALE))
     one, two = run(*(world.call(null_text, inner_steps=2, decay=decay) for decay in DECAYS))

@@ -109,6 +109,7 @@ def test_pictures_of_one_padded_size_are_encoded_together():
     assert [(each.canvas.height, each.canvas.width) for each in found] == sizes
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=100)
 @given(st.data(), canvases())
 def test_a_cell_is_edited_as_much_as_its_most_edited_pixel(data, canvas):

@@ -325,6 +325,7 @@ class TestSdedit:
 class TestNullText:
     """What the authors' code adds to the paper's algorithm."""
 
+    @pytest.mark.thorough
     def test_without_the_growing_threshold_every_inner_step_is_taken(self):
         world = replace(guided_world("epsilon", torch.float64), model=tiny_model(dtype=torch.float64))
         world.model.core.module.conv_out.weight.data.mul_(0.01)  # so that a threshold is soon met

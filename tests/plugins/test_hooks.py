@@ -343,6 +343,7 @@ def test_a_run_without_observers_tells_as_before(plugin):
     assert LivePlugins([plugin("")]).observing(tell) is tell
 
 
+@pytest.mark.thorough
 def test_listing_models_and_benchmarks_imports_no_plugin_but_the_family_that_reads_a_model():
     code = (
         "import sys; from retouch.cli.main import main; main(['models']); main(['bench'])\n"

@@ -42,6 +42,7 @@ def test_every_kind_keeps_its_own_laws_and_edits_a_picture(tmp_path: Path):
     assert int(out.split(" passed")[0].split()[-1]) >= 2 * len(KINDS)
 
 
+@pytest.mark.thorough
 def test_pip_installs_what_it_wrote_and_a_recipe_uses_it(tmp_path: Path):
     assert main(["new-plugin", "softbox", "--kind", "mask", "--to", str(tmp_path / "made")]) == 0
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]

@@ -75,6 +75,7 @@ def trained(stopped):
     return stopped
 
 
+@pytest.mark.thorough
 def test_what_stands_at_a_stop_is_a_model_without_figures(stopped, tmp_path):
     assert not list((stopped / "at the stop").glob("*.json"))
     unpack(stopped / "at the stop", tmp_path)

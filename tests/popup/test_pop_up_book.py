@@ -28,6 +28,7 @@ def test_the_middle_view_is_the_drawing_byte_for_byte(setting, subject):
     assert np.array_equal(pixels(book.render(book.middle)), pixels(render(scene)))
 
 
+@pytest.mark.thorough
 def test_a_place_of_the_world_is_seen_where_its_pose_says():
     """The foot of the subject, by the pose and the lens alone, is the middle of its shadow in every view."""
     book = PopUp(SCENES["beach"])
@@ -44,6 +45,7 @@ def test_a_place_of_the_world_is_seen_where_its_pose_says():
         assert rows.min() - 2 <= row <= rows.max() + 2
 
 
+@pytest.mark.thorough
 def test_two_scenes_differ_where_their_edit_is_and_nowhere_else():
     edit = EDITS["beach-hat"]
     before, after = PopUp(edit.before), PopUp(edit.after)

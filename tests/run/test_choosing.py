@@ -46,6 +46,7 @@ def test_all_keep_the_laws() -> None:
     assert "picture_law" in stage_laws(change)
 
 
+@pytest.mark.thorough
 def test_draws_differ_are_repeatable_and_are_not_changed_by_more_of_them() -> None:
     flow = TinyTurn(world := tiny_world(steps=2))
     run(repeated(world.image, flow, seeds=3))

@@ -129,6 +129,7 @@ def test_low_rank_weights_are_tuned_by_gradients():
     assert not found.grads[1].any()  # up is zero
 
 
+@pytest.mark.thorough
 def test_two_models_in_one_guidance_are_controlled_each_among_its_own_rows():
     """SINE under prompt-to-prompt: base rows [source, target] x [uncond, cond], and tuned rows [source, target]."""
     (tuned,) = run(fine_tuned(WORLD))

@@ -300,6 +300,7 @@ def test_pictures_that_were_removed_or_changed_since_are_put_back(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [made.name]
 
 
+@pytest.mark.thorough
 def test_a_light_command_loads_no_torch_for_a_scene(home):
     import subprocess
     import sys

@@ -236,6 +236,7 @@ def test_no_more_views_than_said_are_on_their_way_together(world, way, at_once, 
     assert max(seen) == most
 
 
+@pytest.mark.thorough
 def test_views_that_choose_among_draws_choose_together(world):
     """The draw that is best on average, not each view's own."""
     views, _, after, masks = world
