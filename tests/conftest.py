@@ -1,9 +1,9 @@
 """What holds for all tests: none writes to the user's cache, and none fails because the machine is busy.
 
 `make test` runs of each test of what takes a network one variant, `make thorough` the others, and the tests that are
-marked so: they hold what others hold as well, and take more than half a second.  A submission has to pass both.  Of a test
-that is marked `crossed` these two run as few as have each value of each of its parameters once, and `make bench` the
-other combinations.
+marked so: they hold what others hold as well, and take more than half a second.  A submission has to pass both.  Of a
+test that is marked `crossed` these two run as few as have each value of each of its parameters once, and `make bench`
+the other combinations.
 """
 
 from __future__ import annotations
