@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+from retouch.addresses import file_instead, is_address
 from retouch.paths import is_folder, resolved
 
 MOST_ENTRIES = 2000  # of a folder that are compared, which takes about a tenth of a second
@@ -33,7 +34,12 @@ def near_or_all(name: str, known: Iterable[str]) -> str:
 def near_path(
     text: str, start: Path | None = None, *, folder: bool = False, may_look: Callable[[Path], bool] = is_folder
 ) -> str:
-    """Return a question about the file or folder that a path may have been meant for, as `nearest_path`, or nothing."""
+    """Return a question about the file or folder that a path may have been meant for, as `nearest_path`, or nothing.
+
+    Of an address it is what to do in its place.
+    """
+    if is_address(text):
+        return file_instead(text)
     found = nearest_path(text, start, folder=folder, may_look=may_look)
     return f"did you mean '{found}'?" if found else ""
 
