@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from itertools import islice
@@ -15,8 +16,17 @@ MOST_ENTRIES = 2000  # of a folder that are compared, which takes about a tenth 
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the likeliest name that was meant, if one is near."""
-    return next(iter(get_close_matches(name, list(known), 1, cutoff)), None)
+    """Return the likeliest name that was meant, if one is near.
+
+    Numbers that differ are no slip: 298.png is no other way of writing 299.png, nor sd21 of sd15.
+    """
+    numbers = _numbers(name)
+    alike = (each for each in known if len(its := _numbers(each)) != len(numbers) or its == numbers)
+    return next(iter(get_close_matches(name, list(alike), 1, cutoff)), None)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(run) for run in re.findall(r"[0-9]+", name)]
 
 
 def near(name: str, known: Iterable[str]) -> str:
