@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retouch.check.frames import frames_of
 from retouch.check.reading.environment import Environment
-from retouch.check.sizes import opened_by, outermost, size_of
+from retouch.check.sizes import outermost
 from retouch.graph.masks import is_file_of_mask, report_coverage, takers
 from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
@@ -97,12 +98,15 @@ class _Files:
         return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
 
     def _of_another_size(self, graph: Graph, node: Node, path: str, height: int, width: int) -> Found | None:
-        opened = opened_by(graph, outermost(graph, node))  # the picture that its windows were cut from
-        size = size_of(opened, self._world) if opened else None
-        if size is None or size == (height, width):
+        outer = outermost(graph, node)
+        frame = frames_of(graph, self._world)[outer.id]
+        if frame and outer is not node:  # a crop, and the mask is as large as the picture that it cuts from
+            frame = frame.around
+        if frame is None or frame.size is None or frame.size == (height, width):
             return None
-        tall, wide = size
-        what = f"it is {width}×{height} pixels and the picture {wide}×{tall}"
+        tall, wide = frame.size
+        made = f", as '{frame.resized_by}' makes it" if frame.resized_by else ""
+        what = f"it is {width}×{height} pixels and the picture {wide}×{tall}{made}"
         return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
 
 
