@@ -71,8 +71,13 @@ class _Files:
         if (path, label) not in self._masks:
             self._masks[path, label] = self._looked_at(path, label)
         match self._masks[path, label]:
-            case _Seen(size=size):
-                return self._of_another_size(graph, node, path, *size)
+            case _Seen(size=(height, width)):
+                opened = opened_by(graph, outermost(graph, node))  # the picture that its windows were cut from
+                size = size_of(opened, self._world) if opened else None
+                if size is None or size == (height, width):
+                    return None
+                what = f"it is {width}×{height} pixels and the picture {size[1]}×{size[0]}"
+                return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
             case fault:
                 return fault
 
@@ -95,15 +100,6 @@ class _Files:
             return "RT504", {"path": name, "what": err.about, "mend": err.mend}
         height, width = data.shape
         return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
-
-    def _of_another_size(self, graph: Graph, node: Node, path: str, height: int, width: int) -> Found | None:
-        opened = opened_by(graph, outermost(graph, node))  # the picture that its windows were cut from
-        size = size_of(opened, self._world) if opened else None
-        if size is None or size == (height, width):
-            return None
-        tall, wide = size
-        what = f"it is {width}×{height} pixels and the picture {wide}×{tall}"
-        return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
 
 
 def _named(node: Node) -> tuple[str, int | None]:

@@ -175,7 +175,8 @@ class CallReader:
     def _unknown(self, option: s.OptionSyntax, card: StageCard, scope: NameScope) -> None:
         name = option.name.name
         known = [*options(card), *(port.name for port in card.ports)]
-        others = [m for m in self._registry.methods(card.family) if self._has(card.family, m, name)]
+        methods = {method: self._registry.find(card.family, method) for method in self._registry.methods(card.family)}
+        others = [method for method, other in methods.items() if other and other.option(name) is not None]
         mend = near(name, known) or (f"options: {', '.join(options(card))}" if options(card) else "it has none")
         if (called := CALLED.get(name)) in known:
             mend = f"it is called '{called}' here"
@@ -186,10 +187,6 @@ class CallReader:
         self._report.add("RT205", option.name.span, stage=card.name, name=name, mend=mend)
         if isinstance(option.value, s.Ref):
             scope.find(option.value)
-
-    def _has(self, family: str, method: str, option: str) -> bool:
-        card = self._registry.find(family, method)
-        return card is not None and card.option(option) is not None
 
     def _flows(self, stage: s.Stage, card: StageCard, scope: NameScope) -> Iterator[tuple[str, tuple[Other, ...]]]:
         """Ports that are given by name: `mask=area`; a list is an axis, or for a port that takes many all of them."""

@@ -122,7 +122,10 @@ class _Sharing:
                 self._begin(number)
             while len(self.parts) < len(self.graphs):
                 self._hear()
-                self._end_the_silent()
+                for each in [*self.hands]:  # as it is now: whoever is gone leaves it
+                    if patience() > 0 and time.monotonic() - each.heard > max(SILENCE, patience()):
+                        each.why = f"it said nothing for {max(SILENCE, patience()):g} s"
+                        self._gone(each, each.worker.end())
         finally:
             # Together, since each may take a moment to end
             ends = [threading.Thread(target=hand.worker.end) for hand in self.hands]
@@ -197,12 +200,6 @@ class _Sharing:
             where = f"'{facts['function']}' of {facts['plugin']} ({facts['place']})"
             hand.why = f"{where} did not give way for {facts['s']:g} s"
             self._gone(hand, hand.worker.end())
-
-    def _end_the_silent(self) -> None:
-        for hand in [*self.hands]:
-            if patience() > 0 and time.monotonic() - hand.heard > max(SILENCE, patience()):
-                hand.why = f"it said nothing for {max(SILENCE, patience()):g} s"
-                self._gone(hand, hand.worker.end())
 
     def _gone(self, hand: _Hand, how: str) -> None:
         """A worker has ended: its pictures are done by another, each alone, so that one that ends workers is found."""
