@@ -85,6 +85,7 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     from retouch.run.settings import Settings
 
     was = stamp.text("device")
+    # On the device that made it, where that is here: another rounds otherwise.
     device = args.device or (was if was in ("cpu", best_device()) else "cpu")
     changes = again.changes + ((f"device was {was or 'not told'} and is {device}",) if device != was else ())
     compiled = stamp.text("compiled") == "yes"
@@ -92,6 +93,7 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
     exact, dtype = stamp.text("mode") == "exact", stamp.told.get("dtype", "float32")
     tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
+    # On a CPU a sum hangs on how many threads add.
     threads = _threads(stamp) if device == "cpu" else 0
     settings = Settings(device, dtype, exact, compiled, threads, tiling)
     changes += tuple(told_otherwise(stamp, {name: settings.told.get(name, "") for name in ("rounding", "threads")}))
