@@ -203,9 +203,11 @@ def _lens(own: Mapping[str, Any], file: str, height: int, width: int) -> tuple[f
     if fx <= 0 or fy <= 0:
         bad(f"{file} has no focal length", "write fl_x and fl_y in pixels, or camera_angle_x in radians")
     cx, cy = _number(own, "cx", file, w / 2), _number(own, "cy", file, h / 2)
+    # Told for pictures of w by h, which may have been made smaller since.
     across, down = width / w, height / h
     fx, fy, cx, cy = fx * across, fy * down, cx * across, cy * down
     for name, value, side in (("fl_x", fx, width), ("fl_y", fy, height), ("cx", cx, width), ("cy", cy, height)):
+        # The middle may lie anywhere near, at 0 too; a focal length has no 0.
         least = side / FAR_OFF if name.startswith("fl") else 0
         if not least <= abs(value) <= side * FAR_OFF:
             mend = "write the focal length and the middle in pixels, of pictures of w by h"
