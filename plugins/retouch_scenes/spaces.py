@@ -62,6 +62,7 @@ def _frustum(views: Views, near: float, far: float) -> tuple[Space, tuple[float,
         for x, y in ((0, 0), (lens.width, 0), (0, lens.height), (lens.width, lens.height)):
             d = pose.new_tensor([(x - lens.cx) / lens.fx, (lens.cy - y) / lens.fy, -1.0])
             for z in (near, far):
+                # A frustum has x and y over depth, and in place of depth its inverse.
                 c = reference[:3, :3] @ (pose[:3, :3] @ d * z + pose[:3, 3]) + reference[:3, 3]
                 corners.append(torch.stack([c[0], c[1], torch.ones_like(c[0])]) / -c[2])
     found = torch.stack(corners)

@@ -172,6 +172,7 @@ class Elaboration:
                     wire(context, _saved(flow, context))
                 if context.item:
                     self._taken[context.item.path].add(result.flow.span)
+            # After the first the axes are known, so that too many are told before they are all read.
             if count == 0 and self._choices.product > MOST_VARIANTS:
                 what, mend = "variants of this result", "try fewer values at once"
                 total = self._choices.product

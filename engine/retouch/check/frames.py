@@ -72,7 +72,12 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
             what = f"the longer side that '{node.card.name}' lets be edited, in pixels"
             report.add("RT404", node.span, what=what, count=made.longer, limit=most, mend=mend)
         if made and made.longer and made.resized_by and node.card.family == "encode" and made.longer > most:
-            _tell_resized(node, made, graph, report)
+            asking = [each for each in graph.nodes if any(port.type == "Denoiser" for port in each.card.ports)]
+            # Unless nothing asks it of the whole.
+            if asking and not any(windowed(graph, each) for each in graph.nodes):
+                what = f"the longer side that '{made.resized_by}' makes, in pixels"
+                mend = "make it smaller, or write 'tiles multidiffusion' behind it, which edits it through windows"
+                report.add("RT404", graph.node(made.node).span, what=what, count=made.longer, limit=most, mend=mend)
         for other in taken[1:]:
             if _do_not_fit(taken[0], other):
                 (first, known), (then, frame) = taken[0], other
@@ -80,16 +85,6 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
                 a, b, size, of_b = first.name, then.name, known.said, frame.said
                 report.add("RT335", node.span, stage=node.card.name, a=a, size=size, b=b, other=of_b, mend=mend)
                 break
-
-
-def _tell_resized(node: Node, made: _Frame, graph: Graph, report: Report) -> None:
-    """Report a picture that was made larger than the model takes, unless nothing asks it of the whole."""
-    asking = [each for each in graph.nodes if any(port.type == "Denoiser" for port in each.card.ports)]
-    if asking and not any(windowed(graph, each) for each in graph.nodes):
-        what = f"the longer side that '{made.resized_by}' makes, in pixels"
-        mend = "make it smaller, or write 'tiles multidiffusion' behind it, which edits it through windows"
-        limit = _model(node, graph).largest_side
-        report.add("RT404", graph.node(made.node).span, what=what, count=made.longer, limit=limit, mend=mend)
 
 
 def _mend(one: _Frame, other: _Frame) -> str:

@@ -33,16 +33,12 @@ def check_masks(graphs: Sequence[Graph], world: Environment, report: Report) -> 
                     code, facts = fault
                     report.add(code, node.span, **facts)
                 elif (seen := files.seen(node)) and (node.id in taken or node.id not in parts):
-                    _report_coverage(node, taken.get(node.id, ()), seen, report)
-
-
-def _report_coverage(node: Node, taken_by: Sequence[Node], seen: _Seen, report: Report) -> None:
-    """Tell of a mask that edits nothing, or everything; no window can be cut round nothing."""
-    cut = [taker for taker in taken_by if taker.card.family == "crop"]
-    if cut and not seen.any_edited:
-        report.add("RT510", node.span, stage=cut[0].card.name)
-        return
-    report_coverage(node, report, any_edited=seen.any_edited, all_edited=seen.all_edited, mend=PAINT)
+                    cut = [taker for taker in taken.get(node.id, ()) if taker.card.family == "crop"]
+                    if cut and not seen.any_edited:  # no window can be cut round nothing
+                        report.add("RT510", node.span, stage=cut[0].card.name)
+                    else:
+                        some, all_ = seen.any_edited, seen.all_edited
+                        report_coverage(node, report, any_edited=some, all_edited=all_, mend=PAINT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def listening(signals: Sequence[int] = (signal.SIGINT,)) -> Iterator[None]:
 
     _HEARD.append(False)
     _LAST.clear()
+    # Those that do what they do in any program of Python; whoever set another handler wants that.
     taken = [each for each in signals if before[each] in (signal.default_int_handler, signal.SIG_DFL)]
     for each in taken:
         signal.signal(each, heard)

@@ -71,10 +71,12 @@ class RunTurn:
                 for doubt in Declared("Mask" if name == "mask" else "Image", ready.device).check(value):
                     ready.doubts(doubt)
         if mask is not None:
+            # Asked for what it raises: of a mask of another size nothing is begun.
             mask.pixels(*image.size)
         if source is not None and source.size != image.size:
             form = f"a source of {list(image.size)} pixels, as its picture"
             raise WrongResult(form, f"one of {list(source.size)}")
+        # Whoever gives them is a stranger's stage, and may go on writing into them while the flow works.
         if ready.strange:
             given = {name: copied(whole(value)) for name, value in given.items()}
         made = await _Walk(ready, given, _joined(self._key, key)).run()

@@ -185,6 +185,7 @@ class CallReader:
         elif others:
             mend += f"; '{card.family} {others[0]}' has it"
         self._report.add("RT205", option.name.span, stage=card.name, name=name, mend=mend)
+        # The name that it was given counts as used all the same, or is unknown as well.
         if isinstance(option.value, s.Ref):
             scope.find(option.value)
 

@@ -86,7 +86,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     from retouch.run.settings import Settings
 
     was = stamp.text("device")
-    like = (was or "", (was or "").partition(":")[0])  # the very one, or one of its kind
+    # On the device that made it, or on one of its kind, where that is here: another rounds otherwise.
+    like = (was or "", (was or "").partition(":")[0])
     device = args.device or next((each for each in like if is_here(each)), "cpu")
     changes = again.changes + ((f"device was {was or 'not told'} and is {device}",) if device != was else ())
     compiled = stamp.text("compiled") == "yes"
@@ -96,6 +97,7 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
         compiled, changes = False, (*changes, "its network was compiled by Triton, which this Python lacks")
     exact, dtype = stamp.text("mode") == "exact", stamp.told.get("dtype", "float32")
     tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
+    # On a CPU a sum hangs on how many threads add.
     threads = _threads(stamp) if device == "cpu" else 0
     settings = Settings(device, dtype, exact, compiled, threads, tiling)
     changes += tuple(told_otherwise(stamp, {name: settings.told.get(name, "") for name in ("rounding", "threads")}))

@@ -214,10 +214,12 @@ class _Sharing:
                 self._fail(place, "RT923", how)
         self.run.tell("worker", {"lost": how, "again": len(again)})
         self.waiting.extendleft((place,) for place in reversed(again))
+        # Then it is not the pictures: no worker lives here.
         if self.lost >= LOST_IN_A_ROW:
             for place in [place for shard in self.waiting for place in shard]:
                 self._fail(place, "RT924", how)
             self.waiting.clear()
+        # Whoever is idle takes it; another worker, with a model of its own, only where those are too few.
         if len(self.waiting) > sum(not each.shard for each in self.hands):
             self._begin(hand.number)
         for each in self.hands:
