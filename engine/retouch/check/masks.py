@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retouch.check.frames import frames_of
 from retouch.check.reading.environment import Environment
-from retouch.check.sizes import opened_by, outermost, size_of
+from retouch.check.sizes import outermost
 from retouch.graph.masks import is_file_of_mask, report_coverage, takers
 from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
@@ -68,11 +69,14 @@ class _Files:
             self._masks[path, label] = self._looked_at(path, label)
         match self._masks[path, label]:
             case _Seen(size=(height, width)):
-                opened = opened_by(graph, outermost(graph, node))  # the picture that its windows were cut from
-                size = size_of(opened, self._world) if opened else None
-                if size is None or size == (height, width):
+                outer = outermost(graph, node)
+                frame = frames_of(graph, self._world)[outer.id]
+                if frame and outer is not node:  # a crop, and the mask is as large as the picture that it cuts from
+                    frame = frame.around
+                if frame is None or frame.size is None or frame.size == (height, width):
                     return None
-                what = f"it is {width}×{height} pixels and the picture {size[1]}×{size[0]}"
+                made = f", as '{frame.resized_by}' makes it" if frame.resized_by else ""
+                what = f"it is {width}×{height} pixels and the picture {frame.size[1]}×{frame.size[0]}{made}"
                 return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
             case fault:
                 return fault
