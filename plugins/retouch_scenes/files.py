@@ -1,4 +1,4 @@
-"""Folders of photographs, fields and turntables, from and to files."""
+"""Folders of photographs, from and to files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from retouch.api import Ending, Folder, Image, Need, Outbox, Pattern, safetensors_file, stage, upload_numbers
+from retouch.api import Ending, Folder, Image, Need, Outbox, Pattern, stage, upload_numbers
 from retouch_scenes.field import Field
 from retouch_scenes.transforms import Shot, shots
 from retouch_scenes.views import Lens, Views
 
-FORMAT = "field of retouch, 1"
 FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "cat/")]
 
 
@@ -67,23 +66,6 @@ def _over_white(image: Image) -> Image:
     if image.alpha is None:
         return image
     return Image(image.data * image.alpha + (1 - image.alpha), image.alpha)
-
-
-@stage("save", "field")
-def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
-    """Write the field as safetensors: "grid" [4, D, H, W] in float16, raw density and raw colours, and where it lies.
-
-    "low" and "high" are the corners of its space, "reference" the camera of a frustum; the rest is in the metadata.
-
-    path: the file.
-    """
-    space, recipe = field.space, outbox.stamp(path)
-    said = {"format": FORMAT, "space": space.kind, "near": repr(field.near), "far": repr(field.far)}
-    said |= {"samples": str(field.samples), "open": str(field.open).lower()}
-    tensors = {"grid": field.grid.half(), "low": space.low, "high": space.high, "reference": space.reference}
-    plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
-    with outbox.file(path) as file:
-        file.write(safetensors_file(plain, said | ({"retouch": recipe} if recipe else {})))
 
 
 @stage(

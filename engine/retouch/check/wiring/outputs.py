@@ -14,7 +14,7 @@ from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import fields_of
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import FromEngine, Graph, Node, Picture
-from retouch.graph.ports import FOLDER
+from retouch.graph.ports import FOLDER, READERS
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.paths import is_link, is_there
@@ -79,7 +79,7 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
 
 def _read(node: Node) -> Iterator[object]:
     """Files that a stage opens: the one that it names, or those that the folder which it names holds."""
-    if node.card.takes("Pictures"):
+    if node.card.takes(*READERS):
         yield node.options.get("path")
     for _, edge in node.edges():
         if isinstance(edge, FromEngine) and edge.type == FOLDER:

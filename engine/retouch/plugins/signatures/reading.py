@@ -32,6 +32,7 @@ _SETTINGS += (
     "side",
     "prompts",
     "folder",
+    "tensors",
 )
 STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
