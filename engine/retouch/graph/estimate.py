@@ -152,9 +152,6 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
     led, looked, glances = (sum(_counted(plan, what) for plan in plans) for what in ("led", "looked", "glances"))
     as_rows = glances * _glance(plans, model, at_most)
     tunings = [each for one in plans for each in _tunings(one)]
-    # Rows that are kept for one way back: all of one tuning's step, in however many calls; of several, a call.
-    steps = [rows for _, rows in tunings]
-    tuned = max(min(ROWS_A_CALL, sum(steps)), max(steps, default=0))
     learnt, again = sum(rows for rows, _ in tunings), _network(model) >= LARGE
     # A row that a gradient goes back through takes as long as several; of large networks it is done again.
     more = (led - learnt) * (LED_ROW[again] - 1) + learnt * (TUNED_ROW[again] - 1)
@@ -181,7 +178,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         glances=glances,
         as_rows=as_rows,
         guided=led - learnt,
-        tuned=tuned,
+        tuned=_together([rows for _, rows in tunings]),
         again=again,
     )
 
@@ -213,6 +210,11 @@ def _tunings(plan_: Plan) -> Iterator[tuple[int, int]]:
     for node in plan_.graph.nodes:
         if led := int(plan_.facts[node.id].get("led", 0)) if node.card.takes("TrainingLog") else 0:
             yield led, math.ceil(led / max(1, int(plan_.facts[node.id].get("learning", led))))
+
+
+def _together(steps: Sequence[int]) -> int:
+    """Rows that are kept for one way back: all of one tuning's step, in however many calls; of several, a call."""
+    return max(min(ROWS_A_CALL, sum(steps)), max(steps, default=0))
 
 
 def _network(model: ModelInfo) -> int:

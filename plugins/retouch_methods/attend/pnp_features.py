@@ -48,7 +48,6 @@ def pnp_features(
     """
 
     def pairs(attn: SiteCall) -> Iterable[tuple[int, int]]:
-        # The authors give every target row what the source's row without a prompt sees.
         empty = next((i for i, path in enumerate(attn.roles) if path[0] == "source" and path[-1] == "uncond"), None)
         if rows == "own" or empty is None:
             return attn.pairs("source", "target")

@@ -80,10 +80,11 @@ class CallReader:
         turns = self._turns(stage, card, scope)
         flows = dict(self._flows(stage, card, scope))
         own_edit: tuple[Change, ...] = ()
+        read_already = {*flows, *(port.name for port in card.ports if port.type == TURN)}
         for option in self._once(stage):
             if option.name.name == "edit" and card.edits:
                 own_edit = read_edit((option.value,), scope, self._report) or ()
-            elif option.name.name not in flows and not _is_turn(card, option.name.name):
+            elif option.name.name not in read_already:
                 name = option.name.name
                 known = options(card)
                 if name not in known:
@@ -250,8 +251,3 @@ class CallReader:
         mend = f"keep the flow as area = …, then write {port.name}=area"
         mend = of_text(port.type, item) or mend
         self._report.add("RT207", item.span, name=port.name, wanted="the name of a flow", got=got, mend=mend)
-
-
-def _is_turn(card: StageCard, name: str) -> bool:
-    port = card.port(name)
-    return port is not None and port.type == TURN
