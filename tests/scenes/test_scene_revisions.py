@@ -25,6 +25,10 @@ RED[3] = torch.tensor([0.95, 0.1, 0.1])  # the side at +y
 class Silent:
     """A log that nobody reads."""
 
+    def due(self, done: int, of: int) -> bool:
+        """Nobody asks."""
+        return False
+
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 
