@@ -74,4 +74,5 @@ def image_of(field: Field, views: Views, i: int) -> Image:
 )
 def render_views(field: Field, views: Views) -> Views:
     """Render the field from where the photographs were taken: the views that all agree."""
+    views = views.about(field.space.centre)
     return views.showing([image_of(field, views, i) for i in range(len(views))])
