@@ -12,7 +12,7 @@ from retouch.api import Ending, Folder, Image, Need, Outbox, Pattern, stage, upl
 from retouch_scenes.field import Field
 from retouch_scenes.meeting import centre_of
 from retouch_scenes.transforms import Shot, shots
-from retouch_scenes.views import Lens, Views
+from retouch_scenes.views import SEEN, Lens, Views
 
 FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "cat/")]
 
@@ -21,20 +21,7 @@ FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "
     "open",
     "views",
     folder="retouch_scenes.transforms:described",
-    facts={
-        "views": "views",
-        "height": "height",
-        "width": "width",
-        "facing": "facing",
-        "front": "front",
-        "one_side": "one_side",
-        "meet": "meet",
-        "scene_near": "scene_near",
-        "scene_far": "scene_far",
-        "thing_near": "thing_near",
-        "thing_far": "thing_far",
-        "shown": "0",
-    },
+    facts={**SEEN, "shown": "0"},
 )
 def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     """Read photographs of one thing and where their cameras stood, as transforms.json of the folder says.

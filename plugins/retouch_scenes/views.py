@@ -12,6 +12,22 @@ from torch.nn import functional as F
 from retouch.api import Image, upload_numbers
 from retouch_scenes.meeting import meeting
 
+# What is known of photographs and their cameras before anything runs, and of what a field shows from there: as
+# `transforms.described` has it.
+SEEN = {
+    "views": "views",
+    "height": "height",
+    "width": "width",
+    "facing": "facing",
+    "front": "front",
+    "one_side": "one_side",
+    "meet": "meet",
+    "scene_near": "scene_near",
+    "scene_far": "scene_far",
+    "thing_near": "thing_near",
+    "thing_far": "thing_far",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Lens:
