@@ -20,12 +20,13 @@ def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".sa
     """Write the field as safetensors: "grid" [4, D, H, W], raw density and raw colours, and where it lies.
 
     "low" and "high" are the corners of its space, "reference" the camera of a frustum, "changed" [D, H, W] what was
-    revised; the rest is in the metadata.  `fit saved` reads it back, to the bit.
+    revised; the rest is in the metadata.  All places are counted from "centre", which is the origin unless the
+    photographs' world lies far from that.  `fit saved` reads it back, to the bit.
 
     path: the file.
     """
     space, recipe = field.space, outbox.stamp(path)
-    said = Said(space.kind, field.near, field.far, field.samples, field.open).metadata()
+    said = Said(space.kind, field.near, field.far, field.samples, field.open, space.centre).metadata()
     tensors = {"grid": field.grid, "low": space.low, "high": space.high, "reference": space.reference}
     tensors |= {} if field.changed is None else {"changed": field.changed}
     plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
@@ -49,9 +50,10 @@ def fit_saved(views: Views, files: TensorFiles, *, path: Annotated[str, Ending("
     """
     metadata, tensors = files.read(path)
     said = Said.of(metadata)
-    space = Space(said.space, tensors["low"], tensors["high"], tensors["reference"])
+    space = Space(said.space, tensors["low"], tensors["high"], tensors["reference"], said.centre)
     if not bool((space.low < space.high).all()):
         raise UnfitFile("its space has no inside: 'low' is not below 'high'", ANEW)
+    views = views.about(said.centre)
     if not any(_sees(views, i, space) for i in range(len(views))):
         what = "is given photographs whose cameras do not look at the field: it was fitted to others"
         raise NothingLifted(what, "open the photographs that it was fitted to, or others of the same place")

@@ -27,11 +27,13 @@ class Said:
     far: float
     samples: int
     open: bool
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def metadata(self) -> dict[str, str]:
         """The same as texts, from which every bit comes back."""
         said = {"format": FORMAT + VERSION, "space": self.space, "near": repr(self.near), "far": repr(self.far)}
-        return said | {"samples": str(self.samples), "open": str(self.open).lower()}
+        said |= {"samples": str(self.samples), "open": str(self.open).lower()}
+        return said | {"centre": " ".join(map(repr, self.centre))}
 
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> Said:
@@ -43,10 +45,17 @@ class Said:
             raise UnfitFile(f"it is a field of version {format.removeprefix(FORMAT)}, and this reads {VERSION}", ANEW)
         space, samples, opened = (metadata.get(name, "") for name in ("space", "samples", "open"))
         near, far = (_number(metadata.get(name, "")) for name in ("near", "far"))
+        x, y, z = map(_number, (*metadata.get("centre", "").split(), "", "", "")[:3])
         known = space in ("box", "frustum") and opened in ("true", "false")
-        if not (known and samples.isdecimal() and int(samples) >= 2 and 0 <= near < far < math.inf):
+        if not (
+            known
+            and samples.isdecimal()
+            and int(samples) >= 2
+            and 0 <= near < far < math.inf
+            and math.isfinite(x + y + z)
+        ):
             raise UnfitFile("its metadata do not say how it is seen", ANEW)
-        return cls("box" if space == "box" else "frustum", near, far, int(samples), opened == "true")
+        return cls("box" if space == "box" else "frustum", near, far, int(samples), opened == "true", (x, y, z))
 
 
 def described(header: TensorHeader) -> dict[str, float]:

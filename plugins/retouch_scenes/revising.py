@@ -153,7 +153,7 @@ async def revise(
     at_once: how many views are in memory together.
     """
     course = Course(iterations, rays, lr, smooth, robust=loss == "l1")
-    going = Revision(views, turn, noise, log, course, share, at_once)
+    going = Revision(views.about(field.space.centre), turn, noise, log, course, share, at_once)
     part = None if volume is None else volume.data
     if volume is not None and not volume.of(field):
         mend = "write 'mask lift (…)' behind the field that is revised"

@@ -76,7 +76,8 @@ def stage(
     """Mark a function at the top of a module as the stage `family method`.
 
     Positional parameters are ports, wired by their types; keyword-only ones are the recipe's options.  All arguments
-    and defaults are literals, since recipes are checked without importing the module.
+    and defaults are literals, or names of such here or in another module of the package, since recipes are checked
+    without importing any.
 
     paper: where the method is from.
     version: raise it when results change; it is part of the cache key.
