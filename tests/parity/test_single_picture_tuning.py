@@ -370,6 +370,9 @@ def test_half_precision_learns_in_float32_and_gives_back_the_networks_precision(
     losses: list[list[float]] = []
 
     class Heard:
+        def due(self, done: int, of: int) -> bool:
+            return False
+
         def learnt(self, done: int, of: int, loss: float) -> None:
             losses[-1].append(loss)
 

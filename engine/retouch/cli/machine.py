@@ -22,7 +22,7 @@ def check_machine(args: Namespace) -> None:
     """
     if args.device and not _DEVICE.fullmatch(args.device):
         raise WrongCommand(f"no device is called '{args.device}'; there are cpu, cuda, cuda:1 and so on, and mps")
-    if args.device and args.device != "cpu" and not _is_here(args.device):
+    if args.device and not is_here(args.device):
         raise WrongCommand(f"this machine has no device '{args.device}'; leave --device out for the best there is")
     if args.sign or args.cert or args.key:
         check_signing(args)
@@ -34,9 +34,14 @@ def check_machine(args: Namespace) -> None:
             raise Refusal.of("RT925", what=what, mend="write --ray=auto, or put --ray behind the files")
     if args.compile and not (device := args.device or _best()).startswith("cuda"):
         raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")
+    if args.compile and find_spec("triton") is None:
+        raise WrongCommand("--compile needs Triton, which this Python lacks; pip install triton, or leave it out")
 
 
-def _is_here(device: str) -> bool:
+def is_here(device: str) -> bool:
+    """Whether this machine has a device, by its name or by what a stamp has in place of one."""
+    if device == "cpu" or not _DEVICE.fullmatch(device):
+        return device == "cpu"
     import torch
 
     if device == "mps":

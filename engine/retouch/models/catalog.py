@@ -75,6 +75,7 @@ def _files(
     if base is not None:
         with blamed_on("base", base):
             raise BrokenModel(f"a base goes with a single file, and '{name}' is a model that has all of its parts")
+    # What lies here goes before a model of the hub with that name.
     if revision is None and ((folder := _shipped().get(name)) or ((folder := _place(name)) and folder.is_dir())):
         return ModelFiles.of_folder(folder), None
     if known := hub.split(name):
@@ -109,6 +110,7 @@ def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> Mo
     except MissingFile:
         raise
     except BrokenModel as why:
+        # The model may be as broken without it: then that is what is told.
         if files.has("vae"):
             describe(title, files, commit)
         with blamed_on("vae", vae):

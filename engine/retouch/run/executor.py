@@ -77,7 +77,7 @@ class Executor:
                         raise RuntimeError(f"tasks wait for one another, or for one that is not run: {names}")
             finally:
                 self._aside.clear()
-                for task in pending:
+                for task in pending:  # what was stopped in the middle of its work has a `finally` of its own to run
                     close(task)
 
     def _start(self, pending: Sequence[Task], lanes: Sequence[ThreadPoolExecutor]) -> bool:

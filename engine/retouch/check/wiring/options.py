@@ -103,6 +103,7 @@ def _write(given: Given, call: StageCall, context: Context, setting: TurnSetting
     kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
     number = context.number(call.span)
     name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
+    # Pictures of one name would else take each other's place.
     here = world.here / str(item.index) if world.apart and item else world.here
     path = resolved((world.output or here) / name)
     return Given(str(path), place, "command line" if world.output else "engine")

@@ -58,9 +58,9 @@ PLANNING = {
     ),
     "RT407": Code(
         "overwrites-source",
-        "this would overwrite the source image '{path}'",
+        "this would overwrite '{path}', which the recipe reads",
         "save it elsewhere",
-        why="No file is overwritten that retouch did not make, and least of all the picture that it edits.",
+        why="No file is overwritten that retouch did not make, and least of all what it works from.",
         example='open "c.png" | invert ddim "x"->"y" | save "c.png"',
         mend='open "c.png" | invert ddim "x"->"y" | save "d.png"',
     ),
