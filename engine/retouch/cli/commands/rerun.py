@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from retouch.check.wiring.endings import may_end, possible
 from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
+from retouch.cli.machine import check_device
 from retouch.cli.remaking import Again, RefusedRecipe, again, told_otherwise
 from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
@@ -36,6 +37,7 @@ _MOST_THREADS = 256  # that a stamp can ask for
 
 def main(args: Namespace) -> int:
     """Rerun one picture."""
+    check_device(args.device)
     try:
         stamp = _stamp(args.image)
         # The new picture takes the place of nothing, links included, that the user did not give away.
