@@ -189,6 +189,7 @@ async def lift(
     at_once: how many views are in memory together.
     """
     made = await all_turned(turn, views.images, views.images, "", at_once)
+    views = views.about(field.space.centre)
     masks = {i: pixels(each.mask, views, i) for i, each in enumerate(made) if each and each.mask is not None}
     masking, shown = views.some(list(masks)), list(masks.values())
     part = hull(field, masking, shown, share) if by == "hull" else adjoint(field, masking, shown) >= threshold

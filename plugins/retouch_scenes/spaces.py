@@ -72,6 +72,7 @@ def _frustum(views: Views, near: float, far: float) -> tuple[Space, tuple[float,
         for x, y in ((0, 0), (lens.width, 0), (0, lens.height), (lens.width, lens.height)):
             d = pose.new_tensor([(x - lens.cx) / lens.fx, (lens.cy - y) / lens.fy, -1.0])
             for z in (near, far):
+                # A frustum has x and y over depth, and in place of depth its inverse.
                 c = reference[:3, :3] @ (pose[:3, :3] @ d * z + pose[:3, 3]) + reference[:3, 3]
                 corners.append(torch.stack([c[0], c[1], torch.ones_like(c[0])]) / -c[2])
     found = torch.stack(corners)
@@ -79,7 +80,7 @@ def _frustum(views: Views, near: float, far: float) -> tuple[Space, tuple[float,
         raise ValueError('its cameras see behind the one in their middle: take space="box"')
     low, high = found.amin(0), found.amax(0)
     low[2], high[2] = 1 / far, 1 / near
-    return Space("frustum", low, high, reference), (near, far)
+    return Space("frustum", low, high, reference, views.centre), (near, far)
 
 
 def _box(views: Views, shown: Views, near: float, far: float) -> tuple[Space, tuple[float, float]]:
@@ -99,7 +100,7 @@ def _box(views: Views, shown: Views, near: float, far: float) -> tuple[Space, tu
     else:
         first, last = met.of_thing(views.poses.tolist(), views.lenses)
     near, far = near or min(first, far or first), far or max(last, near)
-    return Space("box", low, high, torch.eye(4).to(views.poses)), (near, far)
+    return Space("box", low, high, torch.eye(4).to(views.poses), views.centre), (near, far)
 
 
 def _meeting(views: Views) -> Meeting:

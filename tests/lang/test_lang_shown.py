@@ -172,6 +172,12 @@ USUAL = {
         "what": "finds no place in the field that enough views take into their masks",
         "mend": "look at the masks, or let a smaller share of the views decide: share=0.5",
     },
+    "RT579": {
+        "stage": "fit saved",
+        "path": "cat.safetensors",
+        "what": "it is a field of version 1, and this reads 2",
+        "mend": "write it anew by 'save field' (retouch rerun FILE, if it says how it was made)",
+    },
     "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
     "RT582": {
         "stage": "upscale lanczos",

@@ -116,6 +116,17 @@ class Folder(FolderReader, Protocol):
         ...
 
 
+class TensorFiles(Protocol):
+    """The safetensors file that the stage's option `path` names, which its description took before anything ran."""
+
+    def read(self, path: str) -> tuple[Mapping[str, str], Mapping[str, Tensor]]:
+        """Its metadata, and its tensors as they are stored, on the run's device.
+
+        Raises UnfitFile where it is damaged since, or holds numbers that are not finite.
+        """
+        ...
+
+
 class Weights(Protocol):
     """Weights of the plugin's own, as the stage's `weights=` names them: here once in a process, for all pictures."""
 
