@@ -54,6 +54,7 @@ class Revision:
         missed: Exception | None = None
         moved = False
         for k in range(count):
+            # Nothing is fitted yet when the first is edited, so the photograph itself is its best picture.
             image = views.images[k] if i == 0 and k == 0 else image_of(field, views, k)
             found = await turned(self.turn, image, views.images[k], f"round{i}" if i else "")
             if not isinstance(found, Turned):

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 def told_of(text: str, found: Sequence[Diagnostic]) -> str:
     """All findings, each with the line it is about: of the recipe, or of what the call gave beside it."""
-    told = "\n\n".join(
-        item.render(text) if item.source is None else item.render(item.source, "what was given") for item in found
-    )
-    return told.encode("utf-8", "backslashreplace").decode()  # whoever prints it may not be able to print half a pair
+    places = ((text, None) if item.source is None else (item.source, "what was given") for item in found)
+    return "\n\n".join(_printable(item.render(*place, _printable)) for item, place in zip(found, places, strict=True))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()  # whoever prints it may not be able to print half a pair
 
 
 class RecipeError(ValueError):
@@ -116,6 +118,7 @@ def result_of(
         for id_, node in _shown(graph).items()
         if id_ in outcome.values
     ]
+    # What it wrote into the folder of this call goes with that.
     files = tuple(path for path in outcome.files if not path.is_relative_to(kept))
     path = str(graph.item.path) if graph.item else ""
     own = [each for each in warnings if not each.about or path in each.about]

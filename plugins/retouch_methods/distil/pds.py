@@ -78,6 +78,7 @@ async def pds(
     was = predictor(guidance, model, edit.source, edit.negative)
     now = predictor(guidance, model, edit.target, edit.negative)
     for i, step in enumerate(drawn(schedule, rounds, low, high, noise)):
+        # Source and target share both noises: then what differs in zeta is the prompts' doing, and the picture's.
         eps, after = fresh(noise, 2 * i, latents.data), fresh(noise, 2 * i + 1, latents.data)
         zeta = await together(
             source=_zeta(source.data, was, step, eps, after),

@@ -73,8 +73,7 @@ async def direction(
         "a drawing of _"; without any, the prompts are read as they are.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
-    texts = edit.source.text, edit.target.text
-    wanted = [await text_direction(eye, *texts, templates) for eye in eyes]  # [d] each
+    wanted = [await text_direction(eye, *edit.texts, templates) for eye in eyes]  # [d] each
     before = inside(source.data, mask)  # [3, H, W]
 
     async def miss(seen: Predicted) -> Tensor:

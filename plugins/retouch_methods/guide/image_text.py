@@ -82,10 +82,11 @@ async def image_text(
     more_picture: how much of the source picture, as the network sees it, is added to that; DiffuseIT has 0.2.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
-    wanted = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
-    here = [await eye.text(edit.source.text) for eye in eyes]
+    before, after = edit.texts
+    wanted = [await eye.text(after) for eye in eyes]  # [d] each
+    here = [await eye.text(before) for eye in eyes]
     apart_here = torch.stack([(one != other).any() for one, other in zip(wanted, here, strict=True)])
-    if edit.source.text != edit.target.text and not (await on_host(apart_here)).any():
+    if before != after and not (await on_host(apart_here)).any():
         raise SameToTheModel(ALIKE, "use words that it knows")
     if less_source or more_picture:
         shown = inside(source.data, mask) if sees == "mask" else source.data

@@ -82,6 +82,7 @@ async def imagic(
     towards = counted(log, 0, steps)
     work = (embedding_steps, embedding_lr, training_steps, lr, batch, weights, rank)
     checkpoint = checkpoints.of("imagic", latents, prompt, model, schedule, noise, work)
+    # A run that was stopped behind the first half has its embedding, and goes on in the second.
     learnt = checkpoint.read().get(_EMBEDDING)
     if learnt is None:
         first, scale = range(embedding_steps), LossScale.of(model)

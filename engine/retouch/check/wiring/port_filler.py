@@ -104,6 +104,7 @@ class PortFiller:
             return self._of_another_model(slot, port, call)
         if port.optional:
             return slot.edge if slot else None
+        # The first port of a type takes what there is; the second would take the same, which nobody means.
         if next(other for other in call.card.ports if other.type == type_) != port:
             mend = f"write {port.name}=area, where area is a flow that holds a {type_}"
             return self._unconnected(port, call, f"a second {type_} by name", mend)

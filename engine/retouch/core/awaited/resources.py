@@ -214,6 +214,10 @@ class TunedWeights(Protocol):
 class TrainingLog(Protocol):
     """Where a stage that learns says how far it is; whoever watches the run hears of it."""
 
+    def due(self, done: int, of: int) -> bool:
+        """Whether it would tell of this step: a loss that nobody hears need not be brought from a device."""
+        ...
+
     def learnt(self, done: int, of: int, loss: float) -> None:
         """So many steps are done of so many, and this was the loss of the last."""
         ...

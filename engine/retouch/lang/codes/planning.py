@@ -102,14 +102,15 @@ PLANNING = {
         "unknown-model",
         "{what}",
         "{mend}",
-        why="A model is an alias, a folder on this machine, or an id of the hub, with its commit if that matters.",
+        why="A model is an alias, a folder or file on this machine, or an id of the hub, with its commit if that "
+        "matters. Addresses are none: 'retouch models get' brings what lies there, once.",
         example='model "stroybook"',
         mend='model "storybook"',
     ),
     "RT413": Code(
         "address",
         "a recipe opens no web addresses",
-        "download '{path}' first",
+        "{mend}",
         why="What lies behind an address may change or vanish, and a recipe should do the same thing tomorrow.",
         example='open "https://x.org/a.png" | invert ddim "cat"->"dog"',
         mend='open "x.png" | invert ddim "cat"->"dog"',

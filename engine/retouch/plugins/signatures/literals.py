@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from retouch.core.declared.demands import Moot, Need, WordsOf
@@ -103,9 +103,10 @@ class ModuleNames:
                     raise NotStatic(node, f"'{ast.unparse(node)}' is arithmetic with what is no number")
                 found = apply(*numbers)
             case ast.Call(func=func, args=args, keywords=keywords) if built := _BUILT.get(self.path(func)):
-                given = [self.literal(arg) for arg in args], self._keywords(keywords)
+                given = [self.literal(arg) for arg in args]
+                named = {keyword.arg: self.literal(keyword.value) for keyword in keywords if keyword.arg}
                 try:
-                    found = built(*given[0], **given[1])
+                    found = built(*given, **named)
                 except TypeError as err:  # an argument that it does not have
                     raise NotStatic(node, f"'{ast.unparse(node)}': {_said(err)}") from err
             case _:
@@ -169,9 +170,6 @@ class ModuleNames:
             return read()
         finally:
             self._reading.pop()
-
-    def _keywords(self, keywords: list[ast.keyword]) -> Mapping[str, Any]:
-        return {keyword.arg: self.literal(keyword.value) for keyword in keywords if keyword.arg}
 
 
 def _said(err: TypeError) -> str:

@@ -148,9 +148,11 @@ class FileOut:
             made = Path(file.name)
             if not made.stat().st_size:
                 raise WrongResult(f"the file '{place.name}'", "an empty one")
+            # Signed before anything is said of its bytes, which that changes.
             if self.signed:
                 put_signed(file, lambda data: self.signed(path, data) if self.signed else data)
             foreign = stamp.is_foreign_beside(place)
+            # The format has no place of its own for it, so a file beside it says how it was made.
             if recipe and stamp.metadata(made) is None:
                 if foreign:
                     name = stamp.beside(place).name
@@ -158,6 +160,7 @@ class FileOut:
                         f"'{name}', which would tell its recipe, is there and retouch did not make it"
                     )
                 stamp.put_beside(place, made, recipe)
+            # Left from an earlier file of this name, it would speak of that.
             elif not foreign:
                 stamp.beside(place).unlink(missing_ok=True)
             sha256 = digest(made)
