@@ -59,3 +59,23 @@ def test_views_of_several_sizes_are_revised_and_saved_at_theirs(tmp_path, way, a
     told = json.loads((tmp_path / "seen/t.json").read_text())["frames"]
     assert [(frame["h"], frame["w"]) for frame in told] == list(SIZES)
     assert [Pillow.open(tmp_path / "seen" / frame["file_path"]).size[::-1] for frame in told] == list(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("side", "turn", "code"),
+    [
+        (16, 'eye clip "storybook" | gan invert | gan edit "cube"->"ball"', "RT560"),
+        (64, 'eye clip "storybook" | gan invert | gan edit "cube"->"ball"', None),
+        (16, f'{BOX} | crop size=64 | eye clip "storybook" | gan invert | gan edit "cube"->"ball" | paste', None),
+        (160, EDIT, "RT404"),
+        (160, f"{BOX} | crop | {EDIT} | paste", None),
+        (160, f"tiles multidiffusion | {EDIT}", None),
+        (128, EDIT, None),
+    ],
+)
+def test_photographs_of_a_size_that_a_flow_does_not_take_are_told_at_check(tmp_path, side, turn, code):
+    """Where the picture is given in brackets its size is the folder's: all of it was told in the run, or not at all."""
+    write(tmp_path / "cube", cube_views(2, side=side, around=False, alpha=False))
+    text = f'{FIT}cube | revise ({turn}) | save field "x.safetensors"'
+    found = check(text, Environment(REGISTRY, tmp_path, pictures=(), force=True))
+    assert {error.code for error in found.errors} == ({code} if code else set()), found.errors
