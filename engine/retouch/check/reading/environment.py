@@ -91,6 +91,8 @@ def _instead(file: Path, path: str) -> str:
     if is_there(file) or is_link(Path(path)):
         kind = "no file" if is_there(file) else "a link that leads nowhere"
         return f"what has this name is {kind}; name an image"
+    if "$" in path or ("{" in path and "," in path):
+        return "between quotes your shell fills nothing in; write it without them"
     return near_path(path) or "name an image that is there"
 
 
