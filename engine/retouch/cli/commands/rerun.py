@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.wiring.endings import may_end, possible
+from retouch.check.wiring.outputs import unwritable
 from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
 from retouch.cli.machine import check_device
 from retouch.cli.remaking import Again, RefusedRecipe, again, told_otherwise
@@ -48,6 +49,8 @@ def main(args: Namespace) -> int:
             if not args.force:
                 what = f"'{args.output}' is there already"
                 raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
+        if args.output and (what := unwritable(args.output.absolute())):
+            raise Refusal.of("RT427", path=args.output, what=what)
         with tempfile.TemporaryDirectory() as folder:
             installed = registry.load()
             made_of = again(args, stamp, installed, Path(folder).resolve())
