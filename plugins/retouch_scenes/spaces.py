@@ -51,8 +51,8 @@ def empty(
     grid = torch.zeros(4, *shape, dtype=torch.float32, device=device)
     if views.cut_out:
         grid[0] = -1.0  # what is not there is easier to fill than fog is to clear
-    there = Space(space.kind, *(upload(each, device) for each in (space.low, space.high, space.reference)))
-    return Field(grid, there, first, last, samples, views.cut_out)
+    low, high, reference = (upload(each, device) for each in (space.low, space.high, space.reference))
+    return Field(grid, replace(space, low=low, high=high, reference=reference), first, last, samples, views.cut_out)
 
 
 def _fitted(sides: tuple[float, ...], most: int) -> tuple[int, ...]:

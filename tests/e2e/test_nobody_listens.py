@@ -186,3 +186,17 @@ def test_a_terminal_is_told_no_control_characters_and_a_file_gets_them_all(here)
             assert main.main(args) == 0
         assert ("\u202e" in stream.getvalue()) == marked
         assert ("\\u202e" in stream.getvalue()) != marked
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1251", "utf-8"])
+def test_carets_stand_under_what_is_meant_where_characters_before_it_are_spelt_out(here, encoding):
+    """In a stream that has no bytes for them, and of those that a terminal would obey."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    recipe = 'invert sdedit "c\u00e4t"->"\u043a\u043e\u0442\u200e" stepz=2'
+    with contextlib.redirect_stderr(stream), contextlib.chdir(here):
+        assert main.main(["check", "-e", recipe, "cat.png"]) == 1
+    stream.seek(0)
+    lines = stream.read().splitlines()
+    carets = next(each for each in lines if "^" in each)
+    shown = lines[lines.index(carets) - 1]
+    assert shown[carets.index("^") : carets.rindex("^") + 1] == "stepz", lines

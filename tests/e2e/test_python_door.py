@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle  # noqa: TID251  results go to worker processes
 import re
@@ -47,12 +48,58 @@ def test_every_form_of_one_picture_is_the_same_picture(copy, cat: Path) -> None:
         unit.astype(np.float32),
         np.asfortranarray(rgb),
         rgb.astype(np.uint16) * 257,
+        (rgb.astype(np.uint16) * 257).astype(">u2"),
+        torch.tensor(unit).permute(2, 0, 1).to_sparse(),
         torch.tensor(unit).permute(2, 0, 1),
         torch.tensor(unit, requires_grad=True).permute(2, 0, 1),
     ]
     made = copy(forms)
     assert all(made)
     assert len({pixels(result).tobytes() for result in made}) == 1
+
+
+@contextlib.contextmanager
+def double():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        torch.inference_mode,
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        lambda: torch.device("meta"),
+        double,
+    ],
+    ids=["inference", "autocast", "device", "type"],
+)
+def test_a_block_of_torch_that_the_call_stands_in_changes_no_bit(block, cat: Path) -> None:
+    """Scripts stand in such blocks for their own networks' sake; each recipe loads its model in it."""
+    plain = pixels(python.recipe(EDIT)(cat, exact=True))
+    with block():
+        within = pixels(python.recipe(EDIT)(cat, exact=True))
+    assert np.array_equal(within, plain)
+
+
+def test_what_the_call_is_told_beside_the_pictures_is_looked_at_first(copy, cat: Path) -> None:
+    for told, why in (
+        ({"device": "tpu"}, "no device is called 'tpu'"),
+        ({"device": "cuda:77"}, "this machine has no device 'cuda:77'"),
+        ({"stamp": "ful"}, "a stamp is one of full, minimal, none, not 'ful'"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            copy(cat, **told)
+    assert copy(cat, device=torch.device("cpu"))
+
+
+def test_a_weight_keeps_its_digits_on_its_way_into_the_recipe() -> None:
+    assert python.edit("cat", "dog", weight=1.23456789).text == '"cat"->"dog"*1.23456789'
+    assert python.weigh("cat", 0.1 + 0.2).text == '"cat"*0.30000000000000004'
 
 
 def test_grey_and_alpha_enter_as_files_of_them_do(copy, cat: Path, tmp_path: Path) -> None:

@@ -11,6 +11,10 @@ from retouch.check.check import check
 from retouch.check.reading.environment import Environment, reader
 from retouch.core.grid import Grid
 from retouch.graph.nodes import Picture
+from retouch.graph.unheard import report_cut
+from retouch.lang.diagnostics import Report
+from retouch.lang.syntax import Span
+from retouch.models.prompts.tokens import Tokens
 from retouch.paths import folder
 from retouch.plugins import registry
 from retouch.plugins.cost import FACTS, misstated
@@ -238,3 +242,15 @@ def test_what_is_told_of_a_flow_is_told_of_one_in_brackets(inside, code):
     assert [each.code for each in plain.diagnostics] == [each.code for each in bracketed.diagnostics] == [code]
     shift = len("repaint (")
     assert bracketed.diagnostics[0].span.start == plain.diagnostics[0].span.start + shift
+
+
+class FiveCharacters:
+    """Reads no more of a text."""
+
+    def heard(self, text: str) -> Tokens:
+        return Tokens((1,), ((0, 5),), (text[:5],), text[5:].lstrip(), 1)
+
+
+def test_where_a_model_stops_reading_before_a_comma_the_word_behind_it_is_named():
+    report_cut(FiveCharacters(), {"a cat , a dog": Span(0, 1)}, report := Report())
+    assert "stops reading the prompt at 'a'" in report.items[0].message

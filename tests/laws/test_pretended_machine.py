@@ -7,10 +7,10 @@ from contextlib import nullcontext
 import pytest
 import torch
 
-from retouch.cli.machine import is_here
 from retouch.cli.main import main
 from retouch.models.network import fusing
 from retouch.models.network.acceleration import Acceleration
+from retouch.run.device import why_not
 from retouch.run.executor import run
 from retouch.testing.pretend.device import pretended
 from retouch.testing.worlds import tiny_world
@@ -39,5 +39,7 @@ def test_compiling_without_triton_is_refused_before_anything_is_read(monkeypatch
 
 def test_a_device_is_here_by_its_number_and_what_is_no_device_is_not():
     with pretended(1):
-        here = [name for name in ("cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:x", "disk", "") if is_here(name)]
+        here = [
+            name for name in ("cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:x", "disk", "") if not why_not(name)
+        ]
     assert here == ["cpu", "cuda", "cuda:0", "cuda:1"]

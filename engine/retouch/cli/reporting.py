@@ -29,7 +29,13 @@ def tell(source: Source, found: Iterable[Diagnostic]) -> None:
     for item in found:
         text = readable(source.text) if item.source is None else item.source
         name = source.name if item.source is None else "command line"
-        print(plain(item.render(text, name)), end="\n\n", file=sys.stderr)
+        print(plain(item.render(text, name, _spelt)), end="\n\n", file=sys.stderr)
+
+
+def _spelt(text: str) -> str:
+    """A text as standard error will have it: what it has no bytes for is spelt out."""
+    known = getattr(sys.stderr, "encoding", None) or "utf-8"
+    return plain(text).encode(known, "backslashreplace").decode(known)
 
 
 def as_json(source: Source, found: Iterable[Diagnostic]) -> list[dict[str, Any]]:

@@ -110,4 +110,5 @@ def texts_of(graph: Graph) -> Mapping[str, Mapping[str, Span]]:
 
 
 def _first_word(text: str) -> str:
-    return text.split(maxsplit=1)[0].strip(",.;")[:40]
+    words = (each.strip(",.;") for each in text.split())
+    return next(filter(None, words), text)[:40]  # a comma may be the first thing that is not read

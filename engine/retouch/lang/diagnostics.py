@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,17 +31,20 @@ class Diagnostic:
     source: str | None = None
     about: tuple[str, ...] = ()
 
-    def render(self, text: str, name: str | None = None) -> str:
-        """Return the finding as people read it, with the line it is about."""
+    def render(self, text: str, name: str | None = None, spelt: Callable[[str], str] = str) -> str:
+        """Return the finding as people read it, with the line it is about.
+
+        spelt: how that is written where it is shown, for the room that characters take which are spelt out there.
+        """
         page = self._page(text, name)
         edge = page.gutter(self.span)
-        lines = [f"{self.severity}[{self.code}]: {self.message}", *page.frame(self.span, self.label)]
+        lines = [f"{self.severity}[{self.code}]: {self.message}", *page.frame(self.span, self.label, spelt)]
         if self.help:
             lines.append(f"{edge} = help: {self.help}")
         for message, span in self.notes:
             lines.append(f"{edge} = note: {message}")
             if span:
-                lines += page.frame(span)[1:]
+                lines += page.frame(span, spelt=spelt)[1:]
         if self.about and not (self.source and self.about[0].endswith(self.source)):  # else the place says it
             name, more = self.about[0], len(self.about) - 1
             lines.append(f"{edge} = note: this is about '{name}'{f' and {more} more' if more else ''}")

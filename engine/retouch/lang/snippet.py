@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from retouch.lang.syntax import Span
 
@@ -35,15 +36,17 @@ class SourceText:
         """Return the space that line numbers take."""
         return " " * len(str(self.position(span.start)[0]))
 
-    def frame(self, span: Span, label: str = "") -> list[str]:
-        """Return the place, its line, and carets under it."""
+    def frame(self, span: Span, label: str = "", spelt: Callable[[str], str] = str) -> list[str]:
+        """Return the place, its line, and carets under what `spelt` will make of it."""
         line, column = self.position(span.start)
         whole = CONTROL.sub("�", self.text.split("\n", line)[line - 1])
+        # Of a line of a thousand characters what stands round the place is shown.
         cut = column - 1 - LONG if column > LONG and len(whole) > 2 * LONG else 0
         shown = whole[cut : cut + 2 * LONG]
         before, marked = shown[: column - 1 - cut], shown[column - 1 - cut : column - 1 - cut + span.end - span.start]
-        lead = "".join("\t" if char == "\t" else " " * cells(char) for char in before)
-        carets = "^" * max(1, sum(map(cells, marked)))
+        # A tab stays one, since nobody knows how wide the terminal draws it.
+        lead = "".join("\t" if char == "\t" else " " * cells(char) for char in spelt(before))
+        carets = "^" * max(1, sum(map(cells, spelt(marked))))
         edge = self.gutter(span)
         return [
             f"{edge}--> {self.name}:{line}:{column}",

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from retouch.core.device.repeatable import with_threads
+from retouch.core.device.repeatable import undisturbed, with_threads
 from retouch.graph.nodes import Graph
 from retouch.graph.places import Beside
 from retouch.graph.unheard import report_cut
@@ -82,7 +82,7 @@ def execute_part(
     pipelines = {model.pipeline for graph in run.graphs for model in (graph.model, *graph.models.values())}
     strange = {families.module_of(each): families.plugin_of(each) for each in pipelines if families.is_strangers(each)}
     endings = Endings(run, tasks, Blame.of(registry.cards, registry.built_in, strange))
-    with with_threads(run.settings.threads_used), working_on(run.settings.device):
+    with undisturbed(), with_threads(run.settings.threads_used), working_on(run.settings.device):
         pictures = [tasks.of(graph, lane) for lane, graph in enumerate(run.graphs)]
         calls = _in_waves(pictures, tasks, endings)
     _tell_of_families(pictures, tasks.machines)

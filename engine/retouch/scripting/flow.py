@@ -25,12 +25,12 @@ class EditText:
 
 def edit(old: str, new: str, *, weight: float | None = None) -> EditText:
     """Replace words of the caption: `"cat"->"dog"`.  weight: factor on the attention to the new words."""
-    return EditText(f"{_value(old)}->{_value(new)}{'' if weight is None else f'*{weight:g}'}")
+    return EditText(f"{_value(old)}->{_value(new)}{'' if weight is None else f'*{_value(weight)}'}")
 
 
 def add(words: str, *, weight: float | None = None) -> EditText:
     """Add words to the caption: `+"a red hat"`."""
-    return EditText(f"+{_value(words)}{'' if weight is None else f'*{weight:g}'}")
+    return EditText(f"+{_value(words)}{'' if weight is None else f'*{_value(weight)}'}")
 
 
 def remove(words: str) -> EditText:
@@ -40,7 +40,7 @@ def remove(words: str) -> EditText:
 
 def weigh(words: str, weight: float) -> EditText:
     """Weigh words of the target prompt: `"fluffy"*2`."""
-    return EditText(f"{_value(words)}*{weight:g}")
+    return EditText(f"{_value(words)}*{_value(weight)}")
 
 
 @dataclass(frozen=True)

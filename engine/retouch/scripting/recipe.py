@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.encodings import HALF_A_PAIR, is_text
@@ -74,25 +74,32 @@ class Recipe:
         resume: leave out what the recipe itself saves and has saved already, as `retouch run` does.  A picture of which
             nothing is left to do has a Result with its `files` and no image.
         settings: lets and defaults by name, as `--set` changes them.
-        Raises RecipeError before anything runs, EditFailed if a lone picture fails.  In a list, a picture that is wrong
-        or fails has a Result that is not `ok`, and whose `diagnostics` say why; the others are done.
+        device: "cpu", "cuda", "cuda:1" and so on, or "mps", also as torch has them; the best there is unless given.
+        Raises ValueError for a device that is not here, RecipeError before anything runs, EditFailed if a lone picture
+        fails.  In a list, a picture that is wrong or fails has a Result that is not `ok`, and whose `diagnostics` say
+        why; the others are done.
         """
         from retouch.graph.done import done, nothing_done
         from retouch.graph.work import Making
         from retouch.plugins import registry
-        from retouch.run.device import best_device
-        from retouch.run.files.provenance import Provenance, Request
+        from retouch.run.device import best_device, why_not
+        from retouch.run.files.provenance import Provenance, Request, Stamp
         from retouch.run.files.run_journal import RunJournal
         from retouch.run.session import execute
         from retouch.run.settings import Settings
 
+        on = str(device) if device else best_device()
+        if why := why_not(on):
+            raise ValueError(why)
+        if stamp not in get_args(Stamp):
+            raise ValueError(f"a stamp is one of {', '.join(get_args(Stamp))}, not {stamp!r}")
         many, sources, told = *gathered(source), _told(settings, seed)
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(folder).resolve()
             checked = _Checked.of(self, sources, kept, caption, told, none_will_do=many)
             if not many and checked.faults:
                 raise RecipeError(self.text, next(iter(checked.faults.values())))
-            how = Settings(device or best_device(), exact=exact)
+            how = Settings(on, exact=exact)
             request = Request.of(self.text, self.folder, checked.graphs, told, stamp=stamp)
             known = registry.load()
             of = Making(how.dtype, exact, how.compiled, stamp, known.built_in, how.vae_tiling)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 def told_of(text: str, found: Sequence[Diagnostic]) -> str:
     """All findings, each with the line it is about: of the recipe, or of what the call gave beside it."""
-    told = "\n\n".join(
-        item.render(text) if item.source is None else item.render(item.source, "what was given") for item in found
-    )
-    return told.encode("utf-8", "backslashreplace").decode()  # whoever prints it may not be able to print half a pair
+    places = ((text, None) if item.source is None else (item.source, "what was given") for item in found)
+    return "\n\n".join(_printable(item.render(*place, _printable)) for item, place in zip(found, places, strict=True))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()  # whoever prints it may not be able to print half a pair
 
 
 class RecipeError(ValueError):

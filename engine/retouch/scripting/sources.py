@@ -152,6 +152,8 @@ def _names(source: Source, index: int) -> list[Any]:
 
 def _of_tensor(x: torch.Tensor) -> Any:
     """[C, H, W] or [H, W] in [0, 1] -> uint8 [H, W, C] or [H, W]."""
+    import torch
+
     shape = list(x.shape)
     if x.ndim == 4:
         raise Unholdable(f"it has the axes {shape}, and one picture is [3, H, W]", "write list(x) for a batch, or x[0]")
@@ -163,8 +165,12 @@ def _of_tensor(x: torch.Tensor) -> Any:
         raise Unholdable(f"it has {x.shape[0]} channels", "give 1, 3 or 4 of them: grey, RGB, or RGB with alpha")
     if not x.is_floating_point():
         kind = str(x.dtype).removeprefix("torch.")
-        mend = "write x.float()" if kind == "bool" else "write x / 255"
+        mend = "write x.float()" if kind == "bool" else "write x.abs()" if x.is_complex() else "write x / 255"
         raise Unholdable(f"its numbers are {kind}, and a tensor is in [0, 1]", mend)
+    if x.is_meta:
+        raise Unholdable("it has no numbers, since its device is 'meta'", "give the tensor that it stands for")
+    x = x.to_dense() if x.layout != torch.strided else x
+    x = x if x.dtype == torch.float64 else x.float()  # of eight bits torch knows no least
     _check_values(x.numel(), lambda: (float(x.min()), float(x.max())), "x.clamp(0, 1)")
     data = (x.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
     return data if data.ndim == 2 else _plain(data.transpose(1, 2, 0))
@@ -186,11 +192,12 @@ def _of_array(x: np.ndarray) -> tuple[Any, tuple[str, ...]]:
     if x.dtype == np.uint8:
         _check_size(x.size)
         return _plain(x), ()
-    if x.dtype == np.uint16:
+    if x.dtype.newbyteorder("=") == np.uint16:  # in either order of bytes, as files have them
         _check_size(x.size)
         return _plain(np.rint(x / 257).astype(np.uint8)), ("16 bits a channel, reduced to 8",)
     if not np.issubdtype(x.dtype, np.floating):
         mend = "write x.astype(float)" if x.dtype == bool else "write x.astype(numpy.uint8), if it goes from 0 to 255"
+        mend = "write abs(x)" if x.dtype.kind == "c" else mend
         raise Unholdable(f"its numbers are {x.dtype}, and an array is uint8 or in [0, 1]", mend)
     _check_values(x.size, lambda: (float(x.min()), float(x.max())), "x.clip(0, 1)")
     return _plain(np.rint(x.clip(0, 1) * 255).astype(np.uint8)), ()

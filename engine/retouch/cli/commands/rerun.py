@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.wiring.endings import may_end, possible
+from retouch.check.wiring.outputs import unwritable
 from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
-from retouch.cli.machine import is_here
-from retouch.cli.remaking import Again, RefusedRecipe, again, told_otherwise
+from retouch.cli.machine import check_device
+from retouch.cli.remaking import Again, RefusedRecipe, again, as_it_was, told_otherwise
 from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
@@ -38,6 +39,7 @@ _MOST_THREADS = 256  # that a stamp can ask for
 
 def main(args: Namespace) -> int:
     """Rerun one picture."""
+    check_device(args.device)
     try:
         stamp = _stamp(args.image)
         # The new picture takes the place of nothing, links included, that the user did not give away.
@@ -48,8 +50,10 @@ def main(args: Namespace) -> int:
             if not args.force:
                 what = f"'{args.output}' is there already"
                 raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
+        if args.output and (what := unwritable(args.output.absolute())):
+            raise Refusal.of("RT427", path=args.output, what=what)
         with tempfile.TemporaryDirectory() as folder:
-            installed = registry.load()
+            installed = as_it_was(stamp, registry.load())
             made_of = again(args, stamp, installed, Path(folder).resolve())
             return _run(args, stamp, made_of, installed, Path(folder).resolve())
     except RefusedRecipe as why:
@@ -81,6 +85,7 @@ def _threads(stamp: Stamp) -> int:
 
 def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh: Path) -> int:
     from retouch import pictures
+    from retouch.run.device import why_not
     from retouch.run.files.comparing import compare
     from retouch.run.session import execute
     from retouch.run.settings import Settings
@@ -88,7 +93,7 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     was = stamp.text("device")
     # On the device that made it, or on one of its kind, where that is here: another rounds otherwise.
     like = (was or "", (was or "").partition(":")[0])
-    device = args.device or next((each for each in like if is_here(each)), "cpu")
+    device = args.device or next((each for each in like if not why_not(each)), "cpu")
     changes = again.changes + ((f"device was {was or 'not told'} and is {device}",) if device != was else ())
     compiled = stamp.text("compiled") == "yes"
     if compiled and not device.startswith("cuda"):
@@ -120,7 +125,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
         raise Refusal.of("RT509", path=args.image, what=what, mend="run its recipe with 'retouch run'") from None
     if args.output:
         _keep(args, path)
-    return _verdict(args, found, changes, exact=settings.exact)
+    verdict, code = _judged(found, changes, exact=settings.exact)
+    return _tell(args, found, verdict, code, (*changes, *again.otherwise))
 
 
 def _check_ending(image: Path, graph: Graph, path: Path, *, named: bool) -> None:
@@ -155,9 +161,8 @@ def _keep(args: Namespace, made: Path) -> None:
         raise Refusal.of("RT507", path=args.output, what=err.strerror or str(err)) from None
 
 
-def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, exact: bool) -> int:
-    """To the bit in exact mode on the same machine; on another, and in other company, rounding may show."""
-    verdict, code = _judged(found, changes, exact=exact)
+def _tell(args: Namespace, found: Difference, verdict: str, code: int, changes: tuple[str, ...]) -> int:
+    """Print the verdict, and all that is not as it was; gives the exit code."""
     if args.json:
         figures = {"psnr": None if found.none else found.psnr, "share": found.share, "most": found.most}
         facts = {"image": str(args.image), "ok": code == DONE, "verdict": verdict, "equal": found.none, **figures}
@@ -173,7 +178,10 @@ def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, ex
 
 
 def _judged(found: Difference, changes: tuple[str, ...], *, exact: bool) -> tuple[str, int]:
-    """The verdict in a word, and the exit code that stands for it."""
+    """The verdict in a word, and the exit code that stands for it.
+
+    To the bit in exact mode on the same machine; on another, and in other company, rounding may show.
+    """
     from retouch.run.files.comparing import CLOSE
 
     if found.none:

@@ -41,7 +41,8 @@ class Talk:
         try:
             self._try(lambda: self._stream.write(said))
         except UnicodeEncodeError as err:
-            known = said.encode(err.encoding, "backslashreplace").decode(err.encoding)
+            encoding = self._stream.encoding or err.encoding  # of code pages the error says "charmap", whichever it is
+            known = said.encode(encoding, "backslashreplace").decode(encoding)
             self._try(lambda: self._stream.write(known))
 
     def flush(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -40,6 +40,27 @@ def with_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Compute as if the caller stood in no block of torch's: a script may, and bits and stages hang on all of them.
+
+    Blocks that turn on inference mode, autocast, another default type or device; for grad mode whoever computes cares.
+    """
+    kind = torch.get_default_dtype()
+    with ExitStack() as plain:
+        if torch.is_inference_mode_enabled():
+            plain.enter_context(torch.inference_mode(False))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                plain.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            plain.enter_context(torch.device("cpu"))
+        if kind != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            plain.callback(torch.set_default_dtype, kind)
+        yield
 
 
 @contextmanager

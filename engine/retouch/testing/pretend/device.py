@@ -269,6 +269,14 @@ def _to(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     return Tensor.to(x, dtype or x.dtype, copy=copy, **more)
 
 
+def _take_data(args: Sequence[Any], kwargs: Any) -> None:
+    """What modules do to their weights where they change precision."""
+    x, given = args
+    Tensor.data.__set__(x, given)
+    if isinstance(x, OnDevice) and isinstance(given, OnDevice):
+        x.numbers = given.numbers
+
+
 def _numpy(args: Sequence[Any], kwargs: Any) -> Any:
     if isinstance(args[0], OnDevice):
         raise TypeError("can't convert cuda:0 device type tensor to numpy; ask `await on_host(…)` for it first")
@@ -323,6 +331,7 @@ _MAKES = {
 }
 _NAMED: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     Tensor.device.__get__: lambda args, _: _place_of(args[0]),
+    Tensor.data.__set__: _take_data,
     Tensor.is_cuda.__get__: lambda args, _: isinstance(args[0], OnDevice),
     Tensor.is_cpu.__get__: lambda args, _: not isinstance(args[0], OnDevice),
     Tensor.get_device: lambda args, _: _place_of(args[0]).index if isinstance(args[0], OnDevice) else -1,
