@@ -21,7 +21,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     Numbers that differ are no slip: 298.png is no other way of writing 299.png, nor sd21 of sd15.
     """
     numbers = _numbers(name)
-    alike = (each for each in known if len(its := _numbers(each)) != len(numbers) or its == numbers)
+    alike = known if not numbers else (each for each in known if _numbers(each) == numbers)
     return next(iter(get_close_matches(name, list(alike), 1, cutoff)), None)
 
 

@@ -45,7 +45,7 @@ def _counted(folder: Folder, shot: Shot, device: torch.device) -> Tensor:
     """Where a photograph's mask is not black, as nerfstudio reads it.  [H, W] bool"""
     if not shot.mask:
         return torch.ones(shot.height, shot.width, dtype=torch.bool, device=device)
-    return folder.image(shot.mask).data.amax(0) > 0
+    return folder.lit(shot.mask)
 
 
 def _lens(shot: Shot) -> Lens:

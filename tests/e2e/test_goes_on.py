@@ -348,3 +348,11 @@ def test_what_is_kept_says_what_it_was_made_of(three: Path) -> None:
     assert told["work"] == line["work"]
     assert len(told["pixels"]) == 64
     assert json.loads(told["inputs"])["one.png"]
+
+
+def test_a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("")
+    (tmp_path / NAME).symlink_to("elsewhere")  # which may be anybody's file
+    ran = retouch("status", folder=tmp_path)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"the journal '{NAME}' cannot be read: " in ran.err

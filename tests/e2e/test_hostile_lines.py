@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -149,6 +150,25 @@ def test_recipes_that_cannot_be_opened_say_so(hostile, monkeypatch):
         2,
         "retouch check: standard input is closed; name a recipe, or write one with -e\n",
     )
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no such folder here")
+def test_a_pipe_of_the_shell_is_no_picture(hostile):
+    reader, writer = os.pipe()
+    done = retouch("check", "-e", EDIT, f"/dev/fd/{reader}", folder=hostile)
+    os.close(reader)
+    os.close(writer)
+    assert (done.code, "what has this name is no file; name an image" in done.err) == (1, True), done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["run", "-e", EDIT, "cat.png", "-o", "-"], ["rerun", "cat.png", "-o", "-"], ["graph", "-e", EDIT, "--to", "-"]],
+)
+def test_a_dash_is_no_name_of_a_result(hostile, line):
+    """Who means standard output would find a folder of that name."""
+    done = retouch(*line, folder=hostile)
+    assert (done.code, "takes a file or folder, and '-' is none; one of that name is ./-" in done.err) == (2, True)
 
 
 def test_words_are_read_where_the_locale_has_no_letters(hostile):

@@ -120,6 +120,13 @@ def test_a_source_that_moved_is_named_and_can_be_given(dog, cat):
     assert (found.code, json.loads(found.out)["equal"]) == (0, True)
 
 
+def test_where_a_rerun_cannot_be_kept_is_told_before_it_is_made(dog, monkeypatch):
+    monkeypatch.setattr("retouch.run.session.execute", None)
+    ran = again(dog, "-o", "cat.png/again.png")
+    assert (ran.code, ran.out) == (1, "")
+    assert "error[RT427]: 'cat.png/again.png' cannot be written: 'cat.png' is a file, not a folder" in ran.err
+
+
 def test_a_rerun_writes_over_nobodys_file(dog):
     (dog.parent / "notes.png").write_bytes(b"mine")
     done = again(dog, "-o", "notes.png")

@@ -34,6 +34,7 @@ WRONG = [
     (["check", "-e", EDIT, "file:///home/a%20b.png"], "RT402", 'write its path: "/home/a b.png"'),
     (["check", "https://x.org/r.retouch"], "there is no recipe", 'name "r.retouch"'),
     (["show", "https://x.org/r.png"], "does not exist", 'name "r.png"'),
+    (["status", "https://x.org/"], "holds no journal", "download it and name the file"),
     (["models", HUB], "RT416", GET),
     (["models", "get", HUB], "is no id of the hub", GET),
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from retouch.check.reading.foreign_fields import foreign_field, meant_field
+from retouch.cli.main import main
 
 FIELDS = ("name", "index", "turn", "seed", "steps")
 
@@ -46,3 +48,22 @@ def test_a_star_in_what_is_read_is_a_pattern() -> None:
 def test_a_field_in_another_spelling_is_known(word: str, field: str | None) -> None:
     assert meant_field(word, FIELDS) == field
     assert meant_field(word, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["-e", 'open "frame_%04d.png" | invert ddim'], 'write "frame_*.png"'),
+        (["-e", 'open "$FILES" | invert ddim'], "write the path itself"),
+        (["-e", 'invert ddim | save "out/%03d.png"', "cat.png"], 'write "out/{index}.png"'),
+        (["-e", "invert ddim", "cat.png", "-o", "out/$name.png"], 'write "out/{name}.png"'),
+        (["-e", 'invert ddim | mask file "%s_mask.png" | blend latent', "cat.png"], 'write "{name}_mask.png"'),
+        (["-e", "invert ddim", "$FILE.png"], "your shell fills nothing in"),
+        (["-e", "invert ddim", "{cat,dog}.png"], "your shell fills nothing in"),
+    ],
+)
+def test_what_to_write_depends_on_what_the_path_is_for(line, said, tmp_path, monkeypatch, capsys) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", *line]) == 1
+    assert said in capsys.readouterr().err

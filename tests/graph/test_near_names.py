@@ -80,6 +80,7 @@ def test_of_a_large_folder_as_many_names_are_compared_as_one_can_wait_for(tmp_pa
         ("299.png", ["298.png", "300.png"], None),
         ("sd15", ["sd21", "sdxl"], None),
         ("2024-01-03", ["2024-01-04"], None),
+        ("storybook12", ["storybook", "storybook128"], None),
         ("img_0007", ["img_0008", "img_007"], "img_007"),  # one number written in two ways
         ("storybok128", ["storybook", "storybook128"], "storybook128"),
         ("stroybook", ["storybook128"], "storybook128"),  # the number was forgotten

@@ -132,6 +132,8 @@ USUAL = {
         "mend": "take both from one picture, or open one of them with size=…",
     },
     "RT336": {"stage": "match lowpass"},
+    "RT564": {"stage": "guide direction", "what": "changes nothing: weight=0", "mend": "give it another value"},
+    "RT565": {"stage": "match lowpass", "blend": "blend pixel"},
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},
     "RT513": {"stage": "mask diffedit", "mend": "try a lower threshold"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from retouch.check.blame import refused, settle
 from retouch.check.frames import check_frames
 from retouch.check.masks import check_masks
+from retouch.check.promises import check_promises
 from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
@@ -112,6 +113,7 @@ class Elaboration:
                 check_windowed(graph, self._report)
                 check_frames(graph, self._world, self._report)
                 check_unchanged(graph, self._report)
+                check_promises(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))

@@ -108,7 +108,7 @@ def _add_run(commands: Commands) -> None:
     _of_a_run(graph, many)
     graph.add_argument("--format", choices=["mermaid", "dot", "svg"], default="mermaid", help="mermaid by default")
     graph.add_argument(
-        "--to", dest="picture", type=words.place, metavar="FILE", help="write the drawing there instead of printing it"
+        "--to", dest="picture", type=words.target, metavar="FILE", help="write the drawing there instead of printing it"
     )
 
 
@@ -134,7 +134,7 @@ def _of_a_run(parser: argparse.ArgumentParser, paths: str) -> None:
         "--allow", action="append", default=[], type=words.there, metavar="DIR", help="a folder it may use too"
     )
     help_ = "a file for one result (dog.png), a folder for many (out)"
-    parser.add_argument("-o", dest="output", type=words.place, metavar="OUT", help=help_)
+    parser.add_argument("-o", dest="output", type=words.target, metavar="OUT", help=help_)
     parser.add_argument("--force", action="store_true", help="replace files that retouch did not make")
     parser.add_argument("--again", action="store_true", help="make also what is there already")
     parser.add_argument(
@@ -199,7 +199,7 @@ def _add_listings(commands: Commands) -> None:
     stages.add_argument("method", nargs="?", metavar="METHOD")
     matrix = _command(commands, "matrix", "Show which methods go together.")
     matrix.add_argument(
-        "-o", dest="file", type=words.place, metavar="FILE", help="write it there instead of printing it"
+        "-o", dest="file", type=words.target, metavar="FILE", help="write it there instead of printing it"
     )
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
@@ -244,7 +244,7 @@ def _add_results(commands: Commands) -> None:
         "source", nargs="?", type=words.place, metavar="SOURCE", help="what it was made from, if that moved"
     )
     rerun.add_argument(
-        "-o", dest="output", type=words.place, metavar="FILE", help="keep the new picture there, in a new file"
+        "-o", dest="output", type=words.target, metavar="FILE", help="keep the new picture there, in a new file"
     )
     rerun.add_argument(
         "--verify",

@@ -6,6 +6,7 @@ their digest.
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from retouch.graph.origins import COMMAND_LINE
 from retouch.graph.ports import SHARED, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.parse import parse
+from retouch.plugins import discovery, registry
 from retouch.plugins.registry import Registry
 
 if TYPE_CHECKING:
@@ -31,13 +33,20 @@ if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
 
 
+_SHOWN = 40  # characters of a value
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The part of the graph that makes one picture, and what is not as it was then."""
+    """The part of the graph that makes one picture, and what is not as it was then.
+
+    changes: of what decides the last bits.  otherwise: of the stages themselves, which decide more.
+    """
 
     graph: Graph
     request: Any
     changes: tuple[str, ...]
+    otherwise: tuple[str, ...]
 
 
 class RefusedRecipe(Exception):
@@ -90,7 +99,15 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
         what += f"and is {graph.model.digest[:16]}…"
         raise Refusal.of("RT509", path=args.image, what=what, mend="name the right one with --model")
     request = Request.of(recipe, fresh, checked_.graphs, settings, world.model)
-    return Again(graph, request, tuple(_changes(stamp)))
+    return Again(graph, request, tuple(_changes(stamp)), tuple(_done_otherwise(stamp, graph, fresh)))
+
+
+def as_it_was(stamp: Stamp, installed: Registry) -> Registry:
+    """The stages that are installed, but for those of plugins that claim a name of a stage by which another made it."""
+    names = (stage["stage"].partition(" ") for stage in stamp.stages)
+    claimed = (card for family, _, method in names for card in installed.candidates(family, method))
+    since = {card.plugin for card in claimed} - stamp.plugins.keys()
+    return registry.load(each for each in discovery.installed() if each.name not in since) if since else installed
 
 
 def _given(stamp: Stamp, found: Mapping[str, Path]) -> Picture:
@@ -112,9 +129,9 @@ def _check_plugins(args: Namespace, stamp: Stamp, installed: Registry) -> None:
             what = f"plugin '{name}' ({distribution})" if distribution else f"plugin '{name}'"
             what += " made it, and is not installed or is broken"
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch plugins'")
-    now = {card.name for card in installed.cards}
     for stage in stamp.stages:
-        if stage["stage"].partition(" ")[0] != "first" and stage["stage"] not in now:  # a choice is the language's own
+        family, _, method = stage["stage"].partition(" ")
+        if family != "first" and not installed.find(family, method):  # a choice is the language's own
             what = f"the stage '{stage['stage']}' is not installed"
             raise Refusal.of("RT509", path=args.image, what=what, mend="see 'retouch stages'")
 
@@ -193,6 +210,22 @@ def _changes(stamp: Stamp) -> Iterator[str]:
     for name, now in versions(stamp.plugins).items():
         if (was := stamp.plugins[name]) != now:
             yield f"plugin '{name}' was {was} and is {now}"
+
+
+def _done_otherwise(stamp: Stamp, graph: Graph, here: Path) -> Iterator[str]:
+    """Versions of stages and values of their options that are not as they were, such as another version's defaults."""
+    from retouch.run.files.private import is_place
+
+    then = {stage.get("id"): stage for stage in stamp.stages}
+    for node in graph.everything():
+        if not (was := then.get(node.id)):
+            continue
+        if (version := was.get("version")) != node.card.version:
+            yield f"'{node.card.name}' was version {version} and is {node.card.version}"
+        for name, value in node.options.items():
+            before, now = (json.dumps(each, default=str) for each in (was["options"].get(name), value))
+            if before != now and name != "path" and not (isinstance(value, str) and is_place(value, here)):
+                yield f"'{node.card.name}' had {name}={before[:_SHOWN]} and has {now[:_SHOWN]}"
 
 
 def told_otherwise(stamp: Stamp, told: Mapping[str, str]) -> Iterator[str]:

@@ -27,6 +27,13 @@ def place(text: str) -> Path:
     return Path(name(text))
 
 
+def target(text: str) -> Path:
+    """A file or folder to write: standard output, which others mean by a dash, takes none."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("takes a file or folder, and '-' is none; one of that name is ./-")
+    return place(text)
+
+
 def there(text: str) -> Path:
     """A file or folder that is there: one that is not would have no effect, in silence."""
     if not is_there(found := place(text)):

@@ -317,6 +317,7 @@ def cells_of(whole: Plan) -> tuple[int, int] | None:
             size = (known.get("height", 0), known.get("width", 0))
             if not all(size) and each is whole:
                 return None
+            # Rounded up, as encoders pad.
             padded = (-(-(side or model.trained_size) // model.multiple) * model.multiple for side in size)
             height, width = (side // model.scale for side in padded)
             found.append((height, width))

@@ -37,6 +37,7 @@ class FolderJournal:
 
     folder: Path
     misread: int = 0  # lines that are JSON and none of ours, by their types
+    unread: str = ""  # why it could not be read at all, where it is there
     _read: int = 0  # bytes that were read, to the end of the last whole line
     _node: tuple[int, int] = (0, 0)  # the file that they were read of
     _lines: list[Line] = field(default_factory=list[Line])
@@ -113,6 +114,7 @@ class FolderJournal:
 
     def _catch_up(self) -> None:
         """Read what was added since."""
+        self.unread = ""
         try:
             with self._open(os.O_RDONLY, "rb") as file:
                 state = os.fstat(file.fileno())
@@ -131,8 +133,9 @@ class FolderJournal:
                             self._saved[found["file"]] = self._by_bytes[found["file"], found["sha256"]] = found
                     else:
                         self.misread += 1
-        except OSError:
+        except OSError as why:
             self._forget((0, 0))
+            self.unread = "" if isinstance(why, FileNotFoundError) else why.strerror or str(why)
 
     def _forget(self, node: tuple[int, int]) -> None:
         self._node, self._read, self._lines, self._saved, self._by_bytes = node, 0, [], {}, {}

@@ -36,6 +36,7 @@ from retouch_methods.distil.descent import Descent, drawn, fresh
     "distil",
     "pds",
     paper="arXiv:2311.13831",
+    facts={"idle": "rate == 0"},
     rows="(0 if mask else 2 * guide * rounds, 2 * guide * rounds)",
     needs=(
         Need("low < high", "has no levels from low={low} to high={high}", "write low=2% high=98%"),

@@ -32,7 +32,12 @@ from retouch.api import (
     "guide",
     "appearance",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "eyes",
+        "idle": "towards == 0 and colours == 0 and away == 0",
+    },
     needs=(
         Need(
             "not layers or (layer * eyes >= -layers and layer * eyes < layers)",

@@ -41,7 +41,12 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "direction",
     paper="arXiv:2108.00946",
     moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "2 * looks * eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "2 * looks * eyes",
+        "idle": "weight == 0",
+    },
     words="own",
 )
 async def direction(

@@ -45,7 +45,12 @@ ALIKE = ", as the eye of this turn reads them"
     "image_text",
     paper="arXiv:2111.14818",
     moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "looks * eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "looks * eyes",
+        "idle": "weight == 0",
+    },
     words="own",
 )
 async def image_text(

@@ -38,6 +38,7 @@ _EMBEDDING = "embedding"
     facts={
         "copies": "4 if weights == 'all' else 1",
         "learning": "embedding_steps + training_steps",
+        "idle": "(embedding_steps == 0 or embedding_lr == 0) and (training_steps == 0 or lr == 0)",
         "led": "batch * (embedding_steps + training_steps)",
     },
     words="needed",

@@ -147,6 +147,8 @@ class Files:
         if found:
             what, meant = found
             there = f"fields are {', '.join(f'{{{name}}}' for name in fields)}" if fields else "write the path itself"
+            if not (written or fields) and what[0] == "%":  # of files that are there a pattern finds all
+                meant = text.replace(what, "*")
             mend = f"write {json.dumps(meant, ensure_ascii=False)}" if meant else there
             self._add("RT247", given, what=what, mend=mend)
         return found is not None

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.wiring.endings import may_end, possible
+from retouch.check.wiring.outputs import unwritable
 from retouch.cli import ANOTHER_MACHINE, DONE, FAILED, WRONG_RECIPE
 from retouch.cli.machine import check_device
-from retouch.cli.remaking import Again, RefusedRecipe, again, told_otherwise
+from retouch.cli.remaking import Again, RefusedRecipe, again, as_it_was, told_otherwise
 from retouch.cli.reporting import Refusal, as_json, put, refuse, tell
 from retouch.cli.source import Source
 from retouch.cli.stamped import Stamp, stamp_of
@@ -49,8 +50,10 @@ def main(args: Namespace) -> int:
             if not args.force:
                 what = f"'{args.output}' is there already"
                 raise Refusal.of("RT509", path=args.image, what=what, mend="name another file with -o, or add --force")
+        if args.output and (what := unwritable(args.output.absolute())):
+            raise Refusal.of("RT427", path=args.output, what=what)
         with tempfile.TemporaryDirectory() as folder:
-            installed = registry.load()
+            installed = as_it_was(stamp, registry.load())
             made_of = again(args, stamp, installed, Path(folder).resolve())
             return _run(args, stamp, made_of, installed, Path(folder).resolve())
     except RefusedRecipe as why:
@@ -122,7 +125,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
         raise Refusal.of("RT509", path=args.image, what=what, mend="run its recipe with 'retouch run'") from None
     if args.output:
         _keep(args, path)
-    return _verdict(args, found, changes, exact=settings.exact)
+    verdict, code = _judged(found, changes, exact=settings.exact)
+    return _tell(args, found, verdict, code, (*changes, *again.otherwise))
 
 
 def _check_ending(image: Path, graph: Graph, path: Path, *, named: bool) -> None:
@@ -157,9 +161,8 @@ def _keep(args: Namespace, made: Path) -> None:
         raise Refusal.of("RT507", path=args.output, what=err.strerror or str(err)) from None
 
 
-def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, exact: bool) -> int:
-    """To the bit in exact mode on the same machine; on another, and in other company, rounding may show."""
-    verdict, code = _judged(found, changes, exact=exact)
+def _tell(args: Namespace, found: Difference, verdict: str, code: int, changes: tuple[str, ...]) -> int:
+    """Print the verdict, and all that is not as it was; gives the exit code."""
     if args.json:
         figures = {"psnr": None if found.none else found.psnr, "share": found.share, "most": found.most}
         facts = {"image": str(args.image), "ok": code == DONE, "verdict": verdict, "equal": found.none, **figures}
@@ -175,7 +178,10 @@ def _verdict(args: Namespace, found: Difference, changes: tuple[str, ...], *, ex
 
 
 def _judged(found: Difference, changes: tuple[str, ...], *, exact: bool) -> tuple[str, int]:
-    """The verdict in a word, and the exit code that stands for it."""
+    """The verdict in a word, and the exit code that stands for it.
+
+    To the bit in exact mode on the same machine; on another, and in other company, rounding may show.
+    """
     from retouch.run.files.comparing import CLOSE
 
     if found.none:

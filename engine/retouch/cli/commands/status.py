@@ -28,6 +28,7 @@ class Status:
     failed: by the name of the result, or of the picture that was refused, the newest line, where nothing came since.
     runs: of each its first line, and its last if it has ended.
     misread: lines of the journal that are none of ours.
+    unread: why it cannot be read at all.
     """
 
     there: list[str] = field(default_factory=list[str])
@@ -36,6 +37,7 @@ class Status:
     failed: dict[str, Line] = field(default_factory=dict[str, Line])
     runs: dict[str, list[Line]] = field(default_factory=dict[str, list[Line]])
     misread: int = 0
+    unread: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> Status:
@@ -61,7 +63,7 @@ class Status:
             else:
                 found.failed[name] = line
         found.failed |= journal.refused()
-        found.misread = journal.misread
+        found.misread, found.unread = journal.misread, journal.unread
         return found
 
     def as_data(self) -> Mapping[str, Any]:
@@ -80,6 +82,8 @@ def main(args: Namespace) -> int:
         what = f"'{folder}' holds no journal: no run has written results there"
         return refuse(args, WRONG_RECIPE, what, mend="" if folder.is_dir() else near_path(str(folder), folder=True))
     found = Status.of(folder.resolve())
+    if found.unread:
+        return refuse(args, WRONG_RECIPE, f"the journal '{folder / NAME}' cannot be read: {found.unread}")
     if args.json:
         put({"folder": str(folder), **found.as_data()})
     else:

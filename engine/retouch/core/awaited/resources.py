@@ -115,6 +115,13 @@ class Folder(FolderReader, Protocol):
         """A picture there, as it is stored, whatever EXIF says of how to turn it."""
         ...
 
+    def lit(self, name: str) -> Tensor:
+        """Where a picture there, as it is stored, is not black: of what is a mask, nobody is told how it was read.
+
+        [H, W] bool
+        """
+        ...
+
 
 class TensorFiles(Protocol):
     """The safetensors file that the stage's option `path` names, which its description took before anything ran."""

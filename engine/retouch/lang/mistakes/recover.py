@@ -66,6 +66,7 @@ def read_statement(tokens: list[Token], newline: Token, builder: TolerantBuilder
 
 def feed(tokens: list[Token], newline: Token):
     """Return the parse tree, or the index of the token that did not fit."""
+    # Token by token, since a keyword that does not fit is tried as a name.
     parser = tables.tolerant().parse_interactive()
     for index, token in enumerate([*tokens, newline]):
         if not takes(parser, token):

@@ -101,7 +101,14 @@ class FolderIn:
 
     def image(self, name: str) -> Image:
         """A picture there, as stored: what a camera is told for is not what EXIF turns."""
-        return whole(self.files.image(str(self._below(name).place(name)), 0, as_stored=True))
+        return self._image(name, self.files)
+
+    def lit(self, name: str) -> Tensor:
+        """Where a picture there is not black."""
+        return self._image(name, FileIn(self.files.device)).data.amax(0) > 0
+
+    def _image(self, name: str, files: FileIn) -> Image:
+        return whole(files.image(str(self._below(name).place(name)), 0, as_stored=True))
 
     def _below(self, name: str) -> FilesBelow:
         if name not in self.held:
