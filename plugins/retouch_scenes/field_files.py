@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
-from retouch.api import Ending, NothingLifted, Outbox, TensorFiles, safetensors_file, stage
+from retouch.api import Ending, NothingLifted, Outbox, TensorFiles, on_host, safetensors_file, stage, upload
 from retouch.api.folders import UnfitFile
 from retouch_scenes.field import Field, Space
 from retouch_scenes.kept import ANEW, Said
@@ -40,7 +41,7 @@ def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".sa
     tensors="retouch_scenes.kept:described",
     facts={"numbers": "numbers", "frustum": "frustum"},
 )
-def fit_saved(views: Views, files: TensorFiles, *, path: Annotated[str, Ending(".safetensors")]) -> Field:
+async def fit_saved(views: Views, files: TensorFiles, *, path: Annotated[str, Ending(".safetensors")]) -> Field:
     """Take the field that `save field` wrote, in place of fitting one: to the bit what was saved.
 
     The file holds no photographs and no cameras: those are opened before it, as they were or others of the same thing,
@@ -51,19 +52,20 @@ def fit_saved(views: Views, files: TensorFiles, *, path: Annotated[str, Ending("
     metadata, tensors = files.read(path)
     said = Said.of(metadata)
     space = Space(said.space, tensors["low"], tensors["high"], tensors["reference"], said.centre)
-    if not bool((space.low < space.high).all()):
+    if not await on_host((space.low < space.high).all()):
         raise UnfitFile("its space has no inside: 'low' is not below 'high'", ANEW)
     views = views.about(said.centre)
-    if not any(_sees(views, i, space) for i in range(len(views))):
+    seen = torch.stack([_sees(views, i, space) for i in range(len(views))])
+    if not await on_host(seen.any()):
         what = "is given photographs whose cameras do not look at the field: it was fitted to others"
         raise NothingLifted(what, "open the photographs that it was fitted to, or others of the same place")
     return Field(tensors["grid"], space, said.near, said.far, said.samples, said.open, tensors.get("changed"))
 
 
-def _sees(views: Views, i: int, space: Space) -> bool:
-    """Whether anything of a space lies before a camera, in its picture."""
-    axis = torch.linspace(-1, 1, SPOTS).to(space.low)
+def _sees(views: Views, i: int, space: Space) -> Tensor:
+    """Whether anything of a space lies before a camera, in its picture.  [] bool"""
+    axis = upload(torch.linspace(-1, 1, SPOTS), space.low.device)
     unit = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
     lens = views.lenses[i]
     x, y, depth = views.seen(i, space.world(unit))
-    return bool(((x >= 0) & (x <= lens.width) & (y >= 0) & (y <= lens.height) & (depth > 0)).any())
+    return ((x >= 0) & (x <= lens.width) & (y >= 0) & (y <= lens.height) & (depth > 0)).any()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields as parts_of
 from pathlib import Path
 from shutil import copytree
 
@@ -53,9 +52,11 @@ def field_of(outcome) -> Field:
 
 def same(one: Field, other: Field) -> bool:
     """Whether every number of two fields is the same."""
-    spaces = [[getattr(each.space, part.name) for part in parts_of(each.space)] for each in (one, other)]
-    tensors = [[each.grid, each.changed, *space[1:]] for each, space in zip((one, other), spaces, strict=True)]
-    plain = [(each.near, each.far, each.samples, each.open, each.space.kind) for each in (one, other)]
+    spaces = [(each.space.low, each.space.high, each.space.reference) for each in (one, other)]
+    tensors = [[each.grid, each.changed, *space] for each, space in zip((one, other), spaces, strict=True)]
+    plain = [
+        (each.near, each.far, each.samples, each.open, each.space.kind, each.space.centre) for each in (one, other)
+    ]
     equal = (a is b if a is None or b is None else torch.equal(a, b) for a, b in zip(*tensors, strict=True))
     return plain[0] == plain[1] and all(equal)
 
