@@ -70,6 +70,7 @@ GPU_MINUTES ?= 9
 
 # With GPU_PYTHON=python3 nothing is set up: what that Python lacks beside torch comes from `make gpu-wheels`.
 gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(STAMP))  ## all that only a GPU can show; without one, a rehearsal
+	$(GPU_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make gpu GPU_PYTHON=python3.12")'
 	$(GPU_PYTHON) tests/gpu/script.py --parts $(GPU_PARTS) --minutes $(GPU_MINUTES)
 
 # What is not Python alone is for Linux, and of each CPython in question where one wheel does not serve them all.

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
+from retouch.addresses import file_instead, is_address
 from retouch.paths import is_folder, resolved
 
 MOST_ENTRIES = 2000  # of a folder that are compared, which takes about a tenth of a second
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the likeliest name that was meant, if one is near."""
-    return next(iter(get_close_matches(name, list(known), 1, cutoff)), None)
+    """Return the likeliest name that was meant, if one is near.
+
+    Numbers that differ are no slip: 298.png is no other way of writing 299.png, nor sd21 of sd15.
+    """
+    numbers = _numbers(name)
+    alike = known if not numbers else (each for each in known if _numbers(each) == numbers)
+    return next(iter(get_close_matches(name, list(alike), 1, cutoff)), None)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(run) for run in re.findall(r"[0-9]+", name)]
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -33,7 +44,12 @@ def near_or_all(name: str, known: Iterable[str]) -> str:
 def near_path(
     text: str, start: Path | None = None, *, folder: bool = False, may_look: Callable[[Path], bool] = is_folder
 ) -> str:
-    """Return a question about the file or folder that a path may have been meant for, as `nearest_path`, or nothing."""
+    """Return a question about the file or folder that a path may have been meant for, as `nearest_path`, or nothing.
+
+    Of an address it is what to do in its place.
+    """
+    if is_address(text):
+        return file_instead(text)
     found = nearest_path(text, start, folder=folder, may_look=may_look)
     return f"did you mean '{found}'?" if found else ""
 

@@ -87,6 +87,7 @@ def _made(cases: Sequence[Case], out: Path, eyes: Any) -> list[dict[str, Any]]:
         if each.error:
             raise each.error
     spent = time.process_time() - before
+    # They ran together, so each takes its part of the time by the rows that it asked for.
     shares = [max(each.cost, 1) for each in results]
     found = []
     for case, result, source, share in zip(cases, results, on, shares, strict=True):

@@ -123,6 +123,7 @@ def learnt(name: str, args: argparse.Namespace) -> Mapping[str, float]:
         return json.loads(told.read_text())
     rng, folder = Random(f"retouch bench attributes {args.seed} {name}"), args.out / "learnt" / name
     folder.mkdir(parents=True, exist_ok=True)
+    # What the benchmark edits must not have been learnt from.
     known = {(each.subject, each.color, each.setting) for each in held_out_scenes()}
     scenes: list[Any] = []
     while len(scenes) < LEARNT_FROM:

@@ -32,16 +32,14 @@ def ssim(a: Tensor, b: Tensor, where: Tensor) -> float | None:
     """
     if not where.any():
         return None
-    return float(_ssim_map(torch.where(where, a, b), b)[:, where].mean())
-
-
-def _ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    a = torch.where(where, a, b)
     mean_a, mean_b = _blur(a), _blur(b)
     var_a, var_b = _blur(a * a) - mean_a**2, _blur(b * b) - mean_b**2
     covariance = _blur(a * b) - mean_a * mean_b
     c1, c2 = 0.01**2, 0.03**2
     likeness = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return likeness / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    likeness = likeness / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))  # [3, H, W]
+    return float(likeness[:, where].mean())
 
 
 def _blur(pictures: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ async def edit(
         return await gather(gather(looked_at(eye, each, views, drawn, SPREAD) for each in pictures) for eye in eyes)
 
     if method == "styleclip":
-        words = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
+        words = [await eye.text(edit.texts[1]) for eye in eyes]  # [d] each
 
         async def by_code(styles: Tensor) -> Tensor:
             picture = await painter.paint(styles, code.tuned)
@@ -108,7 +108,7 @@ async def edit(
         (styles,) = await descend(by_code, [code.styles], iterations, lr)
         return await painter.image(replace(code, styles=styles))
 
-    ways = [await text_direction(eye, edit.source.text, edit.target.text) for eye in eyes]  # [d] each
+    ways = [await text_direction(eye, *edit.texts) for eye in eyes]  # [d] each
     begun = dict(code.tuned) or painter.own
     company = [code.styles, *painter.random(noise, others)]
     asked = await gather(painter.paint(styles, code.tuned) for styles in company)

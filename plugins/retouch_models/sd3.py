@@ -49,6 +49,7 @@ class StableDiffusion3:
             scale=scale,
             multiple=scale * side,
             trained_size=net["sample_size"] * scale,
+            # CLIP's two lie side by side in the channels, T5 behind them: so one of CLIP's counts.
             tokens=CLIP_TOKENS + t5_tokens(read),
             prediction="flow",
             parts=("transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"),

@@ -26,12 +26,14 @@ class Space:
     kind: "box", by the world's axes, or "frustum": x / depth, y / depth and 1 / depth of a camera.
     low, high: Tensor  # [3], its corners, in that order
     reference: Tensor  # [4, 4], world to that camera; of a box nothing reads it
+    centre: the point of the photographs' own world that all of this is counted from, as `Views` has it
     """
 
     kind: Literal["box", "frustum"]
     low: Tensor
     high: Tensor
     reference: Tensor
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def unit(self, points: Tensor) -> Tensor:
         """Points of the world in [-1, 1] on each axis of the grid, x first.  [..., 3]"""

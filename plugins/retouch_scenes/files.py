@@ -1,4 +1,4 @@
-"""Folders of photographs, fields and turntables, from and to files."""
+"""Folders of photographs, from and to files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from retouch.api import Ending, Folder, Image, Need, Outbox, Pattern, safetensors_file, stage, upload_numbers
+from retouch.api import Ending, Folder, Image, Need, Outbox, Pattern, stage, upload_numbers
 from retouch_scenes.field import Field
+from retouch_scenes.meeting import centre_of
 from retouch_scenes.transforms import Shot, shots
-from retouch_scenes.views import Lens, Views
+from retouch_scenes.views import SEEN, Lens, Views
 
-FORMAT = "field of retouch, 1"
 FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "cat/")]
 
 
@@ -21,20 +21,7 @@ FolderPath = Annotated[str, Pattern(r".*[/\\]", "a folder, with / at its end", "
     "open",
     "views",
     folder="retouch_scenes.transforms:described",
-    facts={
-        "views": "views",
-        "height": "height",
-        "width": "width",
-        "facing": "facing",
-        "front": "front",
-        "one_side": "one_side",
-        "meet": "meet",
-        "scene_near": "scene_near",
-        "scene_far": "scene_far",
-        "thing_near": "thing_near",
-        "thing_far": "thing_far",
-        "shown": "0",
-    },
+    facts={**SEEN, "shown": "0"},
 )
 def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     """Read photographs of one thing and where their cameras stood, as transforms.json of the folder says.
@@ -44,19 +31,21 @@ def open_views(folder: Folder, *, path: FolderPath, caption: str = "") -> Views:
     """
     found = shots(folder)
     images = tuple(_over_white(folder.image(shot.file)) for shot in found)
-    poses = upload_numbers([shot.pose for shot in found], torch.float32, images[0].data.device)
+    centre = centre_of([shot.pose for shot in found])
+    near = [[[*row[:3], row[3] - at] for row, at in zip(shot.pose, (*centre, 0.0), strict=True)] for shot in found]
+    poses = upload_numbers(near, torch.float32, images[0].data.device)
     lenses = tuple(_lens(shot) for shot in found)
     counted = tuple(_counted(folder, shot, poses.device) for shot in found) if any(shot.mask for shot in found) else ()
     if counted and not any(bool(each.any()) for each in counted):
         raise ValueError("the masks of its transforms.json are black everywhere, so that no pixel counts")
-    return Views(images, poses, lenses, tuple(shot.file for shot in found), counted)
+    return Views(images, poses, lenses, tuple(shot.file for shot in found), counted, centre)
 
 
 def _counted(folder: Folder, shot: Shot, device: torch.device) -> Tensor:
     """Where a photograph's mask is not black, as nerfstudio reads it.  [H, W] bool"""
     if not shot.mask:
         return torch.ones(shot.height, shot.width, dtype=torch.bool, device=device)
-    return folder.image(shot.mask).data.amax(0) > 0
+    return folder.lit(shot.mask)
 
 
 def _lens(shot: Shot) -> Lens:
@@ -67,23 +56,6 @@ def _over_white(image: Image) -> Image:
     if image.alpha is None:
         return image
     return Image(image.data * image.alpha + (1 - image.alpha), image.alpha)
-
-
-@stage("save", "field")
-def save_field(field: Field, outbox: Outbox, *, path: Annotated[str, Ending(".safetensors")]) -> None:
-    """Write the field as safetensors: "grid" [4, D, H, W] in float16, raw density and raw colours, and where it lies.
-
-    "low" and "high" are the corners of its space, "reference" the camera of a frustum; the rest is in the metadata.
-
-    path: the file.
-    """
-    space, recipe = field.space, outbox.stamp(path)
-    said = {"format": FORMAT, "space": space.kind, "near": repr(field.near), "far": repr(field.far)}
-    said |= {"samples": str(field.samples), "open": str(field.open).lower()}
-    tensors = {"grid": field.grid.half(), "low": space.low, "high": space.high, "reference": space.reference}
-    plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
-    with outbox.file(path) as file:
-        file.write(safetensors_file(plain, said | ({"retouch": recipe} if recipe else {})))
 
 
 @stage(
@@ -109,13 +81,18 @@ def save_views(
     images = {name: _cut_out(image) for name, image in zip(names, views.images, strict=True)}
     with outbox.album(path, images) as folder:
         frames = [
-            {"file_path": f"{folder}/{name}", "transform_matrix": pose.tolist(), **_told(lens)}
+            {"file_path": f"{folder}/{name}", "transform_matrix": _in_the_world(pose, views), **_told(lens)}
             for name, pose, lens in zip(names, views.poses.cpu(), views.lenses, strict=True)
         ]
         said = {"camera_model": "OPENCV", "orientation_override": "none", "frames": frames}
         recipe = outbox.stamp(path)
         with outbox.file(path) as file:
             file.write(json.dumps(said | ({"retouch": recipe} if recipe else {}), indent=1).encode())
+
+
+def _in_the_world(pose: Tensor, views: Views) -> list[list[float]]:
+    """A pose with its place in the photographs' own world."""
+    return [[*row[:3], row[3] + at] for row, at in zip(pose.tolist(), (*views.centre, 0.0), strict=True)]
 
 
 def _told(lens: Lens) -> dict[str, float]:

@@ -141,7 +141,8 @@ async def fitted(
         adam.lr = course.lr * FALL ** (k / course.iterations)
         moved = adam.step(grid, found.grads[0] + course.smooth * roughness_pull(grid))
         grid = moved if mask is None else torch.where(mask, moved, start)
-        log.learnt(k + 1, course.iterations, float(await on_host(found.loss)))
+        if log.due(k + 1, course.iterations):
+            log.learnt(k + 1, course.iterations, float(await on_host(found.loss)))
     return field.with_grid(grid)
 
 
@@ -236,8 +237,9 @@ async def fit_field(
     lr: of the first step; it falls to a tenth.
     smooth: weight of differences between neighbouring voxels.
     """
-    kind = kind_of(views) if space == "auto" else space
-    field = empty(views, kind, near, far, resolution, planes)
+    poses = await on_host(views.poses)
+    kind = kind_of(replace(views, poses=poses)) if space == "auto" else space
+    field = empty(views, kind, near, far, resolution, planes, poses)
     if kind == "box" and not (near or views.cut_out) and field.near < WIDE * field.far / LAST:
         notices.tell(
             "nothing is cut out of these photographs and they are wide, so that fog may fill what lies nearer than the "

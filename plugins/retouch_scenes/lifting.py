@@ -23,6 +23,7 @@ from retouch.api import (
     Turned,
     Unmet,
     gather,
+    on_host,
     stage,
 )
 from retouch_scenes.field import Field, looked_up, samples, seen
@@ -71,7 +72,7 @@ def hull(field: Field, views: Views, masks: Sequence[Tensor], share: float) -> T
 def _surface(field: Field, views: Views, i: int) -> Tensor:
     """How deep a view sees, a little behind the surface; without end where it meets nothing.  [H, W]"""
     met = rendered(field, views, i)
-    behind = BEHIND * float((field.space.high - field.space.low).max())
+    behind = BEHIND * (field.space.high - field.space.low).max().double()  # where it is: no view waits for it
     return torch.where(met.opacity > 0.5, met.depth / met.opacity.clamp(min=0.5) + behind, torch.inf).clamp(max=1e9)
 
 
@@ -188,10 +189,11 @@ async def lift(
     at_once: how many views are in memory together.
     """
     made = await all_turned(turn, views.images, views.images, "", at_once)
+    views = views.about(field.space.centre)
     masks = {i: pixels(each.mask, views, i) for i, each in enumerate(made) if each and each.mask is not None}
     masking, shown = views.some(list(masks)), list(masks.values())
     part = hull(field, masking, shown, share) if by == "hull" else adjoint(field, masking, shown) >= threshold
-    if not bool(part.any()):
+    if not await on_host(part.any()):
         raise (
             NothingLifted
             if by == "hull"

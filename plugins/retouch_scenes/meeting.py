@@ -15,6 +15,7 @@ PARALLEL = 1e-5  # squared sine between optical axes (0.2 degrees), up to which 
 FIRST, LAST = 0.6, 2.6  # of the cameras' distance, between which a scene lies
 ONE_SIDE = 0.8  # mean optical axes shorter than this look from more than one side
 ASLANT = 0.1  # cosine to the mean axis, down to which a frustum before the mean camera holds a ray
+FAR_AWAY = 100  # times as far from the world's origin as from each other, places are counted from their own middle
 Vector = Sequence[float]
 
 
@@ -84,6 +85,17 @@ def meeting(poses: Sequence[Sequence[Vector]]) -> Meeting | None:
     spread = max(math.hypot(*(a - b for a, b in zip(place, mean, strict=True))) for place in places)
     ahead = sum(_dot(gap, axis) > 1e-3 * spread for gap, axis in zip(gaps, axes, strict=True))
     return Meeting(middle, away) if spread and 2 * ahead > len(poses) and min(away) > 1e-3 * spread else None
+
+
+def centre_of(poses: Sequence[Sequence[Vector]]) -> tuple[float, float, float]:
+    """From where the places of cameras are to be counted, so that float32 holds them: the origin, or their mean.
+
+    Georeferenced places are millions of units from the origin, where float32 tells half a unit.
+    """
+    places = [[row[3] for row in pose[:3]] for pose in poses]
+    x, y, z = (sum(column) / len(places) for column in zip(*places, strict=True))
+    spread = max(math.hypot(place[0] - x, place[1] - y, place[2] - z) for place in places)
+    return (x, y, z) if math.hypot(x, y, z) > FAR_AWAY * spread else (0.0, 0.0, 0.0)
 
 
 def facing(poses: Sequence[Sequence[Vector]]) -> float:

@@ -42,14 +42,16 @@ def save_mesh(
 ) -> None:
     """Write the surface of a field in a box as triangles with colours: what Blender and viewers of glTF open.
 
-    A PLY has the places of the world.  A GLB stands upright, its front to the first camera, and is shown without
-    light, since its colours have theirs already.
+    A PLY has the places of the world, of one far from its origin in float64.  A GLB stands upright, its front to the
+    first camera, and is shown without light, since its colours have theirs already; far from the origin it is about the
+    cameras' middle, which its "extras" tell, since viewers work in float32.
 
     path: the file.
     opacity: what share of the light a voxel takes where the surface lies; lower ones keep more of what is thin.
     """
-    mesh = surface(field, opacity)
-    made = ply(mesh) if path.lower().endswith(".ply") else glb(mesh, upright(views))
+    mesh, centre = surface(field, opacity), field.space.centre
+    turn = upright(views.about(centre))
+    made = ply(mesh, centre) if path.lower().endswith(".ply") else glb(mesh, turn, centre)
     with outbox.file(path) as file:
         file.write(made)
 
@@ -61,22 +63,23 @@ def upright(views: Views) -> Tensor:
     return looking(front - (front @ up) * up, torch.zeros_like(up), up)[:3, :3].T
 
 
-def ply(mesh: Mesh) -> bytes:
-    """The mesh as binary PLY, with colours in 8 bits."""
-    vertices = np.empty(len(mesh.places), [("place", "<f4", 3), ("colour", "u1", 3)])
-    vertices["place"] = mesh.places.numpy()
+def ply(mesh: Mesh, centre: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> bytes:
+    """The mesh as binary PLY, with colours in 8 bits; centre: what its places are counted from."""
+    number, name = ("<f8", "double") if any(centre) else ("<f4", "float")
+    vertices = np.empty(len(mesh.places), [("place", number, 3), ("colour", "u1", 3)])
+    vertices["place"] = mesh.places.double().numpy() + np.array(centre)
     vertices["colour"] = (mesh.colours * 255).round().byte().numpy()
     faces = np.empty(len(mesh.faces), [("count", "u1"), ("vertices", "<i4", 3)])
     faces["count"], faces["vertices"] = 3, mesh.faces.numpy()
     head = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"]
-    head += [f"property float {axis}" for axis in "xyz"]
-    head += [f"property uchar {name}" for name in ("red", "green", "blue")]
+    head += [f"property {name} {axis}" for axis in "xyz"]
+    head += [f"property uchar {colour}" for colour in ("red", "green", "blue")]
     head += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header\n"]
     return "\n".join(head).encode() + vertices.tobytes() + faces.tobytes()
 
 
-def glb(mesh: Mesh, turn: Tensor) -> bytes:
-    """The mesh as binary glTF; turn: [3, 3], of its node."""
+def glb(mesh: Mesh, turn: Tensor, centre: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> bytes:
+    """The mesh as binary glTF; turn: [3, 3], of its node; centre: what its places are counted from."""
     parts = [
         (mesh.places.numpy().astype("<f4"), VERTICES, "VEC3"),
         (linear(mesh.colours).numpy().astype("<f4"), VERTICES, "VEC3"),
@@ -89,6 +92,7 @@ def glb(mesh: Mesh, turn: Tensor) -> bytes:
         accessors.append({"bufferView": k, "componentType": number, "count": len(values), "type": kind})
         at += values.nbytes
     accessors[0] |= {"min": parts[0][0].min(0).tolist(), "max": parts[0][0].max(0).tolist()}
+    extras = {"extras": {"centre": list(centre)}} if any(centre) else {}
     matrix = torch.eye(4)
     matrix[:3, :3] = turn
     primitive = {"attributes": {"POSITION": 0, "COLOR_0": 1}, "indices": 2, "material": 0}
@@ -97,7 +101,7 @@ def glb(mesh: Mesh, turn: Tensor) -> bytes:
         "extensionsUsed": ["KHR_materials_unlit"],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "matrix": matrix.T.flatten().tolist()}],  # by columns
+        "nodes": [{"mesh": 0, "matrix": matrix.T.flatten().tolist(), **extras}],  # by columns
         "meshes": [{"primitives": [primitive]}],
         "materials": [{"extensions": {"KHR_materials_unlit": {}}}],
         "buffers": [{"byteLength": at}],

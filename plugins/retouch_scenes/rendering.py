@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retouch.api import Image, stage
 from retouch_scenes.field import Field, RaysSeen, seen
-from retouch_scenes.views import Views
+from retouch_scenes.views import SEEN, Views
 
 AT_ONCE = 1 << 19  # samples in memory together
 
@@ -57,21 +57,9 @@ def image_of(field: Field, views: Views, i: int) -> Image:
 @stage(
     "render",
     "views",
-    facts={
-        "views": "views",
-        "height": "height",
-        "width": "width",
-        "facing": "facing",
-        "front": "front",
-        "one_side": "one_side",
-        "meet": "meet",
-        "scene_near": "scene_near",
-        "scene_far": "scene_far",
-        "thing_near": "thing_near",
-        "thing_far": "thing_far",
-        "shown": "1",
-    },
+    facts={**SEEN, "shown": "1"},
 )
 def render_views(field: Field, views: Views) -> Views:
     """Render the field from where the photographs were taken: the views that all agree."""
+    views = views.about(field.space.centre)
     return views.showing([image_of(field, views, i) for i in range(len(views))])

@@ -54,6 +54,7 @@ class Revision:
         missed: Exception | None = None
         moved = False
         for k in range(count):
+            # Nothing is fitted yet when the first is edited, so the photograph itself is its best picture.
             image = views.images[k] if i == 0 and k == 0 else image_of(field, views, k)
             found = await turned(self.turn, image, views.images[k], f"round{i}" if i else "")
             if not isinstance(found, Turned):
@@ -152,7 +153,7 @@ async def revise(
     at_once: how many views are in memory together.
     """
     course = Course(iterations, rays, lr, smooth, robust=loss == "l1")
-    going = Revision(views, turn, noise, log, course, share, at_once)
+    going = Revision(views.about(field.space.centre), turn, noise, log, course, share, at_once)
     part = None if volume is None else volume.data
     if volume is not None and not volume.of(field):
         mend = "write 'mask lift (…)' behind the field that is revised"

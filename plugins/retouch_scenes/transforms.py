@@ -10,7 +10,7 @@ import json
 import math
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
@@ -181,14 +181,10 @@ def _pose(said: Any, file: str) -> Matrix:
     dots = [sum(a * b for a, b in zip(axes[i], axes[j], strict=True)) for i in range(3) for j in range(i, 3)]
     if any(abs(dot - want) > 0.02 for dot, want in zip(dots, (1, 0, 0, 1, 0, 1), strict=True)):
         bad("is no rotation: its first three columns are not of length 1 and at right angles")
-    if _handed(axes) < 0:
+    (a, b, c), (d, e, f), (g, h, i) = axes
+    if a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) < 0:  # the determinant
         bad("mirrors the world: turn the sign of one axis")
     return (*(tuple(row) for row in rows[:3]), (0.0, 0.0, 0.0, 1.0))
-
-
-def _handed(axes: Sequence[Sequence[float]]) -> float:
-    (a, b, c), (d, e, f), (g, h, i) = axes
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def _lens(own: Mapping[str, Any], file: str, height: int, width: int) -> tuple[float, float, float, float]:
@@ -207,9 +203,11 @@ def _lens(own: Mapping[str, Any], file: str, height: int, width: int) -> tuple[f
     if fx <= 0 or fy <= 0:
         bad(f"{file} has no focal length", "write fl_x and fl_y in pixels, or camera_angle_x in radians")
     cx, cy = _number(own, "cx", file, w / 2), _number(own, "cy", file, h / 2)
+    # Told for pictures of w by h, which may have been made smaller since.
     across, down = width / w, height / h
     fx, fy, cx, cy = fx * across, fy * down, cx * across, cy * down
     for name, value, side in (("fl_x", fx, width), ("fl_y", fy, height), ("cx", cx, width), ("cy", cy, height)):
+        # The middle may lie anywhere near, at 0 too; a focal length has no 0.
         least = side / FAR_OFF if name.startswith("fl") else 0
         if not least <= abs(value) <= side * FAR_OFF:
             mend = "write the focal length and the middle in pixels, of pictures of w by h"

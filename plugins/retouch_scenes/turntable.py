@@ -41,6 +41,7 @@ def save_turntable(
     milliseconds: how long each is shown.
     quality: of the file; without one it loses nothing and is some ten times larger.
     """
+    views = views.about(field.space.centre)
     way = round_trip(views, frames, 2 / (1 / field.near + 1 / field.far))
     lens = views.lenses[0].scaled(scale)
     blank = Image(torch.zeros(3, lens.height, lens.width, device=way.device))

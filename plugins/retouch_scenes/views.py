@@ -9,8 +9,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from retouch.api import Image
+from retouch.api import Image, upload_numbers
 from retouch_scenes.meeting import meeting
+
+# What is known of photographs and their cameras before anything runs, and of what a field shows from there: as
+# `transforms.described` has it.
+SEEN = {
+    "views": "views",
+    "height": "height",
+    "width": "width",
+    "facing": "facing",
+    "front": "front",
+    "one_side": "one_side",
+    "meet": "meet",
+    "scene_near": "scene_near",
+    "scene_far": "scene_far",
+    "thing_near": "thing_near",
+    "thing_far": "thing_far",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,7 @@ class Views:
     images: with alpha where the thing was cut out; colours are then as they are over white.
     poses: Tensor  # [N, 4, 4], float32, camera to world; the camera looks along -z, x is right, y up
     counted: of each, which pixels a field has to explain, [H, W] bool; none at all where all of them.
+    centre: the point of the photographs' own world that places are counted from here; exact, where float32 is not.
     """
 
     images: tuple[Image, ...]
@@ -45,6 +62,7 @@ class Views:
     lenses: tuple[Lens, ...]
     names: tuple[str, ...]
     counted: tuple[Tensor, ...] = ()
+    centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Hold the parts together."""
@@ -77,7 +95,16 @@ class Views:
             tuple(self.lenses[k] for k in which),
             tuple(self.names[k] for k in which),
             tuple(self.counted[k] for k in which) if self.counted else (),
+            self.centre,
         )
+
+    def about(self, centre: tuple[float, float, float]) -> Views:
+        """The same with places counted from another point, such as those of the field that they look at."""
+        if centre == self.centre:
+            return self
+        poses, gap = self.poses.clone(), [a - b for a, b in zip(self.centre, centre, strict=True)]
+        poses[:, :3, 3] = (poses[:, :3, 3].double() + upload_numbers(gap, torch.float64, poses.device)).to(poses)
+        return replace(self, poses=poses, centre=centre)
 
     def rays(self, i: int) -> tuple[Tensor, Tensor]:
         """Origins and directions of all rays of a view, row by row; a direction is as long as its depth is 1.

@@ -24,5 +24,5 @@ class Volume:
         """Whether it is a part of this field, not of another that lies elsewhere or has other voxels."""
         one, other = self.space, field.space
         places = zip((one.low, one.high, one.reference), (other.low, other.high, other.reference), strict=True)
-        same = self.data.shape == field.grid.shape[1:] and one.kind == other.kind
+        same = self.data.shape == field.grid.shape[1:] and (one.kind, one.centre) == (other.kind, other.centre)
         return same and all(mine is its or bool((mine == its).all()) for mine, its in places)

@@ -99,6 +99,7 @@ def test_an_edit_alone_comes_to_the_same_figures_as_among_others(measured, tmp_p
     assert without_times(alone) == without_times(records[: len(ENTRIES)])
 
 
+@pytest.mark.thorough
 def test_several_processes_come_to_the_same_figures_as_one(measured, tmp_path, monkeypatch):
     _, records = measured
     monkeypatch.setattr("retouch_bench.sharing.AT_ONCE", 1)

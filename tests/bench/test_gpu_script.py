@@ -59,3 +59,46 @@ def test_wheels_fill_in_what_lacks_or_is_too_old_and_nothing_else(tmp_path, monk
     environment = script._environment(tmp_path, tmp_path)
     site = next(Path(each) for each in environment["PYTHONPATH"].split(os.pathsep) if each.endswith("site"))
     assert sorted(path.name for path in site.iterdir()) == ["a", "c", "transformers"]
+
+
+REHEARSES = {"python": "3.12.1", "lacks": [], "torch": "2.13.0", "card here": False}
+UNFIT = {
+    "what it needs is missing": (REHEARSES | {"lacks": ["torch", "lark"]}, "lacks torch, lark: `make gpu-wheels`"),
+    "a card that breaks": (
+        REHEARSES | {"card": "a card", "why": "RuntimeError: CUDA error"},
+        "RuntimeError: CUDA error",
+    ),
+    "a torch without CUDA": (REHEARSES | {"card here": True}, "there is a card, and torch 2.13.0 of"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_where_nothing_can_be_measured_that_is_said_at_once(name, tmp_path, monkeypatch, capsys):
+    """And no rehearsal takes the minutes of a card that somebody waits for."""
+    found, words = UNFIT[name]
+    monkeypatch.setattr(script, "_found", lambda environment: found)
+    assert script.main(["--out", str(tmp_path)]) == 2
+    assert words in capsys.readouterr().out
+    assert words in (tmp_path / "report.md").read_text()
+
+
+def test_a_card_is_told_with_all_that_its_figures_hang_on():
+    card = {"card": "a card", "capability": "9.0", "cuda": "13.0", "cudnn": 91900, "triton": None, "compiler": None}
+    told = script._machine(REHEARSES | card)
+    assert told.startswith("a card; torch 2.13.0")
+    assert told.endswith("capability 9.0; cuda 13.0; cudnn 91900; triton None; compiler None")
+
+
+@pytest.mark.parametrize(
+    ("code", "patience", "why"),
+    [
+        ("import os; os.abort()", 60, "torch ended its process"),
+        ("import time; time.sleep(60)", 1, "did not answer in 1 s"),
+    ],
+)
+def test_a_torch_that_ends_its_process_or_hangs_ends_nothing_else(code, patience, why, tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text(code)
+    monkeypatch.setattr(script, "PATIENCE", patience)
+    found = script._found({**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert why in found["why"]
+    assert why in (script._unfit(found) or "")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retouch import pictures
+from retouch.check.check import check
 from retouch.run import providers
 from retouch.run.files.provenance import Request
+from retouch.run.outcome import RunResult
 from retouch.run.session import execute
+from retouch.run.settings import Settings
+from retouch.testing.pretend.device import pretended
 from tests.e2e.command import draw, left_in
-from tests.e2e.sessions import INSTALLED, KEPT, graphs
+from tests.e2e.sessions import INSTALLED, KEPT, graphs, tiny_world
 
 real = pictures.decoded
 
@@ -102,3 +107,35 @@ def test_what_pictures_share_is_made_again_too_where_it_did_not_fit(tmp_path, mo
     assert not left
     assert "halved" in events
     assert [[found.code for found in each.failures] for each in outcomes] == [[], [], []]
+
+
+LARGE = 'invert ddim "cat"->"dog" | attend p2p | mask box right=50% | blend latent | blend pixel'
+
+
+@pytest.mark.thorough
+def test_on_a_gpu_waves_are_halved_until_their_pictures_fit_beside_the_model(tmp_path: Path) -> None:
+    """For one alone that does not fit, that is told."""
+    here = tiny_world(tmp_path, steps=2)
+    copies = [replace(here.pictures[0], path=tmp_path / f"{number}.png", index=number) for number in range(4)]
+    for copy in copies:
+        copy.path.write_bytes(here.pictures[0].path.read_bytes())
+    most: dict[int, int] = {}
+
+    def edited(count: int, room: int) -> tuple[RunResult, list[str]]:
+        events: list[str] = []
+        checked = check(LARGE, replace(here, pictures=tuple(copies[:count]), force=True))
+        assert not checked.errors
+        with pretended(room=room) as device:
+            told = {"settings": Settings("cuda"), "tell": lambda event, _: events.append(event), "keep": False}
+            result = execute(checked.graphs, registry=INSTALLED, **told)
+        assert device.memory
+        most[count] = device.memory.most
+        return result, events
+
+    assert "halved" not in edited(1, 2**40)[1] + edited(4, 2**40)[1]
+    one, four = most[1], most[4]
+    result, events = edited(4, one + (four - one) // 10)
+    assert [each.failures for each in result.outcomes] == [[]] * 4
+    assert "halved" in events
+    result, _ = edited(1, one * 3 // 4)
+    assert [each.code for each in result.outcomes[0].failures] == ["RT503"]

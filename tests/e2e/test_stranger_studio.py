@@ -117,6 +117,7 @@ def test_weights_that_are_missing_are_told_before_a_model_loads(folder: Path, re
 EDIT = 'invert edit_friendly steps=4 | mask diffedit "cat"->"dog" | blend latent | blend pixel'
 
 
+@pytest.mark.thorough
 def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Path, retouch: OpenProcess) -> None:
     """Its noise, its rows and its calls are those of an ordinary run; mirrored as well, both go into the same calls."""
     said: dict[str, tuple[int, int]] = {}

@@ -48,6 +48,20 @@ def test_ctrl_c_ends_a_stage_that_hangs_and_names_it(name: str, tmp_path: Path) 
     assert not out
 
 
+def test_ctrl_c_that_a_plugin_catches_while_it_is_imported_ends_the_run(tmp_path: Path) -> None:
+    draw(tmp_path / "cat.png")
+    fault = mask("imported", f"open('ran', 'w')\nreturn {FINE}", "")
+    caught = "print('begun')\ntry:\n    signal.pause()\nexcept BaseException:\n    pass\n"
+    install(tmp_path, "imported", HEAD + caught + fault.source)
+    with start(tmp_path, fault.flow) as process:
+        assert "f_imported: begun\n" in process.stderr
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.startswith("stopped in '<module>' of f_imported (f_imported.py, line ")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_what_reaches_the_descriptors_is_no_answer(tmp_path: Path) -> None:
     """Bytes past the streams, a child's, closed streams and words at the end: stdout is JSON all the same."""
     draw(tmp_path / "cat.png")

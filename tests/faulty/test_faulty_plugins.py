@@ -73,6 +73,7 @@ def test_there_are_enough() -> None:
     assert len(RUNNING) + len(READ) >= 60
 
 
+@pytest.mark.thorough
 def test_none_ends_the_run_or_changes_a_byte_of_a_neighbour(
     together: tuple[Ran, Path], alone: dict[str, bytes]
 ) -> None:
@@ -85,6 +86,7 @@ def test_none_ends_the_run_or_changes_a_byte_of_a_neighbour(
     assert {name for name in READ if f"f_read_{name}" not in done.err} == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", RUNNING, ids=lambda fault: fault.name)
 def test_it_is_named_and_fails_alone(fault: Fault, together: tuple[Ran, Path]) -> None:
     done, folder = together
@@ -93,6 +95,7 @@ def test_it_is_named_and_fails_alone(fault: Fault, together: tuple[Ran, Path]) -
     assert "Traceback" not in done.err
 
 
+@pytest.mark.thorough
 def test_broken_promises_have_codes(together: tuple[Ran, Path]) -> None:
     """A wrong result, a write into what is shared, a write past a touch; RT516, put back, is a warning without one."""
     assert {"RT515", "RT517", "RT518"} <= set(re.findall(r"RT\d{3}", together[0].err))

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Thread
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
 ROOT = Path(__file__).parents[2]
 MOST_FILES, MOST_BYTES = 8, 16_000_000  # of what is written, so that it can be carried
@@ -36,6 +36,8 @@ REHEARSED = {"tests": 0.35, "speed": 0.15, "families": 0.1, "compiled": 0.2, "tr
 PACKED = 4  # of them at most are weights
 AROUND_TRAINING = 30  # seconds for the first drawings, the figures and the sheets
 GRACE = 10  # seconds that a part has to end after it was told to
+PATIENCE = 90  # seconds in which torch is imported and the card answers, for the first time on a cold machine
+ASKED_BESIDE = ("torch", "pytest")
 
 
 @dataclass
@@ -57,17 +59,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     for before in (*out.glob("*.json"), *out.glob("*.tar"), *out.glob("*.md")):
         before.unlink()
-    shares = SHARES if _has_gpu() else REHEARSED
-    parts = [Part(name, shares[name]) for name in args.parts]
     with tempfile.TemporaryDirectory() as kept, (out / "log.txt").open("w") as log:
         scratch = Path(kept)
         environment = _environment(scratch, args.wheels)
-        machine = _machine()
+        found = _found(environment)
+        machine = _machine(found)
         print(machine, flush=True)
+        log.write(f"{machine}\n{json.dumps(found)}\n")
+        if why := _unfit(found):
+            (out / "report.md").write_text(f"{machine}\n\nnothing was run: {why}\n")
+            print(why)
+            return 2
+        gpu = "card" in found and not _rehearses()
+        environment |= {} if gpu else {"RETOUCH_GPU_REHEARSE": "cpu"}
+        shares = SHARES if gpu else REHEARSED
+        parts = [Part(name, shares[name]) for name in args.parts]
         for i, part in enumerate(parts):
             left = end - time.monotonic() - GRACE * (len(parts) - i)  # whoever is told to end may take its grace
             part.seconds = max(left * part.share / sum(each.share for each in parts[i:]), 1)
-            _run(part, _command(part.name, scratch, out, part.seconds), environment, log)
+            _run(part, _command(part.name, scratch, out, part.seconds, gpu=gpu), environment, log)
             _carry(scratch / "training", out)
             _gather(out)
             (out / "report.md").write_text(_report(machine, parts, out))
@@ -75,11 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(part.outcome != "passed" for part in parts))
 
 
-def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
+def _command(name: str, scratch: Path, out: Path, seconds: float, *, gpu: bool) -> list[str]:
     python = [sys.executable, "-X", "faulthandler"]
     match name:
         case "tests":
-            shared = ["-n", "2"] if not _has_gpu() and _installed("pytest-xdist") else []
+            shared = ["-n", "2"] if not gpu and _installed("pytest-xdist") else []
             told = ["-v", "--tb=short", "-m", "gpu", "tests/gpu", "-p", "no:cacheprovider", "--confcutdir", "tests/gpu"]
             told += ["-o", "minversion=7"]  # tests here ask little of it
             hangs = ["-o", f"faulthandler_timeout={max(seconds / 3, 20):.0f}"]  # says where
@@ -89,9 +99,9 @@ def _command(name: str, scratch: Path, out: Path, seconds: float) -> list[str]:
             wanted = ["-m", "retouch", "bench", "speed", "--seconds", f"{max(seconds - 2 * GRACE, 20):.0f}"]
             return [*python, *wanted, "--only", *only, "-o", str(out / name)]
         case _:
-            minutes = max(0.9 * seconds - AROUND_TRAINING, 6) / 60 if _has_gpu() else 0.15
+            minutes = max(0.9 * seconds - AROUND_TRAINING, 6) / 60 if gpu else 0.15
             trainer = ["-m", "retouch_storybook.train.model", "--size", "128", "--minutes", f"{minutes:.2f}"]
-            toy = [] if _has_gpu() else ["--drawings", "120", "--begin", "60", "--samples", "2", "--held-out", "8"]
+            toy = [] if gpu else ["--drawings", "120", "--begin", "60", "--samples", "2", "--held-out", "8"]
             folders = ["--out", str(scratch / "training"), "--work", str(scratch / "work")]
             return [*python, *trainer, "--edits", "0", "--export-on-stop", *toy, *folders]
 
@@ -156,7 +166,7 @@ def _environment(scratch: Path, wheels: Path) -> dict[str, str]:
     paths = [str(ROOT / "engine"), str(ROOT / "plugins"), str(site), os.environ.get("PYTHONPATH", "")]
     told = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
     told["RETOUCH_CACHE"] = "off"
-    return {**os.environ, **told} | ({} if _has_gpu() else {"RETOUCH_GPU_REHEARSE": "cpu"})
+    return {**os.environ, **told}
 
 
 def _installed(name: str) -> bool:
@@ -176,7 +186,7 @@ def _fits(name: str) -> bool:
     """Whether the Python has a package, in a version that Retouch works with."""
     if not _installed(name):
         return False
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = _project(ROOT)["dependencies"]
     asked = next((each for each in wanted if re.split("[<>=]", each)[0].replace("-", "_") == name), "")
     bounds = re.findall(r"(>=|<)([\d.]+)", asked)
     return all((_numbers(version(name)) >= _numbers(bound)) == (how == ">=") for how, bound in bounds)
@@ -186,9 +196,13 @@ def _numbers(said: str) -> list[int]:
     return [int(each) for each in re.match(r"\d+(\.\d+)*", said)[0].split(".")]  # pyright: ignore[reportOptionalSubscript]
 
 
+def _project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+
+
 def _announce(folder: Path, site: Path) -> None:
     """The metadata of a project of the checkout, as an installation would have it: its entry points are found."""
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    project = _project(folder)
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n")
@@ -200,18 +214,43 @@ def _announce(folder: Path, site: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-def _has_gpu() -> bool:
-    import torch
+def _found(environment: dict[str, str]) -> dict[str, Any]:
+    """What the parts will find, asked in a process as theirs are; why: what is wrong with torch or with the card."""
+    wanted = [*ASKED_BESIDE, *(re.split("[<>=;\\[]", each)[0].strip() for each in _project(ROOT)["dependencies"])]
+    command = [sys.executable, str(ROOT / "tests" / "gpu" / "probe.py"), *wanted]
+    try:
+        asked = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return {"why": f"torch or the card did not answer in {PATIENCE} s"}
+    try:
+        return json.loads(asked.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (asked.stderr.strip().splitlines() or [""])[-1]
+        return {"why": f"torch ended its process with exit code {asked.returncode} {last}".strip()}
 
-    return torch.cuda.is_available()
+
+def _rehearses() -> bool:
+    return os.environ.get("RETOUCH_GPU_REHEARSE") == "cpu"
 
 
-def _machine() -> str:
+def _unfit(found: dict[str, Any]) -> str | None:
+    """Why nothing could be measured here, though somebody waits for it, and what to do; None where all is well."""
+    if found.get("lacks"):
+        return f"{sys.executable} lacks {', '.join(found['lacks'])}: `make gpu-wheels` brings all but torch"
+    if why := found.get("why"):
+        return f"{why}; a CPU rehearses with RETOUCH_GPU_REHEARSE=cpu" if not _rehearses() else None
+    if found.get("card here") and "card" not in found and not _rehearses():
+        what = f"there is a card, and torch {found['torch']} of {sys.executable} does not use it"
+        return f"{what}: make gpu GPU_PYTHON=python3, of a Python whose torch is for CUDA"
+    return None
+
+
+def _machine(found: dict[str, Any]) -> str:
     """What it runs on."""
-    import torch
-
-    where = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: a rehearsal, at toy size"
-    return f"{where}; torch {torch.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+    where = found.get("card", "no GPU: a rehearsal, at toy size")
+    about = [f"{name} {found[name]}" for name in ("capability", "cuda", "cudnn", "triton", "compiler") if name in found]
+    with_what = f"torch {found.get('torch', 'missing')}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+    return "; ".join([where, with_what, *about])
 
 
 def _carry(training: Path, out: Path) -> None:

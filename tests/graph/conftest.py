@@ -14,23 +14,13 @@ from retouch.check.check import Checked, check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.verify import verify
-from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
-from tests.graph.plugin_text import STAGES, FakeModel, Known
+from tests.graph.fake_model import among
+from tests.graph.plugin_text import STAGES
 from tests.pictures.picture_makers import touched
 
-
-def find_model(name: str, revision: str | None) -> Any:
-    if name == "torn":
-        raise BrokenModel("it has no weights")
-    if name == "storybook_pixels":
-        return FakeModel(name, defaults={"guidance": 1.0}, space="", known=Known(reads_words=False))
-    if name == "guided.safetensors":
-        return FakeModel(name, defaults={"guidance": 1.0}, space="", known=Known(classes=1000))
-    if name not in ("storybook", "other"):
-        raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook")
-    return FakeModel(name, space=name)
+find_model = among("storybook", "other")
 
 
 @pytest.fixture(scope="session")

@@ -1,48 +1,4 @@
-"""A small plugin as text, none of it ever imported, and a model that is only numbers: enough to show every check."""
-
-from __future__ import annotations
-
-from dataclasses import dataclass, field
-from typing import Any
-
-from retouch.core.declared.touches import Site
-from retouch.core.grid import Grid
-
-
-@dataclass(frozen=True)
-class Known:
-    """As much of what a family says as a check looks at."""
-
-    sized: bool = False
-    told: dict[str, float] = field(default_factory=dict)
-    reads: dict[str, int] = field(default_factory=dict)
-    reads_words: bool = True
-    space: tuple[str, ...] = ("vae",)
-    classes: int = 0
-
-
-@dataclass(frozen=True)
-class FakeModel:
-    """As much of a model as a check looks at."""
-
-    name: str = "storybook"
-    family: str = "Stable Diffusion 1/2"
-    sized: bool = False
-    sites: tuple[Site, ...] = (
-        Site("up.0", "self", "up", 0, 1),
-        Site("up.1", "cross", "up", 0, 1),
-        Site("up.2", "cross", "up", 1, 2),
-        Site("up.3", "resnet", "up", 0, 1),
-    )
-    defaults: dict[str, Any] = field(default_factory=dict)
-    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
-    space: str = "vae"
-    largest_side: int = 128
-    trained_size: int = 64
-    grid: Grid = field(default_factory=lambda: Grid(1000))
-    prediction: str = "epsilon"
-    known: Known = Known()
-
+"""A small plugin as text, none of it ever imported."""
 
 STAGES = """
 from typing import Annotated, Literal

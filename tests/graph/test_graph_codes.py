@@ -183,6 +183,10 @@ EXAMPLES = {
         'open "cat.png" | invert ddim "x"->"y" | save «"{nmae}-2.png"»',
         'open "cat.png" | invert ddim "x"->"y" | save "{name}-2.png"',
     ),
+    "RT247": (
+        'open "cat.png" | invert ddim "x"->"y" | save «"$name-2.png"»',
+        'open "cat.png" | invert ddim "x"->"y" | save "{name}-2.png"',
+    ),
     "RT407": (
         'open "c.png" | invert ddim "x"->"y" | save «"c.png"»',
         'open "c.png" | invert ddim "x"->"y" | save "o.png"',

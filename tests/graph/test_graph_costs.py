@@ -10,7 +10,7 @@ from retouch.graph.show import as_text
 from retouch.plugins import cost
 from retouch.plugins.signatures import Option, Port, StageCard
 from retouch.plugins.signatures.signature import Kind
-from tests.graph.plugin_text import FakeModel
+from tests.graph.fake_model import FakeModel
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graph.plugin_text import FakeModel, Known
+from tests.graph.fake_model import FakeModel, Known
 
 FLOW = 'invert rf_solver "cat"->"dog"'
 TOLD = 'invert ddim "cat"->"dog" | guide distilled'

@@ -9,7 +9,7 @@ import pytest
 from retouch.graph.origins import PRECEDENCE
 from retouch.graph.show import order
 from retouch.paths import folder
-from tests.graph.plugin_text import FakeModel
+from tests.graph.fake_model import FakeModel
 
 RECIPE = '{}open "cat.png" | invert null_text "cat"->"dog" {} | save "o.png"'
 

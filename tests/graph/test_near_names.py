@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from retouch.cli.main import main
-from retouch.near import MOST_ENTRIES, near_path
+from retouch.near import MOST_ENTRIES, near_path, nearest
 from retouch.paths import is_folder
 
 EDIT = 'invert ddim "cat"->"dog"'
@@ -72,3 +72,27 @@ def test_of_a_large_folder_as_many_names_are_compared_as_one_can_wait_for(tmp_pa
         (tmp_path / f"{i}").touch()
     near_path("zzz", tmp_path, may_look=lambda place: looked.append(place) or is_folder(place))
     assert looked == [tmp_path.resolve()]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "found"),
+    [
+        ("299.png", ["298.png", "300.png"], None),
+        ("sd15", ["sd21", "sdxl"], None),
+        ("2024-01-03", ["2024-01-04"], None),
+        ("storybook12", ["storybook", "storybook128"], None),
+        ("img_0007", ["img_0008", "img_007"], "img_007"),  # one number written in two ways
+        ("storybok128", ["storybook", "storybook128"], "storybook128"),
+        ("stroybook", ["storybook128"], "storybook128"),  # the number was forgotten
+        ("pix2pxi_zero", ["pix2pix_zero"], "pix2pix_zero"),
+    ],
+)
+def test_numbers_that_differ_are_no_slip(name: str, known: list[str], found: str | None) -> None:
+    assert nearest(name, known) == found
+
+
+def test_another_number_is_not_asked_for_among_files(tmp_path: Path) -> None:
+    for name in ("298.png", "300.png"):
+        (tmp_path / name).touch()
+    assert not near_path("299.png", tmp_path)
+    assert near_path("298.jpg", tmp_path) == "did you mean '298.png'?"

@@ -1,22 +1,19 @@
-"""The stages that the recipes of these tests name, as a plugin that is only text, and a model that is only numbers."""
+"""The stages that the recipes of these tests name, as a plugin that is only text."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 from PIL import Image
 
 from retouch.check.reading.environment import Environment
 from retouch.core.declared.touches import Site
-from retouch.core.grid import Grid
-from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
+from tests.graph.fake_model import among
 from tests.pictures.picture_makers import touched
 
 PICTURES = (
@@ -28,36 +25,6 @@ LIBRARIES = {
     "more": "def swap(a, b) = invert null_text | attend p2p a->b\n",
     "round": 'use "round.retouch"\ndef f() = invert ddim\n',
 }
-
-
-@dataclass(frozen=True)
-class Known:
-    """As much of what a family says as a check looks at."""
-
-    sized: bool = False
-    told: dict[str, float] = field(default_factory=dict)
-    reads: dict[str, int] = field(default_factory=dict)
-    reads_words: bool = True
-    space: tuple[str, ...] = ("vae",)
-    classes: int = 0
-
-
-@dataclass(frozen=True)
-class Model:
-    """As much of a model as a check looks at."""
-
-    name: str = "storybook"
-    sites: tuple[Site, ...] = (Site("up.0", "self", "up", 0, 1), Site("up.1", "cross", "up", 0, 2))
-    defaults: dict[str, Any] = field(default_factory=dict)
-    stages: dict[str, Any] = field(default_factory=dict)
-    space: tuple[str, ...] = ("storybook",)
-    family: str = "Stable Diffusion 1/2"
-    sized: bool = False
-    largest_side: int = 1024
-    trained_size: int = 64
-    grid: Grid = field(default_factory=lambda: Grid(1000))
-    prediction: str = "epsilon"
-    known: Known = Known()
 
 
 STAGES = """
@@ -210,17 +177,8 @@ def lora(model: Denoiser, adapters: Adapters, *, path: str, scale: float = 1.0) 
 """
 
 
-def find_model(name: str, revision: str | None) -> Any:
-    """Models that are there, one that is torn, and none of any other name."""
-    if name == "torn":
-        raise BrokenModel("it has no weights")
-    if name == "storybook_pixels":
-        return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(reads_words=False))
-    if name == "guided.safetensors":
-        return Model(name, space=(), defaults={"guidance": 1.0}, known=Known(classes=1000))
-    if name not in ("storybook", "sd15", "other"):
-        raise UnknownModel(f"no model is called '{name}', and no folder", "there are: storybook, sd15, other")
-    return Model(name, space=(name,))
+SITES = (Site("up.0", "self", "up", 0, 1), Site("up.1", "cross", "up", 0, 2))
+find_model = among("storybook", "sd15", "other", sites=SITES, largest_side=1024)
 
 
 @cache

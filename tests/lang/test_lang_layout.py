@@ -38,6 +38,7 @@ def test_json_keeps_comments_blank_lines_and_line_breaks(name):
     assert from_json(json.loads(json.dumps(to_json(parse(source)[0], source)))) == laid_out(source)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(recipes)
 def test_any_tree_is_laid_out_and_goes_through_json_and_reads_back_as_itself(tree):

@@ -60,6 +60,7 @@ MECHANICAL: dict[str, Callable[[str, Diagnostic], str]] = {
     **dict.fromkeys(("RT101", "RT102", "RT110", "RT116", "RT117"), typed),
     **dict.fromkeys(("RT201", "RT202", "RT205", "RT215", "RT217", "RT222", "RT402", "RT406"), typed),
     **dict.fromkeys(("RT204", "RT207", "RT208", "RT209"), typed),
+    "RT247": lambda text, item: text.replace('"$name-2.png"', item.help.removeprefix("write ")),
     "RT203": lambda text, item: text.replace("attend", "attend " + re.findall(r"choose one: (\w+)", item.help)[0]),
     "RT104": lambda text, item: text[: item.span.start] + "| " + text[item.span.start :],
     "RT105": deleted,

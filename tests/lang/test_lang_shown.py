@@ -132,6 +132,8 @@ USUAL = {
         "mend": "take both from one picture, or open one of them with size=…",
     },
     "RT336": {"stage": "match lowpass"},
+    "RT564": {"stage": "guide direction", "what": "changes nothing: weight=0", "mend": "give it another value"},
+    "RT565": {"stage": "match lowpass", "blend": "blend pixel"},
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},
     "RT513": {"stage": "mask diffedit", "mend": "try a lower threshold"},
@@ -171,6 +173,12 @@ USUAL = {
         "stage": "revise dataset",
         "what": "finds no place in the field that enough views take into their masks",
         "mend": "look at the masks, or let a smaller share of the views decide: share=0.5",
+    },
+    "RT579": {
+        "stage": "fit saved",
+        "path": "cat.safetensors",
+        "what": "it is a field of version 1, and this reads 2",
+        "mend": "write it anew by 'save field' (retouch rerun FILE, if it says how it was made)",
     },
     "RT245": {"stage": "save mesh", "asked": "0.9", "most": "0.42", "mend": "write opacity=0.37"},
     "RT582": {

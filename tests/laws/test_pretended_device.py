@@ -84,6 +84,12 @@ def test_what_threads_of_a_pool_make_is_on_the_device_too():
         assert (torch.ones(3, device=GPU) + pool.submit(lambda: torch.ones(3, device=GPU)).result()).tolist() == [2] * 3
 
 
+def test_a_module_there_changes_its_precision_with_its_numbers():
+    with pretended() as device, torch.no_grad():
+        module = torch.nn.Linear(2, 2, device=device.name).to(torch.bfloat16)
+        assert module(torch.ones(1, 2, dtype=torch.bfloat16, device=device.name)).dtype == torch.bfloat16
+
+
 def test_gradients_cross_to_the_host_and_come_in_the_same_bits():
     leaf = torch.randn(4, generator=torch.Generator().manual_seed(0), requires_grad=True)
     (wanted,) = torch.autograd.grad(leaf.square().sum(), leaf)

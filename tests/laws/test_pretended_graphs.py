@@ -15,9 +15,11 @@ from retouch.models.family import Rows
 from retouch.models.network import captured
 from retouch.models.network.captured import CapturedNetwork
 from retouch.run.batching import Buckets
+from retouch.run.device import working_on
 from retouch.run.executor import run
 from retouch.testing.pretend.device import GPU, pretended
 from retouch.testing.pretend.graphs import PretendedGraph
+from retouch.testing.pretend.memory import LivingMemory
 from retouch_methods.eye import lpips
 
 
@@ -84,14 +86,53 @@ def test_what_was_replayed_long_ago_is_let_go_and_captured_again(monkeypatch: py
     assert device.captures == 5
 
 
-def test_what_cannot_be_captured_runs_as_it_is():
-    with pretended(), torch.no_grad():
+def test_what_cannot_be_captured_runs_as_it_is_and_leaves_nothing_behind():
+    """Neither the stream of the capture nor an allocator that takes it to be under way; and no other shape is tried."""
+    with pretended() as device, torch.no_grad():
         asked = CapturedNetwork(lambda given: network(given) * float(given.x.abs().sum()))
+        before = torch.cuda.current_stream()
         asked(rows(1, 0, GPU))
         with pytest.warns(UserWarning, match="cannot be captured as a CUDA graph: CUDA error: operation not permitted"):
             found = asked(rows(1, 0, GPU))
         assert found.isfinite().all()
         assert torch.equal(asked(rows(1, 0, GPU)), found)
+        for _ in range(3):
+            asked(rows(2, 0, GPU))
+        assert device.captures == 1
+        assert torch.cuda.current_stream() is before
+        torch.cuda.empty_cache()
+
+
+def test_where_memory_is_short_for_one_shape_others_are_captured():
+    """What there was of the graph is let go before the pass runs as it is: both would not fit."""
+    most = 150  # bytes: a pass takes 52 for each row, and to be captured 96
+    with pretended() as device, torch.no_grad():
+        asked = CapturedNetwork(network)
+        for count in (2, 1):
+            given = rows(count, 0, GPU)
+            asked(given)
+            device.memory = LivingMemory(most)
+            if count == 2:
+                with pytest.warns(UserWarning, match="cannot be captured as a CUDA graph: CUDA out of memory"):
+                    asked(given)
+                assert device.memory.taken == 0
+            else:
+                asked(given)
+                assert torch.equal(asked(given).cpu(), network(rows(count, 0)))
+            device.memory = None
+    assert (device.captures, device.replays) == (1, 2)
+
+
+def test_graphs_are_of_the_gpu_that_the_run_is_on():
+    """Captured on another, a pass would be done once, and what it left come back for ever."""
+    with pretended(1) as device, torch.no_grad():
+        asked = CapturedNetwork(network)
+        with working_on(device.name):
+            for seed in range(4):
+                assert torch.equal(asked(rows(2, seed, device.name)).cpu(), network(rows(2, seed)))
+        with torch.cuda.graph(PretendedGraph()):  # as torch does it by itself
+            assert (torch.ones(1, device=device.name) + 1).isfinite().all()
+    assert (device.captures, device.replays) == (2, 3)
 
 
 def test_a_graph_that_shares_memory_leaves_its_own_numbers_where_anothers_were():

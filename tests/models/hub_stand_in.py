@@ -120,8 +120,8 @@ def serve(folder: Path, **how: Any) -> Iterator[Hub]:
                 self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
             self.end_headers()
             part = body[begin:] if cut is None else body[begin : begin + cut]
+            hub.sent += len(part)  # before it goes, since whoever has it all may look at once
             self.wfile.write(part)
-            hub.sent += len(part)
             if len(part) < len(body) - begin:
                 self.close_connection = True
 

@@ -50,6 +50,7 @@ def test_files_hold_the_words_and_the_places_that_were_learnt(folder: Path) -> N
         assert file.metadata()["placed"] == "1"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("file", TUNINGS)
 def test_what_is_read_is_what_was_tuned_bit_for_bit(folder: Path, file: str) -> None:
     _, says, mode = TUNINGS[file]

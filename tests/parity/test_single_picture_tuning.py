@@ -34,6 +34,7 @@ from retouch.testing import laws
 from retouch.testing.tiny import TinyCodec, TinyTexts
 from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.cfg import cfg
+from retouch_methods.guide.direction import direction
 from retouch_methods.guide.image_text import image_text
 from retouch_methods.guide.mix import mix
 from retouch_methods.guide.sine import sine as guide_sine
@@ -120,6 +121,18 @@ def test_imagic_edits_at_alpha_of_the_way(alpha):
     torch.testing.assert_close(edit.target.embeds, alpha * TARGET.embeds + (1 - alpha) * learnt, check_dtype=False)
     torch.testing.assert_close(edit.source.embeds, learnt, check_dtype=False)
     assert edit.negative is WORLD.edit.negative
+
+
+@pytest.mark.parametrize(
+    "words", [LearntWords(TARGET.embeds + 1), LearntWords(token="beikkpic")], ids=["imagic", "unitune"]
+)
+def test_eyes_read_the_prompts_of_the_recipe_and_not_what_was_learnt(words: LearntWords) -> None:
+    """Both were near the target's text, so that from one to the other there was no direction."""
+    edit, _ = done(prompts, model=MODEL.tuned(ModelDelta(words=words)), alpha=0.5)
+    assert edit.texts == (SOURCE.text, TARGET.text)
+    assert SOURCE.text != TARGET.text
+    (led,) = run(WORLD.call(direction, edit=edit, guidance=cfg(guidance=2.0)))
+    assert led.losses
 
 
 def test_what_was_learnt_meets_prompts_of_other_lengths():
@@ -357,6 +370,9 @@ def test_half_precision_learns_in_float32_and_gives_back_the_networks_precision(
     losses: list[list[float]] = []
 
     class Heard:
+        def due(self, done: int, of: int) -> bool:
+            return False
+
         def learnt(self, done: int, of: int, loss: float) -> None:
             losses[-1].append(loss)
 

@@ -23,6 +23,7 @@ def test_there_is_a_starter_for_every_kind_and_no_other():
     assert {path.name for path in STARTERS.iterdir() if path.is_dir()} - {"__pycache__"} == set(KINDS)
 
 
+@pytest.mark.thorough
 def test_every_kind_keeps_its_own_laws_and_edits_a_picture(tmp_path: Path):
     """Its own tests, in one process for all; each is announced as an installed distribution is."""
     for kind in KINDS:

@@ -75,7 +75,7 @@ def test_a_stage_says_what_it_does_in_one_line_and_what_each_option_means(card):
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 def test_a_stage_of_a_paper_names_it(card):
     plain_mask = card.family == "mask" and card.method not in ("diffedit", "attention", "lift")
-    by_hand = card.name in ("schedule levels", "rank change")
+    by_hand = card.name in ("schedule levels", "rank change", "fit saved")
     plumbing = card.family in PLUMBING and card.name not in OF_A_PAPER
     assert bool(card.paper) != (plumbing or plain_mask or by_hand)
 

@@ -109,6 +109,7 @@ class Asking(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["vae", "latent"])
 def test_a_step_asks_the_device_for_no_value_and_brings_it_none(stopped, kind):
     pool = Pool(stopped / "work" / "drawings", 64, 100, "cpu")
@@ -123,6 +124,7 @@ def test_a_step_asks_the_device_for_no_value_and_brings_it_none(stopped, kind):
     assert places == [t.data_ptr() for t in (*made.moved, *made.weights.values(), *made.average.values())]
 
 
+@pytest.mark.thorough
 def test_what_is_unpacked_is_a_model_that_loads(trained, tmp_path):
     from retouch.models import catalog
 

@@ -20,6 +20,10 @@ from retouch_storybook.solids import LENS, animal, render, round_about
 class Silent:
     """A log and notices that nobody reads."""
 
+    def due(self, done: int, of: int) -> bool:
+        """Nobody asks."""
+        return False
+
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 

@@ -9,11 +9,12 @@ import torch
 
 from retouch.check.check import check
 from retouch.core.errors import Unmet
+from retouch.core.values import Canvas, Latents
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Changed, Unreadable, Unwritable
 from retouch.plugins.discovery import broken
 from retouch.run.failure import diagnose
-from retouch.run.strangers.wrong_results import NotFinite, check_finite
+from retouch.run.strangers.wrong_results import NotFinite, tensors
 from tests.lang.stages import world
 
 RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'
@@ -47,12 +48,11 @@ def test_an_unmet_requirement_says_both_figures():
     assert (found.code, found.message) == ("RT502", "'psnr' is 24.1, and at least 28 was required")
 
 
-def test_values_that_are_not_finite_are_found_wherever_they_are():
-    """In a tensor, and in a tensor inside of a value."""
-    assert check_finite(torch.ones(2)) is not None
-    for value in (torch.tensor([1.0, torch.nan]), torch.tensor([torch.inf])):
-        with pytest.raises(NotFinite):
-            check_finite(value)
+def test_numbers_are_found_wherever_they_lie_in_a_value():
+    """By themselves, and in what holds them, however deep; so that what is not finite is found."""
+    numbers = torch.tensor([1.0, torch.nan])
+    for value in (numbers, [numbers], {"inside": (1, [numbers])}, Latents(numbers, Canvas(1, 1, 1))):
+        assert [each is numbers for each in tensors(value)] == [True]
 
 
 def test_a_plugin_that_cannot_be_imported_is_told_with_the_line(tmp_path, monkeypatch):

@@ -22,6 +22,10 @@ from tests.scenes.cube import HALF, cube_views
 class Silent:
     """A log that nobody reads."""
 
+    def due(self, done: int, of: int) -> bool:
+        """Nobody asks."""
+        return False
+
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 

@@ -115,6 +115,7 @@ def test_what_a_mask_blackens_is_not_fitted_to(folder):
     read = FolderIn(FileIn(torch.device("cpu")), folder, set(found.files))
     views = open_views(read, path="cube/")
     assert [int(each.sum()) for each in views.counted] == [8 * 5, 64, 64]
+    assert not read.files.notices  # such as that a mask is grey
     drawn = Rays.of(views).only
     assert len(drawn) == 8 * 5 + 2 * 64
     assert all(int(place) % 8 >= 3 for place in drawn[:40])

@@ -25,6 +25,10 @@ RED[3] = torch.tensor([0.95, 0.1, 0.1])  # the side at +y
 class Silent:
     """A log that nobody reads."""
 
+    def due(self, done: int, of: int) -> bool:
+        """Nobody asks."""
+        return False
+
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 
@@ -91,6 +95,7 @@ def test_true_edits_make_the_true_thing_and_voxels_outside_keep_their_bits(world
     assert torch.equal(made.grid[:, ~made.changed], field.grid[:, ~made.changed])
 
 
+@pytest.mark.thorough
 def test_what_the_masks_of_all_photographs_hide_cannot_be_revised(world):
     """No pixel that counts sees it, so nothing would say what it is to become."""
     views, _, after, masks = world

@@ -20,6 +20,7 @@ def without(recipe: str, card: StageCard, stages: Sequence[StageCard]) -> str | 
     parts = flow.split(" | ")
     match card.family:
         case "invert":
+            # The first; where that is what is taken away, the second.
             other = PLAIN[card.name == PLAIN[0]]
             parts = [part.replace(card.name, other, 1) if _is(part, card) else part for part in parts]
         case "guide" if card.default:

@@ -64,16 +64,9 @@ def _refusal(card: StageCard, known: Described) -> Limitation | None:
         return Limitation("RT321", f"the model reads no '{missing[0]}'")
     if card.needs_words and not known.reads_words:
         return Limitation("RT326", "it works by words, and the model reads none")
-    if lacks := _lacks(card, known):
-        return Limitation("RT325", f"no {lacks}")
-    return None
-
-
-def _lacks(card: StageCard, known: Described) -> str:
-    """What the first touch of a stage that meets no site looks for."""
     options = {option.parameter: option.default for option in card.options}
     for written in (*card.touches, *card.reads):
         touch = written.bound(options)
         if not touch.meets(known.sites):
-            return asked(touch, known)
-    return ""
+            return Limitation("RT325", f"no {asked(touch, known)}")
+    return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from retouch.check.blame import refused, settle
 from retouch.check.frames import check_frames
 from retouch.check.masks import check_masks
+from retouch.check.promises import check_promises
 from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
@@ -112,6 +113,7 @@ class Elaboration:
                 check_windowed(graph, self._report)
                 check_frames(graph, self._world, self._report)
                 check_unchanged(graph, self._report)
+                check_promises(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)
         self._settle(graph.item for graph in graphs)
         return tuple(graph for graph in graphs if not self._is_refused(graph.item))
@@ -161,13 +163,18 @@ class Elaboration:
                 return
             model = self._model()
             flow = self._flows.read(result)
-            if flow is None or model is None or not self._makes_something(flow, result):
+            if flow is None or model is None:
+                continue
+            if all(isinstance(part, StageCall) and part.card.family in ("open", "model") for part in flow):
+                mend = "go on with '|', or give it a name"
+                self._report.add("RT221", result.flow.span, label="it only opens a picture", mend=mend)
                 continue
             for context in self._pictures(flow, model):
                 with context.looked_at():
                     wire(context, _saved(flow, context))
                 if context.item:
                     self._taken[context.item.path].add(result.flow.span)
+            # After the first the axes are known, so that too many are told before they are all read.
             if count == 0 and self._choices.product > MOST_VARIANTS:
                 what, mend = "variants of this result", "try fewer values at once"
                 total = self._choices.product
@@ -187,13 +194,6 @@ class Elaboration:
             self._report.add("RT223", stage.span, stage="model", what="needs a name", mend='write model "storybook"')
             return None
         return self._models.default(call.given)
-
-    def _makes_something(self, flow: Flow, result: Closure) -> bool:
-        if not all(isinstance(part, StageCall) and part.card.family in ("open", "model") for part in flow):
-            return True
-        mend = "go on with '|', or give it a name"
-        self._report.add("RT221", result.flow.span, label="it only opens a picture", mend=mend)
-        return False
 
     def _pictures(self, flow: Flow, model: ModelInfo) -> Iterator[Context]:
         """Return the surroundings of each picture that a flow works on: its own, or those of the command line."""
@@ -270,12 +270,6 @@ class Elaboration:
                 self._report.add("RT409", s.NOWHERE, source=picture.called or str(picture.path), path=picture.told)
 
 
-def _saves(card: StageCard, output: str | None) -> bool:
-    """Whether a stage writes values of this type, which no picture is."""
-    plain = output in MADE_OR_SUPPLIED or output in (*PICTURE, "Mask")
-    return not plain and any(port.type == output and not port.optional for port in card.ports)
-
-
 def _saved(flow: Flow, context: Context) -> Flow:
     """Return the flow with a `save` at its end, if it has none: a flow without a name is a result."""
     last = flow[-1]
@@ -284,7 +278,10 @@ def _saved(flow: Flow, context: Context) -> Flow:
         return flow
     registry = context.world.registry
     card = context.default("save")
-    savers = [each for each in registry.cards if each.family == "save" and _saves(each, output)]
+    # No picture: then a stage that writes values of this very type.
+    plain = output in MADE_OR_SUPPLIED or output in (*PICTURE, "Mask")
+    cards = [each for each in registry.cards if each.family == "save" and not plain]
+    savers = [each for each in cards if any(port.type == output and not port.optional for port in each.ports)]
     if savers and isinstance(last, StageCall) and not is_open(flow):
         ending = next(iter(possible(savers[0])), "")
         what = f"makes a {output}, and no file is named for it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,13 +26,13 @@ _KEEPING = (*KEEPING, "mask", "view", "require", "surround", "narrow", "match", 
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
     """What pixels are counted in: an opened picture, the inside of a window, or either at another size."""
 
     node: NodeId
     longer: int | None  # side, in pixels; None of what a stage made larger or smaller
     size: tuple[int, int] | None = None  # height, width; of a window only the run knows its shorter side
-    around: _Frame | None = None  # what a window was cut from, and what was made larger before it was
+    around: Frame | None = None  # what a window was cut from, and what was made larger before it was
     resized_by: str = ""  # the stage that made it larger or smaller
 
     @property
@@ -42,29 +42,28 @@ class _Frame:
         return f"{self.longer} pixels on the longer side" if self.longer else f"the size that '{self.resized_by}' makes"
 
     @property
-    def before_resizing(self) -> _Frame:
+    def before_resizing(self) -> Frame:
         """The picture or window that this is at another size."""
         return self.around.before_resizing if self.around and self.resized_by else self
 
-    def differs(self, other: _Frame) -> bool:
+    def differs(self, other: Frame) -> bool:
         """Whether the two are certainly of different sizes."""
         if self.size and other.size:
             return self.size != other.size
         return None not in (self.longer, other.longer) and self.longer != other.longer
 
-    def is_within(self, other: _Frame) -> bool:
+    def is_within(self, other: Frame) -> bool:
         """Whether this was cut or resized from the other, or from what was."""
         return self.around is not None and (self.around.node == other.node or self.around.is_within(other))
 
 
 def check_frames(graph: Graph, world: Environment, report: Report) -> None:
     """Report every stage that is given two things of different sizes."""
-    frames: dict[NodeId, _Frame | None] = {}
+    frames = frames_of(graph, world)
     for node in graph.nodes:
         for turn in node.turns():  # what its stage gives it may be of any size
             check_frames(turn, world, report)
-        taken = [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
-        frames[node.id] = made = _made(node, taken, graph, world)
+        taken, made = _taken(node, frames), frames[node.id]
         most = _model(node, graph).largest_side
         crops = node.card.family == "crop" and not any(windowed(graph, each) for each in graph.nodes)
         if made and made.longer and crops and made.longer > most:
@@ -82,7 +81,19 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
                 break
 
 
-def _tell_resized(node: Node, made: _Frame, graph: Graph, report: Report) -> None:
+def frames_of(graph: Graph, world: Environment) -> Mapping[NodeId, Frame | None]:
+    """What each stage's value is counted in, as far as that is known."""
+    frames: dict[NodeId, Frame | None] = {}
+    for node in graph.nodes:
+        frames[node.id] = _made(node, _taken(node, frames), graph, world)
+    return frames
+
+
+def _taken(node: Node, frames: Mapping[NodeId, Frame | None]) -> list[tuple[Port, Frame]]:
+    return [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
+
+
+def _tell_resized(node: Node, made: Frame, graph: Graph, report: Report) -> None:
     """Report a picture that was made larger than the model takes, unless nothing asks it of the whole."""
     asking = [each for each in graph.nodes if any(port.type == "Denoiser" for port in each.card.ports)]
     if asking and not any(windowed(graph, each) for each in graph.nodes):
@@ -92,7 +103,7 @@ def _tell_resized(node: Node, made: _Frame, graph: Graph, report: Report) -> Non
         report.add("RT404", graph.node(made.node).span, what=what, count=made.longer, limit=limit, mend=mend)
 
 
-def _mend(one: _Frame, other: _Frame) -> str:
+def _mend(one: Frame, other: Frame) -> str:
     """How what meets comes to be of one size."""
     inner = one if one.is_within(other) else other
     if not (one.is_within(other) or other.is_within(one)):
@@ -104,7 +115,7 @@ def _mend(one: _Frame, other: _Frame) -> str:
     return f"a mask stays at the size that it was made at: {anew}"
 
 
-def _do_not_fit(one: tuple[Port, _Frame], other: tuple[Port, _Frame]) -> bool:
+def _do_not_fit(one: tuple[Port, Frame], other: tuple[Port, Frame]) -> bool:
     """Whether they are of two sizes; a mask of the whole picture is none of a window's either, whatever the sizes."""
     (first, known), (then, frame) = one, other
     types = (first.type, then.type)
@@ -116,15 +127,15 @@ def _do_not_fit(one: tuple[Port, _Frame], other: tuple[Port, _Frame]) -> bool:
     )
 
 
-def _made(node: Node, taken: list[tuple[Port, _Frame]], graph: Graph, world: Environment) -> _Frame | None:
+def _made(node: Node, taken: list[tuple[Port, Frame]], graph: Graph, world: Environment) -> Frame | None:
     """What the stage's value is counted in, if that is known."""
     match node.card.family:
         case "open" if size := size_of(node, world):
-            return _Frame(node.id, max(size), size)
+            return Frame(node.id, max(size), size)
         case "crop":
             model = _model(node, graph)
             longer = -(-int(node.options.get("size") or model.trained_size) // model.multiple) * model.multiple
-            return _Frame(node.id, longer, around=taken[0][1] if taken else None)
+            return Frame(node.id, longer, around=taken[0][1] if taken else None)
         case "paste":
             return next((frame.before_resizing.around for port, frame in taken if port.type == "Window"), None)
         case _ if taken and node.card.output == "Image" and "height" in node.card.facts:
@@ -135,7 +146,7 @@ def _made(node: Node, taken: list[tuple[Port, _Frame]], graph: Graph, world: Env
             return None
 
 
-def _resized(node: Node, given: _Frame) -> _Frame:
+def _resized(node: Node, given: Frame) -> Frame:
     """What a stage that states another size makes.
 
     Of a window only the longer side is known: so is that of what is made, where it is the same whatever the shorter is.
@@ -148,7 +159,7 @@ def _resized(node: Node, given: _Frame) -> _Frame:
     sides = {max(size) for size in stated}
     known = stated[0] if given.size else None
     side = sides.pop() if given.longer and len(sides) == 1 else None
-    return _Frame(node.id, side, known, around=given, resized_by=node.card.name)
+    return Frame(node.id, side, known, around=given, resized_by=node.card.name)
 
 
 def _stated(node: Node, size: tuple[int, int], longer: int) -> tuple[int, int]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retouch.check.frames import frames_of
 from retouch.check.reading.environment import Environment
-from retouch.check.sizes import opened_by, outermost, size_of
+from retouch.check.sizes import outermost
 from retouch.graph.masks import is_file_of_mask, report_coverage, takers
 from retouch.graph.nodes import Graph, Node
 from retouch.lang.diagnostics import Report
@@ -33,16 +34,12 @@ def check_masks(graphs: Sequence[Graph], world: Environment, report: Report) -> 
                     code, facts = fault
                     report.add(code, node.span, **facts)
                 elif (seen := files.seen(node)) and (node.id in taken or node.id not in parts):
-                    _report_coverage(node, taken.get(node.id, ()), seen, report)
-
-
-def _report_coverage(node: Node, taken_by: Sequence[Node], seen: _Seen, report: Report) -> None:
-    """Tell of a mask that edits nothing, or everything; no window can be cut round nothing."""
-    cut = [taker for taker in taken_by if taker.card.family == "crop"]
-    if cut and not seen.any_edited:
-        report.add("RT510", node.span, stage=cut[0].card.name)
-        return
-    report_coverage(node, report, any_edited=seen.any_edited, all_edited=seen.all_edited, mend=PAINT)
+                    cut = [taker for taker in taken.get(node.id, ()) if taker.card.family == "crop"]
+                    if cut and not seen.any_edited:  # no window can be cut round nothing
+                        report.add("RT510", node.span, stage=cut[0].card.name)
+                    else:
+                        some, all_ = seen.any_edited, seen.all_edited
+                        report_coverage(node, report, any_edited=some, all_edited=all_, mend=PAINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +68,16 @@ class _Files:
         if (path, label) not in self._masks:
             self._masks[path, label] = self._looked_at(path, label)
         match self._masks[path, label]:
-            case _Seen(size=size):
-                return self._of_another_size(graph, node, path, *size)
+            case _Seen(size=(height, width)):
+                outer = outermost(graph, node)
+                frame = frames_of(graph, self._world)[outer.id]
+                if frame and outer is not node:  # a crop, and the mask is as large as the picture that it cuts from
+                    frame = frame.around
+                if frame is None or frame.size is None or frame.size == (height, width):
+                    return None
+                made = f", as '{frame.resized_by}' makes it" if frame.resized_by else ""
+                what = f"it is {width}×{height} pixels and the picture {frame.size[1]}×{frame.size[0]}{made}"
+                return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
             case fault:
                 return fault
 
@@ -95,15 +100,6 @@ class _Files:
             return "RT504", {"path": name, "what": err.about, "mend": err.mend}
         height, width = data.shape
         return _Seen((height, width), bool(data.any()), bool((data == 255).all()))
-
-    def _of_another_size(self, graph: Graph, node: Node, path: str, height: int, width: int) -> Found | None:
-        opened = opened_by(graph, outermost(graph, node))  # the picture that its windows were cut from
-        size = size_of(opened, self._world) if opened else None
-        if size is None or size == (height, width):
-            return None
-        tall, wide = size
-        what = f"it is {width}×{height} pixels and the picture {wide}×{tall}"
-        return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
 
 
 def _named(node: Node) -> tuple[str, int | None]:

@@ -23,22 +23,19 @@ def check_prompts(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | 
         for name, texts in texts_of(graph).items():
             if known := reader_of(graph.models.get(name, graph.model)):
                 report_cut(known, {text: span for text, span in texts.items() if not known.reads_whole(text)}, report)
-        _check_differences(graph, reader_of, report)
-
-
-def _check_differences(graph: Graph, reader_of: Callable[[ModelInfo], PromptReader | None], report: Report) -> None:
-    told = set[str]()
-    for node in graph.everything():
-        for edit in edits(node):
-            known = reader_of(graph.models.get(edit.settings.get("model", ""), graph.model))
-            said = repr(edit.settings)  # the same for all stages of a turn
-            if known is None or said in told:
-                continue
-            # Where other words stand in both prompts, and all of them are read, no vocabulary has to be asked.
-            source, target = (edit.settings[role] for role in ("source", "target"))
-            before, after = (re.findall(r"[a-z0-9]+", text.lower()) for text in (source, target))
-            if before != after and known.reads_whole(source) and known.reads_whole(target):
-                continue
-            told.add(said)
-            if lost := difference_lost(known, edit):
-                report.add("RT511", node.span, stage=node.card.name, why=lost.why, mend=lost.mend)
+        # An edit without a token of difference changes nothing.
+        told = set[str]()
+        for node in graph.everything():
+            for edit in edits(node):
+                reader = reader_of(graph.models.get(edit.settings.get("model", ""), graph.model))
+                said = repr(edit.settings)  # the same for all stages of a turn
+                if reader is None or said in told:
+                    continue
+                # Where other words stand in both prompts, and all of them are read, no vocabulary has to be asked.
+                source, target = (edit.settings[role] for role in ("source", "target"))
+                before, after = (re.findall(r"[a-z0-9]+", text.lower()) for text in (source, target))
+                if before != after and reader.reads_whole(source) and reader.reads_whole(target):
+                    continue
+                told.add(said)
+                if lost := difference_lost(reader, edit):
+                    report.add("RT511", node.span, stage=node.card.name, why=lost.why, mend=lost.mend)

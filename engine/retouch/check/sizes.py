@@ -9,7 +9,9 @@ from pathlib import Path
 from retouch.check.reading.environment import Environment
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.state import MISSING
-from retouch.graph.nodes import Edge, FromEngine, FromNode, Graph, Node
+from retouch.graph.lineage import feeding
+from retouch.graph.nodes import GIVEN, Edge, FromEngine, FromNode, Graph, Node
+from retouch.graph.ports import FOLDER
 from retouch.graph.sides import IN_PARTS, too_large, unfit
 from retouch.lang.diagnostics import Report
 
@@ -22,6 +24,7 @@ def check_sizes(graph: Graph, context: Context, report: Report) -> None:
     told = set[str]()
     _check_sides(graph, context, report)
     _check_parts(graph, context, report)
+    _check_of_folders(graph, report)
     for node in graph.nodes:
         if node.card.family != "encode" or (opened := opened_by(graph, node)) is None:
             continue
@@ -133,13 +136,54 @@ def _check_sides(graph: Graph, context: Context, report: Report) -> None:
             report.add("RT560", node.span, **unfit(node, size))
 
 
+def _check_of_folders(graph: Graph, report: Report) -> None:
+    """Report stages in brackets that are given the pictures of a folder, some of which have not the size they take."""
+    for node in graph.nodes:
+        for turn in node.turns():
+            size = _size_of_folder(graph, node)
+            for inner in turn.nodes if size else ():
+                begun = begun_by(turn, inner)
+                if size is None or begun is None or begun.card.family != GIVEN:
+                    continue
+                if inner.card.side and size != (inner.card.side, inner.card.side):
+                    window = (
+                        f"give it a square of each: mask … | crop size={inner.card.side} before it, and paste behind"
+                    )
+                    report.add("RT560", inner.span, **{**unfit(inner, size), "mend": window})
+                elif inner.card.family == "encode" and max(size) > graph.model.largest_side:
+                    asking = (each for each in turn.nodes if "Denoiser" in _ports(each).values())
+                    if all(windowed(turn, each) for each in asking if begun_by(turn, each) is begun):
+                        continue
+                    mend = (
+                        "edit a part of each: 'mask … | crop' before that and 'paste' behind; all of it through "
+                        "windows: 'tiles multidiffusion' before that; or open smaller photographs"
+                    )
+                    what, limit = "the longer side of the photographs, in pixels", graph.model.largest_side
+                    report.add("RT404", node.span, what=what, count=max(size), limit=limit, mend=mend)
+
+
+def _size_of_folder(graph: Graph, node: Node) -> tuple[int, int] | None:
+    """Height and width of the largest pictures of the folder that a stage's values come of, as they are described."""
+    for maker in feeding(graph, node):
+        for _, edge in maker.edges():
+            if isinstance(edge, FromEngine) and edge.type == FOLDER and {"height", "width"} <= edge.settings.keys():
+                return int(edge.settings["height"]), int(edge.settings["width"])
+    return None
+
+
 def opened_by(graph: Graph, node: Node) -> Node | None:
     """The stage that opened what a stage works on, where that has still its size: not inside of a window."""
+    found = begun_by(graph, node)
+    return found if found and found.card.family == "open" else None
+
+
+def begun_by(graph: Graph, node: Node) -> Node | None:
+    """The same, or in brackets the node that stands for what is given to them."""
     while (edge := next(_carried(node), None)) and (maker := _maker(graph, edge)):
         node = maker
         if node.card.family == "paste":
             node = _crop(graph, node)
-        elif node.card.family == "open":
+        elif node.card.family in ("open", GIVEN):
             return node
         elif node.card.family not in KEEPING:
             return None

@@ -1,5 +1,6 @@
 """The commands of `retouch`, one module each; each has `main(args) -> exit code`."""
 
+from retouch.cli.streams.ending import SIGNALLED
 from retouch.plugins.commands import WrongCommand
 
 __all__ = [
@@ -14,4 +15,3 @@ __all__ = [
 ]
 
 DONE, WRONG_RECIPE, WRONG_COMMAND, SOME_FAILED, FAILED, ANOTHER_MACHINE = 0, 1, 2, 3, 4, 5
-SIGNALLED = 128  # and the signal

@@ -204,25 +204,6 @@ def _add_listings(commands: Commands) -> None:
     explain = _command(commands, "explain", "Say what an error code means.")
     explain.add_argument("code", metavar="CODE")
     _command(commands, "plugins", "List plugins, and what is wrong with any.")
-    _add_models(commands)
-    _add_new_plugin(commands)
-    doctor = _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
-    doctor.add_argument("--plugin", metavar="NAME", help="try each stage of this plugin, and count its rows")
-
-
-def _add_new_plugin(commands: Commands) -> None:
-    from retouch.cli.commands.new_plugin import KINDS
-
-    new = _command(
-        commands, "new-plugin", "Write a plugin to begin with: it installs, keeps its laws, edits a picture."
-    )
-    new.set_defaults(module="new_plugin")
-    new.add_argument("name", metavar="NAME", help="of the plugin and of its stage, such as softbox")
-    new.add_argument("--kind", choices=KINDS, required=True, help="what it adds")
-    new.add_argument("--to", dest="folder", type=words.place, metavar="FOLDER", help="where; retouch-NAME by default")
-
-
-def _add_models(commands: Commands) -> None:
     models = _command(commands, "models", "List models; say what files are; fetch models of the hub, or remove them.")
     models.add_argument(
         "words",
@@ -237,6 +218,17 @@ def _add_models(commands: Commands) -> None:
         help="what each model of the installed families can do, or of those whose names have a WORD in them",
     )
     models.add_argument("--dry-run", action="store_true", help="with get: only say size, licence and place")
+    from retouch.cli.commands.new_plugin import KINDS
+
+    new = _command(
+        commands, "new-plugin", "Write a plugin to begin with: it installs, keeps its laws, edits a picture."
+    )
+    new.set_defaults(module="new_plugin")
+    new.add_argument("name", metavar="NAME", help="of the plugin and of its stage, such as softbox")
+    new.add_argument("--kind", choices=KINDS, required=True, help="what it adds")
+    new.add_argument("--to", dest="folder", type=words.place, metavar="FOLDER", help="where; retouch-NAME by default")
+    doctor = _command(commands, "doctor", "Say what is wrong with this installation, and what to type.")
+    doctor.add_argument("--plugin", metavar="NAME", help="try each stage of this plugin, and count its rows")
 
 
 def _add_results(commands: Commands) -> None:

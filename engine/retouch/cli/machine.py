@@ -29,9 +29,11 @@ def check_machine(args: Namespace) -> None:
             raise Refusal.of("RT925", what=what, mend="write --ray=auto, or put --ray behind the files")
     if args.compile and not (device := args.device or best_device()).startswith("cuda"):
         raise WrongCommand(f"--compile is for cuda, and this would run on {device}; leave it out")
+    if args.compile and find_spec("triton") is None:
+        raise WrongCommand("--compile needs Triton, which this Python lacks; pip install triton, or leave it out")
 
 
 def check_device(device: str | None) -> None:
     """Refuse a device that is not here, if one is named.  Raises WrongCommand."""
     if device and (why := why_not(device)):
-        raise WrongCommand(why if "called" in why else f"{why}; leave --device out for the best there is")
+        raise WrongCommand(f"{why}; leave --device out for the best there is")

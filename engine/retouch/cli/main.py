@@ -12,6 +12,7 @@ from pathlib import Path
 from retouch.cli import DONE, FAILED, SIGNALLED, WRONG_COMMAND, WrongCommand
 from retouch.cli.arguments import parsed
 from retouch.cli.reporting import Refusal, refuse
+from retouch.cli.streams.ending import tell_stopped
 from retouch.cli.streams.last_words import after_the_answer, last_words
 from retouch.cli.streams.speakers import known_plugins, speaking
 from retouch.cli.streams.stopping import place, stoppable
@@ -74,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
         where = next((f" in {found}" for found in reversed(frames) if found), "")
         on = ", and the same command goes on from there" if args.command == "run" else ""
         on = on.replace("command", "command without --again") if getattr(args, "again", False) else on
-        print(f"stopped{where}; what was finished is kept{on}", file=sys.stderr)
+        tell_stopped(f"stopped{where}; what was finished is kept{on}")
         return SIGNALLED + stopped_by()
     except BaseException as err:  # the last resort: a mistake of ours, or of a plugin's, is still no traceback
         if isinstance(err, SystemExit) and args.command == "bench":  # its own command line

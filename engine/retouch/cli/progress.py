@@ -35,12 +35,6 @@ def about(outcome: Outcome) -> list[Diagnostic]:
     return [replace(found, about=path) for found in (*outcome.failures, *outcome.warnings)]
 
 
-def _of_whom(notice: str, outcome: Outcome) -> str:
-    """A notice with its picture's name before it, where it does not begin with that of a file."""
-    own = outcome.item.path.name if outcome.item else ""
-    return notice if notice.startswith((own, *(path.name for path in outcome.files))) else f"{own}: {notice}"
-
-
 class Sentences:
     """One line on standard output for each result, notices and errors on the other, and a bar where one can be seen."""
 
@@ -90,8 +84,11 @@ class Sentences:
     def ended(self, outcome: Outcome) -> None:
         """Hear what became of one picture."""
         self._bar.clear()
-        for notice in outcome.notices:
-            print(plain(_of_whom(notice, outcome) if self._many else notice), file=sys.stderr)
+        own = outcome.item.path.name if outcome.item else ""
+        named = (own, *(path.name for path in outcome.files))
+        for notice in outcome.notices:  # of many pictures each says whose it is, unless it begins with a file's name
+            whose = f"{own}: " if self._many and not notice.startswith(named) else ""
+            print(plain(whose + notice), file=sys.stderr)
         tell(self._source, about(outcome))
 
     def summary(self, result: RunResult, stored: Mapping[str, int]) -> None:

@@ -45,6 +45,7 @@ def remembering(model: Asking, remembered: Prompt, known: Prediction) -> Asking:
         role: str = "cond",
         told: Mapping[str, float] | None = None,
     ) -> Prediction:
+        # By identity: a prompt of the same text may have other embeddings, as one that was learnt has.
         if role == "cond" and prompt is remembered:
             return known
         return await model(x, level, prompt, timestep=timestep, role=role, told=told)

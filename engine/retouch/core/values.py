@@ -175,12 +175,19 @@ class Edit:
     """What is to change: prompts before and after, and the weights of words in the target.
 
     weights: (words of the target prompt, factor on their attention)
+    said: both prompts as the recipe has them, where they are embeddings near another text or hold words of no language
     """
 
     source: Prompt
     target: Prompt
     negative: Prompt
     weights: tuple[tuple[str, float], ...] = ()
+    said: tuple[str, str] | None = None
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """What the picture shows and what it is to show, for whoever reads words with other eyes than the model's."""
+        return self.said or (self.source.text, self.target.text)
 
 
 @storable

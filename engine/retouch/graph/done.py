@@ -50,6 +50,7 @@ def done(graphs: Sequence[Graph], how: Making, refused: Beside | None = None) ->
         for id_ in graph.results:
             node = graph.node(id_)
             path = into.get((at, id_)) or (str(node.options.get("path") or "") if node.card.takes("Outbox") else "")
+            # Results that share a file are one.
             wanted |= {path or f"{at} {id_}"}
             if path and (shared[path] if (at, id_) in into else _is_done(Path(path), works[id_], how)):
                 files.setdefault(at, []).append(Path(path))

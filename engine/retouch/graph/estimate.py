@@ -153,6 +153,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
     as_rows = glances * _glance(plans, model, at_most)
     tunings = [each for one in plans for each in _tunings(one)]
     learnt, again = sum(rows for rows, _ in tunings), _network(model) >= LARGE
+    # A row that a gradient goes back through takes as long as several; of large networks it is done again.
     more = (led - learnt) * (LED_ROW[again] - 1) + learnt * (TUNED_ROW[again] - 1)
     more += (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
     repeated = most / least if least else 1  # of walks that may begin again
@@ -316,6 +317,7 @@ def cells_of(whole: Plan) -> tuple[int, int] | None:
             size = (known.get("height", 0), known.get("width", 0))
             if not all(size) and each is whole:
                 return None
+            # Rounded up, as encoders pad.
             padded = (-(-(side or model.trained_size) // model.multiple) * model.multiple for side in size)
             height, width = (side // model.scale for side in padded)
             found.append((height, width))

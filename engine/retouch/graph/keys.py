@@ -52,6 +52,7 @@ def _described(node: Node, maker: Callable[[FromNode], str]) -> str:
             return maker(given)
         sized_by = [maker(given.sized_by)] if given.sized_by else []
         settings = dict(given.settings)
+        # Where weights lie counts for nothing: `files` tells what is in them.
         settings.pop("folder", None)
         if "files" in settings:  # of networks beside the model: what is in them counts, not where they lie
             settings["files"] = [[name, digest] for name, _, digest in settings["files"]]

@@ -34,7 +34,8 @@ def shared_places(graphs: Iterable[Graph], refused: Beside) -> dict[str, list[Sh
             if not stands_for:
                 found.setdefault(path, []).append(SharedPlace(edge.type, axes, at, id_))
             elif PICTURE_AXIS in dict(axes):  # else the path names the picture: that file is its own
-                found.setdefault(path, []).append(SharedPlace(edge.type, _named_anew(axes, stands_for), -1, ""))
+                own = tuple((name, stands_for.name if name == PICTURE_AXIS else label) for name, label in axes)
+                found.setdefault(path, []).append(SharedPlace(edge.type, own, -1, ""))
     return found
 
 
@@ -48,10 +49,6 @@ def _in_order(graphs: list[Graph], refused: Beside) -> list[tuple[int, Graph, Pi
         behind = [i for i in alike if (item := found[i][1].item) and item.index > picture.index]
         found.insert(behind[0] if behind else alike[-1] + 1, (-1, found[alike[0]][1], picture))
     return found
-
-
-def _named_anew(axes: Axes, picture: Picture) -> Axes:
-    return tuple((name, picture.name if name == PICTURE_AXIS else label) for name, label in axes)
 
 
 def _edges(graph: Graph) -> Iterator[tuple[NodeId, FromEngine]]:

@@ -252,6 +252,7 @@ def _size(node: Node, graph: Graph, scope: Mapping[str, Any]) -> dict[str, int]:
             return {}
         width, height = pictures.scaled_size((info.width, info.height), int(node.options.get("size") or 0) or None)
         return {"height": height, "width": width}
+    # A paste makes the picture that was cropped, so the window's size is not its.
     keeps = node.card.output in ("Image", "Latents", "Trajectory", TRAINING) and node.card.family != "paste"
     return {name: scope[name] for name in _SIZE if name in scope} if keeps else {}
 

@@ -12,9 +12,9 @@ SHARED = frozenset({"Sheet", "Figures"})  # one file for many results
 WRITERS = SHARED | {"Outbox"}
 TRAINING = "TrainingPictures"  # those that the option `pictures` names, or the turn's own
 FOLDER = "Folder"  # the one that the option `path` names, opened as one thing
-READERS = frozenset(
-    {"Pictures", "Adapters", "TunedWeights", FOLDER}
-)  # what reads the file that the option `path` names
+TENSORS = "TensorFiles"  # the safetensors file that the option `path` names, as its plugin describes it
+# What reads the file that the option `path` names.
+READERS = frozenset({"Pictures", "Adapters", "TunedWeights", FOLDER, TENSORS})
 FILES = WRITERS | {"Pictures"}
 TURN = "Turn"  # a flow as a value, which the stage gives pictures to
 SUPPLIED = PROMPTS | MODEL | FILES | READERS | {"Schedule", "NoiseSource", "Weights", "Pretrained"}

@@ -16,7 +16,6 @@ from typing import Any
 from retouch.graph.inputs import digest
 from retouch.graph.nodes import Edge, FromEngine, FromNode, Graph, Node, NodeId
 from retouch.graph.ports import READERS, WRITERS
-from retouch.plugins.signatures import StageCard
 
 _FORM = 1  # of what is digested; another makes all results anew
 
@@ -49,7 +48,7 @@ class Works:
             for port, given in node.inputs.items()
         }
         stage = [card.plugin, card.family, card.method, card.version]
-        code = code_of(card) if card.module and card.plugin not in self.built_in else ""
+        code = code_at(card.file) if card.module and card.plugin not in self.built_in else ""
         return sha256([_FORM, stage, code, self._options(node), inputs])
 
     def _options(self, node: Node) -> dict[str, Any]:
@@ -112,11 +111,6 @@ class Making:
         """The digest of a result, by that of its node."""
         signer = [self.signer] if self.signer else []
         return sha256([work, self.dtype, self.exact, self.compiled, self.stamp, self.vae_tiling, *signer])
-
-
-def code_of(card: StageCard) -> str:
-    """The digest of the code that a stage's module comes with: of its whole package, or of a lone module."""
-    return code_at(card.file)
 
 
 def code_at(file: str) -> str:

@@ -26,6 +26,7 @@ def parse(source: str | bytes) -> tuple[s.RecipeSyntax, list[Diagnostic]]:
     except UnexpectedInput as refused:
         statements = recover(text, report)
         join_paths(text, report)
+        # It was refused, and nothing that is known of mistakes says why: the place at least is told.
         if not report.items:
             place = min(refused.pos_in_stream or 0, len(text) - 1)
             report.add("RT100", s.Span(place, place + 1), mend='a line is a flow such as: open "cat.png" | invert ddim')

@@ -40,9 +40,11 @@ class SourceText:
         """Return the place, its line, and carets under what `spelt` will make of it."""
         line, column = self.position(span.start)
         whole = CONTROL.sub("�", self.text.split("\n", line)[line - 1])
+        # Of a line of a thousand characters what stands round the place is shown.
         cut = column - 1 - LONG if column > LONG and len(whole) > 2 * LONG else 0
         shown = whole[cut : cut + 2 * LONG]
         before, marked = shown[: column - 1 - cut], shown[column - 1 - cut : column - 1 - cut + span.end - span.start]
+        # A tab stays one, since nobody knows how wide the terminal draws it.
         lead = "".join("\t" if char == "\t" else " " * cells(char) for char in spelt(before))
         carets = "^" * max(1, sum(map(cells, spelt(marked))))
         edge = self.gutter(span)

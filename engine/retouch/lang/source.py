@@ -19,6 +19,7 @@ INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff\u00ad]")
 
 def read(source: str | bytes, report: Report) -> str | None:
     """Return the text without a byte order mark, with one kind of newline and one at its end; None if it is refused."""
+    # Before it is decoded: a film that was named for a recipe would take long.
     if len(source) > LIMIT_LENGTH:
         what = f"a recipe of at least {len(source):,} {'bytes' if isinstance(source, bytes) else 'characters'}"
         report.add("RT122", NOWHERE, what=what, limit=f"{LIMIT_LENGTH:,}")

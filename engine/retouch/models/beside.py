@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from retouch.addresses import file_instead, is_address, model_instead
 from retouch.models.errors import BrokenModel, UnfitBeside, UnknownModel
 from retouch.near import nearest_path
+from retouch.paths import is_there
 
 _EXAMPLES = {
     "base": 'base="owner/name" of a model that was fetched, or the path of its folder',
@@ -19,6 +21,9 @@ _EXAMPLES = {
 @contextmanager
 def blamed_on(option: str, text: str) -> Iterator[None]:
     """Say of whatever cannot be used in here that it is what this option was given.  Raises UnfitBeside."""
+    if is_address(text) and not is_there(Path(text)):
+        mend = model_instead(text) if option == "base" else file_instead(text)
+        raise UnfitBeside(option, text, BrokenModel("it is a web address, and nothing is looked for there"), mend)
     try:
         yield
     except (BrokenModel, UnknownModel) as why:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from retouch.addresses import is_address, model_instead
 from retouch.models import single_file
 from retouch.models.beside import blamed_on
 from retouch.models.errors import BrokenModel, MissingFile, NotFetched, UnknownModel
@@ -17,6 +18,7 @@ from retouch.models.hub import cache as hub
 from retouch.models.info import ModelInfo, describe
 from retouch.models.lora.fitting import with_loras
 from retouch.near import near, near_or_all, near_path
+from retouch.paths import is_there
 from retouch.plugins import announced
 
 __all__ = ["BrokenModel", "ModelInfo", "NotFetched", "UnknownModel", "find", "names"]
@@ -60,6 +62,8 @@ def _files(
     name: str, revision: str | None, base: str | None, given: tuple[str, ...] = ()
 ) -> tuple[ModelFiles, str | None]:
     """Where a model lies, and its commit if it is the hub's; given: parts that come from elsewhere."""
+    if is_address(name) and not is_there(Path(name)):
+        raise UnknownModel(f"'{name}' is a web address, and no model is looked for there", model_instead(name))
     if revision is None and (file := _place(name)) and (file.is_file() or single_file.is_weights(file)):
         if not file.exists():
             raise UnknownModel(f"there is no file '{name}'", near_path(name) or "name a file that is there")
@@ -71,6 +75,7 @@ def _files(
     if base is not None:
         with blamed_on("base", base):
             raise BrokenModel(f"a base goes with a single file, and '{name}' is a model that has all of its parts")
+    # What lies here goes before a model of the hub with that name.
     if revision is None and ((folder := _shipped().get(name)) or ((folder := _place(name)) and folder.is_dir())):
         return ModelFiles.of_folder(folder), None
     if known := hub.split(name):
@@ -105,6 +110,7 @@ def _with_vae(title: str, files: ModelFiles, commit: str | None, vae: str) -> Mo
     except MissingFile:
         raise
     except BrokenModel as why:
+        # The model may be as broken without it: then that is what is told.
         if files.has("vae"):
             describe(title, files, commit)
         with blamed_on("vae", vae):

@@ -38,6 +38,7 @@ def place_of(plugin: Announced, name: str) -> Path:
     again = f"pip install --force-reinstall {plugin.plugin.distribution or plugin.plugin.name}"
     if said is None:
         raise NoWeights(f"the plugin's retouch_weights has no '{name}'", again)
+    # "file", "package:file" or "owner/name@commit:file"
     where, colon, inside = said.rpartition(":")
     if not colon:
         path, mend = plugin.home / said, again

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from retouch.addresses import is_address
 from retouch.models import user_cache
 from retouch.models.errors import BrokenModel, UnknownModel
 from retouch.models.files.digest import fingerprint
@@ -89,6 +90,11 @@ def _folder(name: str) -> Path:
         raise BrokenModel(f"'{place.name}' is a file; name the folder with its config.json")
     if known := hub.split(name):
         return hub.snapshot(*known)[0]
+    if is_address(name):
+        raise UnknownModel(
+            f"'{name}' is a web address, and no network is looked for there",
+            "download its files into a folder, and name that",
+        )
     there = sorted([*own, *user_cache.networks()])
     meant = near(name, there) or near_path(name, folder=True)
     mend = meant or f"name a folder, or one of: {', '.join(there) or 'none'}"

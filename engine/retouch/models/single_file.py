@@ -121,16 +121,18 @@ def _with_configs(path: Path, kind: WeightsKind | None, base: ModelFiles | None)
 def _inside(path: Path, files: ModelFiles, parts: tuple[str, ...]) -> Iterator[tuple[str, InOneFile]]:
     names = read_header(path).tensors
     for part in parts:
-        prefixes = NETWORK if part in NETWORKS else _VAE if part == "vae" else _of_text(part, files)
+        if part in NETWORKS:
+            prefixes = NETWORK
+        elif part == "vae":
+            prefixes = _VAE
+        else:
+            is_t5 = files.read(f"{part}/config.json").get("model_type") == "t5"
+            prefixes = _T5 if is_t5 else _CLIP.get(part, ())
         held = next((prefix for prefix in prefixes if any(name.startswith(prefix) for name in names)), None)
         if held is not None:
             yield part, InOneFile(path, held)
         elif part in NETWORKS and any(not name.startswith((*NETWORK, *_OTHERS)) for name in names):
             yield part, InOneFile(path, "", _OTHERS)
-
-
-def _of_text(part: str, files: ModelFiles) -> tuple[str, ...]:
-    return _T5 if files.read(f"{part}/config.json").get("model_type") == "t5" else _CLIP.get(part, ())
 
 
 def _with_words(path: Path, files: ModelFiles, tokenizers: tuple[str, ...]) -> ModelFiles:

@@ -26,6 +26,9 @@ _TYPES = {
     "F8_E5M2": torch.float8_e5m2,
 }
 _COUNTS = {"I64": torch.int64, "I32": torch.int32}  # of batches that a norm has seen
+# What networks have none of, and files of plugins may.
+_OTHERS = {"I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
+_OTHERS |= {"U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64}
 T = TypeVar("T")
 
 
@@ -160,7 +163,7 @@ def _read(stored: Mapping[str, tuple[Path, Stored]], device: torch.device, dtype
 
 def _one(file: BinaryIO, stored: Stored) -> Tensor:
     """One tensor, in memory that torch lays out."""
-    tensor = torch.empty(stored.shape, dtype=(_TYPES | _COUNTS)[stored.dtype])
+    tensor = torch.empty(stored.shape, dtype=(_TYPES | _COUNTS | _OTHERS)[stored.dtype])
     if stored.numbers:
         file.seek(stored.begin)
         if file.readinto(tensor.reshape(-1).view(torch.uint8).numpy()) != stored.end - stored.begin:  # pyright: ignore[reportAttributeAccessIssue]

@@ -100,6 +100,7 @@ def about(image: Image) -> About:
     """What an opened picture says.  Of a PNG what stands before its pixels, which is where programs write."""
     tags = image.getexif()
     exif = _tags(tags)
+    # That is a stamp of ours, and nothing that anybody said of the picture.
     if str(exif.get(DESCRIPTION, "")).startswith("retouch "):
         del exif[DESCRIPTION]
     more = _tags(tags.get_ifd(EXIF_IFD))

@@ -119,6 +119,7 @@ class FolderJournal:
             with self._open(os.O_RDONLY, "rb") as file:
                 state = os.fstat(file.fileno())
                 node = state.st_dev, state.st_ino
+                # Another file lies there, or it was cut: nothing that was read of it holds.
                 if node != self._node or state.st_size < self._read:
                     self._forget(node)
                 file.seek(self._read)

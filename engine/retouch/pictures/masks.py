@@ -55,6 +55,7 @@ def read_mask(path: str | os.PathLike[str], label: int | None = None, *, max_pix
     """
     with opened(path, max_pixels) as image:
         turned = orientation(image)
+        # Grey of eight bits is read at any size; anything else takes several bytes a pixel once it is decoded.
         if image.width * image.height > MAX_PIXELS and image.mode not in _SLIM:
             size = f"{image.width}×{image.height} pixels"
             raise UnfitMask(f"it is {size} and holds more than grey", "save it as 8-bit grey")

@@ -87,7 +87,9 @@ def opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image]:
             if width * height > max_pixels:
                 most = f"at most {max_pixels / 1e6:g} megapixels are read"
                 raise Unreadable(path, f"is {width} x {height} pixels; {most}", SMALLER)
-            if image.format == "TIFF" and _is_thumbnail(image):
+            # A TIFF says of its first page whether it is a smaller version of another.
+            kind = getattr(image, "tag_v2", {}).get(_NEW_SUBFILE_TYPE, 0)
+            if image.format == "TIFF" and isinstance(kind, int) and kind & 1:
                 raise Unreadable(path, "begins with a thumbnail, as cameras' raw files do")
             yield image
     except Unreadable:
@@ -183,12 +185,6 @@ def orientation(image: Image) -> int:
     except Exception:  # a damaged tag is no reason to refuse the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _is_thumbnail(image: Image) -> bool:
-    """Whether a TIFF says of its first page that it is a smaller version of another."""
-    kind = getattr(image, "tag_v2", {}).get(_NEW_SUBFILE_TYPE, 0)
-    return isinstance(kind, int) and bool(kind & 1)
 
 
 def may_read(why: OSError) -> str:

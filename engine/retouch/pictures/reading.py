@@ -45,7 +45,10 @@ def decoded(
     """Decode as `read` does: an upright picture of Pillow's, RGB or RGBA, and what a user should know of it."""
     with opened(path, max_pixels) as image:
         turned = 1 if as_stored else orientation(image)
-        notices = ["first of several pictures in the file"] if _has_more(image) else []
+        # Whether frames or pages follow: to count them can take for ever, and to go to one is refused of large ones.
+        # What follows in an MPO is a thumbnail or a depth map.
+        more = image.format != "MPO" and getattr(image, "is_animated", False)
+        notices = ["first of several pictures in the file"] if more else []
         wanted = scaled_size(
             image.size, size
         )  # of what a half is decoded of, the shorter side may be rounded otherwise
@@ -56,12 +59,6 @@ def decoded(
         made = upright(_resized(converted, wanted), turned)
         made.info = {}  # or Pillow would write the source's profile and place of its own accord
         return made, (*notices, *changes)
-
-
-def _has_more(image: Image) -> bool:
-    """Whether frames or pages follow; counting them can take for ever, and going to one is refused of large ones."""
-    # What follows in an MPO is a thumbnail or a depth map.
-    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 
 def upright(image: Image, orientation: int) -> Image:

@@ -219,7 +219,12 @@ def _fitted(image: Image, format: Format, profile: bytes | None, notices: list[s
         notices.append(f"{format.name} has no transparency; the picture was laid on white")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
-    return _in_profile(image, profile, notices) if profile else (image, None)
+    if not profile:
+        return image, None
+    if image.mode in ("RGB", "RGBA") and (converted := from_srgb(image, profile)) is not None:
+        return converted, profile
+    notices.append("the source's colour profile is not kept: it is not for RGB, which the result is in")
+    return image, None
 
 
 def _described(
@@ -264,10 +269,3 @@ def _seen(image: Image, format: Format, given: Mapping[str, Any]) -> Image:
     file = io.BytesIO()
     image.save(file, format.key, **given)
     return open_any_size(file, (format.key,))
-
-
-def _in_profile(image: Image, profile: bytes, notices: list[str]) -> tuple[Image, bytes | None]:
-    if image.mode in ("RGB", "RGBA") and (converted := from_srgb(image, profile)) is not None:
-        return converted, profile
-    notices.append("the source's colour profile is not kept: it is not for RGB, which the result is in")
-    return image, None

@@ -90,8 +90,15 @@ def _read(plugin: Plugin, path: Path, text: bytes) -> Announced:
     literals: dict[str, Mapping[str, str]] = {}
     unmarked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _is_hook(node, names)]
     why = STAR if any(starred(tree)) else "it is not marked @hookimpl, so nobody would call it"
-    faults = [_unmarked(plugin, path, node, why) for node in unmarked if node.name in HOOKS]
-    faults += [_misspelt(plugin, path, node) for name, node in found.items() if name not in HOOKS]
+    faults = [
+        Fault("RT904", plugin.name, {"stage": node.name, "what": why}, str(path), node.lineno)
+        for node in unmarked
+        if node.name in HOOKS
+    ]
+    for name, node in found.items():
+        if name not in HOOKS:
+            facts = {"plugin": plugin.name, "hook": name, "mend": near_or_all(name, HOOKS)}
+            faults.append(Fault("RT905", plugin.name, facts, str(path), node.lineno))
     for name in found.keys() & set(LITERAL):
         try:
             literals[name] = _literal(found[name], names)
@@ -109,15 +116,6 @@ def everything() -> Iterator[Announced]:
 def _is_hook(node: ast.FunctionDef, names: ModuleNames) -> bool:
     marks = (mark.func if isinstance(mark, ast.Call) else mark for mark in node.decorator_list)
     return any(names.path(mark) in _MARKS for mark in marks)
-
-
-def _misspelt(plugin: Plugin, path: Path, node: ast.FunctionDef) -> Fault:
-    facts = {"plugin": plugin.name, "hook": node.name, "mend": near_or_all(node.name, HOOKS)}
-    return Fault("RT905", plugin.name, facts, str(path), node.lineno)
-
-
-def _unmarked(plugin: Plugin, path: Path, node: ast.FunctionDef, what: str) -> Fault:
-    return Fault("RT904", plugin.name, {"stage": node.name, "what": what}, str(path), node.lineno)
 
 
 def _literal(node: ast.FunctionDef, names: ModuleNames) -> Mapping[str, str]:

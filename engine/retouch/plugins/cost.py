@@ -190,6 +190,7 @@ _IN_BRACES = re.compile(r"\{([^{}]*)\}")
 def names(expression: str) -> frozenset[str]:
     """Return the names that an expression reads; raises BadExpression where it says more than arithmetic."""
     tree = _parse(expression)
+    # A function's name is no name of a value; which functions there are is looked at below.
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called)
     for node in ast.walk(tree):
@@ -205,6 +206,7 @@ def names(expression: str) -> frozenset[str]:
             case ast.Constant(value=value):
                 fine = isinstance(value, int | float | str)
             case ast.Tuple(elts=items):
+                # A pair: of rows the least and the most, of shares of the steps where they begin and end.
                 fine = len(items) == 2
             case _:
                 fine = isinstance(node, ast.Name | ast.IfExp | ast.BoolOp | ast.operator | ast.cmpop | ast.unaryop)

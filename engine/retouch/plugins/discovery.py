@@ -112,8 +112,10 @@ def installed() -> list[Plugin]:
         if plugin.name not in plugins and not plugin.refused and first.distribution != plugin.distribution:
             why = f"its module '{plugin.module}' is one of '{first.distribution}', too"
             plugins[plugin.name] = replace(plugin, refused=why)
-        else:
-            _second(plugin, plugins.setdefault(plugin.name, plugin), plugins)
+        elif (known := plugins.setdefault(plugin.name, plugin)) is not plugin:
+            # Kept under a longer name, to be told and not to be read.
+            called, why = f"{plugin.name} of {plugin.distribution or plugin.module}", f"'{known.distribution}'"
+            plugins[called] = replace(plugin, name=called, refused=f"{why} announces a plugin of that name")
     return [plugin for plugin in plugins.values() if plugin.built_in or _is_chosen(plugin.name)]
 
 
@@ -139,14 +141,6 @@ def _changed(folder: str) -> int:
         return os.stat(folder or ".").st_mtime_ns
     except OSError:
         return 0
-
-
-def _second(plugin: Plugin, first: Plugin, plugins: dict[str, Plugin]) -> None:
-    """Keep a plugin whose name another has, to be told and not to be read."""
-    if plugin is not first:
-        whose = plugin.distribution or plugin.module
-        name, why = f"{plugin.name} of {whose}", f"'{first.distribution}' announces a plugin of that name"
-        plugins[name] = replace(plugin, name=name, refused=why)
 
 
 def _choice() -> list[str]:

@@ -154,6 +154,7 @@ def load(plugins: Iterable[Plugin] | None = None) -> Registry:
     own = {plugin.name for plugin in plugins if plugin.built_in}
     families = {card.family for card in cards if card.plugin in own}
     facts = cost.FACTS.union(*(card.facts for card in cards))
+    # `append` gives None: what is refused is noted, and left out.
     fine = [card for card in cards if not (wrong := _refused(card, facts, families)) or faults.append(wrong)]
     fine, doubled = _told_apart(fine, own)
     return Registry(fine, [*faults, *doubled], plugins)

@@ -44,6 +44,7 @@ class StageMark:
     side: int = 0
     prompts: str = ""
     folder: str = ""
+    tensors: str = ""
 
 
 def stage(
@@ -70,11 +71,13 @@ def stage(
     side: int = 0,
     prompts: str = "",
     folder: str = "",
+    tensors: str = "",
 ) -> Callable[[F], F]:
     """Mark a function at the top of a module as the stage `family method`.
 
     Positional parameters are ports, wired by their types; keyword-only ones are the recipe's options.  All arguments
-    and defaults are literals, since recipes are checked without importing the module.
+    and defaults are literals, or names of such here or in another module of the package, since recipes are checked
+    without importing any.
 
     paper: where the method is from.
     version: raise it when results change; it is part of the cache key.
@@ -96,11 +99,11 @@ def stage(
     prompts: of a tuning that learns words, the stage that says them in prompts, such as "tune prompts": put in where
         prompts are asked for behind it and the turn has no stage that makes them.
     folder: "module:function" of what describes the folder that its option `path` names, see `retouch.api.folders`.
+    tensors: "module:function" of what describes the safetensors file that its option `path` names, likewise.
     """
     settings = (version, api, stability, default, touches, reads, rows, facts or {}, needs, moot)
-    mark = StageMark(
-        family, method, paper, *settings, predicts, told, instead, weights, pretrained, words, side, prompts, folder
-    )
+    more = (predicts, told, instead, weights, pretrained, words, side, prompts, folder, tensors)
+    mark = StageMark(family, method, paper, *settings, *more)
 
     def marked(function: F) -> F:
         made = _with_touches(function, touches) if touches else function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 
 _NAMES = re.compile(r"cpu|mps|cuda(:\d+)?")
 
@@ -12,6 +13,13 @@ def best_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def working_on(device: str) -> AbstractContextManager[object]:
+    """Let a GPU be the current one: streams, captured graphs and Triton's kernels are of that, wherever tensors lie."""
+    import torch
+
+    return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
 
 
 def why_not(device: str) -> str:

@@ -23,7 +23,7 @@ from retouch.core.errors import BrokenTouch
 from retouch.core.schedule import Prediction
 from retouch.models.network.core import padded
 from retouch.plugins.collector import quiet_collector
-from retouch.plugins.interrupts import is_stop, listening
+from retouch.plugins.interrupts import is_stop, is_stopping, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
 from retouch.run.strangers.wrong_results import Doubt, WrongAnswer, described
 from retouch.run.task import MISSING, Task, begin, close, fail, recall, resume, take_up
@@ -77,7 +77,7 @@ class Executor:
                         raise RuntimeError(f"tasks wait for one another, or for one that is not run: {names}")
             finally:
                 self._aside.clear()
-                for task in pending:
+                for task in pending:  # what was stopped in the middle of its work has a `finally` of its own to run
                     close(task)
 
     def _start(self, pending: Sequence[Task], lanes: Sequence[ThreadPoolExecutor]) -> bool:
@@ -87,6 +87,8 @@ class Executor:
             going = False
             for task in pending:
                 if not task.begun and all(before.done for before in task.needs):
+                    if is_stopping():
+                        raise KeyboardInterrupt  # which somebody has caught, be it while a plugin was imported
                     self.beats += 1
                     begin(task, lanes)
                     if task.future:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from retouch.core.declared.tensor_files import UnfitFile
 from retouch.core.device.repeatable import UNORDERED
 from retouch.core.errors import (
     BrokenTouch,
@@ -108,8 +109,8 @@ def diagnose(
             report.add("RT502", node.span, metric=error.metric, value=error.value, wanted=error.wanted)
         case UnfitSize() | TooLarge() | NothingMasked() | NothingLifted() | NothingOpaque():
             _add_of_picture(report, node, error)
-        case BrokenModel():
-            _add_of_model(report, node, error, model)
+        case BrokenModel() | UnfitFile():
+            _add_of_tensors(report, node, error, model)
         case Diverged():
             report.add("RT469", node.span, stage=node.card.name, step=error.step)
         case SameToTheModel():
@@ -130,9 +131,12 @@ def _is_of(error: OSError, path: str) -> bool:
     return bool(path) and (not isinstance(named, str | bytes) or Path(path).name[:64] in os.fsdecode(named))
 
 
-def _add_of_model(report: Report, node: Node, error: BrokenModel, name: str) -> None:
-    """What is wrong with a model's files, or with the family that reads them."""
-    if isinstance(error, FamilyFault):
+def _add_of_tensors(report: Report, node: Node, error: BrokenModel | UnfitFile, name: str) -> None:
+    """What is wrong with a model's files, with the family that reads them, or with a file that a stage reads."""
+    if isinstance(error, UnfitFile):
+        path = Path(str(node.options.get("path", ""))).name
+        report.add("RT579", node.span, stage=node.card.name, path=path, what=error.what, mend=error.mend)
+    elif isinstance(error, FamilyFault):
         report.add("RT576", node.span, family=error.family, plugin=error.plugin, what=error.what)
     else:
         report.add("RT416", node.span, name=name, what=str(error))

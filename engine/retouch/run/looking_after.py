@@ -49,16 +49,17 @@ class LookingAfter:
             node, inner, outcome, strange=strange or node.id in self.strange(inner)
         )
 
-    def _is_strange(self, node: Node) -> bool:
-        return bool(node.card.plugin) and node.card.plugin not in self.registry.built_in
-
     def care(self, node: Node, graph: Graph, outcome: Outcome, *, strange: bool) -> StageCare:
         """What looks after a stage: the type that it declares, and what it leaves changed is told of its picture."""
 
         def tell(what: str) -> None:
             report = Report()
             # A stage of the engine's own calls functions of others; it changes nothing by itself.
-            strangers = [each for each in (node, *feeding(graph, node)) if self._is_strange(each)]
+            strangers = [
+                each
+                for each in (node, *feeding(graph, node))
+                if each.card.plugin and each.card.plugin not in self.registry.built_in
+            ]
             who = next(iter(strangers), node)
             report.add("RT516", who.span, stage=who.card.name, plugin=who.card.plugin, what=what)
             outcome.warnings += [each for each in report.items if each not in outcome.warnings]

@@ -21,6 +21,7 @@ from retouch.run.checkpoints import RunCheckpoints
 from retouch.run.coverage import deciding_masks
 from retouch.run.files.outbox import FileIn, FileOut, FolderIn, RunNotices
 from retouch.run.files.provenance import Provenance
+from retouch.run.files.tensors_in import TensorsIn
 from retouch.run.loaded.base_weights import BaseWeights
 from retouch.run.loaded.loaded_model import Machine
 from retouch.run.loaded.machines import Machines
@@ -154,6 +155,7 @@ class StageTasks:
         return out.missed, {
             "Pictures": files,
             "Folder": FolderIn(files),
+            "TensorFiles": TensorsIn(machine.device),
             "Outbox": out,
             "Sheet": run.shared,
             "Figures": run.shared,

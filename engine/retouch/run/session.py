@@ -14,6 +14,7 @@ from retouch.lang.diagnostics import Report
 from retouch.models import families
 from retouch.plugins.registry import Registry
 from retouch.plugins.survival import surviving
+from retouch.run.device import working_on
 from retouch.run.endings import Endings, is_lack_of_memory
 from retouch.run.executor import BatchInfo, Executor
 from retouch.run.failure import Blame
@@ -81,7 +82,7 @@ def execute_part(
     pipelines = {model.pipeline for graph in run.graphs for model in (graph.model, *graph.models.values())}
     strange = {families.module_of(each): families.plugin_of(each) for each in pipelines if families.is_strangers(each)}
     endings = Endings(run, tasks, Blame.of(registry.cards, registry.built_in, strange))
-    with undisturbed(), with_threads(run.settings.threads_used):
+    with undisturbed(), with_threads(run.settings.threads_used), working_on(run.settings.device):
         pictures = [tasks.of(graph, lane) for lane, graph in enumerate(run.graphs)]
         calls = _in_waves(pictures, tasks, endings)
     _tell_of_families(pictures, tasks.machines)

@@ -27,13 +27,17 @@ class _Page:
     _before: int | None = None  # steps of a run before this one, which took none of its time
     _told: float = 0.0
 
-    def learnt(self, done: int, of: int, loss: float) -> None:
-        """Tell of the loss, and of the seconds that are left if it goes on as it did."""
-        now = time.monotonic()
+    def due(self, done: int, of: int) -> bool:
+        """Whether a second has gone by since it told of a step, or all are done."""
         if self._before is None:
             self._before = done - 1
-        if now - self._told < 1 and done < of:
+        return done >= of or time.monotonic() - self._told >= 1
+
+    def learnt(self, done: int, of: int, loss: float) -> None:
+        """Tell of the loss, and of the seconds that are left if it goes on as it did."""
+        if not self.due(done, of):
             return
-        self._told = now
+        self._told = now = time.monotonic()
+        assert self._before is not None
         left = (now - self._began) / max(done - self._before, 1) * (of - done)
         self.tell("learning", {"stage": self.stage, "done": done, "of": of, "loss": loss, "s": round(left)})

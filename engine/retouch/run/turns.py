@@ -71,10 +71,12 @@ class RunTurn:
                 for doubt in Declared("Mask" if name == "mask" else "Image", ready.device).check(value):
                     ready.doubts(doubt)
         if mask is not None:
+            # Asked for what it raises: of a mask of another size nothing is begun.
             mask.pixels(*image.size)
         if source is not None and source.size != image.size:
             form = f"a source of {list(image.size)} pixels, as its picture"
             raise WrongResult(form, f"one of {list(source.size)}")
+        # Whoever gives them is a stranger's stage, and may go on writing into them while the flow works.
         if ready.strange:
             given = {name: copied(whole(value)) for name, value in given.items()}
         made = await _Walk(ready, given, _joined(self._key, key)).run()
@@ -152,22 +154,18 @@ class _Walk:
                 continue
             needs = self._needs(node)
             if missed := next((self.unmet[need] for need in needs if need in self.unmet), None):
-                self._miss(node, missed)
+                if node.card.family == "first" and self.way[node.id] + 1 < len(node.ways()):
+                    self.way[node.id] += 1  # only now is the next way's work asked for
+                    for need in self._needs(node):
+                        self._want(need)
+                else:
+                    self.unmet[node.id] = missed
             elif all(need in self.made or need in self.ready.values for need in needs):
                 self._begin(node)
             else:
                 continue
             began = True
         return began
-
-    def _miss(self, node: Node, missed: Unmet) -> None:
-        """Go another way where there is one."""
-        if node.card.family == "first" and self.way[node.id] + 1 < len(node.ways()):
-            self.way[node.id] += 1
-            for id_ in self._needs(node):
-                self._want(id_)
-        else:
-            self.unmet[node.id] = missed
 
     def _begin(self, node: Node) -> None:
         if node.card.family == GIVEN:

@@ -118,6 +118,7 @@ def result_of(
         for id_, node in _shown(graph).items()
         if id_ in outcome.values
     ]
+    # What it wrote into the folder of this call goes with that.
     files = tuple(path for path in outcome.files if not path.is_relative_to(kept))
     path = str(graph.item.path) if graph.item else ""
     own = [each for each in warnings if not each.about or path in each.about]

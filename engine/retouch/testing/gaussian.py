@@ -42,7 +42,11 @@ class GaussianMixture:
         """Exact predictions; every row by itself, so a bucket changes nothing."""
         self.forwards.append(sum(len(group.rows) for group in groups))
         with torch.set_grad_enabled(groups[0].wants_grad):
-            return [Reply(tuple(map(self._predict, group.rows)), _no_maps(group)) for group in groups]
+            replies: list[Reply] = []
+            for group in groups:
+                no_maps = tuple(tuple(AttentionMaps() for _ in scope.record) for scope in group.scopes)
+                replies.append(Reply(tuple(map(self._predict, group.rows)), no_maps))
+            return replies
 
     def _predict(self, row: Row) -> Prediction:
         x, level = row.x, row.level
@@ -63,7 +67,3 @@ class GaussianMixture:
             return ((level.alpha * self.spread) ** 2 + level.sigma**2) ** 0.5
 
         return end.alpha * mean + deviation(end) / deviation(start) * (x - start.alpha * mean)
-
-
-def _no_maps(group: Group) -> tuple[tuple[AttentionMaps, ...], ...]:
-    return tuple(tuple(AttentionMaps() for _ in scope.record) for scope in group.scopes)

@@ -113,6 +113,10 @@ class SceneMeasurer:
 class _Silent:
     """A log that nobody reads."""
 
+    def due(self, done: int, of: int) -> bool:
+        """Nobody asks."""
+        return False
+
     def learnt(self, done: int, of: int, loss: float) -> None:
         """Forget it."""
 

@@ -65,6 +65,7 @@ class AdversarialTraining(Training):
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             loss = self._judge(random)
         self._step("discriminator", loss)
+        # Lazily, as StyleGAN2: seldom, and weighed by the steps that it stands for.
         if self.step % EVERY == 0:
             self._step("discriminator", self._penalty(random))
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
@@ -86,6 +87,7 @@ class AdversarialTraining(Training):
 
     def _deceive(self, random: torch.Generator) -> Tensor:
         labels = self.pair.real(random).labels
+        # The gradient passes through it to the generator; its own would be thrown away.
         self.pair.discriminator.requires_grad_(False)
         said = self.pair.discriminator(moved(self.pair.fake(labels, random), random), labels).float()
         self.pair.discriminator.requires_grad_(True)

@@ -28,7 +28,8 @@ async def pixel(
 ) -> Image:
     """Take every pixel outside the mask from the source: not one byte changes there.
 
-    Choose it last, wherever the background has to stay: no decoder gives a picture back exactly.  Choose "poisson"
+    Choose it last, wherever the background has to stay: no decoder gives a picture back exactly, and what works on all
+    of a picture behind it, or a file that loses something, as JPEG does, changes it again.  Choose "poisson"
     where the edit came out lighter or darker than what surrounds it; where its colours are right, that would tint them.
 
     feather: pixels inside the mask's edge over which the edit fades in; 0 is a hard edge.

@@ -27,6 +27,7 @@ from retouch_methods.distil.descent import Descent, drawn, fresh
     "distil",
     "dds",
     paper="arXiv:2304.07090",
+    facts={"idle": "rate == 0"},
     rows="(0 if mask else 2 * guide * rounds, 2 * guide * rounds)",
     needs=(Need("low < high", "has no levels from low={low} to high={high}", "write low=5% high=95%"),),
 )

@@ -36,6 +36,7 @@ from retouch_methods.distil.descent import Descent, drawn, fresh
     "distil",
     "pds",
     paper="arXiv:2311.13831",
+    facts={"idle": "rate == 0"},
     rows="(0 if mask else 2 * guide * rounds, 2 * guide * rounds)",
     needs=(
         Need("low < high", "has no levels from low={low} to high={high}", "write low=2% high=98%"),
@@ -78,6 +79,7 @@ async def pds(
     was = predictor(guidance, model, edit.source, edit.negative)
     now = predictor(guidance, model, edit.target, edit.negative)
     for i, step in enumerate(drawn(schedule, rounds, low, high, noise)):
+        # Source and target share both noises: then what differs in zeta is the prompts' doing, and the picture's.
         eps, after = fresh(noise, 2 * i, latents.data), fresh(noise, 2 * i + 1, latents.data)
         zeta = await together(
             source=_zeta(source.data, was, step, eps, after),

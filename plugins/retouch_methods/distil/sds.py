@@ -35,6 +35,7 @@ from retouch_methods.distil.descent import Descent, drawn, falling, several
     "distil",
     "sds",
     paper="arXiv:2209.14988",
+    facts={"idle": "rate == 0"},
     rows="(0 if mask else guide * rounds * draws, guide * rounds * draws)",
     needs=(Need("low < high", "has no levels from low={low} to high={high}", "write low=2% high=98%"),),
 )

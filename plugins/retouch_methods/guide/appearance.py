@@ -32,7 +32,12 @@ from retouch.api import (
     "guide",
     "appearance",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "eyes",
+        "idle": "towards == 0 and colours == 0 and away == 0",
+    },
     needs=(
         Need(
             "not layers or (layer * eyes >= -layers and layer * eyes < layers)",
@@ -89,7 +94,9 @@ async def appearance(
         if style is not None:
             missed = towards * _apart(found, [token for token, _ in wanted])
             if colours:
-                missed = missed + colours * 4 * F.mse_loss(now, _at_size(style, now))
+                # The style picture is drawn out or pressed to the size of what is seen, so that places have partners.
+                pressed = bilinear(style[None], (now.shape[-2], now.shape[-1]), antialias=True)[0]  # [3, H, W]
+                missed = missed + colours * 4 * F.mse_loss(now, pressed)
         if away and seen.level.progress < until:
             if before := seen.memory.get("tokens"):
                 missed = missed - away * _apart(found, before)
@@ -102,9 +109,3 @@ async def appearance(
 def _apart(found: list[Tensor], others: list[Tensor]) -> Tensor:
     """The mean square of the difference, over all eyes.  [d] each -> []"""
     return torch.stack([F.mse_loss(one, other) for one, other in zip(found, others, strict=True)]).mean()
-
-
-def _at_size(picture: Tensor, like: Tensor) -> Tensor:
-    """A picture, drawn out or pressed to the size of another.  [3, H, W] -> [3, h, w]"""
-    height, width = like.shape[-2:]
-    return bilinear(picture[None], (height, width), antialias=True)[0]

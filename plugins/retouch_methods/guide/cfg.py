@@ -9,7 +9,13 @@ from torch import Tensor
 from retouch.api import Asking, Guidance, Level, Prediction, Prompt, Range, stage, together, unguided
 
 
-@stage("guide", "cfg", paper="arXiv:2207.12598", default=True, facts={"guide": "1 if guidance == 1 else 2"})
+@stage(
+    "guide",
+    "cfg",
+    paper="arXiv:2207.12598",
+    default=True,
+    facts={"guide": "1 if guidance == 1 else 2", "unheard": "guidance == 0"},
+)
 def cfg(*, guidance: Annotated[float, Range(0, 100)] = 7.5) -> Guidance:
     """Extrapolate from the negative prompt's prediction through the prompt's.
 

@@ -41,7 +41,12 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "direction",
     paper="arXiv:2108.00946",
     moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "2 * looks * eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "2 * looks * eyes",
+        "idle": "weight == 0",
+    },
     words="own",
 )
 async def direction(
@@ -73,8 +78,7 @@ async def direction(
         "a drawing of _"; without any, the prompts are read as they are.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
-    texts = edit.source.text, edit.target.text
-    wanted = [await text_direction(eye, *texts, templates) for eye in eyes]  # [d] each
+    wanted = [await text_direction(eye, *edit.texts, templates) for eye in eyes]  # [d] each
     before = inside(source.data, mask)  # [3, H, W]
 
     async def miss(seen: Predicted) -> Tensor:

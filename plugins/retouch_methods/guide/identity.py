@@ -35,6 +35,7 @@ from retouch.api import (
         "guide": "guide",
         "gradient": "2 if through == 'network' else 1",
         "seen": "eyes + towers if likeness else 0",
+        "idle": "weight == 0 and likeness == 0",
     },
     needs=(
         Need(

@@ -45,7 +45,12 @@ ALIKE = ", as the eye of this turn reads them"
     "image_text",
     paper="arXiv:2111.14818",
     moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "looks * eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "looks * eyes",
+        "idle": "weight == 0",
+    },
     words="own",
 )
 async def image_text(
@@ -82,10 +87,11 @@ async def image_text(
     more_picture: how much of the source picture, as the network sees it, is added to that; DiffuseIT has 0.2.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.
     """
-    wanted = [await eye.text(edit.target.text) for eye in eyes]  # [d] each
-    here = [await eye.text(edit.source.text) for eye in eyes]
+    before, after = edit.texts
+    wanted = [await eye.text(after) for eye in eyes]  # [d] each
+    here = [await eye.text(before) for eye in eyes]
     apart_here = torch.stack([(one != other).any() for one, other in zip(wanted, here, strict=True)])
-    if edit.source.text != edit.target.text and not (await on_host(apart_here)).any():
+    if before != after and not (await on_host(apart_here)).any():
         raise SameToTheModel(ALIKE, "use words that it knows")
     if less_source or more_picture:
         shown = inside(source.data, mask) if sees == "mask" else source.data

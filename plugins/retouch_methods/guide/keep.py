@@ -28,7 +28,12 @@ from retouch.api import (
     "guide",
     "keep",
     paper="arXiv:2111.14818",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes if perceptual else 0"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "eyes if perceptual else 0",
+        "idle": "weight == 0 and not (perceptual and eyes)",
+    },
     moot=(Moot("perceptual", "not eyes", "no 'eye lpips' stands before it, so squared errors alone count"),),
 )
 def keep(

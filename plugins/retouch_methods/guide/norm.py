@@ -14,7 +14,9 @@ from torch.nn import functional as F
 from retouch.api import Asking, Guidance, Level, Prediction, Prompt, Range, stage, together, unguided
 
 
-@stage("guide", "norm", paper="arXiv:2508.02324", facts={"guide": "1 if guidance == 1 else 2"})
+@stage(
+    "guide", "norm", paper="arXiv:2508.02324", facts={"guide": "1 if guidance == 1 else 2", "unheard": "guidance == 0"}
+)
 def norm(
     *,
     guidance: Annotated[float, Range(0, 100)] = 4.0,

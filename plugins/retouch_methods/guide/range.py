@@ -16,7 +16,12 @@ from retouch.api import Codec, Guidance, Loss, Moot, Predicted, Range, Restart, 
     "guide",
     "range",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "attempts": "attempts"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "attempts": "attempts",
+        "idle": "weight == 0",
+    },
     moot=(Moot("above", "attempts < 2", "'attempts' lets no walk begin again"),),
 )
 def within(

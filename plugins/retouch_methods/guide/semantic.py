@@ -86,7 +86,11 @@ async def semantic(
 
     async def guide(model: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         concepts = prompts or [prompt]
-        asked = {f"concept{i}": model(x, level, each, role=_role(i)) for i, each in enumerate(concepts)}
+        # The first concept stands where the prompt's row does.
+        asked = {
+            f"concept{i}": model(x, level, each, role="cond" if i == 0 else f"cond{i}")
+            for i, each in enumerate(concepts)
+        }
         asked["uncond"] = model(x, level, negative, role="uncond")
         if base == "source":
             asked["base"] = model(x, level, edit.source, role="base")
@@ -124,11 +128,6 @@ async def semantic(
         return F.interpolate(chosen, tuple(size))[0, 0]
 
     return guide
-
-
-def _role(i: int) -> str:
-    """The first concept stands where the prompt's row does."""
-    return "cond" if i == 0 else f"cond{i}"
 
 
 _TAPS = torch.exp(-torch.tensor([-1.0, 0.0, 1.0]).square())  # [3], a Gaussian as the authors' code has it

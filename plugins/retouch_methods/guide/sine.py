@@ -21,6 +21,7 @@ Share = Annotated[float, Range(0, 1)]
         "guide": "guide + 1",
         "guide_least": "(guide_least if guide_least else guide) + (1 if start == 0 and until == 1 else 0)",
         "during": "(start, until)",
+        "idle": "share == 0",
     },
     words="needed",
     needs=(

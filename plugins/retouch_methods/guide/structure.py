@@ -31,7 +31,12 @@ from retouch.api import (
     "guide",
     "structure",
     paper="arXiv:2209.15264",
-    facts={"guide": "guide", "gradient": "2 if through == 'network' else 1", "seen": "eyes"},
+    facts={
+        "guide": "guide",
+        "gradient": "2 if through == 'network' else 1",
+        "seen": "eyes",
+        "idle": "weight == 0 and contrast == 0",
+    },
     needs=(
         Need(
             "not layers or (layer * eyes >= -layers and layer * eyes < layers)",

@@ -63,7 +63,9 @@ async def psnr(
     """
     again = await replayed(trajectory, latents, Edit(prompt, prompt, negative), model, guidance, solver)
     one, two = await gather(call(codec.decode, each.data) for each in (latents, again))
-    measured = float(await on_host(pixel_psnr(one, two, latents)))
+    canvas = latents.canvas  # what lies beyond was only put there to fill cells
+    missed = (one.clamp(0, 1) - two.clamp(0, 1))[:, : canvas.height, : canvas.width].double()  # [3, H, W]
+    measured = float(await on_host(-10 * missed.square().mean().log10()))  # infinite if they are equal
     if not measured >= min_:
         raise Unmet("psnr", f"{measured:.1f} dB", f"{min_:g} dB or more")
     return trajectory.certified("psnr", f"{measured:.1f} dB")
@@ -86,7 +88,7 @@ async def cycle(
     max_: how far the replayed latents are from the source's, as a fraction of their own size; 0 is exact.
     """
     again = await replayed(trajectory, latents, Edit(prompt, prompt, negative), model, guidance, solver)
-    measured = float(await on_host(cycle_error(again, latents)))
+    measured = float(await on_host((again.data - latents.data).norm() / latents.data.norm()))
     if not measured <= max_:
         raise Unmet("cycle", f"{measured:.3g}", f"{max_:g} or less")
     return trajectory.certified("cycle", f"{measured:.3g}")
@@ -116,18 +118,6 @@ async def replayed(
 ) -> Latents:
     """What comes back where nothing is to change."""
     return await sample(trajectory, latents, nothing, model, guidance, solver=solver)
-
-
-def pixel_psnr(one: Tensor, two: Tensor, latents: Latents) -> Tensor:  # []
-    """Of two pictures [3, H, W] in [0, 1], over the canvas alone; infinite if they are equal."""
-    canvas = latents.canvas
-    missed = (one.clamp(0, 1) - two.clamp(0, 1))[:, : canvas.height, : canvas.width].double()  # [3, H, W]
-    return -10 * missed.square().mean().log10()
-
-
-def cycle_error(again: Latents, latents: Latents) -> Tensor:  # []
-    """Distance of the replay from the source, in units of the source."""
-    return (again.data - latents.data).norm() / latents.data.norm()
 
 
 def noise_in(trajectory: Trajectory, latents: Latents) -> Tensor:

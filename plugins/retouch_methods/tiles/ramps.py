@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import torch
@@ -68,7 +67,8 @@ async def ramps(
         edited = await on_host(torch.stack([box.of(area).any() for box in boxes]))
         boxes = [box for box, some in zip(boxes, edited.tolist(), strict=True) if some]
     total, weight = torch.zeros_like(image.data), torch.zeros_like(image.data[:1])
-    for some in _groups(boxes, at_once):
+    for start in range(0, len(boxes), at_once):
+        some = boxes[start : start + at_once]
         made = await gather(_edited(image, turn, area, box) for box in some)
         for box, tile in zip(some, made, strict=True):
             share = tile_ramp(box, image.size, int(overlap * side), image.data)
@@ -86,8 +86,3 @@ async def _edited(image: Image, turn: Turn, area: torch.Tensor | None, box: Rect
     if made.image.size != box.size:
         raise ValueError(f"a tile of {list(box.size)} pixels came back as {list(made.image.size)}")
     return made
-
-
-def _groups(boxes: list[Rectangle], count: int) -> Iterator[list[Rectangle]]:
-    for start in range(0, len(boxes), count):
-        yield boxes[start : start + count]

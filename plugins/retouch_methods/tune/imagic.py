@@ -38,6 +38,7 @@ _EMBEDDING = "embedding"
     facts={
         "copies": "4 if weights == 'all' else 1",
         "learning": "embedding_steps + training_steps",
+        "idle": "(embedding_steps == 0 or embedding_lr == 0) and (training_steps == 0 or lr == 0)",
         "led": "batch * (embedding_steps + training_steps)",
     },
     words="needed",
@@ -82,6 +83,7 @@ async def imagic(
     towards = counted(log, 0, steps)
     work = (embedding_steps, embedding_lr, training_steps, lr, batch, weights, rank)
     checkpoint = checkpoints.of("imagic", latents, prompt, model, schedule, noise, work)
+    # A run that was stopped behind the first half has its embedding, and goes on in the second.
     learnt = checkpoint.read().get(_EMBEDDING)
     if learnt is None:
         first, scale = range(embedding_steps), LossScale.of(model)

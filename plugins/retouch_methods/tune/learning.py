@@ -40,6 +40,7 @@ class Learner:
     async def whole(self, walk: Schedule, noisy: Tensor, misses: Sequence[Miss]) -> float:
         """One step of Adam down the gradient through all steps of a walk.  noisy: [n, C, h, w]; returns the loss."""
         model, states = self.now, [noisy]
+        # Back by hand, a step at a time: only states are kept, so the memory is one step's however long the walk.
         *before, last = walk.steps
         for step in before:
             states.append(await self._moved(model, states[-1], step))
@@ -54,6 +55,7 @@ class Learner:
             async def pulled(x: Tensor, *tensors: Tensor, step: Step = step, pull: Tensor = pull) -> Tensor:
                 return (await self._moved(self.movable.under(tensors), x, step) * pull).sum()
 
+            # The gradient by the state goes on to the step before; those by the weights add up.
             pull, *more = (await value_and_grad(pulled, at, *self.tensors)).grads
             grads = [one + other for one, other in zip(grads, more, strict=True)]
         self._step(grads)

@@ -37,6 +37,7 @@ from retouch_methods.tune.tensors import Narrow, lora_layers
     facts={
         "learning": "0 if path else iterations",
         "led": "0 if path else iterations * batch * (2 if class_prompt else 1)",
+        "idle": "scale == 0 or (not path and lr == 0)",
     },
     needs=(
         Need(

@@ -32,9 +32,9 @@ async def prompts(
         source, target = await gather(encoder.prompt(text) for text in said)
     if words.embeds is not None:
         target, learnt = between(words.embeds, target.embeds, alpha)
-        # Both are near the target prompt, token by token: its words can be named, and eyes read them.
+        # Both are near the target prompt, token by token: its words can be named.
         source, target = (replace(edit.target.of(Prompt), embeds=each) for each in (learnt, target))
-    return Edit(source, target, edit.negative, edit.weights)
+    return Edit(source, target, edit.negative, edit.weights, edit.texts)
 
 
 def between(learnt: torch.Tensor, wanted: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:

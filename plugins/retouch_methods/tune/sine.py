@@ -44,6 +44,7 @@ from retouch_methods.tune.tensors import movable
     facts={
         "copies": "4 if weights == 'all' else 1",
         "learning": "training_steps",
+        "idle": "training_steps == 0 or lr == 0",
         "led": "batch * training_steps",
         "cut": "patches",
     },

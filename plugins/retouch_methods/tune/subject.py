@@ -72,6 +72,7 @@ async def learn(movable: Movable, lesson: Lesson, school: School) -> list[Tensor
     )
     kind, beside = None, dict[str, Tensor]()
     if of_kind:
+        # Pictures of the kind cost a walk each, so a run that was stopped has kept them.
         kept = checkpoint.read().get(_IMAGINED)
         if kept is None:
             prompts = (of_kind, school.negative)

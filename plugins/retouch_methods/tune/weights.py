@@ -35,6 +35,7 @@ Share = Annotated[float, Range(0, 1)]
     paper="arXiv:2110.02711",
     facts={
         "during": "(start, until)",
+        "idle": "ratio == 0",
         "networks": "(networks if networks else 1) if mix == 'weights' else "
         "(networks + 2 if networks else 2) if mix == 'changes' and ratio != 0 else "
         "(networks if networks else 1) + 1 if ratio != 0 and ratio != 1 else "

@@ -90,6 +90,7 @@ async def esrgan(
             share = tile_ramp(place, (tall, wide), 4 * min(_MARGIN, tile // 4), total)
             place.of(total).add_(made * share)
             place.of(weight).add_(share)
+    # The network makes pictures four times as large and nothing else; other factors come down from there.
     height, width = enlarged(image.size, factor)
     data = resized((total / weight).clamp(0, 1), height, width)
     return Image(data, None if image.alpha is None else resized(image.alpha, height, width))

@@ -11,7 +11,12 @@ from retouch.api import Image, Range, resized, stage
 
 Factor = Annotated[float, Range(1, 16)]
 Sharpness = Annotated[float, Range(0, 5)]
-_LARGER = {"height": "int(height * factor + 0.5)", "width": "int(width * factor + 0.5)", "about": "about"}
+_LARGER = {
+    "height": "int(height * factor + 0.5)",
+    "width": "int(width * factor + 0.5)",
+    "about": "about",
+    "idle": "factor == 1 and sharpen == 0",
+}
 
 
 @stage("upscale", "lanczos", default=True, paper="doi:10.1016/B978-0-08-050753-8.50042-5", facts=_LARGER)

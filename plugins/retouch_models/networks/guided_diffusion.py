@@ -56,6 +56,7 @@ class GuidedDiffusionUNet(UNet2DModel):
 def by_own_names(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     """Rename a file's tensors to those of a UNet2DModel with this config."""
     blocks, made = dict(_blocks(config)), dict[str, Tensor]()
+    # The older order has queries, keys and values of a head together, the new one all queries first.
     heads_first = config.get("_attention_order") != "new"
     for name, tensor in tensors.items():
         stem, _, leaf = name.rpartition(".")

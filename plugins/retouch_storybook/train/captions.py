@@ -18,12 +18,7 @@ def draw_caption(scene: Scene, rng: Random, *, empty: float = EMPTY) -> str:
     if rng.random() < empty:
         return ""
     caption = scene.caption() if rng.random() < WHOLE else scene.short_caption(rng)
-    return with_synonyms(caption) if rng.random() < SYNONYM else caption
-
-
-def with_synonyms(caption: str) -> str:
-    """Replace each word that has a synonym."""
-    return " ".join(SYNONYMS.get(word, word) for word in caption.split())
+    return " ".join(SYNONYMS.get(word, word) for word in caption.split()) if rng.random() < SYNONYM else caption
 
 
 def token_ids(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:

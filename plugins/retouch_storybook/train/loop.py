@@ -184,6 +184,7 @@ def optimizers_of(
 ) -> dict[str, tuple[torch.optim.Optimizer, float]]:
     """Muon for the weight matrices and AdamW for the rest, each with its learning rate."""
     settings = part.settings
+    # Muon is for matrices alone; what is narrow, or reads and writes the network's ends, takes Adam.
     matrices = [
         p
         for name, p in weights.items()

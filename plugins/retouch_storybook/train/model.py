@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None, sizes: Sizes | None = None) -> int:
     """Draw, train, export, pack and measure."""
     options = _parser().parse_args(argv)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if sizes is None:  # a CPU takes the same networks in small batches
+        sizes = Sizes() if device == "cuda" else Sizes(vae_batch=4, unet_batch=8)
     torch.set_float32_matmul_precision("high")
     drawings = options.work / "drawings"
     pool = Pool(drawings, options.size, options.drawings, device)
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None, sizes: Sizes | None = None) -> int:
     try:
         pool.wait_for(min(options.drawings, options.begin), artists)
         for name in SHARES:
-            if not _trained(name, options, pool, sizes or _sizes(device), device, lambda: bool(heard)):
+            if not _trained(name, options, pool, sizes, device, lambda: bool(heard)):
                 print(f"stopped in '{name}'; the same command goes on", flush=True)
                 if options.export_on_stop and (options.work / "weights").is_dir():
                     _pack(options, {})
@@ -110,11 +112,6 @@ def _pack(options: Any, measured: dict[str, Any]) -> None:
     weights, name = options.work / "weights", f"storybook{options.size}"
     write_card(weights, name, options.size, measured)
     pack(weights, options.out, name)
-
-
-def _sizes(device: str) -> Sizes:
-    """A CPU takes the same networks in small batches."""
-    return Sizes() if device == "cuda" else Sizes(vae_batch=4, unet_batch=8)
 
 
 def _parser() -> argparse.ArgumentParser:

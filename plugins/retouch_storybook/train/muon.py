@@ -28,16 +28,15 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._move(weight, weight.grad, group)
-
-    def _move(self, weight: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state, lr, momentum = self.state[weight], group["lr"], group["momentum"]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        velocity = state["momentum"].mul_(momentum).add_(grad)
-        update = orthogonal(grad.add(velocity, alpha=momentum).flatten(1))
-        stretch = max(1, update.shape[0] / update.shape[1]) ** 0.5
-        weight.mul_(1 - lr * group["weight_decay"]).add_(update.view_as(weight), alpha=-lr * stretch)
+                    state, lr, momentum = self.state[weight], group["lr"], group["momentum"]
+                    if not state:
+                        state["momentum"] = torch.zeros_like(weight)
+                    velocity = state["momentum"].mul_(momentum).add_(weight.grad)
+                    # Nesterov's: the momentum as it will be after this gradient, made orthogonal.
+                    update = orthogonal(weight.grad.add(velocity, alpha=momentum).flatten(1))
+                    # Entries of a tall orthogonal matrix are smaller, and all weights are to move as far.
+                    stretch = max(1, update.shape[0] / update.shape[1]) ** 0.5
+                    weight.mul_(1 - lr * group["weight_decay"]).add_(update.view_as(weight), alpha=-lr * stretch)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

@@ -93,7 +93,11 @@ def desert(draw: ImageDraw, horizon: int, rng: Random) -> None:
     """Three cacti before an orange sky."""
     _sky_and_ground(draw, horizon, "in a desert")
     for _ in range(3):
-        _cactus(draw, horizon, x=rng.random() * SIDE, height=60 + 60 * rng.random())
+        x, height, half = rng.random() * SIDE, 60 + 60 * rng.random(), 13
+        draw.rounded_rectangle([x - half, horizon - height, x + half, horizon + 14], half, fill=CACTUS)
+        arm = [x - 3 * half, horizon - height * 0.7, x - half * 1.6, horizon - height * 0.3]
+        draw.rounded_rectangle(arm, half * 0.6, fill=CACTUS)
+        draw.rectangle([x - 2.4 * half, horizon - height * 0.42, x, horizon - height * 0.3], fill=CACTUS)
 
 
 def room(draw: ImageDraw, horizon: int, rng: Random) -> None:
@@ -115,14 +119,6 @@ PAINTERS: dict[str, Painter] = {
     "in a desert": desert,
     "in a room": room,
 }
-
-
-def _cactus(draw: ImageDraw, horizon: int, x: float, height: float) -> None:
-    half = 13
-    draw.rounded_rectangle([x - half, horizon - height, x + half, horizon + 14], half, fill=CACTUS)
-    arm = [x - 3 * half, horizon - height * 0.7, x - half * 1.6, horizon - height * 0.3]
-    draw.rounded_rectangle(arm, half * 0.6, fill=CACTUS)
-    draw.rectangle([x - 2.4 * half, horizon - height * 0.42, x, horizon - height * 0.3], fill=CACTUS)
 
 
 def _dot(draw: ImageDraw, x: float, y: float, radius: float, color: RGB) -> None:

@@ -80,10 +80,11 @@ class CallReader:
         turns = self._turns(stage, card, scope)
         flows = dict(self._flows(stage, card, scope))
         own_edit: tuple[Change, ...] = ()
+        read_already = {*flows, *(port.name for port in card.ports if port.type == TURN)}
         for option in self._once(stage):
             if option.name.name == "edit" and card.edits:
                 own_edit = read_edit((option.value,), scope, self._report) or ()
-            elif option.name.name not in flows and not _is_turn(card, option.name.name):
+            elif option.name.name not in read_already:
                 name = option.name.name
                 known = options(card)
                 if name not in known:
@@ -175,7 +176,8 @@ class CallReader:
     def _unknown(self, option: s.OptionSyntax, card: StageCard, scope: NameScope) -> None:
         name = option.name.name
         known = [*options(card), *(port.name for port in card.ports)]
-        others = [m for m in self._registry.methods(card.family) if self._has(card.family, m, name)]
+        methods = {method: self._registry.find(card.family, method) for method in self._registry.methods(card.family)}
+        others = [method for method, other in methods.items() if other and other.option(name) is not None]
         mend = near(name, known) or (f"options: {', '.join(options(card))}" if options(card) else "it has none")
         if (called := CALLED.get(name)) in known:
             mend = f"it is called '{called}' here"
@@ -184,12 +186,9 @@ class CallReader:
         elif others:
             mend += f"; '{card.family} {others[0]}' has it"
         self._report.add("RT205", option.name.span, stage=card.name, name=name, mend=mend)
+        # The name that it was given counts as used all the same, or is unknown as well.
         if isinstance(option.value, s.Ref):
             scope.find(option.value)
-
-    def _has(self, family: str, method: str, option: str) -> bool:
-        card = self._registry.find(family, method)
-        return card is not None and card.option(option) is not None
 
     def _flows(self, stage: s.Stage, card: StageCard, scope: NameScope) -> Iterator[tuple[str, tuple[Other, ...]]]:
         """Ports that are given by name: `mask=area`; a list is an axis, or for a port that takes many all of them."""
@@ -252,8 +251,3 @@ class CallReader:
         mend = f"keep the flow as area = …, then write {port.name}=area"
         mend = of_text(port.type, item) or mend
         self._report.add("RT207", item.span, name=port.name, wanted="the name of a flow", got=got, mend=mend)
-
-
-def _is_turn(card: StageCard, name: str) -> bool:
-    port = card.port(name)
-    return port is not None and port.type == TURN

@@ -90,6 +90,8 @@ def _instead(file: Path, path: str) -> str:
         return "no file matches this pattern; name images that are there"
     if (there := is_there(file) or is_there(Path(path))) or is_link(Path(path)):  # a shell's pipe leads to no name
         return f"what has this name is {'no file' if there else 'a link that leads nowhere'}; name an image"
+    if "$" in path or ("{" in path and "," in path):
+        return "between quotes your shell fills nothing in; write it without them"
     return near_path(path) or "name an image that is there"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.addresses import file_instead, is_address
 from retouch.check.reading.environment import Environment, Written
+from retouch.check.reading.foreign_fields import foreign_field, meant_field
 from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
@@ -42,7 +45,7 @@ class Files:
     def matching(self, given: Written | Given, pattern: str) -> list[str]:
         """Return the files that a pattern matches, as numbers in their names count."""
         if _ADDRESS.match(pattern):
-            self._add("RT413", given, path=pattern)
+            self._add("RT413", given, mend=file_instead(pattern))
             return []
         # Folders without wildcards are looked up, the rest is matched
         parts = at_home(pattern).parts
@@ -78,15 +81,21 @@ class Files:
             self._add("RT401", given, path=text, mend=f"there are no pictures in {resolved(folder)}")
         return [str(path) for path in found]
 
-    def to_read(self, given: Written | Given, text: str, *, sure: bool = True) -> Path | None:
+    def to_read(
+        self, given: Written | Given, text: str, *, sure: bool = True, fields: Collection[str] = ()
+    ) -> Path | None:
         """The file that a path names, if it is there and the recipe may read it.
 
         sure: whether it has to be there; what is one picture's among many may be missing for that one alone.
+        fields: what may stand in brackets in such a path, and was filled in.
         """
         path = self._allowed(text, given, self._world.folder)
         if path is None or is_file(path) or not sure or self._world.partly:
             return path
-        self._add("RT402", given, path=text, mend=self._near(text) or f"it would be {path}")
+        if is_address(text):  # one without a scheme, which could have been a folder
+            self._add("RT413", given, mend=file_instead(text))
+        elif not self.is_foreign(given, text, fields):
+            self._add("RT402", given, path=text, mend=self._near(text) or f"it would be {path}")
         return None
 
     def _near(self, text: str, *, folder: bool = False) -> str:
@@ -114,25 +123,39 @@ class Files:
 
     def filled(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> str | None:
         """A path with what its fields stand for; None, and a diagnostic, if one is not known here."""
+        if "${" in text and self.is_foreign(given, text, fields):
+            return None
         for name in fields_of(text):
             if name not in fields:
-                known = (
-                    f"fields: {', '.join(fields)}" if fields else "nothing is known here that a field could stand for"
-                )
-                self._add("RT406", given, name=name, mend=_meant(name, fields) or known)
+                self._add("RT406", given, name=name, mend=_meant(name, fields) or _known(fields))
                 return None
         return _FIELD.sub(lambda found: found[0][0] if found[1] is None else str(fields[found[1]]), text)
 
     def to_write(self, given: Written | Given, text: str, fields: Mapping[str, object]) -> Path | None:
         """The file that a result goes to, its fields filled in."""
-        if (filled := self.filled(given, text, fields)) is None:
+        if self.is_foreign(given, text, fields, written=True) or (filled := self.filled(given, text, fields)) is None:
+            return None
+        if is_address(filled):
+            self._add("RT413", given, mend="write a file, and bring it there yourself")
             return None
         start = self._world.output if self._world.output and self._world.to_folder else self._world.folder
         return self._allowed(filled, given, start)
 
+    def is_foreign(self, given: Written | Given, text: str, fields: Collection[str], *, written: bool = False) -> bool:
+        """Report a path with what is a field in other programs and letters here; whether it has any."""
+        found = foreign_field(text, fields, written=written)
+        if found:
+            what, meant = found
+            there = f"fields are {', '.join(f'{{{name}}}' for name in fields)}" if fields else "write the path itself"
+            if not (written or fields) and what[0] == "%":  # of files that are there a pattern finds all
+                meant = text.replace(what, "*")
+            mend = f"write {json.dumps(meant, ensure_ascii=False)}" if meant else there
+            self._add("RT247", given, what=what, mend=mend)
+        return found is not None
+
     def _allowed(self, text: str, given: Written | Given, start: Path) -> Path | None:
         if _ADDRESS.match(text):
-            self._add("RT413", given, path=text)
+            self._add("RT413", given, mend=file_instead(text))
             return None
         path = resolved(start / at_home(text))
         if self._world.was_given(path) or (start == self._world.output and path.is_relative_to(resolved(start))):
@@ -163,10 +186,15 @@ def fields_of(text: str) -> list[str]:
     return [found[1] for found in _FIELD.finditer(text) if found[1] is not None]
 
 
-def _meant(name: str, fields: Iterable[str]) -> str:
+def _meant(name: str, fields: Collection[str]) -> str:
     """A question about the field that was meant: of `rank.keep`, as `--set` says it, the option."""
     option = name.rpartition(".")[2].strip()
-    return near(option, fields) or near(name, fields)
+    other = meant_field(name, fields)
+    return f"did you mean '{other}'?" if other else near(option, fields) or near(name, fields)
+
+
+def _known(fields: Collection[str]) -> str:
+    return f"fields: {', '.join(fields)}" if fields else "nothing is known here that a field could stand for"
 
 
 def _natural(path: Path) -> list[list[tuple[int, int, str]]]:

@@ -254,6 +254,7 @@ class FlowReader:
             found.used = True
         if found and found.made:
             return found.made
+        # A def does not see itself; who calls it from within is told that, and not that there is no such def.
         own = scope.names.all.get(name)
         if own and own.made and own.made.line.span.start == scope.above:
             self.report.add("RT216", call.name.span, name=name)

@@ -64,6 +64,7 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         case "float", s.Number():
             found = float(value.value)
         case "text", s.Text(value=text):
+            # Text that a model reads is brought to one form; names, choices and forms mean what stands there.
             words = name not in NAMES and not kind.choices and not kind.form
             found = normal_caption(text) if words else text
             if words:

@@ -46,11 +46,6 @@ def _no_family(stage: s.Stage, registry: Registry, scope: NameScope, report: Rep
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 
-def _option_of(card: StageCard | None) -> str:
-    """The option that takes what a stage may have beside its method."""
-    return {"edit": "edit", "path": "path", "text": "name"}.get((card.operand if card else None) or "", "option")
-
-
 def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
     found = registry.candidates(family, word.name)
     if len(found) == 1:
@@ -70,7 +65,9 @@ def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, rep
             elif name.made:
                 mend = f"it is a def: {family} … | {word.name}(…)"
             else:
-                mend = f"write {word.name} | {family} …" if name.is_flow else f"write {_option_of(default)}={word.name}"
+                operand = (default.operand if default else None) or ""
+                option = {"edit": "edit", "path": "path", "text": "name"}.get(operand, "option")
+                mend = f"write {word.name} | {family} …" if name.is_flow else f"write {option}={word.name}"
         elif "." in word.name or (default and default.operand in ("path", "text")):
             mend += f"; if it is text, put it in quotes: {json.dumps(word.name)}"
         report.add("RT202", word.span, family=family, name=word.name, mend=mend)

@@ -66,6 +66,7 @@ class Reader:
                 self._defaults(statement, scope)
             case s.Binding(name=name, flow=flow):
                 self._names.make(name, Name(name.span, flow=Closure(flow, scope)))
+            # On a line of its own: the model of all flows.
             case s.FlowSyntax(parts=(s.Stage(family=s.Word(name="model")) as stage,)):
                 if self.reading.model is not None:
                     first = self.reading.model[0]

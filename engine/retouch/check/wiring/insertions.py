@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from retouch.check.reading.calls import StageCall
@@ -35,21 +35,17 @@ class Insertions:
             cards = self.state.context.world.registry.cards
             scenes = of_folders(cards) if any(card.folder for card in cards) else frozenset[str]()
             if held := slots.keys() & scenes:
-                self._of_each(taker, span, held)
+                # One picture is wanted, and a folder of them was opened.
+                senders = [c for c in cards if c.default and c.takes(TURN) and works_on_folders(c, held)]
+                mend = f"send each through a flow: {senders[0].family} (…)" if senders else "open one of them by itself"
+                port = "one picture (the flow opened a folder of them)"
+                label = "port 'image' is not connected"
+                self.state.context.report.add("RT301", span, label=label, stage=taker, port=port, mend=mend)
                 return MISSING
             self.put_in("open", "the flow begins with the picture of the command line", span)
         elif "Image" not in slots:
             self.put_in("decode", f"'{taker}' needs an image", span)
         return self.state.held.newest("Image") or MISSING
-
-    def _of_each(self, taker: str, span: s.Span, held: Collection[str]) -> None:
-        """Report a stage of one picture in a flow that opened a folder of them."""
-        cards = self.state.context.world.registry.cards
-        each = [card.family for card in cards if card.default and card.takes(TURN) and works_on_folders(card, held)]
-        mend = f"send each through a flow: {each[0]} (…)" if each else "open one of them by itself"
-        port = "one picture (the flow opened a folder of them)"
-        label = "port 'image' is not connected"
-        self.state.context.report.add("RT301", span, label=label, stage=taker, port=port, mend=mend)
 
     def latents(self, taker: str, span: s.Span) -> FromNode:
         """Return the picture as it is now in the model's space."""

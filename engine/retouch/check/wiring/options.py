@@ -68,7 +68,7 @@ def _read(given: Given, call: StageCall, context: Context, setting: TurnSettings
             # A path that names a picture which is not known yet, or one of many, may name a file that comes with it.
             named = {"name", "index"}.intersection(fields_of(given.value))
             sure = not named or not (context.many or (context.item and not context.item.known))
-            path = context.files.to_read(given, text, sure=sure)
+            path = context.files.to_read(given, text, sure=sure, fields=fields(context, setting, turn))
             if path and call.card.takes("Pictures") and call.card.output != "Mask" and is_file(path):
                 context.files.check_readable(path, given)  # masks are held to the size of their picture later
         return Given(str(path), given.span, given.origin, given.source)
@@ -95,12 +95,15 @@ def _write(given: Given, call: StageCall, context: Context, setting: TurnSetting
     if world.output and not world.to_folder:
         named = str(world.output)
         option = Given(named, s.Span(len("-o "), len(f"-o {named}")), "command line", f"-o {named}")
-        path = resolved(Path(context.files.filled(option, named, fields(context, setting, turn)) or named))
+        known = fields(context, setting, turn)
+        odd = context.files.is_foreign(option, named, known, written=True)
+        path = resolved(Path((None if odd else context.files.filled(option, named, known)) or named))
         return Given(str(path), place, "command line")
     parts = [item.name if item else "result", *context.choices.fields_but_pictures()]
     kind = "-mask" if call.card.method == "mask" else "" if world.output else "-edited"
     number = context.number(call.span)
     name = f"{'-'.join(parts)}{kind}{f'-{number}' if number > 1 else ''}.png"
+    # Pictures of one name would else take each other's place.
     here = world.here / str(item.index) if world.apart and item else world.here
     path = resolved((world.output or here) / name)
     return Given(str(path), place, "command line" if world.output else "engine")

@@ -14,7 +14,7 @@ from retouch.check.reading.environment import Environment
 from retouch.check.reading.files import fields_of
 from retouch.check.reading.variants import PICTURES
 from retouch.graph.nodes import FromEngine, Graph, Node, Picture
-from retouch.graph.ports import FOLDER
+from retouch.graph.ports import FOLDER, READERS
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
 from retouch.paths import is_link, is_there
@@ -79,7 +79,7 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
 
 def _read(node: Node) -> Iterator[object]:
     """Files that a stage opens: the one that it names, or those that the folder which it names holds."""
-    if node.card.takes("Pictures"):
+    if node.card.takes(*READERS):
         yield node.options.get("path")
     for _, edge in node.edges():
         if isinstance(edge, FromEngine) and edge.type == FOLDER:
@@ -117,7 +117,8 @@ def _refused_by(folder: Path, file: Path) -> str:
         return "what has that name is a device or a pipe"
     if not _takes_files(folder):
         return f"nothing may be written in '{folder}'"
-    return f"there is no room left in '{folder}'" if _is_full(folder) else ""
+    room = os.statvfs(folder) if hasattr(os, "statvfs") else None  # Windows does not tell
+    return f"there is no room left in '{folder}'" if room and room.f_blocks > 0 and room.f_bavail == 0 else ""
 
 
 def _takes_files(folder: Path) -> bool:
@@ -134,13 +135,6 @@ def _takes_files(folder: Path) -> bool:
             return True
     # The administrator may write anywhere, says access(); not so in /proc, whose folders nobody may write in.
     return bool(folder.stat().st_mode & 0o222)
-
-
-def _is_full(folder: Path) -> bool:
-    if not hasattr(os, "statvfs"):
-        return False
-    room = os.statvfs(folder)
-    return room.f_blocks > 0 and room.f_bavail == 0
 
 
 def _apart(writers: list[Writer], world: Environment) -> str:

@@ -12,7 +12,18 @@ from retouch.check.wiring.files.tunings import tuned_by
 from retouch.check.wiring.insertions import READ_ANEW, Insertions
 from retouch.check.wiring.state import MISSING, FlowState, Slot
 from retouch.graph.nodes import FromEngine, FromNode, Input
-from retouch.graph.ports import FILES, FRAME, MADE_OR_SUPPLIED, OF_A_MODEL, PICTURE, PROMPTS, SEED, SUPPLIED, TURN
+from retouch.graph.ports import (
+    FILES,
+    FRAME,
+    MADE_OR_SUPPLIED,
+    OF_A_MODEL,
+    PICTURE,
+    PROMPTS,
+    SEED,
+    SUPPLIED,
+    TENSORS,
+    TURN,
+)
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
@@ -93,6 +104,7 @@ class PortFiller:
             return self._of_another_model(slot, port, call)
         if port.optional:
             return slot.edge if slot else None
+        # The first port of a type takes what there is; the second would take the same, which nobody means.
         if next(other for other in call.card.ports if other.type == type_) != port:
             mend = f"write {port.name}=area, where area is a flow that holds a {type_}"
             return self._unconnected(port, call, f"a second {type_} by name", mend)
@@ -136,7 +148,7 @@ class PortFiller:
     def _supplied(self, port: Port, call: StageCall) -> FromEngine | None:
         """Return what the engine gives: prompts, schedule, noise, the model, files."""
         state, type_ = self.state, port.type
-        if type_ in FILES:
+        if type_ in FILES or type_ == TENSORS:
             return FromEngine(type_)
         if type_ in ("TrainingLog", "Notices"):
             return FromEngine(type_, {"stage": call.card.name})

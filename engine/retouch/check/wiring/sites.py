@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from retouch.check.reading.flows import StageCall
@@ -23,7 +23,15 @@ def check_sites(call: StageCall, values: Mapping[str, Any], model: ModelInfo, re
         touch = written.bound(options)
         if not touch.meets(model.sites):
             label = f"{model.name} ({model.family}) has no {asked(touch, model.known)}"
-            mend = " or ".join(_mends(written, touch, call, model)) or "choose another stage or another model"
+            names = {option.parameter: option.name for option in call.card.options}
+            scales = sorted({site.scale for site in model.sites if site.kind == touch.kind})
+            bounds = [bound for bound in written.scale if isinstance(bound, str)]
+            if bounds and scales:
+                mend = f"give {names[bounds[-1]]}={' or '.join(map(str, scales))}"
+            elif isinstance(written.until, str):
+                mend = f"give {names[written.until]}=0, to do without it"
+            else:
+                mend = "choose another stage or another model"
             report.add("RT325", call.span, label=label, stage=call.card.name, model=model.name, mend=mend)
             return
 
@@ -39,14 +47,3 @@ def asked(touch: Touch, known: Described) -> str:
     if touch.sites:
         words.append(f"called {touch.sites}")
     return " ".join(words)
-
-
-def _mends(written: Touch, touch: Touch, call: StageCall, model: ModelInfo) -> Iterator[str]:
-    """Options with which the stage would meet a site, or do without this one."""
-    names = {option.parameter: option.name for option in call.card.options}
-    scales = sorted({site.scale for site in model.sites if site.kind == touch.kind})
-    asked = [bound for bound in written.scale if isinstance(bound, str)]
-    if asked and scales:
-        yield f"give {names[asked[-1]]}={' or '.join(map(str, scales))}"
-    elif isinstance(written.until, str):
-        yield f"give {names[written.until]}=0, to do without it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from retouch.check.reading.calls import StageCall
 from retouch.check.wiring.turns import TurnStages
 from retouch.lang.diagnostics import Report
 
@@ -19,15 +18,15 @@ def check_walk(turn: TurnStages, report: Report) -> bool:
     maker = next((call for call in turn.everything if call.card.edits_latents), None)
     if maker is None:
         return True
-    idle = [call for call in turn.everything if _walks(call)]
+    # What does something in the steps of a walk alone.
+    idle = [
+        call
+        for call in turn.everything
+        if call.card.output in ("AttentionControl", "Blend", "Rule")
+        or (call.card.output == "Guidance" and call.card.takes("Guidance"))
+    ]
     for call in idle:
         mend = _INSTEAD[call.card.output or ""].format(maker=maker.card.name)
         notes = (("this makes the picture", maker.span),)
         report.add("RT580", call.span, stage=call.card.name, maker=maker.card.name, mend=mend, notes=notes)
     return not idle
-
-
-def _walks(call: StageCall) -> bool:
-    """Return whether a stage does something in the steps of a walk alone."""
-    leads = call.card.output == "Guidance" and call.card.takes("Guidance")
-    return call.card.output in ("AttentionControl", "Blend", "Rule") or leads

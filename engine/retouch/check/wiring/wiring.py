@@ -15,6 +15,7 @@ from retouch.check.wiring.files.embeddings import check_embedding
 from retouch.check.wiring.files.folders import with_folder
 from retouch.check.wiring.files.pretrained import PORT as PRETRAINED
 from retouch.check.wiring.files.pretrained import with_pretrained
+from retouch.check.wiring.files.tensor_files import with_tensors
 from retouch.check.wiring.files.training import with_training
 from retouch.check.wiring.fitting import check_model
 from retouch.check.wiring.insertions import Insertions
@@ -30,7 +31,7 @@ from retouch.check.wiring.turns import OPEN, TurnStages, split
 from retouch.check.wiring.walked import check_walk
 from retouch.check.wiring.words import check_caption, check_words
 from retouch.graph.nodes import FromEngine, FromNode, Input, Node
-from retouch.graph.ports import FOLDER, PICTURE, PROMPTS, SHARED, TRAINING, TURN, WRITERS
+from retouch.graph.ports import FOLDER, PICTURE, PROMPTS, SHARED, TENSORS, TRAINING, TURN, WRITERS
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 
@@ -181,6 +182,8 @@ class _Wiring:
             inputs = with_pretrained(inputs, call, values, state.context.report)
         if call.card.takes(FOLDER):
             inputs = with_folder(inputs, call, options["path"], state.context.report)
+        if call.card.takes(TENSORS):
+            inputs = with_tensors(inputs, call, options["path"], state.context.report)
         if call.card.takes(TRAINING):
             inputs = with_training(inputs, call, options, state.context, self.insert)
         if call.card.takes(*SHARED):

@@ -17,7 +17,6 @@ from retouch.cli.reporting import check_place, keep, put, warn
 from retouch.graph.nodes import Picture
 from retouch.paths import folder
 from retouch.plugins import registry
-from retouch.plugins.registry import Registry
 
 WORKS, APART, IDLE = "✓", "✓*", "–"
 HEAD = """\
@@ -71,14 +70,10 @@ def page(verdicts: Sequence[Verdict]) -> str:
     for (one, other), group in families:
         parts.append(f"## {one} × {other}\n")
         parts.append("\n".join(_table(list(group))) + "\n")
-    parts.append("\n".join(["## In no pair", "", *_unpaired(registry.load())]) + "\n")
+    left_out = (f"- `{family}` {why}" for family, why in unpaired(registry.load()).items())
+    parts.append("\n".join(["## In no pair", "", *left_out]) + "\n")
     parts.append("\n".join(_families(capabilities(registry.load()))) + "\n")
     return "\n".join(parts)
-
-
-def _unpaired(installed: Registry) -> Iterator[str]:
-    """The families without a row, and why."""
-    yield from (f"- `{family}` {why}" for family, why in unpaired(installed).items())
 
 
 def _families(found: Iterable[Capability]) -> Iterator[str]:

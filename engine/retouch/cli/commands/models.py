@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from retouch.addresses import is_address, model_instead
 from retouch.check.capabilities import capabilities
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
 from retouch.cli.commands import models_get
@@ -123,6 +124,8 @@ def _place(word: str) -> Path:
     """The file or folder that a word names, or the folder of the model of that name."""
     if word in catalog.names():
         return catalog.find(word).folder
+    if is_address(word) and not is_there(Path(word)):
+        raise catalog.UnknownModel("it is a web address", model_instead(word))
     if is_there(Path(word)) or not (known := cache.split(word)):
         return Path(word)
     return cache.snapshot(*known)[0]

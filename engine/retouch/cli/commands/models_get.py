@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from retouch.addresses import is_address, model_instead
 from retouch.cli import DONE, WRONG_RECIPE, WrongCommand
 from retouch.cli.reporting import put, refuse, sized
 from retouch.lang.codes import CODES
@@ -23,7 +24,8 @@ def main(args: Namespace, ids: list[str]) -> int:
         raise WrongCommand("name what to fetch: retouch models get owner/name[@commit]")
     for text in ids:
         if not (known := split(text)):
-            raise WrongCommand(f"'{text}' is no id of the hub, such as owner/name or owner/name@commit")
+            mend = f"; {model_instead(text)}" if is_address(text) else ", such as owner/name or owner/name@commit"
+            raise WrongCommand(f"'{text}' is no id of the hub{mend}")
         try:
             offer = look(*known, args.variant)
             _offered(args, offer)

@@ -75,7 +75,9 @@ def _named(text: str, name: str) -> str:
 
 
 def _check_name(name: str, kind: str) -> None:
-    """Raises Refusal where this cannot be the name of a plugin and of what it brings."""
+    """Raises Refusal where this cannot be the name of a plugin and of what it brings, or is that of another."""
+    from retouch.plugins import discovery, registry
+
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
         guess = "_".join(words).lstrip("0123456789_")
@@ -92,13 +94,7 @@ def _check_name(name: str, kind: str) -> None:
     if name in re.findall(r"\w+", code) or hasattr(builtins, name):
         what = f"it has a meaning in the module that '{kind}' begins with"
         raise Refusal.of("RT920", name=name, what=what, mend="choose another name")
-    _check_free(name, SPELT[kind][0].replace("newcomer", name))
-
-
-def _check_free(name: str, stage: str) -> None:
-    """Raises Refusal where a plugin, a module or a stage has this name."""
-    from retouch.plugins import discovery, registry
-
+    stage = SPELT[kind][0].replace("newcomer", name)
     if any(plugin.name == name for plugin in discovery.installed()):
         raise Refusal.of("RT921", name=name, what=f"a plugin '{name}'", mend="retouch plugins")
     if find_spec(f"retouch_{name}") is not None:

@@ -10,6 +10,7 @@ import os
 import tempfile
 from argparse import Namespace
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,19 +85,24 @@ def _threads(stamp: Stamp) -> int:
 
 def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh: Path) -> int:
     from retouch import pictures
-    from retouch.run.device import best_device
+    from retouch.run.device import why_not
     from retouch.run.files.comparing import compare
     from retouch.run.session import execute
     from retouch.run.settings import Settings
 
     was = stamp.text("device")
-    device = args.device or (was if was in ("cpu", best_device()) else "cpu")
+    # On the device that made it, or on one of its kind, where that is here: another rounds otherwise.
+    like = (was or "", (was or "").partition(":")[0])
+    device = args.device or next((each for each in like if not why_not(each)), "cpu")
     changes = again.changes + ((f"device was {was or 'not told'} and is {device}",) if device != was else ())
     compiled = stamp.text("compiled") == "yes"
     if compiled and not device.startswith("cuda"):
         compiled, changes = False, (*changes, f"its network was compiled, which {device} does not do")
+    if compiled and find_spec("triton") is None:
+        compiled, changes = False, (*changes, "its network was compiled by Triton, which this Python lacks")
     exact, dtype = stamp.text("mode") == "exact", stamp.told.get("dtype", "float32")
     tiling = "on" if stamp.text("vae_tiling") == "on" else "off" if stamp.text("vae_tiling") == "off" else "auto"
+    # On a CPU a sum hangs on how many threads add.
     threads = _threads(stamp) if device == "cpu" else 0
     settings = Settings(device, dtype, exact, compiled, threads, tiling)
     changes += tuple(told_otherwise(stamp, {name: settings.told.get(name, "") for name in ("rounding", "threads")}))

@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retouch.check.check import Checked
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, making, one_given, settings_given, store_given, verdict
 from retouch.cli.machine import check_machine
@@ -39,7 +38,7 @@ def main(args: Namespace) -> int:
     found = checked(args, source, images, installed)
     if verdict(found) == WRONG_RECIPE:
         return WRONG_RECIPE
-    there = _there(args, found, installed)
+    there = nothing_done(found.graphs) if args.again else done(found.graphs, making(args, installed), found.refused)
     if not there.left:
         tell_done(there, as_data=args.json)
         return verdict(found)
@@ -103,13 +102,6 @@ def main(args: Namespace) -> int:
         return verdict(found) if len(graphs) == len(there.left) else SOME_FAILED
     some = there.files or len(failed) < len(result.outcomes) or any(outcome.files for outcome in failed)
     return SOME_FAILED if some else FAILED
-
-
-def _there(args: Namespace, found: Checked, installed: Registry) -> Done:
-    """What is there of the results, and what is left to do; with --again all is."""
-    if args.again:
-        return nothing_done(found.graphs)
-    return done(found.graphs, making(args, installed), found.refused)
 
 
 def tell_done(there: Done, *, as_data: bool) -> None:

@@ -47,6 +47,7 @@ class Status:
         for line in journal.lines():
             match line.get("event"):
                 case "saved" | "failed":
+                    # Anyone may have written into a journal: what it names stays in its folder.
                     if Path(name := line["file"]).name == name != "..":
                         newest[name] = line
                 case "run":

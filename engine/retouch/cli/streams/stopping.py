@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from retouch.cli import SIGNALLED
+from retouch.cli.streams.ending import SIGNALLED, tell_stopped, untold
 from retouch.cli.streams.speakers import known_plugins
 from retouch.pictures.atomic import remove_unfinished
-from retouch.plugins.interrupts import ENDING
+from retouch.plugins.interrupts import ENDING, is_free
 
 _ENGINE = "the engine"
 _SOON = 1.0  # seconds in which whatever heeds a Ctrl-C has ended
@@ -29,7 +29,8 @@ _end = os._exit  # as it is before a run stands in for it
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Let Ctrl-C, and other signals that end a command, be heard meanwhile, whatever goes on."""
-    heeded = any(signal.getsignal(each) in (signal.default_int_handler, signal.SIG_DFL) for each in ENDING)
+    untold()
+    heeded = any(is_free(signal.getsignal(each)) for each in ENDING)
     if threading.current_thread() is not threading.main_thread() or not heeded or os.name == "nt":
         yield
         return
@@ -59,7 +60,7 @@ def _listen(heard: int) -> None:
             _say(f"stopping: {hanging or _ENGINE} does not give way; a second Ctrl-C ends it at once")
         elif times > 1:
             # the second may get out of code that swallowed the first: whoever hung is named all the same
-            _say(f"stopped in {at_work() or hanging or _ENGINE}; what was finished is kept")
+            tell_stopped(f"stopped in {at_work() or hanging or _ENGINE}; what was finished is kept")
             remove_unfinished()
             _end(SIGNALLED + ending[-1])
 

@@ -115,6 +115,24 @@ class Folder(FolderReader, Protocol):
         """A picture there, as it is stored, whatever EXIF says of how to turn it."""
         ...
 
+    def lit(self, name: str) -> Tensor:
+        """Where a picture there, as it is stored, is not black: of what is a mask, nobody is told how it was read.
+
+        [H, W] bool
+        """
+        ...
+
+
+class TensorFiles(Protocol):
+    """The safetensors file that the stage's option `path` names, which its description took before anything ran."""
+
+    def read(self, path: str) -> tuple[Mapping[str, str], Mapping[str, Tensor]]:
+        """Its metadata, and its tensors as they are stored, on the run's device.
+
+        Raises UnfitFile where it is damaged since, or holds numbers that are not finite.
+        """
+        ...
+
 
 class Weights(Protocol):
     """Weights of the plugin's own, as the stage's `weights=` names them: here once in a process, for all pictures."""
@@ -195,6 +213,10 @@ class TunedWeights(Protocol):
 
 class TrainingLog(Protocol):
     """Where a stage that learns says how far it is; whoever watches the run hears of it."""
+
+    def due(self, done: int, of: int) -> bool:
+        """Whether it would tell of this step: a loss that nobody hears need not be brought from a device."""
+        ...
 
     def learnt(self, done: int, of: int, loss: float) -> None:
         """So many steps are done of so many, and this was the loss of the last."""

@@ -65,6 +65,7 @@ class MixedDenoiser(Denoiser):
     ) -> Prediction:
         """The sum of what those networks say that count here.  x: [C, h, w]"""
         shares, time = self.shares(level), level.timestep if timestep is None else timestep
+        # In one Ask, though of several networks: whatever else waits may join each of their calls.
         rows = [Row(network, x, level, time, prompt, told or {}) for network, _ in shares]
         replies = await Ask([Group((row,), ((role,),)) for row in rows])
         said = [reply.predictions[0].pair for reply in replies]

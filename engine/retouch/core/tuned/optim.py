@@ -31,10 +31,16 @@ class Adam:
             self.mean, self.square = torch.zeros_like(grad), torch.zeros_like(grad)
         self.count += 1
         state = parameter, grad, self.mean, self.square
-        # On a CPU a step is bound by memory: pieces are read once, where whole tensors are read for each operation.
-        if parameter.numel() > PIECE and all(each.device.type == "cpu" and each.is_contiguous() for each in state):
-            return self._by_pieces(*state)
-        moved, self.mean, self.square = self._stepped(*state)
+        if parameter.numel() <= PIECE or any(each.device.type != "cpu" or not each.is_contiguous() for each in state):
+            moved, self.mean, self.square = self._stepped(*state)
+            return moved
+        # On a CPU a step is bound by memory: pieces that stay in its cache are read once, where whole tensors are read
+        # for each operation.  The same bits, four times as fast.
+        moved = torch.empty_like(parameter, dtype=torch.promote_types(parameter.dtype, grad.dtype))
+        flat = (each.view(-1).split(PIECE) for each in (*state, moved))
+        for *piece, after in zip(*flat, strict=True):
+            for place, now in zip((after, *piece[2:]), self._stepped(*piece), strict=True):
+                place.copy_(now)
         return moved
 
     def _stepped(self, parameter: Tensor, grad: Tensor, mean: Tensor, square: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -44,15 +50,6 @@ class Adam:
         square = torch.addcmul(second * square, grad, grad, value=1 - second)
         size = (square.sqrt() / (1 - second**self.count) ** 0.5).add(self.epsilon)
         return parameter - self.lr / (1 - first**self.count) * mean / size, mean, square
-
-    def _by_pieces(self, parameter: Tensor, grad: Tensor, mean: Tensor, square: Tensor) -> Tensor:
-        """The same bits by pieces that stay in a processor's cache: four times as fast.  mean, square: written to"""
-        moved = torch.empty_like(parameter, dtype=torch.promote_types(parameter.dtype, grad.dtype))
-        flat = (each.view(-1).split(PIECE) for each in (parameter, grad, mean, square, moved))
-        for *state, after in zip(*flat, strict=True):
-            for place, now in zip((after, *state[2:]), self._stepped(*state), strict=True):
-                place.copy_(now)
-        return moved
 
 
 # Bytes that moving a number takes: itself in float32, what Adam remembers of it, and its gradient.

@@ -1,4 +1,4 @@
-"""Folders that a stage opens as one thing, and scenes that are made of them."""
+"""Folders and files that a stage opens as one thing, and scenes that are made of them."""
 
 from retouch.lang.codes.code import Code
 
@@ -37,6 +37,13 @@ FOLDERS: dict[str, Code] = {
         "{mend}",
         why="A picture's rays follow from its focal length and its middle, in pixels, for all pictures or for each: "
         "fl_x, fl_y, cx, cy, w and h, or camera_angle_x in radians.",
+    ),
+    "RT579": Code(
+        "unfit-file",
+        "'{stage}' cannot read '{path}': {what}",
+        "{mend}",
+        why="A file that another run wrote is held to its form by its header before anything loads. One of another "
+        "kind, of another version or with a part missing is not guessed at.",
     ),
     "RT245": Code(
         "nothing-opaque",

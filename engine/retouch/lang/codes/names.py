@@ -278,4 +278,13 @@ NAMES = {
         why="What comes back has to be the picture that was given, edited. A flow that crops and does not paste gives "
         "back a part of it, at another size.",
     ),
+    "RT247": Code(
+        "foreign-field",
+        "'{what}' stands for nothing in a path",
+        "{mend}",
+        why="Shells, printf and patterns write $name, %03d or * for what differs from file to file. Here these are "
+        "letters of a name, and a file of that odd name would be written; fields stand in brackets: {name}.",
+        example='open "cat.png" | invert ddim "cat"->"dog" | save "$name-2.png"',
+        mend='open "cat.png" | invert ddim "cat"->"dog" | save "{name}-2.png"',
+    ),
 }

@@ -249,6 +249,22 @@ WIRING = {
         why="It takes one part from what was edited, and another from what that began with. Where nothing was edited, "
         "it gives the picture back as it was.",
     ),
+    "RT564": Code(
+        "idle-stage",
+        "'{stage}' {what}",
+        "{mend}",
+        severity="warning",
+        why="A weight, a rate or a share of 0 leaves all as it was, and a guidance of 0 follows the negative prompt. "
+        "That is a right setting in a series; alone it is work for nothing.",
+    ),
+    "RT565": Code(
+        "promise-lost",
+        "'{stage}' changes pixels outside of the mask, which '{blend}' has put back",
+        "name the mask, as in 'area = mask …', and write '{blend} mask=area' behind it",
+        severity="warning",
+        why="Behind a blend of pixels every byte outside of the mask is the source's. What works on the whole picture "
+        "after that moves some of them again, near the mask's edge or everywhere.",
+    ),
     "RT320": Code(
         "wrong-prediction",
         "'{stage}' works on models that predict {wanted}, and '{model}' predicts {has}",

@@ -51,6 +51,7 @@ def read_statement(tokens: list[Token], newline: Token, builder: TolerantBuilder
     """One statement; while it cannot be read, say why, and take out the stage around that place."""
     whole = s.Span(span_of(tokens[0]).start, span_of(tokens[-1]).end)
     names = names_made(tokens)
+    # Each round reads all of it again, so long statements have few.
     for _ in range(LIMIT_ROUNDS if len(tokens) < LONG else 4):
         parsed = feed(tokens, newline)
         if not isinstance(parsed, int):
@@ -65,6 +66,7 @@ def read_statement(tokens: list[Token], newline: Token, builder: TolerantBuilder
 
 def feed(tokens: list[Token], newline: Token):
     """Return the parse tree, or the index of the token that did not fit."""
+    # Token by token, since a keyword that does not fit is tried as a name.
     parser = tables.tolerant().parse_interactive()
     for index, token in enumerate([*tokens, newline]):
         if not takes(parser, token):

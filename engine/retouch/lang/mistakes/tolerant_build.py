@@ -139,7 +139,8 @@ class TolerantBuilder(TreeBuilder):
                 return
             mend = AS_TEXT + (quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value")
             if token in self.made and text == token:
-                mend = f"a name is given to an option: {_option_for(stage)}={token}"
+                option = "path" if any(word.name in WORKS_ON_A_FILE for word in stage) else "edit"
+                mend = f"a name is given to an option: {option}={token}"
             self.report.add("RT110", s.Span(start, end), what=f"'{text}'", mend=mend)
 
     def option(self, meta, kids) -> Any:
@@ -257,11 +258,6 @@ def mend_number(raw: str) -> str:
     if found := re.fullmatch(r"(-?\d+(?:\.\d+)?)[A-Za-z]+", raw):
         return f"{found[1]} (the option's name says the unit)"
     return "a number such as 7.5 or 40%"
-
-
-def _option_for(stage: tuple[s.Word, ...]) -> str:
-    """The option that says what a stage works on.  stage: its family, and its method if there is one."""
-    return "path" if any(word.name in WORKS_ON_A_FILE for word in stage) else "edit"
 
 
 def stray(char: str) -> tuple[str, str]:

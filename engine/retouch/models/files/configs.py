@@ -101,6 +101,7 @@ def check_numbers(config: Config, tensors: int) -> None:
 
     Every layer has a tensor at least.  A count that lies would have a library build layers for hours.
     """
+    # Without recursion, which a config that is nested deep enough would exhaust.
     waiting: list[tuple[str, Any]] = list(config.items())
     for _ in range(MOST_VALUES):
         if not waiting:

@@ -43,19 +43,14 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
 def weights_file(folder: Path, part: str) -> Path:
     """The safetensors of one part, or the index of its shards; the full-precision one if there are several."""
     for variant in VARIANTS:
+        said = f".{variant}" if variant else ""
         for stem in WEIGHTS:
-            for path in weights_names(folder / part / stem, variant):
-                if path.is_file():
+            for name in (f"{stem}{said}.safetensors", f"{stem}.safetensors.index{said}.json"):
+                if (path := folder / part / name).is_file():
                     return path
     others = sorted(path for path in (folder / part).glob("*.*") if is_pickle(path))
     why = f"; {refusal(others[0])}" if others else ""
     raise (BrokenModel if others else MissingFile)(f"'{folder}' has no safetensors in {part}/{why}")
-
-
-def weights_names(stem: Path, variant: str) -> tuple[Path, Path]:
-    """What the weights are called in one variant: one file, or the index of shards."""
-    said = f".{variant}" if variant else ""
-    return stem.with_name(f"{stem.name}{said}.safetensors"), stem.with_name(f"{stem.name}.safetensors.index{said}.json")
 
 
 def is_index(path: Path) -> bool:

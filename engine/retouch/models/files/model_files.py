@@ -103,10 +103,6 @@ class ModelFiles:
         except MissingFile:
             return False
 
-    def weight_files(self, part: str) -> tuple[Path, ...]:
-        """The files in which the numbers of a part are."""
-        return weights_files(self.weights(part))
-
     def other_part(self, part: str, there: InOneFile | Path) -> ModelFiles:
         """The same with another part in the place of one: in a file, or in a folder with its config."""
         if isinstance(there, InOneFile):
@@ -116,7 +112,7 @@ class ModelFiles:
 
     def digest(self, parts: tuple[str, ...]) -> str:
         """Fingerprint of all the files that hold these parts."""
-        return fingerprint(dict.fromkeys(file for part in parts for file in self.weight_files(part)))
+        return fingerprint(dict.fromkeys(file for part in parts for file in weights_files(self.weights(part))))
 
     def digest_of_parts(self, parts: tuple[str, ...]) -> str:
         """Fingerprint of these parts alone, whatever else their files hold."""

@@ -32,7 +32,11 @@ def choose(listed: Iterable[Listed], index: Mapping[str, Any], variant: str | No
     index: what model_index.json says.  variant: of the weights, such as "fp16"; by default the fullest precision.
     """
     files = {file.path: file for file in listed if _is_inside(file.path)}
-    chosen = [file for path, file in files.items() if "/" not in path and _is_wanted_at_top(path)]
+    chosen = [
+        file
+        for path, file in files.items()
+        if "/" not in path and (path in (INDEX, CARD) or path.lower().startswith(LICENCES))
+    ]
     parts = [name for name, made in index.items() if isinstance(made, list) and any(made) and name not in NOT_NEEDED]
     heavy: dict[str, list[Listed]] = {}
     for part in parts:
@@ -60,10 +64,6 @@ def _is_inside(path: str) -> bool:
     """Whether a path stays in the folder that it is put into."""
     parts = PurePosixPath(path).parts
     return bool(parts) and ".." not in parts and not path.startswith("/") and "\\" not in path and ":" not in path
-
-
-def _is_wanted_at_top(path: str) -> bool:
-    return path in (INDEX, CARD) or path.lower().startswith(LICENCES)
 
 
 def _is_index(path: str) -> bool:

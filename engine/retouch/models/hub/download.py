@@ -9,7 +9,6 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from retouch.models.hub.choice import Listed
 from retouch.models.hub.errors import CannotGet
@@ -89,7 +88,8 @@ def _stream(url: str, headers: Mapping[str, str], part: Path, tell: Callable[[in
         again = response.status_code == 416
         if not again:
             hf_raise_for_status(response)
-        if have and (again or response.status_code != 206 or not _begins_at(response, have)):
+        begins = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if have and (again or response.status_code != 206 or not begins):
             tell(-have)  # a server that does not go on begins anew
             part.write_bytes(b"")
             if again or response.status_code == 206:
@@ -98,10 +98,6 @@ def _stream(url: str, headers: Mapping[str, str], part: Path, tell: Callable[[in
             for chunk in response.iter_raw(_BLOCK):
                 to.write(chunk)
                 tell(len(chunk))
-
-
-def _begins_at(response: Any, have: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
 
 
 def _size(path: Path) -> int:

@@ -63,6 +63,7 @@ def look(name: str, revision: str | None, variant: str | None) -> Offer:
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
         listed = [_listed(each) for each in info.siblings or []]
         commit = str(info.sha)
+        # It names a folder here, and comes from outside.
         if not cache.is_commit(commit):
             raise CannotGet("the hub gives no commit for it", "name a revision: owner/name@commit")
         top = next((file for file in listed if file.path == INDEX), None)
@@ -73,6 +74,7 @@ def look(name: str, revision: str | None, variant: str | None) -> Offer:
                 f"it has no {INDEX}, so it is no folder in the layout of diffusers{said}",
                 "name a model in the layout of diffusers",
             )
+        # The index says which parts there are, so it comes before anything is chosen.
         _bring(name, commit, top, lambda _: None)
         try:
             index = json.loads(_blob(name, top).read_text("utf-8"))
@@ -82,6 +84,7 @@ def look(name: str, revision: str | None, variant: str | None) -> Offer:
             raise CannotGet(f"its {INDEX} is not a JSON object", "name another model")
     files = choose(listed, index, variant)
     card = info.card_data
+    # A licence that is filed under 'other' may have a name of its own, or lie somewhere.
     said = [getattr(card, key, None) for key in ("license_name", "license", "license_link")] if card else []
     return Offer(
         name,

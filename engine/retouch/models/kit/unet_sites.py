@@ -64,6 +64,7 @@ def _walk(config: Mapping[str, Any]) -> Iterator[_Found]:
     yield from _transformer("mid_block.attentions.0", _each(depths[-1], 1)[0], middle)
     yield _Found("resnet", "mid_block.resnets.1", middle)
     for i, block in enumerate(config["up_block_types"]):
+        # On the way up a block has a resnet more, for what was kept before its level was halved.
         depth = depths_up[i] if _ATTENDS[block] else None
         yield from _block(f"up_blocks.{i}", layers[levels - 1 - i] + 1, depth, 2 ** (levels - 1 - i))
 

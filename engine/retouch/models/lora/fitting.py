@@ -47,6 +47,7 @@ def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
                 left[text] = tuple(names)
             if said := said_of_another(info, loras[-1].file):
                 foreign[text] = said
+    # Another weight, or the same files in another order, makes other pictures.
     digest = sha256(info.digest.encode())
     for lora in loras:
         digest.update(f"{fingerprint([lora.file])} {lora.weight!r}".encode())

@@ -6,7 +6,7 @@ Names are diffusers' and peft's, kohya's, and those of the networks' authors, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,8 +140,3 @@ def _scale(header: Header, part: str) -> float | None:
         if isinstance(alpha, int | float) and isinstance(rank, int) and rank:
             return alpha / rank
     return None
-
-
-def files_of(loras: tuple[Lora, ...]) -> Iterator[Path]:
-    """The files, in their order."""
-    return (lora.file for lora in loras)

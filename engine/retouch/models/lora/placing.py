@@ -51,7 +51,11 @@ def place(file: Path, parts: Mapping[str, Shapes], spellings: Spellings) -> tupl
 
 def _table(shapes: Shapes, spellings: Spellings) -> dict[str, tuple[str, ...]]:
     """Weights, by every name under which a file may have their layer."""
-    modules = {name.removesuffix(".weight"): name for name, shape in shapes.items() if _adaptable(name, shape)}
+    modules = {
+        name.removesuffix(".weight"): name
+        for name, shape in shapes.items()
+        if name.endswith(".weight") and len(shape) in (2, 4)
+    }
     table: dict[str, tuple[str, ...]] = {plain_name(module): (name,) for module, name in modules.items()}
     # Processors of older files call it by the list that it is the first of.
     table |= {plain_name(m.removesuffix(".0")): (name,) for m, name in modules.items() if m.endswith("to_out.0")}
@@ -60,10 +64,6 @@ def _table(shapes: Shapes, spellings: Spellings) -> dict[str, tuple[str, ...]]:
         if len(weights) == len(targets):
             table.setdefault(plain_name(other), weights)
     return table
-
-
-def _adaptable(name: str, shape: tuple[int, ...]) -> bool:
-    return name.endswith(".weight") and len(shape) in (2, 4)
 
 
 def _on(file: Path, layer: LoraLayer, weights: tuple[str, ...], shapes: Shapes) -> Iterable[Placed]:

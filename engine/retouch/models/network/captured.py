@@ -9,7 +9,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
 
@@ -28,7 +28,7 @@ MOST_GRAPHS = 64  # of passes without gradients: what each keeps for itself is i
 MOST_POOLS = 4  # of passes with gradients that wait for their way back at one time
 
 
-_one_at_a_time = Lock()  # all captures are of one stream, whichever thread they are in
+_one_at_a_time = Lock()  # a capture frees what the device has cached, and none may be under way then
 
 
 class CapturedNetwork:
@@ -47,6 +47,7 @@ class CapturedNetwork:
         self.graphs: OrderedDict[Hashable, _Forward | _ForwardBackward | None] = OrderedDict()
         self._seen: set[Hashable] = set()
         self._moved: set[Hashable] = set()  # to another pool
+        self._refused: set[type] = set()  # kinds of passes that do what no graph can hold
         self._forward, self._pools = _Pool(), [_Pool() for _ in range(MOST_POOLS)]
 
     def __call__(self, rows: Rows) -> Tensor:
@@ -76,15 +77,20 @@ class CapturedNetwork:
         return next((pool for pool in self._pools if not pool.busy), None)
 
     def _capture(self, rows: Rows, pool: _Pool) -> _Forward | _ForwardBackward | None:
-        torch.cuda.empty_cache()  # a graph's memory is its own; what was cached for others may be in its way
         kind = _Forward if pool is self._forward else _ForwardBackward
+        if kind in self._refused:  # another shape would fail likewise, and each failure costs a pass and memory
+            return None
+        torch.cuda.empty_cache()  # a graph's memory is its own; what was cached for others may be in its way
         try:
             return kind(self.network, rows, pool)
-        except RuntimeError as error:  # too little memory, or an operation that cannot be captured
-            torch.cuda.empty_cache()
-            said = str(error).partition("\n")[0]
-            warnings.warn(f"calls of {len(rows.x)} rows cannot be captured as a CUDA graph: {said}", stacklevel=2)
-            return None
+        except RuntimeError as error:
+            short, said = _cause(error)
+            if not short:
+                self._refused.add(kind)
+        # Behind the handler, which kept what there was of the graph alive.
+        torch.cuda.empty_cache()
+        warnings.warn(f"calls of {len(rows.x)} rows cannot be captured as a CUDA graph: {said}", stacklevel=2)
+        return None
 
     def _let_go(self) -> None:
         """Forget what was replayed longest ago; a shape that comes again is captured again."""
@@ -104,6 +110,7 @@ class _Pool:
         self._graphs: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
         self._wanted: Callable[[], object | None] = lambda: None
         self.user: object = None  # what was replayed here last
+        self._stream: torch.cuda.Stream | None = None  # of all its captures, as its memory belongs to one
 
     @property
     def busy(self) -> bool:
@@ -123,10 +130,36 @@ class _Pool:
         Those that write results copy and allocate; by default any of that, in any thread, would end the capture.
         """
         shared = next(iter(self._graphs), None)  # where none is left, so is no memory
-        pool = shared.pool() if shared else None
-        with _one_at_a_time, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            yield
+        pool = shared.pool() if shared else torch.cuda.graph_pool_handle()
+        device, before = torch.cuda.current_device(), torch.cuda.current_stream()
+        # Torch's own is of the device that captured first, and holds nothing that is done on another.
+        self._stream = self._stream or torch.cuda.Stream()
+        with _one_at_a_time:
+            try:
+                with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
+                    yield
+            except BaseException:
+                _leave(pool, device, before)
+                raise
         self._graphs.add(graph)
+
+
+def _leave(pool: Any, device: int, before: torch.cuda.Stream) -> None:
+    """Undo what torch leaves of a capture that the device refused to end.
+
+    Its stream stays the current one, which other threads' copies do not wait for; and up to torch 2.12 the allocator
+    goes on to believe that a capture is under way, and fails wherever memory is given back.
+    """
+    torch.cuda.set_stream(before)
+    with suppress(AttributeError, RuntimeError):  # as other versions name it; or it was ended
+        torch._C._cuda_endAllocateToPool(device, pool)
+
+
+def _cause(error: RuntimeError) -> tuple[bool, str]:
+    """Whether memory was short, and what failed in a capture, of which its end says no more than that something had."""
+    while isinstance(error.__context__, RuntimeError):
+        error = error.__context__
+    return isinstance(error, torch.OutOfMemoryError), str(error).partition("\n")[0]
 
 
 class _Forward:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -41,11 +43,36 @@ def _fits(x: Tensor) -> bool:
 
 
 def prepare(network: nn.Module, acceleration: Acceleration) -> None:
-    """Fuse a network's norms and lay its weights out as its acceleration says."""
-    if acceleration.fused_norms:
+    """Fuse a network's norms, where kernels can be made, and lay its weights out as its acceleration says."""
+    if acceleration.fused_norms and _makes_kernels(next(network.parameters()).device):
         fuse_norms(network)
     if acceleration.channels_last:
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (not in torch's types)
+
+
+@cache
+def _makes_kernels(device: torch.device) -> bool:
+    """Whether Triton works here: it wants a C compiler, a folder to write to and a card that it knows.
+
+    Told by a norm of a few numbers, since every call of a network would else fail for it.
+    """
+    if device.type != "cuda":  # where torch's own are taken
+        return True
+    try:
+        from retouch.models.network.fused_norm import group_norm
+
+        x = torch.zeros(1, 32, 2, 2, device=device, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+        group_norm(x, 32, x[0, :, 0, 0], x[0, :, 0, 0], 1e-5, silu=True)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as why:
+        said = (str(why).strip().splitlines() or [""])[0]
+        what = f"{type(why).__name__} {said}".strip()
+        warnings.warn(
+            f"Triton makes no kernels here, so norms are torch's own, which take longer: {what}", stacklevel=2
+        )
+        return False
+    return True
 
 
 def fuse_norms(network: nn.Module) -> None:

@@ -191,12 +191,14 @@ class _Interception(TorchFunctionMode):
         edits = [(view, act, site) for site in sites for view, act in now.acts(site, _INPUTS)]
         if edits:
             k, v = _for_each_head(k, q), _for_each_head(v, q)
+            # Controls write in place, and what was given is the network's own.
             q, k, v = q.clone(), k.clone(), v.clone()
             for view, act, site in edits:
                 at, keys = self._where(site)
                 rows = view.rows
                 view.call(act, site, q=q[rows, :, at], k=k[rows, :, keys], v=v[rows, :, keys])
         out = F.scaled_dot_product_attention(q, k, v, attn_mask, *more, **how)
+        # Where nobody asks for maps or for what comes out, torch's own kernel has done, which never holds a map.
         if not any(next(now.acts(site, _MAPS + _OUTPUT), None) or _recorded(now, site) for site in sites):
             return out
         out = out.clone()
@@ -209,6 +211,7 @@ class _Interception(TorchFunctionMode):
                 for site in sites:
                     for act in view.acts(site, _MAPS):
                         view.call(act, site, probs=blocks[id(view), site])
+            # Only rows whose maps somebody wrote differ from what torch made of them.
             for i in sorted(maps.written):
                 out[rows.start + i, :, maps.queries] = maps[i] @ v[rows.start + i]
             for view in views:

@@ -26,6 +26,7 @@ def clip(words: Mapping[str, int], pairs: Sequence[tuple[str, str]]) -> Tokenize
     """Make CLIP's tokenizer, which lowers capitals and puts a start and an end."""
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
+    # CLIP reads what it does not know as the end of a text.
     made = Tokenizer(models.BPE(dict(words), list(pairs), end_of_word_suffix=_WORD_END, unk_token=_END))
     made.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,8 +88,10 @@ class PromptTokenizer:
         offsets = [(start - head, end - head) for start, end in whole["offset_mapping"]]
         spans = [_inside(start, end, text) for start, end in offsets]
         if len(ids) > limit:
-            # What ends a text for the model stays.  A token of blanks alone is the prompt's, though it spells nothing.
-            closing = _closing([(max(start, 0), min(end, len(text))) for start, end in offsets])
+            # What ends a text for the model stays: the tokens behind the last that stands for characters of the prompt.
+            # A token of blanks alone is the prompt's, though it spells nothing.
+            own = [i for i, (start, end) in enumerate(offsets) if max(start, 0) < min(end, len(text))]
+            closing = len(offsets) - 1 - max(own, default=len(offsets) - 1)
             dropped = text[_word_at(text, spans[limit - closing][0]) :].strip()
             ids = [*ids[: limit - closing], *ids[len(ids) - closing :]]
             spans = [*spans[: limit - closing], *[(0, 0)] * closing]
@@ -122,9 +124,3 @@ def _word_at(text: str, place: int) -> int:
     if not text[place : place + 1].isalnum():
         return place
     return place - len(re.search(r"\w*$", text[:place])[0])  # pyright: ignore[reportOptionalSubscript]: matches always
-
-
-def _closing(spans: Sequence[tuple[int, int]]) -> int:
-    """How many tokens follow the last that stands for characters of the prompt."""
-    last = max((i for i, (start, end) in enumerate(spans) if start < end), default=len(spans) - 1)
-    return len(spans) - 1 - last

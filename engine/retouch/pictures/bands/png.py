@@ -57,6 +57,7 @@ def inflated(path: Path) -> Iterator[bytes]:
                     raise CutOff("image file is truncated")
                 left -= len(rest)
                 try:
+                    # A piece at most at once, since few bytes of a file may stand for any number.
                     while rest:
                         yield stream.decompress(rest, _PIECE)
                         rest = stream.unconsumed_tail

@@ -67,6 +67,7 @@ class TiffRows:
             beside: list[_Piece] = []
             for i, piece in enumerate(self.pieces):
                 beside.append(piece)
+                # Tiles that stand side by side are one band.
                 if i + 1 < len(self.pieces) and self.pieces[i + 1].top == piece.top:
                     continue
                 height = min(piece.height, tall - piece.top)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
@@ -15,6 +15,7 @@ from retouch.paths import content
 from retouch.plugins import trees
 from retouch.plugins.signatures.annotations import read_kind, read_port, type_name
 from retouch.plugins.signatures.literals import ModuleNames, NotStatic
+from retouch.plugins.signatures.package import Package
 from retouch.plugins.signatures.settings import check_default, check_name, check_settings
 from retouch.plugins.signatures.signature import Fault, Option, StageCard
 
@@ -32,6 +33,7 @@ _SETTINGS += (
     "side",
     "prompts",
     "folder",
+    "tensors",
 )
 STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -47,13 +49,21 @@ class _Source(NamedTuple):
 def read_module(path: Path, module: str, plugin: str) -> tuple[tuple[StageCard, ...], tuple[Fault, ...]]:
     """The cards of one file, and what is wrong with the stages that have none. A syntax error is the caller's."""
     text = content(path)
-    return _read(text, path, module, plugin) if b"stage" in text else ((), ())
+    if b"stage" not in text:
+        return (), ()
+    cards, faults, others = _read(text, path, module, plugin)
+    if any(not other.is_file() or content(other) != then for other, then in others.items()):
+        _read.cache_clear()  # a constant of theirs may be another
+        cards, faults, _ = _read(text, path, module, plugin)
+    return cards, faults
 
 
 @lru_cache(maxsize=1024)  # by what it says: a process that checks many recipes reads each file's stages once
-def _read(text: bytes, path: Path, module: str, plugin: str) -> tuple[tuple[StageCard, ...], tuple[Fault, ...]]:
-    tree = trees.module(text, str(path))
-    source = _Source(path, module, plugin, ModuleNames(tree))
+def _read(
+    text: bytes, path: Path, module: str, plugin: str
+) -> tuple[tuple[StageCard, ...], tuple[Fault, ...], Mapping[Path, bytes]]:
+    tree, package = trees.module(text, str(path)), Package(path, module)
+    source = _Source(path, module, plugin, ModuleNames(tree, package, module))
     marked = [(node, mark) for node in tree.body if isinstance(node, Function) for mark in _marks(node, source.names)]
     cards: list[StageCard] = []
     faults: list[Fault] = []
@@ -78,7 +88,7 @@ def _read(text: bytes, path: Path, module: str, plugin: str) -> tuple[tuple[Stag
         for mark in hidden
         if mark not in seen
     ]
-    return tuple(cards), tuple(faults)
+    return tuple(cards), tuple(faults), package.read
 
 
 def _where_hidden(tree: ast.Module, text: bytes, names: ModuleNames) -> Iterator[ast.AST]:

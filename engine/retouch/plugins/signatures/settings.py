@@ -77,6 +77,7 @@ def _misstated(name: str, value: Any) -> str:
         "prompts": (isinstance(value, str), "is a text"),
         "words": (value in ("needed", "own", ""), 'is "needed" or "own"'),
         "folder": (isinstance(value, str) and value.count(":") == 1, 'is "module:function"'),
+        "tensors": (isinstance(value, str) and value.count(":") == 1, 'is "module:function"'),
         "side": (isinstance(value, int) and value is not True and value >= 0, "is a whole number of pixels, or 0"),
     }
     fine, form = right.get(name, (True, ""))

@@ -127,6 +127,7 @@ class StageCard:
     side: int = 0  # height and width of the pictures that it takes, in pixels; 0 if it takes others too
     prompts: str = ""  # the stage that says in prompts what this one has learnt
     folder: str = ""  # "module:function" of what describes the folder that its option `path` names
+    tensors: str = ""  # the same of what describes the safetensors file that it names
     shared: bool = False  # whether another plugin's stage has the bare name, so that this is called by its plugin's
 
     @property

@@ -26,7 +26,8 @@ class Unchanged:
     _before: list[tuple[str, Thing, Any]] = field(default_factory=list[tuple[str, Thing, Any]])
 
     def __enter__(self) -> None:
-        self._before = [(name, thing, thing.read()) for name, thing in _things().items()]
+        things = _all(threading.current_thread() is threading.main_thread(), "torch" in sys.modules)
+        self._before = [(name, thing, thing.read()) for name, thing in things.items()]
 
     def __exit__(self, *_: object) -> None:
         told, again = list[str](), list[tuple[str, Thing, Any]]()
@@ -47,10 +48,6 @@ def _put_back(name: str, thing: Thing, before: Any) -> list[str]:
         return []
     thing.restore(before)
     return [name]
-
-
-def _things() -> Mapping[str, Thing]:
-    return _all(threading.current_thread() is threading.main_thread(), "torch" in sys.modules)
 
 
 @cache

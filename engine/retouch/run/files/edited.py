@@ -66,6 +66,7 @@ class EditedImage(Image.Image):
         path = Path(fp) if isinstance(fp, str | os.PathLike) else None
         found = formats.of_key(format.upper().replace("JPG", "JPEG")) if format else path and formats.of_file(path)
         plain = super().copy()
+        # What retouch does not write itself is Pillow's affair, and says nothing of how it was made.
         if found is None or not found.written:
             plain.save(fp, format, **({"quality": quality} if quality else {}), **params)
             return

@@ -101,7 +101,14 @@ class FolderIn:
 
     def image(self, name: str) -> Image:
         """A picture there, as stored: what a camera is told for is not what EXIF turns."""
-        return whole(self.files.image(str(self._below(name).place(name)), 0, as_stored=True))
+        return self._image(name, self.files)
+
+    def lit(self, name: str) -> Tensor:
+        """Where a picture there is not black."""
+        return self._image(name, FileIn(self.files.device)).data.amax(0) > 0
+
+    def _image(self, name: str, files: FileIn) -> Image:
+        return whole(files.image(str(self._below(name).place(name)), 0, as_stored=True))
 
     def _below(self, name: str) -> FilesBelow:
         if name not in self.held:
@@ -141,9 +148,11 @@ class FileOut:
             made = Path(file.name)
             if not made.stat().st_size:
                 raise WrongResult(f"the file '{place.name}'", "an empty one")
+            # Signed before anything is said of its bytes, which that changes.
             if self.signed:
                 put_signed(file, lambda data: self.signed(path, data) if self.signed else data)
             foreign = stamp.is_foreign_beside(place)
+            # The format has no place of its own for it, so a file beside it says how it was made.
             if recipe and stamp.metadata(made) is None:
                 if foreign:
                     name = stamp.beside(place).name
@@ -151,6 +160,7 @@ class FileOut:
                         f"'{name}', which would tell its recipe, is there and retouch did not make it"
                     )
                 stamp.put_beside(place, made, recipe)
+            # Left from an earlier file of this name, it would speak of that.
             elif not foreign:
                 stamp.beside(place).unlink(missing_ok=True)
             sha256 = digest(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -124,6 +124,10 @@ class Provenance:
         named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
         item, model, given = graph.item, graph.model, (graph.given if COMMAND_LINE.name in named else None)
         inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
+        # Every stage that does something, those in brackets before the stage that works on them.
+        done = [node for node in graph.everything() if node.card.family != GIVEN]
+        engines = [edge for node in done for _, edge in node.edges() if isinstance(edge, FromEngine)]
+        seeds = (str(edge.settings["seed"]) for edge in engines if "seed" in edge.settings)  # which are the same
         everything = {
             **software(),
             **self.how,
@@ -140,11 +144,11 @@ class Provenance:
             "model_digest": model.digest,
             "model_revision": model.revision or "",
             "plugins": json.dumps(versions(node.card.plugin for node in graph.everything())),
-            "stages": json.dumps([_stage(node, names) for node in _written_out(graph)], default=str),
+            "stages": json.dumps([_stage(node, names) for node in done], default=str),
             **_own_weights(graph),
             "result": result,
             WORK: self.work(result) if result else "",
-            "seed": next(_seeds(graph), ""),
+            "seed": next(seeds, ""),
         }
         return request.told(everything)
 
@@ -224,11 +228,6 @@ def _inputs(graph: Graph) -> list[Path]:
     return [Path(path) for path in dict.fromkeys(paths) if path]
 
 
-def _written_out(graph: Graph) -> Iterator[Node]:
-    """Every stage that does something, those in brackets before the stage that works on them."""
-    return (node for node in graph.everything() if node.card.family != GIVEN)
-
-
 def _stage(node: Node, names: PrivateNames) -> dict[str, object]:
     """A stage with its options; of files only the names, since the rest is the machine's."""
 
@@ -245,11 +244,3 @@ def _stage(node: Node, names: PrivateNames) -> dict[str, object]:
 
 def _writes(node: Node, path: str) -> bool:
     return node.card.takes("Outbox") and node.options.get("path") == path
-
-
-def _seeds(graph: Graph) -> Iterator[str]:
-    """The seed of each noise that is drawn; they are the same."""
-    for node in graph.everything():
-        for _, edge in node.edges():
-            if isinstance(edge, FromEngine) and "seed" in edge.settings:
-                yield str(edge.settings["seed"])

@@ -73,14 +73,10 @@ def shares(number: int, count: int, device: str) -> dict[str, str]:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     told = {"OMP_NUM_THREADS": str(max(1, cores // count)), "OMP_WAIT_POLICY": "passive"}
-    if device == "cuda" and (devices := _devices()):
-        told["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+    if device == "cuda":
+        import torch
+
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # names are CUDA's: numbers, or parts of a card
+        if devices := visible.split(",") if visible else [str(each) for each in range(torch.cuda.device_count())]:
+            told["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
     return {name: value for name, value in told.items() if name not in os.environ or name == "CUDA_VISIBLE_DEVICES"}
-
-
-def _devices() -> list[str]:
-    """The GPUs that this process may use, by the names that CUDA has for them."""
-    import torch
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",") if visible else [str(each) for each in range(torch.cuda.device_count())]

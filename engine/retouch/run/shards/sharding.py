@@ -122,7 +122,10 @@ class _Sharing:
                 self._begin(number)
             while len(self.parts) < len(self.graphs):
                 self._hear()
-                self._end_the_silent()
+                for each in [*self.hands]:  # as it is now: whoever is gone leaves it
+                    if patience() > 0 and time.monotonic() - each.heard > max(SILENCE, patience()):
+                        each.why = f"it said nothing for {max(SILENCE, patience()):g} s"
+                        self._gone(each, each.worker.end())
         finally:
             # Together, since each may take a moment to end
             ends = [threading.Thread(target=hand.worker.end) for hand in self.hands]
@@ -198,12 +201,6 @@ class _Sharing:
             hand.why = f"{where} did not give way for {facts['s']:g} s"
             self._gone(hand, hand.worker.end())
 
-    def _end_the_silent(self) -> None:
-        for hand in [*self.hands]:
-            if patience() > 0 and time.monotonic() - hand.heard > max(SILENCE, patience()):
-                hand.why = f"it said nothing for {max(SILENCE, patience()):g} s"
-                self._gone(hand, hand.worker.end())
-
     def _gone(self, hand: _Hand, how: str) -> None:
         """A worker has ended: its pictures are done by another, each alone, so that one that ends workers is found."""
         how, shard = hand.why or how, hand.shard
@@ -217,10 +214,12 @@ class _Sharing:
                 self._fail(place, "RT923", how)
         self.run.tell("worker", {"lost": how, "again": len(again)})
         self.waiting.extendleft((place,) for place in reversed(again))
+        # Then it is not the pictures: no worker lives here.
         if self.lost >= LOST_IN_A_ROW:
             for place in [place for shard in self.waiting for place in shard]:
                 self._fail(place, "RT924", how)
             self.waiting.clear()
+        # Whoever is idle takes it; another worker, with a model of its own, only where those are too few.
         if len(self.waiting) > sum(not each.shard for each in self.hands):
             self._begin(hand.number)
         for each in self.hands:

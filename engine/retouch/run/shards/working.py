@@ -33,6 +33,7 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
         try:
             say(packed(Told(event, dict(facts))))
         except NotData:
+            # It is for eyes alone, so what cannot travel goes as it reads.
             plain = {name: v if isinstance(v, bool | int | float | str) else str(v) for name, v in facts.items()}
             say(packed(Told(event, plain)))
 

@@ -63,8 +63,21 @@ class KeptStage:
 
     def around(self, task: Task) -> Task:
         """The stage's task, which now looks first."""
+        start = task.start
+
+        def look(*values: Any) -> Any:
+            """Call the stage, unless something has come of these values before."""
+            digests: dict[NodeId, str] = {}  # of what other nodes give, as far as numbers tell all
+            for (_, edge), value in zip(self.node.edges(), values, strict=True):
+                if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
+                    with suppress(Unstorable):  # it is told by its work alone
+                        digests[edge.id] = hashlib.sha256(encoded(value, self.network)).hexdigest()
+            self._by_values = self.keys.key_by_values(self.node.id, digests)
+            found = self._taken(self._by_values)
+            return start(*values) if found is MISSING else found
+
         task.instead = lambda: self._taken(self.keys.key(self.node.id))
-        task.start = self._looking(task.start)
+        task.start = look
         return task
 
     def ended(self, task: Task) -> None:
@@ -76,21 +89,6 @@ class KeptStage:
         except (Unstorable, RecursionError):
             return
         self.run.store.write(data, self.keys.key(self.node.id), self._by_values)
-
-    def _looking(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        """The call of the stage, that looks for what comes of these values."""
-
-        def look(*values: Any) -> Any:
-            digests: dict[NodeId, str] = {}  # of what other nodes give, as far as numbers tell all
-            for (_, edge), value in zip(self.node.edges(), values, strict=True):
-                if isinstance(edge, FromNode) and isinstance(value, _BY_VALUE):
-                    with suppress(Unstorable):  # it is told by its work alone
-                        digests[edge.id] = hashlib.sha256(encoded(value, self.network)).hexdigest()
-            self._by_values = self.keys.key_by_values(self.node.id, digests)
-            found = self._taken(self._by_values)
-            return start(*values) if found is MISSING else found
-
-        return look
 
     def _taken(self, key: str) -> Any:
         """What a key leads to, or MISSING.  What cannot be made of a blob that is whole is not asked for again."""

@@ -148,6 +148,7 @@ def _schedule(value: Any, of: Declared) -> Iterator[Doubt]:
     if not steps:
         raise WrongResult(wanted, "one without a step")
     for step in steps:
+        # sigma / alpha, multiplied out: at pure noise alpha may be 0.
         noisy, clean = (
             level.sigma * other.alpha for level, other in ((step.noisy, step.clean), (step.clean, step.noisy))
         )

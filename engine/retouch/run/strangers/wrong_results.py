@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from retouch.core.awaited.requests import Network
@@ -98,11 +97,3 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif is_dataclass(value) and not isinstance(value, type | Schedule | Touch | Network):
         for each in fields(value):
             yield from tensors(getattr(value, each.name))
-
-
-def check_finite(value: Any) -> Any:
-    """The value, if all its numbers are finite; a device is waited for once."""
-    finite = [torch.isfinite(tensor).all() for tensor in tensors(value)]
-    if finite and not bool(torch.stack([each.to(finite[0].device) for each in finite]).all()):
-        raise NotFinite
-    return value

@@ -60,7 +60,9 @@ def repeat_law(stage: Stage, world: World | None = None, **given: Any) -> None:
 def untouched_law(stage: Stage, world: World | None = None, **given: Any) -> None:
     """No input is written to: others are given the very same tensors."""
     world = world or tiny_world()
-    inputs = {**dict(_named(world)), **dict(_named_in(given))}
+    inputs = dict(_named(world))
+    for name, each in given.items():
+        inputs.update(_named(each, name))
     before = {name: (tensor._version, tensor.clone()) for name, tensor in inputs.items()}
     effect(world, stage, given)
     for name, tensor in inputs.items():
@@ -247,8 +249,3 @@ def _named(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from _named(value.base, f"{name}.base")
         case _:
             return
-
-
-def _named_in(given: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    for name, each in given.items():
-        yield from _named(each, name)

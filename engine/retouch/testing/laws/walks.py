@@ -29,6 +29,7 @@ def schedule_law(stage: Stage, world: World | None = None, **options: Any) -> Sc
     counted = [step.index for step in made] == list(range(len(made)))
     assert counted, "its steps are not counted; make it by KnownLevels(…).walk(…)"
     for noisy, clean in pairwise(made.levels):
+        # sigma / alpha, multiplied out: at pure noise alpha may be 0.
         falls = noisy.sigma * clean.alpha > clean.sigma * noisy.alpha
         assert falls, f"the noise goes up: timestep {clean.timestep:g} comes after {noisy.timestep:g}"
     end = world.schedule.levels[-1]

@@ -27,6 +27,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from retouch.testing.pretend.cuda import answering
+from retouch.testing.pretend.memory import LivingMemory
 from retouch.testing.pretend.nested import flat, mapped
 from retouch.testing.pretend.noting import PretendedDevice, devices, note, waited
 from retouch.testing.pretend.rules import mixed, reads, takes_host_indices, takes_host_scalars, unordered
@@ -59,6 +60,8 @@ class OnDevice(Tensor):
             device=numbers.device,
             requires_grad=False,
         )
+        if devices and (memory := devices[-1].memory):
+            memory.take(made, numbers)
         made.numbers = numbers
         return made
 
@@ -97,9 +100,12 @@ class _Calls(TorchFunctionMode):
 
 
 @contextmanager
-def pretended() -> Iterator[PretendedDevice]:
-    """Let "cuda" name the pretended device, in this thread and those of pools, as long as this lasts."""
-    device, plain = PretendedDevice(), Work.run
+def pretended(index: int = 0, room: int | None = None) -> Iterator[PretendedDevice]:
+    """Let "cuda" name the pretended device, in this thread and those of pools, as long as this lasts.
+
+    index: its number among several GPUs.  room: bytes of its memory; without, it has no end.
+    """
+    device, plain = PretendedDevice(index=index, memory=None if room is None else LivingMemory(room)), Work.run
 
     def there(work: Any) -> None:
         with _Calls(), _Factories():
@@ -113,6 +119,13 @@ def pretended() -> Iterator[PretendedDevice]:
     finally:
         Work.run = plain
         devices.pop()
+
+
+def _place_of(x: Tensor) -> torch.device:
+    """Where a tensor says that it is."""
+    if not isinstance(x, OnDevice):
+        return Tensor.device.__get__(x)
+    return torch.device("cuda", devices[-1].index) if devices else GPU
 
 
 def _bare(value: Tensor) -> Tensor:
@@ -256,6 +269,14 @@ def _to(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     return Tensor.to(x, dtype or x.dtype, copy=copy, **more)
 
 
+def _take_data(args: Sequence[Any], kwargs: Any) -> None:
+    """What modules do to their weights where they change precision."""
+    x, given = args
+    Tensor.data.__set__(x, given)
+    if isinstance(x, OnDevice) and isinstance(given, OnDevice):
+        x.numbers = given.numbers
+
+
 def _numpy(args: Sequence[Any], kwargs: Any) -> Any:
     if isinstance(args[0], OnDevice):
         raise TypeError("can't convert cuda:0 device type tensor to numpy; ask `await on_host(…)` for it first")
@@ -309,10 +330,11 @@ _MAKES = {
     torch.asarray: _data_of_numbers(torch.asarray),
 }
 _NAMED: dict[Any, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
-    Tensor.device.__get__: lambda args, _: GPU if isinstance(args[0], OnDevice) else Tensor.device.__get__(args[0]),
+    Tensor.device.__get__: lambda args, _: _place_of(args[0]),
+    Tensor.data.__set__: _take_data,
     Tensor.is_cuda.__get__: lambda args, _: isinstance(args[0], OnDevice),
     Tensor.is_cpu.__get__: lambda args, _: not isinstance(args[0], OnDevice),
-    Tensor.get_device: lambda args, _: 0 if isinstance(args[0], OnDevice) else -1,
+    Tensor.get_device: lambda args, _: _place_of(args[0]).index if isinstance(args[0], OnDevice) else -1,
     Tensor.to: _to,
     Tensor.cpu: lambda args, kwargs: _sent(args[0], CPU),
     Tensor.cuda: lambda args, kwargs: _sent(args[0], GPU, beside=bool(kwargs.get("non_blocking"))),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from retouch.testing.pretend.nested import flat
 from retouch.testing.pretend.noting import devices
+from retouch.testing.pretend.streams import Stream
 
 
 class Memory:
@@ -39,6 +40,7 @@ class PretendedGraph:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Any]] = []
+        self.failed = False
         self.memory: dict[int, Memory] = {}  # by storage
         self.spoils: list[Memory] = []  # of other graphs, where what it does may lie
         self._pool: GraphPool | None = None
@@ -100,20 +102,33 @@ class GraphPool:
 
 @contextmanager
 def capture(
-    graph: PretendedGraph, pool: GraphPool | None = None, stream: object = None, capture_error_mode: str = "global"
+    graph: PretendedGraph,
+    pool: GraphPool | None = None,
+    stream: Stream | None = None,
+    capture_error_mode: str = "global",
 ) -> Iterator[None]:
-    """Record what is done instead of doing it; as `torch.cuda.graph`."""
+    """Record what is done instead of doing it; as `torch.cuda.graph`, up to 2.12.
+
+    stream: where it is another device's, nothing is recorded, and all is done at once.
+    After an operation that cannot be captured its end is refused, and leaves the stream and the allocator as they are.
+    """
     device = devices[-1]
     if pool is not None and pool.begun and not pool.graphs:
         raise RuntimeError("it->second->use_count > 0 INTERNAL ASSERT FAILED: no graph of this pool is left")
     graph._pool = pool = pool or GraphPool()
     graph.spoils = pool.free()
-    device.capturing = graph
+    before, device.stream = device.stream, stream or Stream(0)  # its own is of the device that captured first
+    device.capturing = graph if device.stream.index == device.index else None
+    device.underway.append(pool)
     device.captures += 1
     try:
         yield
     finally:
         device.capturing = None
+        if graph.failed:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+        device.stream = before
+        device.underway.remove(pool)
     pool.begun = True
     pool.join(graph)
     for each in graph.memory.values():

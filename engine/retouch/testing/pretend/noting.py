@@ -10,13 +10,17 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from retouch.testing.pretend.memory import LivingMemory
+
 _NOT_OURS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<frozen")
 _TICK = ("run/executor.py", frozenset({"_start", "_tick"}))  # where every task waits if one does
 _FOR_ALL = frozenset({"brought", "_admit"})  # what waits once for all tasks, since something hangs on a value
 
 
 class Recording(Protocol):
-    """What takes down operations while it is captured."""
+    """What takes down operations while it is captured.  failed: it did what the device refused."""
+
+    failed: bool
 
     def record(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any, there: Any) -> None:
         """Take down an operation on numbers.  there: the tensors of the device that hold what was made."""
@@ -40,6 +44,8 @@ class PretendedDevice:
 
     waits: where the host would wait.  unordered: sums whose order, and so whose bits, would be the GPU's whim.
     captures, replays: of graphs, how many there were.  capturing: the graph that takes down what is done just now.
+    index: its number among the machine's GPUs.  current: the number of the one that streams and graphs are of.
+    stream: the current one.  underway: the pools of captures that the allocator has not heard the end of.
     """
 
     waits: list[Noted] = field(default_factory=list)
@@ -47,7 +53,22 @@ class PretendedDevice:
     captures: int = 0
     replays: int = 0
     capturing: Recording | None = None
-    name: str = "cuda"
+    index: int = 0
+    current: int = 0
+    stream: Any = None
+    underway: list[Any] = field(default_factory=list)
+    memory: LivingMemory | None = None
+
+    @property
+    def name(self) -> str:
+        """As `--device` takes it."""
+        return f"cuda:{self.index}" if self.index else "cuda"
+
+    def end(self, pool: Any) -> None:
+        """Tell the allocator that a capture has ended.  Raises RuntimeError where it knows of none."""
+        if pool not in self.underway:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.underway.remove(pool)
 
     @property
     def in_ticks(self) -> list[Noted]:
@@ -73,7 +94,8 @@ def note(kind: str, what: str) -> None:
 
 
 def waited(what: str) -> None:
-    """Note that the host would wait.  Raises RuntimeError while a graph is captured, which nothing may wait for."""
+    """Note that the host would wait.  Raises RuntimeError while a graph is captured, which comes to nothing then."""
     if devices and devices[-1].capturing:
+        devices[-1].capturing.failed = True
         raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({what})")
     note("waits", what)

@@ -50,7 +50,9 @@ def reads(name: str, args: Sequence[Any], kwargs: Any) -> str | None:
         return None
     if name in _READ:
         return f"{_WRITTEN.get(name, name)} gives the host what only the device knows"
-    if name not in _INDEXES or not any(_flags(each) for each in args[1]):
+    if name not in _INDEXES:
+        return None
+    if not any(isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8) for index in args[1]):
         return None
     # One number for all that is marked: torch fills, and needs not know how many there are.
     filled = name in ("index_put_", "_index_put_impl_", "index_put") and args[2].numel() == 1
@@ -88,10 +90,6 @@ def takes_host_scalars(func: Any, name: str) -> bool:
         or name in ("fill_", "masked_fill", "masked_fill_", "copy_")
         or name in _INDEXES
     )
-
-
-def _flags(index: Any) -> bool:
-    return isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8)
 
 
 def mixed(name: str, host: Tensor, device: Tensor) -> RuntimeError:

@@ -1,0 +1,41 @@
+"""Settings under which a stage changes nothing, or nobody hears the edit: what a stage states by `idle`, `unheard`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from retouch.graph.nodes import Graph, Node
+from retouch.graph.origins import COMMAND_LINE, RECIPE
+from retouch.graph.unheard import edits
+from retouch.lang.diagnostics import Report
+from retouch.plugins import cost
+
+Facts = Mapping[str, Mapping[str, Any]]
+_SAID = (RECIPE.name, COMMAND_LINE.name)
+
+
+def check_idle(graph: Graph, facts: Facts, report: Report) -> None:
+    """Report stages that change nothing as they are set, and edits of which nothing is asked."""
+    led = {id_ for node in graph.nodes if node.card.output == "Guidance" for id_ in node.feeds()}
+    edited = {node.turn for node in graph.nodes if any(edits(node))}
+    for node in graph.nodes:
+        stated = facts[node.id]
+        if "idle" in node.card.facts and stated.get("idle"):
+            mend = "give it another value, or delete the stage"
+            report.add(
+                "RT564", node.span, stage=node.card.name, what=f"changes nothing: {_set(node, 'idle')}", mend=mend
+            )
+        # What leads this guidance may hear the edit by itself, as eyes do.
+        elif "unheard" in node.card.facts and stated.get("unheard") and node.turn in edited and node.id not in led:
+            what = f"asks nothing of the edit: {_set(node, 'unheard')} is the negative prompt alone"
+            mend = "write guidance=1 for the prompt alone, or more to have it exaggerated"
+            report.add("RT564", node.span, stage=node.card.name, what=what, mend=mend)
+
+
+def _set(node: Node, fact: str) -> str:
+    """The options that decide, as they are: those that somebody has written, where any were."""
+    told = cost.names(str(node.card.facts[fact]))
+    options = [name for name in node.options if name in told]
+    said = [name for name in options if node.origin.get(name) in _SAID] or options
+    return ", ".join(f"{name}={node.options[name]:g}" for name in said if isinstance(node.options[name], int | float))

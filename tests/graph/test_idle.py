@@ -1,0 +1,76 @@
+"""Settings that leave an edit unheard, and stages that break what a blend has promised: told before anything loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from retouch.cli.main import main
+
+WALK = 'invert ddim "cat"->"dog" steps=2'
+HALF = f"mask box right=0.5 | {WALK}"
+IDLE = {
+    f"{WALK} | sample guidance=0": "'guide cfg' asks nothing of the edit: guidance=0",
+    f"{WALK} | guide norm guidance=0": "'guide norm' asks nothing",
+    f"{WALK} | guide proximal | attend p2p | sample guidance=0": "'guide proximal' asks nothing",
+    f'{WALK} | eye clip "storybook" | guide image_text weight=0': "'guide image_text' changes nothing: weight=0",
+    f'{WALK} | eye clip "storybook" | guide direction weight=0': "'guide direction' changes nothing: weight=0",
+    f"{WALK} | guide identity weight=0": "'guide identity' changes nothing: weight=0",
+    f"{HALF} | guide keep weight=0 | blend pixel": "'guide keep' changes nothing: weight=0",
+    f"{WALK} | guide range weight=0": "'guide range' changes nothing: weight=0",
+    'distil dds "cat"->"dog" rate=0': "'distil dds' changes nothing: rate=0",
+    'distil pds "cat"->"dog" rate=0': "'distil pds' changes nothing: rate=0",
+    f"tune unitune training_steps=0 | {WALK}": "'tune unitune' changes nothing: training_steps=0",
+    f"upscale factor=1 | {WALK}": "'upscale lanczos' changes nothing: factor=1",
+}
+ACTS = [
+    f"{WALK} | sample guidance=1",
+    "invert ddim steps=2 | sample guidance=0",  # nothing is edited: the picture is replayed
+    f'{WALK} | eye clip "storybook" | guide image_text | sample guidance=0',  # the eye hears the edit
+    f"{WALK} | guide range",
+    'distil dds "cat"->"dog"',
+    f"{HALF} | guide keep | blend pixel",
+    f"upscale factor=1 sharpen=1 | {WALK}",
+]
+PROMISES = {
+    f"{HALF} | blend pixel | match lowpass": True,
+    f"half = mask box right=0.5\n{WALK} | match lowpass | blend pixel mask=half": False,
+    f"{HALF} | blend latent | match lowpass": False,
+    f"{HALF} | blend pixel": False,
+    f"{HALF} | blend pixel | upscale": False,
+    f"half = mask box right=0.5\n{HALF} | blend pixel | match lowpass | blend pixel mask=half": False,
+    "mask box right=0.5 | crop | " + WALK + " | blend pixel | match lowpass | paste": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "cat.png")
+    (tmp_path / "cat.txt").write_text("a cat")
+    monkeypatch.chdir(tmp_path)
+
+
+def said(recipe: str, capsys: pytest.CaptureFixture[str]) -> str:
+    code = main(["check", "-e", recipe, "cat.png"])
+    told = capsys.readouterr().err
+    assert code == 0, told
+    return told
+
+
+@pytest.mark.parametrize("recipe", IDLE)
+def test_what_changes_nothing_is_told_with_the_option_that_says_so(recipe: str, capsys) -> None:
+    told = said(recipe, capsys)
+    assert IDLE[recipe] in told
+    assert "RT564" in told
+
+
+@pytest.mark.parametrize("recipe", ACTS)
+def test_what_acts_is_not_told_of(recipe: str, capsys) -> None:
+    assert "RT564" not in said(recipe, capsys)
+
+
+@pytest.mark.parametrize("recipe", PROMISES)
+def test_a_promise_of_bytes_outside_of_the_mask_that_is_broken_behind_it_is_told(recipe: str, capsys) -> None:
+    assert ("RT565" in said(recipe, capsys)) == PROMISES[recipe]
