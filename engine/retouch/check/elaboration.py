@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.check.blame import refused, settle
-from retouch.check.frames import check_frames
+from retouch.check.extents import check_extents
 from retouch.check.masks import check_masks
 from retouch.check.promises import check_promises
 from retouch.check.prompts import check_prompts
@@ -111,7 +111,7 @@ class Elaboration:
             with context.looked_at():
                 check_sizes(graph, context, self._report)
                 check_windowed(graph, self._report)
-                check_frames(graph, self._world, self._report)
+                check_extents(graph, self._world, self._report)
                 check_unchanged(graph, self._report)
                 check_promises(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retouch.check.frames import frames_of
+from retouch.check.extents import extents_of
 from retouch.check.reading.environment import Environment
 from retouch.check.sizes import outermost
 from retouch.graph.masks import is_file_of_mask, report_coverage, takers
@@ -70,13 +70,13 @@ class _Files:
         match self._masks[path, label]:
             case _Seen(size=(height, width)):
                 outer = outermost(graph, node)
-                frame = frames_of(graph, self._world)[outer.id]
-                if frame and outer is not node:  # a crop, and the mask is as large as the picture that it cuts from
-                    frame = frame.around
-                if frame is None or frame.size is None or frame.size == (height, width):
+                extent = extents_of(graph, self._world)[outer.id]
+                if extent and outer is not node:  # a crop, and the mask is as large as the picture that it cuts from
+                    extent = extent.around
+                if extent is None or extent.size is None or extent.size == (height, width):
                     return None
-                made = f", as '{frame.resized_by}' makes it" if frame.resized_by else ""
-                what = f"it is {width}×{height} pixels and the picture {frame.size[1]}×{frame.size[0]}{made}"
+                made = f", as '{extent.resized_by}' makes it" if extent.resized_by else ""
+                what = f"it is {width}×{height} pixels and the picture {extent.size[1]}×{extent.size[0]}{made}"
                 return "RT417", {"path": Path(path).name, "what": what, "mend": "save it at that size"}
             case fault:
                 return fault

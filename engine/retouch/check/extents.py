@@ -26,13 +26,13 @@ _KEEPING = (*KEEPING, "mask", "view", "require", "surround", "narrow", "match", 
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Extent:
     """What pixels are counted in: an opened picture, the inside of a window, or either at another size."""
 
     node: NodeId
     longer: int | None  # side, in pixels; None of what a stage made larger or smaller
     size: tuple[int, int] | None = None  # height, width; of a window only the run knows its shorter side
-    around: Frame | None = None  # what a window was cut from, and what was made larger before it was
+    around: Extent | None = None  # what a window was cut from, and what was made larger before it was
     resized_by: str = ""  # the stage that made it larger or smaller
 
     @property
@@ -42,28 +42,28 @@ class Frame:
         return f"{self.longer} pixels on the longer side" if self.longer else f"the size that '{self.resized_by}' makes"
 
     @property
-    def before_resizing(self) -> Frame:
+    def before_resizing(self) -> Extent:
         """The picture or window that this is at another size."""
         return self.around.before_resizing if self.around and self.resized_by else self
 
-    def differs(self, other: Frame) -> bool:
+    def differs(self, other: Extent) -> bool:
         """Whether the two are certainly of different sizes."""
         if self.size and other.size:
             return self.size != other.size
         return None not in (self.longer, other.longer) and self.longer != other.longer
 
-    def is_within(self, other: Frame) -> bool:
+    def is_within(self, other: Extent) -> bool:
         """Whether this was cut or resized from the other, or from what was."""
         return self.around is not None and (self.around.node == other.node or self.around.is_within(other))
 
 
-def check_frames(graph: Graph, world: Environment, report: Report) -> None:
+def check_extents(graph: Graph, world: Environment, report: Report) -> None:
     """Report every stage that is given two things of different sizes."""
-    frames = frames_of(graph, world)
+    extents = extents_of(graph, world)
     for node in graph.nodes:
         for turn in node.turns():  # what its stage gives it may be of any size
-            check_frames(turn, world, report)
-        taken, made = _taken(node, frames), frames[node.id]
+            check_extents(turn, world, report)
+        taken, made = _taken(node, extents), extents[node.id]
         most = _model(node, graph).largest_side
         crops = node.card.family == "crop" and not any(windowed(graph, each) for each in graph.nodes)
         if made and made.longer and crops and made.longer > most:
@@ -74,26 +74,26 @@ def check_frames(graph: Graph, world: Environment, report: Report) -> None:
             _tell_resized(node, made, graph, report)
         for other in taken[1:]:
             if _do_not_fit(taken[0], other):
-                (first, known), (then, frame) = taken[0], other
-                mend = _mend(known, frame)
-                a, b, size, of_b = first.name, then.name, known.said, frame.said
+                (first, known), (then, extent) = taken[0], other
+                mend = _mend(known, extent)
+                a, b, size, of_b = first.name, then.name, known.said, extent.said
                 report.add("RT335", node.span, stage=node.card.name, a=a, size=size, b=b, other=of_b, mend=mend)
                 break
 
 
-def frames_of(graph: Graph, world: Environment) -> Mapping[NodeId, Frame | None]:
+def extents_of(graph: Graph, world: Environment) -> Mapping[NodeId, Extent | None]:
     """What each stage's value is counted in, as far as that is known."""
-    frames: dict[NodeId, Frame | None] = {}
+    extents: dict[NodeId, Extent | None] = {}
     for node in graph.nodes:
-        frames[node.id] = _made(node, _taken(node, frames), graph, world)
-    return frames
+        extents[node.id] = _made(node, _taken(node, extents), graph, world)
+    return extents
 
 
-def _taken(node: Node, frames: Mapping[NodeId, Frame | None]) -> list[tuple[Port, Frame]]:
-    return [(port, frame) for port, id_ in _carried(node) if (frame := frames.get(id_))]
+def _taken(node: Node, extents: Mapping[NodeId, Extent | None]) -> list[tuple[Port, Extent]]:
+    return [(port, extent) for port, id_ in _carried(node) if (extent := extents.get(id_))]
 
 
-def _tell_resized(node: Node, made: Frame, graph: Graph, report: Report) -> None:
+def _tell_resized(node: Node, made: Extent, graph: Graph, report: Report) -> None:
     """Report a picture that was made larger than the model takes, unless nothing asks it of the whole."""
     asking = [each for each in graph.nodes if any(port.type == "Denoiser" for port in each.card.ports)]
     if asking and not any(windowed(graph, each) for each in graph.nodes):
@@ -103,7 +103,7 @@ def _tell_resized(node: Node, made: Frame, graph: Graph, report: Report) -> None
         report.add("RT404", graph.node(made.node).span, what=what, count=made.longer, limit=limit, mend=mend)
 
 
-def _mend(one: Frame, other: Frame) -> str:
+def _mend(one: Extent, other: Extent) -> str:
     """How what meets comes to be of one size."""
     inner = one if one.is_within(other) else other
     if not (one.is_within(other) or other.is_within(one)):
@@ -115,38 +115,38 @@ def _mend(one: Frame, other: Frame) -> str:
     return f"a mask stays at the size that it was made at: {anew}"
 
 
-def _do_not_fit(one: tuple[Port, Frame], other: tuple[Port, Frame]) -> bool:
+def _do_not_fit(one: tuple[Port, Extent], other: tuple[Port, Extent]) -> bool:
     """Whether they are of two sizes; a mask of the whole picture is none of a window's either, whatever the sizes."""
-    (first, known), (then, frame) = one, other
+    (first, known), (then, extent) = one, other
     types = (first.type, then.type)
-    if "Window" in types and known.before_resizing.node == frame.before_resizing.node:
+    if "Window" in types and known.before_resizing.node == extent.before_resizing.node:
         return False  # a window is seen at the size that its picture has come to (record 66)
     masked = "Mask" in types
-    return known.node != frame.node and (
-        known.differs(frame) or (masked and (known.is_within(frame) or frame.is_within(known)))
+    return known.node != extent.node and (
+        known.differs(extent) or (masked and (known.is_within(extent) or extent.is_within(known)))
     )
 
 
-def _made(node: Node, taken: list[tuple[Port, Frame]], graph: Graph, world: Environment) -> Frame | None:
+def _made(node: Node, taken: list[tuple[Port, Extent]], graph: Graph, world: Environment) -> Extent | None:
     """What the stage's value is counted in, if that is known."""
     match node.card.family:
         case "open" if size := size_of(node, world):
-            return Frame(node.id, max(size), size)
+            return Extent(node.id, max(size), size)
         case "crop":
             model = _model(node, graph)
             longer = -(-int(node.options.get("size") or model.trained_size) // model.multiple) * model.multiple
-            return Frame(node.id, longer, around=taken[0][1] if taken else None)
+            return Extent(node.id, longer, around=taken[0][1] if taken else None)
         case "paste":
-            return next((frame.before_resizing.around for port, frame in taken if port.type == "Window"), None)
+            return next((extent.before_resizing.around for port, extent in taken if port.type == "Window"), None)
         case _ if taken and node.card.output == "Image" and "height" in node.card.facts:
             return _resized(node, taken[0][1])
         case family if family in _KEEPING and taken:
-            return next((frame for port, frame in taken if port.type != "Window"), taken[0][1])
+            return next((extent for port, extent in taken if port.type != "Window"), taken[0][1])
         case _:
             return None
 
 
-def _resized(node: Node, given: Frame) -> Frame:
+def _resized(node: Node, given: Extent) -> Extent:
     """What a stage that states another size makes.
 
     Of a window only the longer side is known: so is that of what is made, where it is the same whatever the shorter is.
@@ -159,7 +159,7 @@ def _resized(node: Node, given: Frame) -> Frame:
     sides = {max(size) for size in stated}
     known = stated[0] if given.size else None
     side = sides.pop() if given.longer and len(sides) == 1 else None
-    return Frame(node.id, side, known, around=given, resized_by=node.card.name)
+    return Extent(node.id, side, known, around=given, resized_by=node.card.name)
 
 
 def _stated(node: Node, size: tuple[int, int], longer: int) -> tuple[int, int]:
