@@ -40,10 +40,10 @@ def model_instead(address: str) -> str:
 def file_instead(address: str) -> str:
     """What to do where a file, such as a picture, a mask or a LoRA, is named by its address."""
     address = address.partition("*")[0]  # the weight of a LoRA
+    if address.lower().startswith("file:/"):
+        return f'write its path: "/{unquote(urlsplit(address).path).lstrip("/")}"'
     address = re.sub(r":/+", "://", address, count=1)  # of paths, slashes are one
     path = unquote(urlsplit(address if "://" in address else f"https://{address}").path)
-    if address.lower().startswith("file://"):
-        return f'write its path: "{path}"'
     name = path.rstrip("/").rpartition("/")[2]
     told = f' "{name}"' if _ENDING.fullmatch(name) else " the file"
     found = _OF_HUB.fullmatch(address)

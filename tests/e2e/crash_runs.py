@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +45,30 @@ class CrashRuns:
         )
 
     def __call__(
-        self, *args: object, folder: Path, below: Path, at: int = -1, fault: int = 0, after: float = 0
+        self,
+        *args: object,
+        folder: Path,
+        below: Path,
+        at: int = -1,
+        fault: int = 0,
+        after: float = 0,
+        by: int = signal.SIGKILL,
+        env: Mapping[str, str] | None = None,
     ) -> Ended:
         """Run a command in a folder.
 
         at: the operation on files below `below` that does not happen: the process is killed, or it fails with `fault`.
-        after: seconds after which it is killed, wherever it is; 0 never.
+        after: seconds after which it is sent the signal `by`, wherever it is; 0 never.
+        env: what is set for it beside what all have.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         asked = {"args": [*map(str, args)], "folder": str(folder), "below": str(below), "at": at, "fault": fault}
-        print(json.dumps(asked | {"after": after}), file=self._process.stdin, flush=True)
+        print(
+            json.dumps(asked | {"after": after, "by": int(by), "env": dict(env or {})}),
+            file=self._process.stdin,
+            flush=True,
+        )
         return Ended(**json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
@@ -84,7 +98,7 @@ def _forked(asked: dict[str, Any]) -> dict[str, Any]:
     os.close(writer)
     if asked["after"]:
         time.sleep(asked["after"])
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, asked["by"])
     with os.fdopen(reader) as told:
         text = told.read()
     status = os.waitpid(child, 0)[1]
@@ -99,6 +113,7 @@ def _run(asked: dict[str, Any], writer: int) -> None:
 
     shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
     os.chdir(asked["folder"])
+    os.environ.update(asked["env"])
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         shim.arm(asked["below"].encode(), ctypes.c_long(asked["at"]), asked["fault"])

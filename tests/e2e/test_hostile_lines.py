@@ -94,7 +94,7 @@ HOSTILE = [
     (("--model", "line.txt"), 1, "RT416", "is cut off, or is not a safetensors file"),
     (("--model", "empty"), 1, "RT416", "has no model_index.json"),
     (("--model", "loop.png"), 1, "RT412", "no model is called 'loop.png', and no folder"),
-    (("--model", "https://example.org/x"), 1, "RT412", "there are: storybook"),
+    (("--model", "https://example.org/x"), 1, "RT412", "download its folder or its safetensors file"),
     (("--allow", "nowhere"), 2, "", "--allow: there is no 'nowhere'"),
     (("--workers", "0"), 2, "", "takes a number from 1 to 256, and this is '0'"),
     (("--param", "new=fox"), 2, "", "unrecognized arguments: --param new=fox"),

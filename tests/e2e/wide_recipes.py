@@ -1,4 +1,4 @@
-"""Recipes of files, drawn by a number: several pictures, masks beside them, lists, names, defs, any family."""
+"""Recipes of files, drawn by a number: several pictures, masks and LoRA files beside them, names, defs, any family."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import torch
 from PIL import Image
 
+from retouch.models.catalog import find
+from retouch.run.loaded.loaded_model import Machine
 from retouch_storybook.world import Scene, render
 from tests.e2e import random_recipes as drawn
+from tests.families.lora_files import peft, some
 from tests.families.tiny_families import PIXELS, build
 from tests.models.tiny_folder import three_levels
+from tests.scenes.cube import cube_views, write
 
 CAPTION = "an orange cat in a meadow"
 SIZES = {"p1": (32, 32), "p2": (40, 28), "p3": (27, 33), "p4": (32, 24)}
@@ -24,10 +29,34 @@ MASKS = [
     'mask attention words=["cat"] levels=1',
 ]
 TUNINGS = [
+    'tune lora "style.safetensors" scale={scale}',
+    'tune lora "style.safetensors" | tune lora "style.safetensors" scale={scale}',
     "tune unitune training_steps=1 batch=1",
     "tune imagic embedding_steps=1 training_steps=1 batch=1",
     "tune sine training_steps=1 batch=1",
     'tune textual_inversion word="xq" init="cat" iterations=1 batch=1',
+]
+GANS = [
+    'gan invert method="encoder" | gan paint',
+    "gan invert iterations=1 tuning=1 | gan paint",
+    "gan invert iterations=1 tuning=1 | gan edit {edit} iterations=1",
+    'gan invert method="encoder" | gan edit {edit} method="nada" iterations=1',
+]
+# The GAN paints pictures of 64 by 64 pixels; around it stand flows that give it one of that size.
+ROUND_64 = [
+    "{}",
+    "{}",
+    "upscale factor=1.5 | mask box right=60% | crop size=64 | {} | narrow | paste",
+    "{} | {turn}",
+    "{turn} | {}",
+]
+FITS = ["iterations=2 resolution=8 planes=4 rays=64", 'iterations=1 resolution=8 rays=64 space="box"']
+REVISIONS = ["", "rounds=2", 'order="one_by_one"', "share=1", "at_once=1"]
+SCENE_ENDS = [
+    'save field "f{axes}.safetensors"',
+    'save turntable "t{axes}.webp" frames=2',
+    'render views | save views "v{axes}/transforms.json"',
+    'save mesh "m{axes}.glb"',
 ]
 RANKS = ["rank change", "rank denoiser looks=1", "rank change keep=2"]
 ROUND = [
@@ -59,10 +88,20 @@ def world(family: str, home: Path) -> Path:
     else:
         (home / "m").mkdir()
         build(family, home / "m")
+    base = Machine(find(str(home / "m")), "cpu", torch.float32).denoiser.core.base
+    peft(some(base), "unet." if any("down_blocks" in name for name in base) else "transformer.").to(
+        home / "style.safetensors"
+    )
+    write(home / "cube", cube_views(3, side=16, around=False, alpha=False))
     whole = render(Scene("cat", "orange", "in a meadow", seed=4), 64)
+    for seed in (1, 2, 3):
+        shown = render(Scene("cat", "orange", "in a meadow", seed=seed), 64)
+        shown.save(home / f"q{seed}.png")
+        _save_mask(shown, home / f"q{seed}_mask.png")
+        (home / f"q{seed}.txt").write_text(CAPTION)
     for name, size in SIZES.items():
         shown = whole.resize(size)
-        Image.fromarray((np.asarray(shown.convert("L")) < 150).astype(np.uint8) * 255).save(home / f"{name}_mask.png")
+        _save_mask(shown, home / f"{name}_mask.png")
         if name == "p2":
             shown.putalpha(Image.linear_gradient("L").resize(size))
         elif name == "p3":
@@ -72,6 +111,10 @@ def world(family: str, home: Path) -> Path:
         shown.save(home / f"{name}.png")
         (home / f"{name}.txt").write_text(CAPTION)
     return home
+
+
+def _save_mask(shown: Image.Image, place: Path) -> None:
+    Image.fromarray((np.asarray(shown.convert("L")) < 150).astype(np.uint8) * 255).save(place)
 
 
 def wide(seed: int, family: str) -> tuple[str, list[str]]:
@@ -103,11 +146,42 @@ def wide(seed: int, family: str) -> tuple[str, list[str]]:
     return "\n".join([*head, f"open | {flow}{chance.choice(ENDS)}".replace("{axes}", axes), ""]), pictures
 
 
+def gan(seed: int) -> tuple[str, list[str]]:
+    """A recipe of the GAN, by itself or beside turns of the embedded model, whose eyes it looks with."""
+    chance = Random(f"gan {seed}")
+    painted = chance.choice(GANS).replace("{edit}", chance.choice(drawn.EDITS))
+    flow = chance.choice(ROUND_64).replace("{turn}", _turn(chance, chance.choice(drawn.EDITS), "tiny"))
+    pictures = chance.sample(["q1.png", "q2.png", "q3.png"], chance.choice([1, 2, 3]))
+    head = ["defaults steps=2"] if "invert" in flow.replace("gan invert", "") else []
+    head += ["area = open | mask box right=60%"] if "area" in flow else []
+    return "\n".join([*head, f"open | {flow.replace('{}', painted)}{chance.choice(ENDS)}", ""]).replace(
+        "{axes}", ""
+    ), pictures
+
+
+def scene(seed: int) -> tuple[str, list[str]]:
+    """A recipe of a scene, which opens its own photographs: fitted, revised by turns, shown in one way or several."""
+    chance = Random(f"scene {seed}")
+    axes = "-{seed}" if chance.random() < 0.2 else ""
+    stages = [f"fit field {chance.choice(FITS)}"]
+    if chance.random() < 0.3:
+        stages.append(f"mask lift ({chance.choice(MASKS[:1] + MASKS[3:])})")
+    for _ in range(chance.choice([0, 1, 1, 2])):
+        turn = "area"
+        while "area" in turn or "{name}" in turn:  # other files than the photographs
+            turn = _turn(chance, chance.choice(drawn.EDITS), "tiny")
+        stages.append(f"revise ({turn}) iterations=1 rays=64 {chance.choice(REVISIONS)}".rstrip())
+    ends = [f"done | {end}".replace("{axes}", axes) for end in chance.sample(SCENE_ENDS, chance.choice([1, 2]))]
+    opened = 'open views "cube/" caption="an orange cat in a meadow"'
+    head = ['model "m"', *(["defaults steps=2"] if "invert" in str(stages) else []), *(["seed [1, 2]"] if axes else [])]
+    return "\n".join([*head, f"done = {' | '.join([opened, *stages])}", *ends, ""]), []
+
+
 def _turn(chance: Random, edit: str, family: str) -> str:
     stages: list[str] = []
     words = family not in WORDLESS
     if words and chance.random() < 0.15:
-        stages.append(chance.choice(TUNINGS))
+        stages.append(chance.choice(TUNINGS).replace("{scale}", chance.choice(["0", "0.5", "-1"])))
     masked = chance.random() < 0.6
     if masked:
         stages.append(chance.choice(MASKS if words else MASKS[:3]))

@@ -15,7 +15,8 @@ from retouch_methods.guide.cfg import cfg
 REHEARSED = os.environ.get("RETOUCH_GPU_REHEARSE") == "cpu"
 DEVICE = torch.device("cpu" if REHEARSED else "cuda")
 READY = REHEARSED or torch.cuda.is_available()
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+# A CPU has no kernels for float16 to speak of, and the lines are those of bfloat16.
+DTYPES = (torch.float32, torch.bfloat16) if REHEARSED else (torch.float32, torch.float16, torch.bfloat16)
 
 
 @cache

@@ -85,14 +85,13 @@ def _instead(file: Path, path: str) -> str:
     if is_folder(file):
         return f"it is a folder; name its pictures, as in {path.rstrip('/')}/*.png"
     if any(sign in path for sign in "*?"):
-        if glob(path):
-            return "a pattern between quotes is one name; without them your shell puts in the files"
-        return "no file matches this pattern; name images that are there"
+        quoted = "a pattern between quotes is one name; without them your shell puts in the files"
+        return quoted if glob(path) else "no file matches this pattern; name images that are there"
     if (there := is_there(file) or is_there(Path(path))) or is_link(Path(path)):  # a shell's pipe leads to no name
         return f"what has this name is {'no file' if there else 'a link that leads nowhere'}; name an image"
-    if "$" in path or ("{" in path and "," in path):
-        return "between quotes your shell fills nothing in; write it without them"
-    return near_path(path) or "name an image that is there"
+    unfilled = "$" in path or ("{" in path and "," in path)
+    quoted = "between quotes your shell fills nothing in; write it without them" if unfilled else ""
+    return quoted or near_path(path) or "name an image that is there"
 
 
 @dataclass(frozen=True)
