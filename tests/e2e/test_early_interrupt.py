@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,9 +14,24 @@ import pytest
 from retouch.plugins.interrupts import is_stopping, listening
 from tests.e2e.warm import Warm
 
-HEED = "import os, signal, sys\nfrom retouch.cli.streams.ending import heed, tell_stopped\nheed()\n"
+# What runs in the background or under nohup is deaf to Ctrl-C and the hang-up, and the tests may run there.
+HEARING = """import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+HEED = HEARING + "from retouch.cli.streams.ending import heed, tell_stopped\nheed()\n"
 AGAIN = "os.kill(os.getpid(), signal.{})\n"
 ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture
+def hearing() -> Iterator[None]:
+    before = {each: signal.getsignal(each) for each in ENDING}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def ended(code: str, folder: Path) -> tuple[int, str]:
@@ -53,6 +69,7 @@ def test_a_signal_when_all_is_done_changes_no_exit_code(tmp_path: Path) -> None:
     assert ended(f"{HEED}{late}kept = Late()\nsys.exit(3)", tmp_path) == (3, "")
 
 
+@pytest.mark.usefixtures("hearing")
 def test_a_signal_at_any_line_of_the_listening_is_heard_and_leaves_no_handler_behind() -> None:
     """It was raised between two handlers that were given back; the next signal found no place to be noted in."""
     before = {each: signal.getsignal(each) for each in ENDING}
@@ -89,6 +106,7 @@ def test_a_signal_at_any_line_of_the_listening_is_heard_and_leaves_no_handler_be
     assert place > 12
 
 
+@pytest.mark.usefixtures("hearing")
 def test_a_stop_that_somebody_has_caught_is_raised_at_the_end() -> None:
     with pytest.raises(KeyboardInterrupt), listening():  # noqa: PT012 - what is raised comes of the end
         with pytest.raises(KeyboardInterrupt):

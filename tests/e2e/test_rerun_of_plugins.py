@@ -31,10 +31,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A path with the plugin, and beside it a result of it."""
     draw(tmp_path / "cat.png")
     monkeypatch.syspath_prepend(str(tmp_path))
-    install(tmp_path, "one", HALF.format(version=1, share=0.5))
+    install(tmp_path, "halver", HALF.format(version=1, share=0.5))
     assert made(tmp_path, "mask half", "m.png").code == 0
     yield tmp_path
-    for name in ("f_one", "f_other"):
+    for name in ("f_halver", "f_halver_since"):
         sys.modules.pop(name, None)
 
 
@@ -48,8 +48,8 @@ def again(site: Path, name: str) -> Ran:
 
 def test_a_default_and_a_version_that_are_others_now_are_told(site: Path) -> None:
     assert (again(site, "m.png").code, again(site, "m.png").out) == (0, "same: every pixel is the same\n")
-    (site / "f_one.py").write_text(HALF.format(version=2, share=0.25))
-    del sys.modules["f_one"]
+    (site / "f_halver.py").write_text(HALF.format(version=2, share=0.25))
+    del sys.modules["f_halver"]
     ran = again(site, "m.png")
     assert ran.code == 4, ran.err
     assert ran.out.splitlines()[1:] == [
@@ -59,9 +59,9 @@ def test_a_default_and_a_version_that_are_others_now_are_told(site: Path) -> Non
 
 
 def test_a_name_that_another_plugin_claims_since_or_no_longer_is_that_of_who_made_it(site: Path) -> None:
-    install(site, "other", HALF.format(version=1, share=0.1))
+    install(site, "halver_since", HALF.format(version=1, share=0.1))
     assert "RT903" in made(site, "mask half", "n.png").err
     assert again(site, "m.png").code == 0, again(site, "m.png").err
-    assert made(site, "mask f_one.half", "n.png").code == 0
-    shutil.rmtree(site / "f_other-0.1.dist-info")
+    assert made(site, "mask f_halver.half", "n.png").code == 0
+    shutil.rmtree(site / "f_halver_since-0.1.dist-info")
     assert again(site, "n.png").code == 0, again(site, "n.png").err
