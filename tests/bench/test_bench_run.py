@@ -60,6 +60,7 @@ def test_every_entry_is_measured_on_every_edit(measured):
         assert 0 <= record["success"] == record["asked"] * record["kept"] <= 1
 
 
+@pytest.mark.thorough
 def test_the_bounds_are_what_they_say(measured):
     _, records = measured
     nothing, codec = ([r for r in records if r["editor"] == e.editor] for e in (pairs.NOTHING, pairs.CODEC))
@@ -112,6 +113,7 @@ def test_several_processes_come_to_the_same_figures_as_one(measured, tmp_path, m
     assert {record["edit"] for record in written} == {record["edit"] for record in records}
 
 
+@pytest.mark.thorough
 def test_ctrl_c_ends_the_processes_and_keeps_what_is_whole(tmp_path, monkeypatch):
     monkeypatch.setattr("retouch_bench.sharing.AT_ONCE", 1)
     interrupted = bench(tmp_path, workers=2)

@@ -23,6 +23,7 @@ H200 = Ceilings(790e12, 4.3e12)
 ONE = ("denoiser", "host", "codec", "edits")  # sections that need neither a compiler nor networks of other families
 
 
+@pytest.mark.thorough
 def test_the_floor_of_stable_diffusion_is_counted():
     """FLOPs as torch's own counter has them, and the published shape's parameters; nothing is hard-coded."""
     work = SHAPES["sd15"].work(torch.bfloat16)

@@ -31,6 +31,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.thorough
 def test_not_a_byte_changes_outside_of_the_mask_and_the_plan_holds(name: str, large: Path) -> None:
     recipe = retouch.recipe(RECIPES[name], large.parent)
     made = recipe(large, caption="an orange cat in a meadow")

@@ -259,6 +259,7 @@ def test_a_picture_is_opened_by_a_field_of_the_recipe(three: list[Path]) -> None
     assert left_in(three[0].parent / "out") == {"one.png", "two.png"}
 
 
+@pytest.mark.thorough
 def test_a_missing_mask_is_no_traceback_in_a_process_of_its_own(three: list[Path]) -> None:
     three[1].with_name("two_mask.png").unlink()
     done = in_warm_process("run", "-e", BESIDE, *three, folder=three[0].parent)

@@ -132,6 +132,7 @@ def test_errors_carry_diagnostics(cat):
         _ = retouch.inverse
 
 
+@pytest.mark.thorough
 def test_the_example_of_the_readme_runs(cat, monkeypatch):
     """In two steps instead of fifty."""
     page = (paths.folder("recipes").parent / "README.md").read_text("utf-8")

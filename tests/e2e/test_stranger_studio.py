@@ -145,6 +145,7 @@ def test_a_flow_in_brackets_gives_the_bytes_of_the_same_flow_without(folder: Pat
     ]
 
 
+@pytest.mark.thorough
 def test_what_fails_in_brackets_is_told_at_its_own_place(folder: Path, retouch: OpenProcess) -> None:
     """One stage of the flow does not meet what is required: its line is shown, not that of the brackets."""
     recipe = 'open "cat.png" | mirror (invert ddim "cat"->"dog" steps=2 | require psnr min=99) | save "no.png"'

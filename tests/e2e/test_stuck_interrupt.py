@@ -48,6 +48,7 @@ def test_ctrl_c_ends_a_stage_that_hangs_and_names_it(name: str, tmp_path: Path) 
     assert not out
 
 
+@pytest.mark.thorough
 def test_ctrl_c_that_a_plugin_catches_while_it_is_imported_ends_the_run(tmp_path: Path) -> None:
     draw(tmp_path / "cat.png")
     fault = mask("imported", f"open('ran', 'w')\nreturn {FINE}", "")
@@ -62,6 +63,7 @@ def test_ctrl_c_that_a_plugin_catches_while_it_is_imported_ends_the_run(tmp_path
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.thorough
 def test_what_reaches_the_descriptors_is_no_answer(tmp_path: Path) -> None:
     """Bytes past the streams, a child's, closed streams and words at the end: stdout is JSON all the same."""
     draw(tmp_path / "cat.png")

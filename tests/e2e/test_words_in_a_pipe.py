@@ -78,6 +78,7 @@ def test_programs_are_told_it_on_standard_output(here, command):
     assert ran.err == ""
 
 
+@pytest.mark.thorough
 def test_a_process_whose_output_is_piped_says_where_its_results_lie(here):
     ran = in_warm_process("run", "-e", EDIT, "cat.png", "two.png", "-o", "piped", folder=here)
     assert ran.code == 0, ran.err

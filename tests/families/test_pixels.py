@@ -89,6 +89,7 @@ def test_every_site_is_a_module_that_attends_as_controls_see(model: FamilyModel)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("name", PIXELS)
+@pytest.mark.thorough
 def test_rows_have_the_same_bits_alone_and_in_company(name: str, dtype: torch.dtype, folder_of: Callable[[str], Path]):
     """Six times, six prompts, one call."""
     model = FamilyModel(name, folder_of(name), dtype)

@@ -139,6 +139,7 @@ def seconds(source: str) -> float:
 @pytest.mark.parametrize(
     "line", [RECIPES["quality"], "invert ddim steps=5 \n# x\n", "let x = [[1, 2], [3]]\n", "let x = [\n"]
 )
+@pytest.mark.thorough
 def test_time_grows_with_the_length_of_the_text(line):
     """Eight times the text takes eight times the calls, and nowhere near sixty-four times the time inside them."""
     few = max(20, 1_500 // len(line))

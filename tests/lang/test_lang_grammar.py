@@ -14,6 +14,7 @@ from retouch.plugins import registry
 
 
 @pytest.mark.parametrize("module", tables.MODULES)
+@pytest.mark.thorough
 def test_the_grammar_is_lalr_1_without_conflicts_and_without_colliding_terminals(module):
     """Lark's strict mode, which compares the languages of all terminals, finds nothing."""
     pytest.importorskip("interegular")

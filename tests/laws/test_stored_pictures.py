@@ -246,6 +246,7 @@ def test_what_needs_all_of_a_very_large_picture_is_refused_and_a_window_is_not(t
     assert retouch.recipe(window, tmp_path).graphs(path, caption="a cat")
 
 
+@pytest.mark.thorough
 def test_a_window_that_holds_nearly_all_of_a_very_large_picture_is_refused(tmp_path: Path) -> None:
     """Of how large it gets headers tell nothing."""
     path = wall(tmp_path / "wall.png", MAX_PIXELS + 1000)

@@ -168,6 +168,7 @@ def test_a_transfer_that_breaks_goes_on_by_itself(repository: Path, cache: Path,
     assert not [*cache.rglob("*.retouch-*")]
 
 
+@pytest.mark.thorough
 def test_a_broken_transfer_is_resumed_by_the_next_command(repository: Path, cache: Path) -> None:
     """What came is kept; in the second process only the rest is sent."""
     sizes = sum((repository / name).stat().st_size for name in (UNET, VAE, TEXT))

@@ -139,6 +139,7 @@ def test_gradients_go_through_tiles(codec: VaeCodec) -> None:
 
 
 @pytest.mark.parametrize("under", [False, True])
+@pytest.mark.thorough
 def test_gradients_through_tiles_have_their_bits_in_the_memory_of_a_tile(codec: VaeCodec, monkeypatch, under) -> None:
     """Of the latents, and of weights that stand in for the decoder's own."""
     latents = torch.randn(4, 40, 40, generator=torch.Generator().manual_seed(1))

@@ -46,6 +46,7 @@ def folder(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.thorough
 def test_it_is_what_the_same_file_beside_the_model_is(folder: Path) -> None:
     walk = f"invert ddim {EDIT} steps=2"
     recipe = (

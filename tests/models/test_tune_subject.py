@@ -44,6 +44,7 @@ def learnt(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("learnt")
+@pytest.mark.thorough
 def test_what_is_saved_is_what_was_learnt_bit_for_bit_and_the_base_stays(folder: Path) -> None:
     recipe = (
         f'{OPEN} | {LORA} | {WALK} | save "fresh.png"\n'
@@ -180,6 +181,7 @@ def test_a_rate_that_is_too_high_is_told(folder: Path) -> None:
     assert not (folder / "wild.safetensors").exists()
 
 
+@pytest.mark.thorough
 def test_a_word_that_was_learnt_is_said_in_this_turn_and_the_next(folder: Path) -> None:
     ran(f'{WORD} | save embedding "toy.safetensors"', folder)
     assert [*load_file(folder / "toy.safetensors")] == ["<toy>"]

@@ -80,6 +80,7 @@ def edited(world, made, **options):
 @pytest.mark.crossed
 @pytest.mark.parametrize("away_from_source", [True, False])
 @pytest.mark.parametrize("reference", ["sampled", "inverted"])
+@pytest.mark.thorough
 def test_moving_rows_is_the_authors_code(world, reference, away_from_source):
     (made,) = run(world.call(ddim))
     negative = world.edit.source if away_from_source else world.edit.negative

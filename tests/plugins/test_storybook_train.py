@@ -62,6 +62,7 @@ for step, _, _ in training().run(Path(sys.argv[2]), keep_every=0.0):
 """
 
 
+@pytest.mark.thorough
 def test_a_killed_training_resumes_to_the_same_weights(uninterrupted, tmp_path):
     read, write = os.pipe()  # of which it waits for the end
     with Warm(KILLED, Path(__file__).parent, tmp_path, folder=tmp_path, stdin=read) as process:

@@ -185,6 +185,7 @@ def test_patience_without_end_ends_nobody(monkeypatch):
     assert failed(stage.run(2, 1)) == {}
 
 
+@pytest.mark.thorough
 def test_a_worker_that_is_silent_is_ended(monkeypatch):
     monkeypatch.setattr(sharding, "SILENCE", 0.1)
     monkeypatch.setenv("RETOUCH_PATIENCE", "0.1")

@@ -119,6 +119,7 @@ def test_a_view_that_is_wrong_is_outvoted_and_one_that_fails_is_left_out(world):
 
 
 @pytest.mark.parametrize("order", ["together", "one_by_one"])
+@pytest.mark.thorough
 def test_where_no_view_can_be_edited_it_is_told_by_what_refused_them(world, order):
     """So that `first` goes another way, as it does where the flow of a picture is refused."""
     views, _, after, masks = world
@@ -137,6 +138,7 @@ def test_a_part_of_another_field_is_told(world):
     assert part.of(revised(world, TrueTurn(views, after, None), volume=part, iterations=1))
 
 
+@pytest.mark.thorough
 def test_masks_that_meet_nowhere_are_told(world):
     views, _, after, masks = world
     for order in ("together", "one_by_one"):
@@ -170,6 +172,7 @@ def test_one_view_after_the_other_comes_to_the_same_thing_with_as_many_turns(wor
     assert inside(made, views, masks, after) > inside(field, views, masks, after) + 2
 
 
+@pytest.mark.thorough
 def test_one_view_after_the_other_those_that_are_refused_are_left_out(world):
     """The first too, when nothing says yet where the field may change."""
     views, field, after, masks = world
