@@ -75,7 +75,7 @@ def test_a_far_scene_is_fitted_as_the_same_is_near(homes):
 
 def test_views_come_back_where_they_were(homes):
     home, *_ = homes["far"]
-    assert np.abs(places(home, "seen") - places(home)).max() < 2e-6
+    np.testing.assert_allclose(places(home, "seen"), places(home), rtol=0, atol=2e-6)
 
 
 def test_a_saved_field_knows_where_it_lies_and_is_met_by_views_of_a_smaller_part(homes):
@@ -95,7 +95,7 @@ def test_a_saved_field_knows_where_it_lies_and_is_met_by_views_of_a_smaller_part
     finally:
         folder.write_text(whole)
     assert again.space.centre == part.centre == field.space.centre
-    assert np.abs(places(home, "part") - places(home)[:3]).max() < 2e-6
+    np.testing.assert_allclose(places(home, "part"), places(home)[:3], rtol=0, atol=2e-6)
     assert torch.allclose(part.images[0].data, image_of(field, part, 0).data)
 
 

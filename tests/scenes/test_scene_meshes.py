@@ -111,7 +111,7 @@ def test_a_ply_has_all_of_it():
     vertices = np.frombuffer(body, [("p", "<f4", 3), ("c", "u1", 3)], len(mesh.places))
     faces = np.frombuffer(body, [("n", "u1"), ("v", "<i4", 3)], offset=vertices.nbytes)
     assert np.array_equal(vertices["p"], mesh.places.numpy())
-    assert np.abs(vertices["c"] / 255 - mesh.colours.numpy()).max() < 0.003
+    np.testing.assert_allclose(vertices["c"] / 255, mesh.colours.numpy(), rtol=0, atol=0.003)
     assert np.array_equal(faces["v"], mesh.faces.numpy())
     assert set(faces["n"]) == {3}
 
@@ -123,7 +123,7 @@ def test_a_glb_has_all_of_it_upright_and_its_colours_as_light():
     assert np.array_equal(faces.reshape(-1, 3), mesh.faces.numpy())
     assert said["accessors"][0]["min"] == places.min(0).tolist()
     back = np.where(colours <= 0.0031308, colours * 12.92, 1.055 * colours ** (1 / 2.4) - 0.055)
-    assert np.abs(back - mesh.colours.numpy()).max() < 1e-4
+    np.testing.assert_allclose(back, mesh.colours.numpy(), rtol=0, atol=1e-4)
     matrix = np.array(said["nodes"][0]["matrix"]).reshape(4, 4).T[:3, :3]
     assert np.linalg.det(matrix) == pytest.approx(1, abs=1e-5)
     up = cube_views(6).poses[:, :3, 1].mean(0)
