@@ -21,7 +21,7 @@ demo: $(STAMP)  ## a drawn cat becomes a dog, with the embedded model
 	@echo "before: recipes/pictures/cat_meadow_128.png"
 	@echo "after:  $(CURDIR)/out/dog.png"
 
-test: ruff tests  ## what has to hold, in about four minutes on two cores
+test: ruff tests  ## what has to hold, in less than four minutes on two cores
 
 tests: $(STAMP)
 	$(PYTEST) -m 'not bench and not thorough' tests
