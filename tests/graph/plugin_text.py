@@ -126,7 +126,8 @@ async def sample(trajectory: Trajectory, edit: Edit, model: Denoiser, guidance: 
 
 @stage("distil", "dds", rows="2 * guide * rounds")
 async def dds(latents: Latents, source: SourceLatents, edit: Edit, model: Denoiser, schedule: Schedule,
-              guidance: Guidance, noise: NoiseSource, mask: Mask | None = None, *, rounds: int = 10) -> Latents: ...
+              guidance: Guidance, noise: NoiseSource, mask: Mask | None = None, *, rounds: int = 10,
+              lr: float = 0.1) -> Latents: ...
 
 @stage("schedule", "levels", facts={"steps": "len(at)"})
 def levels(schedule: Schedule, *, at: tuple[Annotated[float, Range(0, 1000)], ...]) -> Schedule: ...

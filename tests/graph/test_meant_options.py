@@ -8,6 +8,7 @@ EDIT = 'invert ddim "cat"->"dog"'
 SLIPS = {
     f"{EDIT} guidance_scale=7.5": ("RT205", "| sample guidance=7.5"),
     f"{EDIT} num_inference_steps=20": ("RT205", "it is called 'steps' here"),
+    f"encode | distil dds {EDIT.removeprefix('invert ddim ')} learning_rate=0.1": ("RT205", "it is called 'lr' here"),
     f"{EDIT} seed=3": ("RT205", "a line above: seed 3"),
     f'{EDIT} caption="a cat"': ("RT205", 'open caption="a cat"'),
     f'{EDIT} | blend latent mask="m.png"': ("RT207", 'mask file "m.png" |'),

@@ -16,6 +16,9 @@ CALLED = {  # by the names of diffusers and of programs with windows
     "denoising_strength": "strength",
     "denoise": "strength",
     "negative_prompt": "negative",
+    "steps": "iterations",  # of what has no walk of its own
+    "max_train_steps": "iterations",
+    "learning_rate": "lr",
 }
 _WRITTEN_ELSEWHERE = {  # options of recipes, which stand in one place
     "guidance": "write it on what samples: … | sample guidance={value}",
