@@ -1,4 +1,4 @@
-"""From Python all enters and leaves by the door that files do: one meaning, one refusal, the recipe inside."""
+"""From Python all enters by the door that files do: one meaning, one refusal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import torch
 from PIL import Image, ImageCms
 
 import retouch as python
-from retouch import pictures
-from tests.e2e.command import draw, retouch
+from tests.e2e.command import draw
 
 pytestmark = pytest.mark.usefixtures("small_for_commands")
 
@@ -217,6 +216,47 @@ def test_what_is_no_picture_at_all_is_a_type_error(copy) -> None:
         copy(7)
 
 
+def test_a_profile_of_pil_is_converted_like_that_of_a_file(copy, cat: Path) -> None:
+    """A wide space, from memory."""
+    image = Image.open(cat).convert("RGB")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    image.info["icc_profile"] = profile.tobytes()
+    assert any("profile ignored" in notice for notice in copy(image).notices)
+
+
+def test_what_is_converted_is_told_by_what_was_given(copy, cat: Path) -> None:
+    """By the file of the picture, or by its place and what it is: a copy of ours has no name that anybody knows."""
+    Image.open(cat).convert("CMYK").save(cat.with_name("printed.jpg"))
+    deep_array = (N * 65535).astype(np.uint16)
+    given = [
+        cat.with_name("printed.jpg"),
+        Image.open(cat.with_name("printed.jpg")),
+        cmyk(cat),
+        floating(cat),
+        deep_array,
+    ]
+    told = [{notice.partition(": ")[0] for notice in result.notices} for result in copy(given)]
+    names = ["picture 2 (Image CMYK)", "picture 3 (Image F)", "picture 4 (ndarray [64, 64, 3] uint16)"]
+    assert told == [{name} for name in ("printed.jpg", "printed.jpg", *names)]
+
+
+def test_half_of_a_pair_of_characters_is_refused_wherever_it_is_given(copy, cat: Path) -> None:
+    """Scripts may hold such texts, and no file, no digest and no tokenizer takes them; what is told can be printed."""
+    for given in ({"caption": "a cat \ud800"}, {"caption": ["a \udcff cat"]}):
+        source = [cat] if isinstance(given["caption"], list) else cat
+        try:
+            found = copy(source, **given)[0].diagnostics
+        except python.RecipeError as wrong:
+            found = wrong.diagnostics
+            str(wrong).encode()
+        assert [each.code for each in found] == ["RT103"]
+    with pytest.raises(python.RecipeError) as wrong:
+        copy("c\ud800.png")
+    assert [each.code for each in wrong.value.diagnostics] == ["RT402"]
+    with pytest.raises(ValueError, match="'negative' takes text"):
+        copy(cat, negative="\ud800")
+
+
 # ---------------------------------------------------------------- captions
 
 
@@ -304,98 +344,3 @@ def test_a_recipe_that_is_wrong_is_one_error_however_many_pictures(two: list[Pat
         python.recipe(f"{EDIT} strenght=1")(["nowhere.png"])
     with pytest.raises(python.RecipeError, match="RT405"):
         python.recipe(f'{EDIT} | save "one_for_all.png"', two[0].parent)(two, caption="a cat")
-
-
-# ---------------------------------------------------------------- what leaves
-
-
-@pytest.mark.parametrize("name", ["dog.png", "dog.jpg", "dog.webp", "dog.tif"])
-def test_a_saved_image_is_the_file_that_the_command_line_writes(cat: Path, name: str) -> None:
-    python.recipe(EDIT, cat.parent)(cat).image.save(cat.with_name(f"python-{name}"))
-    done = retouch("run", "-e", EDIT, cat, "-o", f"command-{name}", folder=cat.parent)
-    assert done.code == 0, done.err
-    python_, command = (cat.with_name(f"{way}-{name}") for way in ("python", "command"))
-    told = pictures.metadata(python_)
-    assert told
-    assert pictures.read(python_).rgb.tobytes() == pictures.read(command).rgb.tobytes()
-    same = {key: value.replace("python-", "").replace("command-", "") for key, value in told.items()}
-    others = dict(pictures.metadata(command) or {})
-    if name != "dog.png":  # of a PNG the recipe's own result is the work
-        del others["work"]
-    assert same == {key: value.replace("command-", "") for key, value in others.items()}
-    assert retouch("rerun", python_, "--verify", folder=cat.parent).code == 0
-    assert retouch("run", "-e", EDIT, cat, "-o", python_, folder=cat.parent).code == 0  # it is one of ours
-
-
-def test_an_image_takes_its_recipe_along_and_what_pillow_makes_of_it_does_not(cat: Path) -> None:
-    image = python.recipe(EDIT, cat.parent)(cat).image
-    assert isinstance(image, Image.Image)
-    for kept in (image, image.copy(), pickle.loads(pickle.dumps(image))):
-        kept.save(cat.with_name("kept.png"))
-        assert (pictures.metadata(cat.with_name("kept.png")) or {})["recipe"] == EDIT
-    image.resize((32, 32)).save(cat.with_name("small.png"))
-    assert pictures.metadata(cat.with_name("small.png")) is None
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    assert "retouch" in Image.open(file).info
-    image.save(cat.with_name("dog.gif"))
-    assert Image.open(cat.with_name("dog.gif")).format == "GIF"
-    image.save(cat.with_name("small.jpg"), quality=30, size=32)
-    assert Image.open(cat.with_name("small.jpg")).size == (32, 32)
-    cat.with_name("there.png").mkdir()
-    with pytest.raises(ValueError, match="Is a directory"):
-        image.save(cat.with_name("there.png"))
-
-
-def test_a_script_may_leave_the_recipe_out(cat: Path) -> None:
-    python.recipe(EDIT, cat.parent)(cat, stamp="none").image.save(cat.with_name("dog.png"))
-    assert pictures.metadata(cat.with_name("dog.png")) is None
-
-
-def test_a_picture_that_is_saved_and_measured_is_one_picture_and_files_are_told(cat: Path) -> None:
-    text = f'{EDIT} | measure "figures.csv" | save "dog.png"'
-    made = python.recipe(text, cat.parent)(cat)
-    assert len(made.images) == 1
-    assert {path.name for path in made.files} == {"dog.png", "figures.csv"}
-    assert all(path.is_file() for path in made.files)
-
-
-def test_a_profile_of_pil_is_converted_like_that_of_a_file(copy, cat: Path) -> None:
-    """A wide space, from memory."""
-    image = Image.open(cat).convert("RGB")
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    image.info["icc_profile"] = profile.tobytes()
-    assert any("profile ignored" in notice for notice in copy(image).notices)
-
-
-def test_what_is_converted_is_told_by_what_was_given(copy, cat: Path) -> None:
-    """By the file of the picture, or by its place and what it is: a copy of ours has no name that anybody knows."""
-    Image.open(cat).convert("CMYK").save(cat.with_name("printed.jpg"))
-    deep_array = (N * 65535).astype(np.uint16)
-    given = [
-        cat.with_name("printed.jpg"),
-        Image.open(cat.with_name("printed.jpg")),
-        cmyk(cat),
-        floating(cat),
-        deep_array,
-    ]
-    told = [{notice.partition(": ")[0] for notice in result.notices} for result in copy(given)]
-    names = ["picture 2 (Image CMYK)", "picture 3 (Image F)", "picture 4 (ndarray [64, 64, 3] uint16)"]
-    assert told == [{name} for name in ("printed.jpg", "printed.jpg", *names)]
-
-
-def test_half_of_a_pair_of_characters_is_refused_wherever_it_is_given(copy, cat: Path) -> None:
-    """Scripts may hold such texts, and no file, no digest and no tokenizer takes them; what is told can be printed."""
-    for given in ({"caption": "a cat \ud800"}, {"caption": ["a \udcff cat"]}):
-        source = [cat] if isinstance(given["caption"], list) else cat
-        try:
-            found = copy(source, **given)[0].diagnostics
-        except python.RecipeError as wrong:
-            found = wrong.diagnostics
-            str(wrong).encode()
-        assert [each.code for each in found] == ["RT103"]
-    with pytest.raises(python.RecipeError) as wrong:
-        copy("c\ud800.png")
-    assert [each.code for each in wrong.value.diagnostics] == ["RT402"]
-    with pytest.raises(ValueError, match="'negative' takes text"):
-        copy(cat, negative="\ud800")
