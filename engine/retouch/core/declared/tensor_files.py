@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-DAMAGED = "make it anew, by the recipe that wrote it"  # what to do about a file that is cut off or no such file
+DAMAGED = "name one that a recipe wrote, or make it anew by that recipe"  # of a file that is cut off, or no such file
 
 
 class UnfitFile(Exception):
