@@ -27,7 +27,7 @@ USUAL = {
     "RT225": {"setting": "--set guidance=9", "name": "guidance", "value": "2"},
     "RT244": {"stage": "tiles ramps"},
     "RT409": {"path": "dog.png"},
-    "RT418": {"path": "cat.txt", "what": "it is not UTF-8"},
+    "RT418": {"path": "cat.txt", "what": "it is not UTF-8", "mend": "save what the picture shows in it, as UTF-8"},
     "RT419": {"path": "cat.txt"},
     "RT422": {"path": "cat.txt", "what": "BREAK", "mend": 'write "a cat, a hat"; a prompt is read as one text'},
     "RT428": {"what": "its values go from 0 to 255, and a picture's from 0 to 1", "mend": "write x / 255"},
@@ -122,7 +122,11 @@ USUAL = {
     "RT454": {"what": "'retouch bench quality'"},
     "RT926": {"what": "a their_models.Config"},
     "RT583": {"path": "wall.tif"},
-    "RT507": {"path": "out/dog.png", "what": "no space left on device"},
+    "RT507": {
+        "path": "out/dog.png",
+        "what": "No space left on device",
+        "mend": "free some room, or choose another folder",
+    },
     "RT335": {
         "stage": "blend pixel",
         "a": "image",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from importlib import import_module
 
 import pytest
@@ -24,7 +26,7 @@ FAILURES = {
     "RT504": (Unreadable("cats/5.png", "ends early"), "'5.png' is not an image that can be read: it ends early"),
     "RT583": (Changed("walls/5.tif"), "'5.tif' was changed while the run read it"),
     "RT505": (NotFinite(), "'invert ddim' made values that are not finite"),
-    "RT507": (Unwritable("no space left"), "could not be written: no space left"),
+    "RT507": (Unwritable("out.png", "no space left", "free some"), "could not be written: no space left"),
     "RT416": (BrokenModel("it has no weights"), "cannot be used: it has no weights"),
 }
 
@@ -39,6 +41,24 @@ def test_a_failure_is_a_diagnostic_at_the_stage(code):
     assert found.code == code
     assert said in found.message
     assert RECIPE[found.span.start : found.span.end] == 'invert ddim "cat"->"dog"'
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.EACCES, "allow yourself to write there, as by chmod u+w, or choose another folder"),
+        (errno.ENOSPC, "free some room, or choose another folder"),
+        (errno.EROFS, "choose another folder"),
+    ],
+)
+def test_what_to_do_where_the_system_refuses_a_file_is_by_what_it_says(number, mend):
+    """Room does not help against a permission."""
+    (graph,) = check(RECIPE, world()).graphs
+    save = next(node for node in graph.nodes if node.card.family == "save")
+    found = diagnose(save, OSError(number, os.strerror(number), save.options["path"]))
+    assert (found.code, found.help) == ("RT507", mend)
+    told = Unwritable.of("out.png", OSError(number, os.strerror(number)))
+    assert str(told) == f"'out.png' cannot be written: {os.strerror(number)}; {mend}"
 
 
 def test_an_unmet_requirement_says_both_figures():

@@ -12,6 +12,7 @@ from retouch.core.declared.folders import DescribedFolder, UnfitFolder
 from retouch.lang.encodings import not_utf8, readable
 from retouch.near import near_path, nearest_path
 from retouch.pictures import Unreadable, standing
+from retouch.pictures.refusals import may_read
 from retouch.plugins.importing import surrounded
 
 MOST_TEXT = 16_000_000  # bytes
@@ -53,7 +54,7 @@ class FilesBelow:
         try:
             data = path.read_bytes()
         except OSError as err:
-            raise UnfitFolder(f"'{name}' cannot be read: {err.strerror}", "make it anew") from err
+            raise UnfitFolder(f"'{name}' cannot be read: {err.strerror}", may_read(err)) from err
         if wrong := not_utf8(data):
             raise UnfitFolder(f"'{name}' is not UTF-8: {wrong[0]}", wrong[1])
         return readable(data)

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from retouch.pictures import formats
 from retouch.pictures.foreign import COPY_AGAIN, SAVE_ANEW, SMALLER, foreign_kind
+from retouch.pictures.refusals import may_read
 from retouch.pictures.tiff import pieces
 
 if TYPE_CHECKING:
@@ -185,13 +186,6 @@ def orientation(image: Image) -> int:
     except Exception:  # a damaged tag is no reason to refuse the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def may_read(why: OSError) -> str:
-    """What to do where a file cannot be opened."""
-    if isinstance(why, PermissionError):
-        return "allow yourself to read it, as by chmod u+r"
-    return "put it back" if isinstance(why, FileNotFoundError) else "copy it to another disk and name that"
 
 
 def _check_file(path: Path) -> None:

@@ -101,8 +101,8 @@ def diagnose(
             code = "RT583" if isinstance(error, Changed) else "RT504"
             report.add(code, node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
-            what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
-            report.add("RT507", node.span, path=path, what=what)
+            refused = error if isinstance(error, Unwritable) else Unwritable.of(path, error)
+            report.add("RT507", node.span, path=path, what=refused.what, mend=refused.mend)
         case Unfit():
             report.add("RT460", node.span, path=path, what=error.what, mend=error.mend)
         case Unmet():

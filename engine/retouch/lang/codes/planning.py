@@ -311,7 +311,7 @@ PLANNING = {
     "RT418": Code(
         "unreadable-caption",
         "the caption '{path}' cannot be read: {what}",
-        "save it as UTF-8, or give the words with --caption or caption=…",
+        "{mend}, or give the words with --caption or caption=…",
         why="The text beside a picture says what it shows, and edits replace words of it. What cannot be read as text "
         "would change prompts without a word.",
     ),

@@ -156,9 +156,8 @@ class FileOut:
             if recipe and stamp.metadata(made) is None:
                 if foreign:
                     name = stamp.beside(place).name
-                    raise pictures.Unwritable(
-                        f"'{name}', which would tell its recipe, is there and retouch did not make it"
-                    )
+                    what = f"'{name}', which would tell its recipe, is there and retouch did not make it"
+                    raise pictures.Unwritable(path, what, f"move '{name}', or choose another folder")
                 stamp.put_beside(place, made, recipe)
             # Left from an earlier file of this name, it would speak of that.
             elif not foreign:
