@@ -62,6 +62,7 @@ class PictureInfo:
     height: int
     mode: str  # as Pillow names it: RGB, RGBA, L, P, CMYK, I;16 ...
     format: str  # as Pillow names it, a key of formats.FORMATS
+    alpha: bool  # whether it says what of it is transparent
 
 
 def inspect(path: str | os.PathLike[str], *, max_pixels: int = LARGEST, as_stored: bool = False) -> PictureInfo:
@@ -70,7 +71,7 @@ def inspect(path: str | os.PathLike[str], *, max_pixels: int = LARGEST, as_store
         width, height = image.size[::-1] if orientation(image) > 4 and not as_stored else image.size
         # Telephones put a second picture behind the first and call it MPO; it is a JPEG.
         format = "JPEG" if image.format == "MPO" else str(image.format)
-        return PictureInfo(Path(path), width, height, image.mode, format)
+        return PictureInfo(Path(path), width, height, image.mode, format, image.has_transparency_data)
 
 
 @contextmanager
