@@ -74,7 +74,9 @@ def described(read: FolderReader) -> DescribedFolder:
     plain = [shot.file for shot in found if not read.alpha(shot.file)]
     doubts = ()
     if 0 < len(plain) < len(found):
-        what = f"{len(plain)} of {len(found)} photographs have no transparency, such as '{plain[0]}': all of them counts"
+        what = (
+            f"{len(plain)} of {len(found)} photographs have no transparency, such as '{plain[0]}': all of them counts"
+        )
         doubts = ((what, "cut the thing out of these as well, or take the transparency off the others"),)
     return DescribedFolder((name, *(shot.file for shot in found), *masks), facts, doubts)
 

@@ -74,7 +74,9 @@ def test_what_lies_behind_an_address_decides_what_to_type(address: str, model: s
     assert file in file_instead(address)
 
 
-@pytest.mark.parametrize("text", ["owner/name", "C:/a/b", "./hf.co", "a/www.png", "wwwhat.png", "x:y.png", "hf.co", "git@home.png"])
+@pytest.mark.parametrize(
+    "text", ["owner/name", "C:/a/b", "./hf.co", "a/www.png", "wwwhat.png", "x:y.png", "hf.co", "git@home.png"]
+)
 def test_names_and_paths_are_no_addresses(text: str) -> None:
     assert not is_address(text)
 

@@ -122,6 +122,12 @@ USUAL = {
     "RT454": {"what": "'retouch bench quality'"},
     "RT926": {"what": "a their_models.Config"},
     "RT583": {"path": "wall.tif"},
+    "RT584": {
+        "stage": "open views",
+        "path": "cat",
+        "what": "3 of 20 photographs have no transparency, such as 'images/007.png': all of them counts",
+        "mend": "cut the thing out of these as well, or take the transparency off the others",
+    },
     "RT507": {
         "path": "out/dog.png",
         "what": "No space left on device",

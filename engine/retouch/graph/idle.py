@@ -51,7 +51,7 @@ def _check_negatives(graph: Graph, facts: Facts, report: Report) -> None:
             mend = "write more than 1" if alone else "choose another guidance, such as 'guide cfg'"
         else:
             continue
-        said = f"asks nothing of the negative prompt \"{text}\": {what}"
+        said = f'asks nothing of the negative prompt "{text}": {what}'
         report.add("RT564", node.span, stage=node.card.name, what=said, mend=f"{mend}, or leave negative=… out")
         given.pop(node.turn)  # once
 

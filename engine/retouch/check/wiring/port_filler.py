@@ -65,8 +65,8 @@ class PortFiller:
     def _tuned(self, port: Port, call: StageCall) -> FromNode | None:
         """Return what a stage made in place of what the engine supplies: a schedule, a tuned model, prompts."""
         state, type_ = self.state, port.type
-        if type_ not in MADE_OR_SUPPLIED:
-            return None
+        if type_ not in MADE_OR_SUPPLIED or (type_ in PROMPTS and call.card.words == "own"):
+            return None  # other eyes than the model's read what the recipe says, and not what a tuning has learnt
         if type_ in PROMPTS and "TextEncoder" in state.held.slots and call.card.name != READ_ANEW:
             if call.own_edit:
                 return self.insert.own_prompts(type_, call)

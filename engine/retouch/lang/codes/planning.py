@@ -305,8 +305,9 @@ PLANNING = {
         "not-got",
         "the model '{name}' was not fetched: {what}",
         "{mend}",
-        why="A model comes from the hub in safetensors, in the layout of diffusers, and is checked against the hub's "
-        "digests. What has come stays, and the same command goes on from there.",
+        why="A model comes from the hub in safetensors, in the layout of diffusers or, where a stage sees with it, of "
+        "transformers, and is checked against the hub's digests. What has come stays, and the same command goes on from "
+        "there.",
     ),
     "RT418": Code(
         "unreadable-caption",

@@ -99,6 +99,10 @@ class FolderIn:
         """Height and width of the picture there, as stored."""
         return self._below(name).size(name)
 
+    def alpha(self, name: str) -> bool:
+        """Whether the picture there says what of it is transparent."""
+        return self._below(name).alpha(name)
+
     def image(self, name: str) -> Image:
         """A picture there, as stored: what a camera is told for is not what EXIF turns."""
         return self._image(name, self.files)
