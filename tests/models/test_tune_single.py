@@ -14,7 +14,6 @@ from safetensors import safe_open
 
 from retouch.api.checking import Environment, check, load_registry
 from retouch.graph.nodes import Picture
-
 from tests.e2e.command import HEEDING, draw, left_in, retouch
 from tests.models.tuning_runs import pixels, ran
 

@@ -88,7 +88,8 @@ def extents_of(graph: Graph, world: Environment) -> Mapping[NodeId, Extent | Non
     """What each stage's value is counted in, as far as that is known."""
     extents: dict[NodeId, Extent | None] = {}
     for node in graph.nodes:
-        extents[node.id] = _made(node, _taken(node, extents), graph, world)
+        in_brackets = Extent(_IN_BRACKETS, None) if node.card.family == GIVEN else None
+        extents[node.id] = in_brackets or _made(node, _taken(node, extents), graph, world)
     return extents
 
 
@@ -133,8 +134,6 @@ def _do_not_fit(one: tuple[Port, Extent], other: tuple[Port, Extent]) -> bool:
 def _made(node: Node, taken: list[tuple[Port, Extent]], graph: Graph, world: Environment) -> Extent | None:
     """What the stage's value is counted in, if that is known."""
     match node.card.family:
-        case family if family == GIVEN:
-            return Extent(_IN_BRACKETS, None)
         case "open" if size := size_of(node, world):
             return Extent(node.id, max(size), size)
         case "crop":

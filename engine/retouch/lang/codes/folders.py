@@ -15,8 +15,8 @@ FOLDERS: dict[str, Code] = {
         "'{stage}' opens the folder '{path}', of which {what}",
         "{mend}",
         severity="warning",
-        why="What a folder holds can be opened and still be no one thing, such as photographs of which some were cut out "
-        "and others not. It is told, and taken as it is.",
+        why="What a folder holds can be opened and still be no one thing, such as photographs of which some were cut "
+        "out and others not. It is told, and taken as it is.",
     ),
     "RT571": Code(
         "bent-lens",

@@ -306,8 +306,8 @@ PLANNING = {
         "the model '{name}' was not fetched: {what}",
         "{mend}",
         why="A model comes from the hub in safetensors, in the layout of diffusers or, where a stage sees with it, of "
-        "transformers, and is checked against the hub's digests. What has come stays, and the same command goes on from "
-        "there.",
+        "transformers, and is checked against the hub's digests. What has come stays, and the same command goes on "
+        "from there.",
     ),
     "RT418": Code(
         "unreadable-caption",
