@@ -22,7 +22,7 @@ IDLE = {
     f"{WALK} | guide range weight=0": "'guide range' changes nothing: weight=0",
     f'{WALK} negative="fog" | sample guidance=1': "'guide cfg' asks nothing of the negative prompt \"fog\": guid",
     f'{WALK} negative="fog" | guide norm guidance=1': "'guide norm' asks nothing of the negative prompt",
-    'invert negative_prompt "cat"->"dog" steps=2 negative="fog"': "'invert negative_prompt' asks nothing of the negative",
+    'invert negative_prompt "cat"->"dog" steps=2 negative="fog"': "'invert negative_prompt' asks nothing of",
     'distil dds "cat"->"dog" rate=0': "'distil dds' changes nothing: rate=0",
     'distil pds "cat"->"dog" rate=0': "'distil pds' changes nothing: rate=0",
     f"tune unitune training_steps=0 | {WALK}": "'tune unitune' changes nothing: training_steps=0",
