@@ -201,7 +201,7 @@ USUAL = {
     "RT436": {"stage": "attend background"},
     "RT901": {"plugin": "mine", "wanted": 2, "have": 1, "mend": "retouch"},
     "RT902": {"plugin": "mine", "what": "ModuleNotFoundError: no module named 'einops'"},
-    "RT903": {"family": "invert", "method": "ddim", "a": "methods", "b": "mine"},
+    "RT903": {"family": "invert", "method": "ddim", "a": "yours", "b": "mine", "mend": "write invert yours.ddim"},
     "RT904": {"stage": "invert mine", "what": "the option 'steps' takes a number or a list"},
     "RT905": {"plugin": "mine", "hook": "retouch_stagse", "mend": "did you mean 'retouch_stages'?"},
     "RT906": {"type": "Mesh", "a": "mine", "b": "yours"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import nullcontext
 from importlib import import_module
 
 import pytest
@@ -11,12 +12,13 @@ import torch
 
 from retouch.check.check import check
 from retouch.core.errors import Unmet
-from retouch.core.values import Canvas, Latents
+from retouch.core.values import Canvas, Image, Latents, Mask
 from retouch.models.errors import BrokenModel
 from retouch.pictures import Changed, Unreadable, Unwritable
 from retouch.plugins.discovery import broken
 from retouch.run.failure import diagnose
-from retouch.run.strangers.wrong_results import NotFinite, tensors
+from retouch.run.strangers.results import check_size
+from retouch.run.strangers.wrong_results import NotFinite, WrongResult, tensors
 from tests.lang.stages import world
 
 RECIPE = 'invert ddim "cat"->"dog" | save "out.png"'
@@ -66,6 +68,25 @@ def test_an_unmet_requirement_says_both_figures():
     (graph,) = check(RECIPE, world()).graphs
     found = diagnose(graph.nodes[0], Unmet("psnr", "24.1", "at least 28"))
     assert (found.code, found.message) == ("RT502", "'psnr' is 24.1, and at least 28 was required")
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"),
+    [
+        (Mask(torch.ones(64, 48)), False),
+        (Mask(torch.ones(7, 9)), True),
+        (Mask(torch.ones(64, 64)), True),
+        (Mask(torch.ones(8, 6), 8), False),
+        (Mask(torch.ones(8, 8), 8), False),  # cells that pad the picture
+        (Mask(torch.ones(8, 5), 8), True),
+    ],
+)
+def test_a_strangers_mask_is_as_large_as_what_it_was_given(made, wrong):
+    """Or the next stage would be blamed."""
+    told = pytest.raises(WrongResult, match=r"\[64, 48\]") if wrong else nullcontext()
+    with told:
+        check_size(made, [Image(torch.zeros(3, 64, 48)), Latents(torch.zeros(4, 8, 6), Canvas(64, 48, 8))])
+    check_size(made, [])  # nothing to hold it against
 
 
 def test_numbers_are_found_wherever_they_lie_in_a_value():

@@ -24,9 +24,11 @@ from retouch.graph.ports import (
     TENSORS,
     TURN,
 )
+from retouch.near import near
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
+_ON_DEMAND = ("SourceImage", "SourceLatents", "Guidance", "Image", "Latents", FRAME)
 # Numbers that mean something in one model's latents alone.
 SPACED = frozenset({"Latents", "SourceLatents", "Trajectory"})
 
@@ -127,7 +129,12 @@ class PortFiller:
         type_ = port.type
         # Views are put in, and need a window first.
         makers = [family for family in self.state.context.world.registry.makers(type_) if family != "view"]
+        registry = self.state.context.world.registry
         stage = f"add {_a(makers[0], quoted=True)} stage" if makers else "no installed plugin makes one"
+        if not makers and (
+            meant := near(type_, {*SUPPLIED, *_ON_DEMAND, *filter(None, (c.output for c in registry.cards))})
+        ):
+            stage = f"{meant.removesuffix('?')}, in the signature of '{call.card.name}'?"
         if type_ not in self.state.gone:
             return self._unconnected(port, call, _a(type_), f"{stage} before it" if makers else stage)
         self._ended(type_, call, _a(type_), f", or {stage} behind that" if makers else "")
