@@ -193,7 +193,7 @@ def _refused(card: StageCard, known: Set[str], families: set[str]) -> Fault | No
     return None
 
 
-def claimed(family: str, method: str, a: str, b: str) -> dict[str, str]:
+def claimed(family: str, method: str, a: str, b: str) -> dict[str, Any]:
     """What is said of two stages of one name, of two plugins or of one."""
     mend = f"write {family} {a}.{method}" if a != b else "give one of them another name"
     return {"family": family, "method": method, "a": a, "b": b, "mend": mend}

@@ -180,7 +180,7 @@ def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blam
             report.add("RT505", maker.span, stage=maker.card.name, mend=mend)
         case WrongResult():
             maker = error.maker or node
-            facts = {"wanted": error.wanted, "got": error.got, "plugin": _author(maker, blame)}
+            facts: dict[str, Any] = {"wanted": error.wanted, "got": error.got, "plugin": _author(maker, blame)}
             report.add("RT515", maker.span, stage=maker.card.name, **facts)
         case WroteInPlace():
             plugin = blame.culprit(error, node)

@@ -128,12 +128,11 @@ class PortFiller:
         """Report a port for which nothing is held, or nothing any more."""
         type_ = port.type
         # Views are put in, and need a window first.
-        makers = [family for family in self.state.context.world.registry.makers(type_) if family != "view"]
         registry = self.state.context.world.registry
+        makers = [family for family in registry.makers(type_) if family != "view"]
         stage = f"add {_a(makers[0], quoted=True)} stage" if makers else "no installed plugin makes one"
-        if not makers and (
-            meant := near(type_, {*SUPPLIED, *_ON_DEMAND, *filter(None, (c.output for c in registry.cards))})
-        ):
+        known = {*SUPPLIED, *_ON_DEMAND, *(card.output for card in registry.cards if card.output)}
+        if not makers and (meant := near(type_, known)):
             stage = f"{meant.removesuffix('?')}, in the signature of '{call.card.name}'?"
         if type_ not in self.state.gone:
             return self._unconnected(port, call, _a(type_), f"{stage} before it" if makers else stage)

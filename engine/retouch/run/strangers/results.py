@@ -233,7 +233,7 @@ def _window(value: Any, of: Declared) -> Iterator[Doubt]:
 
 
 def check_size(value: Any, given: Sequence[Any]) -> None:
-    """Raise WrongResult where a mask is not as large as all that its stage was given, or the next one would be blamed."""
+    """Raise WrongResult where a mask is not as large as what its stage was given, or the next would be blamed."""
     sizes = {each.size for each in given if isinstance(each, Image | Latents)}
     if not isinstance(value, Mask) or len(sizes) != 1:
         return
