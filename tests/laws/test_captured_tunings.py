@@ -8,22 +8,50 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from retouch.api import value_and_grad
+from retouch.api import Prompt, value_and_grad
 from retouch.core.denoiser import Denoiser
 from retouch.core.tuning import NOTHING, LowRank, ModelDelta, Patch
-from retouch.models.family import Rows
+from retouch.models.family import Ask, Net, Rows
 from retouch.models.network import captured
 from retouch.models.network.acceleration import Acceleration
 from retouch.models.network.captured import CapturedNetwork
+from retouch.models.network.core import NetworkCore
 from retouch.run.batching import Buckets
 from retouch.run.executor import run
 from retouch.testing.pretend.device import GPU, pretended
 from retouch.testing.pretend.noting import PretendedDevice
-from retouch.testing.worlds import World, tiny_world
+from retouch.testing.tiny import schedule
+from retouch.testing.worlds import tiny_world
 
 FEW = 2
+STEP = schedule(2).steps[0]
+
+
+class Small(nn.Module):
+    """Layers of each kind that a delta acts on, the second in a block that may be done again on the way back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gradient_checkpointing, self._gradient_checkpointing_func = False, checkpoint
+        self.conv_in, self.attn = nn.Conv2d(4, 8, 3, padding=1), nn.Linear(8, 8)
+        self.conv_out = nn.Conv2d(8, 4, 1)
+
+    def forward(self, x: Tensor, timesteps: Tensor, embeds: Tensor) -> Tensor:
+        x = self.conv_in(x * timesteps[:, None, None, None] / 1000) + embeds.mean((1, 2))[:, None, None, None]
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self.conv_out(self._gradient_checkpointing_func(self._block, x))
+        return self.conv_out(self._block(x))
+
+    def _block(self, x: Tensor) -> Tensor:
+        return x + torch.sigmoid(self.attn(x.movedim(1, -1))).movedim(-1, 1)
+
+
+class SmallNet(Net):
+    def forward(self, ask: Ask, rows: Rows) -> Tensor:
+        return ask(rows.x, rows.timesteps, rows.embeds)
 
 
 @pytest.fixture
@@ -33,10 +61,15 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedDevice]:
         yield there
 
 
-def worlds() -> tuple[World, World]:
-    """The same world with a network whose passes are captured, and without."""
-    with_graphs, without = (tiny_world(steps=2, device="cuda", acceleration=Acceleration(graphs=on)) for on in (1, 0))
-    return with_graphs, without
+def models(large: bool = False) -> list[Denoiser]:
+    """The same network, its passes captured, and not."""
+    found: list[Denoiser] = []
+    for graphs in (True, False):
+        torch.manual_seed(0)
+        core = NetworkCore(SmallNet(Small().to(GPU)), "epsilon", (), acceleration=Acceleration(graphs=graphs))
+        core.recomputes = large
+        found.append(Denoiser(core))
+    return found
 
 
 def drawn(shape: Any, seed: int) -> Tensor:
@@ -68,21 +101,20 @@ DELTAS = {
 }
 
 
-def said(world: World, models: list[Denoiser], seed: int, exact: bool = False) -> list[Tensor]:
+def said(models: list[Denoiser], seed: int, exact: bool = False) -> list[Tensor]:
     """What networks predict of a picture of their own each, all in one tick."""
-    step, x = world.schedule.steps[seed % 2], world.latents.data
-    rows = [model(x * 0.5 + drawn(x.shape, seed + i), step.noisy, world.edit.target) for i, model in enumerate(models)]
+    prompt = Prompt("", drawn((3, 2), seed))
+    rows = [model(drawn((4, 6, 6), seed + i), STEP.noisy, prompt) for i, model in enumerate(models)]
     return [pred.eps.cpu() for pred in run(*rows, buckets=Buckets(fixed=2) if exact else None)]
 
 
-def gradients(world: World, model: Denoiser, seed: int) -> list[Tensor]:
+def gradients(model: Denoiser, seed: int) -> list[Tensor]:
     """By words, as null-text inversion asks, and by latents."""
-    step, x, prompt = world.schedule.steps[0], world.latents.data, world.edit.target
 
     async def loss(words: Tensor, shown: Tensor) -> Tensor:
-        return (await model(shown, step.noisy, prompt.saying(words))).eps.square().mean()
+        return (await model(shown, STEP.noisy, Prompt("", words))).eps.square().mean()
 
-    found = run(value_and_grad(loss, prompt.embeds + drawn(prompt.embeds.shape, seed), x))[0]
+    found = run(value_and_grad(loss, drawn((3, 2), seed), drawn((4, 6, 6), seed)))[0]
     return [each.cpu() for each in (found.loss, *found.grads)]
 
 
@@ -93,64 +125,80 @@ def equal(one: list[Tensor], other: list[Tensor]) -> bool:
 @pytest.mark.parametrize("name", DELTAS)
 @pytest.mark.parametrize("exact", [False, True])
 def test_a_replay_under_a_delta_has_the_bits_of_a_pass_without_capture(device, name: str, exact: bool):
-    world, plain = worlds()
-    delta = DELTAS[name](world.model, 3)
+    model, plain = models()
+    delta = DELTAS[name](model, 3)
     for seed in range(FEW + 2):
-        found = said(world, [world.model.tuned(delta)], seed, exact)
-        assert equal(found, said(plain, [plain.model.tuned(delta)], seed, exact))
-        assert not equal(found, said(plain, [plain.model], seed, exact))
+        found = said([model.tuned(delta)], seed, exact)
+        assert equal(found, said([plain.tuned(delta)], seed, exact))
+        assert not equal(found, said([plain], seed, exact))
     assert (device.captures, device.replays) == (1, 2)
 
 
 @pytest.mark.parametrize("large", [False, True])
 def test_gradients_by_words_under_a_lora_are_captured_both_ways(device, large: bool):
     """Of a large network, too, whose blocks are done again on the way back: that is then part of the graph."""
-    world, plain = worlds()
-    for each in (world, plain):
-        each.model.core.recomputes = large
-    delta = lora(world.model, 3)
+    model, plain = models(large)
+    delta, done = lora(model, 3), []
+    for each in (model, plain):
+        assert isinstance(each.core, NetworkCore)
+        each.core.module.get_submodule("attn").register_forward_hook(lambda *_: done.append(None))
     for seed in range(FEW + 2):
-        found = gradients(world, world.model.tuned(delta), seed)
-        assert equal(found, gradients(plain, plain.model.tuned(delta), seed))
-        assert found[1].any()
+        found = gradients(model.tuned(delta), seed)
+        assert equal(found, gradients(plain.tuned(delta), seed))
+        assert all(each.any() for each in found)
     assert (device.captures, device.replays) == (2, 4)
+    assert len(done) == (2 if large else 1) * 2 * (FEW + 2)  # of replays none, and of what is captured and warms up
 
 
 def test_two_loras_in_one_tick_and_none_keep_apart(device):
-    world, plain = worlds()
-    deltas = [lora(world.model, 3), lora(world.model, 50), NOTHING, ModelDelta()]
+    model, plain = models()
+    deltas = [lora(model, 3), lora(model, 50), NOTHING, ModelDelta()]
     for seed in range(FEW + 3):
-        found = said(world, [world.model.tuned(each) for each in deltas], seed)
-        assert equal(found, said(plain, [plain.model.tuned(each) for each in deltas], seed))
+        found = said([model.tuned(each) for each in deltas], seed)
+        assert equal(found, said([plain.tuned(each) for each in deltas], seed))
     assert device.captures == 3  # of nothing at all there is one
 
 
 def test_what_is_written_into_weights_after_their_capture_is_seen(device):
-    world, plain = worlds()
-    delta, before = lora(world.model, 3), []
-    for seed in (0, 0, 0, 0):
-        before = said(world, [world.model.tuned(delta)], seed)
+    model, plain = models()
+    delta, before = lora(model, 3), []
+    for _ in range(FEW + 2):
+        before = said([model.tuned(delta)], 0)
     for (update,) in delta.beside.values():
+        assert isinstance(update, LowRank)
         update.up.mul_(-2)
-    found = said(world, [world.model.tuned(delta)], 0)
+    found = said([model.tuned(delta)], 0)
     assert device.captures == 1
     assert not equal(found, before)
-    assert equal(found, said(plain, [plain.model.tuned(delta)], 0))
+    assert equal(found, said([plain.tuned(delta)], 0))
 
 
 def test_weights_that_a_gradient_is_asked_by_are_not_captured(device):
-    world, _ = worlds()
-    pairs = low_rank(world.model, 3)
+    model, _ = models()
+    pairs, prompt = low_rank(model, 3), Prompt("", drawn((3, 2), 0))
 
     async def loss(*ups: Tensor) -> Tensor:
         ranks = {name: (up, down) for (name, (_, down)), up in zip(pairs.items(), ups, strict=True)}
-        model = world.model.tuned(ModelDelta(low_rank=ranks))
-        return (await model(world.latents.data, world.schedule.steps[0].noisy, world.edit.target)).eps.square().mean()
+        tuned = model.tuned(ModelDelta(low_rank=ranks))
+        return (await tuned(drawn((4, 6, 6), 0), STEP.noisy, prompt)).eps.square().mean()
 
     for _ in range(FEW + 2):
         (found,) = run(value_and_grad(loss, *(up for up, _ in pairs.values())))
         assert all(grad.any() for grad in found.grads)
     assert device.captures == 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", DELTAS)
+def test_a_unet_is_replayed_under_a_delta(device, name: str):
+    """With sites of its own, attention and norms."""
+    world, plain = (tiny_world(steps=2, device="cuda", acceleration=Acceleration(graphs=on)) for on in (True, False))
+    delta = DELTAS[name](world.model, 3)
+    for seed in range(FEW + 2):
+        x, level = drawn(world.latents.data.shape, seed), world.schedule.steps[0].noisy
+        pair = [run(each.model.tuned(delta)(x, level, each.edit.target))[0].eps.cpu() for each in (world, plain)]
+        assert torch.equal(*pair)
+    assert (device.captures, device.replays) == (1, 2)
 
 
 # One layer, for what is kept and let go -----------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from retouch.models.large import LARGE
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
 from retouch.models.network.captured import CapturedNetwork
+from retouch.models.network.compiling import compiled
 from retouch.models.network.fusing import prepare
 from retouch.models.network.placed import WHOLE, placed
 from retouch.models.network.recomputed import Recomputing, standing_in
@@ -78,7 +79,7 @@ class NetworkCore:
         self._seam, self._answering, self._passing = Seam(net, sites), Lock(), Lock()
         self._recomputing = Recomputing(self.module)
         self.recomputes = sum(weight.numel() for weight in self._base.values()) >= LARGE
-        self._module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
+        self._module: Any = compiled(self.module) if self.acceleration.compiled else self.module
         self._waves: dict[Hashable, Tensor] = {}
         graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
         self._captured = CapturedNetwork(self._passed) if graphs else None
