@@ -180,7 +180,7 @@ class NetworkCore:
         if strange := {name for row in rows for name in row.told} - self.told.keys():
             raise ValueError(f"this model is not told '{min(strange)}'")
         # Groups of one call have the same longest prompt (see `key_of`), so company lengthens nobody's.
-        tokens = max(len(row.prompt.embeds) for row in rows)
+        tokens = max([row.prompt.embeds.shape[0] for row in rows])
         x = self._stacked([row.x for row in rows], bucket)
         if self.acceleration.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -228,7 +228,7 @@ def longer(tokens: Tensor, length: int) -> Tensor:
 
     tokens: Tensor  # [tokens, ...] -> [length, ...]
     """
-    short = length - len(tokens)
+    short = length - tokens.shape[0]
     return F.pad(tokens, (0, 0) * (tokens.ndim - 1) + (0, short)) if short else tokens
 
 
