@@ -104,7 +104,7 @@ class Group(NamedTuple):
     @property
     def wants_grad(self) -> bool:
         """Whether a gradient will be asked through any of its rows."""
-        return any([row.wants_grad for row in self.rows])
+        return any(row.wants_grad for row in self.rows)
 
     @property
     def meeting(self) -> Hashable:
