@@ -1,0 +1,135 @@
+"""A field edited by gradients of a score into its voxels.  Sella et al. 2023, "Vox-E", arXiv:2303.12048.
+
+Its steps are (1) a grid fitted to photographs, (2) a copy of it that goes down a score of its renderings, through the
+codec, while its densities are held to the first grid's by correlation, and (3) a mask in space within which the copy
+counts.  The first is `fit field`.  The authors get the third from two more grids, optimised to maps of cross-attention
+and cut by a graph; here it is what `mask lift` makes.
+
+A stage for measuring alone, which only `measured_stages` of the benchmark brings: what ships is better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from retouch.api import (
+    Adam,
+    Codec,
+    Denoiser,
+    Edit,
+    Guidance,
+    NoiseSource,
+    Range,
+    Schedule,
+    Step,
+    call,
+    gather,
+    hookimpl,
+    predictor,
+    stage,
+    together,
+    value_and_grad,
+)
+from retouch_methods.distil.descent import between
+from retouch_scenes.field import Field
+from retouch_scenes.fitting import FALL
+from retouch_scenes.rendering import image_of
+from retouch_scenes.views import Views
+from retouch_scenes.volume import Volume
+
+# The authors' annealing: after 7/15 of all rounds the noisiest level that is drawn falls, each 15th of 8/15 …
+STAGE, STAGES, LOWER, LOWEST = 0.075, 6, 0.75, 0.22
+
+
+@hookimpl
+def retouch_stages():
+    """Bring this stage alone."""
+    return [vox_e]
+
+
+@stage(
+    "revise",
+    "vox_e",
+    paper="arXiv:2303.12048",
+    rows="(2 if score == 'dds' else 1) * guide * rounds * at_once",
+    facts={"numbers": "numbers", "frustum": "frustum"},
+)
+async def vox_e(
+    field: Field,
+    views: Views,
+    edit: Edit,
+    model: Denoiser,
+    codec: Codec,
+    schedule: Schedule,
+    guidance: Guidance,
+    noise: NoiseSource,
+    volume: Volume | None = None,
+    *,
+    score: Literal["sds", "dds"] = "sds",
+    rounds: Annotated[int, Range(1, 100_000, "rounds")] = 1000,
+    at_once: Annotated[int, Range(1, 1000, "views")] = 1,
+    lr: Annotated[float, Range(0, 10)] = 0.03,
+    correlation: Annotated[float, Range(0, 1e6)] = 200.0,
+    merge: Literal["last", "each"] = "last",
+) -> Field:
+    """Move a field's voxels to where the denoiser finds what it shows likely, under the target prompt.
+
+    score: "sds", as the paper: the noise that is predicted beside the noise that was added; "dds" takes away what is
+        predicted, under the source prompt, of what the field showed before.
+    rounds: gradient steps.
+    at_once: views in each.
+    lr: of the first step of Adam; it falls to a tenth.
+    correlation: weight of 1 - the correlation of both fields' densities; 0 leaves them free.
+    merge: of a lifted mask, whether voxels outside are put back in the end, as in the paper, or after each round.
+    """
+    views = views.about(field.space.centre)
+    was, now = (predictor(guidance, model, prompt, edit.negative) for prompt in (edit.source, edit.target))
+    before = await gather(call(codec.encode, image_of(field, views, i).data) for i in range(len(views)))
+    draws = replace(noise, key=f"{noise.key}/draws").normal(rounds, like=torch.zeros(2, at_once, dtype=torch.float64))
+    even = torch.special.ndtr(draws)  # [rounds, 2, at_once] in [0, 1]
+    start = grid = field.grid
+    adam = Adam(lr)
+
+    for k in range(rounds):
+        noises = replace(noise, key=f"{noise.key}/{k}").normal(at_once, like=before[0])
+
+        async def pulled(grid: Tensor, k: int, n: int, eps: Tensor) -> Tensor:
+            """What leads from what a view shows to what it should, as a loss.  []"""
+            i = min(int(even[k, 0, n] * len(views)), len(views) - 1)
+            level = _drawn(schedule, k / rounds, float(even[k, 1, n])).noisy
+            shown = await call(codec.encode, image_of(field.with_grid(grid), views, i).data)
+            x = shown.detach()  # the network's own Jacobian is left out
+            if score == "sds":
+                pull = ((await now(level.mix(x, eps), level)).eps - eps) * level.sigma**2
+            else:
+                of = await together(was=was(level.mix(before[i], eps), level), now=now(level.mix(x, eps), level))
+                pull = of["now"].eps - of["was"].eps
+            return (shown * pull.detach()).sum()
+
+        async def loss(grid: Tensor, k: int = k, noises: Tensor = noises) -> Tensor:
+            pulls = await gather(pulled(grid, k, n, eps) for n, eps in enumerate(noises))
+            return torch.stack(pulls).mean() + correlation * (1 - correlated(grid[0], start[0]))
+
+        found = await value_and_grad(loss, grid)
+        adam.lr = lr * FALL ** (k / rounds)
+        grid = adam.step(grid, found.grads[0])
+        if volume is not None and (merge == "each" or k == rounds - 1):
+            grid = torch.where(volume.data, grid, start)
+    return replace(field.with_grid(grid), changed=None if volume is None else volume.data)
+
+
+def _drawn(schedule: Schedule, share: float, draw: float) -> Step:
+    """A step of the schedule, any as likely as another, below a level that falls in the second half of all rounds."""
+    high = max(LOWEST, 0.98 * LOWER ** max(0, int(share / STAGE) - STAGES))
+    steps = between(schedule, 0.02, high)
+    return steps[min(int(draw * len(steps)), len(steps) - 1)]
+
+
+def correlated(one: Tensor, other: Tensor) -> Tensor:
+    """The correlation of two grids' raw densities [D, H, W], over all voxels; from -1 to 1.  []"""
+    one, other = one - one.mean(), other - other.mean()
+    return (one * other).mean() / ((one.square().mean() * other.square().mean()).sqrt() + 1e-7)
