@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from retouch.api.checking import Environment, check
 from retouch.api.running import Executor, Task
 from retouch.testing import worlds
 from retouch_bench.scenes.truth import SpaceTruth
 from retouch_bench.scenes.voxel_distilling import correlated, vox_e
-from retouch_bench.scenes.ways import stages
 from retouch_scenes.rendering import image_of
 from retouch_scenes.spaces import empty
 from retouch_scenes.volume import Volume
@@ -38,6 +34,7 @@ def distilled(field, views, world=WORLD, **options):
     Executor().run([task])
     if task.error:
         raise task.error
+    assert task.rows == options["rounds"] * options.get("at_once", 1) * (2 if options.get("score") == "dds" else 1)
     return task.result
 
 
@@ -61,7 +58,8 @@ def test_the_correlation_holds_the_densities(field, views):
     options = {"rounds": 12, "at_once": 2, "lr": 0.3}
     free, held = (distilled(field, views, correlation=weight, **options) for weight in (0.0, 2000.0))
     kept = [float(correlated(each.grid[0], field.grid[0])) for each in (free, held)]
-    assert kept[0] < 0.97 < 0.99 < kept[1] < 1
+    assert kept[0] < 0.97
+    assert 0.99 < kept[1] < 1
     assert not torch.equal(held.grid[1:], field.grid[1:])
 
 
@@ -77,16 +75,3 @@ def test_voxels_outside_the_lifted_part_are_the_sources_bit_for_bit(field, views
 def test_the_same_prompts_move_nothing_by_their_difference(field, views):
     made = distilled(field, views, WORLD.null_edit(), score="dds", rounds=3, correlation=0.0)
     assert torch.equal(made.grid, field.grid)
-
-
-def test_rows_are_as_the_plan_says(tmp_path):
-    """So that ways are compared at what they cost."""
-    folder = TRUTH.written(tmp_path / "beach")
-    known = Environment(stages(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,))
-    text = f'open views "{folder}/" caption="a cat" | fit field | revise vox_e "cat"->"dog" rounds=5 at_once=3'
-    for score, rows in (("sds", 30), ("dds", 60)):
-        found = check(f'{text} score="{score}" | save field "f.safetensors"', known)
-        assert not found.errors
-        (graph,) = found.graphs
-        (node,) = [node for node in graph.nodes if node.card.method == "vox_e"]
-        assert node.rows == rows
