@@ -5,7 +5,7 @@ codec, while its densities are held to the first grid's by correlation, and (3) 
 counts.  The first is `fit field`.  The authors get the third from two more grids, optimised to maps of cross-attention
 and cut by a graph; here it is what `mask lift` makes.
 
-A stage for measuring alone, which only `measured_stages` of the benchmark brings: what ships is better.
+A stage for measuring alone, which no recipe has and `ways.stages` brings: what ships is better (recipes/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ from retouch_scenes.rendering import image_of
 from retouch_scenes.views import Views
 from retouch_scenes.volume import Volume
 
-# The authors' annealing: after 7/15 of all rounds the noisiest level that is drawn falls, each 15th of 8/15 …
+# The authors' annealing: at each 7.5 % of the rounds from the seventh on the noisiest level that is drawn falls to
+# three quarters, down to 22 %.
 STAGE, STAGES, LOWER, LOWEST = 0.075, 6, 0.75, 0.22
+CLEANEST, NOISIEST = 0.02, 0.98  # of what is drawn before, as shares of the walk
 
 
 @hookimpl
@@ -155,8 +157,8 @@ class _Side:
 
 def _drawn(schedule: Schedule, share: float, draw: float) -> Step:
     """A step of the schedule, any as likely as another, below a level that falls in the second half of all rounds."""
-    high = max(LOWEST, 0.98 * LOWER ** max(0, int(share / STAGE) - STAGES))
-    steps = between(schedule, 0.02, high)
+    high = max(LOWEST, NOISIEST * LOWER ** max(0, int(share / STAGE) - STAGES))
+    steps = between(schedule, CLEANEST, high)
     return steps[min(int(draw * len(steps)), len(steps) - 1)]
 
 

@@ -18,6 +18,7 @@ MEANS = (
     'revise (mask diffedit EDIT | guide cfg guidance=1 | distil sds rounds=20 rate=1 weight="x0" levels="falling"'
     " draws=5 share=60% low=0% high=100% | blend pixel)"
 )
+VOXELS = "mask lift (mask diffedit EDIT) | guide cfg guidance={} | revise vox_e EDIT lr=0.1 rounds=200"
 MEASURED = "retouch_bench.scenes.voxel_distilling"
 MASKED = "mask diffedit EDIT | mask dilate pixels=4"
 WAYS: dict[str, str] = {
@@ -32,6 +33,9 @@ WAYS: dict[str, str] = {
     "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
     " | revise (distil dds EDIT rounds=20 rate=0.05)",
     "pds": f"revise ({MASKED} | distil pds rounds=40 | blend pixel)",
+    "voxels by sds": VOXELS.format(7) + " at_once=4",
+    "voxels by sds, not held": VOXELS.format(7) + " at_once=4 correlation=0",
+    "voxels by dds": VOXELS.format(3) + ' at_once=2 score="dds"',
     "walk, no mask": "revise (invert edit_friendly EDIT)",
     "walk, one by one": f'{WALK} order="one_by_one"',
 }
