@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -183,6 +184,17 @@ def test_what_torch_knows_no_order_for_has_one_and_the_same_numbers(name):
         there = with_gradient(ORDERED[name], x.to(GPU))
     for one, other in zip(there, here, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 1), (2, 3), (3, 5), (7, 11)])
+def test_a_mirrored_frame_is_numpys_of_any_size_and_margin_and_with_order(height, width):
+    x = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
+    for margin in (1, 2, 5):
+        meant = np.pad(x.numpy(), ((0, 0), (margin, margin), (margin, margin)), mode="reflect")
+        assert torch.equal(ordered.reflected(x, margin), torch.from_numpy(meant))
+        with pretended():
+            there = ordered.reflected(x.to(GPU).requires_grad_(), margin)
+        assert torch.equal(there.detach().cpu(), torch.from_numpy(meant))
 
 
 async def resized(x: Tensor) -> Tensor:
