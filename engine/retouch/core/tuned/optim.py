@@ -11,9 +11,7 @@ from torch import Tensor
 from retouch.core.device.precision import at_least_float32
 
 PIECE = 2**18  # numbers that a processor's cache holds several times over
-TOGETHER = (
-    2**26
-)  # numbers that an accelerator steps at once: what it needs beside them is a quarter of a gigabyte or so
+TOGETHER = 2**26  # numbers that an accelerator steps at once: beside them that takes a quarter of a gigabyte or so
 
 
 class Adam:
