@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 def tell(source: Source, found: Iterable[Diagnostic]) -> None:
     """Write diagnostics to standard error, each with the line it is about."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     for item in found:
         text = readable(source.text) if item.source is None else item.source
         name = source.name if item.source is None else "command line"
-        print(plain(item.render(text, name, _spelt)), end="\n\n", file=sys.stderr)
+        print(plain(item.render(text, name, _spelt, width)), end="\n\n", file=sys.stderr)
 
 
 def _spelt(text: str) -> str:
