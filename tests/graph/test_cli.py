@@ -173,7 +173,9 @@ def test_light_commands_do_not_import_torch():
 
 def test_a_recipe_is_laid_out_whole_or_not_at_all(tmp_path, monkeypatch, capsys):
     """On a full disk it was emptied; a link to it stays a link, and who may read it the same."""
-    text, recipe, link = "invert   ddim\n", tmp_path / "a.retouch", tmp_path / "b.retouch"
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    text, recipe, link = "invert   ddim\n", folder / "a.retouch", folder / "b.retouch"
     recipe.write_text(text)
     recipe.chmod(0o640)
     link.symlink_to(recipe)
@@ -181,7 +183,7 @@ def test_a_recipe_is_laid_out_whole_or_not_at_all(tmp_path, monkeypatch, capsys)
         full.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
         assert said_by("fmt", str(link)) == 2
     assert "No space left on device" in capsys.readouterr().err
-    assert (recipe.read_text(), sorted(tmp_path.iterdir())) == (text, [recipe, link])
+    assert (recipe.read_text(), sorted(folder.iterdir())) == (text, [recipe, link])
     assert said_by("fmt", str(link)) == 0
     assert recipe.read_text() == "invert ddim\n"
     assert link.is_symlink()
