@@ -205,7 +205,7 @@ def _counted(plans: Sequence[Plan], fact: Fact) -> int:
     return sum(once.values()) + each
 
 
-def _apart(plan_: Plan, fact: Fact) -> tuple[Mapping[str, int], int]:
+def _apart(plan_: Plan, fact: Fact) -> tuple[dict[str, int], int]:
     """A fact of each stage that depends on no picture, by content key, and the sum of all others."""
     shared, once, each = of_no_picture(plan_.graph), dict[str, int](), 0
     for node in plan_.graph.nodes:
