@@ -21,8 +21,12 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     Numbers that differ are no slip: 298.png is no other way of writing 299.png, nor sd21 of sd15.
     """
     numbers = _numbers(name)
-    alike = known if not numbers else (each for each in known if _numbers(each) == numbers)
-    return next(iter(get_close_matches(name, list(alike), 1, cutoff)), None)
+    alike = [each for each in known if not numbers or _numbers(each) == numbers]
+    if found := get_close_matches(name, alike, 1, cutoff):
+        return found[0]
+    # Small letters for large ones are no other name: BOX is box.
+    small = {each.lower(): each for each in alike}
+    return next((small[each] for each in get_close_matches(name.lower(), small, 1, cutoff)), None)
 
 
 def _numbers(name: str) -> list[int]:

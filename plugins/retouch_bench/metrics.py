@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.api import reflected
+
 MOST_DB = 60.0  # equal pictures count as this; half a level of 8 bits everywhere is 54
 
 
@@ -46,7 +48,7 @@ def _blur(pictures: Tensor) -> Tensor:
     """Each colour under the window, mirrored at the edges."""
     taps = torch.exp(-((torch.arange(11, dtype=pictures.dtype) - 5) ** 2) / (2 * 1.5**2))
     taps = taps / taps.sum()
-    padded = F.pad(pictures[:, None], (5, 5, 5, 5), mode="reflect")
+    padded = reflected(pictures[:, None], 5)
     return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, 11)), taps.view(1, 1, 11, 1))[:, 0]
 
 

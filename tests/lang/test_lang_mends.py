@@ -11,6 +11,8 @@ from retouch.check.check import check
 from retouch.lang.codes import CODES
 from retouch.lang.diagnostics import Diagnostic
 from retouch.lang.parse import parse
+from retouch.lang.words import FAMILIES, OTHERS
+from tests.e2e.sessions import INSTALLED
 from tests.lang.stages import world
 from tests.lang.test_lang_shown import USUAL, found
 
@@ -220,7 +222,30 @@ SLIPS = [
     ('invert ddim convention="target"', '"target"', "target"),
     ("invert ddim steps=50", "steps=50", 'steps="50"'),
     ('mask diffedit "a"->"b" strength=40%', "40%", "40"),
+    ('open "cat.png" | invert ddim', '"cat.png"', '“cat.png"'),
+    ('open "cat.png" caption="a cat" | invert ddim', '"a cat"', "'a cat\""),
+    ('open "cat.png" | invert ddim "cat"->"black dog"', '"black dog"', '"black dog»'),
+    ("invert ddim | sample", "invert", "INVERT"),
+    ("invert ddim | sample", "ddim", "DDIM"),
+    ("invert ddim steps=20", "steps", "STEPS"),
+    ("invert ddim steps=1", "steps=1", "steps=0.3"),
 ]
+
+
+def test_families_that_come_with_retouch_are_known_where_a_pipe_is_lost():
+    assert {*FAMILIES, *OTHERS} == {card.family for card in INSTALLED.cards} | {"model"}
+    for name in sorted({*FAMILIES, *OTHERS} - {"open"}):
+        for wrong in (f'invert ddim "cat"->"dog" {name} x size=3 | sample', f"invert ddim steps=3 {name} x=1"):
+            assert parse(wrong)[1][0].message == f"a '|' is missing before '{name}'"
+        assert not any(
+            "missing before" in each.message for each in parse(f'let {name} = "a"\ninvert ddim {name} x')[1]
+        ) or (name in FAMILIES)
+
+
+@pytest.mark.parametrize("of", ["invert ddim", "mask box", "upscale lanczos"])
+def test_the_pipe_of_other_languages_is_one_mistake_and_all_behind_it_is_read(of):
+    (found,) = parse(f'open "cat.png" |> {of} size=3 | sample')[1]
+    assert (found.code, found.help) == ("RT118", "stages are joined by '|'")
 
 
 @pytest.mark.parametrize(("right", "part", "slip"), SLIPS, ids=lambda each: each[:30])

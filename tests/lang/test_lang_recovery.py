@@ -9,12 +9,13 @@ from retouch.lang.mistakes.error_context import ErrorContext
 from retouch.lang.mistakes.foreign_syntax import translated
 from retouch.lang.mistakes.recover import feed
 from retouch.lang.parse import parse
+from retouch.lang.words import FAMILIES
 
 
 def scene(text: str) -> ErrorContext:
     """What stands around the first token that the tolerant grammar cannot take."""
     *tokens, newline = tables.tolerant().lex(f"{text}\n")
-    tokens = list(translated(tokens, Report()))
+    tokens = list(translated(tokens, Report(), frozenset(FAMILIES)))
     failed = feed(tokens, newline)
     assert isinstance(failed, int), "this is grammatical"
     return ErrorContext(tokens, failed, newline, f"{text}\n")

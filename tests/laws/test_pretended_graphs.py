@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from retouch.core.device import ordered
 from retouch.core.device.repeatable import strict
+from retouch.core.tuning import NOTHING, ModelDelta
 from retouch.models.family import Rows
 from retouch.models.network import captured
 from retouch.models.network.captured import CapturedNetwork
@@ -23,7 +25,7 @@ from retouch.testing.pretend.memory import LivingMemory
 from retouch_methods.eye import lpips
 
 
-def network(rows: Rows) -> Tensor:
+def network(rows: Rows, delta: ModelDelta = NOTHING) -> Tensor:
     """A few operations whose results on the way are needed on the way back."""
     x = rows.x * rows.timesteps[:, None, None, None]
     return torch.tanh(x).exp() * torch.sigmoid(rows.embeds.mean((1, 2)))[:, None, None, None]
@@ -89,7 +91,7 @@ def test_what_was_replayed_long_ago_is_let_go_and_captured_again(monkeypatch: py
 def test_what_cannot_be_captured_runs_as_it_is_and_leaves_nothing_behind():
     """Neither the stream of the capture nor an allocator that takes it to be under way; and no other shape is tried."""
     with pretended() as device, torch.no_grad():
-        asked = CapturedNetwork(lambda given: network(given) * float(given.x.abs().sum()))
+        asked = CapturedNetwork(lambda given, _: network(given) * float(given.x.abs().sum()))
         before = torch.cuda.current_stream()
         asked(rows(1, 0, GPU))
         with pytest.warns(UserWarning, match="cannot be captured as a CUDA graph: CUDA error: operation not permitted"):
@@ -182,6 +184,17 @@ def test_what_torch_knows_no_order_for_has_one_and_the_same_numbers(name):
         there = with_gradient(ORDERED[name], x.to(GPU))
     for one, other in zip(there, here, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 1), (2, 3), (3, 5), (7, 11)])
+def test_a_mirrored_frame_is_numpys_of_any_size_and_margin_and_with_order(height, width):
+    x = torch.rand(2, height, width, generator=torch.Generator().manual_seed(0))
+    for margin in (1, 2, 5):
+        meant = np.pad(x.numpy(), ((0, 0), (margin, margin), (margin, margin)), mode="reflect")
+        assert torch.equal(ordered.reflected(x, margin), torch.from_numpy(meant))
+        with pretended():
+            there = ordered.reflected(x.to(GPU).requires_grad_(), margin)
+        assert torch.equal(there.detach().cpu(), torch.from_numpy(meant))
 
 
 async def resized(x: Tensor) -> Tensor:

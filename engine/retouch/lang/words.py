@@ -18,5 +18,11 @@ FAMILIES = (
     "measure",
     "require",
 )
+# Of plugins that come with Retouch.  They reserve nothing: recipes may make names of these.  Where a text cannot be
+# read, one of them that no recipe made stands for a stage.
+OTHERS = (
+    *("distil", "draw", "encode", "eye", "fit", "gan", "match", "narrow", "rank", "render", "repaint", "revise"),
+    *("schedule", "solver", "surround", "tiles", "upscale", "view"),
+)
 KEYWORDS = ("retouch", "use", "let", "def", "defaults", "seed")  # a statement may begin with one
 RESERVED = (*KEYWORDS, "as", "true", "false")  # each only where it has its meaning; elsewhere they are names

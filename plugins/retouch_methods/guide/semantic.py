@@ -23,6 +23,7 @@ from retouch.api import (
     TextEncoder,
     Touch,
     gather,
+    reflected,
     stage,
     together,
     upload,
@@ -123,7 +124,7 @@ async def semantic(
         total = next(each for role, each in maps.sums.items() if f"concept{i}" in role)  # [queries, keys]
         seen = torch.stack([total[:, k] for k in words], -1).sum(-1) / maps.count  # [queries]
         grid = seen.unflatten(0, (size[0] // scale, size[1] // scale))[None, None]  # [1, 1, h / scale, w / scale]
-        smooth = F.conv2d(F.pad(grid, (1, 1, 1, 1), mode="reflect"), kernel.to(grid))
+        smooth = F.conv2d(reflected(grid, 1), kernel.to(grid))
         chosen = (smooth >= torch.quantile(smooth.flatten().float(), quantile)).to(grid)
         return F.interpolate(chosen, tuple(size))[0, 0]
 

@@ -124,7 +124,7 @@ def _meant(kind: Kind, value: s.Value) -> str:
         case s.Text(value=text) if kind.type != "text" and re.fullmatch(r"-?\d+(\.\d+)?%?|true|false", text):
             example = text
         case s.Number(raw=raw) if kind.type == "int" and not raw.endswith("%"):
-            example = str(round(value.value))
+            example = f"{min(max(round(value.value), kind.low or 0), kind.high if kind.high is not None else 1e9):.0f}"
         case s.Text(value=text) if kind.type == "text":
             example = json.dumps(text, ensure_ascii=False)
         case s.Number(raw=raw) if kind.type == "text":

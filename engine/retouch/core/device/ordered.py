@@ -54,15 +54,26 @@ def looked_up(picture: Tensor, places: Tensor) -> Tensor:
 
 
 def reflected(batch: Tensor, margin: int) -> Tensor:
-    """Pictures in a frame of what they show beside their edges, as in a mirror.  [..., H, W], each side + 2 * margin"""
-    if not _wants_order(batch):
+    """Pictures in a frame of what they show beside their edges, as in a mirror.  [..., H, W], each side + 2 * margin
+
+    Where a picture is no larger than the margin, mirrors face each other, and it is seen in them again and again; of
+    one pixel there is nothing else to see.
+    """
+    if not _wants_order(batch) and min(batch.shape[-2:]) > margin:
         return F.pad(batch, (margin,) * 4, mode="reflect")
     for axis in (-2, -1):
         count = batch.shape[axis]
-        before = batch.narrow(axis, 1, margin).flip(axis)
-        behind = batch.narrow(axis, count - 1 - margin, margin).flip(axis)
-        batch = torch.cat((before, batch, behind), axis)
+        before = [_mirrored(-place, count) for place in range(margin, 0, -1)]
+        behind = [_mirrored(count - 1 + place, count) for place in range(1, margin + 1)]
+        sides = [torch.cat([batch.narrow(axis, place, 1) for place in each], axis) for each in (before, behind)]
+        batch = torch.cat((sides[0], batch, sides[1]), axis)
     return batch
+
+
+def _mirrored(place: int, count: int) -> int:
+    """Which of so many pixels is seen at a place beside them."""
+    place = place % (2 * count - 2) if count > 1 else 0
+    return min(place, 2 * count - 2 - place)
 
 
 def _wants_order(x: Tensor) -> bool:

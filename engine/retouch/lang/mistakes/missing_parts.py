@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.lang.words import FAMILIES
+from retouch.lang.words import FAMILIES, OTHERS
 
 
 def check_missing_parts(text: str, statements: tuple[s.Statement, ...], report: Report) -> tuple[s.Statement, ...]:
@@ -30,6 +30,7 @@ def _values(statements: tuple[s.Statement, ...]) -> Iterator[str]:
 class _Lost:
     def __init__(self, text: str, flows: Set[str], values: Set[str], report: Report):
         self.text, self.flows, self.values, self.report = text, flows, values, report
+        self.families = {*FAMILIES, *OTHERS} - values
 
     def statement(self, node: s.Statement) -> s.Statement:
         match node:
@@ -48,7 +49,9 @@ class _Lost:
     def lost(self, part: s.SyntaxNode) -> bool:
         """Report the first thing that a stage lost, if any."""
         match part:
-            case s.Stage(family=family, methods=(first, *_)) if family.name in self.flows and first.name in FAMILIES:
+            case s.Stage(family=family, methods=(first, *_)) if (
+                family.name in self.flows and first.name in self.families
+            ):
                 self.report.add("RT104", first.span, word=first.name)  # photo invert ddim
             case s.Stage(methods=(), operand=(s.Replace(source=source) as change, *_)) if self.is_method(source):
                 self.report.add("RT107", self.arrow(change), side="what is there now", mend='"cat"->"dog"')
@@ -69,7 +72,7 @@ class _Lost:
         """Report an arrow before the name of a family, which stands for a '|'."""
         for node in s.walk(part):
             match node:
-                case s.Replace(target=s.Ref(name=name)) if name in FAMILIES:
+                case s.Replace(target=s.Ref(name=name)) if name in self.families:
                     self.report.add("RT104", self.arrow(node), word=name)
                     return True
         return False

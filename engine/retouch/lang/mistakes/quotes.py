@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
+from itertools import islice
 
 from lark import Token, Tree
 from lark.exceptions import UnexpectedInput
@@ -16,10 +17,13 @@ from lark.exceptions import UnexpectedInput
 from retouch.lang import tables
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import Span
-from retouch.lang.words import FAMILIES
+from retouch.lang.words import FAMILIES, OTHERS
 
 LIMIT_LINE, LIMIT_PLACES, LIMIT_LINES = 250, 120, 3  # beyond these the search would take longer than it is worth
 EDGE = re.compile(r'(?<=[^\s"])(?=[\s,\])|"-]|$)|(?<=[\s=,(\[>→+-])(?=[^\s"])')
+FOREIGN = re.compile(
+    """(?<![^\\s=,(\\[>→+-])[“”„«»‘’'`](?=\\S)|(?<=\\S)[“”„«»‘’'`](?![^\\s,)\\]|*→-])"""
+)  # at the edge of a text
 ODD_TEXT = re.compile(r'[|=]|->|→|^">|-"$|^" | "$|^""$')  # such a text has probably swallowed what stood beside it
 Mended = tuple[tuple[int, int, int], int, str]  # how bad, where the quote is, the line
 
@@ -28,7 +32,7 @@ class Quotes:
     """A text with the quotes that its lines lack, and the way back from its places to those of the real text."""
 
     def __init__(self, text: str, made: Set[str], report: Report):
-        self.report, self.known = report, made | set(FAMILIES)
+        self.report, self.known = report, made | {*FAMILIES, *OTHERS}
         self.added: list[int] = []  # places of the mended text
         lines, offset, patience = text.split("\n"), 0, LIMIT_LINES
         for number, line in enumerate(lines):
@@ -41,7 +45,13 @@ class Quotes:
 
     def mend(self, line: str, length: int, offset: int) -> str:
         """Return the line with its best quote, which is reported; the line as it is if none helps."""
-        best = min(self.candidates(line, length), default=None)
+        if swapped := min(self.candidates(line, FOREIGN.finditer(line[:length]), 1), default=None):
+            _, place, mended = swapped
+            index = (quotes := quotes_of(mended)).index(place)
+            opening, closing = quotes[index - index % 2 : index - index % 2 + 2]
+            self.report.add("RT102", Span(offset + opening, offset + closing + 1), mend=mended[opening : closing + 1])
+            return mended
+        best = min(self.candidates(line, islice(EDGE.finditer(line[:length]), LIMIT_PLACES), 0), default=None)
         if best is None:
             return line
         _, place, mended = best
@@ -54,11 +64,11 @@ class Quotes:
         self.added.append(offset + len(self.added) + place)
         return mended
 
-    def candidates(self, line: str, length: int) -> Iterator[Mended]:
-        """Return each way to put one quote into the line so that it parses."""
+    def candidates(self, line: str, places: Iterable[re.Match[str]], instead: int) -> Iterator[Mended]:
+        """Return each way to put one quote into the line so that it parses.  instead: of how many characters."""
         before, after = context(line)
-        for place in [found.start() for found in EDGE.finditer(line[:length])][:LIMIT_PLACES]:
-            mended = f'{line[:place]}"{line[place:]}'
+        for place in [found.start() for found in places]:
+            mended = f'{line[:place]}"{line[place + instead :]}'
             if place not in quotes_of(mended):
                 continue  # behind a backslash it would be part of a text
             try:

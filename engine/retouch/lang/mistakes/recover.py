@@ -32,7 +32,7 @@ def recover(text: str, report: Report) -> tuple[s.Statement, ...]:
         if token.type != "_NL":
             line.append(token)
         elif line:
-            if line := list(translated(line, report)):
+            if line := list(translated(line, report, builder.families)):
                 statements.append(read_statement(line, token, builder))
             line = []
         if len(report.items) >= LIMIT_ERRORS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Set
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from retouch.lang.build import TreeBuilder, at
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import invisible
 from retouch.lang.tokens import span_of
-from retouch.lang.words import FAMILIES
+from retouch.lang.words import FAMILIES, OTHERS
 
 BAD_IN_TEXT = re.compile(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4}).|[\x00-\x1f\x7f]')
 # A line on which a quote closes a text where none should close, or is missing before one.
@@ -46,6 +47,7 @@ class TolerantBuilder(TreeBuilder):
     def __init__(self, text: str, report: Report, made: frozenset[str]):
         super().__init__(text, report)
         self.made = made
+        self.families = frozenset(FAMILIES) | (frozenset(OTHERS) - made)
 
     # Stages
 
@@ -71,7 +73,7 @@ class TolerantBuilder(TreeBuilder):
                 if isinstance(next(iter(items[i + 1 :]), None), IN_BRACKETS):
                     return s.Bad(span=at(meta))  # reported with its brackets
                 self.stray_word(item.token, items[i - 1] if i else None, items[i:], (family, *methods))
-                if item.token in FAMILIES:
+                if item.token in self.families:
                     return s.Bad(span=at(meta))
                 break
             if isinstance(item, s.OptionSyntax):
@@ -112,7 +114,7 @@ class TolerantBuilder(TreeBuilder):
 
     def stray_word(self, token: Token, before: s.SyntaxNode | None, rest: list, stage: tuple[s.Word, ...]) -> None:
         """A word in a stage that is no method: an option without '=', a stage without '|', or text without quotes."""
-        words, methods = unquoted(rest), stage[1:]
+        words, methods = unquoted(rest, self.families), stage[1:]
         sides = [*token.split("-"), *map(str, words[1:2])][:2]
         if isinstance(before, s.Text) and token in self.made:
             self.report.add("RT106", s.Span(before.span.end, span_of(token).start + 1))
@@ -122,9 +124,9 @@ class TolerantBuilder(TreeBuilder):
             self.report.add("RT106", s.Span(span_of(token).start + len(sides[0]), span_of(words[-1]).end))
         elif len(words) > 1 and str(words[1]) in self.made:
             self.report.add("RT109", span_of(token), mend=f"{token}={words[1]}")
-        elif token in FAMILIES:
+        elif token in self.families:
             self.report.add("RT104", span_of(token), word=str(token))
-        elif before is None and methods and methods[0].name in FAMILIES:
+        elif before is None and methods and methods[0].name in self.families:
             self.report.add("RT104", methods[0].span, word=methods[0].name)
         else:
             value = before.value if isinstance(before, s.OptionSyntax) else None
@@ -232,11 +234,11 @@ class TolerantBuilder(TreeBuilder):
         return super().number(meta, kids)
 
 
-def unquoted(rest: list) -> list[Token]:
+def unquoted(rest: list, families: Set[str]) -> list[Token]:
     """Return the bare words from here on that are no families."""
     words = []
     for item in rest:
-        if not isinstance(item, Bare) or (words and item.token in FAMILIES):
+        if not isinstance(item, Bare) or (words and item.token in families):
             break
         words.append(item.token)
     return words
