@@ -13,6 +13,7 @@ from retouch.check.reading.names import BoundTurn, one_of
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.near import nearest
 from retouch.plugins.signatures import Kind, Option
 
 WHOLE = re.compile(r"-?\d+")
@@ -76,7 +77,8 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
             _wrong(name, kind, value, written, report)
             return REFUSED
     if kind.choices and found not in kind.choices:
-        mend = ", ".join(json.dumps(choice) for choice in kind.choices)
+        meant = nearest(found, map(str, kind.choices)) if isinstance(found, str) else None  # which is told first
+        mend = ", ".join(json.dumps(choice) for choice in sorted(kind.choices, key=lambda each: each != meant))
         report.add("RT209", written.span, source=written.source, name=name, got=json.dumps(found), mend=mend)
         return REFUSED
     if isinstance(found, str) and not kind.formed(found):
