@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 # Of the places that people copy from, addresses are told without a scheme as well.
 _ADDRESS = re.compile(
-    r"[a-z][a-z0-9+.-]+:/+|(?:www\.)?(?:hf\.co|huggingface\.co|civitai\.com|github\.com)/|www\.", re.I
+    r"[a-z][a-z0-9+.-]+:/+|(?:www\.)?(?:hf\.co|huggingface\.co|civitai\.com|github\.com)/|www\.|git@[\w.-]+:", re.I
 )
 _OF_HUB = re.compile(
-    r"(?:https?:/+)?(?:www\.)?(?:hf\.co|huggingface\.co)/(?!(?:datasets|spaces|docs|api|papers|collections)/)"
-    r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)"
+    r"(?:(?:https?|git|ssh):/+)?(?:www\.|git@)?(?:hf\.co|huggingface\.co)[/:](?!(?:datasets|spaces|docs|api|papers|collections)/)"
+    r"(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*?)(?:\.git)?"
     r"(?:/(?:tree|blob|resolve|raw)/(?P<revision>[^/?#]+)(?:/(?P<file>[^?#]+))?)?/?(?:[?#].*)?",
     re.ASCII | re.IGNORECASE,
 )

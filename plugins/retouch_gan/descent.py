@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from torch import Tensor
 
-from retouch.api import Adam, value_and_grad
+from retouch.api import Adam, step_all, value_and_grad
 
 WARM, COOL = 0.05, 0.25  # shares of the steps in which the rate rises, and in which it falls
 
@@ -18,12 +18,12 @@ async def descend(
 
     The rate's course is that of StyleGAN2's projector.  Karras et al. 2020, arXiv:1912.04958, appendix D.
     """
-    adams = [Adam(lr) for _ in at]
+    at, adams = [*at], [Adam(lr) for _ in at]
     for step in range(steps):
         found = await value_and_grad(loss, *at)
         share = (step + 1) / steps
         pace = min(1.0, share / WARM, (1 - step / steps) / COOL)
         for adam in adams:
             adam.lr = lr * pace
-        at = [adam.step(each, grad) for adam, each, grad in zip(adams, at, found.grads, strict=True)]
+        step_all(adams, at, list(found.grads))
     return tuple(at)

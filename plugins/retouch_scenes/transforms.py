@@ -71,7 +71,14 @@ def described(read: FolderReader) -> DescribedFolder:
     facts |= {"meet": int(met is not None), "scene_near": scene[0], "scene_far": scene[1]}
     facts |= {"thing_near": thing[0], "thing_far": thing[1]}
     masks = dict.fromkeys(shot.mask for shot in found if shot.mask)  # one may be of many
-    return DescribedFolder((name, *(shot.file for shot in found), *masks), facts)
+    plain = [shot.file for shot in found if not read.alpha(shot.file)]
+    doubts = ()
+    if 0 < len(plain) < len(found):
+        what = (
+            f"{len(plain)} of {len(found)} photographs have no transparency, such as '{plain[0]}': all of them counts"
+        )
+        doubts = ((what, "cut the thing out of these as well, or take the transparency off the others"),)
+    return DescribedFolder((name, *(shot.file for shot in found), *masks), facts, doubts)
 
 
 def list_of(read: FolderReader) -> str:

@@ -11,7 +11,7 @@ import torch
 from retouch.cli import WrongCommand
 from retouch_bench.speed.budget import Budget, LeftOut
 from retouch_bench.speed.ceilings import Ceilings
-from retouch_bench.speed.denoising import COMPILED, LOOP, MODES
+from retouch_bench.speed.denoising import COMPILED, LOOP, LORA_MODES, MODES
 from retouch_bench.speed.main import SECTIONS, main
 from retouch_bench.speed.mix import DDIM, mixed
 from retouch_bench.speed.published import MODELS, FamilyNetwork
@@ -77,7 +77,7 @@ def rehearsed(folder, *args):
 
 def measured_as_it_says(sections):
     """The modes of the denoiser, and what edits count."""
-    assert {row["mode"] for row in sections["denoiser"]} == {LOOP, *MODES}
+    assert {row["mode"] for row in sections["denoiser"]} == {LOOP, *MODES, *LORA_MODES}
     whole = {row["edit"]: row for row in sections["edits"] if "rows" in row}
     assert whole["DDIM, one alone"]["rows"] == 4 + 2 * 4  # up without guidance, down with it
     assert whole["null-text 10 inner steps, packed"]["gradient_rows"] == 2 * 10 * 4

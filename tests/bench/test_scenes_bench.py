@@ -16,7 +16,7 @@ from retouch_bench.scenes.main import main
 from retouch_bench.scenes.measuring import SceneMeasurer, decibels
 from retouch_bench.scenes.table import FIGURES, table
 from retouch_bench.scenes.truth import SolidTruth, SpaceTruth, TrueTurn
-from retouch_bench.scenes.ways import RECOMMENDED, WAYS, written
+from retouch_bench.scenes.ways import RECOMMENDED, WAYS, stages, written
 from retouch_scenes.spaces import empty
 from retouch_storybook.judge import load_judge
 from retouch_storybook.popup import EDITS
@@ -30,9 +30,7 @@ def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
         kind, edits = (SpaceTruth, EDITS) if name in EDITS else (SolidTruth, SOLID_EDITS)
         truth = kind(edits[name], views=3, held=1, size=32)
         folder = truth.written(tmp_path / name.partition("-")[0])
-        world = world or Environment(
-            load_registry(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,)
-        )
+        world = world or Environment(stages(), tmp_path, (), {"steps": "4"}, output=tmp_path, allowed=(tmp_path,))
         for way in WAYS:
             text = written(way, truth.edit.operand, truth.edit.before.caption(), str(folder), truth.bounds)
             found = check(text, world)

@@ -239,6 +239,8 @@ def test_the_mend_of_a_picture_that_is_too_large_is_to_crop_it(tmp_path):
         (f"{BOX} | upscale bicubic | tiles ({EDIT})", "RT335"),
         (f"{BOX} | crop | upscale | {EDIT} | blend pixel | paste", "RT335"),
         (f"{BOX} | crop | upscale | surround lowpass | tiles ({EDIT}) | paste", "RT335"),
+        (f"draw ({BOX} | upscale | {EDIT} | blend pixel) seeds=2 | rank denoiser", "RT335"),
+        (f"{BOX} | draw (upscale | {EDIT} | blend pixel) seeds=2 | rank denoiser", "RT335"),
         (f"upscale factor=3 | {EDIT}", "RT404"),
         (f"{BOX} | crop | upscale factor=2.1 | {EDIT} | paste", "RT404"),
         (f"{BOX} | crop context=11 | {EDIT} | paste", "RT208"),
@@ -255,6 +257,8 @@ def test_what_cannot_be_is_told_before_anything_loads(tmp_path, recipe, code):
     [
         f"{BOX} | upscale factor=1 sharpen=1 | {EDIT} | blend latent",
         f"upscale | {BOX} | {EDIT} | blend pixel",
+        f"draw (upscale | {BOX} | {EDIT} | blend pixel) seeds=2 | rank denoiser",
+        f"{BOX} | draw (crop | {EDIT} | blend pixel | paste) seeds=2 | rank denoiser",
         f"upscale factor=3 | tiles multidiffusion | {EDIT}",
         f"{EDIT} | upscale factor=3",
         f"a = upscale | {BOX}\nupscale bicubic | {EDIT} | blend latent mask=a",

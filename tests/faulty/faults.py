@@ -84,6 +84,7 @@ RUNNING = [
     mask("cancels", "raise asyncio.CancelledError", "'mask cancels' failed: CancelledError"),
     mask("recurses", "def f(): return f()\nreturn f()", "'mask recurses' failed: maximum recursion depth"),
     mask("raises", "raise ValueError('no')", "'mask raises' failed: no (f_raises.py"),
+    mask("keyless", "return {}['share']", "'mask keyless' failed: KeyError: 'share' (f_keyless.py"),
     mask("exits_plainly", "sys.exit(3)", "'mask exits_plainly' failed: it raised SystemExit", is_async=False),
     mask(
         "clings", "try:\n    await call(len, None)\nexcept BaseException:\n    await asyncio.sleep(0)", "'mask clings'"
@@ -96,6 +97,11 @@ RUNNING = [
     mask("nan", "return Mask(torch.full(image.size, torch.nan))", "'mask nan' made values that are not finite"),
     mask(
         "half", f"return Mask({FINE}.data.half())", "'mask half' has to give a Mask, data [h, w] in [0, 1] as float32"
+    ),
+    mask(
+        "smaller",
+        "return Mask(torch.ones(7, 9))",
+        "'mask smaller' has to give a Mask as large as its picture, [64, 64]",
     ),
     mask("whole", "return Mask(torch.ones(image.size, dtype=torch.int64))", "as float32, and gave int64"),
     mask("elsewhere", "return Mask(torch.ones(image.size, device='meta'))", "on cpu, and gave one on meta"),
@@ -210,7 +216,11 @@ RUNNING = [
     mask(
         "sleeps", f"await asyncio.sleep(0)\nreturn {FINE}", "'mask sleeps' failed: it awaits nothing, and a stage may"
     ),
-    mask("loops", f"await asyncio.sleep(1)\nreturn {FINE}", "'mask loops' failed: no running event loop"),
+    mask(
+        "loops",
+        f"await asyncio.sleep(1)\nreturn {FINE}",
+        "no running event loop; a stage awaits what retouch.api gives it",
+    ),
     mask("gathers", "await gather([(x for x in ())])", "'mask gathers' failed: it awaits a generator, and a stage may"),
     mask("calls_none", "await call(torch.relu, None)", "'mask calls_none' failed"),
     mask(

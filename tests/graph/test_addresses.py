@@ -61,6 +61,9 @@ def test_an_address_is_answered_with_what_to_type(line, code, said, tmp_path, mo
             f"{GET}; or download {HUB}/resolve/main/x.safetensors",
             "/resolve",
         ),
+        ("git@hf.co:owner/name", GET, "download it"),
+        ("ssh://git@huggingface.co/owner/name.git", GET, "download it"),
+        ("git@github.com:owner/name.git", "download its folder", "download it"),
         ("https://huggingface.co/datasets/owner/name", "download its folder or its safetensors file", "download it"),
         ("https://www.civitai.com/models/1/a", "download its safetensors file from there", "download it"),
     ],
@@ -71,7 +74,9 @@ def test_what_lies_behind_an_address_decides_what_to_type(address: str, model: s
     assert file in file_instead(address)
 
 
-@pytest.mark.parametrize("text", ["owner/name", "C:/a/b", "./hf.co", "a/www.png", "wwwhat.png", "x:y.png", "hf.co"])
+@pytest.mark.parametrize(
+    "text", ["owner/name", "C:/a/b", "./hf.co", "a/www.png", "wwwhat.png", "x:y.png", "hf.co", "git@home.png"]
+)
 def test_names_and_paths_are_no_addresses(text: str) -> None:
     assert not is_address(text)
 

@@ -364,3 +364,16 @@ def test_gradients_in_brackets_are_counted_as_often_as_the_flow_runs(cache: Path
         assert main(["plan", "--json", "-e", text, "cat.png"]) == 0
         led.append(json.loads(capsys.readouterr().out)["estimates"][0]["with_gradient"]["rows"])
     assert led[1] == 4 * led[0] > 0
+
+
+@pytest.mark.parametrize("flow", ["draw ({}) seeds=4 | rank", "draw (draw ({}) seeds=2 | rank) seeds=2 | rank"])
+def test_what_depends_on_no_picture_is_paid_once_however_often_its_flow_runs(cache: Path, capsys, flow: str) -> None:
+    """A tuning in brackets that learns from pictures of its own: its rows, and those whose gradient it asks."""
+    text = flow.format(f'{TUNINGS["dreambooth"]} pictures="cat.png" | invert sdedit "cat"->"dog" steps=4')
+    once, walk, led = 5 * 2 + 2 * 4 * 2, 4, 5 * 2
+    assert main(["plan", "--json", "-e", text, "cat.png"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == [once + 4 * walk] * 2
+    assert told["estimates"][0]["with_gradient"] == {"rows": led, "pictures": 0, "tuned_at_once": 2}
+    assert main(["plan", "-e", text, "cat.png"]) == 0
+    assert f"{walk} rows each time, and {once} once" in capsys.readouterr().out

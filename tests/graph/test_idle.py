@@ -20,6 +20,9 @@ IDLE = {
     f"{WALK} | guide identity weight=0": "'guide identity' changes nothing: weight=0",
     f"{HALF} | guide keep weight=0 | blend pixel": "'guide keep' changes nothing: weight=0",
     f"{WALK} | guide range weight=0": "'guide range' changes nothing: weight=0",
+    f'{WALK} negative="fog" | sample guidance=1': "'guide cfg' asks nothing of the negative prompt \"fog\": guid",
+    f'{WALK} negative="fog" | guide norm guidance=1': "'guide norm' asks nothing of the negative prompt",
+    'invert negative_prompt "cat"->"dog" steps=2 negative="fog"': "'invert negative_prompt' asks nothing of",
     'distil dds "cat"->"dog" rate=0': "'distil dds' changes nothing: rate=0",
     'distil pds "cat"->"dog" rate=0': "'distil pds' changes nothing: rate=0",
     f"tune unitune training_steps=0 | {WALK}": "'tune unitune' changes nothing: training_steps=0",
@@ -30,6 +33,9 @@ ACTS = [
     "invert ddim steps=2 | sample guidance=0",  # nothing is edited: the picture is replayed
     f'{WALK} | eye clip "storybook" | guide image_text | sample guidance=0',  # the eye hears the edit
     f"{WALK} | guide range",
+    f'{WALK} negative="fog"',
+    'invert negative_prompt "cat"->"dog" interpolation=0.5 steps=2 negative="fog"',
+    f'mask diffedit source_negative="dog" | {WALK} negative="fog" | blend latent | sample guidance=1',
     'distil dds "cat"->"dog"',
     f"{HALF} | guide keep | blend pixel",
     f"upscale factor=1 sharpen=1 | {WALK}",

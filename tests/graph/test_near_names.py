@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from retouch.api.checking import Environment, check
 from retouch.cli.main import main
+from retouch.graph.nodes import Picture
 from retouch.near import MOST_ENTRIES, near_path, nearest
 from retouch.paths import is_folder
+from retouch.plugins.discovery import Plugin
+from retouch.plugins.registry import load
 
 EDIT = 'invert ddim "cat"->"dog"'
 WRONG = [
@@ -96,3 +100,13 @@ def test_another_number_is_not_asked_for_among_files(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert not near_path("299.png", tmp_path)
     assert near_path("298.jpg", tmp_path) == "did you mean '298.png'?"
+
+
+def test_a_port_of_a_misspelt_type_is_told_with_the_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing makes it, and no stage before it would help."""
+    head = "from __future__ import annotations\nfrom retouch.api import stage\n"
+    (tmp_path / "near_types.py").write_text(f'{head}@stage("mask", "mine")\ndef f(source: SourcImage) -> Mask: ...')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    world = Environment(load([Plugin("near", "near_types")]), tmp_path, (Picture(tmp_path / "cat.png"),))
+    error = check("mask mine | save mask 'm.png'", world).errors[0]
+    assert (error.code, error.help) == ("RT301", "did you mean 'SourceImage', in the signature of 'mask mine'?")

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from retouch.core.device import ordered
 from retouch.core.device.repeatable import strict
+from retouch.core.tuning import NOTHING, ModelDelta
 from retouch.models.family import Rows
 from retouch.models.network import captured
 from retouch.models.network.captured import CapturedNetwork
@@ -24,7 +25,7 @@ from retouch.testing.pretend.memory import LivingMemory
 from retouch_methods.eye import lpips
 
 
-def network(rows: Rows) -> Tensor:
+def network(rows: Rows, delta: ModelDelta = NOTHING) -> Tensor:
     """A few operations whose results on the way are needed on the way back."""
     x = rows.x * rows.timesteps[:, None, None, None]
     return torch.tanh(x).exp() * torch.sigmoid(rows.embeds.mean((1, 2)))[:, None, None, None]
@@ -90,7 +91,7 @@ def test_what_was_replayed_long_ago_is_let_go_and_captured_again(monkeypatch: py
 def test_what_cannot_be_captured_runs_as_it_is_and_leaves_nothing_behind():
     """Neither the stream of the capture nor an allocator that takes it to be under way; and no other shape is tried."""
     with pretended() as device, torch.no_grad():
-        asked = CapturedNetwork(lambda given: network(given) * float(given.x.abs().sum()))
+        asked = CapturedNetwork(lambda given, _: network(given) * float(given.x.abs().sum()))
         before = torch.cuda.current_stream()
         asked(rows(1, 0, GPU))
         with pytest.warns(UserWarning, match="cannot be captured as a CUDA graph: CUDA error: operation not permitted"):

@@ -13,6 +13,7 @@ import pytest
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
+import retouch_storybook
 from retouch.models.catalog import find
 from retouch.models.hub import download
 from retouch.models.hub.choice import Listed, choose
@@ -199,6 +200,38 @@ def test_other_bytes_than_promised_are_thrown_away(repository: Path, cache: Path
     assert not [path for path in (cache / "models--owner--tiny/blobs").iterdir() if path.stat().st_size]
 
 
+EYE = Path(retouch_storybook.__file__).parent / "weights" / "image_text"
+NETWORKS = {
+    "a vae": (
+        lambda folder: folder / "vae",
+        'use it: model "…" vae="owner/tiny"',
+        'model "storybook" vae="owner/tiny"\n',
+    ),
+    "an eye": (lambda _: EYE, 'use it: eye clip "owner/tiny", eye vit "owner/tiny"', 'eye clip "owner/tiny" | '),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_beside_the_model_is_fetched_as_check_advises(kind, folder: Path, cache: Path, tmp_path) -> None:
+    """RT430 and RT450 say `retouch models get`, which wanted whole models alone."""
+    place, use, written = NETWORKS[kind]
+    alone = shutil.copytree(place(folder), tmp_path / "alone")
+    (alone / "pytorch_model.bin").write_bytes(b"a pickle")
+    (alone / "README.md").write_text("a page")
+    recipe = written + ("invert ddim" if kind == "a vae" else 'invert ddim "cat"->"dog" | guide image_text')
+    with serve(alone) as hub:
+        before = retouch(cache, hub.endpoint, "check", "-e", recipe)
+        assert "retouch models get owner/tiny" in before.err
+        done = retouch(cache, hub.endpoint, "models", "get", "owner/tiny")
+    assert done.code == 0, done.err
+    assert use in done.out
+    assert not {"pytorch_model.bin", "README.md"} & {*contents(hub.asked)}
+    after = retouch(cache, "http://127.0.0.1:9", "check", "-e", recipe)
+    assert "models get" not in after.err
+    listed = retouch(cache, "http://127.0.0.1:9", "models").out
+    assert f"at {COMMIT}; for {use.removeprefix('use it: ')}" in listed
+
+
 def unknown(hub: Hub) -> list[str]:
     return ["owner/none"]
 
@@ -232,6 +265,12 @@ def a_broken_index(hub: Hub) -> list[str]:
     return ["owner/tiny"]
 
 
+def of_no_use(hub: Hub) -> list[str]:
+    (hub.folder / "model_index.json").unlink()
+    (hub.folder / "config.json").write_text('{"model_type": "llama"}')
+    return ["owner/tiny"]
+
+
 def a_name_that_the_hub_does_not_take(hub: Hub) -> list[str]:
     return ["owner/ti--ny"]
 
@@ -245,6 +284,7 @@ def a_name_that_the_hub_does_not_take(hub: Hub) -> list[str]:
         (only_pickles, "'unet' has its weights in a pickle alone", "conversion to safetensors"),
         (no_variant, "no weights of the variant 'int3'", "leave --variant out"),
         (a_single_file, "it has single files: v1-5-pruned.safetensors", "in the layout of diffusers"),
+        (of_no_use, "its config.json calls it llama, which no stage reads", "a VAE, or one of: clip, "),
         (a_broken_index, "its model_index.json is not a JSON object", "another model"),
         (a_name_that_the_hub_does_not_take, "is no name that the hub takes", "look at the name"),
     ],

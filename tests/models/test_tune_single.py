@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from retouch.api.checking import Environment, check, load_registry
+from retouch.graph.nodes import Picture
 from tests.e2e.command import HEEDING, draw, left_in, retouch
 from tests.models.tuning_runs import pixels, ran
 
@@ -88,6 +90,14 @@ def test_words_are_said_without_being_asked_for_and_once(folder: Path) -> None:
     assert "has learnt" not in written
     token = 'open "cat.png" | tune unitune | invert sdedit "cat"->"dog" | save "x.png"'
     assert retouch("plan", "-e", token, folder=folder).out.count("tune prompts") == 1
+
+
+@pytest.mark.parametrize("where", ["tune unitune | draw (", "draw (tune unitune | "])
+def test_other_eyes_are_told_the_words_of_the_recipe_and_not_the_token(where: str) -> None:
+    world = Environment(load_registry(), Path(), (Picture(Path("IMAGE"), caption="a cat", known=False),))
+    (graph,) = check(where + 'invert sdedit "cat"->"dog") seeds=2 | rank image_text', world).graphs
+    (rank,) = [node for node in graph.nodes if node.card.family == "rank"]
+    assert rank.inputs["target"].settings["text"] == "a dog"
 
 
 @pytest.mark.parametrize(

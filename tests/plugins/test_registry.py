@@ -125,6 +125,7 @@ def test_quoted_and_named_annotations_are_seen_through(plugin):
         ("@stage('a', 'b')\ndef f(x: Latents = None): ...", "'T | None = None'", 5),
         ("@stage('a', 'b', colour=3)\ndef f(): ...", "no setting 'colour'", 4),
         ("@stage('a')\ndef f(): ...", "@stage(family, method, …)", 4),
+        ("@stage\ndef f(): ...", "and this is @stage alone", 4),
         ("@stage('a', 'b', rows='2 * mpas')\ndef f(*, maps: int = 1): ...", "'mpas', which nothing states", 5),
         ("@stage('a', 'b', rows='open(1)')\ndef f(): ...", "not arithmetic", 5),
     ],
@@ -167,6 +168,11 @@ def test_two_plugins_with_one_method_are_both_named(plugin):
     chosen = found.find("a", f"{second.name}.b")
     assert chosen
     assert chosen.plugin == second.name
+
+
+def test_two_stages_of_one_plugin_with_one_name_are_told_to_part(plugin):
+    (found,) = registry.load([plugin("@stage('a', 'b')\ndef f(): ...\n@stage('a', 'b')\ndef g(): ...")]).faults
+    assert found.facts["mend"] == "give one of them another name"
 
 
 def test_the_default_is_the_marked_method_or_the_only_one(plugin):

@@ -56,6 +56,18 @@ def test_what_was_written_is_read_again(folder):
     assert not said(folder).errors
 
 
+@pytest.mark.parametrize("cut", [0, 1, 3])
+def test_photographs_of_which_some_were_cut_out_and_others_not_are_told(folder, cut):
+    names = [shot.file for shot in shots(FilesBelow(folder))]
+    for name in names:
+        with Pillow.open(folder / name) as image:
+            image.convert("RGBA" if name in names[:cut] else "RGB").save(folder / name)
+    found = said(folder).diagnostics
+    assert [each.code for each in found] == ["RT584"] * (cut == 1)
+    if found:
+        assert f"2 of 3 photographs have no transparency, such as '{names[1]}'" in found[0].message
+
+
 def test_a_mask_of_another_size_is_told(folder):
     (folder / "masks").mkdir()
     Pillow.new("L", (9, 8), 255).save(folder / "masks/000.png")

@@ -187,6 +187,9 @@ def test_lists_make_a_scene_for_each_item(home):
 def test_what_cannot_go_together_is_told_at_check(home, text, code):
     codes = {found.code for found in checked(home, text).errors}
     assert code in codes
+    if "revise (revise" in text:
+        (found,) = checked(home, text).errors
+        assert "one 'revise dataset' is enough" in found.help
     if code in ("RT226", "RT242", "RT243", "RT407"):
         assert codes == {code}  # and nothing else beside it
 

@@ -63,7 +63,7 @@ from retouch.core.tiling import tile_grid, tile_ramp
 from retouch.core.tuned.embedding_file import word_tensors
 from retouch.core.tuned.lora_file import lora_tensors
 from retouch.core.tuned.mixing import MixedDenoiser
-from retouch.core.tuned.optim import Adam, masters
+from retouch.core.tuned.optim import Adam, masters, step_all
 from retouch.core.tuned.weights_file import safetensors_file, tuned_tensors
 from retouch.core.tuning import LearntWords, ModelDelta, Patch
 from retouch.core.turn import Candidates, Ranked, Turn, Turned
@@ -211,6 +211,7 @@ __all__ = [
     "seen_through",
     "stage",
     "stages_in",
+    "step_all",
     "storable",
     "text_apart",
     "text_direction",

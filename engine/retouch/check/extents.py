@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from retouch.check.reading.environment import Environment
 from retouch.check.sizes import KEEPING, size_of, windowed
-from retouch.graph.nodes import FromEngine, FromNode, Graph, Node, NodeId
+from retouch.graph.nodes import GIVEN, FromEngine, FromNode, Graph, Node, NodeId
 from retouch.graph.plan import reckoning
 from retouch.lang.diagnostics import Report
 from retouch.plugins import cost
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CARRIERS = ("Image", "SourceImage", "Latents", "SourceLatents", "Trajectory", "Frame", "Mask", "Window")
 _OF_PICTURES = "take both from one picture, or open one of them with size=…"
 _ANY = 1000  # pixels of a side, where only the ratio counts
+_IN_BRACKETS = "given"  # in place of a node: picture, source and mask come to brackets at one size, whatever that is
 # Families that make of a picture something of its size.
 _KEEPING = (*KEEPING, "mask", "view", "require", "surround", "narrow", "match", "tiles", "repaint")
 
@@ -37,6 +38,8 @@ class Extent:
 
     @property
     def said(self) -> str:
+        if self.node == _IN_BRACKETS:
+            return "the size that these brackets are given"
         if self.size:
             return f"{self.size[1]}×{self.size[0]} pixels"
         return f"{self.longer} pixels on the longer side" if self.longer else f"the size that '{self.resized_by}' makes"
@@ -61,7 +64,7 @@ def check_extents(graph: Graph, world: Environment, report: Report) -> None:
     """Report every stage that is given two things of different sizes."""
     extents = extents_of(graph, world)
     for node in graph.nodes:
-        for turn in node.turns():  # what its stage gives it may be of any size
+        for turn in node.turns():
             check_extents(turn, world, report)
         taken, made = _taken(node, extents), extents[node.id]
         most = _model(node, graph).largest_side
@@ -85,7 +88,8 @@ def extents_of(graph: Graph, world: Environment) -> Mapping[NodeId, Extent | Non
     """What each stage's value is counted in, as far as that is known."""
     extents: dict[NodeId, Extent | None] = {}
     for node in graph.nodes:
-        extents[node.id] = _made(node, _taken(node, extents), graph, world)
+        in_brackets = Extent(_IN_BRACKETS, None) if node.card.family == GIVEN else None
+        extents[node.id] = in_brackets or _made(node, _taken(node, extents), graph, world)
     return extents
 
 

@@ -66,6 +66,10 @@ class Level:
     progress: float = field(default=0.0, compare=False)
     clean: Level | None = field(default=None, compare=False, repr=False)
 
+    def within(self, progress: float, clean: Level | None = None) -> Level:
+        """The same level in a walk; each step of an inversion is one, and `replace` would take as long as its row."""
+        return Level(self.timestep, self.alpha, self.sigma, self.flow, progress, clean)
+
     def variance_from(self, noisy: Level) -> float:
         """The variance of q(this | noisy, x0): of the new noise of a DDPM step that comes here from there."""
         kept = noisy.alpha / self.alpha * self.sigma
@@ -159,7 +163,7 @@ class Step:
     def mean(self, x0: Tensor, eps: Tensor, eta: float = 0.0) -> Tensor:
         """The step without its new noise (Song et al. 2021, eq. 12).  All [C, h, w]"""
         kept = max(self.clean.sigma**2 - self.fresh(eta) ** 2, 0.0) ** 0.5  # rounding may go below 0
-        return replace(self.clean, sigma=kept).mix(x0, eps)
+        return torch.add(self.clean.alpha * x0, eps, alpha=kept)
 
     def carry(self, x: Tensor, pred: Prediction) -> Tensor:
         """x moved from noisy to clean along what may have been seen elsewhere (`Level.said`).  All [C, h, w]"""
@@ -235,9 +239,9 @@ class Schedule:
     def through(levels: Sequence[Level]) -> Schedule:
         """A walk through these levels, in their order; RePaint's jumps go up on the way."""
         n = len(levels) - 1
-        walk = [replace(level, progress=i / max(n, 1), clean=None) for i, level in enumerate(levels)]
+        walk = [level.within(i / max(n, 1)) for i, level in enumerate(levels)]
         # Each knows the next one and no further: a chain of a thousand levels could be neither copied nor sent.
-        walk = [replace(level, clean=after) for level, after in zip(walk, [*walk[1:], None], strict=True)]
+        walk = [level.within(level.progress, after) for level, after in zip(walk, [*walk[1:], None], strict=True)]
         return Schedule(tuple(Step(i, walk[i], walk[i + 1], walk[i - 1] if i else None) for i in range(n)))
 
     @staticmethod

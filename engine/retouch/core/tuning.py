@@ -77,7 +77,7 @@ class Patch:
 
 
 @storable
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)  # what is kept for its passes goes with it
 class ModelDelta:
     """Weights that stand in for some of the model's, while its rows run.  Its identity is the object.
 
@@ -108,7 +108,7 @@ class ModelDelta:
 
         What runs beside the layers here goes on under either.
         """
-        if not (self.weights or self.low_rank or self.beside or self.words or self.place):
+        if not (self.acts or self.words):
             return other
         names = {**self.beside, **other.beside}
         both = {name: (*self.beside.get(name, ()), *other.beside.get(name, ())) for name in names}
@@ -126,6 +126,11 @@ class ModelDelta:
             for name, each in other.weights.items()
         }
         return replace(joined, weights={**joined.weights, **sums})
+
+    @property
+    def acts(self) -> bool:
+        """Whether a pass under it is another than one under the model's own weights."""
+        return bool(self.weights or self.low_rank or self.beside or self.place)
 
     @property
     def wants_grad(self) -> bool:

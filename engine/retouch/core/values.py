@@ -146,8 +146,10 @@ class Prompt:
     @property
     def shapes(self) -> tuple[object, ...]:
         """What rows must have in common, beside the number of tokens, to share a pass."""
-        more = ((name, each.shape) for name, each in self.extra.items() if name != "mask")  # a mask has its tokens
-        return (self.embeds.shape[-1], *more)
+        dim = self.embeds.shape[-1]
+        if not self.extra:
+            return (dim,)
+        return dim, *[(name, each.shape) for name, each in self.extra.items() if name != "mask"]  # which has its tokens
 
     def positions(self, words: str) -> tuple[int, ...]:
         """Indices of the tokens that spell `words`, at every place where they stand as whole words."""

@@ -12,7 +12,7 @@ from retouch.graph.estimate import Estimate
 from retouch.graph.keys import node_keys
 from retouch.graph.nodes import Edge, FromNode
 from retouch.graph.origins import PRECEDENCE
-from retouch.graph.plan import Plan, calls, plan, total
+from retouch.graph.plan import Plan, calls, plan, summed, total
 from retouch.graph.show import settings
 
 SCHEMA = "retouch.plan/1"
@@ -95,4 +95,5 @@ def _edge(edge: Edge) -> Any:
     if edge.turn is None:
         return told
     inner = plan(edge.turn)
-    return {**told, "rows": list(inner.total), "results": list(edge.turn.results), "stages": _stages(inner)}
+    rows = {"rows": list(inner.each_time), "rows_once": list(summed(inner.once.values()))}
+    return {**told, **rows, "results": list(edge.turn.results), "stages": _stages(inner)}

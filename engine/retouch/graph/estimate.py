@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
-from retouch.graph.nodes import FromEngine
+from retouch.graph.nodes import FromEngine, Node
 from retouch.graph.panes import window_side, windows_of
-from retouch.graph.plan import Plan, at_once, plan, total
+from retouch.graph.plan import Facts, Plan, at_once, plan, summed, total
 from retouch.graph.ports import EYES
 from retouch.models import rates
 from retouch.models.files.headers import Stored, read_header
@@ -44,6 +44,7 @@ DOWN, UP = re.compile(r"down_blocks\.(\d+)\."), re.compile(r"up_blocks\.(\d+)\."
 # Numbers in float32 for each pixel of a picture that is seen in tiles: the picture, what its tiles add up to, their
 # weights, and the result.
 TILED_PIXEL = 10
+Fact = Callable[[Node, Facts], int]
 # Bytes of a number.
 ITEM = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -149,10 +150,11 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
     at_most = max(seen, key=math.prod, default=counted) if largest else counted
     rate = rates.measured(model.digest, at_most) if largest and len(seen) == 1 else None
     least, most = total(plans)
-    led, looked, glances = (sum(_counted(plan, what) for plan in plans) for what in ("led", "looked", "glances"))
+    led, looked, glances = (
+        _counted(plans, lambda _, facts, what=what: int(facts.get(what, 0))) for what in ("led", "looked", "glances")
+    )
     as_rows = glances * _glance(plans, model, at_most)
-    tunings = [each for one in plans for each in _tunings(one)]
-    learnt, again = sum(rows for rows, _ in tunings), _network(model) >= LARGE
+    learnt, again = _counted(plans, _learnt), _network(model) >= LARGE
     # A row that a gradient goes back through takes as long as several; of large networks it is done again.
     more = (led - learnt) * (LED_ROW[again] - 1) + learnt * (TUNED_ROW[again] - 1)
     more += (looked * LOOK if model.scale > 1 else 0) + as_rows  # pixels are their own codec
@@ -178,7 +180,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
         glances=glances,
         as_rows=as_rows,
         guided=led - learnt,
-        tuned=_together([rows for _, rows in tunings]),
+        tuned=_together(_at_once(plans)),
         again=again,
     )
 
@@ -194,22 +196,47 @@ def _in_codec(model: ModelInfo, cells: tuple[int, int], item: int, company: int,
     return round(item * model.known.working.picture(seen)) + ITEM["float32"] * TILED_PIXEL * height * width, 1
 
 
-def _counted(plan_: Plan, what: str) -> int:
-    """A fact of all stages, those in brackets as often as their flows are sent through."""
-    found = sum(int(known.get(what, 0)) for known in plan_.facts.values())
+def _counted(plans: Sequence[Plan], fact: Fact) -> int:
+    """A fact of all stages: in brackets as often as their flows are sent through, and once of what is done once."""
+    once, each = dict[str, int](), 0
+    for one in plans:
+        alone, sent = _apart(one, fact)
+        once, each = once | alone, each + sent
+    return sum(once.values()) + each
+
+
+def _apart(plan_: Plan, fact: Fact) -> tuple[Mapping[str, int], int]:
+    """A fact of each stage that depends on no picture, by content key, and the sum of all others."""
+    shared, once, each = of_no_picture(plan_.graph), dict[str, int](), 0
     for node in plan_.graph.nodes:
+        found = fact(node, plan_.facts[node.id])
+        if node.id in shared:
+            once[shared[node.id]] = found
+        else:
+            each += found
         for turn in node.turns():
             inner = plan(turn)
-            times = plan_.rows[node.id][1] / inner.total[1] if inner.total[1] else 1
-            found += round(times * _counted(inner, what))
-    return found
+            alone, sent = _apart(inner, fact)
+            paid, one = plan_.rows[node.id][1] - summed(plan_.inside[node.id].values())[1], inner.each_time[1]
+            once, each = once | alone, each + round((paid / one if one else 1) * sent)
+    return once, each
 
 
-def _tunings(plan_: Plan) -> Iterator[tuple[int, int]]:
-    """Of each tuning the rows whose gradient it asks, in all and at once."""
-    for node in plan_.graph.nodes:
-        if led := int(plan_.facts[node.id].get("led", 0)) if node.card.takes("TrainingLog") else 0:
-            yield led, math.ceil(led / max(1, int(plan_.facts[node.id].get("learning", led))))
+def _learnt(node: Node, facts: Facts) -> int:
+    """Rows of a tuning whose gradient it asks."""
+    return int(facts.get("led", 0)) if node.card.takes("TrainingLog") else 0
+
+
+def _at_once(plans: Sequence[Plan]) -> list[int]:
+    """Of each tuning, those in brackets among them, the rows of one step."""
+    found: dict[object, int] = {}
+    for one in (each for outer in plans for each in outer.everything()):
+        shared = of_no_picture(one.graph)
+        for node in one.graph.nodes:
+            if led := _learnt(node, one.facts[node.id]):
+                steps = max(1, int(one.facts[node.id].get("learning", led)))
+                found[shared.get(node.id) or (id(one.graph), node.id)] = math.ceil(led / steps)
+    return [*found.values()]
 
 
 def _together(steps: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ from retouch.core.declared.folders import DescribedFolder, UnfitFolder
 from retouch.lang.encodings import not_utf8, readable
 from retouch.near import near_path, nearest_path
 from retouch.pictures import Unreadable, standing
+from retouch.pictures.refusals import may_read
 from retouch.plugins.importing import surrounded
 
 MOST_TEXT = 16_000_000  # bytes
@@ -53,23 +54,30 @@ class FilesBelow:
         try:
             data = path.read_bytes()
         except OSError as err:
-            raise UnfitFolder(f"'{name}' cannot be read: {err.strerror}", "make it anew") from err
+            raise UnfitFolder(f"'{name}' cannot be read: {err.strerror}", may_read(err)) from err
         if wrong := not_utf8(data):
             raise UnfitFolder(f"'{name}' is not UTF-8: {wrong[0]}", wrong[1])
         return readable(data)
 
     def size(self, name: str) -> tuple[int, int]:
         """Height and width of the picture there, as it is stored: its header tells them."""
+        info = self._inspected(name)
+        return info.height, info.width
+
+    def alpha(self, name: str) -> bool:
+        """Whether the picture there says what of it is transparent, as its header tells."""
+        return self._inspected(name).alpha
+
+    def _inspected(self, name: str) -> pictures.PictureInfo:
         path = self.place(name)
         if not path.is_file():
             meant = near_path(name, self.folder, may_look=lambda place: place.is_relative_to(self.folder.resolve()))
             mend = meant or "put the picture there, or take it out of the list"
             raise UnfitFolder(f"'{name}' is not there", mend, "RT572")
         try:
-            info = pictures.inspect(path, max_pixels=pictures.MAX_PIXELS, as_stored=True)  # it is worked on whole
+            return pictures.inspect(path, max_pixels=pictures.MAX_PIXELS, as_stored=True)  # it is worked on whole
         except Unreadable as err:
             raise UnfitFolder(f"'{name}' {err.what}", err.mend, "RT572") from err
-        return info.height, info.width
 
 
 def described(where: str, folder: Path) -> tuple[DescribedFolder, str]:

@@ -1,11 +1,12 @@
-"""Settings under which a stage changes nothing, or nobody hears the edit: what a stage states by `idle`, `unheard`."""
+"""Settings under which a stage changes nothing, or nobody hears the edit or the negative prompt: what a stage states by
+`idle`, `unheard` and `negatives`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from retouch.graph.nodes import Graph, Node
+from retouch.graph.nodes import FromEngine, Graph, Node
 from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.unheard import edits
 from retouch.lang.diagnostics import Report
@@ -31,6 +32,35 @@ def check_idle(graph: Graph, facts: Facts, report: Report) -> None:
             what = f"asks nothing of the edit: {_set(node, 'unheard')} is the negative prompt alone"
             mend = "write guidance=1 for the prompt alone, or more to have it exaggerated"
             report.add("RT564", node.span, stage=node.card.name, what=what, mend=mend)
+    _check_negatives(graph, facts, report)
+
+
+def _check_negatives(graph: Graph, facts: Facts, report: Report) -> None:
+    """Report negative prompts of which no guidance of their turn asks anything."""
+    given = {node.turn: text for node in graph.nodes for text in _negative(node)}
+    heard = {node.turn for node in graph.nodes if facts[node.id].get("reads_negative")}
+    for node in graph.nodes:
+        text = given.get(node.turn)
+        if not text or node.turn in heard or text == graph.model.defaults.get("negative"):
+            continue
+        if facts[node.id].get("negatives"):
+            what, mend = "brings negative prompts of its own", "choose another inversion"
+        elif node.card.output == "Guidance" and not node.card.takes("Guidance") and facts[node.id].get("guide") == 1:
+            alone = _set(node, "guide") if node.card.told == () else ""
+            what = f"{alone} is the prompt alone" if alone else "tells the model its scale, and asks for one prompt"
+            mend = "write more than 1" if alone else "choose another guidance, such as 'guide cfg'"
+        else:
+            continue
+        said = f'asks nothing of the negative prompt "{text}": {what}'
+        report.add("RT564", node.span, stage=node.card.name, what=said, mend=f"{mend}, or leave negative=… out")
+        given.pop(node.turn)  # once
+
+
+def _negative(node: Node) -> Iterator[str]:
+    """The negative prompt that a stage is given."""
+    for _, edge in node.edges():
+        if isinstance(edge, FromEngine) and edge.type in ("NegativePrompt", "Edit"):
+            yield edge.settings["negative" if edge.type == "Edit" else "text"]
 
 
 def _set(node: Node, fact: str) -> str:

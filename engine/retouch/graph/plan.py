@@ -28,15 +28,30 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A graph with the rows of each node as (least, most), and what is known of each node's value."""
+    """A graph with the rows of each node as (least, most), and what is known of each node's value.
+
+    inside: of the rows of a node with flows in brackets, those of what depends on no picture there, by content key.
+    """
 
     graph: Graph
     rows: Mapping[str, cost.Rows]
     facts: Mapping[str, Facts]
+    inside: Mapping[str, Mapping[str, cost.Rows]]
 
     @property
     def total(self) -> cost.Rows:
-        return sum(least for least, _ in self.rows.values()), sum(most for _, most in self.rows.values())
+        return total([self])
+
+    @property
+    def once(self) -> Mapping[str, cost.Rows]:
+        """As a flow: the rows of what depends on no picture, by content key, however many are sent through."""
+        own = {key: self.rows[id_] for id_, key in of_no_picture(self.graph).items() if self.rows[id_][1]}
+        return {key: rows for each in self.inside.values() for key, rows in each.items()} | own
+
+    @property
+    def each_time(self) -> cost.Rows:
+        """As a flow: the rows of each picture that is sent through."""
+        return _less(self.total, summed(self.once.values()))
 
     def everything(self) -> Iterator[Plan]:
         """Return it, and the plans of all flows in brackets, each once through."""
@@ -48,14 +63,24 @@ class Plan:
 
 def total(plans: Sequence[Plan]) -> cost.Rows:
     """Rows of all pictures, (least, most); what depends on none of them is done once."""
-    seen, least, most = set[str](), 0, 0
+    once, each = dict[str, cost.Rows](), list[cost.Rows]()
     for plan in plans:
         shared = of_no_picture(plan.graph)
-        for id_, (few, many) in plan.rows.items():
-            if (key := shared.get(id_)) is None or key not in seen:
-                least, most = least + few, most + many
-            seen |= {key} if key else set()
-    return least, most
+        for id_, rows in plan.rows.items():
+            inside = {shared[id_]: rows} if id_ in shared else plan.inside.get(id_, {})
+            once |= inside
+            each.append(_less(rows, summed(inside.values())))
+    return summed([*each, *once.values()])
+
+
+def summed(rows: Iterable[cost.Rows]) -> cost.Rows:
+    """All of them, (least, most)."""
+    listed = list(rows)
+    return sum(least for least, _ in listed), sum(most for _, most in listed)
+
+
+def _less(rows: cost.Rows, others: cost.Rows) -> cost.Rows:
+    return rows[0] - others[0], rows[1] - others[1]
 
 
 def calls(plans: Sequence[Plan]) -> cost.Rows:
@@ -110,13 +135,15 @@ def plan(graph: Graph) -> Plan:
     if all(node.card.family != "first" for node in graph.nodes):
         return dearest
     least, most = _reckoned(graph, min).rows, dearest.rows
-    return Plan(graph, {id_: (least[id_][0], most[id_][1]) for id_ in most}, dearest.facts)
+    rows = {id_: (least[id_][0], most[id_][1]) for id_ in most}
+    return Plan(graph, rows, dearest.facts, dearest.inside)
 
 
 def _reckoned(graph: Graph, chosen: Callable[[Iterable[Any]], Any]) -> Plan:
     """Add it up where choices come to the dearest of their ways, or to the cheapest.  chosen: max or min."""
     rows: dict[str, cost.Rows] = {}
     facts: dict[str, Facts] = {}
+    inside: dict[str, Mapping[str, cost.Rows]] = {}
     sure, nodes = _sure(graph), {node.id: node for node in graph.nodes}
     for node in graph.nodes:
         if node.card.family == "first":
@@ -136,7 +163,11 @@ def _reckoned(graph: Graph, chosen: Callable[[Iterable[Any]], Any]) -> Plan:
         seen, cut = windows_of(node, facts), bool(stated.pop("cut", 0))
         multiple = _models_of(node, graph)[0].multiple if seen else 1
         fewest, most_windows = windows(node, seen, scope, multiple, cut=cut)
-        rows[node.id] = (least * few * fewest if node.id in sure else 0, most * many * most_windows)
+        begun = int(node.id in sure)
+        of_all = {key: rows for _, turn in _flows(node) for key, rows in plan(turn).once.items()}
+        inside[node.id] = {key: (begun * little, much) for key, (little, much) in of_all.items()}
+        little, much = summed(inside[node.id].values())
+        rows[node.id] = (begun * least * few * fewest + little, most * many * most_windows + much)
         # What a stage made by a schedule has its number of steps, unless the stage says otherwise.
         made_with = {"steps": scope["steps"]} if node.card.takes("Schedule") and "steps" in scope else {}
         led = _led(node, facts)
@@ -149,12 +180,12 @@ def _reckoned(graph: Graph, chosen: Callable[[Iterable[Any]], Any]) -> Plan:
         if node.card.takes("TrainingLog") and "led" in stated:  # each row of a tuning, too, is one of each window
             stated["led"] = stated["led"] * most_windows
         facts[node.id] = made_with | _size(node, graph, scope) | led | mixed | stated | deepest
-    return Plan(graph, rows, facts)
+    return Plan(graph, rows, facts, inside)
 
 
 def _rows(node: Node, scope: dict[str, Any]) -> cost.Rows:
-    """Rows of a stage as (least, most), by those of the flows in its brackets."""
-    flows = {port.name: plan(turn).total for port, turn in _flows(node)}
+    """Rows of a stage as (least, most), by what the flows in its brackets cost each time."""
+    flows = {port.name: plan(turn).each_time for port, turn in _flows(node)}
     if not flows:
         return cost.rows_of(node.card, scope)
     least, most = (cost.rows_of(node.card, scope | {name: each[i] for name, each in flows.items()}) for i in (0, 1))
@@ -215,7 +246,7 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
                 scope[name] = scope.get(name, 0) + value if port.many else scope.get(name, value)
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
     for port, turn in _flows(node):
-        scope[port.name] = plan(turn).total[1]
+        scope[port.name] = plan(turn).each_time[1]
         scope |= {f"{port.name}_mask": int(makes_a_mask(turn)), f"{port.name}_resizes": int(resizes(turn))}
     for option in node.card.options:
         scope[option.name] = scope[option.parameter] = node.options.get(option.name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from retouch.graph.nodes import GIVEN, FromNode, Node
 from retouch.graph.origins import PRECEDENCE
-from retouch.graph.plan import Plan, plan
+from retouch.graph.plan import Plan, plan, summed
 from retouch.plugins.cost import Rows
 
 
@@ -46,7 +46,8 @@ def _stages(shown: Plan, indent: str) -> Iterator[list[str]]:
             lines.append(f"{indent}{'':{width}}put in: {node.put_in}")
         for turn in node.turns():
             inner = plan(turn)
-            lines.append(f"{indent}  in brackets, {rows_text(inner.total)} rows each time:")
+            once = f", and {rows_text(paid)} once" if (paid := summed(inner.once.values()))[1] else ""
+            lines.append(f"{indent}  in brackets, {rows_text(inner.each_time)} rows each time{once}:")
             for each, text in zip(turn.nodes, _stages(inner, f"{indent}    "), strict=True):
                 lines += text if each.card.family != GIVEN else []
         yield lines

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from retouch.near import near_path
 from retouch.pictures.credentials import contains_credentials
+from retouch.pictures.refusals import may_read
 from retouch.plugins import announced
 from retouch.plugins.importing import imported, surrounded
 
@@ -228,7 +229,7 @@ def _pem(given: Path | None, variable: str, what: str, option: str) -> tuple[byt
         with file.open("rb") as opened:
             text = opened.read(_LARGEST + 1)
     except OSError as why:
-        raise Unfit(f"the {what} '{file}' cannot be read: {why.strerror or why}", mend) from None
+        raise Unfit(f"the {what} '{file}' cannot be read: {why.strerror or why}", may_read(why)) from None
     if len(text) > _LARGEST or _PEM.encode() not in text:
         raise Unfit(f"the {what} '{file}' is no PEM", mend)
     return text, file

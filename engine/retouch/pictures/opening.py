@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from retouch.pictures import formats
 from retouch.pictures.foreign import COPY_AGAIN, SAVE_ANEW, SMALLER, foreign_kind
+from retouch.pictures.refusals import may_read
 from retouch.pictures.tiff import pieces
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class PictureInfo:
     height: int
     mode: str  # as Pillow names it: RGB, RGBA, L, P, CMYK, I;16 ...
     format: str  # as Pillow names it, a key of formats.FORMATS
+    alpha: bool  # whether it says what of it is transparent
 
 
 def inspect(path: str | os.PathLike[str], *, max_pixels: int = LARGEST, as_stored: bool = False) -> PictureInfo:
@@ -69,7 +71,7 @@ def inspect(path: str | os.PathLike[str], *, max_pixels: int = LARGEST, as_store
         width, height = image.size[::-1] if orientation(image) > 4 and not as_stored else image.size
         # Telephones put a second picture behind the first and call it MPO; it is a JPEG.
         format = "JPEG" if image.format == "MPO" else str(image.format)
-        return PictureInfo(Path(path), width, height, image.mode, format)
+        return PictureInfo(Path(path), width, height, image.mode, format, image.has_transparency_data)
 
 
 @contextmanager
@@ -185,13 +187,6 @@ def orientation(image: Image) -> int:
     except Exception:  # a damaged tag is no reason to refuse the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def may_read(why: OSError) -> str:
-    """What to do where a file cannot be opened."""
-    if isinstance(why, PermissionError):
-        return "allow yourself to read it, as by chmod u+r"
-    return "put it back" if isinstance(why, FileNotFoundError) else "copy it to another disk and name that"
 
 
 def _check_file(path: Path) -> None:

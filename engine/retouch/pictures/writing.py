@@ -19,6 +19,7 @@ from retouch.pictures.formats import Format
 from retouch.pictures.opening import can_be_read, open_any_size
 from retouch.pictures.pixels import digest_of_pixels
 from retouch.pictures.reading import scaled, scaled_size
+from retouch.pictures.refusals import may_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,23 @@ _MARKER = 65_000  # bytes that one part of a JPEG's header can hold, without wha
 
 
 class Unwritable(ValueError):
-    """A plain sentence: why the picture could not be written."""
+    """A plain sentence: why the file could not be written.
+
+    what: the same where the file has been named already; mend: what to do.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], what: str, mend: str) -> None:
+        super().__init__(path, what, mend)
+        self.path, self.what, self.mend = os.fspath(path), what, mend
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], why: Exception) -> Unwritable:
+        """What the system or the format refuses."""
+        mend = why.mend if isinstance(why, Refused) else may_write(why)
+        return cls(path, getattr(why, "strerror", None) or str(why), mend)
+
+    def __str__(self) -> str:
+        return f"'{self.path}' cannot be written: {self.what}; {self.mend}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +123,21 @@ def _save(
             ended(file)
             return notices
     except (OSError, Refused) as why:
-        raise Unwritable(f"'{path}' cannot be written: {getattr(why, 'strerror', None) or why}") from None
+        raise Unwritable.of(path, why) from None
 
 
 def format_of(path: str | os.PathLike[str]) -> Format:
     """The format of a file by its ending; Unwritable if pictures are not written so."""
     if (format := formats.of_file(path)) is None:
         wanted = formats.listed(formats.endings(["picture"]))
-        raise Unwritable(f"'{path}' ends in no picture format; write {wanted}")
+        raise Unwritable(path, "it ends in no picture format", f"write {wanted}")
     return format
 
 
 class Refused(ValueError):
     """A picture that the format cannot hold, such as one with too many pixels."""
+
+    mend = "save it as PNG or TIFF, or smaller: save … size=4096"
 
 
 def encode(

@@ -193,6 +193,12 @@ def _refused(card: StageCard, known: Set[str], families: set[str]) -> Fault | No
     return None
 
 
+def claimed(family: str, method: str, a: str, b: str) -> dict[str, Any]:
+    """What is said of two stages of one name, of two plugins or of one."""
+    mend = f"write {family} {a}.{method}" if a != b else "give one of them another name"
+    return {"family": family, "method": method, "a": a, "b": b, "mend": mend}
+
+
 def _told_apart(cards: list[StageCard], own: set[str]) -> tuple[list[StageCard], list[Fault]]:
     """Give stages of one name the names that tell them apart: a built-in one keeps it, the others are `plugin.name`.
 
@@ -205,7 +211,7 @@ def _told_apart(cards: list[StageCard], own: set[str]) -> tuple[list[StageCard],
     for (family, method), (first, *others) in same.items():
         if not own & {first.plugin, *(card.plugin for card in others)}:
             for card in others:
-                facts = {"family": family, "method": method, "a": first.plugin, "b": card.plugin}
+                facts = claimed(family, method, first.plugin, card.plugin)
                 faults.append(Fault("RT903", card.plugin, facts, card.file, card.line))
     shared = {key for key, found in same.items() if len(found) > 1}
     named = [replace(c, shared=True) if (c.family, c.method) in shared and c.plugin not in own else c for c in cards]

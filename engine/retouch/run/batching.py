@@ -57,7 +57,7 @@ def key_of(part: Part) -> tuple[str, Hashable]:
             row = part.rows[0]
             kind = "gradient" if part.wants_grad else "denoise"
             # A group fills its prompts up to the longest of its own, never of its company's.
-            tokens = max(len(each.prompt.embeds) for each in part.rows)
+            tokens = max([each.prompt.embeds.shape[0] for each in part.rows])
             return kind, (row.model.identity, row.model.core.kernels(part), row.x.shape, tokens, *row.prompt.shapes)
         case Call(function=function) if function is brought:
             return "read", (part.item.shape, part.item.dtype, part.item.device)

@@ -83,6 +83,10 @@ class Blame:
 
 
 NOBODY = Blame()
+_HINTS = (
+    ("'coroutine' object", "; is an 'await' missing?"),
+    ("no running event loop", "; a stage awaits what retouch.api gives it, and nothing of asyncio's"),
+)
 _HALF = "run with --dtype float32; if it was, with a lower guidance or more steps"
 
 
@@ -101,8 +105,8 @@ def diagnose(
             code = "RT583" if isinstance(error, Changed) else "RT504"
             report.add(code, node.span, path=Path(error.path).name, what=error.about, mend=error.mend)
         case Unwritable() | OSError() if isinstance(error, Unwritable) or _is_of(error, path):
-            what = getattr(error, "strerror", None) or str(error).removeprefix(f"'{path}' cannot be written: ")
-            report.add("RT507", node.span, path=path, what=what)
+            refused = error if isinstance(error, Unwritable) else Unwritable.of(path, error)
+            report.add("RT507", node.span, path=path, what=refused.what, mend=refused.mend)
         case Unfit():
             report.add("RT460", node.span, path=path, what=error.what, mend=error.mend)
         case Unmet():
@@ -172,15 +176,16 @@ def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blam
         case NotFinite():
             maker = error.maker or node
             stranger = maker.card.plugin not in blame.built_in and blame is not NOBODY
-            mend = f"report it to {maker.card.plugin}; or {_HALF}" if stranger else _HALF
+            mend = f"report it to {_author(maker, blame)}; or {_HALF}" if stranger else _HALF
             report.add("RT505", maker.span, stage=maker.card.name, mend=mend)
         case WrongResult():
             maker = error.maker or node
-            told = maker.card.plugin or "retouch"
-            report.add("RT515", maker.span, stage=maker.card.name, wanted=error.wanted, got=error.got, plugin=told)
+            facts: dict[str, Any] = {"wanted": error.wanted, "got": error.got, "plugin": _author(maker, blame)}
+            report.add("RT515", maker.span, stage=maker.card.name, **facts)
         case WroteInPlace():
-            plugin = blame.culprit(error, node) or "retouch"
-            report.add("RT517", node.span, stage=node.card.name, port=error.port, plugin=plugin)
+            plugin = blame.culprit(error, node)
+            told = _author(node, blame) if plugin == node.card.plugin else plugin or "retouch"
+            report.add("RT517", node.span, stage=node.card.name, port=error.port, plugin=told)
         case BrokenTouch():
             plugin = blame.plugin_of(error.module) or blame.culprit(error, node) or "retouch"
             maker = next((each for each in (node, *feeding) if each.card.module == error.module), node)
@@ -188,6 +193,13 @@ def _add_of_plugin(report: Report, node: Node, error: BaseException, blame: Blam
         case _:
             maker, plugin = blame.stage(error, node, feeding), blame.culprit(error, node) or "retouch"
             report.add("RT501", maker.span, stage=maker.card.name, what=_said(error, node, blame), plugin=plugin)
+
+
+def _author(node: Node, blame: Blame) -> str:
+    """The plugin that a stage is of, and for a stranger's where it stands."""
+    card = node.card
+    at = f" ({Path(card.file).name}, line {card.line})" if card.file and blame.stranger(card.module) else ""
+    return f"{card.plugin or 'retouch'}{at}"
 
 
 def _said(error: BaseException, node: Node, blame: Blame) -> str:
@@ -209,5 +221,7 @@ def _said(error: BaseException, node: Node, blame: Blame) -> str:
         said = []
     if said and UNORDERED in said[0]:
         said[0] = f"{said[0].split()[0]} adds up in no fixed order on a GPU, as exact mode asks; --exact has to go"
-    awaits = "; is an 'await' missing?" if said and "'coroutine' object" in said[0] else ""
-    return (said[0] if said else type(error).__name__) + awaits + where
+    if said and isinstance(error, KeyError):  # whose message is the key alone
+        said[0] = f"{type(error).__name__}: {said[0]}"
+    hint = next((hint for words, hint in _HINTS if said and words in said[0]), "")
+    return (said[0] if said else type(error).__name__) + hint + where

@@ -253,16 +253,18 @@ def _modes() -> int:
 
 def _check_modes(coroutine: Coroutine[Any, Any, Any], modes: int) -> None:
     """Modes belong to the thread, so to every other image; a block of one may not span an await."""
+    autocast = torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
+    if not (torch.is_grad_enabled() or autocast or torch.is_inference_mode_enabled() or _modes() > modes):
+        return
     held = {
         "a grad-mode block spans an await; use value_and_grad": torch.is_grad_enabled(),
-        "an autocast block spans an await": torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"),
+        "an autocast block spans an await": autocast,
         "an inference-mode block spans an await; stages need none": torch.is_inference_mode_enabled(),
         "a mode of torch spans an await": _modes() > modes,
     }
-    if any(held.values()):
-        coroutine.close()
-        torch.set_grad_enabled(False)
-        raise RuntimeError(next(what for what, is_held in held.items() if is_held))
+    coroutine.close()
+    torch.set_grad_enabled(False)
+    raise RuntimeError(next(what for what, is_held in held.items() if is_held))
 
 
 def _without_grad(task: Task, values: Sequence[Any]) -> Any:

@@ -91,7 +91,8 @@ class WholeRun:
                 if isinstance(why, Unfit):
                     report.add("RT460", NOWHERE, path=path, what=why.what, mend=why.mend)
                 else:
-                    report.add("RT507", NOWHERE, path=path, what=getattr(why, "strerror", None) or str(why))
+                    refused = why if isinstance(why, Unwritable) else Unwritable.of(path, why)
+                    report.add("RT507", NOWHERE, path=path, what=refused.what, mend=refused.mend)
                 outcome.failures += report.items
                 self.journal.failed(Path(path), outcome.item, report.items[0])
             if not any(outcome is each for each in outcomes):

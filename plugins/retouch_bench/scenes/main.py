@@ -16,13 +16,12 @@ from retouch_bench.quality import count
 def main(argv: Sequence[str]) -> int:
     """Measure what is missing, and print the table of all that is known."""
     args = _parser().parse_args(argv)
-    from retouch.api.checking import load_registry
     from retouch.api.commands import WrongCommand
     from retouch.api.models import find_model
     from retouch_bench.scenes.measuring import SceneMeasurer
     from retouch_bench.scenes.table import table
     from retouch_bench.scenes.truth import SolidTruth, SpaceTruth
-    from retouch_bench.scenes.ways import BOUNDS, RECOMMENDED, WAYS
+    from retouch_bench.scenes.ways import BOUNDS, RECOMMENDED, WAYS, stages
     from retouch_storybook.popup import EDITS
     from retouch_storybook.solids import OUTDOORS, SOLID_EDITS
 
@@ -33,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
     digest = find_model("storybook").digest  # of the model that recipes take where they name none
     journal = Journal(args.out / "measured.jsonl", key_of)
-    measurer = SceneMeasurer(load_registry(), args.out, args.steps, args.seed)
+    measurer = SceneMeasurer(stages(), args.out, args.steps, args.seed)
     found: list[Any] = []
     for name in edits:
         many = {"views": args.views, "held": args.held}

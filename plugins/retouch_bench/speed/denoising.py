@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from retouch.api import Denoiser, Prompt, Schedule, Step
+from retouch.api import Denoiser, ModelDelta, Prompt, Schedule, Step
 from retouch.api.families import noise_levels
 from retouch.api.kit import Acceleration, NetworkCore, UNet
 from retouch.api.models import Group, Row
@@ -41,6 +41,9 @@ MODES: Mapping[str, Acceleration] = {
     ),
 }
 HALF_MODES = ("eager", "graphs + fused norms")
+LORA_MODES = {f"{name}, under a LoRA": MODES[name] for name in ("eager", "graphs + fused norms")}
+LORA_RANK = 16
+AS_IT_IS = 12  # calls under a LoRA after which all that is captured was captured
 COMPILED: Mapping[str, Acceleration] = {
     "compiled + graphs + channels_last": Acceleration(channels_last=True, compiled=True, graphs=True),
     "compiled": Acceleration(compiled=True),
@@ -155,15 +158,24 @@ def schedule(steps: int) -> Schedule:
 
 
 class ThroughEngine:
-    """The engine's own path, from groups to replies."""
+    """The engine's own path, from groups to replies; under a LoRA beside all matrices of attention that adds zeros."""
 
-    def __init__(self, core: NetworkCore) -> None:
+    def __init__(self, core: NetworkCore, lora: bool = False) -> None:
         self.model = Denoiser(core)
+        if lora:
+            sites = tuple(f"{site.name}." for site in core.sites)
+            names = [name for name, each in core.base.items() if name.startswith(sites) and each.ndim == 2]
+            self.model = self.model.tuned(ModelDelta(low_rank={name: _nothing(core.base[name]) for name in names}))
 
     def __call__(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             replies = self.model.core.forward(batch.groups(self.model), len(batch.x))
             return torch.stack([reply.predictions[0].eps for reply in replies])
+
+
+def _nothing(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Up [out, r] and down [r, in] of a LoRA that adds zeros."""
+    return weight.new_zeros(len(weight), LORA_RANK), weight.new_ones(LORA_RANK, weight.shape[1])
 
 
 class ThroughDiffusers:
@@ -200,7 +212,12 @@ class DenoiserBench:
 
     def mode(self, name: str, acceleration: Acceleration, buckets: Sequence[int]) -> None:
         """Measure the engine in one mode."""
-        self._measure(name, lambda: ThroughEngine(self.subject.core(copy.deepcopy(self.base), acceleration)), buckets)
+
+        def make() -> Evaluated:
+            core = self.subject.core(copy.deepcopy(self.base), acceleration)
+            return ThroughEngine(core, lora=name in LORA_MODES)
+
+        self._measure(name, make, buckets)
 
     def _measure(self, name: str, make: Callable[[], Evaluated], buckets: Sequence[int]) -> None:
         made: list[Evaluated] = []
@@ -217,7 +234,9 @@ class DenoiserBench:
                 batch, other = (self.subject.batch(rows, like, seed) for seed in (0, 1))
                 calls = iter(range(10**9))
                 # A first call on other numbers: what is captured there must not come back here.
-                found = timing(lambda: evaluate(batch if next(calls) else other), setting.device, setting.repeat)
+                warm = AS_IT_IS if name in LORA_MODES else 3
+                call = lambda: evaluate(batch if next(calls) else other)  # noqa: E731
+                found = timing(call, setting.device, setting.repeat, warm)
                 floor = self.subject.floor(rows, self.dtype)
                 return {
                     "rows_a_second": rows / found.each,
@@ -247,7 +266,7 @@ class DenoiserBench:
 
 
 def denoiser(setting: Setting, budget: Budget) -> None:
-    """Every mode in every bucket, and the plain loop beside them; two modes in the other half precision."""
+    """Every mode in every bucket, and the plain loop beside them; two under a LoRA and in the other half precision."""
     buckets = (2, 1) if setting.toy else BUCKETS
     bench = DenoiserBench(setting, "denoiser", setting.dtype, budget)
     bench.mode("eager", MODES["eager"], buckets)
@@ -255,6 +274,8 @@ def denoiser(setting: Setting, budget: Budget) -> None:
     for name, acceleration in MODES.items():
         if name != "eager":
             bench.mode(name, acceleration, buckets)
+    for name, acceleration in LORA_MODES.items():
+        bench.mode(name, acceleration, buckets[:3])
     del bench
     release()
     bench = DenoiserBench(setting, "denoiser", setting.half, budget)

@@ -19,6 +19,7 @@ from retouch.api import (
     TunableCodec,
     call,
     stage,
+    step_all,
     value_and_grad,
 )
 
@@ -82,7 +83,7 @@ async def _by_weights(codec: TunableCodec, z: Tensor, miss: Miss, rounds: int, l
 
     for _ in range(rounds):
         grads = (await value_and_grad(loss, z, *weights)).grads[1:]
-        weights = [adam.step(each, grad) for adam, each, grad in zip(steps, weights, grads, strict=True)]
+        step_all(steps, weights, list(grads))
     under = {name: each.to(z) for name, each in zip(names, weights, strict=True)}
     return await call(lambda batch: codec.decode_under(under, batch), z)
 

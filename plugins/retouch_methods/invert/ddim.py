@@ -86,8 +86,10 @@ async def ddim(
     x, path = latents.data, [latents.data]  # [C, h, w], and as many more as there are steps
     for fine in reversed(walk.divided(parts)):
         for step in fine.ascending():
-            mixed = replace(step.clean, timestep=step.noisy.timestep)
-            pred = await predict(x, {"source": step.clean, "target_diffusers": mixed}.get(convention, step.noisy))
+            seen = step.clean if convention == "source" else step.noisy
+            if convention == "target_diffusers":
+                seen = replace(step.clean, timestep=step.noisy.timestep)
+            pred = await predict(x, seen)
             rounds = iterations if convention == "fixed_point" else 0
             *_, x = await solve(step, x, predict, step.uncarry(x, pred), rounds, picard)
         path.append(x)

@@ -27,7 +27,13 @@ from retouch_methods.invert.ddim import ddim
     "negative_prompt",
     paper="arXiv:2305.16807",
     rows="int(steps * strength + 1e-9)",
-    facts={"steps": "int(steps * strength + 1e-9)", "evaluations": 1, "pinned": True, "replays": "'any'"},
+    facts={
+        "steps": "int(steps * strength + 1e-9)",
+        "evaluations": 1,
+        "pinned": True,
+        "replays": "'any'",
+        "negatives": "interpolation == 0",
+    },
     words="needed",
     instead="invert ddim",
 )

@@ -33,7 +33,7 @@ from retouch_methods.guide.cfg import cfg
     "diffedit",
     paper="arXiv:2210.11427",
     rows="(4 if source_negative else 2) * maps",
-    facts={"walked": "int(steps * strength + 1e-9)"},
+    facts={"walked": "int(steps * strength + 1e-9)", "reads_negative": "1 if source_negative else 0"},
     instead="mask box",
     needs=(
         Need(

@@ -31,6 +31,7 @@ from retouch.api import (
     TrainingLog,
     gather,
     on_host,
+    step_all,
     value_and_grad,
 )
 
@@ -104,6 +105,7 @@ async def mean_missed(model: Denoiser, seen: Sequence[Example], prompt: Prompt) 
 Miss = Callable[..., Awaitable[Tensor]]
 """async (number of the step, *tensors) -> loss  # []"""
 Keep = Callable[[int, Sequence[Tensor]], None]
+LOOK = 8  # steps between two looks at losses on an accelerator; by their number, so that a run's calls are no chance's
 
 
 @dataclass(slots=True)
@@ -153,21 +155,25 @@ async def descend(
     """Steps of Adam down a loss.  Returns the tensors, in their order.
 
     steps: the numbers of the steps that are taken; those of an earlier call may go before them, with the same `adams`.
-    log: told how many steps are done, and the loss of the last.
+    log: told how many steps are done, and the loss of the last: on an accelerator of each eighth step and of the last,
+        as all would wait for it.  What has diverged goes on until then, and nothing of it is kept.
     scale: what the loss is multiplied by on its way back, where a network computes in float16.
     keep: given how many steps are done, and the tensors as they are then.
     Raises Diverged where the loss is no number.
     """
-    moved, scale = list(tensors), scale or LossScale()
+    moved, scale, unread = list(tensors), scale or LossScale(), list[Tensor]()
     for step in steps:
         found = await scale.value_and_grad(partial(miss, step), *moved)
-        grads, loss = list(found.grads), float(await on_host(found.loss))
+        grads, unread = list(found.grads), [*unread, found.loss]
         del found  # of a large network nothing is held longer than it is of use
-        if not math.isfinite(loss):
-            raise Diverged(step + 1)
-        for i, adam in enumerate(adams):
-            moved[i], grads[i] = adam.step(moved[i], grads[i]), grads[i][:0]
-        log(step + 1, loss)
+        step_all(adams, moved, grads)
+        if not (unread[0].device.type == "cpu" or len(unread) == LOOK or step + 1 == steps.stop):
+            continue
+        losses = (await on_host(torch.stack(unread))).tolist()
+        if wrong := [step + 2 - len(losses) + i for i, loss in enumerate(losses) if not math.isfinite(loss)]:
+            raise Diverged(wrong[0])
+        unread = []
+        log(step + 1, losses[-1])
         keep(step + 1, moved)
     return moved
 

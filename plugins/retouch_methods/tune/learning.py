@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import torch
 from torch import Tensor
 
-from retouch.api import Adam, Denoiser, Prompt, Schedule, Step, gather, on_host, value_and_grad
+from retouch.api import Adam, Denoiser, Prompt, Schedule, Step, gather, on_host, step_all, value_and_grad
 from retouch_methods.tune.tensors import Movable
 
 Miss = Callable[[Tensor], Awaitable[Tensor]]
@@ -86,8 +86,7 @@ class Learner:
         return torch.stack([step.carry(each, pred) for each, pred in zip(x, said, strict=True)])
 
     def _step(self, grads: Sequence[Tensor]) -> None:
-        triples = zip(self.adams, self.tensors, grads, strict=True)
-        self.tensors = [adam.step(each, grad) for adam, each, grad in triples]
+        step_all(self.adams, self.tensors, list(grads))
 
 
 async def _mean(misses: Sequence[Miss], predicted: Sequence[Tensor] | Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from retouch.lang.encodings import marked, not_utf8
 from retouch.lang.mistakes.foreign_prompts import Place, foreign
 from retouch.lang.syntax import NOWHERE, Span
 from retouch.paths import is_file, resolved
+from retouch.pictures.refusals import may_read
 
 MOST_BYTES = 64 * 1024  # of a caption's file
 _QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u02bc\u00b4", "'") | dict.fromkeys("“”„‟″", '"'))
@@ -59,7 +60,8 @@ def caption_beside(picture: Path, report: Report, span: Span = NOWHERE) -> str |
         what = getattr(err, "strerror", None) or str(err)
         if isinstance(err, UnicodeDecodeError):
             what = f"it is not {err.encoding.upper()}, as its mark says"
-        report.add("RT418", span, source=source, path=beside.name, what=what)
+        mend = may_read(err) if isinstance(err, OSError) else "save what the picture shows in it, as UTF-8"
+        report.add("RT418", span, source=source, path=beside.name, what=what, mend=mend)
         return None
     if found := foreign(caption or ""):
         report.add("RT422", span, source=source, path=beside.name, what=found.what, mend=found.mend("prompt"))

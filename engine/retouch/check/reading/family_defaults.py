@@ -14,7 +14,7 @@ from retouch.check.reading.option_values import described
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.near import near
-from retouch.plugins.registry import Registry
+from retouch.plugins.registry import Registry, claimed
 from retouch.plugins.signatures import StageCard
 
 
@@ -59,7 +59,7 @@ def _card(registry: Registry, family: str, written: Written, report: Report) -> 
     if len(found) == 1:
         return found[0]
     if found:
-        twice: dict[str, Any] = {"family": family, "method": name, "a": found[0].plugin, "b": found[1].plugin}
+        twice: dict[str, Any] = claimed(family, name, found[0].plugin, found[1].plugin)
         report.add("RT903", written.span, source=written.source, **twice)
     else:
         mend = near(name, methods) or f"methods: {', '.join(methods)}"

@@ -10,7 +10,7 @@ from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.words import FAMILIES, KEYWORDS
 from retouch.near import near
-from retouch.plugins.registry import Registry
+from retouch.plugins.registry import Registry, claimed
 from retouch.plugins.signatures import StageCard
 
 
@@ -56,7 +56,7 @@ def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, rep
         return found[0]
     if found:
         a, b = (card.plugin for card in found[:2])
-        report.add("RT903", word.span, family=family, method=word.name, a=a, b=b)
+        report.add("RT903", word.span, **claimed(family, word.name, a, b))
     elif word.name in FAMILIES:
         report.add("RT104", word.span, word=word.name)
     else:

@@ -16,6 +16,7 @@ from retouch.graph.nodes import FromEngine, FromNode, Graph, given
 from retouch.graph.ports import TURN, WRITERS, of_folders, works_on_folders
 from retouch.lang import syntax as s
 from retouch.plugins import cost
+from retouch.plugins.signatures import StageCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def wire_turn(state: FlowState, call: StageCall, port: str, *, masked: bool, run
     before, report = state.context.report.wrong, state.context.report
     context = _inside(state, call.card.name, call.span, masked=masked)
     inner = begun(context)
-    if refused(flow, context):
+    if refused(flow, context, call.card):
         return None
     image, mask = run(inner, flow)
     span = closure.flow.span
@@ -103,8 +104,11 @@ def begun(context: Context) -> FlowState:
     return state
 
 
-def refused(flow: Flow, context: Context) -> bool:
-    """Report stages that have no place in brackets: those that bring another picture, and those that write files."""
+def refused(flow: Flow, context: Context, outer: StageCard | None = None) -> bool:
+    """Report stages that have no place in brackets: those that bring another picture, and those that write files.
+
+    outer: the stage whose brackets they are.
+    """
     report, before = context.report, context.report.wrong
     cards = context.world.registry.cards
     scenes = of_folders(cards) if any(card.folder for card in cards) else frozenset[str]()
@@ -113,6 +117,8 @@ def refused(flow: Flow, context: Context) -> bool:
         if card.family != "open" and works_on_folders(card, scenes):
             what = "works on all that a folder holds, and a flow is given one picture"
             mend = f"write it before or behind these brackets: … | {card.name}{' (…)' * card.takes(TURN)} | …"
+            if card is outer and len(list(calls_of(flow))) == 1:
+                mend = f"one '{card.name}' is enough: write what stands in its brackets in the outer ones"
             report.add("RT242", call.span, stage=card.name, what=what, mend=mend)
         elif card.family == "open":
             mend = "open it before the stage that works on this flow"

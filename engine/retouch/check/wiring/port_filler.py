@@ -24,9 +24,11 @@ from retouch.graph.ports import (
     TENSORS,
     TURN,
 )
+from retouch.near import near
 from retouch.plugins.signatures import Port
 
 NOTHING: Mapping[str, Input | None] = {}
+_ON_DEMAND = ("SourceImage", "SourceLatents", "Guidance", "Image", "Latents", FRAME)
 # Numbers that mean something in one model's latents alone.
 SPACED = frozenset({"Latents", "SourceLatents", "Trajectory"})
 
@@ -65,8 +67,8 @@ class PortFiller:
     def _tuned(self, port: Port, call: StageCall) -> FromNode | None:
         """Return what a stage made in place of what the engine supplies: a schedule, a tuned model, prompts."""
         state, type_ = self.state, port.type
-        if type_ not in MADE_OR_SUPPLIED:
-            return None
+        if type_ not in MADE_OR_SUPPLIED or (type_ in PROMPTS and call.card.words == "own"):
+            return None  # other eyes than the model's read what the recipe says, and not what a tuning has learnt
         if type_ in PROMPTS and "TextEncoder" in state.held.slots and call.card.name != READ_ANEW:
             if call.own_edit:
                 return self.insert.own_prompts(type_, call)
@@ -126,8 +128,12 @@ class PortFiller:
         """Report a port for which nothing is held, or nothing any more."""
         type_ = port.type
         # Views are put in, and need a window first.
-        makers = [family for family in self.state.context.world.registry.makers(type_) if family != "view"]
+        registry = self.state.context.world.registry
+        makers = [family for family in registry.makers(type_) if family != "view"]
         stage = f"add {_a(makers[0], quoted=True)} stage" if makers else "no installed plugin makes one"
+        known = {*SUPPLIED, *_ON_DEMAND, *(card.output for card in registry.cards if card.output)}
+        if not makers and (meant := near(type_, known)):
+            stage = f"{meant.removesuffix('?')}, in the signature of '{call.card.name}'?"
         if type_ not in self.state.gone:
             return self._unconnected(port, call, _a(type_), f"{stage} before it" if makers else stage)
         self._ended(type_, call, _a(type_), f", or {stage} behind that" if makers else "")

@@ -14,6 +14,7 @@ from retouch.cli.commands import models_get
 from retouch.cli.reporting import put, refuse, sized
 from retouch.models import catalog
 from retouch.models.hub import cache
+from retouch.models.hub.uses import ways_in
 from retouch.models.recognise import Recognised, look_into
 from retouch.paths import is_there
 from retouch.plugins import registry
@@ -69,6 +70,9 @@ def _list(args: Namespace) -> int:
             put(facts)
         elif "broken" in facts:
             print(f"{facts['model']}: {facts['broken']}")
+        elif "used" in facts:
+            used = ", ".join(facts["used"])
+            print(f"{facts['model']}: {sized(facts['bytes'])}, at {facts['revision']}; for {used}")
         elif "revision" in facts:
             print(f"{facts['model']}: {sized(facts['bytes'])}, {facts['size']} pixels, at {facts['revision']}")
         else:
@@ -82,7 +86,11 @@ def _all() -> Iterator[dict[str, Any]]:
         yield _facts(name, name, None)
     for each in cache.kept():
         also = {"revision": each.commit, "bytes": each.bytes, "by_name": each.meant}
-        yield _facts(each.name if each.meant else f"{each.name}@{each.commit}", each.name, each.commit) | also
+        name = each.name if each.meant else f"{each.name}@{each.commit}"
+        if each.whole:
+            yield _facts(name, each.name, each.commit) | also
+        elif used := ways_in(each.folder):  # other programs' networks are none of ours
+            yield {"model": name, "used": [way.format(name) for way in used]} | also
 
 
 def _facts(said: str, name: str, revision: str | None) -> dict[str, Any]:

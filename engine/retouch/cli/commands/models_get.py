@@ -41,7 +41,8 @@ def main(args: Namespace, ids: list[str]) -> int:
             put({"event": "done", "model": use, "revision": offer.commit, "folder": str(folder)})
         else:
             print(f"it lies in {folder}")
-            print(f'use it: model "{use}", or --model {use}')
+            used = ", ".join(way.format(use) for way in offer.ways)
+            print(f"use it: {used}{f', or --model {use}' if used.startswith('model ') and 'vae=' not in used else ''}")
     return DONE
 
 

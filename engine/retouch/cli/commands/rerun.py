@@ -153,12 +153,13 @@ def _to(graph: Graph, path: Path) -> Graph:
 def _keep(args: Namespace, made: Path) -> None:
     """Put the new picture where the user wants it; of a link there, the link is replaced and not what it leads to."""
     from retouch.pictures.atomic import replacing
+    from retouch.pictures.refusals import may_write
 
     try:
         with replacing(args.output) as file:
             file.write(made.read_bytes())
     except OSError as err:
-        raise Refusal.of("RT507", path=args.output, what=err.strerror or str(err)) from None
+        raise Refusal.of("RT507", path=args.output, what=err.strerror or str(err), mend=may_write(err)) from None
 
 
 def _tell(args: Namespace, found: Difference, verdict: str, code: int, changes: tuple[str, ...]) -> int:

@@ -142,7 +142,7 @@ def usable(source: Source, graphs: Sequence[Graph], found: Registry, *, as_data:
         if not choice and all(any(n.id in broken for n in graph.only(id_).nodes) for id_ in graph.results):
             for node in broken.values():
                 fault = wrong[node.card.name]
-                facts: dict[str, Any] = {**fault.facts}
+                facts: dict[str, Any] = {**fault.placed}
                 report.add(fault.code, node.span, **facts)
         else:
             left.append(graph)

@@ -37,6 +37,10 @@ class FolderReader(Protocol):
         """Height and width of the picture there, as it is stored, whatever EXIF says of how to turn it."""
         ...
 
+    def alpha(self, name: str) -> bool:
+        """Whether the picture there says what of it is transparent, as its header tells."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DescribedFolder:
@@ -44,7 +48,9 @@ class DescribedFolder:
 
     files: names in it of all that its stage reads; the stage is given these and no others.
     facts: numbers by name, which the stage's `rows`, `facts` and `needs` may use.
+    doubts: what is told and refuses nothing: what is odd, and what to do.
     """
 
     files: tuple[str, ...]
     facts: Mapping[str, float] = field(default_factory=dict[str, float])
+    doubts: tuple[tuple[str, str], ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from retouch.core.device.precision import at_least_float32
 
 PIECE = 2**18  # numbers that a processor's cache holds several times over
+TOGETHER = 2**26  # numbers that an accelerator steps at once: beside them that takes a quarter of a gigabyte or so
 
 
 class Adam:
@@ -50,6 +52,61 @@ class Adam:
         square = torch.addcmul(second * square, grad, grad, value=1 - second)
         size = (square.sqrt() / (1 - second**self.count) ** 0.5).add(self.epsilon)
         return parameter - self.lr / (1 - first**self.count) * mean / size, mean, square
+
+
+def step_all(adams: Sequence[Adam], parameters: list[Tensor], grads: list[Tensor]) -> None:
+    """Move many parameters one step, each by its own optimiser; the same numbers as one by one.
+
+    On an accelerator a network has hundreds, small ones most of them, and ten launches for each are what a step of a
+    tuning waits for: there as many as may are stepped by one launch.
+
+    parameters: the list gets those after the step; each of a shape of its own.
+    grads: theirs; the list is emptied.  So nothing of a large network is held longer than it is of use.
+    """
+    begin = 0
+    for count in _together(adams, parameters):
+        these, begin = slice(begin, begin + count), begin + count
+        given, grads[:count] = grads[:count], []
+        if count == 1:
+            parameters[these] = [adams[these.start].step(parameters[these.start], given.pop())]
+        else:
+            parameters[these] = _stepped_together(adams[these], parameters[these], given)
+
+
+def _together(adams: Sequence[Adam], parameters: Sequence[Tensor]) -> list[int]:
+    """How many of those that are left, from the first on, are stepped at once."""
+    counts, numbers, kind = list[int](), 0, None
+    for adam, each in zip(adams, parameters, strict=True):
+        its = each.device, each.dtype, adam.lr, adam.betas, adam.epsilon, adam.count
+        numbers += each.numel()
+        if each.device.type == "cpu" or its != kind or numbers > TOGETHER:
+            counts.append(0)
+            numbers, kind = each.numel(), its
+        counts[-1] += 1
+    return counts
+
+
+def _stepped_together(adams: Sequence[Adam], parameters: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
+    """`Adam.step` of several at one rate, operation by operation.  grads: emptied"""
+    every: Any = torch  # its operations on lists have no types
+    grads[:] = map(at_least_float32, grads)
+    for adam, grad in zip(adams, grads, strict=True):
+        if adam.mean is None or adam.square is None:
+            adam.mean, adam.square = torch.zeros_like(grad), torch.zeros_like(grad)
+        adam.count += 1
+    (first, second), rate, count = adams[0].betas, adams[0].lr, adams[0].count
+    means = every._foreach_lerp([adam.mean for adam in adams], grads, 1 - first)
+    squares = every._foreach_mul([adam.square for adam in adams], second)
+    every._foreach_addcmul_(squares, grads, grads, value=1 - second)
+    grads.clear()
+    sizes = every._foreach_sqrt(squares)
+    every._foreach_div_(sizes, (1 - second**count) ** 0.5)
+    every._foreach_add_(sizes, adams[0].epsilon)
+    steps = every._foreach_mul(means, rate / (1 - first**count))
+    every._foreach_div_(steps, sizes)
+    for adam, mean, square in zip(adams, means, squares, strict=True):
+        adam.mean, adam.square = mean, square
+    return list(every._foreach_sub(parameters, steps))
 
 
 # Bytes that moving a number takes: itself in float32, what Adam remembers of it, and its gradient.

@@ -10,6 +10,14 @@ FOLDERS: dict[str, Code] = {
         why="Some stages open a folder as one thing, such as photographs with the place of each camera. What the "
         "folder says of itself is read and held together before anything runs.",
     ),
+    "RT584": Code(
+        "doubtful-folder",
+        "'{stage}' opens the folder '{path}', of which {what}",
+        "{mend}",
+        severity="warning",
+        why="What a folder holds can be opened and still be no one thing, such as photographs of which some were cut "
+        "out and others not. It is told, and taken as it is.",
+    ),
     "RT571": Code(
         "bent-lens",
         "the pictures of '{path}' are bent by their lens: {what}",

@@ -305,13 +305,14 @@ PLANNING = {
         "not-got",
         "the model '{name}' was not fetched: {what}",
         "{mend}",
-        why="A model comes from the hub in safetensors, in the layout of diffusers, and is checked against the hub's "
-        "digests. What has come stays, and the same command goes on from there.",
+        why="A model comes from the hub in safetensors, in the layout of diffusers or, where a stage sees with it, of "
+        "transformers, and is checked against the hub's digests. What has come stays, and the same command goes on "
+        "from there.",
     ),
     "RT418": Code(
         "unreadable-caption",
         "the caption '{path}' cannot be read: {what}",
-        "save it as UTF-8, or give the words with --caption or caption=…",
+        "{mend}, or give the words with --caption or caption=…",
         why="The text beside a picture says what it shows, and edits replace words of it. What cannot be read as text "
         "would change prompts without a word.",
     ),

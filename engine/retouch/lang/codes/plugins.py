@@ -19,7 +19,7 @@ PLUGINS = {
     "RT903": Code(
         "duplicate-method",
         "'{family} {method}' comes from {a} and {b}",
-        "write {family} {a}.{method}",
+        "{mend}",
         why="Two installed plugins give a family a method of the same name. The name of the plugin before it "
         "says which one is meant. A stage that comes with retouch keeps the bare name and needs no other.",
     ),

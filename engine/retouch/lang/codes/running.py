@@ -153,7 +153,7 @@ RUNNING = {
     "RT507": Code(
         "not-written",
         "'{path}' could not be written: {what}",
-        "free some room, or choose another folder",
+        "{mend}",
         why="The result was made, but the system refused the file. Nothing that stood there before was touched.",
     ),
     "RT508": Code(

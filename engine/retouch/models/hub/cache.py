@@ -28,6 +28,7 @@ class Kept(NamedTuple):
     folder: Path
     bytes: int
     meant: bool  # whether its name without a commit means this one
+    whole: bool  # whether it looks like a model, and not like one network
 
 
 def is_id(name: str) -> bool:
@@ -104,7 +105,7 @@ def _commits(name: str) -> list[str]:
 
 
 def kept() -> Iterator[Kept]:
-    """Every commit of every model in the cache that looks like one for pictures, by name."""
+    """Every commit of every model in the cache that may be one for pictures, or a network beside one, by name."""
     try:
         places = sorted(each for each in home().iterdir() if each.name.startswith(_PREFIX))
     except OSError:
@@ -114,8 +115,9 @@ def kept() -> Iterator[Kept]:
         commits, main = _commits(name), _main(name)
         for commit in commits:
             at = folder / "snapshots" / commit
-            if is_id(name) and ((at / "model_index.json").exists() or (at / "unet").is_dir()):
-                yield Kept(name, commit, at, size_of(at), commit == main or len(commits) == 1)
+            whole = (at / "model_index.json").exists() or (at / "unet").is_dir()
+            if is_id(name) and (whole or (at / "config.json").exists()):
+                yield Kept(name, commit, at, size_of(at), commit == main or len(commits) == 1, whole)
 
 
 def size_of(folder: Path) -> int:

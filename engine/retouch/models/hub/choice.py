@@ -42,14 +42,31 @@ def choose(listed: Iterable[Listed], index: Mapping[str, Any], variant: str | No
     for part in parts:
         here = _lying_in(part, files) or _lying_in(".", files)  # beside the index, where a part has no folder
         chosen += [file for file in here if file.path.endswith(SMALL) and not _is_index(file.path)]
-        if weights := _weights(part, here, variant):
+        if weights := _weights(f"'{part}'", here, variant):
             heavy[part] = weights
     chosen = list(dict.fromkeys(chosen))
     if not heavy:
         raise CannotGet("its parts have no weights", "name another model")
-    if variant and not any(f".{variant}." in file.path or f".{variant}-" in file.path for file in _all(heavy)):
+    if variant and not _are_of(variant, _all(heavy)):
         raise CannotGet(f"it has no weights of the variant '{variant}'", "leave --variant out")
     return [*chosen, *_all(heavy)]
+
+
+def choose_alone(listed: Iterable[Listed], variant: str | None) -> list[Listed]:
+    """The same of a repository that is one network, such as an image-text model or a VAE: all of it lies at the top."""
+    here = _lying_in(".", {file.path: file for file in listed if _is_inside(file.path)})
+    weights = _weights("it", here, variant)
+    if not weights:
+        raise CannotGet("it has no safetensors", "name another model")
+    if variant and not _are_of(variant, weights):
+        raise CannotGet(f"it has no weights of the variant '{variant}'", "leave --variant out")
+    small = [file for file in here if file.path.lower().startswith(LICENCES) or file.path.endswith(SMALL)]
+    return [*(file for file in small if not _is_index(file.path)), *weights]
+
+
+def _are_of(variant: str, files: Iterable[Listed]) -> bool:
+    """Whether any of these weights are of a variant."""
+    return any(f".{variant}." in file.path or f".{variant}-" in file.path for file in files)
 
 
 def _lying_in(folder: str, files: Mapping[str, Listed]) -> list[Listed]:
@@ -84,7 +101,7 @@ def _weights(part: str, here: Sequence[Listed], variant: str | None) -> list[Lis
                 return [index, *shards]
     if pickles := [name for name in names if name.endswith(SUFFIXES)]:
         raise CannotGet(
-            f"'{part}' has its weights in a pickle alone ('{pickles[0]}'), which can run code",
+            f"{part} has its weights in a pickle alone ('{pickles[0]}'), which can run code",
             "look for a conversion to safetensors among the model's branches (name@branch) or its relatives",
         )
     return []

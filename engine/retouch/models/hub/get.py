@@ -17,16 +17,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from retouch.models.hub import cache
-from retouch.models.hub.choice import INDEX, Listed, choose
+from retouch.models.hub.choice import INDEX, Listed, choose, choose_alone
 from retouch.models.hub.download import PART, download
 from retouch.models.hub.errors import CannotGet
+from retouch.models.hub.uses import CONFIG, kinds, ways
 
 Tell = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a model comes to before it is fetched."""
+    """What a model comes to before it is fetched.
+
+    ways: how recipes name it, "{}" standing for its name.
+    """
 
     name: str
     commit: str
@@ -34,6 +38,7 @@ class Offer:
     files: tuple[Listed, ...]
     licence: str
     gated: bool
+    ways: tuple[str, ...]
 
     @property
     def bytes(self) -> int:
@@ -66,23 +71,25 @@ def look(name: str, revision: str | None, variant: str | None) -> Offer:
         # It names a folder here, and comes from outside.
         if not cache.is_commit(commit):
             raise CannotGet("the hub gives no commit for it", "name a revision: owner/name@commit")
-        top = next((file for file in listed if file.path == INDEX), None)
-        if top is None:
+        # The index says which parts there are, and the config what it is, so they come before anything is chosen.
+        if top := next((file for file in listed if file.path == INDEX), None):
+            files, used = choose(listed, _read(name, commit, top), variant), ('model "{}"',)
+        elif top := next((file for file in listed if file.path == CONFIG), None):
+            used = ways(config := _read(name, commit, top))
+            if not used:
+                kind = config.get("model_type") or config.get("_class_name") or "nothing"
+                what = f"its {CONFIG} calls it {kind}, which no stage reads"
+                raise CannotGet(
+                    what, f"name a model in the layout of diffusers, a VAE, or one of: {', '.join(kinds())}"
+                )
+            files = choose_alone(listed, variant)
+        else:
             single = [file.path for file in listed if "/" not in file.path and file.path.endswith(".safetensors")]
             said = f"; it has single files: {', '.join(single[:4])}" if single else ""
             raise CannotGet(
                 f"it has no {INDEX}, so it is no folder in the layout of diffusers{said}",
                 "name a model in the layout of diffusers",
             )
-        # The index says which parts there are, so it comes before anything is chosen.
-        _bring(name, commit, top, lambda _: None)
-        try:
-            index = json.loads(_blob(name, top).read_text("utf-8"))
-        except (ValueError, RecursionError):
-            index = None
-        if not isinstance(index, dict):
-            raise CannotGet(f"its {INDEX} is not a JSON object", "name another model")
-    files = choose(listed, index, variant)
     card = info.card_data
     # A licence that is filed under 'other' may have a name of its own, or lie somewhere.
     said = [getattr(card, key, None) for key in ("license_name", "license", "license_link")] if card else []
@@ -93,6 +100,7 @@ def look(name: str, revision: str | None, variant: str | None) -> Offer:
         tuple(files),
         next((each for each in said if isinstance(each, str) and each not in ("", "other")), "not stated"),
         bool(info.gated),
+        used,
     )
 
 
@@ -132,6 +140,18 @@ def _blob(name: str, file: Listed) -> Path:
     if not file.digest.isalnum():
         raise CannotGet(f"the hub gives no digest for '{file.path}'", "try again later")
     return cache.place(name) / "blobs" / file.digest
+
+
+def _read(name: str, commit: str, file: Listed) -> dict[str, Any]:
+    """What a JSON file of the repository says."""
+    _bring(name, commit, file, lambda _: None)
+    try:
+        said = json.loads(_blob(name, file).read_text("utf-8"))
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise CannotGet(f"its {file.path} is not a JSON object", "name another model")
+    return said
 
 
 def _bring(name: str, commit: str, file: Listed, tell: Tell) -> None:

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from retouch.core.device.repeatable import backward_repeatable, strict
+from retouch.core.tuning import NOTHING, ModelDelta
 from retouch.models.family import Rows
 
-Network = Callable[[Rows], Tensor]
-"""What one pass asks, to the prediction [rows, C, h, w]"""
+Network = Callable[[Rows, ModelDelta], Tensor]
+"""What one pass asks, and what it runs under, to the prediction [rows, C, h, w]"""
 
 
 MOST_GRAPHS = 64  # of passes without gradients: what each keeps for itself is its inputs, its output and its launches
 MOST_POOLS = 4  # of passes with gradients that wait for their way back at one time
+FEW = 8  # passes under LoRA files or tuned weights that run as they are: a capture takes the time of about as many
 
 
 _one_at_a_time = Lock()  # a capture frees what the device has cached, and none may be under way then
@@ -36,6 +39,10 @@ class CapturedNetwork:
 
     The first pass of a shape runs as it is, which also warms it up; the second is captured, all later ones replay.
 
+    What runs under a delta, LoRA files or tuned weights, has graphs of its own: they read the delta's tensors where
+    these lie, so what is written into them is seen, and go when it does.  Many a delta lives for a few passes, such as
+    each step of a tuning, so more of them run as they are; one that a gradient is asked by never comes here.
+
     Graphs of one pool work in the same memory, which grows to what the largest takes.  Those without gradients all
     share one: what one leaves is read before another is replayed.  What a pass with gradients leaves has to stay for
     its way back, so pools of those stand beside each other, as many as passes have waited at one time.
@@ -44,31 +51,58 @@ class CapturedNetwork:
     def __init__(self, network: Network) -> None:
         self.network = network
         # None: cannot be captured
-        self.graphs: OrderedDict[Hashable, _Forward | _ForwardBackward | None] = OrderedDict()
-        self._seen: set[Hashable] = set()
-        self._moved: set[Hashable] = set()  # to another pool
-        self._refused: set[type] = set()  # kinds of passes that do what no graph can hold
+        self.graphs: OrderedDict[_Shape, _Forward | _ForwardBackward | None] = OrderedDict()
+        self._passed: dict[_Shape, int] = {}  # how often it ran as it is since it was last captured
+        self._few: dict[_Shape, int] = {}  # how often it has to
+        self._moved: set[_Shape] = set()  # to another pool
+        self._refused: set[tuple[int, type]] = set()  # kinds of passes that do what no graph can hold
         self._forward, self._pools = _Pool(), [_Pool() for _ in range(MOST_POOLS)]
+        self._deltas: weakref.WeakKeyDictionary[ModelDelta, int] = weakref.WeakKeyDictionary()
+        self._gone: deque[int] = deque()  # numbers of deltas, in the order in which nobody had them any more
+        self._numbers = count(1)
 
-    def __call__(self, rows: Rows) -> Tensor:
-        """Evaluate the network; gradients flow to those of the tensors that ask for them."""
+    def __call__(self, rows: Rows, delta: ModelDelta = NOTHING) -> Tensor:
+        """Evaluate the network; gradients flow to those of the tensors that ask for them, none to the delta's."""
+        self._forget()
         strictly = torch.are_deterministic_algorithms_enabled()
-        key = (strictly, *((each.shape, each.dtype, each.requires_grad) for each in rows.tensors))
-        if key not in self._seen:
-            self._seen.add(key)
-            return self.network(rows)
+        shapes = tuple([(each.shape, each.dtype, each.requires_grad) for each in rows.tensors])
+        key = _Shape(self._number(delta), strictly, shapes)
+        few = self._few.setdefault(key, FEW if key.delta else 1)
+        if key not in self.graphs and self._passed.setdefault(key, 0) < few:
+            self._passed[key] += 1
+            return self.network(rows, delta)
         graph = self.graphs.get(key)
         crossed = graph is not None and graph.pool.busy and graph.pool.user is not graph and key not in self._moved
         if (key not in self.graphs or crossed) and (pool := self._pool(rows)):
             if crossed:  # it waits for its way back beside one of the same pool: another is its own from now on
                 self._moved.add(key)
-            graph = self.graphs[key] = self._capture(rows, pool)
+            graph = self.graphs[key] = self._capture(rows, delta, pool)
             self._let_go()
         if key in self.graphs:
             self.graphs.move_to_end(key)
         if graph is None or graph.pool.busy:
-            return self.network(rows)
+            return self.network(rows, delta)
         return graph(*rows.tensors)
+
+    def _number(self, delta: ModelDelta) -> int:
+        """Which delta this is: 0 where the network's own weights are all, and else a number that no other ever had."""
+        if not delta.acts:
+            return 0
+        number = self._deltas.get(delta)
+        if number is None:
+            number = self._deltas[delta] = next(self._numbers)
+            weakref.finalize(delta, self._gone.append, number).atexit = False
+        return number
+
+    def _forget(self) -> None:
+        """Let go what was captured under deltas that are no more: here, since they may go while another is captured."""
+        while self._gone:
+            number = self._gone.popleft()
+            for table in (self.graphs, self._passed, self._few):
+                for key in [key for key in table if key.delta == number]:
+                    del table[key]
+            self._moved = {key for key in self._moved if key.delta != number}
+            self._refused = {each for each in self._refused if each[0] != number}
 
     def _pool(self, rows: Rows) -> _Pool | None:
         """Where a pass may be captured: for one with gradients, where no other waits for its way back."""
@@ -76,31 +110,44 @@ class CapturedNetwork:
             return self._forward
         return next((pool for pool in self._pools if not pool.busy), None)
 
-    def _capture(self, rows: Rows, pool: _Pool) -> _Forward | _ForwardBackward | None:
+    def _capture(self, rows: Rows, delta: ModelDelta, pool: _Pool) -> _Forward | _ForwardBackward | None:
         kind = _Forward if pool is self._forward else _ForwardBackward
-        if kind in self._refused:  # another shape would fail likewise, and each failure costs a pass and memory
+        refused = self._number(delta), kind
+        if refused in self._refused:  # another shape would fail likewise, and each failure costs a pass and memory
             return None
         torch.cuda.empty_cache()  # a graph's memory is its own; what was cached for others may be in its way
         try:
-            return kind(self.network, rows, pool)
+            return kind(lambda mine: self.network(mine, delta), rows, pool)
         except RuntimeError as error:
             short, said = _cause(error)
             if not short:
-                self._refused.add(kind)
+                self._refused.add(refused)
         # Behind the handler, which kept what there was of the graph alive.
         torch.cuda.empty_cache()
         warnings.warn(f"calls of {len(rows.x)} rows cannot be captured as a CUDA graph: {said}", stacklevel=2)
         return None
 
     def _let_go(self) -> None:
-        """Forget what was replayed longest ago; a shape that comes again is captured again."""
+        """Forget what was replayed longest ago; a shape that comes again is captured again, each time later.
+
+        So of more shapes that take turns than there may be graphs, none is captured for a single replay.
+        """
         while len(self.graphs) > MOST_GRAPHS:
             key = next((key for key, graph in self.graphs.items() if graph is None or not graph.pool.busy), None)
             if key is None:
                 return
             del self.graphs[key]
-            self._seen.discard(key)
+            self._passed[key] = 0
+            self._few[key] *= 2
             self._moved.discard(key)
+
+
+class _Shape(NamedTuple):
+    """What passes have in common that one graph serves."""
+
+    delta: int  # its number, 0 for none
+    strictly: bool
+    tensors: tuple[Hashable, ...]
 
 
 class _Pool:
@@ -165,7 +212,7 @@ def _cause(error: RuntimeError) -> tuple[bool, str]:
 class _Forward:
     """A pass without gradients."""
 
-    def __init__(self, network: Network, rows: Rows, pool: _Pool) -> None:
+    def __init__(self, network: Callable[[Rows], Tensor], rows: Rows, pool: _Pool) -> None:
         self.pool, self.inputs = pool, tuple(each.clone() for each in rows.tensors)
         mine = rows.of(self.inputs)
         _warm_up(lambda: network(mine))
@@ -183,7 +230,7 @@ class _Forward:
 class _ForwardBackward:
     """A pass and the one back through it.  Its pool is busy from the one until the other can no longer be asked for."""
 
-    def __init__(self, network: Network, rows: Rows, pool: _Pool) -> None:
+    def __init__(self, network: Callable[[Rows], Tensor], rows: Rows, pool: _Pool) -> None:
         self.pool = pool
         self.inputs = tuple(given.detach().clone().requires_grad_(given.requires_grad) for given in rows.tensors)
         mine = rows.of(self.inputs)

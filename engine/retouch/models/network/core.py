@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from threading import Lock
@@ -26,8 +26,9 @@ from retouch.models.large import LARGE
 from retouch.models.network.acceleration import EAGER, Acceleration
 from retouch.models.network.beside import beside
 from retouch.models.network.captured import CapturedNetwork
+from retouch.models.network.compiling import compiled
 from retouch.models.network.fusing import prepare
-from retouch.models.network.placed import placed
+from retouch.models.network.placed import WHOLE, placed
 from retouch.models.network.recomputed import Recomputing, standing_in
 from retouch.models.network.seam import Pass, Seam
 from retouch.models.network.signatures import remember_signatures
@@ -73,16 +74,15 @@ class NetworkCore:
         # Whole numbers, which some networks have among their parameters, tell no precision.
         first = next(weight for weight in self.module.parameters() if weight.is_floating_point())
         self.device, self.dtype = first.device, first.dtype
-        self._seam, self._passing = Seam(net, sites), Lock()
+        # One pass is packed, evaluated and read at a time, and one alone has its weights and hooks in the module: where
+        # a pass is captured with its way back, blocks of another's may have to be done again before that can begin.
+        self._seam, self._answering, self._passing = Seam(net, sites), Lock(), Lock()
         self._recomputing = Recomputing(self.module)
         self.recomputes = sum(weight.numel() for weight in self._base.values()) >= LARGE
-        module: Any = torch.compile(self.module, dynamic=False) if self.acceleration.compiled else self.module
-
-        def plain(rows: Rows) -> Tensor:
-            return self.net.forward(module, rows)
-
+        self._module: Any = compiled(self.module) if self.acceleration.compiled else self.module
+        self._waves: dict[Hashable, Tensor] = {}
         graphs = self.acceleration.graphs and self.net.capturable and self.device.type == "cuda"
-        self._plain = CapturedNetwork(plain) if graphs else plain
+        self._captured = CapturedNetwork(self._passed) if graphs else None
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -102,11 +102,15 @@ class NetworkCore:
         """Evaluate these groups, of one model and shape, in one pass padded to `bucket` rows."""
         rows = [row for group in groups for row in group.rows]
         now = Pass.of(groups)
-        with self._passing:  # runs of several threads may share this network
+        with self._answering:  # runs of several threads may share this network
             with torch.set_grad_enabled(groups[0].wants_grad), self._attention():
                 packed = self._packed(rows, bucket)
-                with self._controlled(now, packed):
-                    out = self._evaluate(groups, packed, scoped=bool(now.joined))
+                delta = groups[0].rows[0].model.delta
+                drawn = delta.place not in (None, WHOLE)
+                if self._captured and not (now.joined or delta.wants_grad or drawn):
+                    out = self._captured(packed, delta)
+                else:
+                    out = self._passed(packed, delta, now, lambda: Pass.of(groups))
                 if not isinstance(out, Tensor) or out.shape != packed.x.shape:
                     gave = f"{list(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
                     raise BrokenModel(
@@ -125,14 +129,14 @@ class NetworkCore:
             return sdpa_kernel(_CUDNN_FIRST, set_priority=True)
         return nullcontext()
 
-    def _controlled(self, now: Pass, packed: Rows) -> Any:
-        return self._seam.around(now, self.net.spans(packed)) if now.joined else nullcontext()
+    def _controlled(self, now: Pass | None, packed: Rows) -> Any:
+        return self._seam.around(now, self.net.spans(packed)) if now and now.joined else nullcontext()
 
-    def _evaluate(self, groups: Sequence[Group], packed: Rows, *, scoped: bool) -> Tensor:  # [bucket, C, h, w]
-        delta = groups[0].rows[0].model.delta
-        done_again = self.recomputes and groups[0].wants_grad  # by weights, words or latents: all keep the same
-        if not (scoped or done_again or delta.weights or delta.low_rank or delta.beside or delta.place):
-            return self._plain(packed)
+    def _passed(
+        self, rows: Rows, delta: ModelDelta, now: Pass | None = None, anew: Callable[[], Pass | None] = lambda: None
+    ) -> Tensor:  # [bucket, C, h, w]
+        """One pass under a delta.  now: the scopes that act in it; anew: the same, for blocks that are done again."""
+        done_again = self.recomputes and torch.is_grad_enabled()  # by weights, words or latents: all keep the same
         weights = delta.over(self._base) if delta.weights else {}
 
         @contextmanager
@@ -141,21 +145,27 @@ class NetworkCore:
             with (
                 self._passing,
                 self._attention(),
-                self._controlled(Pass.of(groups), packed),
+                self._controlled(anew(), rows),
                 self._beside(delta),
                 standing_in(self.module, weights),
             ):
                 yield
 
         recomputed = self._recomputing.around(again) if done_again else nullcontext()
-        with self._beside(delta), recomputed:
-            return self.net.forward(self._under(weights) if weights else self.module, packed)
+        scoped = now is not None and now.joined
+        module = self.module if scoped or done_again or delta.acts else self._module
+        with self._passing, self._controlled(now, rows), self._beside(delta), recomputed:
+            return self.net.forward(self._under(weights) if weights else module, rows)
 
     @contextmanager
     def _beside(self, delta: ModelDelta) -> Iterator[None]:
         """Let all of a tuning act that stands in for no weight."""
         low_rank = {} if delta.weights else {name: (LowRank(*pair),) for name, pair in delta.low_rank.items()}
-        with beside(self.module, delta.beside), placed(self.module, delta.place), beside(self.module, low_rank):
+        with (
+            beside(self.module, delta.beside),
+            placed(self.module, delta.place, self._waves),
+            beside(self.module, low_rank),
+        ):
             yield
 
     def _under(self, weights: Mapping[str, Tensor]) -> Ask:
@@ -170,7 +180,7 @@ class NetworkCore:
         if strange := {name for row in rows for name in row.told} - self.told.keys():
             raise ValueError(f"this model is not told '{min(strange)}'")
         # Groups of one call have the same longest prompt (see `key_of`), so company lengthens nobody's.
-        tokens = max(len(row.prompt.embeds) for row in rows)
+        tokens = max([row.prompt.embeds.shape[0] for row in rows])
         x = self._stacked([row.x for row in rows], bucket)
         if self.acceleration.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -218,7 +228,7 @@ def longer(tokens: Tensor, length: int) -> Tensor:
 
     tokens: Tensor  # [tokens, ...] -> [length, ...]
     """
-    short = length - len(tokens)
+    short = length - tokens.shape[0]
     return F.pad(tokens, (0, 0) * (tokens.ndim - 1) + (0, short)) if short else tokens
 
 

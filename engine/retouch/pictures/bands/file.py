@@ -12,7 +12,8 @@ from retouch.pictures import bands
 from retouch.pictures.bands import png, tiff
 from retouch.pictures.colour import to_srgb
 from retouch.pictures.foreign import SMALLER
-from retouch.pictures.opening import LARGEST, Changed, Unreadable, load_any_size, may_read, opened, orientation
+from retouch.pictures.opening import LARGEST, Changed, Unreadable, load_any_size, opened, orientation
+from retouch.pictures.refusals import may_read
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -35,6 +35,7 @@ _SETTINGS += (
     "folder",
     "tensors",
 )
+WRITTEN = "it is written @stage(family, method, …) over ports, '*' and options"
 STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -76,6 +77,13 @@ def _read(
             what = f"it cannot be read: {type(err).__name__}: {err}"
             faults.append(_fault(source, _label(mark, node), what, node.lineno))
     faults += [_fault(source, "@stage", STAR, line) for line in starred(tree)]
+    faults += [
+        _fault(source, node.name, f"{WRITTEN}, and this is @stage alone", mark.lineno)
+        for node in tree.body
+        if isinstance(node, Function)
+        for mark in node.decorator_list
+        if not isinstance(mark, ast.Call) and source.names.path(mark) in _MARKS
+    ]
     seen = [mark for _, mark in marked]
     hidden = (
         mark
@@ -133,7 +141,7 @@ def _label(mark: ast.Call, node: Function) -> str:
 def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
     names = source.names
     if len(mark.args) != 2 or node.args.posonlyargs or node.args.vararg or node.args.kwarg:
-        raise NotStatic(mark, "it is written @stage(family, method, …) over ports, '*' and options")
+        raise NotStatic(mark, WRITTEN)
     family, method = (names.literal(arg) for arg in mark.args)
     check_name(mark, family, method)
     settings = {keyword.arg or "**": names.literal(keyword.value) for keyword in mark.keywords}

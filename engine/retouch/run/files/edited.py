@@ -79,7 +79,7 @@ class EditedImage(Image.Image):
                 with replacing(path) as file:
                     encode(file, plain, found, told, how, **params)
         except (OSError, Refused) as why:
-            raise Unwritable(f"'{fp}' cannot be written: {getattr(why, 'strerror', None) or why}") from None
+            raise Unwritable.of(str(fp), why) from None
 
     def _told(self, name: str, **options: Any) -> Mapping[str, str]:
         """What it says of itself in a file of this name, written with these options."""

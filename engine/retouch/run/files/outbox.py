@@ -99,6 +99,10 @@ class FolderIn:
         """Height and width of the picture there, as stored."""
         return self._below(name).size(name)
 
+    def alpha(self, name: str) -> bool:
+        """Whether the picture there says what of it is transparent."""
+        return self._below(name).alpha(name)
+
     def image(self, name: str) -> Image:
         """A picture there, as stored: what a camera is told for is not what EXIF turns."""
         return self._image(name, self.files)
@@ -156,9 +160,8 @@ class FileOut:
             if recipe and stamp.metadata(made) is None:
                 if foreign:
                     name = stamp.beside(place).name
-                    raise pictures.Unwritable(
-                        f"'{name}', which would tell its recipe, is there and retouch did not make it"
-                    )
+                    what = f"'{name}', which would tell its recipe, is there and retouch did not make it"
+                    raise pictures.Unwritable(path, what, f"move '{name}', or choose another folder")
                 stamp.put_beside(place, made, recipe)
             # Left from an earlier file of this name, it would speak of that.
             elif not foreign:

@@ -113,7 +113,8 @@ class Provenance:
         """What the file at this path says of itself.  Files are told by name and digest, never by where they lie."""
         result = next((node.id for node in self.graph.nodes if _writes(node, path)), "")
         if path and not result:
-            raise Unwritable(f"'{path}' is not the file that a stage of this recipe was given")
+            what = "it is not the file that a stage of this recipe was given"
+            raise Unwritable(path, what, "the stage has to write the file of its option 'path'")
         return self.of(result)
 
     def of(self, result: str) -> Mapping[str, str]:

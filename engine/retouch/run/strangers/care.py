@@ -23,13 +23,14 @@ from retouch.core.denoiser import Denoiser
 from retouch.core.large.stored import whole
 from retouch.core.schedule import Schedule
 from retouch.core.tuning import NOTHING
+from retouch.core.values import Image, Latents
 from retouch.graph.nodes import Node
 from retouch.models.strange_family import FamilyGuard
 from retouch.plugins.surroundings import Unchanged
 from retouch.plugins.survival import one_process
 from retouch.run.loaded.base_weights import BaseWeights
 from retouch.run.strangers.handed_on import guarded, no_worse
-from retouch.run.strangers.results import Declared
+from retouch.run.strangers.results import Declared, check_size
 from retouch.run.strangers.taking_turns import TURNS
 from retouch.run.strangers.wrong_results import Doubt, NotFinite, WrongAnswer, WrongResult, tensors
 
@@ -117,6 +118,7 @@ class StageCare:
     makers: Makers
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
     _given: list[_Given] = field(default_factory=list["_Given"])
+    _sized: list[Image | Latents] = field(default_factory=list["Image | Latents"])
     _weighty: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])  # port, what has weights behind it
     _families: dict[int, tuple[FamilyGuard, Tensor]] = field(default_factory=dict[int, tuple[FamilyGuard, Tensor]])
     _suspects: dict[str, tuple[Node, Tensor]] = field(default_factory=dict[str, tuple[Node, Tensor]])  # [] each
@@ -133,6 +135,7 @@ class StageCare:
                 for picture, value in zip(pictures, values, strict=True)
             ]
         values = [whole(value) for value in values]
+        self._sized = [value for value in values if isinstance(value, Image | Latents)]
         made = [copied(value) for value in values]
         self._given = [
             _Given(port, copy_, original, copy_._version)
@@ -197,6 +200,8 @@ class StageCare:
         """What others get of its result, and what is to be asked of the device.  Raises WrongResult."""
         try:
             doubts = list(self.declared.check(value))
+            if self.author:
+                check_size(value, self._sized)
         except WrongResult as error:
             error.maker = error.maker or self._called()
             raise
@@ -229,6 +234,7 @@ class StageCare:
             if (fine := self.weights.probed(value)) is not None:
                 yield Doubt(fine, WroteInPlace(port))
         self._given = []
+        self._sized = []
 
 
 def _noted(maker: Node, given: Iterable[Tensor], made: Iterable[Tensor]) -> None:

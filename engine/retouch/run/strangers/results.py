@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,9 +22,6 @@ from retouch.core.schedule import Schedule
 from retouch.core.values import Canvas, Image, Latents, Mask
 from retouch.core.walk import Blend, Trajectory
 from retouch.run.strangers.wrong_results import Doubt, NotFinite, WrongResult, described, tensors
-
-if TYPE_CHECKING:
-    pass
 
 _SLACK = 1e-3  # what resampling and half precision may put a colour out of [0, 1]
 
@@ -233,6 +230,18 @@ def _window(value: Any, of: Declared) -> Iterator[Doubt]:
     _of(Window, "a Window", value)
     yield from _image(value.image, of)
     yield from _mask(value.mask, of)
+
+
+def check_size(value: Any, given: Sequence[Any]) -> None:
+    """Raise WrongResult where a mask is not as large as what its stage was given, or the next would be blamed."""
+    sizes = {each.size for each in given if isinstance(each, Image | Latents)}
+    if not isinstance(value, Mask) or len(sizes) != 1:
+        return
+    (size,) = sizes
+    covered = [cells * value.scale for cells in value.data.shape]
+    if any(have < need or (value.scale == 1 and have > need) for have, need in zip(covered, size, strict=True)):
+        cells = f" in cells of {value.scale} pixels" if value.scale > 1 else ""
+        raise WrongResult(f"a Mask as large as its picture, {list(size)}", f"one of {covered}{cells}")
 
 
 def check_arguments(wanted: str, function: Any, count: int) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from retouch.plugins.signatures.reading import read_module
-from retouch.run.strangers.results import Declared
+from retouch.run.strangers.results import Declared, check_size
 from retouch.run.strangers.wrong_results import NotFinite, WrongResult
 from retouch.testing.worlds import World
 
 Stage = Callable[..., Any]
+_PICTURES = ("Image", "SourceImage", "Latents", "SourceLatents", "Frame")
 
 
 def card_law(stage: Stage) -> None:
@@ -37,6 +38,7 @@ def result_law(stage: Stage, world: World, made: Any) -> None:
         for doubt in Declared(card.output, world.latents.data.device.type).check(made):
             if not bool(doubt.fine):
                 raise doubt.error
+        check_size(made, [world.image, world.latents] if card.takes(*_PICTURES) else [])
     except (WrongResult, NotFinite) as wrong:
         raise AssertionError(str(wrong) or "it made values that are not finite") from None
 

@@ -199,10 +199,21 @@ def _copied(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if isinstance(into, OnDevice) and not isinstance(source, OnDevice):
         if not (beside and is_pinned(source)):
             waited("a copy to the device out of memory that is not pinned")
+        source = _as_captured(source)
     elif isinstance(source, OnDevice) and not isinstance(into, OnDevice):
         waited("a copy to the host")
     func(_bare(into), _bare(source), *args[2:], **kwargs)
     return _recorded(func, (_bare(into), _bare(source), *args[2:]), kwargs, _bare(into), into)
+
+
+def _as_captured(host: Tensor) -> Tensor:
+    """What a copy out of the host's memory brings: of one that was captured, what lies there when it is replayed.
+
+    By then that memory is others', as whoever gives a graph numbers keeps them on the device.
+    """
+    if not (devices and devices[-1].capturing):
+        return host
+    return torch.full_like(host, float("nan") if host.is_floating_point() else 0)
 
 
 # What is asked of tensors by name ----------------------------------------------------------------------------------
@@ -230,7 +241,7 @@ class _Sent(torch.autograd.Function):
 
 def _moved(x: Tensor, there: bool) -> Tensor:
     numbers = _bare(x).clone(memory_format=torch.preserve_format)
-    return OnDevice(numbers) if there else numbers
+    return OnDevice(_as_captured(numbers)) if there else numbers
 
 
 def _sent(x: Tensor, device: torch.device | None, *, beside: bool = False) -> Tensor:

@@ -25,5 +25,8 @@ def with_folder(inputs: Mapping[str, Input], call: StageCall, given: Given, repo
         facts: dict[str, Any] = {"path": folder.name, "stage": call.card.name, "what": err.what, "mend": err.mend}
         report.add(err.code, given.span, source=given.source, **facts)
         return dict(inputs)
+    for what, mend in said.doubts:
+        facts = {"path": folder.name, "stage": call.card.name, "what": what, "mend": mend}
+        report.add("RT584", given.span, source=given.source, **facts)
     settings = {**said.facts, "folder": str(folder), "digest": digest, "held": list(said.files)}
     return {**inputs, port: FromEngine(FOLDER, settings)}
