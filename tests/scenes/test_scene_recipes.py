@@ -128,6 +128,21 @@ def test_rows_of_a_run_are_those_of_the_plan_and_are_packed(home):
     assert len([call for call in result.calls if call.kind == "denoise"]) <= 4
 
 
+@pytest.mark.thorough
+def test_the_photographs_are_learnt_once_for_all_views_and_lead_to_another_field(home):
+    """A tuning in the brackets on the scene's own pictures: 6 rows, whatever number of views and rounds."""
+    learns = 'tune dreambooth prompt="a cube" pictures="cube/images/*.png" iterations=3 batch=2 lr=0.001'
+    rows, made = [], []
+    for turn in (TURN, f"{learns} | {TURN}"):
+        text = FIT + f'cube | revise ({turn}) rounds=2 iterations=1 rays=64 | save field "y.safetensors"'
+        found = checked(home, text)
+        (outcome,) = execute(found.graphs, registry=REGISTRY).outcomes
+        rows.append((sum(outcome.rows.values()), plan(found.graphs[0]).total[1]))
+        made.append(fields(outcome)[-1])
+    assert rows == [(32, 32), (38, 38)]
+    assert not torch.equal(made[0].grid, made[1].grid)
+
+
 def test_voxels_outside_the_part_keep_their_bits_in_a_run(home):
     outcome = ran(home, FIT + f'cube | revise ({TURN}) iterations=2 rays=64 | save field "y.safetensors"')
     before, after = fields(outcome)
