@@ -22,10 +22,11 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """
     numbers = _numbers(name)
     alike = [each for each in known if not numbers or _numbers(each) == numbers]
+    small = {each.lower(): each for each in alike}  # large letters for small ones are no other name: BOX is box
+    if name not in alike and (same := small.get(name.lower())):
+        return same
     if found := get_close_matches(name, alike, 1, cutoff):
         return found[0]
-    # Small letters for large ones are no other name: BOX is box.
-    small = {each.lower(): each for each in alike}
     return next((small[each] for each in get_close_matches(name.lower(), small, 1, cutoff)), None)
 
 

@@ -47,7 +47,12 @@ class C2pa:
             return _signed(c2pa, data, mime, claim, None, info)
         except Exception as why:  # the library has errors of its own for whatever may be wrong
             what = f"C2PA refuses to sign: {_first_line(why)}"
-            raise Unfit(what, "look at the certificate: it has to be for signing content, with its issuer's") from None
+            mend = "look at the certificate: it has to be for signing content, with its issuer's"
+            if "self-signed" in what:
+                mend = (
+                    "let an authority issue it, which may be one of your own: retouch_c2pa/README.md has the commands"
+                )
+            raise Unfit(what, mend) from None
 
     def verdict(self, path: Path, trusted: bytes) -> Credentials | None:
         """What the library says of a file."""

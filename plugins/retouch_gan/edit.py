@@ -14,6 +14,7 @@ from retouch.api import (
     Image,
     ImageText,
     Moot,
+    Need,
     NoiseSource,
     Range,
     VisionTokens,
@@ -45,6 +46,13 @@ async def paint(code: GanCode, weights: Weights) -> Image:
     paper="arXiv:2103.17249",
     weights=("generator", "vae"),
     words="own",
+    needs=(
+        Need(
+            "method != 'nada' or alike == 0",
+            "goes from what one prompt says to what the other does, and both say the same",
+            'write what changes, such as "cat"->"dog"',
+        ),
+    ),
     facts={
         "passes": "iterations * (1 if method == 'styleclip' else 1 + others)",
         "glances": "iterations * (views * eyes * (1 if method == 'styleclip' else 2 + 2 * others) + towers)",

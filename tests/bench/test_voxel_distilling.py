@@ -7,6 +7,7 @@ import torch
 
 from retouch.api.running import Executor, Task
 from retouch.testing import worlds
+from retouch.testing.gaussian import GaussianMixture
 from retouch_bench.scenes.truth import SpaceTruth
 from retouch_bench.scenes.voxel_distilling import correlated, vox_e
 from retouch_scenes.rendering import image_of
@@ -40,8 +41,11 @@ def distilled(field, views, world=WORLD, **options):
 
 def gap(field, views):
     """How far what views show is from what the target prompt stands for."""
-    shown = WORLD.codec.encode(torch.stack([image_of(field, views, i).data for i in range(len(views))]))
-    return float((shown - WORLD.model.core.means[1]).square().mean())
+    codec, core = WORLD.codec, WORLD.model.core
+    assert codec
+    assert isinstance(core, GaussianMixture)
+    shown = codec.encode(torch.stack([image_of(field, views, i).data for i in range(len(views))]))
+    return float((shown - core.means[1]).square().mean())
 
 
 @pytest.mark.parametrize("score", ["sds", "dds"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import takewhile
+from random import Random
 from time import process_time
 
 import pytest
@@ -18,8 +20,9 @@ from retouch.lang.format import format_recipe
 from retouch.lang.jsonform import from_json, to_json
 from retouch.lang.parse import parse
 from retouch.run.session import execute
-from tests.e2e.random_recipes import recipe
+from tests.e2e.random_recipes import WORDS, recipe
 from tests.e2e.sessions import INSTALLED, KEPT, tiny_world
+from tests.lang.test_lang_mends import typed
 
 CHECKED = range(120)
 SECONDS = 100  # of a core
@@ -59,6 +62,41 @@ def test_they_are_the_same_laid_out_and_from_json_and_can_be_planned(seeds, worl
             assert json.dumps(as_data(planned))
         passed += 1
     assert passed > len(seeds) / 5  # else they would show little
+
+
+def slipped(text, chance):
+    """A right recipe in which one word is spelt wrong, as somebody might type it."""
+    words = [found for found in re.finditer(r"(?<!->)\b[a-z_]{4,}\b", text) if found[0] not in WORDS]
+    found = chance.choice(words)
+    word, at = found[0], chance.randrange(len(found[0]) - 1)
+    ways = (
+        word.upper(),
+        word.title(),
+        word[:at] + word[at] + word[at:],
+        word.replace("_", ""),
+        word[:at] + word[at + 1 :],
+    )
+    return text[: found.start()] + chance.choice(ways) + text[found.end() :]
+
+
+@pytest.mark.parametrize("seeds", [range(40), pytest.param(range(40, 1000), marks=pytest.mark.bench)])
+def test_a_word_that_is_spelt_wrong_is_mended_to_what_it_was(seeds, world):
+    """Of names of stages, options and choices; some slips come to another name, or to one that is as near."""
+    mended, missed = 0, []
+    for text, graphs in right(seeds, world):
+        wrong = slipped(text, Random(text))
+        errors = check(wrong, world).errors
+        if not errors:
+            continue  # words of an edit, or another name
+        try:
+            back = check(typed(wrong, errors[0]), world)
+            same = [dict(node_keys(graph)) for graph in back.graphs] == [dict(node_keys(graph)) for graph in graphs]
+        except AssertionError:  # nothing to type
+            same = False
+        mended += same
+        missed += [] if same else [(wrong, errors[0].message, errors[0].help)]
+    assert mended > len(seeds) / 8
+    assert len(missed) <= mended / 20, missed
 
 
 def costs_what_is_planned(chosen):

@@ -20,6 +20,13 @@ from tests.scenes.cube import cube_views, write
 
 CAPTION = "an orange cat in a meadow"
 SIZES = {"p1": (32, 32), "p2": (40, 28), "p3": (27, 33), "p4": (32, 24)}
+ODD = {
+    "p5.jpg": (30, 23),
+    "p6.png": (17, 41),
+    "p7.webp": (32, 36),
+    "p8.png": (5, 61),
+    "p9.png": (3, 2),
+}  # of other kinds
 WORDLESS, FLOW = set(PIXELS), {"sd3", "flux_dev", "flux_schnell", "flux2_klein", "qwen_image", "z_image"}
 MASKS = [
     "mask box right=60%",
@@ -70,6 +77,24 @@ ROUND = [
     "mask box left=20% right=70% | crop size=16 | upscale | mask window | tiles ({}) | narrow | paste",
     "upscale factor=1.5 | {}",
 ]
+# Of all that puts back what is outside of a mask, whatever was done inside.
+OUTSIDE = [
+    "{} | blend pixel{seam}",
+    "{} | blend latent | blend pixel{seam}",
+    "{} | match lowpass | blend pixel",
+    "{} | {} | blend pixel{seam}",
+    "tiles ({}) size=16 | blend pixel{seam}",
+    "tiles multidiffusion size=16 | {} | blend pixel",
+    "draw ({}) seeds=2 | rank change | blend pixel{seam}",
+    "repaint ({}) times=1 | blend pixel",
+    "crop{window} | {} | paste{put}",
+    "crop{window} | {} | surround | narrow | paste{put}",
+    "crop{window} | upscale factor=1.5 | {} | paste{put}",
+    "crop{window} | upscale | mask window | tiles ({}) size=16 | narrow | paste{put}",
+    "draw (crop{window} | {} | paste{put}) seeds=2 | rank change",
+]
+WINDOWS = ["", " size=16", " context=0", ' shape="mask" size=16', " context=2 size=24", " least=20 size=16"]
+SEAMS = ["", " feather=3", ' seam="poisson"', " feather=40"]
 ENDS = [
     "",
     ' | save "{name}{axes}.png"',
@@ -110,6 +135,19 @@ def world(family: str, home: Path) -> Path:
             shown = Image.fromarray(np.asarray(shown.convert("L")).astype(np.uint16) * 257)
         shown.save(home / f"{name}.png")
         (home / f"{name}.txt").write_text(CAPTION)
+    for named, size in ODD.items():
+        shown, name = whole.resize(size), named.partition(".")[0]
+        _save_mask(shown, home / f"{name}_mask.png")
+        if named.endswith(".jpg"):
+            shown, turned = shown.transpose(Image.Transpose.ROTATE_90), Image.Exif()
+            turned[0x112] = 6
+            shown.save(home / named, exif=turned, quality=95)
+        elif named.endswith(".webp"):
+            shown.putalpha(Image.linear_gradient("L").resize(size))
+            shown.save(home / named, lossless=True)
+        else:
+            shown.convert("P", palette=Image.Palette.ADAPTIVE, colors=8).save(home / named, transparency=0)
+        (home / f"{name}.txt").write_text(CAPTION)
     return home
 
 
@@ -125,7 +163,7 @@ def wide(seed: int, family: str) -> tuple[str, list[str]]:
     if chance.random() < 0.2:
         head.append("seed [1, 2]")
         axes += "-{seed}"
-    pictures = chance.sample([f"{name}.png" for name in SIZES], chance.choice([1, 1, 2, 3]))
+    pictures = chance.sample([*(f"{name}.png" for name in SIZES), *ODD], chance.choice([1, 1, 2, 3]))
     other = "area = open | " + chance.choice(MASKS[:3])
     edit = chance.choice([*drawn.EDITS, '"cat"->["dog", "fox"]']) if words else ""
     if "[" in edit:
@@ -144,6 +182,22 @@ def wide(seed: int, family: str) -> tuple[str, list[str]]:
         head.append(f"one = open | {turn}")
         return "\n".join([*head, 'one | save "a-{name}' + axes + '.png"', f"open | {flow}", ""]), pictures
     return "\n".join([*head, f"open | {flow}{chance.choice(ENDS)}".replace("{axes}", axes), ""]), pictures
+
+
+def outside(seed: int, family: str) -> tuple[str, list[str]]:
+    """A recipe that saves a mask, and a picture that may be another inside of it alone."""
+    chance = Random(f"outside {family} {seed}")
+    edit = "" if family in WORDLESS else chance.choice(drawn.EDITS)
+    masks = [chance.choice(MASKS[:3]), *(drawn.stage(chance, chance.choice(drawn.SHAPES)) for _ in range(seed % 3))]
+    flow = chance.choice(OUTSIDE)
+    while "{}" in flow:
+        turn = _inversion(chance, edit, family)
+        flow = flow.replace("{}", " | ".join(turn), 1)
+    for name, values in (("seam", SEAMS), ("window", WINDOWS), ("put", ["", " feather=0", " feather=9"])):
+        flow = flow.replace(f"{{{name}}}", chance.choice(values))
+    lines = ['model "m"', "defaults steps=2", f"area = open | {' | '.join(masks)}", 'area | save mask "{name}_in.png"']
+    pictures = chance.sample([*(f"{name}.png" for name in SIZES), *ODD], 2)
+    return "\n".join([*lines, f'area | {flow} | save "{{name}}.{chance.choice(["png", "tif", "webp"])}"', ""]), pictures
 
 
 def gan(seed: int) -> tuple[str, list[str]]:
@@ -189,16 +243,21 @@ def _turn(chance: Random, edit: str, family: str) -> str:
             stages.append(f"mask {chance.choice(['union', 'intersect', 'subtract'])} other=area")
         if chance.random() < 0.3:
             stages.append(drawn.stage(chance, chance.choice(drawn.SHAPES)))
-    pool = [*drawn.NOISE, *drawn.FLOW] if family in FLOW else drawn.NOISE
     if words and chance.random() < 0.15:
         stages.append(f"{chance.choice(['distil dds', 'distil pds', 'distil sds'])} {edit} rounds=2")
         return " | ".join([*stages, *(["blend pixel"] if masked else [])])
-    stages.append(drawn.stage(chance, chance.choice(pool), edit))
+    stages += _inversion(chance, edit, family)
+    stages += [drawn.stage(chance, "blend latent")] if masked and chance.random() < 0.7 else []
+    stages += [drawn.stage(chance, "blend pixel")] if masked and chance.random() < 0.3 else []
+    return " | ".join(stages)
+
+
+def _inversion(chance: Random, edit: str, family: str) -> list[str]:
+    """An inversion, and what may stand behind it that reads no mask."""
+    pool = [*drawn.NOISE, *drawn.FLOW] if family in FLOW else drawn.NOISE
+    words, stages = family not in WORDLESS, [drawn.stage(chance, chance.choice(pool), edit)]
     if words:
         stages += [drawn.stage(chance, each) for each in chance.sample(drawn.CONTROLS, chance.choice([0, 1, 1, 2]))]
         stages += [drawn.stage(chance, chance.choice(drawn.GUIDES))] if chance.random() < 0.3 else []
         stages += [drawn.stage(chance, "blend local")] if chance.random() < 0.2 else []
-    stages += [drawn.stage(chance, chance.choice(drawn.SOLVERS))] if chance.random() < 0.2 else []
-    stages += [drawn.stage(chance, "blend latent")] if masked and chance.random() < 0.7 else []
-    stages += [drawn.stage(chance, "blend pixel")] if masked and chance.random() < 0.3 else []
-    return " | ".join(stages)
+    return [*stages, *([drawn.stage(chance, chance.choice(drawn.SOLVERS))] if chance.random() < 0.2 else [])]

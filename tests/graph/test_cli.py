@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -167,3 +169,30 @@ def test_light_commands_do_not_import_torch():
     code = "import sys; from retouch.cli.main import main\nfor a in {}: main(a)\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code.format(LIGHT)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_recipe_is_laid_out_whole_or_not_at_all(tmp_path, monkeypatch, capsys):
+    """On a full disk it was emptied; a link to it stays a link, and who may read it the same."""
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    text, recipe, link = "invert   ddim\n", folder / "a.retouch", folder / "b.retouch"
+    recipe.write_text(text)
+    recipe.chmod(0o640)
+    link.symlink_to(recipe)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        assert said_by("fmt", str(link)) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert (recipe.read_text(), sorted(folder.iterdir())) == (text, [recipe, link])
+    assert said_by("fmt", str(link)) == 0
+    assert recipe.read_text() == "invert ddim\n"
+    assert link.is_symlink()
+    assert recipe.stat().st_mode & 0o777 == 0o640
+
+
+def said_by(*line):
+    """The exit code of a command."""
+    try:
+        return main([*line])
+    except SystemExit as end:
+        return end.code

@@ -254,3 +254,23 @@ class FiveCharacters:
 def test_where_a_model_stops_reading_before_a_comma_the_word_behind_it_is_named():
     report_cut(FiveCharacters(), {"a cat , a dog": Span(0, 1)}, report := Report())
     assert "stops reading the prompt at 'a'" in report.items[0].message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "alike"),
+    [
+        ('invert ddim "cat"*2 | attend p2p | guide direction', True),
+        ('invert ddim "cat"->"Cat" "meadow"*2 | attend p2p | guide direction', True),
+        ('invert ddim "cat"->"dog"*2 | attend p2p | guide direction', False),
+        ('gan invert | gan edit "cat"*2 method="nada"', True),
+        ('gan invert | gan edit "cat"*2', False),
+        ('gan invert | gan edit "cat"->"dog" method="nada"', False),
+        ('eye clip "storybook" | tune diffusionclip source="cat" target="cat" | invert ddim | sample', True),
+        ('eye clip "storybook" | tune diffusionclip source="cat" target="dog" | invert ddim | sample', False),
+    ],
+)
+def test_what_goes_from_one_text_to_another_needs_two(recipe, alike):
+    found = check(recipe, Environment(INSTALLED, folder("recipes"), (replace(CAT, caption="a cat in a meadow"),)))
+    assert [each.code for each in found.errors] == ["RT226"] * alike, [each.message for each in found.errors]
+    unknown = check(recipe, Environment(INSTALLED, folder("recipes")))  # what a picture brings may yet be another
+    assert "RT226" not in [each.code for each in unknown.errors] or "diffusionclip" in recipe

@@ -108,5 +108,5 @@ def test_a_port_of_a_misspelt_type_is_told_with_the_type(tmp_path: Path, monkeyp
     (tmp_path / "near_types.py").write_text(f'{head}@stage("mask", "mine")\ndef f(source: SourcImage) -> Mask: ...')
     monkeypatch.syspath_prepend(str(tmp_path))
     world = Environment(load([Plugin("near", "near_types")]), tmp_path, (Picture(tmp_path / "cat.png"),))
-    error = check("mask mine | save mask 'm.png'", world).errors[0]
-    assert (error.code, error.help) == ("RT301", "did you mean 'SourceImage', in the signature of 'mask mine'?")
+    (error,) = (each for each in check("mask mine", world).errors if each.code == "RT301")
+    assert error.help == "did you mean 'SourceImage', in the signature of 'mask mine'?"

@@ -103,6 +103,20 @@ def test_a_finding_is_rendered_with_its_line_and_a_caret():
     )
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 6), (50, 58), (66, 72)])
+@pytest.mark.parametrize("width", [10, 40, None])
+def test_a_narrow_terminal_is_shown_so_much_of_the_line_as_it_holds(start: int, end: int, width: int | None):
+    """A longer line would break, and the carets stand under something else."""
+    text = 'invert ddim "cat"->"dgo" steps=2 | mask diffedit strenght=0.4 | blend latent'
+    found = Diagnostic("RT205", "no\noption", Span(start, end))
+    said = found.render(text, width=width).split("\n")
+    assert said[0] == "error[RT205]: no\\noption"  # one line, whatever a file is called
+    line, carets = said[3:5]
+    assert len(line) <= (max(width, 24) if width else len(text) + 4)
+    place = slice(carets.index("^"), carets.rindex("^") + 1)
+    assert line[place] == text[start:end]
+
+
 def test_carets_count_cells_keep_tabs_and_carry_the_label_and_notes():
     """Wide characters are two cells wide; a note may show a place of its own."""
     text = 'a\n\tsave "狗" x\r\n'

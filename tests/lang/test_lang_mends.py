@@ -229,6 +229,9 @@ SLIPS = [
     ("invert ddim | sample", "ddim", "DDIM"),
     ("invert ddim steps=20", "steps", "STEPS"),
     ("invert ddim steps=1", "steps=1", "steps=0.3"),
+    ('invert ddim convention="target"', '"target"', "3"),
+    ("seed 7\ninvert ddim", "seed", "Sed"),
+    ("defaults steps=9\ninvert ddim", "defaults", "defalts"),
 ]
 
 
@@ -261,3 +264,16 @@ def test_a_slip_is_mended_to_what_it_was_and_a_name_stays_a_name(right, part, sl
 def test_a_path_with_a_blank_gets_one_message_whose_mend_is_the_whole_path(path, around):
     (item,) = [each for each in check(around.format(path), world()).errors if each.span.start < len(around) + len(path)]
     assert (item.code, f'"{path}"' in item.help) == ("RT110", True)
+
+
+@pytest.mark.parametrize("behind", ["", " tolerance=0.3", " | invert ddim"])
+def test_a_colour_without_quotes_is_no_comment_that_nobody_sees(behind):
+    (found,) = parse(f"mask color #e08030{behind}")[1]
+    assert (found.code, '"#e08030"' in found.help) == ("RT110", True)
+
+
+@pytest.mark.parametrize(
+    "remark", [' "#e08030" #ff0000', " left=10% #ff0000", " #ff0000 is red", " # ff0000", "  #ff00"]
+)
+def test_other_remarks_stay_remarks(remark):
+    assert not parse(f"mask box{remark}")[1]

@@ -20,7 +20,7 @@ from retouch.models.pretrained import PretrainedNetwork
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
 from retouch_methods.eye.clip import clip
-from retouch_methods.eye.lpips import Lpips, lpips, made
+from retouch_methods.eye.lpips import LEAST, Lpips, lpips, made
 from retouch_methods.eye.vit import vit
 from tests.e2e.command import draw, retouch
 
@@ -138,6 +138,20 @@ class TestLpips:
         assert apart[0] == 0
         assert apart[1] > 0
         torch.testing.assert_close(apart[1], apart[2])
+
+    @pytest.mark.parametrize("trunk", ["vgg", "alex"])
+    @pytest.mark.parametrize("tolerant", [True, False])
+    def test_pictures_of_any_size_are_seen_and_no_larger_ones_than_have_to_be_between_mirrors(self, trunk, tolerant):
+        network, least = filled(made({"trunk": trunk, "shift_tolerant": tolerant})), LEAST[trunk, tolerant]
+        for height, width in ((1, 1), (2, 40), (least - 1, least), (least, least)):
+            pair = torch.stack(tuple(pictures(2, 40)))[None, :, :, :height, :width]
+            assert network(pair)[0] > 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(LEAST, (trunk, tolerant), 0)
+            whole = network(pair)
+            torch.testing.assert_close(whole, network(pair))
+            with pytest.raises(RuntimeError):
+                network(pair[..., 1:])
 
     def test_it_is_the_weighted_difference_of_normal_features_after_each_stage(self):
         network = filled(made({"trunk": "alex", "shift_tolerant": False}))

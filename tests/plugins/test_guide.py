@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from retouch import api
 from retouch.cli.main import main
 from retouch.core import schedule, values
 from retouch.core.awaited import resources
@@ -42,8 +43,10 @@ def test_a_block_is_a_plugin_whose_stages_keep_the_laws(text, tmp_path, monkeypa
     found = registry.load([Plugin(name, name)])
     assert not found.faults, [dict(fault.facts) for fault in found.faults]
     assert found.cards
+    makers = {card.output: found.function(card) for card in found.cards}
     for card in found.cards:
-        stage_laws(found.function(card))
+        own = [port for port in card.ports if port.type in makers and not hasattr(api, port.type)]
+        stage_laws(found.function(card), **{port.name: worlds.tiny_world().call(makers[port.type]) for port in own})
     fixtures = {"stage_laws": stage_laws, "device_law": device_law, "worlds": worlds}
     for each, function in getmembers(import_module(name), isfunction):
         if each.startswith("test_"):

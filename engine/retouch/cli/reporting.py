@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -14,7 +15,8 @@ from retouch.cli.streams.plain import plain
 from retouch.lang.codes import CODES
 from retouch.lang.encodings import readable
 from retouch.near import near_path
-from retouch.paths import is_folder
+from retouch.paths import is_file, is_folder, is_there, resolved
+from retouch.pictures.atomic import replacing
 from retouch.plugins.signatures import Fault
 
 if TYPE_CHECKING:
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 
 def tell(source: Source, found: Iterable[Diagnostic]) -> None:
     """Write diagnostics to standard error, each with the line it is about."""
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
     for item in found:
         text = readable(source.text) if item.source is None else item.source
         name = source.name if item.source is None else "command line"
-        print(plain(item.render(text, name, _spelt)), end="\n\n", file=sys.stderr)
+        print(plain(item.render(text, name, _spelt, width)), end="\n\n", file=sys.stderr)
 
 
 def _spelt(text: str) -> str:
@@ -64,12 +67,18 @@ def put(data: object) -> None:
 
 
 def keep(path: Path, text: str) -> None:
-    """Write an answer to a file instead.  Raises WrongCommand."""
+    """Write an answer to a file instead, whole or not at all.  Raises WrongCommand."""
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        if is_there(path) and not is_file(path):  # a device or a pipe
+            path.write_text(text, encoding="utf-8", newline="\n")
+        else:
+            check_place(path)  # `replacing` would make folders
+            place = resolved(path)  # a link stays one
+            with replacing(place) as file:
+                file.write(text.encode())
+                if is_there(place):
+                    shutil.copymode(place, file.name)
     except (OSError, ValueError) as err:
-        if not is_folder(path.parent):
-            check_place(path)
         raise WrongCommand(f"'{path}' cannot be written: {getattr(err, 'strerror', None) or err}") from err
 
 

@@ -22,7 +22,7 @@ def check_demands(graph: Graph, facts: Facts, report: Report) -> None:
     for node in graph.nodes:
         scope = of_model(node, graph) | scope_of(node, facts)
         if not (graph.item and graph.item.known):  # prompts that the command line may still bring
-            scope |= {"source_words": 0, "target_words": 0}
+            scope |= {"source_words": 0, "target_words": 0, "alike": 0}
         with reckoning(node):
             for need in node.card.needs:
                 for guide in guided.get(node.id, (0,)):

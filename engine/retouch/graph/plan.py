@@ -298,6 +298,9 @@ def _facts(given: Input, facts: Mapping[str, Facts]) -> dict[str, Any]:
             if given.type == "Pretrained" and "folder" in settings:
                 return {"layers": layers_of(Path(settings["folder"]))}
             words = {f"{name}_words": len(settings[name].split()) for name in ("source", "target") if name in settings}
+            if "source" in settings and "target" in settings:
+                source, target = (settings[name].casefold().split() for name in ("source", "target"))
+                words["alike"] = int(source == target)
             return words | {name: value for name, value in settings.items() if isinstance(value, int | float)}
         case FromNode(id=id_):
             return dict(facts[id_])

@@ -23,7 +23,7 @@ def as_text(shown: Plan) -> str:
             turn = node.turn
             lines.append(f"turn {turn}")
         lines += text
-    return "\n".join(lines) + "\n"
+    return "\n".join(line.replace("\n", "\\n") for line in lines) + "\n"  # names of files may hold line feeds
 
 
 def _stages(shown: Plan, indent: str) -> Iterator[list[str]]:

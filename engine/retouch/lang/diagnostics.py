@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from retouch.lang.codes import CODES
-from retouch.lang.snippet import SourceText
+from retouch.lang.snippet import LONG, NARROW, SourceText
 from retouch.lang.syntax import Span
 
 Note = tuple[str, Span | None]
@@ -31,22 +31,29 @@ class Diagnostic:
     source: str | None = None
     about: tuple[str, ...] = ()
 
-    def render(self, text: str, name: str | None = None, spelt: Callable[[str], str] = str) -> str:
+    def render(
+        self, text: str, name: str | None = None, spelt: Callable[[str], str] = str, width: int | None = None
+    ) -> str:
         """Return the finding as people read it, with the line it is about.
 
         spelt: how that is written where it is shown, for the room that characters take which are spelt out there.
+        width: of the terminal, in characters; None where lines may be of any length.
         """
         page = self._page(text, name)
         edge = page.gutter(self.span)
-        lines = [f"{self.severity}[{self.code}]: {self.message}", *page.frame(self.span, self.label, spelt)]
+        room = 2 * LONG if width is None else min(2 * LONG, max(NARROW, width - len(edge) - 3))
+        lines = [
+            f"{self.severity}[{self.code}]: {self.message}".replace("\n", "\\n"),
+            *page.frame(self.span, self.label, spelt, room),
+        ]
         if self.help:
             lines.append(f"{edge} = help: {self.help}")
         for message, span in self.notes:
             lines.append(f"{edge} = note: {message}")
             if span:
-                lines += page.frame(span, spelt=spelt)[1:]
+                lines += page.frame(span, spelt=spelt, room=room)[1:]
         if self.about and not (self.source and self.about[0].endswith(self.source)):  # else the place says it
-            name, more = self.about[0], len(self.about) - 1
+            name, more = self.about[0].replace("\n", "\\n"), len(self.about) - 1
             lines.append(f"{edge} = note: this is about '{name}'{f' and {more} more' if more else ''}")
         return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from retouch.lang.syntax import Span
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal would obey them
 LONG = 200  # of a long line so much is shown on either side of the place
+NARROW = 20  # and no less than so much of it in all
 
 
 def normal(text: str) -> str:
@@ -36,13 +37,16 @@ class SourceText:
         """Return the space that line numbers take."""
         return " " * len(str(self.position(span.start)[0]))
 
-    def frame(self, span: Span, label: str = "", spelt: Callable[[str], str] = str) -> list[str]:
-        """Return the place, its line, and carets under what `spelt` will make of it."""
+    def frame(self, span: Span, label: str = "", spelt: Callable[[str], str] = str, room: int = 2 * LONG) -> list[str]:
+        """Return the place, its line, and carets under what `spelt` will make of it.
+
+        room: how many characters of the line are shown; a terminal breaks longer lines, and carets stand nowhere.
+        """
         line, column = self.position(span.start)
         whole = CONTROL.sub("�", self.text.split("\n", line)[line - 1])
         # Of a line of a thousand characters what stands round the place is shown.
-        cut = column - 1 - LONG if column > LONG and len(whole) > 2 * LONG else 0
-        shown = whole[cut : cut + 2 * LONG]
+        cut = column - 1 - room // 2 if column > room // 2 and len(whole) > room else 0
+        shown = whole[cut : cut + room]
         before, marked = shown[: column - 1 - cut], shown[column - 1 - cut : column - 1 - cut + span.end - span.start]
         # A tab stays one, since nobody knows how wide the terminal draws it.
         lead = "".join("\t" if char == "\t" else " " * cells(char) for char in spelt(before))

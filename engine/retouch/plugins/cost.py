@@ -27,12 +27,13 @@ FACTS = frozenset(
     | {"unprompted"}  # 1 of guidance that never asks for the row of the prompt itself, at the latents themselves
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
-# which has no such list; …_words: how many the prompts of an edit have; reads_words: whether the model reads any, 1 or
-# 0; cross_sites: places of a cross-attention that is apart from the picture's attention to itself.
+# which has no such list; …_words: how many the prompts of an edit have; alike: 1 where they are the same;
+# reads_words: whether the model reads any, 1 or 0; cross_sites: places of a cross-attention that is apart from the
+# picture's attention to itself.
 # height, width: pixels of the picture that a stage is given, 0 where they are not known before it is there, `about` 1
 # where they are the most that it may have; side: that of the pictures which the model was trained on.
 ENGINE = frozenset({"steps", "distilled", "trained", "source_words", "target_words", "reads_words", "cross_sites"})
-ENGINE |= {"height", "width", "about", "side", "convolves", "layers"}
+ENGINE |= {"alike", "height", "width", "about", "side", "convolves", "layers"}
 
 Number = int | float
 Rows = tuple[Number, Number]  # (least, most)

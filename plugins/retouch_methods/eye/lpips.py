@@ -18,6 +18,12 @@ VGG = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)) 
 ALEX = ((64,), (192,), (384,), (256,), (256,))
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of colours from -1 to 1
 TRUNKS = ("vgg", "alex")
+LEAST = {
+    ("alex", False): 31,
+    ("alex", True): 13,
+    ("vgg", False): 16,
+    ("vgg", True): 2,
+}  # pixels of a side, of each trunk
 
 
 @stage("eye", "lpips", paper="arXiv:1801.03924", pretrained=("lpips",))
@@ -51,6 +57,8 @@ def made(config: Mapping[str, Any]) -> Lpips:
 class Lpips(nn.Module):
     """Features of a trunk, after each stage made of length 1, their squared differences weighted by channel.
 
+    A picture that is too narrow for its convolutions, as a window may be, is seen between mirrors.
+
     tolerant: whether the trunk blurs where it takes every other place, so that a picture moved by a pixel is the same.
     """
 
@@ -71,6 +79,8 @@ class Lpips(nn.Module):
         """[B, 2, 3, H, W] in [0, 1] -> [B]"""
         shift, scale = (pairs.new_tensor(each)[:, None, None] for each in (SHIFT, SCALE))
         x, total = ((pairs * 2 - 1 - shift) / scale).flatten(0, 1), pairs.new_zeros(len(pairs))
+        if (lacking := LEAST[self.trunk, self.tolerant] - min(x.shape[-2:])) > 0:
+            x = reflected(x, (lacking + 1) // 2)
         for index, (convolutions, head) in enumerate(zip(self.stages, self.heads, strict=True)):
             x = self._pooled(x, index)
             for convolution in cast("nn.ModuleList", convolutions):

@@ -19,6 +19,7 @@ from retouch.api import (
     Loss,
     Mask,
     Moot,
+    Need,
     NoiseSource,
     Pattern,
     Predicted,
@@ -48,6 +49,13 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
         "idle": "weight == 0",
     },
     words="own",
+    needs=(
+        Need(
+            "alike == 0",
+            "goes from what one prompt says to what the other does, and both say the same",
+            'write what changes, such as "cat"->"dog"',
+        ),
+    ),
 )
 async def direction(
     guidance: Guidance,

@@ -58,6 +58,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
         "(eyes + (faces if identity else 0))",
     },
     needs=(
+        Need("source != target", "goes from one text to another, and both are the same", 'write another target="…"'),
         Need(
             "identity == 0 or faces",
             "has a weight of identity, and no 'eye vit' to see it with",

@@ -18,7 +18,7 @@ from retouch.check.reading.variants import PICTURES
 from retouch.graph.ports import CANDIDATES, PICTURE, TURN, options
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.near import near
+from retouch.near import near, nearest
 from retouch.plugins.registry import Registry
 from retouch.plugins.signatures import Option, Port, StageCard
 
@@ -164,12 +164,13 @@ class CallReader:
 
     def _written(self, value: s.Value, option: Option, scope: NameScope) -> Written | None:
         if isinstance(value, s.Ref) and value.name not in scope:
-            if value.name in option.kind.choices:
-                scope.find(value, f'write it in quotes: "{value.name}"')
+            if meant := nearest(value.name, map(str, option.kind.choices)):
+                scope.find(value, near(value.name, scope.known()) or f'write it in quotes: "{meant}"')
                 return None
             if option.kind.type != "text" and not scope.is_below(value.name):
                 example = option_values.example(option)
-                scope.find(value, near(value.name, scope.known()) or f"write {option.name}={example}")
+                known = [*scope.known(), *(("true", "false") if option.kind.type == "bool" else ())]
+                scope.find(value, near(value.name, known) or f"write {option.name}={example}")
                 return None
         return scope.written(value)
 

@@ -13,6 +13,7 @@ from retouch.check.reading.names import BoundTurn, one_of
 from retouch.check.reading.variants import Choices
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.near import nearest
 from retouch.plugins.signatures import Kind, Option
 
 WHOLE = re.compile(r"-?\d+")
@@ -76,7 +77,8 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
             _wrong(name, kind, value, written, report)
             return REFUSED
     if kind.choices and found not in kind.choices:
-        mend = ", ".join(json.dumps(choice) for choice in kind.choices)
+        meant = nearest(found, map(str, kind.choices)) if isinstance(found, str) else None  # which is told first
+        mend = ", ".join(json.dumps(choice) for choice in sorted(kind.choices, key=lambda each: each != meant))
         report.add("RT209", written.span, source=written.source, name=name, got=json.dumps(found), mend=mend)
         return REFUSED
     if isinstance(found, str) and not kind.formed(found):
@@ -118,20 +120,26 @@ def _wrong(name: str, kind: Kind, value: s.Value, written: Written, report: Repo
 
 
 def _meant(kind: Kind, value: s.Value) -> str:
-    """Return the nearest value of the right kind to what was written."""
-    example = {"int": "50", "float": "0.5", "text": '"…"', "bool": "true"}[kind.type]
+    """Return the nearest value of the right kind to what was written, within its range."""
+    usual = {"int": f"{_within(kind, 50):.0f}", "float": f"{_within(kind, 0.5):g}", "text": '"…"', "bool": "true"}
+    example = json.dumps(kind.choices[0]) if kind.choices else usual[kind.type]
     match value:
         case s.Text(value=text) if kind.type != "text" and re.fullmatch(r"-?\d+(\.\d+)?%?|true|false", text):
             example = text
         case s.Number(raw=raw) if kind.type == "int" and not raw.endswith("%"):
-            example = f"{min(max(round(value.value), kind.low or 0), kind.high if kind.high is not None else 1e9):.0f}"
-        case s.Text(value=text) if kind.type == "text":
+            example = f"{_within(kind, round(value.value)):.0f}"
+        case s.Text(value=text) if kind.type == "text" and not kind.choices:
             example = json.dumps(text, ensure_ascii=False)
-        case s.Number(raw=raw) if kind.type == "text":
+        case s.Number(raw=raw) if kind.type == "text" and not kind.choices:
             example = f'"{raw}"'
         case _:
             pass
     return f"[{example}]" if kind.many else example
+
+
+def _within(kind: Kind, number: float) -> float:
+    low = kind.low if kind.low is not None else number
+    return max(low, min(number, kind.high if kind.high is not None else number))
 
 
 _IN_WORDS = {

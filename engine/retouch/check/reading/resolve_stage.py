@@ -8,7 +8,7 @@ from retouch.check.reading.names import NameScope
 from retouch.check.reading.variants import label
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
-from retouch.lang.words import FAMILIES
+from retouch.lang.words import FAMILIES, KEYWORDS
 from retouch.near import near
 from retouch.plugins.registry import Registry, claimed
 from retouch.plugins.signatures import StageCard
@@ -42,7 +42,11 @@ def _no_family(stage: s.Stage, registry: Registry, scope: NameScope, report: Rep
         scope.find(stage.family)
     else:
         owner = next((f for f in registry.families if family in registry.methods(f)), None)
-        mend = f"write {owner} {family}" if owner else near(family, [*registry.families, *scope.known()])
+        mend = (
+            f"write {owner} {family}"
+            if owner
+            else near(family, [*registry.families, "model", *KEYWORDS, *scope.known()])
+        )
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 

@@ -135,7 +135,8 @@ class PortFiller:
         if not makers and (meant := near(type_, known)):
             stage = f"{meant.removesuffix('?')}, in the signature of '{call.card.name}'?"
         if type_ not in self.state.gone:
-            return self._unconnected(port, call, _a(type_), f"{stage} before it" if makers else stage)
+            inside = " in these brackets, which hold a picture and perhaps a mask" if self.state.context.inside else ""
+            return self._unconnected(port, call, _a(type_), f"{stage} before it{inside}" if makers else stage)
         self._ended(type_, call, _a(type_), f", or {stage} behind that" if makers else "")
         return MISSING
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Set
 from dataclasses import replace
 
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.lang.words import FAMILIES, OTHERS
+
+# A comment that is a colour, and behind which a recipe goes on or a line ends.
+COLOUR = re.compile(r"[ \t]+(#[0-9a-fA-F]{6})(?=[ \t]*(?:$|\n|\||[a-z_]+=))")
 
 
 def check_missing_parts(text: str, statements: tuple[s.Statement, ...], report: Report) -> tuple[s.Statement, ...]:
@@ -58,6 +62,10 @@ class _Lost:
             case s.CallSyntax(name=name, named=named) if name.name in FAMILIES:
                 mend = " ".join([name.name, *(f"{option.name.name}=…" for option in named)])
                 self.report.add("RT109", name.span, mend=f"{mend}, without ( )")
+            case s.Stage(operand=(), options=()) if colour := COLOUR.match(self.text, part.span.end):
+                place = s.Span(colour.start(1), colour.end(1))
+                mend = f'if it is a colour, put it in quotes: "{colour[1]}"; what stands behind a bare # is a comment'
+                self.report.add("RT110", place, what=f"'{colour[1]}'", mend=mend)
             case _:
                 return self.pipe(part)
         return True
