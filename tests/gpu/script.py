@@ -166,6 +166,8 @@ def _environment(scratch: Path, wheels: Path) -> dict[str, str]:
     paths = [str(ROOT / "engine"), str(ROOT / "plugins"), str(site), os.environ.get("PYTHONPATH", "")]
     told = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
     told["RETOUCH_CACHE"] = "off"
+    # Its own: where a part was ended in the middle of a compilation, half of a library would fail every later one.
+    told["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "compiled")
     return {**os.environ, **told}
 
 
