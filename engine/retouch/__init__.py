@@ -5,9 +5,22 @@ retouch.recipe('invert null_text | mask diffedit "cat"->"dog" | blend latent')("
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retouch.version import API_VERSION, __version__
+
+if TYPE_CHECKING:  # for editors and checkers of types: __getattr__ says nothing of what it gives
+    from retouch.plugins.hooks import hookimpl as hookimpl
+    from retouch.scripting import EditFailed as EditFailed
+    from retouch.scripting import Flow as Flow
+    from retouch.scripting import Recipe as Recipe
+    from retouch.scripting import RecipeError as RecipeError
+    from retouch.scripting import Result as Result
+    from retouch.scripting import add as add
+    from retouch.scripting import edit as edit
+    from retouch.scripting import recipe as recipe
+    from retouch.scripting import remove as remove
+    from retouch.scripting import weigh as weigh
 
 __all__ = ["API_VERSION", "__version__"]
 
