@@ -11,7 +11,6 @@ from retouch.cli import WRONG_RECIPE
 from retouch.cli.loading import checked, making, one_given, store_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.reporting import put, sized
-from retouch.cli.streams.plain import plain
 from retouch.graph.document import document
 from retouch.graph.done import done
 from retouch.graph.estimate import Estimate, cells_of, estimates
@@ -45,7 +44,7 @@ def main(args: Namespace) -> int:
         put({**document(source.name, plans, limits(), needs), **whole})
     else:
         said = [*map(as_text, plans), *_in_all(plans, needs), *_of_waves(waves), *_by_workers(needs, args.workers)]
-        print(plain("\n".join(said)))
+        print("\n".join(said))
         if there.count:
             print(f"there already, and made only with --again: {there.count:,} of {there.results:,} results")
         if kept:
