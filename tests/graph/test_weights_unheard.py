@@ -31,3 +31,19 @@ def test_a_weight_that_no_control_gives_is_told(recipe: str, told: int) -> None:
     world = Environment(load_registry(), Path(), (Picture(Path("IMAGE"), caption="a cat in a meadow", known=False),))
     codes = [each.code for each in check(recipe, world).diagnostics]
     assert codes.count("RT246") == told, codes
+
+
+@pytest.mark.parametrize(
+    ("recipe", "helped"),
+    [
+        ('invert ddim "cat"->"dog"*2', True),
+        ('distil dds "cat"->"dog"*2', False),  # these walk through nothing that a control could act in
+        ('gan invert | gan edit "cat"->"dog"*2', False),
+    ],
+)
+def test_a_control_is_advised_where_one_can_act(recipe: str, helped: bool) -> None:
+    world = Environment(load_registry(), Path(), (Picture(Path("IMAGE"), caption="a cat in a meadow", known=False),))
+    (told,) = (each for each in check(recipe, world).diagnostics if each.code == "RT246")
+    assert ("'attend p2p'" in told.help) == helped
+    with_control = check(f"{recipe} | attend p2p", world)
+    assert bool(with_control.errors) != helped

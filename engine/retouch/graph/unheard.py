@@ -62,17 +62,24 @@ def check_weights(graph: Graph, report: Report) -> None:
     heard = [edge.settings["weights"] for node in controls for edge in edits(node)]
     told = set[str]()
     for node in nodes:
-        place = min((each.span for each in graph.nodes if each.turn == node.turn and _reads(each)), key=_first)
+        turn = [each for each in graph.nodes if each.turn == node.turn]
+        place, walks = min((each.span for each in turn if _reads(each)), key=_first), any(map(_walks, turn))
         for edge in edits(node):
             for words, weight in edge.settings["weights"] if edge.settings["weights"] not in heard else ():
                 if words not in told and weight != 1:
                     told.add(words)
-                    report.add("RT246", place, words=words, weight=f"{weight:g}")
+                    mend = f"add 'attend p2p', or leave out *{weight:g}" if walks else f"leave out *{weight:g}"
+                    report.add("RT246", place, words=words, weight=f"{weight:g}", mend=mend)
 
 
 def _reads(node: Node) -> bool:
     """Whether a stage that the recipe says is given prompts of its turn."""
     return any(isinstance(edge, FromEngine) and edge.type in EDIT_PORTS for _, edge in node.edges())
+
+
+def _walks(node: Node) -> bool:
+    """Whether a stage walks through the denoiser, where controls of attention act; none do in a generator."""
+    return node.card.family == "sample"
 
 
 def _first(span: Span) -> int:

@@ -286,7 +286,7 @@ WIRING = {
     "RT246": Code(
         "weight-unheard",
         '"{words}"*{weight} weighs nothing here: no control of this flow gives words weight',
-        "add 'attend p2p', or leave out *{weight}",
+        "{mend}",
         severity="warning",
         why="A weight multiplies how strongly pixels attend to words, and a control of attention does that, which "
         "takes the edit. To the model itself a prompt says which words, and not how strongly.",
