@@ -18,6 +18,7 @@ IDLE = {
     f'{WALK} | eye clip "storybook" | guide image_text weight=0': "'guide image_text' changes nothing: weight=0",
     f'{WALK} | eye clip "storybook" | guide direction weight=0': "'guide direction' changes nothing: weight=0",
     f"{WALK} | guide identity weight=0": "'guide identity' changes nothing: weight=0",
+    f'{WALK} | eye clip "storybook" | guide identity': "'eye clip' is not looked through: of 'guide identity' is asked",
     f"{HALF} | guide keep weight=0 | blend pixel": "'guide keep' changes nothing: weight=0",
     f"{WALK} | guide range weight=0": "'guide range' changes nothing: weight=0",
     f'{WALK} negative="fog" | sample guidance=1': "'guide cfg' asks nothing of the negative prompt \"fog\": guid",
@@ -33,6 +34,7 @@ ACTS = [
     "invert ddim steps=2 | sample guidance=0",  # nothing is edited: the picture is replayed
     f'{WALK} | eye clip "storybook" | guide image_text | sample guidance=0',  # the eye hears the edit
     f"{WALK} | guide range",
+    f'{WALK} | eye clip "storybook" | guide identity likeness=1',
     f'{WALK} negative="fog"',
     'invert negative_prompt "cat"->"dog" interpolation=0.5 steps=2 negative="fog"',
     f'mask diffedit source_negative="dog" | {WALK} negative="fog" | blend latent | sample guidance=1',

@@ -1,5 +1,7 @@
-"""Settings under which a stage changes nothing, or nobody hears the edit or the negative prompt: what a stage states by
-`idle`, `unheard` and `negatives`."""
+"""Stages that change nothing as they are set, edits and negative prompts that nobody hears, eyes that nobody uses.
+
+Told by what stages state: `idle`, `unheard`, `negatives`, `seen` and `glances`.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +35,7 @@ def check_idle(graph: Graph, facts: Facts, report: Report) -> None:
             mend = "write guidance=1 for the prompt alone, or more to have it exaggerated"
             report.add("RT564", node.span, stage=node.card.name, what=what, mend=mend)
     _check_negatives(graph, facts, report)
+    _check_eyes(graph, facts, report)
 
 
 def _check_negatives(graph: Graph, facts: Facts, report: Report) -> None:
@@ -54,6 +57,22 @@ def _check_negatives(graph: Graph, facts: Facts, report: Report) -> None:
         said = f'asks nothing of the negative prompt "{text}": {what}'
         report.add("RT564", node.span, stage=node.card.name, what=said, mend=f"{mend}, or leave negative=… out")
         given.pop(node.turn)  # once
+
+
+def _check_eyes(graph: Graph, facts: Facts, report: Report) -> None:
+    """Report eyes that are given to stages of which none looks, as these are set."""
+    for eye in (node for node in graph.nodes if node.card.family == "eye"):
+        looks = [
+            (taker, [name for name in ("seen", "glances") if name in taker.card.facts])
+            for taker in graph.nodes
+            if eye.id in taker.feeds()
+        ]
+        # Of a stage that states neither nobody knows whether it looks.
+        if not looks or any(not names or any(map(facts[taker.id].get, names)) for taker, names in looks):
+            continue
+        taker, names = looks[0]
+        what = f"is not looked through: of '{taker.card.name}' is asked {_set(taker, names[0])}"
+        report.add("RT564", eye.span, stage=eye.card.name, what=what, mend="ask more, or leave the eye out")
 
 
 def _negative(node: Node) -> Iterator[str]:
