@@ -21,7 +21,8 @@ from retouch.models.network.captured import CapturedNetwork
 from retouch.models.network.core import NetworkCore
 from retouch.run.batching import Buckets
 from retouch.run.executor import run
-from retouch.testing.pretend.device import GPU, pretended
+from retouch.testing.pretend.device import pretended
+from retouch.testing.pretend.moving import GPU
 from retouch.testing.pretend.noting import PretendedDevice
 from retouch.testing.tiny import schedule
 from retouch.testing.worlds import tiny_world

@@ -11,7 +11,8 @@ import torch
 from retouch.api import Mask, SourceImage, on_host, stage, upload, upload_numbers
 from retouch.run.executor import run
 from retouch.testing.laws import device_law
-from retouch.testing.pretend.device import CPU, GPU, pretended
+from retouch.testing.pretend.device import pretended
+from retouch.testing.pretend.moving import CPU, GPU
 from retouch.testing.worlds import World, tiny_world
 from retouch_methods.guide.cfg import cfg
 from tests.gpu.cases import CONTINUOUS, DECIDING

@@ -19,9 +19,10 @@ from retouch.models.network.captured import CapturedNetwork
 from retouch.run.batching import Buckets
 from retouch.run.device import working_on
 from retouch.run.executor import run
-from retouch.testing.pretend.device import GPU, pretended
+from retouch.testing.pretend.device import pretended
 from retouch.testing.pretend.graphs import PretendedGraph
 from retouch.testing.pretend.memory import LivingMemory
+from retouch.testing.pretend.moving import GPU
 from retouch_methods.eye import lpips
 
 

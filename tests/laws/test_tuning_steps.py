@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from retouch.api import Adam, Diverged, step_all
 from retouch.core.tuned import optim
 from retouch.run.executor import run
-from retouch.testing.pretend.device import GPU, pretended
+from retouch.testing.pretend.device import pretended
+from retouch.testing.pretend.moving import GPU
 from retouch_methods.tune.denoising import descend
 
 SHAPES = [(3, 4), (5,), (2, 2, 2), (7,), (1,), (40,)]
