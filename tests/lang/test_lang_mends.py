@@ -66,7 +66,9 @@ MECHANICAL: dict[str, Callable[[str, Diagnostic], str]] = {
     "RT203": lambda text, item: text.replace("attend", "attend " + re.findall(r"choose one: (\w+)", item.help)[0]),
     "RT104": lambda text, item: text[: item.span.start] + "| " + text[item.span.start :],
     "RT105": deleted,
-    "RT106": around(r'"cat"\S+"dog"'),
+    "RT106": lambda text, item: (
+        text[: item.span.start] + re.findall(r"write (\S+) there", item.help)[0] + text[item.span.end :]
+    ),
     "RT107": around(r'"cat"->'),
     "RT109": around(r"steps:50"),
     "RT111": lambda text, item: text.replace("3 5", "3, 5"),

@@ -60,7 +60,7 @@ TEXT = {
     "RT106": Code(
         "wrong-arrow",
         "what changes into what is written with '->'",
-        'write "cat"->"dog"',
+        'write -> there, as in "cat"->"dog"',
         why="An edit names what is there and what it becomes, with '->' or '→' between. Other arrows, '=' and "
         "':' mean nothing there.",
         example='invert ddim "cat"=>"dog"',

@@ -140,6 +140,8 @@ class TolerantBuilder(TreeBuilder):
                 self.report.add("RT110", s.Span(start, end), what=f"'{text}'", mend=mend)
                 return
             mend = AS_TEXT + (quoted(text) if lost else f"{quoted(text)}; an option is written {token}=value")
+            if not lost and (edit := re.fullmatch(r"(.+?) (?:in)?to (.+)", text)):
+                mend = AS_TEXT + f"{quoted(edit[1])}->{quoted(edit[2])}"
             if token in self.made and text == token:
                 option = "path" if any(word.name in WORKS_ON_A_FILE for word in stage) else "edit"
                 mend = f"a name is given to an option: {option}={token}"
