@@ -65,7 +65,9 @@ async def negative_prompt(
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     """Part of the way along the arc between two tensors of one shape [...], which are each one vector."""
-    cosine = (start * end).sum() / (start.norm() * end.norm())
+    lengths = start.norm() * end.norm()
+    cosine = (start * end).sum() / lengths
     angle = torch.acos(cosine.clamp(-1, 1))  # rounding may leave the range, where there is no angle
     between = (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
-    return torch.where(angle == 0, start, between)  # where there is no arc, that is 0 / 0
+    # Where there is no arc, that is 0 / 0: as to Stable Diffusion XL's empty prompt, whose numbers are all 0.
+    return torch.where((angle == 0) | (lengths == 0), start + share * (end - start), between)
