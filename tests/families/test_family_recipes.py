@@ -48,6 +48,27 @@ def test_the_same_text_edits_with_every_family(model: FamilyModel, name: str, ca
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("family", ["qwen_image", "z_image", "sdxl"])
+@pytest.mark.parametrize(
+    "turn",
+    [
+        'invert ddim "cat"->"small brown dog" | guide pix2pix_zero',
+        'invert ddim "cat"->"small brown dog" | guide pix2pix_zero moves="rows"',
+        'invert ddim "cat"->"dog" | guide pix2pix_zero before=["a cat"] after=["a small brown dog", "two dogs"]',
+        'invert negative_prompt "cat"->"small brown dog" interpolation=0.5',
+        'invert negative_prompt "cat"->"dog" interpolation=1',
+    ],
+)
+def test_prompts_of_other_lengths_are_compared_and_mixed(
+    model_of: Callable[[str], FamilyModel], family: str, turn: str, cat: Path
+):
+    """Some models give a prompt as many tokens as it has words; to another the empty one is all zeros."""
+    folder = model_of(family).folder
+    recipe = retouch.recipe(f'model "{folder}"\ndefaults steps=2\n{turn}', cat.parent, allow=[folder])
+    assert (np.asarray(recipe(cat).image) != np.asarray(Image.open(cat))).any()
+
+
+@pytest.mark.thorough
 def test_a_walk_of_the_pictures_own_size_is_planned_and_run(model_of: Callable[[str], FamilyModel], tmp_path: Path):
     """Two sizes in one run, of a family whose schedule depends on the size: each as it is alone."""
     sizes = {"one": (16, 16), "two": (32, 24)}

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from retouch.api import (
     Asking,
@@ -32,6 +33,7 @@ from retouch.api import (
     value_and_grad,
 )
 from retouch_methods.guide.inverted import inverted
+from retouch_methods.lengths import as_long
 
 Maps = dict[str, Tensor]  # site -> [heads, queries, keys]
 
@@ -91,7 +93,10 @@ async def pix2pix_zero(
         direction, added to the source prompt.  Without them the turn's target prompt is used as it is.
     away_from_source: whether the source prompt is the negative one, as in the paper, instead of the turn's own.
     """
-    direction = await _mean(texts, after) - await _mean(texts, before) if after else None  # [tokens, dim]
+    direction = None
+    if after:
+        now, then = as_long(await _mean(texts, after), await _mean(texts, before))
+        direction = now - then  # [tokens, dim]
     walked = await inverted(model, latents.data, source, schedule)  # [N + 1, C, h, w]
     other = empty if not away_from_source and (moves == "rows" or reference == "sampled") else source
     states = None if reference == "sampled" else walked
@@ -99,7 +104,7 @@ async def pix2pix_zero(
 
     async def guide(asked: Asking, x: Tensor, level: Level, prompt: Prompt, negative: Prompt) -> Prediction:
         if direction is not None and prompt.text == edit.target.text:
-            prompt = replace(prompt, embeds=source.embeds + direction.to(source.embeds))
+            prompt = replace(prompt, embeds=torch.add(*as_long(source.embeds, direction.to(source.embeds))))
         wanted = known[min(known, key=lambda each: abs(each - level.timestep))]  # a solver may ask between two steps
         if moves == "rows":
             away = source if away_from_source else negative
@@ -151,11 +156,18 @@ async def _nearer(model: Asking, x: Tensor, level: Level, prompt: Prompt, wanted
 
     async def miss(x: Tensor) -> Tensor:
         maps, _ = await _looked_at(model, x, level, prompt)
-        missed = [(maps[site] - wanted[site]).square().sum((1, 2)).mean() for site in wanted]  # [] each
+        missed = [_apart(maps[site], wanted[site]).square().sum((1, 2)).mean() for site in wanted]  # [] each
         return torch.stack(missed).sum()
 
     _, (grad,), _ = await value_and_grad(miss, x)
     return x - lr * grad
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """Their difference, [heads, queries, keys]: words that one prompt has no room for get none of its attention."""
+    keys = max(one.shape[-1], other.shape[-1])
+    one, other = (F.pad(each, (0, keys - each.shape[-1])) for each in (one, other))
+    return one - other
 
 
 async def _looked_at(model: Asking, x: Tensor, level: Level, prompt: Prompt) -> tuple[Maps, Prediction]:
@@ -172,4 +184,5 @@ async def _looked_at(model: Asking, x: Tensor, level: Level, prompt: Prompt) -> 
 
 async def _mean(texts: TextEncoder, sentences: tuple[str, ...]) -> Tensor:
     """The mean of their embeddings.  [tokens, dim]"""
-    return torch.stack([each.embeds for each in await gather(texts.prompt(text) for text in sentences)]).mean(0)
+    said = await gather(texts.prompt(text) for text in sentences)
+    return torch.stack(as_long(*(each.embeds for each in said))).mean(0)

@@ -20,6 +20,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.invert.ddim import ddim
+from retouch_methods.lengths import as_long
 
 
 @stage(
@@ -59,7 +60,7 @@ async def negative_prompt(
     """
     pivot = await ddim(latents, prompt, negative, model, schedule, strength=strength)
     # [tokens, dim]
-    away = slerp(prompt.embeds, negative.embeds, interpolation) if interpolation else prompt.embeds
+    away = slerp(*as_long(prompt.embeds, negative.embeds), interpolation) if interpolation else prompt.embeds
     return replace(pivot, rule=Negatives(pivot.rule, (prompt.saying(away),) * len(pivot.schedule)))
 
 

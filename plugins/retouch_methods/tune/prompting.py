@@ -12,6 +12,7 @@ from typing import Annotated
 import torch
 
 from retouch.api import Denoiser, Edit, LearntWords, Prompt, Range, TextEncoder, gather, stage
+from retouch_methods.lengths import as_long
 
 
 @stage("tune", "prompts", paper="arXiv:2210.09276")
@@ -42,6 +43,5 @@ def between(learnt: torch.Tensor, wanted: torch.Tensor, alpha: float) -> tuple[t
 
     Where a prompt is shorter than what was learnt, its last token goes on.
     """
-    length = max(len(learnt), len(wanted))
-    far = [torch.cat((each, each[-1:].expand(length - len(each), -1))).float() for each in (learnt, wanted)]
-    return torch.lerp(far[0], far[1], alpha).to(wanted.dtype), far[0].to(wanted.dtype)
+    learnt, to = as_long(learnt.float(), wanted.float())
+    return torch.lerp(learnt, to, alpha).to(wanted.dtype), learnt.to(wanted.dtype)
