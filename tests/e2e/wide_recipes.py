@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -195,6 +196,8 @@ def outside(seed: int, family: str) -> tuple[str, list[str]]:
         flow = flow.replace("{}", " | ".join(turn), 1)
     for name, values in (("seam", SEAMS), ("window", WINDOWS), ("put", ["", " feather=0", " feather=9"])):
         flow = flow.replace(f"{{{name}}}", chance.choice(values))
+    if family in FLOW:  # whose windows are else as large as the published models were trained on
+        flow = re.sub(r"crop(?![^|)]*size=)", "crop size=16", flow)
     lines = ['model "m"', "defaults steps=2", f"area = open | {' | '.join(masks)}", 'area | save mask "{name}_in.png"']
     pictures = chance.sample([*(f"{name}.png" for name in SIZES), *ODD], 2)
     return "\n".join([*lines, f'area | {flow} | save "{{name}}.{chance.choice(["png", "tif", "webp"])}"', ""]), pictures
