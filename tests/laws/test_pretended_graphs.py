@@ -23,6 +23,7 @@ from retouch.testing.pretend.device import pretended
 from retouch.testing.pretend.graphs import PretendedGraph
 from retouch.testing.pretend.memory import LivingMemory
 from retouch.testing.pretend.moving import GPU
+from retouch.testing.pretend.streams import Stream
 from retouch_methods.eye import lpips
 
 
@@ -57,6 +58,22 @@ def test_passes_of_all_shapes_work_in_one_pool_and_say_what_the_network_says():
                 assert torch.equal(asked(rows(count, seed, GPU)).cpu(), network(rows(count, seed)))
         pools = {graph.graph.pool() for graph in asked.graphs.values()}
     assert (device.captures, device.replays, len(pools)) == (3, 9, 1)
+
+
+def test_what_works_in_one_pool_warms_up_in_its_stream(monkeypatch: pytest.MonkeyPatch):
+    """A library's workspace is each stream's own and never given back; torch has 32 of them in turn."""
+    made = list[Stream]()
+    with pretended(), monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(torch.cuda, "Stream", lambda: made.append(Stream()) or made[-1])
+        asked = CapturedNetwork(network)
+        for count in (1, 2, 3):
+            for _ in range(2):
+                asked(rows(count, 0, GPU))
+        for _ in range(2):
+            with torch.enable_grad():
+                asked(given := rows(4, 0, GPU, gradient=True)).sum().backward()
+        assert given.x.grad is not None
+    assert len(made) == 2
 
 
 def test_passes_back_share_memory_unless_they_wait_for_one_another():

@@ -157,7 +157,7 @@ class _Pool:
         self._graphs: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
         self._wanted: Callable[[], object | None] = lambda: None
         self.user: object = None  # what was replayed here last
-        self._stream: torch.cuda.Stream | None = None  # of all its captures, as its memory belongs to one
+        self._made: torch.cuda.Stream | None = None
 
     @property
     def busy(self) -> bool:
@@ -170,6 +170,26 @@ class _Pool:
         self._wanted = weakref.ref(wanted)
         return wanted
 
+    @property
+    def _stream(self) -> torch.cuda.Stream:
+        """Of all its captures, as its memory belongs to one.
+
+        Torch's own is of the device that captured first, and holds nothing that is done on another.
+        """
+        self._made = self._made or torch.cuda.Stream()
+        return self._made
+
+    def warmed_up(self, run: Callable[[], object]) -> None:
+        """Run once what is captured next, as capturing wants it: libraries choose kernels and take their workspaces.
+
+        Those are each stream's own and never given back, 32 MB of cuBLAS's alone: so it is the stream of the capture.
+        """
+        stream = self._stream
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            run()
+        torch.cuda.current_stream().wait_stream(stream)
+
     @contextmanager
     def captured(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
         """Capture what this thread does, whatever other threads ask of the device meanwhile.
@@ -179,8 +199,6 @@ class _Pool:
         shared = next(iter(self._graphs), None)  # where none is left, so is no memory
         pool = shared.pool() if shared else torch.cuda.graph_pool_handle()
         device, before = torch.cuda.current_device(), torch.cuda.current_stream()
-        # Torch's own is of the device that captured first, and holds nothing that is done on another.
-        self._stream = self._stream or torch.cuda.Stream()
         with _one_at_a_time:
             try:
                 with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
@@ -215,7 +233,7 @@ class _Forward:
     def __init__(self, network: Callable[[Rows], Tensor], rows: Rows, pool: _Pool) -> None:
         self.pool, self.inputs = pool, tuple(each.clone() for each in rows.tensors)
         mine = rows.of(self.inputs)
-        _warm_up(lambda: network(mine))
+        pool.warmed_up(lambda: network(mine))
         self.graph = torch.cuda.CUDAGraph()
         with pool.captured(self.graph):
             self.out = network(mine)
@@ -241,7 +259,7 @@ class _ForwardBackward:
             torch.autograd.grad(out, self.leaves, torch.ones_like(out))
 
         with torch.enable_grad():
-            _warm_up(lambda: backward_repeatable(both))
+            pool.warmed_up(lambda: backward_repeatable(both))
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with pool.captured(self.forward):
                 out = network(mine)
@@ -284,12 +302,3 @@ class _Replayed(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
         return (None, None, *ctx.graph.run_backward(*grad_outputs))
-
-
-def _warm_up(run: Callable[[], object]) -> None:
-    """Once on another stream, as capturing wants it: libraries choose kernels and take their workspaces."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        run()
-    torch.cuda.current_stream().wait_stream(stream)
