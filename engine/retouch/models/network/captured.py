@@ -31,7 +31,13 @@ MOST_POOLS = 4  # of passes with gradients that wait for their way back at one t
 FEW = 8  # passes under LoRA files or tuned weights that run as they are: a capture takes the time of about as many
 
 
+_networks: weakref.WeakSet[CapturedNetwork] = weakref.WeakSet()  # all there are, of whatever run
 _one_at_a_time = Lock()  # a capture frees what the device has cached, and none may be under way then
+
+
+def give_back_memory() -> bool:
+    """Let go of all graphs that no pass waits in, in whose memory nothing else can work; whether there was one."""
+    return sum(network.give_back_memory() for network in list(_networks)) > 0
 
 
 class CapturedNetwork:
@@ -60,9 +66,23 @@ class CapturedNetwork:
         self._deltas: weakref.WeakKeyDictionary[ModelDelta, int] = weakref.WeakKeyDictionary()
         self._gone: deque[int] = deque()  # numbers of deltas, in the order in which nobody had them any more
         self._numbers = count(1)
+        self._turn = Lock()  # another run, in another thread, may give its memory back
+        _networks.add(self)
 
     def __call__(self, rows: Rows, delta: ModelDelta = NOTHING) -> Tensor:
         """Evaluate the network; gradients flow to those of the tensors that ask for them, none to the delta's."""
+        with self._turn:
+            return self._evaluated(rows, delta)
+
+    def give_back_memory(self) -> bool:
+        """Let go of all graphs that no pass waits in, which are captured again, later; whether there was one."""
+        with self._turn:
+            idle = [key for key, graph in self.graphs.items() if graph and not graph.pool.busy]
+            for key in idle:
+                self._drop(key)
+        return bool(idle)
+
+    def _evaluated(self, rows: Rows, delta: ModelDelta) -> Tensor:
         self._forget()
         strictly = torch.are_deterministic_algorithms_enabled()
         shapes = tuple([(each.shape, each.dtype, each.requires_grad) for each in rows.tensors])
@@ -136,10 +156,13 @@ class CapturedNetwork:
             key = next((key for key, graph in self.graphs.items() if graph is None or not graph.pool.busy), None)
             if key is None:
                 return
-            del self.graphs[key]
-            self._passed[key] = 0
-            self._few[key] *= 2
-            self._moved.discard(key)
+            self._drop(key)
+
+    def _drop(self, key: _Shape) -> None:
+        del self.graphs[key]
+        self._passed[key] = 0
+        self._few[key] *= 2
+        self._moved.discard(key)
 
 
 class _Shape(NamedTuple):
