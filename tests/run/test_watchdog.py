@@ -1,4 +1,4 @@
-"""Whose code does not give way is told after some time of work, in which no time counts that the process stood still."""
+"""Whose code does not give way is told after some time, of which none counts in which the process stood still."""
 
 from __future__ import annotations
 

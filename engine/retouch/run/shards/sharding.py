@@ -130,7 +130,7 @@ class _Sharing:
                 for each in [*self.hands]:  # as it is now: whoever is gone leaves it
                     each.silent += went
                     # What has been said is heard first.
-                    if 0 < patience() and each.silent > max(SILENCE, patience()) and self.said.empty():
+                    if patience() > 0 and each.silent > max(SILENCE, patience()) and self.said.empty():
                         each.why = f"it said nothing for {max(SILENCE, patience()):g} s"
                         self._gone(each, each.worker.end())
         finally:
