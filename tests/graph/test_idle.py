@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import retouch
 from retouch.cli.main import main
 
 WALK = 'invert ddim "cat"->"dog" steps=2'
 HALF = f"mask box right=0.5 | {WALK}"
+EF = 'invert edit_friendly "cat"->"dog" steps=2'
+DEAF = {
+    'invert direct "cat"->"dog" share=1 injected=5 steps=5': "share=1, injected=5 of 5 steps",
+    'invert direct "cat"->"dog" share=1 noise="step" steps=3': "share=1, injected=5 of 3 steps",
+    f"{WALK} | attend p2p | blend local threshold=1": "threshold=1",
+    f"{WALK} | guide proximal quantile=1": "guidance=",
+}
 IDLE = {
     f"{WALK} | sample guidance=0": "'guide cfg' asks nothing of the edit: guidance=0",
     f"{WALK} | guide norm guidance=0": "'guide norm' asks nothing",
@@ -28,8 +36,18 @@ IDLE = {
     'distil pds "cat"->"dog" rate=0': "'distil pds' changes nothing: rate=0",
     f"tune unitune training_steps=0 | {WALK}": "'tune unitune' changes nothing: training_steps=0",
     f"upscale factor=1 | {WALK}": "'upscale lanczos' changes nothing: factor=1",
+    f'tune dreambooth prompt="a sks cat" lr=0 | {WALK}': "'tune dreambooth' changes nothing: lr=0",
+    f"{EF} | guide semantic guidance=0": "'guide semantic' changes nothing: guidance=0",
+    **{recipe: f"lets no edit through: {why}" for recipe, why in DEAF.items()},
+    f'{WALK} | guide pix2pix_zero guidance=0 moves="rows"': "'guide pix2pix_zero' asks nothing of the edit: guidance=0",
 }
 ACTS = [
+    'invert direct "cat"->"dog" share=1 injected=4 steps=5',
+    'invert direct "cat"->"dog" share=0.9 injected=5 steps=5',
+    "invert direct share=1 steps=2",  # nothing is to be edited
+    f"{WALK} | guide proximal quantile=0.9",
+    f"{WALK} | guide pix2pix_zero guidance=0",  # the target's maps lead the latents
+    f"{WALK} | attend p2p | blend local threshold=0.9",
     f"{WALK} | sample guidance=1",
     "invert ddim steps=2 | sample guidance=0",  # nothing is edited: the picture is replayed
     f'{WALK} | eye clip "storybook" | guide image_text | sample guidance=0',  # the eye hears the edit
@@ -82,3 +100,10 @@ def test_what_acts_is_not_told_of(recipe: str, capsys) -> None:
 @pytest.mark.parametrize("recipe", PROMISES)
 def test_a_promise_of_bytes_outside_of_the_mask_that_is_broken_behind_it_is_told(recipe: str, capsys) -> None:
     assert ("RT565" in said(recipe, capsys)) == PROMISES[recipe]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("recipe", [*DEAF, f'{WALK} | guide pix2pix_zero guidance=0 moves="rows"'])
+def test_what_lets_no_edit_through_makes_the_same_of_every_edit(recipe: str) -> None:
+    made = [retouch.recipe(recipe.replace("dog", each))("cat.png").image.tobytes() for each in ("dog", "fox")]
+    assert made[0] == made[1]

@@ -254,7 +254,8 @@ WIRING = {
         "'{stage}' {what}",
         "{mend}",
         severity="warning",
-        why="A weight, a rate or a share of 0 leaves all as it was, and a guidance of 0 follows the negative prompt. "
+        why="A weight, a rate or a share of 0 leaves all as it was, a guidance of 0 follows the negative prompt, and "
+        "what holds every step to the source lets no edit through. "
         "That is a right setting in a series; alone it is work for nothing.",
     ),
     "RT565": Code(
