@@ -71,6 +71,32 @@ PROMISES = {
 }
 
 
+LOSSY = {
+    f'{HALF} | blend pixel | save "o.jpg"': "JPEG changes every pixel a little",
+    f'{HALF} | blend pixel | save "o.webp" quality=90': "WebP with a quality changes every pixel a little",
+    f'mask box right=0.5 | crop | {WALK} | blend pixel | paste | save "o.jpg"': "which 'paste window' has put back",
+    f'{HALF} | blend pixel | save "o.webp"': "",
+    f'{HALF} | blend pixel | save "o.png"': "",
+    f'{HALF} | blend latent | save "o.jpg"': "",
+}
+# A mask between `mask box right=0.5` and what takes it, and what is told of it.
+SETTLED = {
+    "| mask threshold at=1": ("RT513", "try a lower at than 1"),
+    "| mask threshold at=1 | mask dilate | mask feather": ("RT513", "of 'mask feather' covers 0%"),
+    "| mask threshold at=1 | mask invert": ("RT514", "of 'mask invert' covers 100%"),
+    "| mask union other=all": ("RT514", "of 'mask union' covers 100%"),
+    "| mask subtract other=all": ("RT513", "of 'mask subtract' covers 0%"),
+    "| mask intersect other=none | mask erode": ("RT513", "of 'mask erode' covers 0%"),
+    '| mask color "#ffffff" tolerance=1': ("RT514", "of 'mask color' covers 100%"),
+    "| mask threshold at=1 | crop": ("RT510", "'crop window'"),
+    "| mask threshold": ("", ""),
+    "| mask subtract other=none": ("", ""),
+    "| mask intersect other=all": ("", ""),
+    "| mask threshold at=1 | mask union other=none | mask invert | mask intersect other=half": ("", ""),
+}
+FLOWS = {"all": "mask box", "none": "mask box | mask threshold at=1", "half": "mask box right=0.5"}
+
+
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "cat.png")
@@ -100,6 +126,27 @@ def test_what_acts_is_not_told_of(recipe: str, capsys) -> None:
 @pytest.mark.parametrize("recipe", PROMISES)
 def test_a_promise_of_bytes_outside_of_the_mask_that_is_broken_behind_it_is_told(recipe: str, capsys) -> None:
     assert ("RT565" in said(recipe, capsys)) == PROMISES[recipe]
+
+
+@pytest.mark.parametrize("recipe", LOSSY)
+def test_a_file_that_loses_what_a_blend_promised_is_told(recipe: str, capsys) -> None:
+    told = said(recipe, capsys)
+    assert ("RT131" in told) == bool(LOSSY[recipe])
+    assert LOSSY[recipe] in told
+
+
+@pytest.mark.parametrize("between", SETTLED)
+def test_a_mask_that_its_options_leave_empty_or_full_is_told_before_a_run(between: str, capsys) -> None:
+    code, words = SETTLED[between]
+    named = "".join(f"{name} = {flow}\n" for name, flow in FLOWS.items() if f"other={name}" in between)
+    ends = "| paste" if "crop" in between else ""
+    recipe = f"{named}mask box right=0.5 {between} | {WALK} {ends or '| blend latent'}"
+    if "color" in between:
+        recipe = recipe.replace("mask box right=0.5 | ", "", 1)
+    assert main(["check", "-e", recipe, "cat.png"]) == (1 if code == "RT510" else 0)
+    told = capsys.readouterr().err
+    assert [each for each in ("RT510", "RT513", "RT514") if each in told] == ([code] if code else [])
+    assert words in told
 
 
 @pytest.mark.thorough

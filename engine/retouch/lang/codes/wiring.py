@@ -266,6 +266,14 @@ WIRING = {
         why="Behind a blend of pixels every byte outside of the mask is the source's. What works on the whole picture "
         "after that moves some of them again, near the mask's edge or everywhere.",
     ),
+    "RT131": Code(
+        "lossy-file",
+        "{format} changes every pixel a little, those outside of the mask too, which '{blend}' has put back",
+        "{mend}, where they are to stay to the bit",
+        severity="warning",
+        why="Behind a blend of pixels every byte outside of the mask is the source's. JPEG, and WebP with a quality, "
+        "store an approximation of the whole picture.",
+    ),
     "RT320": Code(
         "wrong-prediction",
         "'{stage}' works on models that predict {wanted}, and '{model}' predicts {has}",
