@@ -143,6 +143,7 @@ USUAL = {
     },
     "RT336": {"stage": "match lowpass"},
     "RT564": {"stage": "guide direction", "what": "changes nothing: weight=0", "mend": "give it another value"},
+    "RT131": {"format": "JPEG", "blend": "blend pixel", "mend": "let the file end in .png"},
     "RT565": {"stage": "match lowpass", "blend": "blend pixel"},
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},

@@ -65,7 +65,7 @@ def test_only_the_thread_that_builds_does_without_memory() -> None:
     other.start()
     with without_memory():
         entered.set()
-        assert done.wait(30)
+        assert done.wait(600)
         ours = torch.nn.BatchNorm1d(2)
         with without_memory():
             pass

@@ -14,7 +14,7 @@ from PIL import Image
 from retouch.cli.commands.new_plugin import KINDS, STARTERS
 from retouch.cli.main import main
 from tests.e2e.command import ROOT, in_warm_process
-from tests.e2e.warm import Warm
+from tests.e2e.warm import PATIENCE, Warm
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -38,7 +38,7 @@ def test_every_kind_keeps_its_own_laws_and_edits_a_picture(tmp_path: Path):
     code = f"import pytest, sys; {loaded}; sys.exit(pytest.main(sys.argv[1:]))"
     told = ("-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path)
     with Warm(code, *told, folder=tmp_path, env={**ENV, "PYTHONPATH": path}) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     assert int(out.split(" passed")[0].split()[-1]) >= 2 * len(KINDS)
 
@@ -54,6 +54,26 @@ def test_pip_installs_what_it_wrote_and_a_recipe_uses_it(tmp_path: Path):
     done = in_warm_process("run", "-e", recipe, folder=tmp_path, env={**ENV, "PYTHONPATH": str(target)})
     assert done.code == 0, done.out + done.err
     assert Image.open(tmp_path / "mask.png").getcolors() == [(4096, 255)]
+
+
+def test_a_stage_that_lies_here_and_is_not_installed_is_told_with_what_to_type(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64)).save("in.png")
+    assert main(["new-plugin", "softbox", "--kind", "mask"]) == 0
+    assert main(["new-plugin", "warmth", "--kind", "picture", "--to", "my plugins"]) == 0
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "pyproject.toml").write_text("[project")
+    typed = {
+        "mask softbox": "it lies in 'retouch-softbox' and is not installed: pip install -e retouch-softbox",
+        "adjust warmth": "pip install -e 'my plugins'",
+        "mask softbx": "methods: ",
+    }
+    for stage, words in typed.items():
+        assert main(["check", "-e", f'open "in.png" | {stage} | save "o.png"']) == 1
+        assert words in capsys.readouterr().err
+    monkeypatch.chdir("retouch-softbox")
+    assert main(["check", "-e", "mask softbox"]) == 1
+    assert "it lies in '.' and is not installed: pip install -e .\n" in capsys.readouterr().err
 
 
 WRONG = {

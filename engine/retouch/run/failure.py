@@ -84,7 +84,7 @@ class Blame:
 
 NOBODY = Blame()
 _HINTS = (
-    ("'coroutine' object", "; is an 'await' missing?"),
+    ("coroutine", "; is an 'await' missing?"),
     ("no running event loop", "; a stage awaits what retouch.api gives it, and nothing of asyncio's"),
 )
 _HALF = "run with --dtype float32; if it was, with a lower guidance or more steps"

@@ -8,6 +8,7 @@ the process is put back, and functions that it hands on are asked for what they 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,6 +38,7 @@ from retouch.run.strangers.wrong_results import Doubt, NotFinite, WrongAnswer, W
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.
 _SHARED = (type, Schedule, Touch, AttentionControl)
+_ORIGINS = 3  # frames that a coroutine keeps of where it was begun, for who is to be told that nobody awaits it
 _now: ContextVar[StageCare | None] = ContextVar("_now", default=None)  # of the stage that is at work
 
 
@@ -149,7 +151,8 @@ class StageCare:
     @contextmanager
     def around(self) -> Iterator[None]:
         """Surround one advance of it.  Raises WroteInPlace."""
-        token = _now.set(self)
+        token, traced = _now.set(self), sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(_ORIGINS)
         try:
             with TURNS.alone(), one_process(), Unchanged(self.tell):
                 yield
@@ -158,6 +161,7 @@ class StageCare:
             raise
         finally:
             _now.reset(token)
+            sys.set_coroutine_origin_tracking_depth(traced)
             ruined = [port for port, value in self._weighty if not self.weights.kept(value)]
         if ruined:
             raise WroteInPlace(ruined[0])
