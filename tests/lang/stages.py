@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 
@@ -181,10 +181,13 @@ SITES = (Site("up.0", "self", "up", 0, 1), Site("up.1", "cross", "up", 0, 2))
 find_model = among("storybook", "sd15", "other", sites=SITES, largest_side=1024)
 
 
+_FOLDER = TemporaryDirectory()  # which goes with the process
+
+
 @cache
 def world() -> Environment:
     """What the recipes of these tests look at."""
-    folder = Path(mkdtemp())
+    folder = Path(_FOLDER.name)
     for name in PICTURES:
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 64)).save(folder / name)

@@ -94,7 +94,8 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
     if checked_.errors:
         raise RefusedRecipe(text, checked_.errors)
     graph = _graph(args.image, checked_.graphs, stamp, source)
-    if graph.model.digest != (made_by := stamp.text("model_digest")):
+    # Stamps of older versions tell weights alone.
+    if (made_by := stamp.text("model_digest")) not in (graph.model.digest, graph.model.weights):
         what = f"model '{graph.model.name}' is not the one that made it: its digest was {made_by[:16]}… "
         what += f"and is {graph.model.digest[:16]}…"
         raise Refusal.of("RT509", path=args.image, what=what, mend="name the right one with --model")
@@ -158,7 +159,8 @@ def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callabl
         digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
         for known in [args.model] if beside and args.model else ([args.model] if args.model else []) + catalog.names():
             info = catalog.find(known, **beside)
-            if (info.plain or info).digest == digest:
+            plain = info.plain or info
+            if digest in (plain.digest, plain.weights):
                 return info
         raise catalog.UnknownModel("it lay in a folder", "name that with --model")
 
