@@ -124,7 +124,7 @@ def test_what_fails_behind_a_size_that_no_stage_states_is_told_of_the_one_that_m
     draw(tmp_path / "cat.png")
     assert run(tmp_path, 'open "cat.png" | adjust larger | save "a.png"').code == 0  # a size is no fault
     done = run(tmp_path, 'open "cat.png" | adjust larger | match lowpass | save "b.png"')
-    assert done.code == 3
+    assert done.code == 4
     assert "error[RT132]: 'adjust larger' made 128×128 pixels of 64×64 and states no size" in done.err
     assert "report it to f_larger (f_larger.py, line 10)" in done.err
     assert "report it to methods" not in done.err
