@@ -240,6 +240,6 @@ def test_maps_add_up_from_nothing():
 def test_what_a_control_breaks_in_one_scope_of_a_group_no_other_scope_mends():
     """Of scopes within one another, the inner one's answer comes last."""
     broken, fine = torch.tensor(False), torch.tensor(True)
-    scope = Scope((), (), 0, 1)
+    scope = Scope((), (), None, 0, 1)
     views = [ScopeView(scope, slice(0, 1), [], kept={("writes", "of"): each}) for each in (broken, fine)]
     assert [dict(each) for each in Pass([(slice(0, 1), views)], [1]).kept()] == [{("writes", "of"): broken}]

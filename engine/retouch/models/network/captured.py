@@ -32,12 +32,15 @@ FEW = 8  # passes under LoRA files or tuned weights that run as they are: a capt
 
 
 _networks: weakref.WeakSet[CapturedNetwork] = weakref.WeakSet()  # all there are, of whatever run
+_listed = Lock()  # while they are gone through, none may come
 _one_at_a_time = Lock()  # a capture frees what the device has cached, and none may be under way then
 
 
 def give_back_memory() -> bool:
     """Let go of all graphs that no pass waits in, in whose memory nothing else can work; whether there was one."""
-    return sum(network.give_back_memory() for network in list(_networks)) > 0
+    with _listed:
+        networks = list(_networks)
+    return sum(network.give_back_memory() for network in networks) > 0
 
 
 class CapturedNetwork:
@@ -67,7 +70,8 @@ class CapturedNetwork:
         self._gone: deque[int] = deque()  # numbers of deltas, in the order in which nobody had them any more
         self._numbers = count(1)
         self._turn = Lock()  # another run, in another thread, may give its memory back
-        _networks.add(self)
+        with _listed:
+            _networks.add(self)
 
     def __call__(self, rows: Rows, delta: ModelDelta = NOTHING) -> Tensor:
         """Evaluate the network; gradients flow to those of the tensors that ask for them, none to the delta's."""
