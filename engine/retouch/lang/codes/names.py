@@ -160,6 +160,16 @@ NAMES = {
         example='use "swaps.retouch"\nuse "more.retouch"\ninvert ddim',
         mend='use "swaps.retouch"\nuse "more.retouch" as more\ninvert ddim | more.swap("a", "b")',
     ),
+    "RT562": Code(
+        "library-sets",
+        "'{name}' of a library holds for nothing in a recipe that uses it",
+        "write the line into the recipe, or give its options to the stages of the defs",
+        severity="warning",
+        why="'use' brings the defs of a file. What the file sets for its own flows would change all others of the "
+        "recipe, unseen; its flows are not run, either.",
+        example='use "sets.retouch"\ninvert ddim',
+        mend='use "swaps.retouch"\ninvert ddim',
+    ),
     "RT220": Code(
         "def-reaches-out",
         "a def cannot see the flow '{name}'",
