@@ -57,8 +57,6 @@ class Reader:
         for statement in recipe.statements:
             if isinstance(statement, s.Use | s.Let | s.Def | s.Binding | s.Broken):
                 self._statement(statement, chain)
-            elif (name := _holds_for_all(statement)) is not None:
-                self._report.add("RT562", statement.span, name=name)
         return self.reading
 
     def _statement(self, statement: s.Statement, chain: tuple[Path, ...] = ()) -> None:
@@ -189,6 +187,8 @@ class Reader:
         self.reading.found += read.found
         if found or read.broken:
             names.lacks.add("")
+        for name in dict.fromkeys(filter(None, map(_holds_for_all, placed.statements))):
+            self._report.add("RT562", use.path.span, name=name, path=use.path.value)
         self._read[path] = names
         return names
 

@@ -162,8 +162,8 @@ NAMES = {
     ),
     "RT562": Code(
         "library-sets",
-        "'{name}' of a library holds for nothing in a recipe that uses it",
-        "write the line into the recipe, or give its options to the stages of the defs",
+        "'{name}' of '{path}' holds for nothing here: of a library a recipe takes the defs",
+        "write that line here, or give what it says to the stages of its defs",
         severity="warning",
         why="'use' brings the defs of a file. What the file sets for its own flows would change all others of the "
         "recipe, unseen; its flows are not run, either.",
