@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from retouch.api.models import find_model
+from retouch.run.strangers.watchdog import Watchdog
 from tests.e2e.command import Ran, draw, in_warm_process, retouch
 from tests.faulty import faults
 from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
@@ -115,6 +116,21 @@ def test_what_is_printed_leaves_the_answer_whole(site: Path, tmp_path: Path) -> 
     ]
 
 
+def test_what_fails_behind_a_size_that_no_stage_states_is_told_of_the_one_that_made_it(
+    site: Path, tmp_path: Path
+) -> None:
+    larger = "Image(F.interpolate(image.data[None], scale_factor=2)[0])"
+    body = f'def larger(image: Image) -> Image:\n    """X."""\n    return {larger}\n'
+    install(site, "larger", f'{HEAD}\n@stage("adjust", "larger")\n{body}')
+    draw(tmp_path / "cat.png")
+    assert run(tmp_path, 'open "cat.png" | adjust larger | save "a.png"').code == 0  # a size is no fault
+    done = run(tmp_path, 'open "cat.png" | adjust larger | match lowpass | save "b.png"')
+    assert done.code == 4
+    assert "error[RT132]: 'adjust larger' made 128×128 pixels of 64×64 and states no size" in done.err
+    assert "report it to f_larger (f_larger.py, line 10)" in done.err
+    assert "report it to methods" not in done.err
+
+
 def test_what_cannot_be_read_is_told_by_every_command_and_hinders_none(site: Path, tmp_path: Path) -> None:
     for name, (source, _) in READ.items():
         install(site, name, source if "import *" in source else HEAD + source)
@@ -209,10 +225,16 @@ def test_wrong_rows_are_told_by_doctor(site: Path, tmp_path: Path) -> None:
 
 def test_one_that_never_gives_way_is_named(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(tmp_path / "cat.png")
-    loop = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass\n"
-    fault = mask("busy", f"{loop}return {FINE}", "")
+    fault = mask("busy", f"while not os.path.exists('told'): pass\nreturn {FINE}", "")
     install(site, "busy", HEAD + fault.source)
-    monkeypatch.setenv("RETOUCH_PATIENCE", "0.3")
+    monkeypatch.setenv("RETOUCH_PATIENCE", "0.1")
+    name = Watchdog._name
+
+    def named(watchdog: Watchdog, seconds: float) -> None:
+        name(watchdog, seconds)
+        (tmp_path / "told").touch()
+
+    monkeypatch.setattr(Watchdog, "_name", named)
     done = run(tmp_path, fault.flow)
     assert done.code == 0
     assert "f_busy: 'busy' (f_busy.py, line " in done.err

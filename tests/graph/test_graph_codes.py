@@ -45,6 +45,7 @@ EXAMPLES = {
         'use "swaps.retouch"\n«use "more.retouch"»\ninvert ddim',
         'use "swaps.retouch"\nuse "more.retouch" as more\ninvert ddim | more.swap("a", "b")',
     ),
+    "RT562": ('use «"sets.retouch"»\ninvert ddim', 'use "swaps.retouch"\ninvert ddim'),
     "RT220": (
         'area = mask file "m.png"\ndef f() = blend latent mask=«area»\ninvert ddim | f()',
         'area = mask file "m.png"\ndef f(area) = blend latent mask=area\ninvert ddim | f(area)',

@@ -174,7 +174,7 @@ def test_waiting_for_drawings_nobody_makes_ends(tmp_path):
 
 
 def test_artists_end_with_their_owner(tmp_path):
-    pool = Pool(tmp_path, 16, 4000, "cpu")
+    pool = Pool(tmp_path, 16, 100_000, "cpu")  # more than are drawn in any time that a machine may take
     artists = Artists(pool.jobs(), 1)
     assert artists.at_work()
     artists.dismiss()

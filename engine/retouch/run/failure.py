@@ -129,6 +129,13 @@ def diagnose(
     return report.items[0]
 
 
+def of_size(maker: Node, made: str, found: Diagnostic, blame: Blame) -> Diagnostic:
+    """The diagnostic of a failure behind a stranger's stage that made another size and states none, at that stage."""
+    report = Report()
+    report.add("RT132", maker.span, stage=maker.card.name, made=made, what=found.message, plugin=_author(maker, blame))
+    return report.items[0]
+
+
 def _is_of(error: OSError, path: str) -> bool:
     """Whether it is about the file that the recipe names, not about another that a plugin's code opens."""
     named = error.filename

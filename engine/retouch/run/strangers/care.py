@@ -104,6 +104,7 @@ class StageCare:
     strange: whether it or a value that it takes comes from a plugin that is not built in.
     author: that plugin, if it made the stage itself; empty otherwise.
     tell: hears what it changed for the process.
+    resized: hears of a picture that the author made at another size, and states none: [H, W] given and made.
     weights: those of all models of the run.
     makers: of what the run's rows are evaluated by.
     inner: questions about what the flows in its brackets made, which it answers for.
@@ -116,6 +117,7 @@ class StageCare:
     strange: bool
     author: str
     tell: Tell
+    resized: Callable[[tuple[int, int], tuple[int, int]], None]
     weights: BaseWeights
     makers: Makers
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
@@ -206,6 +208,10 @@ class StageCare:
             doubts = list(self.declared.check(value))
             if self.author:
                 check_size(value, self._sized)
+                sizes = {each.size for each in self._sized if isinstance(each, Image)}
+                unstated = isinstance(value, Image) and "height" not in self.node.card.facts
+                if unstated and len(sizes) == 1 and {value.size} != sizes:
+                    self.resized(*sizes, value.size)
         except WrongResult as error:
             error.maker = error.maker or self._called()
             raise
