@@ -25,7 +25,7 @@ def newcomer(*, patch: Annotated[int, Range(1, 32, "pixels")] = 8) -> VisionToke
 @cache  # one function for all pictures, so that they are looked at together
 def _looking(patch: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     def look(batch: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, 3, side, side] in [0, 1] -> class tokens [B, layers, d], keys [B, layers, n, d], class tokens first"""
+        """[B, 3, side, side] in [0, 1] -> class tokens [B, layers, d], keys [B, layers, n, d] with its own first"""
         seen = F.avg_pool2d(batch, patch).flatten(2).mT  # [B, n - 1, 3]
         whole = seen.mean(1, keepdim=True)  # [B, 1, 3]
         return whole, torch.cat((whole, seen), 1)[:, None]
