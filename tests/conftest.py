@@ -16,12 +16,19 @@ from itertools import islice
 from zlib import crc32
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 gc.disable()  # until all is imported and collected: there is no garbage in it, and much to look through
 
 os.environ["RETOUCH_CACHE"] = "off"
-settings.register_profile("retouch", deadline=None)  # the clock on the wall says nothing of one example
+os.environ |= {
+    "HF_HUB_DOWNLOAD_TIMEOUT": "600",
+    "HF_HUB_ETAG_TIMEOUT": "600",
+}  # of the server that stands in for the hub
+# The clock on the wall says nothing of an example, nor of how long it took to draw one.  Examples are the same each
+# time, so that no submission fails by chance; `make soak` draws others, and remembers those that failed.
+SOAK = bool(os.environ.get("RETOUCH_SOAK"))
+settings.register_profile("retouch", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not SOAK)
 settings.load_profile("retouch")
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from retouch.cli.main import main
 from retouch.pictures.journal import NAME
 from retouch_storybook.world import Scene, render
-from tests.e2e.warm import RETOUCH, Warm
+from tests.e2e.warm import PATIENCE, RETOUCH, Warm
 
 ROOT = Path(__file__).parents[2]
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
@@ -44,7 +44,7 @@ class Ran:
         return next(event for event in self.events if event.get("event") == name)
 
 
-def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float = 300) -> Ran:
+def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float = PATIENCE) -> Ran:
     """Run the command line as a process of its own from a cold start, as a user does.  timeout: in seconds."""
     command = [sys.executable, "-m", "retouch", *map(str, args)]
     environment = {**os.environ, **env}
@@ -54,7 +54,7 @@ def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float 
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def in_warm_process(*args: object, folder: Path, env: dict[str, str] | None = None, timeout: float = 300) -> Ran:
+def in_warm_process(*args: object, folder: Path, env: dict[str, str] | None = None, timeout: float = PATIENCE) -> Ran:
     """The same without the four seconds that importing torch and diffusers takes."""
     with Warm(RETOUCH, *args, folder=folder, env=env) as process:
         out, err = process.communicate(timeout)
@@ -80,7 +80,7 @@ class OpenProcess:
         """End it: it reads to the end of what it is told."""
         os.close(self._told)
         with self._process:
-            self._process.communicate(timeout=60)
+            self._process.communicate(timeout=PATIENCE)
 
 
 def serve() -> None:

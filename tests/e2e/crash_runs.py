@@ -72,7 +72,7 @@ class CrashRuns:
         return Ended(**json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=600)
 
 
 def serve() -> None:

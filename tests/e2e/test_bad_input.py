@@ -47,7 +47,7 @@ def light():
             return Ran(*ran)
 
         yield ask
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
 
 
 def chunk(kind, data):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from retouch.plugins.interrupts import is_stopping, listening
-from tests.e2e.warm import Warm
+from tests.e2e.warm import PATIENCE, Warm
 
 # What runs in the background or under nohup is deaf to Ctrl-C and the hang-up, and the tests may run there.
 HEARING = """import os, signal, sys
@@ -36,7 +36,7 @@ def hearing() -> Iterator[None]:
 
 def ended(code: str, folder: Path) -> tuple[int, str]:
     with Warm(code, folder=folder) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode is not None
     return process.returncode, said
 

@@ -238,7 +238,7 @@ def test_many_write_one_journal_and_a_cut_line_harms_no_other(tmp_path: Path) ->
         "for i in range(50): journal.add('saved', file=f'{sys.argv[2]}-{i}.png', sha256='0', work='x' * 3000)\n"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(3)]
-    assert [each.wait(120) for each in started] == [0, 0, 0]
+    assert [each.wait(600) for each in started] == [0, 0, 0]
     lines = FolderJournal(tmp_path).lines()
     assert {line["file"] for line in lines} == {f"{n}-{i}.png" for n in range(3) for i in range(50)}
     assert len(lines) == 150

@@ -53,7 +53,7 @@ def test_other_colours_become_srgb_with_a_notice(mode, ending, tmp_path):
 fractions = st.floats(0, 0.45)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(left=fractions, top=fractions, width=st.integers(5, 70), height=st.integers(5, 70), feather=st.integers(0, 3))
 def test_no_byte_changes_outside_the_mask(tmp_path, left, top, width, height, feather):
     draw(tmp_path / "in.png", size=(width, height))

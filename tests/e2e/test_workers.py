@@ -127,7 +127,7 @@ def test_whatever_ends_the_run_ends_its_workers_and_leaves_no_half_written_file(
                 break
         assert len(marked_processes(tmp_path)) == 3
         process.send_signal(how)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == (-how if how == signal.SIGKILL else 128 + how), said
     assert "Traceback" not in said
     until = time.monotonic() + 10

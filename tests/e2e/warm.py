@@ -24,6 +24,15 @@ from typing import IO
 
 RETOUCH = "import runpy; runpy.run_module('retouch', run_name='__main__', alter_sys=True)"
 SIZE = 1 << 20  # bytes of one request, all of the environment among them
+PATIENCE = 600.0  # seconds after which a process hangs for certain, and is not just one of too many on this machine
+
+
+def at_last(said: str) -> str:
+    """What a command that was stopped says, without the line of those that take longer than a second to end.
+
+    Which they may where others have the processor.
+    """
+    return "".join(line for line in said.splitlines(keepends=True) if not line.startswith("stopping: "))
 
 
 class Warm:

@@ -220,7 +220,7 @@ def test_doctor_tells_what_an_import_changes(site: Path, tmp_path: Path) -> None
 
 
 LAST = """
-import atexit, threading, time
+import atexit, threading
 from retouch import hookimpl
 @hookimpl
 def retouch_benches():
@@ -228,13 +228,13 @@ def retouch_benches():
 class Held:
     def __del__(self): raise ValueError("let go")
 def late():
-    time.sleep(0.3)
+    threading.main_thread().join()
     print("late words")
 def main(line):
     thread = threading.Thread(target=lambda: 1 / 0)
     thread.start(); thread.join()
     threading.Thread(target=late).start()
-    threading.Thread(target=print, args=("bare words",)).start()
+    bare = threading.Thread(target=print, args=("bare words",)); bare.start(); bare.join()
     atexit.register(lambda: [][1])
     atexit.register(print, "bye")
     Held()

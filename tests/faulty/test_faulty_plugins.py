@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from retouch.api.models import find_model
+from retouch.run.strangers.watchdog import Watchdog
 from tests.e2e.command import Ran, draw, in_warm_process, retouch
 from tests.faulty import faults
 from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
@@ -224,10 +225,16 @@ def test_wrong_rows_are_told_by_doctor(site: Path, tmp_path: Path) -> None:
 
 def test_one_that_never_gives_way_is_named(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(tmp_path / "cat.png")
-    loop = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass\n"
-    fault = mask("busy", f"{loop}return {FINE}", "")
+    fault = mask("busy", f"while not os.path.exists('told'): pass\nreturn {FINE}", "")
     install(site, "busy", HEAD + fault.source)
-    monkeypatch.setenv("RETOUCH_PATIENCE", "0.3")
+    monkeypatch.setenv("RETOUCH_PATIENCE", "0.1")
+    name = Watchdog._name
+
+    def named(watchdog: Watchdog, seconds: float) -> None:
+        name(watchdog, seconds)
+        (tmp_path / "told").touch()
+
+    monkeypatch.setattr(Watchdog, "_name", named)
     done = run(tmp_path, fault.flow)
     assert done.code == 0
     assert "f_busy: 'busy' (f_busy.py, line " in done.err

@@ -173,7 +173,7 @@ PROCESS = [
         "what the process",
     ),
     changing("private", "os.umask(0o777)", "who may read new files"),
-    changing("rings", "signal.setitimer(signal.ITIMER_REAL, 0.2)", "a timer, which would end the process"),
+    changing("rings", "signal.setitimer(signal.ITIMER_REAL, 600)", "a timer, which would end the process"),
     changing("traps", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", "the handler of Ctrl-C or of another signal"),
     changing("last", "sys.excepthook = threading.excepthook = sys.unraisablehook = None", "what becomes of exceptions"),
     changing("finds_none", "sys.meta_path.clear()", "where modules are looked for"),

@@ -52,7 +52,7 @@ def recipes(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=recipes())
 def test_any_recipe_is_checked(checked, text):
     found = checked(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 
@@ -24,6 +24,7 @@ LIBRARIES = {
     "swaps": "def swap(a, b) = invert edict | attend p2p a->b | mask diffedit | blend latent\n",
     "more": "def swap(a, b) = invert null_text | attend p2p a->b\n",
     "round": 'use "round.retouch"\ndef f() = invert ddim\n',
+    "sets": "defaults steps=5\ndef f() = invert ddim\n",
 }
 
 
@@ -181,10 +182,13 @@ SITES = (Site("up.0", "self", "up", 0, 1), Site("up.1", "cross", "up", 0, 2))
 find_model = among("storybook", "sd15", "other", sites=SITES, largest_side=1024)
 
 
+_FOLDER = TemporaryDirectory()  # which goes with the process
+
+
 @cache
 def world() -> Environment:
     """What the recipes of these tests look at."""
-    folder = Path(mkdtemp())
+    folder = Path(_FOLDER.name)
     for name in PICTURES:
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (64, 64)).save(folder / name)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from retouch.models.catalog import find
 from retouch.models.files import digest
 from retouch.models.files.digest import fingerprint
+from retouch.models.network.acceleration import EAGER
+from retouch.run.loaded.model_cache import KeptMachines
 
 
 def model(path: Path, trained: int | None = None, layers: int = 40) -> Path:
@@ -46,3 +50,45 @@ def test_a_file_without_a_header_has_a_fingerprint_too(tmp_path, monkeypatch):
     for text in (b"", b"x", b"no header at all" * 1000):
         path.write_bytes(text)
         assert len(fingerprint([path])) == 32
+
+
+@pytest.mark.parametrize(
+    ("config", "change"),
+    [
+        ("scheduler/scheduler_config.json", {"beta_end": 0.02}),
+        ("unet/config.json", {"freq_shift": 1}),
+        ("vae/config.json", {"scaling_factor": 0.25}),
+    ],
+)
+def test_the_same_weights_under_another_config_are_another_model(folder: Path, config: str, change: dict) -> None:
+    """One stood in for the other, in memory and in the store: a walk of the one went on with what the other says."""
+    before = find(str(folder))
+    said = json.loads((folder / config).read_text())
+    assert said != said | change
+    (folder / config).write_text(json.dumps(said | change))
+    after = find(str(folder))
+    assert after.weights == before.weights
+    assert after.digest != before.digest
+    kept = KeptMachines()
+    one, other = (kept(info, "cpu", torch.float32, EAGER) for info in (before, after))
+    assert one is not other
+
+
+def test_who_wrote_a_config_makes_no_other_model(folder: Path) -> None:
+    before = find(str(folder)).digest
+    said = json.loads((folder / "unet/config.json").read_text())
+    (folder / "unet/config.json").write_text(json.dumps(said | {"_diffusers_version": "9.9"}, indent=8))
+    assert find(str(folder)).digest == before
+
+
+def test_other_words_are_another_model(folder: Path) -> None:
+    before = find(str(folder)).digest
+    words = folder / "tokenizer" / "tokenizer.json"
+    words.write_text(words.read_text() + "\n")
+    assert find(str(folder)).digest != before
+
+
+def test_a_shipped_model_is_known_by_its_weights() -> None:
+    """As in all stamps of older versions; its configs go with the version of its package."""
+    assert (found := find("storybook")).digest == found.weights
+    assert find(str(found.folder)).digest != found.weights == find(str(found.folder)).weights

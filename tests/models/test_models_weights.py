@@ -15,7 +15,7 @@ from retouch.models import weights
 from retouch.models.catalog import BrokenModel, find
 from retouch.models.files.headers import read_header
 from retouch.models.files.pickles import convert_line
-from tests.e2e.warm import Warm
+from tests.e2e.warm import PATIENCE, Warm
 from tests.models.mutations import TEXT, UNET, VAE, WEIGHTS, shard
 from tests.models.parts import Parts, load
 from tests.models.tiny_folder import tensors
@@ -112,7 +112,7 @@ def converted(line: str, folder: Path) -> None:
     """Run a line that starts `python -c`."""
     _, _, code, *args = shlex.split(line)
     with Warm(code, *args, folder=folder) as process:
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from retouch.api import Denoiser, NegativePrompt, TrainingPictures
+from retouch.run import checkpoints
 from retouch.run.checkpoints import FileCheckpoint, RunCheckpoints
 from retouch.run.executor import Executor
 from retouch.run.task import Task
@@ -120,24 +122,27 @@ def test_a_checkpoint_that_is_cut_off_is_none(tmp_path: Path, monkeypatch: pytes
     assert all(torch.equal(one, two) for one, two in zip(tensors(whole), tensors(again), strict=True))
 
 
-def test_one_that_takes_long_to_write_is_written_less_often(tmp_path: Path) -> None:
-    written: list[int] = []
+def test_one_that_takes_long_to_write_is_written_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, now = list[int](), 0.0  # seconds, of a clock that goes on here alone
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
 
-    def state(wait: float) -> dict[str, torch.Tensor]:
-        time.sleep(wait)
+    def state() -> dict[str, torch.Tensor]:
+        nonlocal now
+        now += 2
         written.append(1)
         return {"x": torch.zeros(1)}
 
-    def kept(seconds: float, wait: float) -> int:
+    def kept(seconds: float) -> int:
+        nonlocal now
         written.clear()
-        checkpoint = FileCheckpoint(tmp_path / "one.safetensors", seconds)
-        for _ in range(3):
-            time.sleep(1e-4)
-            checkpoint.keep(lambda: state(wait))
+        checkpoint = FileCheckpoint(tmp_path / "one.safetensors", seconds, now)
+        for _ in range(30):
+            now += 1
+            checkpoint.keep(state)
         return len(written)
 
-    assert kept(1e-5, 0.1) == 1
-    assert kept(0, 0.1) == 3
+    assert kept(1) == 2  # a tenth of the time at most
+    assert kept(0) == 30
 
 
 def test_an_old_one_that_cannot_be_removed_keeps_none_from_being_written(tmp_path: Path) -> None:

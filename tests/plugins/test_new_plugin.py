@@ -14,7 +14,7 @@ from PIL import Image
 from retouch.cli.commands.new_plugin import KINDS, STARTERS
 from retouch.cli.main import main
 from tests.e2e.command import ROOT, in_warm_process
-from tests.e2e.warm import Warm
+from tests.e2e.warm import PATIENCE, Warm
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -38,7 +38,7 @@ def test_every_kind_keeps_its_own_laws_and_edits_a_picture(tmp_path: Path):
     code = f"import pytest, sys; {loaded}; sys.exit(pytest.main(sys.argv[1:]))"
     told = ("-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path)
     with Warm(code, *told, folder=tmp_path, env={**ENV, "PYTHONPATH": path}) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out + err
     assert int(out.split(" passed")[0].split()[-1]) >= 2 * len(KINDS)
 

@@ -24,7 +24,7 @@ from retouch_storybook.train.packing import LIMIT, pack
 from retouch_storybook.train.pool import Artists, Pool, pick
 from retouch_storybook.train.sampling import Painter
 from retouch_storybook.world import sample
-from tests.e2e.warm import Warm
+from tests.e2e.warm import PATIENCE, Warm
 
 TINY = Sizes((8, 16, 16), (32, 32, 32), 32, 1, 2, 2)
 FEW = ["--size", "64", "--drawings", "100", "--begin", "100", "--held-out", "2", "--samples", "2", "--edits", "0"]
@@ -53,7 +53,7 @@ def stopped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     where = ["--out", str(folder / "out"), "--work", str(folder / "work")]
     with Warm(STOPPED, *FEW, *where, "--minutes", "30", "--export-on-stop", folder=folder) as process:
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == INTERRUPTED, said
     assert "Traceback" not in said
     numbers = json.loads((folder / "work" / "state" / "latent_64" / "state.json").read_text())
@@ -174,7 +174,7 @@ def test_waiting_for_drawings_nobody_makes_ends(tmp_path):
 
 
 def test_artists_end_with_their_owner(tmp_path):
-    pool = Pool(tmp_path, 16, 4000, "cpu")
+    pool = Pool(tmp_path, 16, 100_000, "cpu")  # more than are drawn in any time that a machine may take
     artists = Artists(pool.jobs(), 1)
     assert artists.at_work()
     artists.dismiss()

@@ -19,7 +19,7 @@ def test_goes_on_beside_the_network_and_ends_before_the_run_does():
     world, written, let_go = tiny_world(steps=4), [], Event()
 
     def write(trajectory):
-        assert let_go.wait(30)  # for the whole of another picture's walk
+        assert let_go.wait(600)  # for the whole of another picture's walk
         written.append(trajectory)
         return current_thread().name
 
@@ -70,13 +70,13 @@ def test_is_not_begun_where_the_run_is_stopped_but_what_was_begun_is_ended(hears
 
     def write(i):
         begun.set()
-        until = monotonic() + 30
+        until = monotonic() + 600
         while not all(task.future and task.future.cancelled() for task in tasks[1:5]) and monotonic() < until:
             sleep(0.001)
         written.append(i)
 
     async def interrupted():
-        assert begun.wait(30)
+        assert begun.wait(600)
         signal.raise_signal(signal.SIGINT)
 
     tasks = [*(Task(lambda i=i: write(i), aside=0) for i in range(5)), Task(interrupted)]

@@ -6,6 +6,7 @@ import queue
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,6 +63,9 @@ class Played:
         self.ended = True
         self._said.put(None)
         return "ended by SIGSEGV"
+
+
+ended = Played.end
 
 
 def done(shard: Shard) -> ShardDone:
@@ -185,14 +189,45 @@ def test_patience_without_end_ends_nobody(monkeypatch):
     assert failed(stage.run(2, 1)) == {}
 
 
-@pytest.mark.thorough
+class Clock:
+    """The time that the run reads: it goes on where a test says so, however slow the machine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.pace = 0.0, 0.0
+        monkeypatch.setattr(sharding, "time", SimpleNamespace(monotonic=self.read))
+
+    def read(self) -> float:
+        self.now += self.pace
+        return self.now
+
+
 def test_a_worker_that_is_silent_is_ended(monkeypatch):
+    monkeypatch.setattr(sharding, "TICK", 0.01)
     monkeypatch.setattr(sharding, "SILENCE", 0.1)
     monkeypatch.setenv("RETOUCH_PATIENCE", "0.1")
-    stage = Stage(lambda shard: [] if 0 in shard.places else [done(shard)])
-    result = stage.run(3, 1)
+    clock = Clock(monkeypatch)
+
+    def conduct(shard: Shard) -> list[Any]:
+        clock.pace = 0.01 * (0 in shard.places)  # time goes on while it is silent
+        return [] if 0 in shard.places else [done(shard)]
+
+    monkeypatch.setattr(Played, "end", lambda self: setattr(clock, "pace", 0.0) or ended(self))
+    result = Stage(conduct).run(3, 1)
     assert failed(result) == {"0": "RT923"}
     assert "it said nothing for" in result.outcomes[0].failures[0].message
+
+
+def test_a_run_that_stood_still_ends_no_worker_for_what_it_did_not_hear(monkeypatch):
+    """As after Ctrl-Z: all have been silent for an hour, and what they said meanwhile waits to be heard."""
+    clock = Clock(monkeypatch)
+
+    def conduct(shard: Shard) -> list[Any]:
+        clock.now += 3600
+        return [done(shard)]
+
+    stage = Stage(conduct)
+    assert failed(stage.run(40, 2)) == {}
+    assert not stage.events
 
 
 def test_a_worker_that_speaks_another_language_is_one_that_ended():

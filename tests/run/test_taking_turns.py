@@ -25,7 +25,7 @@ def test_nobody_begins_while_one_is_alone_and_all_do_when_it_ends() -> None:
             thread.start()
         assert not began.wait(0.05)
     for thread in threads:
-        thread.join(10)
+        thread.join(600)
     assert began.is_set()
     assert not turns.mine
 
@@ -37,7 +37,7 @@ def test_who_would_be_alone_waits_for_those_at_work() -> None:
     def write() -> None:
         with turns.beside():
             at_work.set()
-            go_on.wait(10)
+            go_on.wait(600)
             order.append("written")
 
     def stranger() -> None:
@@ -46,11 +46,11 @@ def test_who_would_be_alone_waits_for_those_at_work() -> None:
 
     threads = [threading.Thread(target=each) for each in (write, stranger)]
     threads[0].start()
-    assert at_work.wait(10)
+    assert at_work.wait(600)
     threads[1].start()
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(600)
     assert order == ["written", "alone"]
 
 
@@ -65,7 +65,7 @@ def test_a_run_in_a_thread_that_a_stranger_waits_for_does_not_wait_for_the_stran
     with turns.alone():
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        thread.join(10)
+        thread.join(600)
         assert order == ["within"]
     assert not turns.mine
     with turns.alone(), turns.alone():
@@ -88,4 +88,4 @@ def test_whoever_stops_waiting_to_be_alone_keeps_nobody_waiting(monkeypatch: pyt
         with pytest.raises(KeyboardInterrupt), turns.alone():
             pass
     threading.Thread(target=write, daemon=True).start()
-    assert began.wait(10)
+    assert began.wait(600)

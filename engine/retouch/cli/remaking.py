@@ -73,7 +73,9 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
         digest = wanted.pop(own, "")
         given[own] = checked(args.image, stamp.text("source"), args.source, digest)
     found = given | find(args.image, wanted, folders)
-    recipe, settings = with_files(stamp, found)
+    recipe, settings, libraries = with_files(stamp, found, fresh)
+    for path, library in libraries.items():
+        path.write_bytes(library.encode("utf-8", "replace"))
     text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
     source = found.get(source_name(stamp))
     if stamp.text("source_from") == COMMAND_LINE.name and source is None:
@@ -83,7 +85,7 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
         fresh,
         (_given(stamp, found),),
         settings,
-        None if _names_more(recipe) else args.model or stamp.text("model_option") or None,
+        None if any(map(_names_more, (recipe, *libraries.values()))) else args.model or stamp.text("model_option") or None,
         here=fresh,
         allowed=tuple({path.parent for path in found.values()}),
         force=True,
@@ -94,7 +96,8 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
     if checked_.errors:
         raise RefusedRecipe(text, checked_.errors)
     graph = _graph(args.image, checked_.graphs, stamp, source)
-    if graph.model.digest != (made_by := stamp.text("model_digest")):
+    # Stamps of older versions tell weights alone.
+    if (made_by := stamp.text("model_digest")) not in (graph.model.digest, graph.model.weights):
         what = f"model '{graph.model.name}' is not the one that made it: its digest was {made_by[:16]}… "
         what += f"and is {graph.model.digest[:16]}…"
         raise Refusal.of("RT509", path=args.image, what=what, mend="name the right one with --model")
@@ -158,7 +161,8 @@ def _models(args: Namespace, stamp: Stamp, folders: tuple[Path, ...]) -> Callabl
         digest = name.removeprefix(BY_DIGEST) if name.startswith(BY_DIGEST) else stamp.text("model_digest")
         for known in [args.model] if beside and args.model else ([args.model] if args.model else []) + catalog.names():
             info = catalog.find(known, **beside)
-            if (info.plain or info).digest == digest:
+            plain = info.plain or info
+            if digest in (plain.digest, plain.weights):
                 return info
         raise catalog.UnknownModel("it lay in a folder", "name that with --model")
 

@@ -54,7 +54,9 @@ def find(
         if commit and (known := hub.split(name)):
             raise NotFetched(known[0], commit, in_part=True) from None
         raise
-    info = replace(info, texts=texts)
+    # Configs of a package go with its version, which is no part of what a result is made of.
+    shipped = vae is None and revision is None and name in _shipped()
+    info = replace(info, texts=texts, digest=info.weights if shipped else info.digest)
     return with_loras(info, lora) if lora else info
 
 

@@ -34,7 +34,8 @@ class ModelInfo:
     known: Described = field(repr=False)  # what the family says of it
     largest_side: int  # pixels; what the card promises, else twice the trained size
     space: str  # fingerprint of the parts that decide what a latent means: models that share it can exchange latents
-    digest: str  # fingerprint of all weights
+    digest: str  # fingerprint of all that decides what it makes: weights, configs, vocabularies
+    weights: str  # fingerprint of all weights alone, which one that ships is known by, as all were once
     card: Mapping[str, Any] = field(repr=False)  # what card.json says, if there is one
     loras: tuple[Lora, ...] = ()
     plain: ModelInfo | None = field(default=None, repr=False)  # the same without them, if there are some
@@ -103,7 +104,7 @@ class ModelInfo:
         return {**self.known.stages, **self.card.get("stages", {})}
 
 
-def _digest(files: ModelFiles, known: Described, pipeline: str) -> str:
+def _weights(files: ModelFiles, known: Described, pipeline: str) -> str:
     """Tell weights apart, and who reads them: the same ones are another model to a stranger's family."""
     weights = files.digest(known.parts)
     if not families.is_strangers(pipeline):
@@ -132,6 +133,8 @@ def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) 
                 size = files.read(f"{encoder}/config.json").get("vocab_size")
                 if isinstance(size, int) and count > size:
                     raise BrokenModel(f"the tokenizer has {count} words, the text encoder {size}")
+        weights = _weights(files, known, pipeline)
+        said = files.digest_of_configs(known.parts, known.tokenizers)
         return ModelInfo(
             name=name,
             files=files,
@@ -141,7 +144,8 @@ def describe(name: str, folder: Path | ModelFiles, revision: str | None = None) 
             known=known,
             largest_side=card.whole("largest_side", default=2 * known.trained_size),
             space=files.digest_of_parts(known.space),
-            digest=_digest(files, known, pipeline),
+            digest=sha256(f"{weights} {said}".encode()).hexdigest()[: len(weights)],
+            weights=weights,
             card=MappingProxyType(dict(card)),
         )
     except (KeyError, TypeError, IndexError, ArithmeticError, AttributeError) as why:

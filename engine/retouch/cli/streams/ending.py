@@ -39,7 +39,7 @@ def tell_stopped(words: str) -> None:
         if _told:
             return
         try:
-            print(words, file=sys.stderr, flush=True)
+            print(f"{words}\n", end="", file=sys.stderr, flush=True)  # at once: another thread may speak
         except RuntimeError:  # the signal came in the midst of another line
             os.write(2, f"\n{words}\n".encode())
         except (OSError, ValueError):  # nobody listens

@@ -67,7 +67,7 @@ def _listen(heard: int) -> None:
 
 def _say(words: str) -> None:
     with suppress(OSError, ValueError, RuntimeError):
-        print(words, file=sys.stderr, flush=True)
+        print(f"{words}\n", end="", file=sys.stderr, flush=True)  # at once: another thread may speak
 
 
 def at_work() -> str:

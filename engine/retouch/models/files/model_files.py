@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -14,6 +15,9 @@ from retouch.models.files.headers import Stored, read_header
 from retouch.models.files.layout import INDEX, is_index, read_json, stored_tensors, weights_file, weights_files
 
 SCHEDULER = "scheduler"
+# In configs, what says by whom and how they were written, and in what type the weights are, which their headers know.
+_BOOKKEEPING = {"_diffusers_version", "_name_or_path", "transformers_version", "torch_dtype", "dtype"}
+_OF_WORDS = {".json", ".txt", ".model"}
 FLAT = ("unet", SCHEDULER)  # parts that may lie beside the index, as the first models of diffusers have them
 
 
@@ -113,6 +117,20 @@ class ModelFiles:
     def digest(self, parts: tuple[str, ...]) -> str:
         """Fingerprint of all the files that hold these parts."""
         return fingerprint(dict.fromkeys(file for part in parts for file in weights_files(self.weights(part))))
+
+    def digest_of_configs(self, parts: tuple[str, ...], tokenizers: tuple[str, ...]) -> str:
+        """Fingerprint of what decides beside the weights what a model makes: what configs say, and vocabularies."""
+        names = (INDEX, f"{SCHEDULER}/scheduler_config.json", *(f"{part}/config.json" for part in parts))
+        told: dict[str, Any] = {
+            name: {key: value for key, value in self.read(name).items() if key not in _BOOKKEEPING}
+            for name in names
+            if self.has_config(name)
+        }
+        for each in tokenizers:
+            at = self.folder(each)
+            words = [at] if at.is_file() else [path for path in sorted(at.iterdir()) if path.suffix in _OF_WORDS]
+            told[each] = fingerprint(words)
+        return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
     def digest_of_parts(self, parts: tuple[str, ...]) -> str:
         """Fingerprint of these parts alone, whatever else their files hold."""

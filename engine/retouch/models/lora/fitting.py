@@ -48,13 +48,16 @@ def with_loras(info: ModelInfo, texts: Sequence[str]) -> ModelInfo:
             if said := said_of_another(info, loras[-1].file):
                 foreign[text] = said
     # Another weight, or the same files in another order, makes other pictures.
-    digest = sha256(info.digest.encode())
+    digest, weights = sha256(info.digest.encode()), sha256(info.weights.encode())
     for lora in loras:
-        digest.update(f"{fingerprint([lora.file])} {lora.weight!r}".encode())
+        beside = f"{fingerprint([lora.file])} {lora.weight!r}".encode()
+        digest.update(beside)
+        weights.update(beside)
     return replace(
         info,
         name=" + ".join([info.name, *texts]),
         digest=digest.hexdigest()[:32],
+        weights=weights.hexdigest()[:32],
         loras=tuple(loras),
         plain=info,
         left_over=left,

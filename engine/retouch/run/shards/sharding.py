@@ -34,6 +34,7 @@ STRIKES = 2  # workers that one picture may end
 LOST_IN_A_ROW = 8  # workers that end without any picture done: something else is wrong
 PATIENCES = 2  # after so many of the watchdog's a stage that does not give way is ended with its worker
 SILENCE = 60.0  # seconds without a word, though a worker speaks every few: its process does nothing any more
+TICK = 1.0  # seconds after which workers are looked at, though none has said anything
 
 
 class Worker(Protocol):
@@ -91,7 +92,7 @@ class _Hand:
 
     number: int
     worker: Worker
-    heard: float
+    silent: float = 0.0  # seconds since it said something
     ready: bool = False
     shard: tuple[int, ...] = ()
     why: str = ""  # it is ended by us
@@ -120,10 +121,16 @@ class _Sharing:
         try:
             for number in range(min(count, len(self.waiting))):
                 self._begin(number)
+            last = time.monotonic()
             while len(self.parts) < len(self.graphs):
                 self._hear()
+                now = time.monotonic()
+                # Where a look comes later than that, this process stood still, as after Ctrl-Z, and heard nobody.
+                went, last = min(now - last, 2 * TICK), now
                 for each in [*self.hands]:  # as it is now: whoever is gone leaves it
-                    if patience() > 0 and time.monotonic() - each.heard > max(SILENCE, patience()):
+                    each.silent += went
+                    # What has been said is heard first.
+                    if patience() > 0 and each.silent > max(SILENCE, patience()) and self.said.empty():
                         each.why = f"it said nothing for {max(SILENCE, patience()):g} s"
                         self._gone(each, each.worker.end())
         finally:
@@ -138,7 +145,7 @@ class _Sharing:
         return RunPart(list(outcomes), self.calls, list(missed))
 
     def _begin(self, number: int) -> None:
-        hand = _Hand(number, self.start(number), time.monotonic())
+        hand = _Hand(number, self.start(number))
         self.hands.append(hand)
         threading.Thread(target=self._listen, args=(hand,), name=f"retouch-worker-{number}", daemon=True).start()
         hand.worker.send(packed(ShardJob(self.run.request, self.run.settings, self.store and self.store.store)))
@@ -151,7 +158,7 @@ class _Sharing:
 
     def _hear(self) -> None:
         try:
-            hand, line = self.said.get(timeout=1.0)
+            hand, line = self.said.get(timeout=TICK)
         except queue.Empty:
             return
         if hand not in self.hands:  # its end is known
@@ -159,7 +166,7 @@ class _Sharing:
         if line is None:
             self._gone(hand, hand.worker.end())
             return
-        hand.heard = time.monotonic()
+        hand.silent = 0.0
         try:
             message = unpacked(line)
         except ValueError as why:

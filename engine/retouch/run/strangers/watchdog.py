@@ -26,7 +26,10 @@ def patience() -> float:
 
 
 class Watchdog:
-    """While this lasts, a stranger's code that goes on for `seconds` is told, again at twice that, and so on."""
+    """While this lasts, a stranger's code that goes on for `seconds` is told, again at twice that, and so on.
+
+    Time in which the whole process stood still, as after Ctrl-Z, is nobody's: it is seen by looks that come too late.
+    """
 
     def __init__(
         self,
@@ -54,11 +57,14 @@ class Watchdog:
             self._thread.join()
 
     def _watch(self) -> None:
-        seen, since, told = self._beats(), time.monotonic(), self._seconds
-        while not self._over.wait(min(1.0, self._seconds / 4)):
-            if (now := self._beats()) != seen:
-                seen, since, told = now, time.monotonic(), self._seconds
-            elif time.monotonic() - since >= told:
+        pause = min(1.0, self._seconds / 4)
+        seen, last, went, told = self._beats(), time.monotonic(), 0.0, self._seconds
+        while not self._over.wait(pause):
+            went += min((now := time.monotonic()) - last, 2 * pause)
+            last = now
+            if (beats := self._beats()) != seen:
+                seen, went, told = beats, 0.0, self._seconds
+            elif went >= told:
                 self._name(told)
                 told *= 2
 
