@@ -255,8 +255,8 @@ ELSEWHERE = {  # families whose options other tests hold, or that change no pict
     **dict.fromkeys(("open", "eye"), "they name a file"),
 }
 BY_NAME = {
-    "guide mix": "it takes a tuning: tests/parity/test_single_picture_tuning.py",
-    "guide sine": "it takes a tuning: tests/parity/test_single_picture_tuning.py",
+    "guide mix": "it takes a tuning: tests/parity/test_voices.py",
+    "guide sine": "it takes a tuning: tests/parity/test_voices.py",
     "mask lift": "tests/scenes",
     "upscale esrgan": "it takes a network: tests/laws/test_any_size.py",
 }

@@ -139,10 +139,11 @@ def test_words_beyond_what_the_model_reads_are_told_by_the_check_and_refused_by_
 
 
 MASKS = [
-    ("mask diffedit threshold=1", "RT513"),
-    ("mask box right=50% | mask subtract other=all", "RT513"),
-    ("mask box", "RT514"),
-    ("mask box right=50% | mask invert | mask union other=all", "RT514"),
+    ('mask color "#ff00ff" tolerance=0', "RT513"),
+    ("mask box right=50% | mask subtract other=half", "RT513"),
+    ("mask box left=50% | mask union other=half", "RT514"),
+    ("mask box right=50% | mask invert | mask union other=half", "RT514"),
+    ("mask box", ""),  # the check has told
     ("mask box right=50%", ""),
     ("mask box | mask subtract other=half", ""),
 ]

@@ -28,7 +28,7 @@ from retouch.testing.worlds import World
 from retouch_methods.attend.masactrl import masactrl
 from retouch_methods.attend.p2p import p2p
 from tests.e2e.command import in_warm_process
-from tests.families.tiny_families import ddim, randomised, t5_text, t5_words, vae
+from tests.families.tiny_parts import ddim, randomised, t5_text, t5_words, vae
 
 STRANGER = Path(__file__).parent / "stranger"
 

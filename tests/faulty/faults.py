@@ -214,6 +214,15 @@ RUNNING = [
     mask("speaks", f"print('one'); sys.stdout.write('two')\nreturn {FINE}", "f_speaks: one\n", fails=False),
     # what is awaited
     mask(
+        "unawaited",
+        f"call(len, image.data)\nreturn {FINE}",
+        "f_unawaited: 'unawaited' begins 'call' and never awaits it (f_unawaited.py, line 11): write 'await'",
+        fails=False,
+    ),
+    mask(
+        "multiplies", "x = call(len, image.data)\nreturn Mask(image.data[0] * x)", "'coroutine'; is an 'await' missing?"
+    ),
+    mask(
         "sleeps", f"await asyncio.sleep(0)\nreturn {FINE}", "'mask sleeps' failed: it awaits nothing, and a stage may"
     ),
     mask(

@@ -116,6 +116,21 @@ def test_what_is_printed_leaves_the_answer_whole(site: Path, tmp_path: Path) -> 
     ]
 
 
+def test_what_fails_behind_a_size_that_no_stage_states_is_told_of_the_one_that_made_it(
+    site: Path, tmp_path: Path
+) -> None:
+    larger = "Image(F.interpolate(image.data[None], scale_factor=2)[0])"
+    body = f'def larger(image: Image) -> Image:\n    """X."""\n    return {larger}\n'
+    install(site, "larger", f'{HEAD}\n@stage("adjust", "larger")\n{body}')
+    draw(tmp_path / "cat.png")
+    assert run(tmp_path, 'open "cat.png" | adjust larger | save "a.png"').code == 0  # a size is no fault
+    done = run(tmp_path, 'open "cat.png" | adjust larger | match lowpass | save "b.png"')
+    assert done.code == 4
+    assert "error[RT132]: 'adjust larger' made 128×128 pixels of 64×64 and states no size" in done.err
+    assert "report it to f_larger (f_larger.py, line 10)" in done.err
+    assert "report it to methods" not in done.err
+
+
 def test_what_cannot_be_read_is_told_by_every_command_and_hinders_none(site: Path, tmp_path: Path) -> None:
     for name, (source, _) in READ.items():
         install(site, name, source if "import *" in source else HEAD + source)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from retouch.cli.main import main
+from retouch.cli.streams.last_words import last_words
 from retouch.cli.streams.speakers import known_plugins, speaking
 from tests.faulty.installing import install
 
@@ -80,6 +83,20 @@ def test_a_traceback_and_a_warning_are_whole_but_for_the_name(site: Path, monkey
     assert "ZeroDivisionError: division by zero" in said
     assert said[-1] == "f_says.py:7: UserWarning: old"
     assert last == "ours"
+
+
+def test_what_is_begun_and_never_awaited_is_told_with_its_place(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "async def later(): pass\n\ndef forgets():\n    later()\n\nforgets()\n"
+    module = ModuleType("f_says")
+    module.__file__ = "f_says.py"
+    monkeypatch.setitem(sys.modules, "f_says", module)
+    depth = sys.get_coroutine_origin_tracking_depth()
+    with warnings.catch_warnings(), last_words():
+        warnings.simplefilter("always")
+        sys.set_coroutine_origin_tracking_depth(3)
+        _, err = saying(site, monkeypatch, source)
+        sys.set_coroutine_origin_tracking_depth(depth)
+    assert err == "f_says: 'forgets' begins 'later' and never awaits it (f_says.py, line 4): write 'await'\nours\n"
 
 
 def test_a_bar_on_a_terminal_is_as_wide_as_it_was(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,17 @@ def test_a_fused_norm_is_the_norm_but_for_rounding(size, silu, dtype):
     assert far(fused, wanted) <= LIMITS[dtype]
 
 
+@pytest.mark.thorough
+def test_a_picture_may_have_more_blocks_of_pixels_than_a_grid_is_high():
+    """65,536 at 2,048², which a decoder of Stable Diffusion XL works on whole; the last of them is normalised, too."""
+    x, norm = normal(1, 8, 2048, 2048, torch.bfloat16)
+    norm.num_groups = 8
+    fused = FusedGroupNorm(norm, silu=True)(x)
+    wanted = F.silu(F.group_norm(x.float(), 8, norm.weight.float(), norm.bias.float(), norm.eps))
+    for rows in (slice(0, 8), slice(-8, None)):
+        assert far(fused[:, :, rows], wanted[:, :, rows]) <= LIMITS[torch.bfloat16]
+
+
 def test_a_row_has_the_same_bits_in_any_batch():
     x, norm = normal(5, 320, 64, 64, torch.bfloat16)
     fused = FusedGroupNorm(norm, silu=True)

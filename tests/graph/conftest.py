@@ -53,6 +53,7 @@ def folder(tmp_path: Path) -> Path:
         "let how = 0.5\ndef swap(a, b) = invert ddim strength=how | attend p2p a->b\n"
     )
     (tmp_path / "more.retouch").write_text("def swap(a, b) = invert null_text | attend p2p a->b\n")
+    (tmp_path / "sets.retouch").write_text("defaults steps=5\ndef f() = invert ddim\n")
     (tmp_path / "round.retouch").write_text('use "round.retouch"\ndef f() = invert ddim\n')
     return tmp_path
 

@@ -45,6 +45,7 @@ EXAMPLES = {
         'use "swaps.retouch"\n«use "more.retouch"»\ninvert ddim',
         'use "swaps.retouch"\nuse "more.retouch" as more\ninvert ddim | more.swap("a", "b")',
     ),
+    "RT562": ('use «"sets.retouch"»\ninvert ddim', 'use "swaps.retouch"\ninvert ddim'),
     "RT220": (
         'area = mask file "m.png"\ndef f() = blend latent mask=«area»\ninvert ddim | f()',
         'area = mask file "m.png"\ndef f(area) = blend latent mask=area\ninvert ddim | f(area)',
@@ -324,7 +325,7 @@ def test_every_wiring_code_is_shown_here():
     raised = {code for code in CODES if "RT201" <= code < "RT500"}
     elsewhere = {"RT225", "RT408", "RT409"}  # about the command line: test_graph_options, test_graph_files
     elsewhere |= {"RT428"}  # about what Python gives: test_python_door
-    elsewhere |= {"RT430", "RT431"}  # about models of the hub: test_models_get
+    elsewhere |= {"RT430", "RT431"}  # about models of the hub: test_models_get, test_models_refused
     elsewhere |= {"RT432", "RT433"}  # about files beside a model: test_single_file_recipes
     elsewhere |= {f"RT24{i}" for i in range(5)}  # about flows in brackets: test_flow_values, test_stranger_studio
     elsewhere |= {"RT434", "RT435"}  # the same in one turn, and weights of plugins: test_tune_lora, test_stranger

@@ -24,6 +24,7 @@ LIBRARIES = {
     "swaps": "def swap(a, b) = invert edict | attend p2p a->b | mask diffedit | blend latent\n",
     "more": "def swap(a, b) = invert null_text | attend p2p a->b\n",
     "round": 'use "round.retouch"\ndef f() = invert ddim\n',
+    "sets": "defaults steps=5\ndef f() = invert ddim\n",
 }
 
 

@@ -16,8 +16,6 @@ from tests.e2e.sessions import INSTALLED
 from tests.lang.stages import world
 from tests.lang.test_lang_shown import USUAL, found
 
-QUOTES = "“”„«»‘’'`\""
-
 
 def typed(text: str, item: Diagnostic) -> str:
     """The recipe with what the message says to type in the marked place."""

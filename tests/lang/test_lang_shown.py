@@ -143,6 +143,13 @@ USUAL = {
     },
     "RT336": {"stage": "match lowpass"},
     "RT564": {"stage": "guide direction", "what": "changes nothing: weight=0", "mend": "give it another value"},
+    "RT132": {
+        "stage": "adjust bigger",
+        "made": "made 128×128 pixels of 64×64",
+        "what": "'blend pixel' failed: the picture is [128, 128], and its source [64, 64]",
+        "plugin": "mine (mine.py, line 7)",
+    },
+    "RT131": {"format": "JPEG", "blend": "blend pixel", "mend": "let the file end in .png"},
     "RT565": {"stage": "match lowpass", "blend": "blend pixel"},
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},

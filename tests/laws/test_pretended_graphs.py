@@ -10,19 +10,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from retouch.api import call
 from retouch.core.device import ordered
 from retouch.core.device.repeatable import strict
 from retouch.core.tuning import NOTHING, ModelDelta
 from retouch.models.family import Rows
 from retouch.models.network import captured
-from retouch.models.network.captured import CapturedNetwork
+from retouch.models.network.captured import CapturedNetwork, give_back_memory
 from retouch.run.batching import Buckets
 from retouch.run.device import working_on
-from retouch.run.executor import run
+from retouch.run.executor import Executor, run
+from retouch.run.task import Task
 from retouch.testing.pretend.device import pretended
 from retouch.testing.pretend.graphs import PretendedGraph
 from retouch.testing.pretend.memory import LivingMemory
 from retouch.testing.pretend.moving import GPU
+from retouch.testing.pretend.streams import Stream
 from retouch_methods.eye import lpips
 
 
@@ -57,6 +60,22 @@ def test_passes_of_all_shapes_work_in_one_pool_and_say_what_the_network_says():
                 assert torch.equal(asked(rows(count, seed, GPU)).cpu(), network(rows(count, seed)))
         pools = {graph.graph.pool() for graph in asked.graphs.values()}
     assert (device.captures, device.replays, len(pools)) == (3, 9, 1)
+
+
+def test_what_works_in_one_pool_warms_up_in_its_stream(monkeypatch: pytest.MonkeyPatch):
+    """A library's workspace is each stream's own and never given back; torch has 32 of them in turn."""
+    made = list[Stream]()
+    with pretended(), monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(torch.cuda, "Stream", lambda: made.append(Stream()) or made[-1])
+        asked = CapturedNetwork(network)
+        for count in (1, 2, 3):
+            for _ in range(2):
+                asked(rows(count, 0, GPU))
+        for _ in range(2):
+            with torch.enable_grad():
+                asked(given := rows(4, 0, GPU, gradient=True)).sum().backward()
+        assert given.x.grad is not None
+    assert len(made) == 2
 
 
 def test_passes_back_share_memory_unless_they_wait_for_one_another():
@@ -124,6 +143,51 @@ def test_where_memory_is_short_for_one_shape_others_are_captured():
                 assert torch.equal(asked(given).cpu(), network(rows(count, 0)))
             device.memory = None
     assert (device.captures, device.replays) == (1, 2)
+
+
+def test_where_memory_is_short_graphs_give_theirs_back_before_a_call_is_halved():
+    """What works in one is nobody else's memory, of a codec no more than of another shape."""
+    with pretended() as device, torch.no_grad():
+        asked = CapturedNetwork(network)
+        for count in (1, 2):
+            for _ in range(2):
+                asked(rows(count, 0, GPU))
+        assert len(asked.graphs) == 2
+        twice = list(rows(4, 0).x * 2)
+        given = list(rows(4, 0, GPU).x)
+
+        def doubled(items: Tensor) -> Tensor:
+            if asked.graphs:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return items * 2
+
+        executor = Executor()
+        executor.run(tasks := [Task(lambda each=each: _doubled(doubled, each)) for each in given])
+        assert [task.error for task in tasks] == [None] * 4
+        assert all(torch.equal(task.result.cpu(), each) for task, each in zip(tasks, twice, strict=True))
+        assert [(info.kind, info.rows) for info in executor.calls] == [("apply", 4)]
+        for _ in range(2):  # captured again, later than the first time
+            asked(rows(1, 0, GPU))
+        assert not asked.graphs
+        asked(rows(1, 0, GPU))
+    assert len(asked.graphs) == 1
+    assert device.captures == 3
+
+
+async def _doubled(function: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+    return await call(function, given)
+
+
+def test_a_graph_whose_way_back_is_awaited_keeps_its_memory():
+    with pretended():
+        asked = CapturedNetwork(network)
+        for _ in range(2):
+            out = asked(given := rows(1, 0, GPU, gradient=True))
+        assert not give_back_memory()
+        assert torch.equal(gradient(out, given), wanted(1, 0))
+        del out
+        assert give_back_memory()
+        assert not asked.graphs
 
 
 def test_graphs_are_of_the_gpu_that_the_run_is_on():

@@ -3,81 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
-from safetensors.torch import load_file, save_file
 
 import retouch_storybook
 from retouch.models.catalog import find
-from retouch.models.hub import download
 from retouch.models.hub.choice import Listed, choose
 from retouch.models.hub.errors import CannotGet
-from tests.e2e import command
-from tests.e2e.command import Ran
-from tests.models.hub_stand_in import COMMIT, Hub, serve
+from tests.models.getting import LICENCE, process, retouch
+from tests.models.hub_stand_in import COMMIT, serve
 from tests.models.mutations import TEXT, UNET, VAE, shard
 
 OTHER = "f" * 40
-LICENCE = "LICENSE.md"
-
-
-def retouch(cache: Path, endpoint: str, *words: str) -> Ran:
-    """The command, with a cache of its own, and without waiting between attempts."""
-    told = {"HF_HUB_CACHE": str(cache), "ENDPOINT": endpoint}
-    told["HUGGINGFACE_CO_URL_TEMPLATE"] = f"{endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(download, "WAIT", 0)
-        for name, value in told.items():
-            patch.setattr(constants, name, value)
-        return command.retouch(*words, folder=cache.parent)
-
-
-def process(cache: Path, endpoint: str, *words: str, **environment: str) -> Ran:
-    """The same as a process of its own, which reads where to go from its environment, and keeps nothing in memory."""
-    code = (
-        "import sys; from retouch.models.hub import download; download.WAIT = 0\n"
-        "from retouch.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cache.parent,
-        env={**os.environ, "HF_HUB_CACHE": str(cache), "HF_ENDPOINT": endpoint, **environment},
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def repository(folder: Path) -> Path:
-    """With all that real ones have beside what is needed."""
-    (folder / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
-    (folder / "unet/diffusion_pytorch_model.non_ema.safetensors").write_bytes(b"too much")
-    (folder / "v1-5-pruned.ckpt").write_bytes(b"a pickle")
-    (folder / "v1-5-pruned.safetensors").write_bytes(b"all of it again")
-    (folder / "evil.py").write_text("raise SystemExit")
-    (folder / LICENCE).write_text("do no harm")
-    (folder / "safety_checker").mkdir()
-    (folder / "safety_checker/model.safetensors").write_bytes(b"not needed")
-    (folder / "unet/diffusion_flax_model.msgpack").write_bytes(b"of another library")
-    (folder / "images").mkdir()
-    (folder / "images/cat.json").write_text("{}")
-    for name in (UNET, VAE, TEXT):
-        half = {key: tensor.half() for key, tensor in load_file(folder / name).items()}
-        save_file(half, (folder / name).with_suffix(".fp16.safetensors"))
-    return folder
 
 
 def contents(asked: list[str]) -> list[str]:
@@ -232,98 +171,6 @@ def test_a_network_beside_the_model_is_fetched_as_check_advises(kind, folder: Pa
     assert f"at {COMMIT}; for {use.removeprefix('use it: ')}" in listed
 
 
-def unknown(hub: Hub) -> list[str]:
-    return ["owner/none"]
-
-
-def no_such_commit(hub: Hub) -> list[str]:
-    return [f"owner/tiny@{OTHER}"]
-
-
-def gated(hub: Hub) -> list[str]:
-    hub.refuses, hub.gated = "GatedRepo", True
-    return ["owner/tiny"]
-
-
-def only_pickles(hub: Hub) -> list[str]:
-    for path in hub.folder.glob("unet/*.safetensors"):
-        path.unlink()
-    return ["owner/tiny"]
-
-
-def no_variant(hub: Hub) -> list[str]:
-    return ["owner/tiny", "--variant", "int3"]
-
-
-def a_single_file(hub: Hub) -> list[str]:
-    (hub.folder / "model_index.json").unlink()
-    return ["owner/tiny"]
-
-
-def a_broken_index(hub: Hub) -> list[str]:
-    (hub.folder / "model_index.json").write_text("[]")
-    return ["owner/tiny"]
-
-
-def of_no_use(hub: Hub) -> list[str]:
-    (hub.folder / "model_index.json").unlink()
-    (hub.folder / "config.json").write_text('{"model_type": "llama"}')
-    return ["owner/tiny"]
-
-
-def a_name_that_the_hub_does_not_take(hub: Hub) -> list[str]:
-    return ["owner/ti--ny"]
-
-
-@pytest.mark.parametrize(
-    ("harm", "said", "mend"),
-    [
-        (unknown, "the hub has no model 'owner/none', or not for everyone", "look at the name"),
-        (no_such_commit, f"the hub has no '{OTHER}' of it", "name a commit"),
-        (gated, "want their terms accepted first", "/owner/tiny, then log in: hf auth login"),
-        (only_pickles, "'unet' has its weights in a pickle alone", "conversion to safetensors"),
-        (no_variant, "no weights of the variant 'int3'", "leave --variant out"),
-        (a_single_file, "it has single files: v1-5-pruned.safetensors", "in the layout of diffusers"),
-        (of_no_use, "its config.json calls it llama, which no stage reads", "a VAE, or one of: clip, "),
-        (a_broken_index, "its model_index.json is not a JSON object", "another model"),
-        (a_name_that_the_hub_does_not_take, "is no name that the hub takes", "look at the name"),
-    ],
-)
-def test_what_cannot_be_fetched_is_refused_in_words(repository: Path, cache: Path, harm, said: str, mend: str) -> None:
-    with serve(repository) as hub:
-        done = retouch(cache, hub.endpoint, "models", "get", *harm(hub))
-        told = retouch(cache, hub.endpoint, "models", "get", "--json", *harm_again(harm, hub))
-    assert done.code == told.code == 1
-    assert "error[RT431]" in done.err
-    assert said in done.err
-    assert mend in done.err
-    answer = json.loads(told.out.splitlines()[-1])
-    assert (answer["ok"], answer["code"]) == (False, "RT431")
-    assert said in answer["error"]
-    assert "Traceback" not in done.err
-
-
-def harm_again(harm, hub: Hub) -> list[str]:
-    return harm(hub) if harm in (unknown, no_such_commit, no_variant, a_name_that_the_hub_does_not_take) else [hub.name]
-
-
-def test_without_a_network_it_says_so(cache: Path) -> None:
-    cache.mkdir()
-    done = retouch(cache, "http://127.0.0.1:9", "models", "get", "owner/tiny")
-    assert done.code == 1
-    assert "127.0.0.1:9 cannot be reached" in done.err
-    assert "go online" in done.err
-
-
-@pytest.mark.thorough
-def test_offline_mode_is_respected(repository: Path, cache: Path) -> None:
-    with serve(repository) as hub:
-        done = process(cache, hub.endpoint, "models", "get", "owner/tiny", HF_HUB_OFFLINE="1")
-    assert done.code == 1
-    assert "HF_HUB_OFFLINE is set" in done.err
-    assert hub.asked == []
-
-
 def test_a_run_never_fetches_and_says_the_command_that_does(repository: Path, cache: Path) -> None:
     with serve(repository) as hub:
         done = retouch(cache, hub.endpoint, "check", "-e", 'model "owner/tiny"\ninvert ddim "a"->"b"')
@@ -372,13 +219,6 @@ def test_a_commit_is_removed_and_what_another_needs_stays(saved: Path, folder: P
     assert find(str(cache / "models--owner--tiny/snapshots" / COMMIT)).digest == find(str(saved)).digest
     blobs = [path.resolve() for path in (cache / "models--owner--tiny/snapshots").rglob("*") if path.is_symlink()]
     assert {*blobs} == {*(cache / "models--owner--tiny/blobs").resolve().iterdir()}
-
-
-@pytest.mark.parametrize("words", [["get"], ["get", "tiny"], ["get", "../x/y"], ["get", "owner/tiny@"], ["remove"],
-                                   ["remove", "storybook"], ["--variant", "fp16"]])  # fmt: skip
-def test_a_wrong_command_is_two(cache: Path, words: list[str]) -> None:
-    cache.mkdir()
-    assert retouch(cache, "http://127.0.0.1:9", "models", *words).code == 2
 
 
 def test_a_file_that_leaves_its_folder_is_not_asked_for() -> None:

@@ -17,7 +17,7 @@ from retouch.models.errors import BrokenModel
 from retouch.models.kit.templates import qwen_chat
 from retouch.models.prompts.prompt_reader import PromptReader, prompt_reader
 from retouch.models.prompts.tokens import PromptReading, PromptTokenizer, heard
-from tests.families.tiny_families import qwen_words
+from tests.families.tiny_parts import qwen_words
 
 SHIPPED = catalog.find("storybook", None)
 PLACE = SHIPPED.files.folder("tokenizer")

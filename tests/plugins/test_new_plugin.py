@@ -56,6 +56,26 @@ def test_pip_installs_what_it_wrote_and_a_recipe_uses_it(tmp_path: Path):
     assert Image.open(tmp_path / "mask.png").getcolors() == [(4096, 255)]
 
 
+def test_a_stage_that_lies_here_and_is_not_installed_is_told_with_what_to_type(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64)).save("in.png")
+    assert main(["new-plugin", "softbox", "--kind", "mask"]) == 0
+    assert main(["new-plugin", "warmth", "--kind", "picture", "--to", "my plugins"]) == 0
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "pyproject.toml").write_text("[project")
+    typed = {
+        "mask softbox": "it lies in 'retouch-softbox' and is not installed: pip install -e retouch-softbox",
+        "adjust warmth": "pip install -e 'my plugins'",
+        "mask softbx": "methods: ",
+    }
+    for stage, words in typed.items():
+        assert main(["check", "-e", f'open "in.png" | {stage} | save "o.png"']) == 1
+        assert words in capsys.readouterr().err
+    monkeypatch.chdir("retouch-softbox")
+    assert main(["check", "-e", "mask softbox"]) == 1
+    assert "it lies in '.' and is not installed: pip install -e .\n" in capsys.readouterr().err
+
+
 WRONG = {
     "soft-box": ("RT920", "write 'soft_box'"),
     "SoftBox": ("RT920", "write 'soft_box'"),
@@ -72,6 +92,14 @@ WRONG = {
     "bench": ("RT921", "a plugin 'bench'"),
     "box": ("RT921", "a stage 'mask box'"),
 }
+
+
+def test_a_benchmark_takes_no_name_of_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-plugin", "quality", "--kind", "bench"]) == 2
+    assert "a benchmark 'quality'" in capsys.readouterr().err
+    assert main(["new-plugin", "share", "--kind", "bench"]) == 0
+    assert "retouch bench share 'invert ddim" in (tmp_path / "retouch-share" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
@@ -171,8 +172,18 @@ def test_two_plugins_with_one_method_are_both_named(plugin):
 
 
 def test_two_stages_of_one_plugin_with_one_name_are_told_to_part(plugin):
-    (found,) = registry.load([plugin("@stage('a', 'b')\ndef f(): ...\n@stage('a', 'b')\ndef g(): ...")]).faults
-    assert found.facts["mend"] == "give one of them another name"
+    twice, once = "@stage('a', 'b')\ndef f(): ...\n@stage('a', 'b')\ndef g(): ...", "@stage('a', 'b')\ndef h(): ..."
+    alone = plugin(twice)
+    found = registry.load([alone])
+    assert [fault.facts["mend"] for fault in found.faults] == ["give one of them another name"]
+    assert found.notes(alone.name) == []  # nothing is another plugin's
+    ours, theirs, other = replace(plugin(once), distribution="retouch"), plugin(twice), plugin(once)
+    beside = registry.load([ours, theirs, other])  # the bare name is ours, and that of the plugin calls neither
+    assert [(fault.plugin, fault.facts["mend"]) for fault in beside.faults] == [
+        (theirs.name, found.faults[0].facts["mend"])
+    ]
+    assert beside.notes(theirs.name) == []
+    assert "'a b' is another plugin's, too" in beside.notes(other.name)[0]
 
 
 def test_the_default_is_the_marked_method_or_the_only_one(plugin):

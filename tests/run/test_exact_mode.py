@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -109,3 +110,32 @@ def test_a_group_larger_than_the_bucket_gives_the_same_bits_in_any_company():
         return ask()
 
     batch_law(wide, company=[JOBS["ddim inversion"]], buckets=EXACT)
+
+
+@pytest.mark.parametrize("asked", ["matmul", "all"])
+def test_float32_is_float32_whatever_a_script_wants_of_its_own(asked):
+    """TF32 and bfloat16 in its place would be other bits, of which no stamp says anything."""
+    backends: Any = torch.backends
+    kinds = [backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv]
+
+    def told() -> list[str]:
+        return [kind.fp32_precision for kind in kinds]
+
+    usual, generic = told(), backends.fp32_precision
+    try:
+        if asked == "matmul":
+            torch.set_float32_matmul_precision("medium")
+        else:
+            backends.fp32_precision = "tf32"
+        wanted = told()
+        assert wanted != usual
+        Executor().run([task := Task(told)])
+        assert task.result == ["ieee"] * 4
+        assert told() == wanted
+    finally:
+        if asked == "matmul":
+            torch.set_float32_matmul_precision("highest")
+        else:
+            backends.fp32_precision = generic
+        for kind, precision in zip(kinds, usual, strict=True):
+            kind.fp32_precision = precision

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from retouch.api import AttentionControl, AttentionMaps, Blend, SiteCall, Touch, gather, together
+from retouch.core.awaited.requests import Scope
+from retouch.models.network.seam import Pass, ScopeView
 from retouch.run.batching import Buckets
 from retouch.run.executor import Executor, run
 from retouch.run.task import Task
@@ -233,3 +235,11 @@ def test_maps_add_up_from_nothing():
     assert torch.equal(total.of("a"), torch.ones(2, 2))
     with pytest.raises(KeyError):
         total.of("b")
+
+
+def test_what_a_control_breaks_in_one_scope_of_a_group_no_other_scope_mends():
+    """Of scopes within one another, the inner one's answer comes last."""
+    broken, fine = torch.tensor(False), torch.tensor(True)
+    scope = Scope((), (), None, 0, 1)
+    views = [ScopeView(scope, slice(0, 1), [], kept={("writes", "of"): each}) for each in (broken, fine)]
+    assert [dict(each) for each in Pass([(slice(0, 1), views)], [1]).kept()] == [{("writes", "of"): broken}]

@@ -26,7 +26,6 @@ from tests.e2e.command import retouch as command
 from tests.scenes.cube import cube_views, write
 
 REGISTRY = load_registry()
-FILMS = sorted((folder("recipes") / "gallery/scenes").glob("*.webp"))
 BOX = "mask box left=25% top=25% right=75% bottom=75%"
 TURN = f'invert sdedit "cube"->"ball" steps=2 strength=1 | {BOX} | blend latent | blend pixel'
 SCENE = 'scene = open views "cube/" caption="a cube"\n'

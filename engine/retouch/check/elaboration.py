@@ -89,7 +89,8 @@ class Elaboration:
             self._precedence.check(self._cards())
             self._nothing(recipe)
             for name, made in self._names.unused():
-                self._report.add("RT212", made.span, name=name)
+                if self._reading.results or not made.made:  # the defs of a library are for others
+                    self._report.add("RT212", made.span, name=name)
         if self._report.errors():
             return ()
         order = {picture.path: i for i, picture in enumerate(self._world.pictures)}
@@ -260,7 +261,10 @@ class Elaboration:
             last = bindings[-1].name
             self._report.add("RT411", last.span, mend=f'{last.name} | save "out.png"')
         elif self._world.pictures != (SOMETHING,):  # a library is right as it is, as long as nobody runs it
-            self._report.add("RT411", s.NOWHERE, mend='invert ddim "cat"->"dog"')
+            defs = [statement for statement in recipe.statements if isinstance(statement, s.Def)]
+            calls = [f"{each.name.name}({', '.join(p.name.name for p in each.params)})" for each in defs]
+            mend = f"{calls[-1]}, here or in a recipe that uses this file" if calls else 'invert ddim "cat"->"dog"'
+            self._report.add("RT411", defs[-1].name.span if defs else s.NOWHERE, mend=mend)
 
     def _check_unused(self) -> None:
         """Report pictures that no flow takes; a flow that could not be read may be the one that would."""

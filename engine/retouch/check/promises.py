@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retouch.graph.nodes import FromNode, Graph, Node
 from retouch.lang.diagnostics import Report
+from retouch.pictures.formats import of_file
 
 
 def check_promises(graph: Graph, report: Report) -> None:
@@ -17,6 +18,21 @@ def check_promises(graph: Graph, report: Report) -> None:
             maker = _before(graph, maker)
         if maker and maker.card.family == "blend" and not all(map(_puts_back, users[node.id])):
             report.add("RT565", node.span, stage=node.card.name, blend=maker.card.name)
+    for node in graph.nodes:
+        if node.card.family == "save" and (maker := _before(graph, node)) and maker.card.family in ("blend", "paste"):
+            _check_lossless(node, maker, report)
+
+
+def _check_lossless(node: Node, maker: Node, report: Report) -> None:
+    """Warn of a file that changes every pixel a little, of a picture whose outside was put back."""
+    format, quality = of_file(str(node.options.get("path") or "")), node.options.get("quality")
+    if format and (format.quality is not None or quality):
+        written, mend = (
+            (format.name, "let the file end in .png")
+            if format.quality is not None
+            else (f"{format.name} with a quality", "leave 'quality' out")
+        )
+        report.add("RT131", node.span, format=written, blend=maker.card.name, mend=mend)
 
 
 def _changes_all(node: Node) -> bool:

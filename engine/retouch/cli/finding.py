@@ -37,8 +37,13 @@ def source_name(stamp: Stamp) -> str:
     return stamp.text("source_path") or stamp.text("source")
 
 
-def with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, str]]:
-    """The recipe and the settings, with each file that they name where it lies now, and every other place taken out."""
+def with_files(
+    stamp: Stamp, found: Mapping[str, Path], fresh: Path
+) -> tuple[str, dict[str, str], dict[Path, str]]:
+    """The recipe, the settings and the libraries, by where they are to lie; each file that they name where it lies now.
+
+    Every other place is taken out.  fresh: the folder for libraries.
+    """
     from retouch.run.files.private import bare, is_place, rewritten, rewritten_value
 
     here, source = {bare(name): path for name, path in found.items()}, bare(source_name(stamp))
@@ -57,8 +62,12 @@ def with_files(stamp: Stamp, found: Mapping[str, Path]) -> tuple[str, dict[str, 
             return str(beside.with_name(name)) if beside else name
         return name
 
+    def used(text: str) -> str:
+        return text if text in stamp.libraries else change(text)  # older stamps have their digests alone
+
     settings = {name: rewritten_value(text, change) for name, text in stamp.settings.items()}
-    return rewritten(stamp.text("recipe"), change, result), settings
+    libraries = {fresh / name: rewritten(text, change, result, used) for name, text in stamp.libraries.items()}
+    return rewritten(stamp.text("recipe"), change, result, used), settings, libraries
 
 
 def checked(image: Path, name: str, path: Path, digest: str) -> Path:

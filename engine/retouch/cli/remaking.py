@@ -73,7 +73,9 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
         digest = wanted.pop(own, "")
         given[own] = checked(args.image, stamp.text("source"), args.source, digest)
     found = given | find(args.image, wanted, folders)
-    recipe, settings = with_files(stamp, found)
+    recipe, settings, libraries = with_files(stamp, found, fresh)
+    for path, library in libraries.items():
+        path.write_bytes(library.encode("utf-8", "replace"))
     text = Source(str(args.image), recipe.encode("utf-8", "replace"), fresh)
     source = found.get(source_name(stamp))
     if stamp.text("source_from") == COMMAND_LINE.name and source is None:
@@ -83,7 +85,7 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
         fresh,
         (_given(stamp, found),),
         settings,
-        None if _names_more(recipe) else args.model or stamp.text("model_option") or None,
+        None if any(map(_names_more, (recipe, *libraries.values()))) else args.model or stamp.text("model_option") or None,
         here=fresh,
         allowed=tuple({path.parent for path in found.values()}),
         force=True,

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from retouch.cli.reporting import Refusal
+from retouch.lang.encodings import is_text
 from retouch.near import near_path
 from retouch.paths import is_there
 
-_MAPS = ("settings", "inputs", "plugins")  # JSON inside of the stamp: texts by name
+_MAPS = ("settings", "inputs", "plugins", "libraries")  # JSON inside of the stamp: texts by name
 _PARTS = (*_MAPS, "stages")
+_LONGEST_NAME = 256  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """A stamp whose parts have the right form.
 
-    told: the flat texts by name.  settings, inputs, plugins: texts by name; of an input, its sha256.
+    told: the flat texts by name.  settings, inputs, plugins, libraries: texts by name; of an input, its sha256.
     stages: each with its "id", "stage", "version" and "options".
     """
 
@@ -28,6 +30,7 @@ class Stamp:
     settings: Mapping[str, str]
     inputs: Mapping[str, str]
     plugins: Mapping[str, str]
+    libraries: Mapping[str, str]
     stages: tuple[Mapping[str, Any], ...]
 
     def text(self, name: str) -> str:
@@ -57,6 +60,8 @@ def stamp_of(image: Path) -> Stamp:
         raise Refusal(f"'{image}' does not say how it was made: retouch did not make it, or another program removed it")
     parts = {name: _read(image, name, told[name]) for name in _PARTS if name in told}
     maps = {name: _map(image, name, parts.get(name, {})) for name in _MAPS}
+    if not all(map(_is_file_name, maps["libraries"])):
+        raise _damaged(image, "'libraries' is not a list of texts by names of files")
     found = parts.get("stages", [])
     if not (isinstance(found, list) and all(map(_is_stage, found))):
         raise _damaged(image, "'stages' is not a list of stages with their options")
@@ -74,6 +79,12 @@ def _map(image: Path, name: str, found: Any) -> Mapping[str, str]:
     if not (isinstance(found, dict) and all(isinstance(value, str) for value in found.values())):
         raise _damaged(image, f"'{name}' is not a list of texts by name")
     return found
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a file can have that name in any folder; what names a place is none."""
+    fits = is_text(name) and 0 < len(name.encode()) < _LONGEST_NAME
+    return fits and name not in (".", "..") and not set(name) & set("/\\\0")
 
 
 def _is_stage(found: Any) -> bool:

@@ -31,11 +31,22 @@ def check_idle(graph: Graph, facts: Facts, report: Report) -> None:
             )
         # What leads this guidance may hear the edit by itself, as eyes do.
         elif "unheard" in node.card.facts and stated.get("unheard") and node.turn in edited and node.id not in led:
-            what = f"asks nothing of the edit: {_set(node, 'unheard')} is the negative prompt alone"
-            mend = "write guidance=1 for the prompt alone, or more to have it exaggerated"
+            what, mend = _unheard(node, stated)
             report.add("RT564", node.span, stage=node.card.name, what=what, mend=mend)
     _check_negatives(graph, facts, report)
     _check_eyes(graph, facts, report)
+
+
+def _unheard(node: Node, stated: Mapping[str, Any]) -> tuple[str, str]:
+    """How a stage keeps an edit from acting, and what to do."""
+    if node.options.get("guidance") == 0:
+        asked = "write guidance=1 for the prompt alone, or more to have it exaggerated"
+        return f"asks nothing of the edit: {_set(node, 'unheard')} is the negative prompt alone", asked
+    told = cost.names(str(node.card.facts["unheard"]))
+    of = f" of {stated['steps']} steps" if "steps" in told and "steps" in stated else ""
+    options = [name for name in node.options if name in told and isinstance(node.options[name], int | float)]
+    values = ", ".join(f"{name}={node.options[name]:g}" for name in options)
+    return f"lets no edit through: {values}{of}", f"write another {' or '.join(options)}"
 
 
 def _check_negatives(graph: Graph, facts: Facts, report: Report) -> None:

@@ -245,6 +245,8 @@ def scope_of(node: Node, facts: Mapping[str, Facts]) -> dict[str, Any]:
             for name, value in _facts(given, facts).items():
                 scope[name] = scope.get(name, 0) + value if port.many else scope.get(name, value)
         scope.setdefault(port.name, len(given) if isinstance(given, tuple) else int(given is not None))
+        if port.type == "Mask" and isinstance(given, FromNode):  # a stage of several says of each what it is
+            scope |= {f"{port.name}_{what}": facts[given.id].get(what, 0) for what in ("empty", "full")}
     for port, turn in _flows(node):
         scope[port.name] = plan(turn).each_time[1]
         scope |= {f"{port.name}_mask": int(makes_a_mask(turn)), f"{port.name}_resizes": int(resizes(turn))}

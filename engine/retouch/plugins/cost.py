@@ -25,6 +25,7 @@ FACTS = frozenset(
     | {"parts"}  # 1 of a stage that asks a large picture for parts of it alone, and may be given one of any size
     | {"guide_least"}  # the fewest rows that guidance asks for, where part of the walk has fewer than `guide`
     | {"unprompted"}  # 1 of guidance that never asks for the row of the prompt itself, at the latents themselves
+    | {"empty", "full"}  # 1 of a mask that is 0 everywhere, or 1 everywhere, as it is set
 )
 # distilled: whether the model is told its guidance, 1 or 0; trained: how many timesteps it was trained at, 0 on flow,
 # which has no such list; …_words: how many the prompts of an edit have; alike: 1 where they are the same;
@@ -153,6 +154,7 @@ def misstated(card: StageCard, facts: Iterable[str]) -> str | None:
     known |= {option.parameter for option in card.options}
     # Whether the flow makes a mask, and whether its picture comes back at another size.
     known |= {f"{port.name}_{what}" for port in card.ports if port.type == "Turn" for what in ("mask", "resizes")}
+    known |= {f"{port.name}_{what}" for port in card.ports if port.type == "Mask" for what in ("empty", "full")}
     demands = [
         ("needs", text) for need in card.needs for text in (need.holds, *_inside(need.what), *_inside(need.mend))
     ]

@@ -88,7 +88,9 @@ class Registry:
         """Say where a plugin's stages are not called as their marks say, since the built-in ones are."""
         found: list[str] = []
         for card in self.cards if plugin not in self.built_in else ():
-            if card.plugin == plugin and card.shared:
+            makers = [each.plugin for each in self._methods[card.family][card.method]]
+            # Of two of its own a fault has told, and no name calls either.
+            if card.plugin == plugin and card.shared and makers.count(plugin) == 1:
                 found.append(f"write '{card.name}': '{card.family} {card.method}' is another plugin's, too")
             first = self.default(card.family)
             if card.plugin == plugin and card.default and first is not card:
@@ -196,23 +198,27 @@ def _refused(card: StageCard, known: Set[str], families: set[str]) -> Fault | No
 def claimed(family: str, method: str, a: str, b: str) -> dict[str, Any]:
     """What is said of two stages of one name, of two plugins or of one."""
     mend = f"write {family} {a}.{method}" if a != b else "give one of them another name"
-    return {"family": family, "method": method, "a": a, "b": b, "mend": mend}
+    return {"family": family, "method": method, "a": a, "b": b if a != b else "again from it", "mend": mend}
 
 
 def _told_apart(cards: list[StageCard], own: set[str]) -> tuple[list[StageCard], list[Fault]]:
     """Give stages of one name the names that tell them apart: a built-in one keeps it, the others are `plugin.name`.
 
-    Where no built-in one has it, nobody may use the bare name, which is a fault.
+    Where no built-in one has it, nobody may use the bare name, which is a fault; so are two of one plugin.
     """
     same: dict[tuple[str, str], list[StageCard]] = {}
     for card in cards:
         same.setdefault((card.family, card.method), []).append(card)
     faults: list[Fault] = []
     for (family, method), (first, *others) in same.items():
-        if not own & {first.plugin, *(card.plugin for card in others)}:
-            for card in others:
-                facts = claimed(family, method, first.plugin, card.plugin)
+        bare = not own & {first.plugin, *(card.plugin for card in others)}
+        seen = [first.plugin]
+        for card in others:
+            twice = card.plugin in seen and card.plugin not in own  # its own name calls neither
+            if bare or twice:
+                facts = claimed(family, method, card.plugin if twice else first.plugin, card.plugin)
                 faults.append(Fault("RT903", card.plugin, facts, card.file, card.line))
+            seen.append(card.plugin)
     shared = {key for key, found in same.items() if len(found) > 1}
     named = [replace(c, shared=True) if (c.family, c.method) in shared and c.plugin not in own else c for c in cards]
     return named, faults

@@ -5,15 +5,17 @@ from __future__ import annotations
 import torch
 
 from retouch.core.values import Mask
-from retouch.graph.masks import is_file_of_mask, report_coverage, takers
+from retouch.graph.masks import is_file_of_mask, report_coverage, settled, takers
 from retouch.graph.nodes import Graph, Node, NodeId
+from retouch.graph.plan import plan
 from retouch.lang.diagnostics import Diagnostic, Report
 
 
 def deciding_masks(graph: Graph) -> frozenset[NodeId]:
-    """The masks that decide what is edited; of those read from files, the check has told."""
-    files = {node.id for node in graph.nodes if is_file_of_mask(node)}
-    return frozenset(takers(graph).keys() - files)
+    """The masks that decide what is edited; of those read from files, or settled by options, the check has told."""
+    told = {node.id for node in graph.nodes if is_file_of_mask(node)}
+    told |= {node.id for node in settled(graph, plan(graph).facts)}
+    return frozenset(takers(graph).keys() - told)
 
 
 def covers_too_much_or_little(node: Node, mask: Mask) -> list[Diagnostic]:

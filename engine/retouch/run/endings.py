@@ -14,7 +14,7 @@ from retouch.graph.lineage import feeding
 from retouch.graph.ports import WRITERS
 from retouch.lang.diagnostics import Diagnostic
 from retouch.run.coverage import covers_too_much_or_little
-from retouch.run.failure import Blame, diagnose
+from retouch.run.failure import Blame, diagnose, of_size
 from retouch.run.picture_tasks import StageAtWork, StageTasks
 from retouch.run.strangers.wrong_results import WrongResult
 from retouch.run.task import Skipped, Task
@@ -77,7 +77,11 @@ class Endings:
         cause = error.cause if isinstance(error, Skipped) else error
         if id(cause) not in self.causes:
             near = feeding(stage.picture.graph, node)
-            self.causes[id(cause)] = diagnose(blamed(cause) or node, cause, stage.model, self.blame, near)
+            found = diagnose(blamed(cause) or node, cause, stage.model, self.blame, near)
+            resized = [each for each in near if each.id in outcome.resized]
+            if found.code == "RT501" and resized:  # what it is given is of two sizes, which no check has known
+                found = of_size(resized[0], outcome.resized[resized[0].id], found, self.blame)
+            self.causes[id(cause)] = found
         told = self.causes[id(cause)]
         if node.card.takes(*WRITERS):
             self.run.journal.failed(Path(str(node.options["path"])), outcome.item, told)

@@ -21,6 +21,7 @@ from retouch.core.awaited.requests import Backward, Call, Group, Reply
 from retouch.core.device.repeatable import backward_repeatable, repeatable
 from retouch.core.errors import BrokenTouch
 from retouch.core.schedule import Prediction
+from retouch.models.network.captured import give_back_memory
 from retouch.models.network.core import padded
 from retouch.plugins.collector import quiet_collector
 from retouch.plugins.interrupts import is_stop, is_stopping, listening
@@ -133,8 +134,11 @@ class Executor:
                 resume(task, task.replies)
 
     def _evaluate(self, batch: Batch, asked: list[tuple[Task, int]]) -> None:
-        """Answer what one call can; where it fails, halve it until whose fault it is stands alone."""
-        parts = [task.parts[i] for task, i in asked]
+        """Answer what one call can; where it fails, halve it until whose fault it is stands alone.
+
+        Where memory is short, captured graphs give theirs back first.
+        """
+        parts, again = [task.parts[i] for task, i in asked], False
         self.beats += 1
         try:
             with _evaluating(task for task, _ in asked):
@@ -147,13 +151,19 @@ class Executor:
             # The frames of the failed call hold its tensors; halves would run out of memory beside them.
             _release(error)
             answers = None
-            if isinstance(error, torch.OutOfMemoryError | MemoryError) and not self.buckets.fixed:
+            short = isinstance(error, torch.OutOfMemoryError | MemoryError)
+            again = short and give_back_memory()
+            if short and not again and not self.buckets.fixed:
                 key = key_of(parts[0])  # from the next tick on
                 self._narrower[key] = self._narrower.get(key, self.buckets).below(batch.rows)
-            if len(asked) == 1:
+            if len(asked) == 1 and not again:
                 asked[0][0].thrown = error
                 return
-        if answers is None:  # outside the handler, which would keep what failed alive
+        # Outside the handler, which would keep what failed alive
+        if again:
+            self._evaluate(batch, asked)
+            return
+        if answers is None:
             middle = len(asked) // 2
             for half in (asked[:middle], asked[middle:]):
                 rows = sum(rows_of(task.parts[i]) for task, i in half)

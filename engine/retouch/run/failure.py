@@ -84,7 +84,7 @@ class Blame:
 
 NOBODY = Blame()
 _HINTS = (
-    ("'coroutine' object", "; is an 'await' missing?"),
+    ("coroutine", "; is an 'await' missing?"),
     ("no running event loop", "; a stage awaits what retouch.api gives it, and nothing of asyncio's"),
 )
 _HALF = "run with --dtype float32; if it was, with a lower guidance or more steps"
@@ -126,6 +126,13 @@ def diagnose(
             report.add(error.fault.code, node.span, **facts)
         case _:
             _add_of_plugin(report, node, error, blame, feeding)
+    return report.items[0]
+
+
+def of_size(maker: Node, made: str, found: Diagnostic, blame: Blame) -> Diagnostic:
+    """The diagnostic of a failure behind a stranger's stage that made another size and states none, at that stage."""
+    report = Report()
+    report.add("RT132", maker.span, stage=maker.card.name, made=made, what=found.message, plugin=_author(maker, blame))
     return report.items[0]
 
 

@@ -70,4 +70,9 @@ class LookingAfter:
         author = node.card.plugin if node.card.plugin not in self.registry.built_in else ""
         ports = [port for port, _ in node.edges()]
         near = [graph.node(edge.id) for _, edge in node.edges() if isinstance(edge, FromNode)]
-        return StageCare(node, near, declared, ports, strange, author, tell, self.weights, self.makers)
+
+        def resized(given: tuple[int, int], made: tuple[int, int]) -> None:
+            (tall, wide), (height, width) = given, made
+            outcome.resized[node.id] = f"made {width}×{height} pixels of {wide}×{tall}"
+
+        return StageCare(node, near, declared, ports, strange, author, tell, resized, self.weights, self.makers)

@@ -21,6 +21,7 @@ class Outcome:
     failures: list[Diagnostic] = field(default_factory=list[Diagnostic])
     warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])  # of results that are there
     rows: dict[NodeId, int] = field(default_factory=dict[NodeId, int])  # denoiser rows, counted
+    resized: dict[NodeId, str] = field(default_factory=dict[NodeId, str])  # by strangers' stages that state no size
     values: dict[NodeId, Any] = field(default_factory=dict[NodeId, Any])  # of the stages that ended well
 
     @property

@@ -12,6 +12,7 @@ from retouch.graph.places import Beside
 from retouch.graph.unheard import report_cut
 from retouch.lang.diagnostics import Report
 from retouch.models import families
+from retouch.models.network.captured import give_back_memory
 from retouch.plugins.registry import Registry
 from retouch.plugins.survival import surviving
 from retouch.run.device import working_on
@@ -148,6 +149,7 @@ def _in_waves(pictures: list[PictureTasks], tasks: StageTasks, endings: Endings)
         if short:
             most = max(1, len(wave) // 2)
             run.tell("halved", {"pictures": most})
+            give_back_memory()
             # What pictures share may fit, too, with fewer of them beside it.
             forget(task for task in supplied if is_lack_of_memory(task.error))
             for place in short:

@@ -1,4 +1,4 @@
-"""Pictures as scripts have them: paths, Pillow's, arrays and tensors.  Each becomes a file, which recipes open.
+"""Pictures as scripts have them: paths, Pillow's, arrays, tensors, bytes.  Each becomes a file, which recipes open.
 
 So all of them go through one door: turned as EXIF says, converted to 8-bit sRGB by their profile, refused in one way.
 """
@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from retouch.pictures.formats import of_beginning
 from retouch.pictures.holding import Unholdable, hold
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from retouch.scripting.result import Result
 
-    Source = str | os.PathLike[str] | Picture | np.ndarray | torch.Tensor | Result
+    Source = str | os.PathLike[str] | Picture | np.ndarray | torch.Tensor | bytes | IO[bytes] | Result
 
 CHANNELS = (1, 3, 4)
 SLACK = 0.005  # beyond 0 and 1, from rounding in half precision
@@ -72,6 +73,8 @@ def enter(source: Source, folder: Path, index: int) -> Entered:
     if isinstance(source, str | os.PathLike):
         return Entered(Path(source))
     given: Any = source
+    if isinstance(given, bytes | bytearray | memoryview) or hasattr(given, "read"):
+        return _of_file(given, folder, index)
     if (torch := sys.modules.get("torch")) and isinstance(given, torch.Tensor):
         array, notices = _of_tensor(given.detach()), ()
     elif (numpy := sys.modules.get("numpy")) and isinstance(given, numpy.ndarray):
@@ -81,14 +84,27 @@ def enter(source: Source, folder: Path, index: int) -> Entered:
 
         if not isinstance(source, Image.Image):
             what = f"{type(source).__module__}.{type(source).__name__}"
-            mend = "; open it by PIL's Image.open" if isinstance(source, bytes) or hasattr(source, "read") else ""
-            raise TypeError(f"a picture is a path, an image of PIL, a numpy array or a tensor, not {what}{mend}")
+            kinds = "a path, an image of PIL, a numpy array, a tensor, or a picture file's bytes, open or read"
+            raise TypeError(f"a picture is {kinds}, not {what}")
         file = Path(str(getattr(source, "filename", "") or ""))
         return Entered(hold(source, folder, file.stem or f"picture-{index}"), file.name or called(source, index))
     from PIL import Image
 
     path, told = hold(Image.fromarray(array), folder, f"picture-{index}"), called(source, index)
     return Entered(path, told, tuple(f"{told}: {notice}" for notice in notices))
+
+
+def _of_file(source: Any, folder: Path, index: int) -> Entered:
+    """The bytes of a picture file, or what is left of one that is open for them: read as a file of them is."""
+    data = source.read() if hasattr(source, "read") else bytes(source)
+    if not isinstance(data, bytes):
+        raise TypeError(f"a picture file is opened for bytes, as in open(…, 'rb'), and this one gives {type(data)}")
+    name = getattr(source, "name", "")  # of one that has none a number
+    file, format = Path(name if isinstance(name, str) else ""), of_beginning(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{file.stem or f'picture-{index}'}{format.endings[0] if format else '.png'}"
+    path.write_bytes(data)
+    return Entered(path, file.name or f"picture {index} ({type(source).__name__})")
 
 
 def described(source: Any, index: int) -> str:
@@ -141,7 +157,8 @@ def captions(caption: Caption, sources: Sequence[Source]) -> list[str | None]:
 def _names(source: Source, index: int) -> list[Any]:
     """All that a picture may be called, the plainest last."""
     path = source if isinstance(source, str | os.PathLike) else getattr(source, "filename", "")
-    if not path:
+    path = path or (getattr(source, "name", "") if hasattr(source, "read") else "")  # of an open file
+    if not isinstance(path, str | os.PathLike) or not path:
         return [index]
     file = Path(path)
     return [index, path, os.fspath(path), file, file.resolve(), str(file.resolve()), file.stem, file.name]

@@ -235,7 +235,10 @@ class DenoiserBench:
                 calls = iter(range(10**9))
                 # A first call on other numbers: what is captured there must not come back here.
                 warm = AS_IT_IS if name in LORA_MODES else 3
-                call = lambda: evaluate(batch if next(calls) else other)  # noqa: E731
+
+                def call() -> Tensor:
+                    return evaluate(batch if next(calls) else other)
+
                 found = timing(call, setting.device, setting.repeat, warm)
                 floor = self.subject.floor(rows, self.dtype)
                 return {

@@ -20,6 +20,7 @@ OUT = Path("out/bench-speed")
 def main(argv: Sequence[str]) -> int:
     """Measure, section by section; print the tables last."""
     args = _parser().parse_args(argv)
+    from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
     import torch
@@ -40,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
         found = SpeedReport(args.out, _about(device, dtype, shape.name, seconds), _say)
     except OSError as why:
         raise WrongCommand(f"'{args.out}' cannot be written: {why.strerror}") from None
-    with TemporaryDirectory(prefix="retouch-speed-", ignore_cleanup_errors=True) as scratch:
+    # Streams, graphs and marks of time are the current GPU's, wherever tensors lie.
+    current = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+    with current, TemporaryDirectory(prefix="retouch-speed-", ignore_cleanup_errors=True) as scratch:
         setting = Setting(device, dtype, shape, toy, Budget(seconds), found, Path(scratch))
         ceilings(setting)
         floors(setting)

@@ -32,7 +32,7 @@ from retouch_methods.attend.alignment import alignment
     "local",
     paper="arXiv:2208.01626",
     reads=(Touch("cross", "read", "maps"),),
-    facts={"readers": 1, "during": "(start, 1)"},
+    facts={"readers": 1, "during": "(start, 1)", "unheard": "threshold == 1"},
     instead="blend latent",
 )
 def local(

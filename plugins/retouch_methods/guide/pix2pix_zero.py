@@ -51,7 +51,8 @@ class Seen(NamedTuple):
     paper="arXiv:2302.03027",
     version=3,
     rows="steps * (3 if (moves == 'rows' or reference == 'sampled') and not away_from_source else 2)",
-    facts={"guide": "4 if moves == 'rows' else 3"},
+    # Moved as latents, what is asked about the source has been led by the target's maps.
+    facts={"guide": "4 if moves == 'rows' else 3", "unheard": "guidance == 0 and moves == 'rows'"},
     needs=(
         Need(
             "(len(before) > 0) == (len(after) > 0)",

@@ -32,7 +32,7 @@ from retouch_methods.guide.inverted import inverted
     paper="arXiv:2306.05414",
     version=2,
     rows="steps if pull and pull_to == 'inversion' else 0",
-    facts={"guide": 2, "unheard": "guidance == 0"},
+    facts={"guide": 2, "unheard": "guidance == 0 or quantile == 1"},
     words="needed",
 )
 async def proximal(

@@ -39,6 +39,7 @@ from retouch.api import (
         "guide": "(2 if base == 'source' else 1) + max(1, len(add) + len(remove))",
         "unprompted": "1 if add or remove else 0",
         "during": "(start, until)",
+        "idle": "guidance == 0",
     },
     needs=(Need("all(add) and all(remove)", "is given a concept without a word", "name each, or leave it out"),),
     moot=(

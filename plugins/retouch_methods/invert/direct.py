@@ -25,7 +25,13 @@ from retouch.api import (
     "direct",
     paper="arXiv:2211.07825",
     rows="steps",
-    facts={"evaluations": 1, "pinned": True, "replays": "'any'"},
+    facts={
+        "evaluations": 1,
+        "pinned": True,
+        "replays": "'any'",
+        # On flow a walk begins at pure noise, where only the prediction speaks of the picture.
+        "unheard": "share == 1 and injected >= steps and (trained or noise == 'step')",
+    },
 )
 async def direct(
     latents: Latents,

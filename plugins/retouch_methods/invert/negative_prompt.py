@@ -59,8 +59,8 @@ async def negative_prompt(
     strength: how far to walk, as a fraction of the schedule; the edit begins there.
     """
     pivot = await ddim(latents, prompt, negative, model, schedule, strength=strength)
-    # [tokens, dim]
-    away = slerp(*as_long(prompt.embeds, negative.embeds), interpolation) if interpolation else prompt.embeds
+    said, nothing = as_long(prompt.embeds, negative.embeds)
+    away = slerp(said, nothing, interpolation) if interpolation else prompt.embeds  # [tokens, dim]
     return replace(pivot, rule=Negatives(pivot.rule, (prompt.saying(away),) * len(pivot.schedule)))
 
 

@@ -73,7 +73,11 @@ class Steered:
     "rf_inversion",
     paper="arXiv:2410.10792",
     rows="steps",
-    facts={"evaluations": 1, "pinned": "pinned != 'never'"},
+    facts={
+        "evaluations": 1,
+        "pinned": "pinned != 'never'",
+        "unheard": "eta == 1 and start == 0 and until * steps > steps - 1",
+    },
     predicts=("flow",),
     instead="invert sdedit",
 )

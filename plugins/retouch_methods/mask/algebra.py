@@ -10,25 +10,37 @@ from torch import Tensor
 from retouch.api import Frame, Mask, stage
 
 
-@stage("mask", "invert")
+@stage("mask", "invert", facts={"empty": "mask_full", "full": "mask_empty"})
 def invert(mask: Mask) -> Mask:
     """Edit what the mask keeps, and keep what it edits."""
     return Mask(1 - mask.data, mask.scale)
 
 
-@stage("mask", "union", facts={"parts": 1})
+@stage(
+    "mask",
+    "union",
+    facts={"parts": 1, "empty": "mask_empty and other_empty", "full": "mask_full or other_full"},
+)
 def union(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit what either mask edits: `mask union other=face`, where `face` is a flow that holds a mask."""
     return _both(torch.maximum, mask, other, frame)
 
 
-@stage("mask", "intersect", facts={"parts": 1})
+@stage(
+    "mask",
+    "intersect",
+    facts={"parts": 1, "empty": "mask_empty or other_empty", "full": "mask_full and other_full"},
+)
 def intersect(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit only what both masks edit: `mask intersect other=left_half`."""
     return _both(torch.minimum, mask, other, frame)
 
 
-@stage("mask", "subtract", facts={"parts": 1})
+@stage(
+    "mask",
+    "subtract",
+    facts={"parts": 1, "empty": "mask_empty or other_full", "full": "mask_full and other_empty"},
+)
 def subtract(mask: Mask, other: Mask, frame: Frame) -> Mask:
     """Edit what this mask edits and the other does not: `mask subtract other=face`."""
     return _both(lambda one, two: torch.minimum(one, 1 - two), mask, other, frame)

@@ -35,6 +35,7 @@ from retouch.api import (
     paper="arXiv:2210.04885",
     reads=(Touch("cross", "read", "maps", scale=(1, "coarsest")),),
     rows="min(levels, steps)",
+    facts={"empty": "threshold == 1"},
     needs=(Need("len(words) > 0", "is given no word to look for", 'name one: words=["cat"]'),),
     instead="mask box",
 )

@@ -33,7 +33,11 @@ from retouch_methods.guide.cfg import cfg
     "diffedit",
     paper="arXiv:2210.11427",
     rows="(4 if source_negative else 2) * maps",
-    facts={"walked": "int(steps * strength + 1e-9)", "reads_negative": "1 if source_negative else 0"},
+    facts={
+        "walked": "int(steps * strength + 1e-9)",
+        "reads_negative": "1 if source_negative else 0",
+        "empty": "threshold == 1",
+    },
     instead="mask box",
     needs=(
         Need(

@@ -53,7 +53,7 @@ def file(
         Need("top != bottom", "is as high as nothing: top and bottom are {top}", "write two numbers"),
         Need("top <= bottom", "has its top below its bottom", "write top={bottom} bottom={top}"),
     ),
-    facts={"parts": 1},
+    facts={"parts": 1, "full": "left == 0 and top == 0 and right == 1 and bottom == 1"},
 )
 def box(
     frame: Frame,
@@ -73,7 +73,7 @@ def box(
     return box_mask(inside, (height, width), frame.like)
 
 
-@stage("mask", "color")
+@stage("mask", "color", facts={"full": "tolerance == 1"})
 def color(source: SourceImage, *, name: Color, tolerance: Annotated[float, Range(0, 1)] = 0.15) -> Mask:
     """Edit wherever the picture has this colour, in one place or many.
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from retouch.api import Mask, Range, stage
 
 
-@stage("mask", "dilate", facts={"parts": 1})
+@stage("mask", "dilate", facts={"parts": 1, "empty": "mask_empty", "full": "mask_full"})
 def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -> Mask:
     """Grow the edited area on every side, so that outlines and shadows of the old thing are edited too.
 
@@ -21,7 +21,7 @@ def dilate(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) 
     return mask.mapped(lambda data: grown(data, cells), cells)
 
 
-@stage("mask", "erode", facts={"parts": 1})
+@stage("mask", "erode", facts={"parts": 1, "empty": "mask_empty", "full": "mask_full"})
 def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -> Mask:
     """Shrink the edited area on every side; beyond the picture's edge counts as edited.
 
@@ -31,7 +31,7 @@ def erode(mask: Mask, *, pixels: Annotated[int, Range(1, 4096, "pixels")] = 4) -
     return mask.mapped(lambda data: 1 - grown(1 - data, cells), cells)
 
 
-@stage("mask", "feather", facts={"parts": 1})
+@stage("mask", "feather", facts={"parts": 1, "empty": "mask_empty", "full": "mask_full"})
 def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512, "pixels")] = 4) -> Mask:
     """Let the edit fade in from the edge of the area; nothing outside of it becomes edited.
 
@@ -45,7 +45,7 @@ def feather(mask: Mask, *, pixels: Annotated[int, Range(1, 512, "pixels")] = 4) 
     return mask.mapped(lambda data: data * depth(data, cells), 1)
 
 
-@stage("mask", "threshold", facts={"parts": 1})
+@stage("mask", "threshold", facts={"parts": 1, "empty": "mask_empty or at == 1", "full": "mask_full and at < 1"})
 def threshold(mask: Mask, *, at: Annotated[float, Range(0, 1)] = 0.5) -> Mask:
     """Make a soft mask hard: whole inside, nothing outside.
 

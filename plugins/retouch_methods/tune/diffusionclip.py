@@ -52,6 +52,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     facts={
         "copies": "4 if weights == 'all' else 1",
         "learning": "rounds * tuning_steps",
+        "idle": "lr == 0",
         "led": "training * rounds * tuning_steps",
         "looked": "training * rounds * (1 if variant == 'whole' else tuning_steps)",
         "glances": "training * rounds * (1 if variant == 'whole' else tuning_steps) * "

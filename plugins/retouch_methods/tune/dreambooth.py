@@ -36,6 +36,7 @@ from retouch_methods.tune.tensors import movable
     facts={
         "copies": "4 if weights == 'all' else 1",
         "learning": "iterations",
+        "idle": "lr == 0",
         "led": "iterations * batch * (2 if class_prompt else 1)",
     },
     needs=(

@@ -16,8 +16,9 @@ from retouch.graph.limits import MOST_FILES
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
+from retouch.lang.source import LIMIT_DEPTH
 from retouch.near import near, near_path
-from retouch.paths import at_home, is_file, is_folder, resolved
+from retouch.paths import at_home, is_file, is_folder, is_there, resolved
 
 if TYPE_CHECKING:
     from retouch.check.reading.given import Given
@@ -95,8 +96,16 @@ class Files:
         if is_address(text):  # one without a scheme, which could have been a folder
             self._add("RT413", given, mend=file_instead(text))
         elif not self.is_foreign(given, text, fields):
-            self._add("RT402", given, path=text, mend=self._near(text) or f"it would be {path}")
+            self._add("RT402", given, path=text, mend=self._instead(text, path))
         return None
+
+    def _instead(self, text: str, path: Path) -> str:
+        """What to do where a path leads to no file."""
+        if is_folder(path):
+            return f"{path} is a folder: name a file in it"
+        if is_there(path):
+            return f"{path} is a pipe or a device: write what it gives into a file"
+        return self._near(text) or f"it would be {path}"
 
     def _near(self, text: str, *, folder: bool = False) -> str:
         return near_path(text, self._world.folder, folder=folder, may_look=self._world.was_given)
@@ -116,8 +125,11 @@ class Files:
             self._report.add("RT218", written.span, path=written.value, chain=names)
             return None
         if not is_file(path):
-            mend = self._near(written.value) or f"it would be {path}"
-            self._report.add("RT217", written.span, path=written.value, mend=mend)
+            self._report.add("RT217", written.span, path=written.value, mend=self._instead(written.value, path))
+            return None
+        if len(chain) >= LIMIT_DEPTH:
+            what, mend = "libraries that use one another", "use fewer files, or put some into one"
+            self._add("RT404", given, what=what, count=len(chain) + 1, limit=LIMIT_DEPTH, mend=mend)
             return None
         return path
 

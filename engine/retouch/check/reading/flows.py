@@ -260,6 +260,8 @@ class FlowReader:
             self.report.add("RT216", call.name.span, name=name)
         elif scope.is_below(name):
             scope.find(call.name)
+        elif found is None and f"{name.rpartition('.')[0]}.".lstrip(".") in scope.names.lacks:
+            pass  # it may stand in the library that could not be read
         elif found is None or found.value or found.flow:
             self.report.add("RT215", call.name.span, name=name, mend=missing(name, scope.names))
         return None

@@ -62,6 +62,7 @@ class Names:
 
     def __init__(self, recipe: s.RecipeSyntax, page: SourceText, settings: Mapping[str, str], report: Report) -> None:
         self.all: dict[str, Name] = {}
+        self.lacks: set[str] = set()  # "" or "s.": how names of libraries begin that could not be read, which is told
         self.report = report
         self._settings = settings
         self._below = {word: statement.span for statement in recipe.statements for word in made_by(statement)}

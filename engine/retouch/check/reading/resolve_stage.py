@@ -12,6 +12,7 @@ from retouch.lang.words import FAMILIES, KEYWORDS
 from retouch.near import near
 from retouch.plugins.registry import Registry, claimed
 from retouch.plugins.signatures import StageCard
+from retouch.plugins.uninstalled import how_to_install
 
 
 def resolve_stage(stage: s.Stage, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
@@ -42,11 +43,8 @@ def _no_family(stage: s.Stage, registry: Registry, scope: NameScope, report: Rep
         scope.find(stage.family)
     else:
         owner = next((f for f in registry.families if family in registry.methods(f)), None)
-        mend = (
-            f"write {owner} {family}"
-            if owner
-            else near(family, [*registry.families, "model", *KEYWORDS, *scope.known()])
-        )
+        known = [*registry.families, "model", *KEYWORDS, *scope.known()]
+        mend = f"write {owner} {family}" if owner else how_to_install(family) or near(family, known)
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 
@@ -60,7 +58,8 @@ def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, rep
     elif word.name in FAMILIES:
         report.add("RT104", word.span, word=word.name)
     else:
-        mend = near(word.name, registry.methods(family)) or f"methods: {', '.join(registry.methods(family))}"
+        mend = how_to_install(family, word.name) or near(word.name, registry.methods(family))
+        mend = mend or f"methods: {', '.join(registry.methods(family))}"
         default = registry.default(family)
         if (name := scope.get(word.name)) is not None:
             name.used = True

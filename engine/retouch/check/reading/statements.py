@@ -29,15 +29,21 @@ class StatementsRead:
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])  # in the texts of libraries
 
 
+Libraries = dict[Path, Names]  # that were read, each once, however many use it
+
+
 class Reader:
     """Reads the statements of one file from the top; what is wrong is reported and left out."""
 
-    def __init__(self, names: Names, files: Files, choices: Choices, report: Report) -> None:
+    def __init__(
+        self, names: Names, files: Files, choices: Choices, report: Report, libraries: Libraries | None = None
+    ) -> None:
         self._names = names
         self._files = files
         self._choices = choices
         self._report = report
-        self._libraries: dict[str, str] = {}  # def -> the library that brought it
+        self._read: Libraries = {} if libraries is None else libraries
+        self._brought: dict[str, tuple[str, Definition | None]] = {}  # name -> the library that brought it, and its def
         self.reading = StatementsRead()
 
     def read(self, recipe: s.RecipeSyntax) -> StatementsRead:
@@ -49,7 +55,7 @@ class Reader:
     def read_names(self, recipe: s.RecipeSyntax, chain: tuple[Path, ...]) -> StatementsRead:
         """Return the names alone of a file that another uses."""
         for statement in recipe.statements:
-            if isinstance(statement, s.Use | s.Let | s.Def):
+            if isinstance(statement, s.Use | s.Let | s.Def | s.Binding | s.Broken):
                 self._statement(statement, chain)
         return self.reading
 
@@ -140,34 +146,62 @@ class Reader:
 
     def _use(self, use: s.Use, chain: tuple[Path, ...]) -> None:
         path = self._files.used(use.path, chain)
+        prefix = f"{use.alias.name}." if use.alias else ""
         if path is None:
             self.reading.broken = True
+            self._names.lacks.add(prefix)
             return
-        # The defs of a file see their own file alone
-        with path.open("rb") as opened:
-            data = opened.read(LIMIT_LENGTH + 1)  # as much as shows that it is too long
-        file = s.File(use.path.value, normal(readable(data)))
-        recipe, found = parse(data)
-        self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
-        names = Names(s.placed(recipe, file), SourceText(file.text, file.name), {}, self._report)
-        reader = Reader(names, self._files.below(path.parent), self._choices, self._report)
-        read = reader.read_names(s.placed(recipe, file), (*chain, path))
-        self.reading.found += read.found
-        self.reading.broken |= bool(found) or read.broken
-        brought = {name: made for name, made in names.all.items() if made.made}
-        prefix = f"{use.alias.name}." if use.alias else ""
+        names = self._read[path] if path in self._read else self._library(use, path, chain)
+        if names.lacks:
+            self.reading.broken = True
+            self._names.lacks.add(prefix)
+        brought = {name: made for name, made in names.all.items() if not (made.value or made.is_flow)}
         for name, made in brought.items():
+            if prefix and "." in name:
+                continue  # no recipe can write s.t.swap
             called = prefix + name
-            if (first := self._libraries.get(called)) is not None:
-                self._report.add("RT219", use.span, name=called, first=f'"{first}"', second=f'"{use.path.value}"')
+            if (before := self._brought.get(called)) is not None:
+                if before[1] is not made.made:  # two libraries may use a third
+                    first, second = (f'"{each}"' for each in (before[0], use.path.value))
+                    self._report.add("RT219", use.span, name=called, first=first, second=second)
                 continue
-            self._libraries[called] = use.path.value
+            self._brought[called] = use.path.value, made.made
             made.used = True  # a library may hold more than one recipe calls
             place = use.alias.span if use.alias else use.path.span
             if prefix:
                 self._names.all[called] = replace(made, span=place)
             else:
                 self._names.make(s.Word(called, span=place), replace(made, span=place))
+
+    def _library(self, use: s.Use, path: Path, chain: tuple[Path, ...]) -> Names:
+        """Read a file that nobody used before; its defs see their own file alone."""
+        with path.open("rb") as opened:
+            data = opened.read(LIMIT_LENGTH + 1)  # as much as shows that it is too long
+        file = s.File(use.path.value, normal(readable(data)))
+        recipe, found = parse(data)
+        self.reading.found += [replace(item, span=replace(item.span, file=file)) for item in found]
+        placed = s.placed(recipe, file)
+        names = Names(placed, SourceText(file.text, file.name), {}, self._report)
+        reader = Reader(names, self._files.below(path.parent), self._choices, self._report, self._read)
+        read = reader.read_names(placed, (*chain, path))
+        self.reading.found += read.found
+        if found or read.broken:
+            names.lacks.add("")
+        for name in dict.fromkeys(filter(None, map(_holds_for_all, placed.statements))):
+            self._report.add("RT562", use.path.span, name=name, path=use.path.value)
+        self._read[path] = names
+        return names
+
+
+def _holds_for_all(statement: s.Statement) -> str | None:
+    """What a statement sets for all flows of its own file; None of any other statement."""
+    match statement:
+        case s.DefaultsSyntax():
+            return "defaults"
+        case s.FlowSyntax(parts=(s.Stage(family=s.Word(name="model")),)):
+            return "model"
+        case _:
+            return None
 
 
 def missing(name: str, names: Names) -> str:

@@ -8,6 +8,7 @@ from retouch.check.wiring.context import Context
 from retouch.check.wiring.state import MISSING
 from retouch.graph.demands import check_demands
 from retouch.graph.idle import check_idle
+from retouch.graph.masks import check_settled
 from retouch.graph.nodes import GIVEN, Graph, Node
 from retouch.graph.plan import BadCard, plan
 from retouch.graph.ports import MADE_OR_SUPPLIED
@@ -29,6 +30,7 @@ def finished(context: Context, results: Sequence[str]) -> Graph:
             check_replays(graph, facts, context.report)
             check_weights(graph, context.report)
             check_idle(graph, facts, context.report)
+            check_settled(graph, facts, context.report)
         except BadCard as err:
             card, said = err.node.card, err.said
             context.report.add(

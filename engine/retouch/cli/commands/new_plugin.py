@@ -33,9 +33,13 @@ SPELT: Mapping[str, tuple[str, str]] = {
     "picture": ("adjust newcomer", 'invert ddim "cat"->"dog" | adjust newcomer amount=2'),
     "measure": ("measure newcomer", 'invert ddim "cat"->"dog" | measure newcomer "figures.csv"'),
     "output": ("save newcomer", 'invert ddim "cat"->"dog" | save newcomer "colours.json"'),
+    "distil": ("distil newcomer", 'distil newcomer "cat"->"dog"'),
+    "eye": ("eye newcomer", 'invert ddim "cat"->"dog" | eye newcomer | guide structure'),
+    "bench": ("retouch bench newcomer", 'invert ddim "cat"->"dog"'),
     "family": ("models of the class NewcomerPipeline", 'model "path/to/model"\ninvert ddim "cat"->"dog"'),
 }
 KINDS = tuple(SPELT)
+_RUN = "retouch run -e 'RECIPE' cat.png --caption \"a cat\""  # as README.md has it
 
 
 def main(args: Namespace) -> int:
@@ -65,7 +69,8 @@ def starter(name: str, kind: str) -> dict[str, str]:
     spelt, recipe = SPELT[kind]
     sources = [*(STARTERS / kind).glob("*.py"), STARTERS / "pyproject.toml", STARTERS / "README.md"]
     texts = {path.name: path.read_text("utf-8") for path in sources}
-    texts["README.md"] = texts["README.md"].replace("SPELT", spelt).replace("RECIPE", recipe)
+    command = "retouch bench newcomer 'RECIPE' cat.png" if kind == "bench" else _RUN
+    texts["README.md"] = texts["README.md"].replace(_RUN, command).replace("SPELT", spelt).replace("RECIPE", recipe)
     return {_named(file, name): _named(text, name) for file, text in texts.items()}
 
 
@@ -77,6 +82,7 @@ def _named(text: str, name: str) -> str:
 def _check_name(name: str, kind: str) -> None:
     """Raises Refusal where this cannot be the name of a plugin and of what it brings, or is that of another."""
     from retouch.plugins import discovery, registry
+    from retouch.plugins.announced import everything
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
         words = re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
@@ -101,6 +107,8 @@ def _check_name(name: str, kind: str) -> None:
         raise Refusal.of(
             "RT921", name=name, what=f"a module 'retouch_{name}'", mend="pip uninstall it, or another name"
         )
+    if kind == "bench" and any(name in found.benches() for found in everything()):
+        raise Refusal.of("RT921", name=name, what=f"a benchmark '{name}'", mend="retouch bench")
     family, _, method = stage.partition(" ")
     if registry.load().candidates(family, method):
         raise Refusal.of("RT921", name=name, what=f"a stage '{stage}'", mend=f"retouch stages {stage}")

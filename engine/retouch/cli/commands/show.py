@@ -70,6 +70,8 @@ def _as_data(found: Credentials | str) -> dict[str, Any]:
 def _lines(stamp: Stamp) -> Iterator[str]:
     yield stamp.text("recipe").rstrip() or "# the recipe is not stored in the picture"
     yield ""
+    for name, text in stamp.libraries.items():
+        yield from (f"# {name}:", text.rstrip(), "")
     yield from (line.replace("\n", "\\n") for line in _facts(stamp))
 
 

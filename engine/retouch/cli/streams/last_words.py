@@ -1,12 +1,15 @@
 """What is raised where nobody catches it: by a plugin's thread, by what it lets go, at the end of the process.
 
 Python prints a traceback of it; here it is one line, with the plugin's name before it as before all that it says.
+So is what Python says of a coroutine that a plugin begins and never awaits.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +24,14 @@ from retouch.plugins.survival import survive
 @contextmanager
 def last_words() -> Iterator[None]:
     """Tell meanwhile in one line what a plugin raises where nobody catches it; of others Python tells as always."""
-    before = threading.excepthook, sys.unraisablehook
+    before, showing = (threading.excepthook, sys.unraisablehook), warnings.showwarning
     _hear(before)
+    _look_for_unawaited(showing)
     try:
         yield
     finally:
         threading.excepthook, sys.unraisablehook = before
+        warnings.showwarning = showing
 
 
 def after_the_answer() -> None:
@@ -37,6 +42,7 @@ def after_the_answer() -> None:
     survive()
     silent_answers()
     _hear((threading.excepthook, sys.unraisablehook))
+    _look_for_unawaited(warnings.showwarning)
     if sys.stdout is not None and sys.stderr is not None:
         remarks = _Afterwards(sys.stderr)
         sys.stdout, sys.stderr = Answers(sys.stdout, remarks), remarks  # pyright: ignore[reportAttributeAccessIssue]
@@ -74,6 +80,37 @@ def _hear(others: tuple[Any, Any]) -> None:
             others[1](args)
 
     threading.excepthook, sys.unraisablehook = of_a_thread, let_go
+
+
+def _look_for_unawaited(shown: Any) -> None:
+    """Put a hook before this one, which shows all other warnings."""
+
+    def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+        found = _UNAWAITED.match(str(message))
+        begun = [(at, number, name) for at, number, name in _BEGUN.findall(str(message)) if _plugin_at(at)]
+        stream: TextIO | None = sys.stderr
+        if not (found and begun and stream and file is None):
+            shown(message, category, filename, lineno, file, line)
+            return
+        at, number, function = begun[-1]
+        name, where = found[1].rpartition(".")[2], f"{Path(at).name}, line {number}"
+        print(
+            f"{_plugin_at(at)}: '{function}' begins '{name}' and never awaits it ({where}): write 'await'", file=stream
+        )
+
+    warnings.showwarning = show
+
+
+_UNAWAITED = re.compile("coroutine '(.+?)' was never awaited")
+_BEGUN = re.compile(r'File "(.+?)", line (\d+), in (\S+)')  # outermost first
+
+
+def _plugin_at(path: str) -> str:
+    """The plugin whose code a file holds, or ""."""
+    for name, module in [*sys.modules.items()]:
+        if getattr(module, "__file__", None) == path:
+            return known_plugins().get(name.partition(".")[0], OURS)
+    return OURS
 
 
 def _told(error: BaseException | None, what: str) -> bool:

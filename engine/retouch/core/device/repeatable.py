@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -65,21 +65,51 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def repeatable(*, always: bool = False) -> Iterator[None]:
-    """Let cuDNN choose only kernels that give the same bits each time, and take float32 for float32, not for TF32.
+    """Let cuDNN choose only kernels that give the same bits each time, and take float32 for float32.
 
     always: whether whatever has no fixed order of sums on a GPU raises RuntimeError, as exact mode wants it.
     """
-    if not torch.cuda.is_available():
+    with ExitStack() as told:
+        told.enter_context(_whole_float32())
+        if torch.cuda.is_available():
+            cudnn = torch.backends.cudnn
+            told.callback(_tell, cudnn, deterministic=cudnn.deterministic, benchmark=cudnn.benchmark)
+            _tell(cudnn, deterministic=True, benchmark=False)
+            if always:
+                told.enter_context(strict())
         yield
-        return
-    cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
-    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = True, False, False
-    try:
-        with strict() if always else nullcontext():
-            yield
-    finally:
-        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = before
+
+
+@contextmanager
+def _whole_float32() -> Iterator[None]:
+    """Let no product and no convolution of float32 be one of TF32 or bfloat16, whatever a script wants of its own.
+
+    From torch 2.9 on each kind of operation has a setting, beside which the older flags for all raise or do nothing.
+    """
+    backends: Any = torch.backends
+    with ExitStack() as told:
+        if hasattr(backends.cudnn, "conv"):
+            for kind in (backends.cuda.matmul, backends.cudnn.conv, backends.mkldnn.matmul, backends.mkldnn.conv):
+                told.callback(_give_back, kind, kind.fp32_precision)
+                kind.fp32_precision = "ieee"
+        else:
+            told.callback(_tell, backends.cudnn, allow_tf32=backends.cudnn.allow_tf32)
+            backends.cudnn.allow_tf32 = False
+            told.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+            torch.set_float32_matmul_precision("highest")
+        yield
+
+
+def _give_back(kind: Any, precision: str) -> None:
+    """Let a kind of operation have its precision, by what holds for all where that says the same."""
+    kind.fp32_precision = "none"
+    if kind.fp32_precision != precision:
+        kind.fp32_precision = precision
+
+
+def _tell(what: Any, **settings: object) -> None:
+    for name, value in settings.items():
+        setattr(what, name, value)
 
 
 def backward_repeatable(run: Callable[[], T]) -> T:

@@ -160,6 +160,16 @@ NAMES = {
         example='use "swaps.retouch"\nuse "more.retouch"\ninvert ddim',
         mend='use "swaps.retouch"\nuse "more.retouch" as more\ninvert ddim | more.swap("a", "b")',
     ),
+    "RT562": Code(
+        "library-sets",
+        "'{name}' of '{path}' holds for nothing here: of a library a recipe takes the defs",
+        "write that line here, or give what it says to the stages of its defs",
+        severity="warning",
+        why="'use' brings the defs of a file. What the file sets for its own flows would change all others of the "
+        "recipe, unseen; its flows are not run, either.",
+        example='use "sets.retouch"\ninvert ddim',
+        mend='use "swaps.retouch"\ninvert ddim',
+    ),
     "RT220": Code(
         "def-reaches-out",
         "a def cannot see the flow '{name}'",

@@ -20,8 +20,9 @@ PLUGINS = {
         "duplicate-method",
         "'{family} {method}' comes from {a} and {b}",
         "{mend}",
-        why="Two installed plugins give a family a method of the same name. The name of the plugin before it "
-        "says which one is meant. A stage that comes with retouch keeps the bare name and needs no other.",
+        why="Two installed plugins give a family a method of the same name, or one does so twice. The name of the "
+        "plugin before it says which one is meant. A stage that comes with retouch keeps the bare name and needs no "
+        "other.",
     ),
     "RT904": Code(
         "bad-signature",

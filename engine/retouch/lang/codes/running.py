@@ -59,6 +59,15 @@ RUNNING = {
         "soon as the stage gives way, so that the others run as if it were not there.",
         severity="warning",
     ),
+    "RT132": Code(
+        "unstated-size",
+        "'{stage}' {made} and states no size, and behind it {what}",
+        "leave it out, or write masks behind it; report it to {plugin}: a stage that makes another size states facts "
+        "of the names height and width",
+        why="The check holds pictures, masks and windows that meet to one size. What makes another states it in its "
+        'mark, as facts={"height": "2 * height", "width": "2 * width"}, and then what does not fit is told before '
+        "anything runs.",
+    ),
     "RT517": Code(
         "wrote-in-place",
         "'{stage}' wrote into what it was given as '{port}'",

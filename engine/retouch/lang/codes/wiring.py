@@ -254,7 +254,8 @@ WIRING = {
         "'{stage}' {what}",
         "{mend}",
         severity="warning",
-        why="A weight, a rate or a share of 0 leaves all as it was, and a guidance of 0 follows the negative prompt. "
+        why="A weight, a rate or a share of 0 leaves all as it was, a guidance of 0 follows the negative prompt, and "
+        "what holds every step to the source lets no edit through. "
         "That is a right setting in a series; alone it is work for nothing.",
     ),
     "RT565": Code(
@@ -264,6 +265,14 @@ WIRING = {
         severity="warning",
         why="Behind a blend of pixels every byte outside of the mask is the source's. What works on the whole picture "
         "after that moves some of them again, near the mask's edge or everywhere.",
+    ),
+    "RT131": Code(
+        "lossy-file",
+        "{format} changes every pixel a little, those outside of the mask too, which '{blend}' has put back",
+        "{mend}, where they are to stay to the bit",
+        severity="warning",
+        why="Behind a blend of pixels every byte outside of the mask is the source's. JPEG, and WebP with a quality, "
+        "store an approximation of the whole picture.",
     ),
     "RT320": Code(
         "wrong-prediction",

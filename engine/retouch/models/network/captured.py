@@ -31,7 +31,16 @@ MOST_POOLS = 4  # of passes with gradients that wait for their way back at one t
 FEW = 8  # passes under LoRA files or tuned weights that run as they are: a capture takes the time of about as many
 
 
+_networks: weakref.WeakSet[CapturedNetwork] = weakref.WeakSet()  # all there are, of whatever run
+_listed = Lock()  # while they are gone through, none may come
 _one_at_a_time = Lock()  # a capture frees what the device has cached, and none may be under way then
+
+
+def give_back_memory() -> bool:
+    """Let go of all graphs that no pass waits in, in whose memory nothing else can work; whether there was one."""
+    with _listed:
+        networks = list(_networks)
+    return sum(network.give_back_memory() for network in networks) > 0
 
 
 class CapturedNetwork:
@@ -60,9 +69,24 @@ class CapturedNetwork:
         self._deltas: weakref.WeakKeyDictionary[ModelDelta, int] = weakref.WeakKeyDictionary()
         self._gone: deque[int] = deque()  # numbers of deltas, in the order in which nobody had them any more
         self._numbers = count(1)
+        self._turn = Lock()  # another run, in another thread, may give its memory back
+        with _listed:
+            _networks.add(self)
 
     def __call__(self, rows: Rows, delta: ModelDelta = NOTHING) -> Tensor:
         """Evaluate the network; gradients flow to those of the tensors that ask for them, none to the delta's."""
+        with self._turn:
+            return self._evaluated(rows, delta)
+
+    def give_back_memory(self) -> bool:
+        """Let go of all graphs that no pass waits in, which are captured again, later; whether there was one."""
+        with self._turn:
+            idle = [key for key, graph in self.graphs.items() if graph and not graph.pool.busy]
+            for key in idle:
+                self._drop(key)
+        return bool(idle)
+
+    def _evaluated(self, rows: Rows, delta: ModelDelta) -> Tensor:
         self._forget()
         strictly = torch.are_deterministic_algorithms_enabled()
         shapes = tuple([(each.shape, each.dtype, each.requires_grad) for each in rows.tensors])
@@ -136,10 +160,13 @@ class CapturedNetwork:
             key = next((key for key, graph in self.graphs.items() if graph is None or not graph.pool.busy), None)
             if key is None:
                 return
-            del self.graphs[key]
-            self._passed[key] = 0
-            self._few[key] *= 2
-            self._moved.discard(key)
+            self._drop(key)
+
+    def _drop(self, key: _Shape) -> None:
+        del self.graphs[key]
+        self._passed[key] = 0
+        self._few[key] *= 2
+        self._moved.discard(key)
 
 
 class _Shape(NamedTuple):
@@ -157,7 +184,7 @@ class _Pool:
         self._graphs: weakref.WeakSet[torch.cuda.CUDAGraph] = weakref.WeakSet()
         self._wanted: Callable[[], object | None] = lambda: None
         self.user: object = None  # what was replayed here last
-        self._stream: torch.cuda.Stream | None = None  # of all its captures, as its memory belongs to one
+        self._made: torch.cuda.Stream | None = None
 
     @property
     def busy(self) -> bool:
@@ -170,6 +197,26 @@ class _Pool:
         self._wanted = weakref.ref(wanted)
         return wanted
 
+    @property
+    def _stream(self) -> torch.cuda.Stream:
+        """Of all its captures, as its memory belongs to one.
+
+        Torch's own is of the device that captured first, and holds nothing that is done on another.
+        """
+        self._made = self._made or torch.cuda.Stream()
+        return self._made
+
+    def warmed_up(self, run: Callable[[], object]) -> None:
+        """Run once what is captured next, as capturing wants it: libraries choose kernels and take their workspaces.
+
+        Those are each stream's own and never given back, 32 MB of cuBLAS's alone: so it is the stream of the capture.
+        """
+        stream = self._stream
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            run()
+        torch.cuda.current_stream().wait_stream(stream)
+
     @contextmanager
     def captured(self, graph: torch.cuda.CUDAGraph) -> Iterator[None]:
         """Capture what this thread does, whatever other threads ask of the device meanwhile.
@@ -179,8 +226,6 @@ class _Pool:
         shared = next(iter(self._graphs), None)  # where none is left, so is no memory
         pool = shared.pool() if shared else torch.cuda.graph_pool_handle()
         device, before = torch.cuda.current_device(), torch.cuda.current_stream()
-        # Torch's own is of the device that captured first, and holds nothing that is done on another.
-        self._stream = self._stream or torch.cuda.Stream()
         with _one_at_a_time:
             try:
                 with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
@@ -215,7 +260,7 @@ class _Forward:
     def __init__(self, network: Callable[[Rows], Tensor], rows: Rows, pool: _Pool) -> None:
         self.pool, self.inputs = pool, tuple(each.clone() for each in rows.tensors)
         mine = rows.of(self.inputs)
-        _warm_up(lambda: network(mine))
+        pool.warmed_up(lambda: network(mine))
         self.graph = torch.cuda.CUDAGraph()
         with pool.captured(self.graph):
             self.out = network(mine)
@@ -241,7 +286,7 @@ class _ForwardBackward:
             torch.autograd.grad(out, self.leaves, torch.ones_like(out))
 
         with torch.enable_grad():
-            _warm_up(lambda: backward_repeatable(both))
+            pool.warmed_up(lambda: backward_repeatable(both))
             self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
             with pool.captured(self.forward):
                 out = network(mine)
@@ -284,12 +329,3 @@ class _Replayed(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
         return (None, None, *ctx.graph.run_backward(*grad_outputs))
-
-
-def _warm_up(run: Callable[[], object]) -> None:
-    """Once on another stream, as capturing wants it: libraries choose kernels and take their workspaces."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        run()
-    torch.cuda.current_stream().wait_stream(stream)

@@ -23,7 +23,7 @@ MOST_PARTS, LEAST_PIXELS = 256, 128  # into how many parts the pixels of a row a
 @triton.jit
 def _sum_up(x, sums, pixels, channels, each: tl.constexpr, block: tl.constexpr):
     """Sums and sums of squares of every channel over a part of the pixels, about the channel's first pixel."""
-    row, part, parts = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
+    row, part, parts = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64), tl.num_programs(1)
     c = tl.program_id(2) * block + tl.arange(0, block)
     inside = c < channels
     base = x + row * pixels * channels
@@ -32,9 +32,11 @@ def _sum_up(x, sums, pixels, channels, each: tl.constexpr, block: tl.constexpr):
     squares = tl.zeros([block], tl.float32)
     end = tl.minimum((part + 1) * each, pixels)
     for start in range(0, each, block):
-        p = part * each + start + tl.arange(0, block)
-        there = (p < end)[:, None] & inside[None, :]
-        value = tl.load(base + p[:, None] * channels + c[None, :], mask=there, other=0.0).to(tl.float32)
+        first = part * each + start
+        p = tl.arange(0, block)  # from the first on, so that within a tile 32 bits do
+        there = (first + p < end)[:, None] & inside[None, :]
+        tile = base + first * channels
+        value = tl.load(tile + p[:, None] * channels + c[None, :], mask=there, other=0.0).to(tl.float32)
         apart = tl.where(there, value - origin[None, :], 0.0)
         total += tl.sum(apart, 0)
         squares += tl.sum(apart * apart, 0)
@@ -65,12 +67,13 @@ def _moments(x, sums, moments, pixels, channels, wide, parts, eps, parts2: tl.co
 
 @triton.jit
 def _normalise(x, out, moments, weight, bias, pixels, channels, wide, groups, silu: tl.constexpr, block: tl.constexpr):
-    row = tl.program_id(0).to(tl.int64)
-    p = tl.program_id(1) * block + tl.arange(0, block)
+    # Pixels go along the first axis of the grid: the others end at 65,535, fewer than a picture of 2,048² has blocks.
+    first, row = tl.program_id(0).to(tl.int64) * block, tl.program_id(1).to(tl.int64)
+    p = tl.arange(0, block)
     c = tl.program_id(2) * block + tl.arange(0, block)
     inside = c < channels
-    there = (p < pixels)[:, None] & inside[None, :]
-    at = row * pixels * channels + p[:, None] * channels + c[None, :]
+    there = (first + p < pixels)[:, None] & inside[None, :]
+    at = (row * pixels + first) * channels + p[:, None] * channels + c[None, :]
     told = moments + (row * groups + c // wide) * 2
     mean = tl.load(told, mask=inside, other=0.0)
     scale = tl.load(told + 1, mask=inside, other=0.0) * tl.load(weight + c, mask=inside, other=0.0).to(tl.float32)
@@ -82,7 +85,10 @@ def _normalise(x, out, moments, weight, bias, pixels, channels, wide, groups, si
 
 
 def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, *, silu: bool) -> Tensor:
-    """Normalise [rows, C, h, w], channels_last in memory as the result is; sums are float32."""
+    """Normalise [rows, C, h, w], channels_last in memory as the result is; sums are float32.
+
+    A row may have more numbers than 32 bits count, and up to 65,535 rows come at once.
+    """
     rows, channels, height, width = x.shape
     pixels, wide, across = height * width, channels // groups, triton.cdiv(channels, BLOCK)
     parts = min(MOST_PARTS, triton.cdiv(pixels, LEAST_PIXELS))
@@ -94,6 +100,6 @@ def group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float,
     launch = _moments[(rows, groups)]
     sizes = triton.next_power_of_2(parts), triton.next_power_of_2(wide)
     launch(x, sums, moments, pixels, channels, wide, parts, eps, *sizes)
-    launch = _normalise[(rows, triton.cdiv(pixels, BLOCK), across)]
+    launch = _normalise[(triton.cdiv(pixels, BLOCK), rows, across)]
     launch(x, out, moments, weight, bias, pixels, channels, wide, groups, silu, BLOCK)
     return out

@@ -97,8 +97,15 @@ class Pass(NamedTuple):
         return any(view.acts(site, phases) or view.records(site) for _, views in self.joined for view in views)
 
     def kept(self) -> list[dict[tuple[str, str], Tensor]]:
-        """For each group, what is to be known of its controls when the pass is over."""
-        return [{what: fine for view in views for what, fine in view.kept.items()} for _, views in self.groups]
+        """For each group, what is to be known of its controls when the pass is over: of all its scopes at once."""
+        found: list[dict[tuple[str, str], Tensor]] = []
+        for _, views in self.groups:
+            of_group: dict[tuple[str, str], Tensor] = {}
+            for view in views:
+                for what, fine in view.kept.items():
+                    of_group[what] = of_group[what] & fine if what in of_group else fine
+            found.append(of_group)
+        return found
 
     def recorded(self) -> list[tuple[tuple[AttentionMaps, ...], ...]]:
         """For each group, for each scope, a map for each recording."""

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retouch.lang import syntax as s
+from retouch.lang.encodings import readable
 from retouch.lang.parse import parse
 from retouch.lang.snippet import normal
 from retouch.models.files.digest import fingerprint_at
 from retouch.models.hub.cache import is_id
+from retouch.paths import at_home, resolved
 
 if TYPE_CHECKING:
     from retouch.models.info import ModelInfo
@@ -32,11 +34,11 @@ class PrivateNames:
     folder: Path  # where relative paths start
     taken: dict[str, str] = field(default_factory=dict[str, str])  # path -> name
 
-    def of(self, path: str | Path) -> str:
-        """The name of a file, and only the fields of the folders that lead there."""
+    def of(self, path: str | Path, called: str = "") -> str:
+        """The name of a file, and only the fields of the folders that lead there.  called: its own name alone."""
         place = str((self.folder / Path(path).expanduser()).resolve())
         if place not in self.taken:
-            name, number = bare(str(path)), 2
+            name, number = called or bare(str(path)), 2
             stem, suffix = Path(name).stem, Path(name).suffix
             end = "/" if name.endswith("/") else ""
             while name in self.taken.values():
@@ -72,18 +74,25 @@ def is_place(text: str, folder: Path) -> bool:
 _RESULTS = ("save", "sheet", "measure")  # families whose texts are files to write
 
 
-def rewritten(text: str, change: Callable[[str], str], result: Callable[[str], str] | None = None) -> str:
+def rewritten(
+    text: str,
+    change: Callable[[str], str],
+    result: Callable[[str], str] | None = None,
+    used: Callable[[str], str] | None = None,
+) -> str:
     """The recipe with another text in each pair of quotes that `change` gives one for; the rest to the letter.
 
-    result: the change of what names a file to write; `change` too by default.
+    result, used: the changes of what names a file to write, and a library; `change` too by default.
     """
     text = normal(text)
     recipe, _ = parse(text)
     stages = [node for node in s.walk(recipe.statements) if isinstance(node, s.Stage) and node.family.name in _RESULTS]
     results = {node.span for stage in stages for node in s.walk(stage) if isinstance(node, s.Text)}
+    libraries = {line.path.span for line in recipe.statements if isinstance(line, s.Use)}
     quoted = [node for node in s.walk(recipe.statements) if isinstance(node, s.Text)]
     for node in sorted(quoted, key=lambda node: node.span.start, reverse=True):
-        new = (result if result and node.span in results else change)(node.value)
+        by = result if node.span in results else used if node.span in libraries else None
+        new = (by or change)(node.value)
         if new != node.value:
             text = text[: node.span.start] + json.dumps(new, ensure_ascii=False) + text[node.span.end :]
     return text
@@ -109,18 +118,18 @@ def private(names: PrivateNames, models: Mapping[str, str]) -> Callable[[str], s
     return change
 
 
-def model_names(text: str, models: Iterable[ModelInfo]) -> dict[str, str]:
+def model_names(texts: Iterable[str], models: Iterable[ModelInfo]) -> dict[str, str]:
     """By how it was given, what each model is called in a stamp; one of the hub or of a package keeps its name."""
     from retouch.models import catalog
 
-    shipped, recipe = catalog.names(), parse(text)[0]
+    shipped = catalog.names()
     told: dict[str, str] = {}
     for model in models:
         given = model.texts[0] if model.texts else model.name
         known = model.revision is not None or given in shipped
         told[given] = given if known else BY_DIGEST + (model.plain or model).digest  # one for all weights of a LoRA
         told.setdefault(model.name, told[given] if len(model.texts) < 2 else BY_DIGEST + model.digest)
-    for stage in s.walk(recipe.statements):
+    for stage in (node for text in texts for node in s.walk(parse(text)[0].statements)):
         if isinstance(stage, s.Stage) and stage.family.name == "model":
             for node in s.walk(stage.operand):
                 if isinstance(node, s.Text) and is_place(node.value, Path()):
@@ -143,7 +152,18 @@ def _beside(text: str) -> str:
     return f"{BY_DIGEST}unused" if is_place(text, Path()) and not is_id(text) else text
 
 
-def libraries(text: str, folder: Path) -> list[Path]:
-    """The files that a recipe uses."""
-    recipe, _ = parse(text)
-    return [(folder / line.path.value).resolve() for line in recipe.statements if isinstance(line, s.Use)]
+def libraries(text: str, folder: Path) -> dict[Path, str]:
+    """The texts of all files that a recipe uses, and those that they use, by where they lie."""
+    found, left = dict[Path, str](), [(text, folder)]
+    while left:
+        text, folder = left.pop()
+        for path in (used_at(line.path.value, folder) for line in parse(text)[0].statements if isinstance(line, s.Use)):
+            if path not in found:
+                found[path] = readable(path.read_bytes())
+                left.append((found[path], path.parent))
+    return found
+
+
+def used_at(path: str, folder: Path) -> Path:
+    """Where a library lies that a text of this folder uses."""
+    return resolved(folder / at_home(path))

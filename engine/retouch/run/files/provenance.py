@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,7 @@ from retouch.run.files.private import (
     private,
     rewritten,
     rewritten_value,
+    used_at,
 )
 from retouch.version import __version__
 
@@ -39,7 +41,8 @@ Stamp = Literal["full", "minimal", "none"]
 class Request:
     """What was asked for: the recipe's text, and what the command line said beside it, as results may say it.
 
-    settings: as of `--set` and `--seed`.  model: as of `--model`.
+    settings: as of `--set` and `--seed`.  model: as of `--model`.  libraries: the texts of the files that the recipe
+    uses, by the names that it uses them by.
     stamp: what results say of themselves: all that it takes to make them again, the programs alone, or nothing.
     signing: who signs results, and as whom; None where nobody does.
     """
@@ -50,7 +53,7 @@ class Request:
     stamp: Stamp = "full"
     names: PrivateNames = field(default_factory=lambda: PrivateNames(Path.cwd()))
     models: Mapping[str, str] = field(default_factory=dict[str, str])
-    libraries: tuple[Path, ...] = ()
+    libraries: Mapping[str, str] = field(default_factory=dict[str, str])
     signing: Signing | None = None
 
     @classmethod
@@ -65,13 +68,21 @@ class Request:
         signing: Signing | None = None,
     ) -> Request:
         """The same without the places of this machine.  folder: where relative paths of the recipe start."""
-        models = model_names(recipe, [each for graph in graphs for each in (graph.model, *graph.models.values())])
+        used = libraries(recipe, folder)
+        texts = (recipe, *used.values())
+        models = model_names(texts, [each for graph in graphs for each in (graph.model, *graph.models.values())])
         names = PrivateNames(folder)
         change = private(names, models)
-        told = rewritten(recipe, change)
+
+        def private_text(text: str, start: Path) -> str:
+            # A library's paths start where the recipe's do, those of its own libraries where it lies
+            at = partial(used_at, folder=start)
+            return rewritten(text, change, used=lambda path: names.of(at(path), at(path).name))
+
+        told = private_text(recipe, folder)
+        beside = {names.of(path, path.name): private_text(text, path.parent) for path, text in used.items()}
         changed = {name: rewritten_value(text, change) for name, text in (settings or {}).items()}
-        used = tuple(libraries(recipe, folder))
-        return cls(told, changed, model and models.get(model, model), stamp, names, models, used, signing)
+        return cls(told, changed, model and models.get(model, model), stamp, names, models, beside, signing)
 
     def signed(self, data: bytes, ending: str, claim: Claim) -> bytes:
         """The bytes of a result, signed.  Raises Unfit."""
@@ -124,7 +135,7 @@ class Provenance:
         # A picture that the command line named, where any of this work opens it.
         named = (node.origin.get("path") for node in graph.everything() if node.card.family == "open")
         item, model, given = graph.item, graph.model, (graph.given if COMMAND_LINE.name in named else None)
-        inputs = {names.of(file): digest(file) for file in (*_inputs(graph), *request.libraries)}
+        inputs = {names.of(file): digest(file) for file in _inputs(graph)}
         # Every stage that does something, those in brackets before the stage that works on them.
         done = [node for node in graph.everything() if node.card.family != GIVEN]
         engines = [edge for node in done for _, edge in node.edges() if isinstance(edge, FromEngine)]
@@ -133,6 +144,7 @@ class Provenance:
             **software(),
             **self.how,
             "recipe": request.recipe,
+            **({"libraries": json.dumps(dict(request.libraries))} if request.libraries else {}),
             "settings": json.dumps(dict(request.settings)),
             "source": names.of(item.path) if item else "",
             "source_from": COMMAND_LINE.name if given and item and given.path == item.path else RECIPE.name,

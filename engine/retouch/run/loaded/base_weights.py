@@ -68,6 +68,7 @@ class _Known:
         self._before: list[dict[Any, Any]] = [dict(each) for each in (*self._held, *self._hooks, *self._named)]
         self._training = [each.training for each in self._inner]
         self._weights = self._now()
+        self._numbers_in = [weight.detach() for weight in self._weights]  # the memory that they lie in
         self.look()
 
     def look(self) -> None:
@@ -90,11 +91,17 @@ class _Known:
         return ((now == self._first) | (now.isnan() & self._first.isnan())).all()
 
     def repair(self) -> None:
-        """Put back parameters, hooks, attributes and modes; the numbers are somebody else's to read."""
+        """Put back parameters, the memory that they lay in, hooks, attributes and modes; others read the numbers.
+
+        Captured graphs read those addresses, and other numbers by now, were the memory let go.
+        """
         spaces: list[Any] = [*self._held, *self._hooks, *self._named]
         for held, before in zip(spaces, self._before, strict=True):
             held.clear()
             held.update(before)
+        for weight, own in zip(self._weights, self._numbers_in, strict=True):
+            if weight.data_ptr() != own.data_ptr():
+                weight.data = own
         for each, training in zip(self._inner, self._training, strict=True):
             each.training = training
 

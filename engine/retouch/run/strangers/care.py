@@ -8,6 +8,7 @@ the process is put back, and functions that it hands on are asked for what they 
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,6 +38,7 @@ from retouch.run.strangers.wrong_results import Doubt, NotFinite, WrongAnswer, W
 Tell = Callable[[str], None]
 # Shared as they are: frozen, or without tensors of their own.
 _SHARED = (type, Schedule, Touch, AttentionControl)
+_ORIGINS = 3  # frames that a coroutine keeps of where it was begun, for who is to be told that nobody awaits it
 _now: ContextVar[StageCare | None] = ContextVar("_now", default=None)  # of the stage that is at work
 
 
@@ -102,6 +104,7 @@ class StageCare:
     strange: whether it or a value that it takes comes from a plugin that is not built in.
     author: that plugin, if it made the stage itself; empty otherwise.
     tell: hears what it changed for the process.
+    resized: hears of a picture that the author made at another size, and states none: [H, W] given and made.
     weights: those of all models of the run.
     makers: of what the run's rows are evaluated by.
     inner: questions about what the flows in its brackets made, which it answers for.
@@ -114,6 +117,7 @@ class StageCare:
     strange: bool
     author: str
     tell: Tell
+    resized: Callable[[tuple[int, int], tuple[int, int]], None]
     weights: BaseWeights
     makers: Makers
     inner: list[Doubt] = field(default_factory=list[Doubt])  # of the results of its flows in brackets
@@ -149,7 +153,8 @@ class StageCare:
     @contextmanager
     def around(self) -> Iterator[None]:
         """Surround one advance of it.  Raises WroteInPlace."""
-        token = _now.set(self)
+        token, traced = _now.set(self), sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(_ORIGINS)
         try:
             with TURNS.alone(), one_process(), Unchanged(self.tell):
                 yield
@@ -158,6 +163,7 @@ class StageCare:
             raise
         finally:
             _now.reset(token)
+            sys.set_coroutine_origin_tracking_depth(traced)
             ruined = [port for port, value in self._weighty if not self.weights.kept(value)]
         if ruined:
             raise WroteInPlace(ruined[0])
@@ -202,6 +208,10 @@ class StageCare:
             doubts = list(self.declared.check(value))
             if self.author:
                 check_size(value, self._sized)
+                sizes = {each.size for each in self._sized if isinstance(each, Image)}
+                unstated = isinstance(value, Image) and "height" not in self.node.card.facts
+                if unstated and len(sizes) == 1 and {value.size} != sizes:
+                    self.resized(*sizes, value.size)
         except WrongResult as error:
             error.maker = error.maker or self._called()
             raise
