@@ -35,6 +35,8 @@ def test_every_way_is_a_recipe_for_every_kind_of_edit(tmp_path):
             text = written(way, truth.edit.operand, truth.edit.before.caption(), str(folder), truth.bounds)
             found = check(text, world)
             assert not found.errors, (name, way, found.errors)
+    large = written("walk", '"cat"->"dog"', "a cat", str(folder), model="storybook128")
+    assert check(large, world).graphs[0].model.name == "storybook128"
 
 
 @pytest.mark.parametrize(("kind", "name"), [("dog", "cat_to_dog"), ("hat", "add_hat"), ("color", "recolour")])
@@ -157,17 +159,18 @@ def test_what_another_model_made_is_measured_again(tmp_path, monkeypatch):
     asked = []
 
     def measured(self, truth, way):
-        asked.append(way)
+        asked.append((self.model, truth.size))
         return {"edit": truth.edit.name, "kind": truth.edit.kind, "way": way, **dict.fromkeys(FIGURES, 1.0)}
 
     monkeypatch.setattr(SceneMeasurer, "measured", measured)
     line = ["-o", str(tmp_path), "--ways", "walk", "--edits", "beach-dog"]
     main(line)
+    main([*line, "--model", "storybook128"])
     info = find_model("storybook")
     monkeypatch.setattr("retouch.api.models.find_model", lambda name: replace(info, digest="0" * 64))
     main(line)
     main(line)
-    assert asked == ["walk", "walk"]
+    assert asked == [("storybook", 64), ("storybook128", 128), ("storybook", 64)]
 
 
 @pytest.mark.parametrize("wrong", [["--edits", "castle-dog"], ["--ways", "magic"]])

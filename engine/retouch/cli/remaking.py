@@ -85,7 +85,9 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
         fresh,
         (_given(stamp, found),),
         settings,
-        None if any(map(_names_more, (recipe, *libraries.values()))) else args.model or stamp.text("model_option") or None,
+        None
+        if any(map(_names_more, (recipe, *libraries.values())))
+        else args.model or stamp.text("model_option") or None,
         here=fresh,
         allowed=tuple({path.parent for path in found.values()}),
         force=True,

@@ -30,15 +30,15 @@ def main(argv: Sequence[str]) -> int:
     for given, known, what in ((edits, [*EDITS, *SOLID_EDITS], "edit"), (ways, [*BOUNDS, *WAYS], "way")):
         if wrong := [name for name in given if name not in known]:
             raise WrongCommand(f"no {what} is called '{wrong[0]}': {', '.join(known)}")
-    digest = find_model("storybook").digest  # of the model that recipes take where they name none
+    model = find_model(args.model)
     journal = Journal(args.out / "measured.jsonl", key_of)
-    measurer = SceneMeasurer(stages(), args.out, args.steps, args.seed)
+    measurer = SceneMeasurer(stages(), args.out, args.steps, args.seed, args.model)
     found: list[Any] = []
     for name in edits:
-        many = {"views": args.views, "held": args.held}
+        many = {"views": args.views, "held": args.held, "size": model.trained_size}
         truth = SpaceTruth(EDITS[name], **many) if name in EDITS else SolidTruth(SOLID_EDITS[name], **many)
         for way in ways or [*BOUNDS, RECOMMENDED[truth.edit.kind]]:
-            key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed, digest)
+            key = (name, WAYS.get(way, way), args.views, args.held, args.steps, args.seed, model.digest)
             if not (record := journal.at(key)):
                 record = {"key": key, **measurer.measured(truth, way)}
                 journal.add([record])
@@ -70,4 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--held", type=count, default=8, help="views to measure in (default: 8)")
     parser.add_argument("--steps", type=count, default=20, help="of every walk (default: 20)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--model",
+        choices=("storybook", "storybook128"),
+        default="storybook",
+        help="what edits; views have the size that it was trained for (default: storybook)",
+    )
     return parser

@@ -37,6 +37,7 @@ class SceneMeasurer:
     folder: Path
     steps: int = 20
     seed: int = 0
+    model: str = "storybook"
     machines: KeptMachines = field(default_factory=KeptMachines)
     _sources: dict[str, Field] = field(default_factory=dict[str, Field])
 
@@ -87,7 +88,7 @@ class SceneMeasurer:
     def _run(self, truth: Truth, way: str) -> tuple[Field, int, float | None]:
         folder = truth.written(self.folder / "views" / truth.edit.name.partition("-")[0])
         edit, lost = truth.edit, dict[str, float]()
-        text = written(way, edit.operand, edit.before.caption(), str(folder.resolve()), truth.bounds)
+        text = written(way, edit.operand, edit.before.caption(), str(folder.resolve()), truth.bounds, self.model)
         settings = {"seed": str(self.seed), **({"steps": str(self.steps)} if way in WAYS else {})}
         out = (self.folder / "fields" / f"{edit.name} {way}".replace(",", "").replace(" ", "_")).resolve()
         out.mkdir(parents=True, exist_ok=True)

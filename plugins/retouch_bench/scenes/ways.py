@@ -9,6 +9,10 @@ DRAWN = (
     "revise (mask diffedit EDIT | draw (invert cycle_diffusion EDIT eta=1 | blend latent | blend pixel) seeds=6"
     " | rank denoiser)"
 )
+LIKELIEST = (
+    "revise (mask diffedit EDIT | draw (invert edit_friendly EDIT | blend latent | blend pixel) seeds=6"
+    " | rank denoiser)"
+)
 TOGETHER = (
     "revise (mask diffedit EDIT | draw (invert cycle_diffusion EDIT eta=1 | attend pnp_features | blend latent"
     " | blend pixel) seeds=6 | rank denoiser contrast=2)"
@@ -28,6 +32,7 @@ WAYS: dict[str, str] = {
     "walk by DDPM": DDPM,
     "the likeliest draw": DRAWN,
     "six draws, features kept, contrast 2": TOGETHER,
+    "the likeliest walk": LIKELIEST,
     "a mean at every level": MEANS,
     "dds": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)",
     "dds, twice": f"revise ({MASKED} | distil dds rounds=40 | blend pixel)"
@@ -44,9 +49,9 @@ BOUNDS = ("no edit", "ceiling")
 RECOMMENDED = {"dog": "walk, dds, dds", "hat": "walk by DDPM", "color": "walk", "thing": "walk, then dds"}
 
 
-def written(way: str, operand: str, caption: str, folder: str, bounds: str = "") -> str:
+def written(way: str, operand: str, caption: str, folder: str, bounds: str = "", model: str = "storybook") -> str:
     """The recipe that makes a field of a scene by this way; bounds: options, how far from cameras a thing is."""
-    fit = f'open views "{folder}/" caption="{caption}" | fit field {bounds}'.rstrip()
+    fit = f'model "{model}"\nopen views "{folder}/" caption="{caption}" | fit field {bounds}'.rstrip()
     flow = f"{WAYS[way].replace('EDIT', operand)} | " if way in WAYS else ""
     return f'{fit} | {flow}save field "field.safetensors"\n'
 
