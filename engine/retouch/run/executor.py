@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from retouch.core.awaited.requests import Backward, Call, Group, Reply
+from retouch.core.awaited.requests import Backward, Call, Group, Reply, all_kept
 from retouch.core.device.repeatable import backward_repeatable, repeatable
 from retouch.core.errors import BrokenTouch
 from retouch.core.schedule import Prediction
@@ -176,8 +176,8 @@ class Executor:
                 task.care.answered(part, answer)
             if isinstance(part, Group):
                 task.rows += len(part.rows)
-                for what, fine in answer.kept.items():
-                    task.kept[what] = task.kept[what] & fine if what in task.kept else fine
+                if answer.kept:
+                    task.kept = all_kept(task.kept, answer.kept)
         info = BatchInfo(batch.kind, batch.rows, batch.bucket, len({id(task) for task, _ in asked}))
         self.calls.append(info)
         self.observe(info)

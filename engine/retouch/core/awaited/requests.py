@@ -126,6 +126,14 @@ class Reply(NamedTuple):
     kept: Mapping[tuple[str, str], Tensor] = MappingProxyType({})
 
 
+def all_kept(*found: Mapping[tuple[str, str], Tensor]) -> dict[tuple[str, str], Tensor]:
+    """Join what is known of controls (`Reply.kept`): all is well where everybody says so."""
+    joined: dict[tuple[str, str], Tensor] = {}
+    for what, fine in (each for one in found for each in one.items()):
+        joined[what] = joined[what] & fine if what in joined else fine
+    return joined
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Backward:
     """d loss / d leaves.  All that wait are done at once; images do not mix, so their losses add."""

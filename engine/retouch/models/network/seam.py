@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from retouch.core.attention import Act, SiteCall
-from retouch.core.awaited.requests import Group, Scope
+from retouch.core.awaited.requests import Group, Scope, all_kept
 from retouch.core.declared.touches import Site, Touch
 from retouch.core.values import AttentionMaps, Role
 from retouch.models.family import Net, Spans
@@ -55,7 +55,7 @@ class ScopeView:
         fence = Fence(touch, act, self.roles, tensors)
         act(SiteCall(site, self.roles, self.scope.progress, **fence.given))
         for what, fine in fence.questions():
-            self.kept[what] = self.kept[what] & fine if what in self.kept else fine
+            self.kept = all_kept(self.kept, {what: fine})
 
     def records(self, site: Site) -> bool:
         """Whether it keeps maps of this site."""
@@ -98,14 +98,7 @@ class Pass(NamedTuple):
 
     def kept(self) -> list[dict[tuple[str, str], Tensor]]:
         """For each group, what is to be known of its controls when the pass is over: of all its scopes at once."""
-        found: list[dict[tuple[str, str], Tensor]] = []
-        for _, views in self.groups:
-            of_group: dict[tuple[str, str], Tensor] = {}
-            for view in views:
-                for what, fine in view.kept.items():
-                    of_group[what] = of_group[what] & fine if what in of_group else fine
-            found.append(of_group)
-        return found
+        return [all_kept(*(view.kept for view in views)) for _, views in self.groups]
 
     def recorded(self) -> list[tuple[tuple[AttentionMaps, ...], ...]]:
         """For each group, for each scope, a map for each recording."""
