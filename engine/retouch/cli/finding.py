@@ -37,9 +37,7 @@ def source_name(stamp: Stamp) -> str:
     return stamp.text("source_path") or stamp.text("source")
 
 
-def with_files(
-    stamp: Stamp, found: Mapping[str, Path], fresh: Path
-) -> tuple[str, dict[str, str], dict[Path, str]]:
+def with_files(stamp: Stamp, found: Mapping[str, Path], fresh: Path) -> tuple[str, dict[str, str], dict[Path, str]]:
     """The recipe, the settings and the libraries, by where they are to lie; each file that they name where it lies now.
 
     Every other place is taken out.  fresh: the folder for libraries.
