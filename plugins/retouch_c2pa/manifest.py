@@ -14,7 +14,7 @@ _TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED, COMPOSITE, DRAWN = "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "digitalCreation"
 PROGRAM = "retouch"
 SOURCE = "source"  # the ingredient's label
-_PARAMETERS = ("recipe", "caption", "model", "model_digest", "model_revision", "seed")
+_PARAMETERS = ("recipe", "libraries", "caption", "model", "model_digest", "model_revision", "seed")
 
 
 def manifest(claim: Claim, mime: str) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def test_ctrl_c_ends_a_stage_that_hangs_and_names_it(name: str, tmp_path: Path) 
 def test_ctrl_c_that_a_plugin_catches_while_it_is_imported_ends_the_run(tmp_path: Path) -> None:
     draw(tmp_path / "cat.png")
     fault = mask("imported", f"open('ran', 'w')\nreturn {FINE}", "")
-    caught = "import time\ntry:\n    print('begun')\n    while True: time.sleep(0.01)\n"
-    caught += "except BaseException:\n    open('caught', 'w')\n"
+    body = "    print('begun')\n    while True: time.sleep(0.01)\n"
+    caught = f"import time\ntry:\n{body}except BaseException:\n    open('caught', 'w')\n"
     install(tmp_path, "imported", HEAD + caught + fault.source)
     with start(tmp_path, fault.flow) as process:
         assert "f_imported: begun\n" in process.stderr

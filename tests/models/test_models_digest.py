@@ -55,7 +55,7 @@ def test_a_file_without_a_header_has_a_fingerprint_too(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("config", "change"),
     [
-        ("scheduler/scheduler_config.json", {"beta_end": 0.02}),
+        ("scheduler/scheduler_config.json", {"beta_end": 0.03}),
         ("unet/config.json", {"freq_shift": 1}),
         ("vae/config.json", {"scaling_factor": 0.25}),
     ],

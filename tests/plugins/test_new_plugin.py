@@ -98,8 +98,8 @@ def test_a_benchmark_takes_no_name_of_another(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["new-plugin", "quality", "--kind", "bench"]) == 2
     assert "a benchmark 'quality'" in capsys.readouterr().err
-    assert main(["new-plugin", "share", "--kind", "bench"]) == 0
-    assert "retouch bench share 'invert ddim" in (tmp_path / "retouch-share" / "README.md").read_text()
+    assert main(["new-plugin", "moves", "--kind", "bench"]) == 0
+    assert "retouch bench moves 'invert ddim" in (tmp_path / "retouch-moves" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", WRONG)

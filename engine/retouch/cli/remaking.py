@@ -80,14 +80,13 @@ def again(args: Namespace, stamp: Stamp, installed: Registry, fresh: Path) -> Ag
     source = found.get(source_name(stamp))
     if stamp.text("source_from") == COMMAND_LINE.name and source is None:
         raise Refusal.of("RT509", path=args.image, what="it does not tell its source", mend="name it after the picture")
+    more = any(map(_names_more, (recipe, *libraries.values())))
     world = Environment(
         installed,
         fresh,
         (_given(stamp, found),),
         settings,
-        None
-        if any(map(_names_more, (recipe, *libraries.values())))
-        else args.model or stamp.text("model_option") or None,
+        None if more else args.model or stamp.text("model_option") or None,
         here=fresh,
         allowed=tuple({path.parent for path in found.values()}),
         force=True,

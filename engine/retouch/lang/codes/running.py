@@ -65,7 +65,7 @@ RUNNING = {
         "leave it out, or write masks behind it; report it to {plugin}: a stage that makes another size states facts "
         "of the names height and width",
         why="The check holds pictures, masks and windows that meet to one size. What makes another states it in its "
-        'mark, as facts={"height": "2 * height", "width": "2 * width"}, and then what does not fit is told before '
+        'mark, as the facts height="2 * height" and width="2 * width", and then what does not fit is told before '
         "anything runs.",
     ),
     "RT517": Code(

@@ -210,8 +210,8 @@ class StageCare:
                 check_size(value, self._sized)
                 sizes = {each.size for each in self._sized if isinstance(each, Image)}
                 unstated = isinstance(value, Image) and "height" not in self.node.card.facts
-                if unstated and len(sizes) == 1 and value.size != (given := sizes.pop()):
-                    self.resized(given, value.size)
+                if unstated and len(sizes) == 1 and {value.size} != sizes:
+                    self.resized(sizes.pop(), value.size)
         except WrongResult as error:
             error.maker = error.maker or self._called()
             raise

@@ -15,7 +15,7 @@ SIDE = 64  # pixels of a side of what it looks at
 
 @stage("eye", "newcomer", facts={"layers": 1})
 def newcomer(*, patch: Annotated[int, Range(1, 32, "pixels")] = 8) -> VisionTokens:
-    """See the mean colour of the picture, and of each of its patches.
+    """See the mean colour of the picture, and how that of each patch differs from it.
 
     patch: a side of a patch, of the picture at 64 by 64 pixels.
     """
@@ -25,10 +25,10 @@ def newcomer(*, patch: Annotated[int, Range(1, 32, "pixels")] = 8) -> VisionToke
 @cache  # one function for all pictures, so that they are looked at together
 def _looking(patch: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     def look(batch: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, 3, side, side] in [0, 1] -> class tokens [B, layers, d], keys [B, layers, n, d] with its own first"""
+        """[B, 3, side, side] in [0, 1] -> class tokens [B, layers, d], keys [B, layers, n, d], its own first"""
         seen = F.avg_pool2d(batch, patch).flatten(2).mT  # [B, n - 1, 3]
         whole = seen.mean(1, keepdim=True)  # [B, 1, 3]
-        return whole, torch.cat((whole, seen), 1)[:, None]
+        return whole, torch.cat((whole, seen - whole), 1)[:, None]
 
     return look
 

@@ -14,6 +14,7 @@ def test_it_keeps_the_laws(stage_laws):
 
 def test_it_leads_an_edit():
     picture = Image.new("RGB", (64, 64), "orange")
+    picture.paste("navy", (16, 16, 48, 48))
     with_it, without = (
         retouch.recipe(recipe)(picture, caption="a cat").image for recipe in (RECIPE, RECIPE.partition(" |")[0])
     )
