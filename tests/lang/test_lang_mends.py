@@ -165,6 +165,7 @@ IN_WORDS: dict[str, tuple[str, str | None]] = {
     "RT427": ("save it elsewhere", None),
     "RT504": ("save it anew", None),
     "RT580": ("write 'blend pixel' behind it", None),
+    "RT562": ("write that line here", None),
 }
 
 
