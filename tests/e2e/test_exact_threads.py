@@ -83,7 +83,7 @@ def test_a_picture_of_the_fast_mode_is_made_again_with_its_own_number_of_threads
 
 @pytest.mark.parametrize("said", ["0", "-1", "999999", "257", "²", "many", ""])
 def test_a_number_of_threads_that_cannot_be_is_not_believed(said):
-    assert _threads(Stamp({"threads": said}, {}, {}, {}, ())) == 0
+    assert _threads(Stamp({"threads": said}, {}, {}, {}, {}, ())) == 0
 
 
 @pytest.mark.thorough
