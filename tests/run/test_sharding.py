@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from retouch.graph.nodes import Graph, Picture
+from retouch.pictures.journal import FolderJournal
 from retouch.run.executor import BatchInfo
+from retouch.run.files import run_journal
 from retouch.run.files.provenance import Request
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
@@ -55,6 +57,9 @@ class Played:
         if answers is None:
             self._said.put(None)
 
+    def says(self, message: Any) -> None:
+        self._said.put(packed(message))
+
     def lines(self) -> Iterator[str]:
         while (line := self._said.get()) is not None:
             yield line
@@ -85,7 +90,7 @@ class Stage:
 
     def run(self, count: int, workers: int, store: RunStore | None = None) -> RunResult:
         made = graphs(count)
-        run = WholeRun(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(()))
+        run = WholeRun(made, Request(), Settings(), (), self._hear, SharedFiles(made), RunJournal(made))
         return execute_by_workers(run, self._start, workers, store)
 
     def _hear(self, event: str, facts: Any) -> None:
@@ -239,6 +244,61 @@ def test_workers_that_cannot_begin_say_why():
     stage = Stage(lambda shard: [Stopped("could not work: ImportError: no torch")])
     result = stage.run(2, 1)
     assert "could not work: ImportError: no torch" in result.outcomes[0].failures[0].message
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch) -> Path:
+    """The folder of the results of all pictures, two of each; they are otherwise graphs of nothing."""
+
+    def results_of(graph: Graph) -> list[Path]:
+        return [tmp_path / f"{graph.item.name}.{kind}" for kind in ("png", "csv")] if graph.item else []
+
+    for module in (sharding, run_journal):
+        monkeypatch.setattr(module, "results_of", results_of)
+    return tmp_path
+
+
+def written(path: Path) -> Told:
+    return Told("written", {"path": path, "work": "w", "sha256": "s"})
+
+
+def lines_of(folder: Path) -> list[tuple[str, str]]:
+    return [(line["event"], line["file"]) for line in FolderJournal(folder).lines()]
+
+
+def test_what_was_written_before_ctrl_c_is_in_the_journal_though_nobody_had_heard_it(results):
+    def stop(shard: Shard) -> list[Any]:
+        for worker in stage.workers:
+            worker.says(written(results / f"{worker.number}.png"))
+        raise KeyboardInterrupt
+
+    stage = Stage(stop)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(4, 1)
+    assert lines_of(results) == [("saved", "0.png")]
+
+
+def test_of_a_picture_that_ends_workers_the_results_that_are_there_have_not_failed(results):
+    bad = results / "2.png"
+    result = Stage(lambda shard: [written(bad), "no JSON"] if 2 in shard.places else [done(shard)]).run(4, 1)
+    assert [outcome.files for outcome in result.outcomes] == [[], [], [bad], []]
+    assert [each for each in lines_of(results) if each[0] == "failed"] == [("failed", "2.csv")]
+
+
+def test_what_a_worker_that_ended_had_half_written_goes_before_the_run_does(results):
+    part = results / ".1.png.0123abcd.part"
+
+    def conduct(shard: Shard) -> list[Any] | None:
+        if 1 not in shard.places or part in begun:
+            return [done(shard)]
+        part.touch()
+        begun.append(part)
+        return None
+
+    begun: list[Path] = []
+    assert failed(Stage(conduct).run(3, 1)) == {}
+    assert begun
+    assert not part.exists()
 
 
 def test_ctrl_c_ends_all_workers():

@@ -34,6 +34,8 @@ from retouch.run.task import forget
 from retouch.run.waves import waves_of
 from retouch.run.whole import RunPart, Tell, WholeRun
 
+Changed = dict[str, list[str]]  # by a model's digest, what a stranger's family did
+
 
 def execute(
     graphs: Sequence[Graph],
@@ -77,8 +79,12 @@ def execute_part(
     machine: MakeMachine = Machine,
     keep: bool = False,
     store: RunStore | None = None,
+    changed: Changed | None = None,
 ) -> RunPart:
-    """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others."""
+    """Run the graphs of what may be a part of a run; what concerns all its pictures waits for the others.
+
+    changed: by model, what strangers' families left changed in the parts before, and after it in this one.
+    """
     tasks = StageTasks(run, registry, Machines(run.settings, machine), keep, store)
     pipelines = {model.pipeline for graph in run.graphs for model in (graph.model, *graph.models.values())}
     strange = {families.module_of(each): families.plugin_of(each) for each in pipelines if families.is_strangers(each)}
@@ -86,7 +92,7 @@ def execute_part(
     with undisturbed(), with_threads(run.settings.threads_used), working_on(run.settings.device):
         pictures = [tasks.of(graph, lane) for lane, graph in enumerate(run.graphs)]
         calls = _in_waves(pictures, tasks, endings)
-    _tell_of_families(pictures, tasks.machines)
+    _tell_of_families(pictures, tasks.machines, {} if changed is None else changed)
     for picture in pictures:
         for machine_of, texts in picture.prompts:
             if any(picture.outcome.rows.values()) and not machine_of.info.known.reads:  # else the check has told
@@ -96,8 +102,12 @@ def execute_part(
     return RunPart([picture.outcome for picture in pictures], calls, [picture.missed for picture in pictures])
 
 
-def _tell_of_families(pictures: Sequence[PictureTasks], machines: Machines) -> None:
+def _tell_of_families(pictures: Sequence[PictureTasks], machines: Machines, changed: Changed) -> None:
     """Warn of what strangers' families left changed, each picture that used one."""
+    for digest, machine in machines.made.items():
+        if machine.guard:
+            known = changed.setdefault(digest, [])
+            known += [what for what in machine.guard.changed if what not in known]
     for picture in pictures:
         graph = picture.graph
         for name, model in {graph.model.name: graph.model, **graph.models}.items():
@@ -105,7 +115,7 @@ def _tell_of_families(pictures: Sequence[PictureTasks], machines: Machines) -> N
                 continue
             on_it = next((node for node in graph.nodes if model_of(graph, node) == name), graph.nodes[0])
             report = Report()
-            for what in guard.changed:
+            for what in changed[model.digest]:
                 report.add("RT578", on_it.span, family=guard.family, plugin=guard.plugin, what=what)
             picture.outcome.warnings += report.items
     for machine in machines.made.values():  # which may be kept for other runs

@@ -66,6 +66,11 @@ class RunJournal:
             if how == "stopped":
                 self._forget(made)
 
+    def tidy(self) -> None:
+        """Remove what a worker that has ended left half written; what others write is locked."""
+        for folder in self._results:
+            remove_dead_parts(folder)
+
     def _forget(self, made: Sequence[Path]) -> None:
         """Remove folders that this run made and put nothing into, as long as another still tells of the run."""
         came = {folder: self._saved[folder] + self._failed[folder] for folder in self._results}

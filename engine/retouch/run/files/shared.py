@@ -119,7 +119,8 @@ class _Table:
 
     def write(self, path: Path, metadata: Mapping[str, str], signed: Signed | None = None) -> tuple[str, ...]:
         names = list(dict.fromkeys(name for axes in self.places for name, _ in axes))
-        columns = list(dict.fromkeys(name for figures in self.lines.values() for name in figures))
+        # In the order of the places: lines come as pictures end, and from several workers.
+        columns = list(dict.fromkeys(name for axes in self.places for name in self.lines.get(axes, ())))
         text = io.StringIO()
         if metadata:  # in the first line, which readers of tables are told to leave out
             text.write(f"# {stamp.KEY} {stamp.fit(metadata)[0]}\n")

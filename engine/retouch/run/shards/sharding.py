@@ -12,7 +12,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from retouch.graph.keys import of_no_picture
@@ -34,6 +36,7 @@ STRIKES = 2  # workers that one picture may end
 LOST_IN_A_ROW = 8  # workers that end without any picture done: something else is wrong
 PATIENCES = 2  # after so many of the watchdog's a stage that does not give way is ended with its worker
 SILENCE = 60.0  # seconds without a word, though a worker speaks every few: its process does nothing any more
+_OF_THE_JOURNAL = ("written", "unwritten")
 TICK = 1.0  # seconds after which workers are looked at, though none has said anything
 
 
@@ -106,7 +109,9 @@ class _Sharing:
     waiting: deque[tuple[int, ...]] = field(default_factory=deque[tuple[int, ...]])
     hands: list[_Hand] = field(default_factory=list[_Hand])
     said: queue.SimpleQueue[tuple[_Hand, str | None]] = field(default_factory=queue.SimpleQueue)
+    listening: list[threading.Thread] = field(default_factory=list[threading.Thread])
     strikes: Counter[int] = field(default_factory=Counter[int])
+    there: set[Path] = field(default_factory=set[Path])  # results that were written, also by who has ended since
     lost: int = 0  # workers in a row
     parts: dict[int, tuple[Outcome, dict[str, str]]] = field(default_factory=dict)  # by place
     calls: list[BatchInfo] = field(default_factory=list[BatchInfo])
@@ -141,13 +146,16 @@ class _Sharing:
             for each in ends:
                 each.join()
             self.hands.clear()
+            self._hear_the_last()
         outcomes, missed = zip(*(self.parts[place] for place in range(len(self.graphs))), strict=True)
         return RunPart(list(outcomes), self.calls, list(missed))
 
     def _begin(self, number: int) -> None:
         hand = _Hand(number, self.start(number))
         self.hands.append(hand)
-        threading.Thread(target=self._listen, args=(hand,), name=f"retouch-worker-{number}", daemon=True).start()
+        name = f"retouch-worker-{number}"
+        self.listening.append(threading.Thread(target=self._listen, args=(hand,), name=name, daemon=True))
+        self.listening[-1].start()
         hand.worker.send(packed(ShardJob(self.run.request, self.run.settings, self.store and self.store.store)))
 
     def _listen(self, hand: _Hand) -> None:
@@ -155,6 +163,17 @@ class _Sharing:
         for line in hand.worker.lines():
             self.said.put((hand, line))
         self.said.put((hand, None))
+
+    def _hear_the_last(self) -> None:
+        """What was written before all were ended stands in the journal: without its line it could be anybody's file."""
+        for each in self.listening:
+            each.join(TICK)
+        while not self.said.empty():
+            _, line = self.said.get()
+            with suppress(ValueError):
+                message = unpacked(line) if line else None
+                if isinstance(message, Told) and message.event in _OF_THE_JOURNAL:
+                    self._enter(message.event, message.facts)
 
     def _hear(self) -> None:
         try:
@@ -198,9 +217,8 @@ class _Sharing:
             hand.worker.send(packed(Shard(hand.shard, tuple(self.graphs[place] for place in hand.shard))))
 
     def _told(self, hand: _Hand, event: str, facts: Mapping[str, Any]) -> None:
-        if event in ("written", "unwritten"):
-            told = self.run.journal.saved if event == "written" else self.run.journal.failed
-            told(**facts)
+        if event in _OF_THE_JOURNAL:
+            self._enter(event, facts)
             return
         self.run.tell(event, facts)
         if event == "stuck" and 0 < patience() * PATIENCES <= facts["s"]:
@@ -208,11 +226,20 @@ class _Sharing:
             hand.why = f"{where} did not give way for {facts['s']:g} s"
             self._gone(hand, hand.worker.end())
 
+    def _enter(self, event: str, facts: Mapping[str, Any]) -> None:
+        """A line of a worker for the journal."""
+        if event == "written":
+            self.there.add(facts["path"])
+            self.run.journal.saved(**facts)
+        else:
+            self.run.journal.failed(**facts)
+
     def _gone(self, hand: _Hand, how: str) -> None:
         """A worker has ended: its pictures are done by another, each alone, so that one that ends workers is found."""
         how, shard = hand.why or how, hand.shard
         self.hands.remove(hand)
         hand.worker.end()
+        self.run.journal.tidy()
         self.lost += 1
         self.strikes.update(shard)
         again = [place for place in shard if self.strikes[place] < STRIKES]
@@ -236,8 +263,9 @@ class _Sharing:
         item = self.graphs[place].item
         report = Report()
         report.add(code, NOWHERE, name=item.name if item else "the recipe", how=how)
-        for path in results_of(self.graphs[place]):
+        results = dict.fromkeys(results_of(self.graphs[place]))
+        for path in results.keys() - self.there:
             self.run.journal.failed(path, item, report.items[0])
         told = report.items[0]
         self.run.tell("failed", {"item": item.name if item else "", "code": code, "message": told.message})
-        self.parts[place] = Outcome(item, failures=[told]), {}
+        self.parts[place] = Outcome(item, [path for path in results if path in self.there], failures=[told]), {}

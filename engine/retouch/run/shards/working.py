@@ -27,7 +27,7 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
     job = unpacked(next(lines))
     if not isinstance(job, ShardJob):
         raise TypeError(f"the first line is a {type(job).__name__}, and not a job")
-    installed, machines = registry.load(), KeptMachines()
+    installed, machines, changed = registry.load(), KeptMachines(), dict[str, list[str]]()
 
     def tell(event: str, facts: Mapping[str, Any]) -> None:
         try:
@@ -45,7 +45,7 @@ def work(lines: Iterator[str], say: Callable[[str], None]) -> None:
         files = SharedFiles(shard.graphs)
         run = WholeRun(shard.graphs, job.request, job.settings, installed.built_in, heard, files, _FarJournal(tell))
         store = RunStore(job.store, job.settings) if job.store else None
-        part = execute_part(run, registry=installed, machine=machines, store=store)
+        part = execute_part(run, registry=installed, machine=machines, store=store, changed=changed)
         taken = store.taken if store else {}
         said = tuple(part.outcomes), tuple(part.calls), tuple(part.missed), tuple(files.entries()), taken
         say(packed(ShardDone(*said)))
