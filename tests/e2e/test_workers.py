@@ -16,7 +16,7 @@ from PIL import Image
 
 from retouch_storybook.world import Scene
 from tests.e2e.command import HEEDING, Ran, draw, retouch
-from tests.faulty.test_faulty_plugins import install
+from tests.faulty.test_faulty_plugins import faulty_model, install
 
 PLAIN = "defaults steps=2\ninvert ddim"
 SHARED = (
@@ -36,6 +36,21 @@ def {name}(image: Image) -> Mask:
     mask = torch.zeros(image.size)
     mask[:30] = 1
     return Mask(mask)
+"""
+# A family of models that goes to another folder when it loads its network, which a worker does once for all its shards.
+GOES_AWAY = """
+import os
+from retouch import hookimpl
+from retouch_models.stable_diffusion import StableDiffusion
+class Away(StableDiffusion):
+    name = "Away"
+    def load(self, known, parts):
+        os.chdir("/")
+        return super().load(known, parts)
+FAMILY = Away()
+@hookimpl
+def retouch_families():
+    return {"FaultyPipeline": "f_away:FAMILY"}
 """
 DIES, HANGS = "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"
 
@@ -80,6 +95,18 @@ def test_workers_make_the_bytes_of_one_process_and_what_ends_one_is_left_out(tmp
     assert {line["file"] for line in told if line["event"] == "saved"} == set(made)
     assert {line["code"] for line in told if line["event"] == "failed"} == {"RT923"}
     assert told[-1]["how"] == "done"
+
+
+@pytest.mark.thorough
+def test_every_picture_is_told_what_the_family_of_its_model_changed_whichever_shard_it_is_in(tmp_path, monkeypatch):
+    install(tmp_path, "away", GOES_AWAY)
+    faulty_model(tmp_path / "model")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = pictures(tmp_path, 4)  # so that each worker has two shards
+    done = run(tmp_path, 'model "model/"\n' + PLAIN, names, "out", "--workers", 2)
+    assert done.code == 0, done.err
+    assert done.err.count("the family 'Away' of 'f_away' changed the folder that the process is in") == len(names)
 
 
 @pytest.mark.bench

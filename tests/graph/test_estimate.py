@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 
 from retouch.api.families import Described, unet_memory, vae_memory
+from retouch.cli.commands import run
 from retouch.cli.main import main
 from retouch.graph import estimate
 from retouch.graph.estimate import KEPT, PROCESS, TILED_PIXEL
@@ -20,7 +23,9 @@ from retouch.models.catalog import find
 from retouch.models.rates import Pace, Rate
 from retouch.models.recognise import look_into
 from retouch.models.vae_tiles import VaeTiles
+from retouch.run import session
 from retouch.run.loaded.loaded_model import Machine
+from retouch.run.outcome import Outcome, RunResult
 from retouch.testing.laws.memory import living
 from retouch_bench.speed.shapes import SHAPES
 from retouch_models.published import PUBLISHED
@@ -377,3 +382,21 @@ def test_what_depends_on_no_picture_is_paid_once_however_often_its_flow_runs(cac
     assert told["estimates"][0]["with_gradient"] == {"rows": led, "pictures": 0, "tuned_at_once": 2}
     assert main(["plan", "-e", text, "cat.png"]) == 0
     assert f"{walk} rows each time, and {once} once" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_what_several_workers_did_at_once_is_no_rate_of_one_process(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    ticks = count()
+    monkeypatch.setattr(rates, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks)), time=lambda: 1.0))
+
+    def run_all(graphs: Any, tell: Any) -> RunResult:
+        for _ in range(4):
+            tell("call", {"kind": "denoise", "rows": 8, "bucket": 8})
+        return RunResult([Outcome(graph.item) for graph in graphs], [])
+
+    monkeypatch.setattr(session, "execute", lambda graphs, *, tell, **_: run_all(graphs, tell))
+    monkeypatch.setattr(run, "run_by_workers", lambda args, whole, store: run_all(whole.graphs, whole.tell))
+    assert main(["run", "-e", 'invert ddim "cat"->"dog"', "cat.png", *workers]) == 0
+    assert cache.exists() is not bool(workers)

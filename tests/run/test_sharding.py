@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from retouch.graph.nodes import Graph, Picture
 from retouch.pictures.journal import FolderJournal
 from retouch.run.executor import BatchInfo
-from retouch.run.files import run_journal
+from retouch.run.files import run_journal, shared
 from retouch.run.files.provenance import Request
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
@@ -22,6 +25,7 @@ from retouch.run.outcome import Outcome, RunResult
 from retouch.run.settings import Settings
 from retouch.run.shards import sharding
 from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
+from retouch.run.shards.processes import ProcessWorker
 from retouch.run.shards.sharding import execute_by_workers, shards_of
 from retouch.run.shards.wire import NotData, packed, unpacked
 from retouch.run.store.blobs import Store
@@ -353,3 +357,29 @@ def test_what_is_no_data_is_refused(value):
 def test_a_line_that_is_none_of_ours_makes_nothing(line):
     with pytest.raises(ValueError, match=r"."):
         unpacked(line)
+
+
+def test_a_table_has_its_columns_in_the_order_of_the_recipe_whichever_worker_was_first(tmp_path, monkeypatch):
+    """As a stranger's `measure` may, which has another column for some pictures."""
+    axes = [(("name", name),) for name in "ab"]
+    places = [SimpleNamespace(type="Figures", axes=each) for each in axes]
+    monkeypatch.setattr(shared, "shared_places", lambda graphs, refused: {"f.csv": places})
+    entries, made = [(axes[0], {"x": 1.0, "y": 2.0}), (axes[1], {"y": 3.0, "z": 4.0})], list[str]()
+    for order in (entries, entries[::-1]):
+        files = SharedFiles([])
+        for each in order:
+            files.put([("f.csv", [each])])
+        files.made["f.csv"].write(tmp_path / "f.csv", {})
+        made.append((tmp_path / "f.csv").read_text())
+    assert made == ["name,x,y,z\na,1,2,\nb,,3,4\n"] * 2
+
+
+def test_a_worker_finds_the_modules_that_its_run_finds(tmp_path, monkeypatch):
+    """As those of the folder that `python -m retouch` is typed in, which is on the path as "" or by its name."""
+    began: dict[str, str] = {}
+    monkeypatch.setattr(subprocess, "Popen", lambda command, env, **_: began.update(env))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "/elsewhere", *sys.path])
+    ProcessWorker({"OMP_NUM_THREADS": "3"})
+    assert began["PYTHONPATH"].split(os.pathsep)[:2] == [str(tmp_path), "/elsewhere"]
+    assert began["OMP_NUM_THREADS"] == "3"

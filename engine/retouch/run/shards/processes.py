@@ -25,7 +25,7 @@ class ProcessWorker:
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(modules()), **environment},
             text=True,
             start_new_session=True,
         )
@@ -55,6 +55,11 @@ class ProcessWorker:
             if self._process.poll() is None:
                 self._process.kill()
             return ending(self._process.wait())
+
+
+def modules() -> list[str]:
+    """Where this process finds its modules, so that a worker finds the same: plugins of the folder that it began in, too."""
+    return [os.path.abspath(each) for each in sys.path]  # noqa: PTH100 - "" is the folder that one is in
 
 
 def ending(code: int) -> str:
