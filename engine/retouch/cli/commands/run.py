@@ -91,13 +91,12 @@ def main(args: Namespace) -> int:
                 journal=journal,
                 store=store,
             )
+            _keep_pace(pace, graphs, settings.device, settings.dtype)  # several at once are no measure of one
         for outcome in result.outcomes:
             progress.ended(outcome)
         progress.summary(result, store.taken if store else {})
     if journal.lost:
         warn_of_journal(journal.lost)
-    if not (args.workers or args.ray):  # several at once are no measure of one
-        _keep_pace(pace, graphs, settings.device, settings.dtype)
     failed = [outcome for outcome in result.outcomes if outcome.failed]
     if not failed:
         return verdict(found) if len(graphs) == len(there.left) else SOME_FAILED

@@ -58,8 +58,8 @@ class ProcessWorker:
 
 
 def modules() -> list[str]:
-    """Where this process finds its modules, so that a worker finds the same: plugins of the folder that it began in, too."""
-    return [os.path.abspath(each) for each in sys.path]  # noqa: PTH100 - "" is the folder that one is in
+    """The folders in which this process finds its modules, and a worker the same plugins; "" is the one it is in."""
+    return [os.path.abspath(each) for each in sys.path]
 
 
 def ending(code: int) -> str:
