@@ -74,11 +74,26 @@ class C2pa:
                     problems = (
                         tuple(dict.fromkeys(str(each.get("code")) for each in failures)) if state == "invalid" else ()
                     )
-                    return Credentials(state, ", ".join(dict.fromkeys(filter(None, names))), problems, active)  # pyright: ignore[reportArgumentType]
+                    signer = ", ".join(dict.fromkeys(filter(None, names)))
+                    return Credentials(state, signer, problems, active, _sources(active))  # pyright: ignore[reportArgumentType]
             except Exception as why:
                 if "ManifestNotFound" in type(why).__name__:
                     return None
                 return Credentials("invalid", problems=(_first_line(why),))
+
+
+def _sources(manifest: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What was wrong with the credentials of its ingredients, and of theirs, when it was signed."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in manifest.get("ingredients", ()):
+        results = each.get("validation_results", {})
+        parts = [results.get("activeManifest", {})]
+        parts += [delta.get("validationDeltas", {}) for delta in results.get("ingredientDeltas", ())]
+        codes = [str(failure.get("code")) for part in parts for failure in part.get("failure", ())]
+        # By then nobody had said whom he trusts.
+        if wrong := tuple(dict.fromkeys(code for code in codes if code != "signingCredential.untrusted")):
+            found[str(each.get("title"))] = wrong
+    return found
 
 
 def _signed(c2pa: Any, data: bytes, mime: str, claim: Claim, source: tuple[str, bytes] | None, info: Any) -> bytes:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
+from retouch.cli.commands.show import _signed
 from retouch.graph import signers
 from retouch.graph.signers import Claim, Identity, Unfit
 from retouch.pictures.credentials import holds_credentials
@@ -174,6 +175,23 @@ def test_what_is_changed_afterwards_is_not_valid(signed: Path, tmp_path: Path) -
         assert told is not None
         assert told.state == "invalid", name
         assert told.problems, name
+
+
+def test_a_source_whose_credentials_were_broken_is_told_though_its_edit_is_valid(
+    signed: Path, keys: Path, tmp_path: Path
+) -> None:
+    data, identity = bytearray((signed / "out" / "x.png").read_bytes()), Identity(keys / "own.pem", keys / "own.key")
+    for change, wrong in ((0, {}), (1, {"cat.png": ("assertion.dataHash.mismatch",)})):
+        data[data.index(b"IDAT") + 60] ^= change
+        source, edited = tmp_path / "cat.png", tmp_path / "dog.png"
+        source.write_bytes(data)
+        claim = Claim(source=source, source_name="cat.png")
+        edited.write_bytes(SIGNER.sign((signed / "kitten.png").read_bytes(), ".png", claim, identity))
+        told = SIGNER.verdict(edited, b"")
+        assert told is not None
+        assert (told.state, told.sources) == ("valid", wrong)
+    (line,) = [each for each in _signed(told) if "source" in each]
+    assert line == "its source 'cat.png' had content credentials that were not valid: assertion.dataHash.mismatch"
 
 
 @pytest.mark.parametrize("level", ["minimal", "none"])

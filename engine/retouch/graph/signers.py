@@ -94,12 +94,15 @@ class Credentials:
 
     state: "trusted" is valid, and by a signer among those that the user trusts; "invalid" is changed since, or broken.
     signer: as the certificate names him.  problems: codes, of an invalid one.  told: what it says, as data.
+    sources: by name, the codes of what was wrong with the credentials of the pictures that it was made of, when it was
+        signed; those of which nothing was wrong, or that had none, are not named.
     """
 
     state: Literal["valid", "trusted", "invalid"]
     signer: str = ""
     problems: tuple[str, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 class Signer(Protocol):

@@ -43,7 +43,8 @@ def main(args: Namespace) -> int:
         signed = {"credentials": _as_data(credentials)} if credentials else {}
         put({"image": str(args.image), **(found.as_json() if found else {}), **signed})
     else:
-        lines = [*(_lines(found) if found else ["# it says nothing of a recipe", ""]), *_signed(credentials)]
+        lines = list(_lines(found)) if found else ["# it says nothing of a recipe", ""]
+        lines += [line.replace("\n", "\\n") for line in _signed(credentials)]  # whose names a stranger wrote
         print(plain("\n".join(lines)))
     return DONE
 
@@ -59,12 +60,16 @@ def _signed(found: Credentials | str | None) -> Iterator[str]:
             "invalid": f"not valid: {', '.join(found.problems) or 'it is not said why'}",
         }
         yield f"content credentials: signed by {found.signer or 'nobody who is named'}: {said[found.state]}"
+        for name, problems in found.sources.items():
+            yield f"its source '{name}' had content credentials that were not valid: {', '.join(problems)}"
 
 
 def _as_data(found: Credentials | str) -> dict[str, Any]:
     if isinstance(found, str):
         return {"state": "unknown", "why": found}
-    return {"state": found.state, "signer": found.signer, "problems": list(found.problems), "manifest": found.told}
+    sources = {name: list(problems) for name, problems in found.sources.items()}
+    told = {"state": found.state, "signer": found.signer, "problems": list(found.problems)}
+    return {**told, "sources": sources, "manifest": found.told}
 
 
 def _lines(stamp: Stamp) -> Iterator[str]:
