@@ -49,6 +49,17 @@ def test_an_ending_that_a_stage_does_not_write_is_refused_beforehand(cat: Path, 
     assert sorted(path.name for path in cat.parent.iterdir()) == ["cat.png", "cat.txt"]
 
 
+def test_a_file_of_another_is_kept_though_several_pictures_would_share_it(cat: Path) -> None:
+    """Else the last picture alone would be refused, and the file overwritten with what the others put into it."""
+    draw(cat.with_name("two.png"))
+    cat.with_name("all.png").write_bytes(cat.read_bytes())
+    command = ("-e", f'{COPY} | sheet "all.png"', "cat.png", "two.png")
+    for done in (retouch(each, *command, folder=cat.parent) for each in ("check", "run")):
+        assert done.code == 1
+        assert codes(done) == ["RT415"], done.err
+    assert cat.with_name("all.png").read_bytes() == cat.read_bytes()
+
+
 def test_an_ending_of_the_command_line_is_refused_beforehand(cat: Path) -> None:
     for command in ("plan", "run"):
         done = retouch(command, "-e", COPY, "cat.png", "-o", "x.gif", folder=cat.parent)

@@ -65,7 +65,8 @@ def check_results(graphs: Iterable[Graph], writers: Iterable[Writer], world: Env
                 told.add((span, mend))
                 report.add("RT405", span, count=len(same), path=file.name, mend=mend)
             continue
-        item = same[-1].item
+        # What is wrong with a file that several pictures share is wrong for each of them.
+        item = same[-1].item if len({each.item for each in same}) == 1 else None
         with report.looking_at(str(item.path) if item and item.known else None):
             if path in sources:
                 report.add("RT407", span, path=file.name)
