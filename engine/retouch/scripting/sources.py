@@ -100,7 +100,9 @@ def _of_file(source: Any, folder: Path, index: int) -> Entered:
         source.seek(0)  # as PIL does: whoever has just written to it stands at its end
     data = source.read() if hasattr(source, "read") else bytes(source)
     if not isinstance(data, bytes):
-        raise TypeError(f"a picture file is opened for bytes, as in open(…, 'rb'), and this one gives {type(data).__name__}")
+        raise TypeError(
+            f"a picture file is opened for bytes, as in open(…, 'rb'), and this one gives {type(data).__name__}"
+        )
     name = getattr(source, "name", "")  # of one that has none a number
     file, format = Path(name if isinstance(name, str) else ""), of_beginning(data)
     folder.mkdir(parents=True, exist_ok=True)
