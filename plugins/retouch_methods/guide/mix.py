@@ -15,8 +15,8 @@ Share = Annotated[float, Range(0, 1)]
     "mix",
     paper="arXiv:2212.04489",
     facts={
-        "guide": "guide + 1",
-        "guide_least": "(guide_least if guide_least else guide) + (1 if start == 0 and until == 1 else 0)",
+        "guide": "guide + (1 if share else 0)",
+        "guide_least": "(guide_least if guide_least else guide) + (1 if share and start == 0 and until == 1 else 0)",
         "during": "(start, until)",
         "idle": "share == 0",
     },
