@@ -284,3 +284,13 @@ def test_zero_is_one_number_whatever_its_sign(graph):
 def test_a_digit_of_another_script_is_told_by_what_it_says(checked):
     (item,) = checked('invert ddim "cat"->"dog" steps=３').errors
     assert (item.code, item.help) == ("RT118", "write 3")
+
+
+@pytest.mark.parametrize("value", ["7", '"half"', "true", "[]"])
+@pytest.mark.parametrize("where", ["defaults", "command line"])
+def test_a_window_that_nothing_can_be_is_told_wherever_it_is_said(checked, value, where):
+    """What reckons with the bounds of a control goes on with its own."""
+    text = 'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | attend p2p | save "o.png"'
+    said = {"settings": {"self": value}} if where == "command line" else {}
+    (item,) = checked(text if said else f"defaults self={value}\n{text}", **said).errors
+    assert item.code == ("RT208" if value == "7" else "RT207")

@@ -54,6 +54,8 @@ class Precedence:
         if (written := place.get(option.name)) is None:
             return None
         value = option_values.read(option, written, self._choices, self._report)
+        if value is option_values.REFUSED and not option.required:
+            value = option.default  # it is told; what reckons with options goes on with one of its kind
         return Given(value, written.span, written.origin, written.source)
 
     def _of_stages(self, option: Option, model: ModelInfo, stages: Iterable[str]) -> Iterator[Given]:
