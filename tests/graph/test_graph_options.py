@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from functools import cache
@@ -287,10 +288,14 @@ def test_a_digit_of_another_script_is_told_by_what_it_says(checked):
 
 
 @pytest.mark.parametrize("value", ["7", '"half"', "true", "[]"])
-@pytest.mark.parametrize("where", ["defaults", "command line"])
+@pytest.mark.parametrize("where", ["defaults", "command line", "card"])
 def test_a_window_that_nothing_can_be_is_told_wherever_it_is_said(checked, value, where):
     """What reckons with the bounds of a control goes on with its own."""
     text = 'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | attend p2p | save "o.png"'
+    if where == "card":
+        (item,) = checked(text, find_model=lambda *_: FakeModel(defaults={"self": json.loads(value)})).errors
+        assert item.code == "RT416"
+        return
     said = {"settings": {"self": value}} if where == "command line" else {}
     (item,) = checked(text if said else f"defaults self={value}\n{text}", **said).errors
     assert item.code == ("RT208" if value == "7" else "RT207")

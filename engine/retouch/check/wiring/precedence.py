@@ -72,7 +72,8 @@ class Precedence:
         if not option.kind.takes(value):
             what = f"its card says {option.name}={value!r}, and that takes {option.kind}"
             self._report.add("RT416", s.NOWHERE, source=model.name, name=model.name, what=what)
-        return Given(tuple(value) if option.kind.many else value, s.NOWHERE, origin)
+            value = option.default  # as where a recipe's own is refused
+        return Given(tuple(value) if option.kind.many and value is not None else value, s.NOWHERE, origin)
 
     def check(self, cards: Iterable[StageCard]) -> None:
         """Report a default or a setting that no stage of the recipe has, or whose value none of them takes."""
