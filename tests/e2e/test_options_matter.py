@@ -190,6 +190,45 @@ def changing(names: set[str], world: Environment) -> set[str]:
     }
 
 
+MOOT = (  # a stage, what is said in both runs, and what then is told to change nothing
+    ("invert ddim", "", "iterations=2"),
+    ("invert direct", "injected=0", "share=10%"),
+    ("invert direct", "injected=0", 'noise="step"'),
+    ("invert flowedit", "until=0", "source_guidance=9"),
+    ("guide pix2pix_zero", "lr=0", 'reference="sampled"'),
+    ("guide proximal", "", 'pull_to="inversion"'),
+    ("guide proximal", "", "pull_below=1000"),
+    ("guide proximal", "", "dilate=0"),
+    ("guide proximal", "pull_below=0", "pull=1"),
+    ("guide proximal", "quantile=0 pull_below=1000", "pull=1"),
+    ("guide semantic", "quantile=0", "scale=1"),
+    ("guide semantic", "quantile=0", "early=0"),
+    ("guide semantic", 'mask="none"', "quantile=10%"),
+    ("guide semantic", 'mask="noise"', "scale=1"),
+    ("mask diffedit", "maps=1 ceiling=1", "clamp=1"),
+    ("mask diffedit", "maps=1", "scale=1"),
+)
+
+
+@pytest.mark.thorough
+def test_what_is_told_to_change_nothing_changes_nothing(tmp_path):
+    world = tiny_world(tmp_path, 2)
+    pairs: list[tuple[str, Graph, Graph]] = []
+    for name, both, option in MOOT:
+        card = INSTALLED.find(*name.split())
+        assert card is not None
+        plain, changed = (said(card, written((card,)), each) for each in (both, f"{both} {option}".lstrip()))
+        checked = check(changed, world)
+        told = [found.message for found in checked.diagnostics if found.code == "RT227"]
+        assert any(message.startswith(f"'{option.partition('=')[0]}'") for message in told), changed
+        pairs.append((changed, graph(world, plain, name), checked.graphs[0]))
+    result = execute([each for _, *both in pairs for each in both], registry=INSTALLED)
+    assert not any(outcome.failures for outcome in result.outcomes)
+    for (text, *both), *made in zip(pairs, result.outcomes[::2], result.outcomes[1::2], strict=True):
+        one, other = (picture(of, outcome.values) for of, outcome in zip(both, made, strict=True))
+        assert torch.equal(one, other), text
+
+
 def picture(of: Graph, values) -> torch.Tensor:
     """What the graph saves."""
     (saved,) = (node for node in of.nodes if node.card.output is None)

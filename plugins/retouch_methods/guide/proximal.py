@@ -36,6 +36,8 @@ from retouch_methods.guide.inverted import inverted
     facts={"guide": 2, "unheard": "guidance == 0 or quantile == 1"},
     words="needed",
     moot=(
+        Moot("pull", "pull_below == 0", "'pull_below' says that no step is drawn there"),
+        Moot("pull", "quantile == 0 and norm == 'l0'", "'quantile' says that all of the picture is guided"),
         Moot("pull_to", "pull == 0", "'pull' says that nothing is drawn there"),
         Moot("pull_below", "pull == 0", "'pull' says that nothing is drawn there"),
         Moot("dilate", "pull == 0", "'pull' says that nothing is drawn there"),

@@ -44,6 +44,8 @@ from retouch.api import (
     needs=(Need("all(add) and all(remove)", "is given a concept without a word", "name each, or leave it out"),),
     moot=(
         Moot("scale", "mask == 'none' or mask == 'noise'", "without attention's mask no maps are read"),
+        Moot("scale", "quantile == 0", "'quantile' says that all of the picture is guided"),
+        Moot("early", "quantile == 0", "'quantile' says that all of the picture is guided"),
         Moot("quantile", "mask == 'none'", "without a mask it guides everywhere"),
         Moot("early", "mask != 'both'", "it is about the two masks together"),
     ),

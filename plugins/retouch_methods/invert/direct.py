@@ -11,6 +11,7 @@ from retouch.api import (
     Denoiser,
     Injected,
     Latents,
+    Moot,
     NegativePrompt,
     Range,
     Schedule,
@@ -24,6 +25,10 @@ from retouch.api import (
     "invert",
     "direct",
     paper="arXiv:2211.07825",
+    moot=(
+        Moot("share", "injected == 0", "'injected' says that no step is pulled"),
+        Moot("noise", "injected == 0", "'injected' says that no step is pulled"),
+    ),
     rows="steps",
     facts={
         "evaluations": 1,

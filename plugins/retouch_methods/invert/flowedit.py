@@ -30,6 +30,7 @@ from retouch.api import (
     Denoiser,
     Latents,
     Level,
+    Moot,
     NegativePrompt,
     NoiseSource,
     Predict,
@@ -88,6 +89,7 @@ def _led(step: Step, pred: Prediction) -> Tensor:
 @stage(
     "invert",
     "flowedit",
+    moot=(Moot("source_guidance", "until == 0", "'until' says that all steps sample as usual"),),
     paper="arXiv:2412.08629",
     facts={
         "steps": "int(steps * strength + 1e-9)",

@@ -15,7 +15,7 @@ from retouch.api import KnownLevels, Need, Range, Schedule, stage
         Need("len(at) > 0", "visits no level", "write at=[999, 600, 300, 100]"),
         Need("falls(at)", "goes up on its way", "write its levels from the noisiest down"),
         Need(
-            "trained == 0 or len(at) == 0 or max(at) < trained",
+            "trained == 0 or len(at) == 0 or max(at) <= trained - 1",
             "visits a level that this model was not trained at; its own are 0 to {trained - 1}",
             "write levels up to {trained - 1}",
         ),
