@@ -29,6 +29,9 @@ from retouch_methods.tune.denoising import Practice, counted
 from retouch_methods.tune.resuming import learn_pictures
 from retouch_methods.tune.tensors import movable
 
+SEEN = "[^\\s\\x00-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u2028-\\u202e\\ufeff]+"
+Token = Annotated[str, Pattern(SEEN, "a word that no language has", "beikkpic")]
+
 
 @stage(
     "tune",
@@ -55,7 +58,7 @@ async def unitune(
     log: TrainingLog,
     checkpoints: Checkpoints,
     *,
-    token: Annotated[str, Pattern("\\S+", "a word that no language has", "beikkpic")] = "beikkpic",
+    token: Token = "beikkpic",
     pictures: str = "",
     training_steps: Annotated[int, Range(0, 100_000, "steps")] = 100,
     lr: Annotated[float, Range(0, 1)] = 9e-5,

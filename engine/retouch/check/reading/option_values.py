@@ -20,6 +20,7 @@ WHOLE = re.compile(r"(-?\d+)", re.ASCII)
 NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)%?", re.ASCII)
 NAMES = (
     "path",
+    "pictures",
     "name",
     "revision",
     "base",
