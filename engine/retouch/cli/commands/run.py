@@ -17,8 +17,8 @@ from retouch.cli.sharing import run_by_workers
 from retouch.cli.signing import signing
 from retouch.cli.source import Source
 from retouch.cli.streams.plain import plain
+from retouch.graph.cells import row_cells_of
 from retouch.graph.done import Done, done, nothing_done
-from retouch.graph.estimate import row_cells_of
 from retouch.graph.nodes import Graph
 from retouch.graph.plan import plan
 from retouch.lang.diagnostics import Report
