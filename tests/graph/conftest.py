@@ -90,3 +90,12 @@ def graph(checked: Callable[..., Checked]) -> Callable[..., Graph]:
         return only
 
     return run
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this machine's pace is kept, beside a picture of 60 by 64."""
+    monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (60, 64)).save("cat.png")
+    return tmp_path / "cache" / "rates.json"
