@@ -24,9 +24,9 @@ from retouch.graph.plan import plan
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
-from retouch.plugins.collector import quiet_collector
 from retouch.plugins.registry import PluginError, Registry
 from retouch.plugins.signatures import Fault
+from retouch.run.collector import quiet_collector
 
 
 def main(args: Namespace) -> int:
