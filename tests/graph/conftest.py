@@ -13,11 +13,11 @@ from PIL import Image
 from retouch.check.check import Checked, check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
-from retouch.graph.verify import verify
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
 from tests.graph.fake_model import among
 from tests.graph.plugin_text import STAGES
+from tests.graph.verify import verify
 from tests.pictures.picture_makers import touched
 
 find_model = among("storybook", "other")
