@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -92,3 +93,20 @@ def pivot(world, kind, guidance=1.0):
             down(path[-1], eps_of(world, kind, path[-1], high, edit.source, guidance, edit.negative), low, high)
         )
     return path[::-1]
+
+
+class ShowsMaps:
+    """Attention of diffusers that makes every map, and lets a controller have them and whether they are of words."""
+
+    def __init__(self, controller: Callable[[Tensor, bool], Tensor]) -> None:
+        self.controller = controller
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = (
+            rows.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for rows in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
+        )
+        maps = (q @ k.transpose(-1, -2) * attn.scale).softmax(-1)
+        maps = self.controller(maps, encoder_hidden_states is not None)
+        return attn.to_out[0]((maps @ v).transpose(1, 2).flatten(2))
