@@ -14,7 +14,7 @@ Share = Annotated[float, Range(0, 1)]
     "guide",
     "mix",
     paper="arXiv:2212.04489",
-    facts=ONE_MORE,
+    facts={**ONE_MORE, "idle": "share == 0"},
     words="needed",
 )
 async def mix(
