@@ -86,7 +86,7 @@ class Elaboration:
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
         if whole:  # a part that could not be read may use the name or have the option
-            self._precedence.check(self._cards())
+            self._precedence.check(self._cards(), self._reading.theirs)
             self._nothing(recipe)
             for name, made in self._names.unused():
                 if self._reading.results or not made.made:  # the defs of a library are for others
