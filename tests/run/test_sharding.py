@@ -289,6 +289,17 @@ def test_of_a_picture_that_ends_workers_the_results_that_are_there_have_not_fail
     assert [each for each in lines_of(results) if each[0] == "failed"] == [("failed", "2.csv")]
 
 
+def test_what_two_workers_wrote_one_after_the_other_is_told_once_unless_its_bytes_changed(results, monkeypatch):
+    made = [Told("written", {"path": results / "0.png", "work": "w", "sha256": sha256}) for sha256 in "aabb"]
+
+    def conduct(shard: Shard) -> list[Any]:
+        return [made.pop(), "no JSON"] if made else [done(shard)]
+
+    monkeypatch.setattr(sharding, "STRIKES", 9)
+    Stage(conduct).run(1, 1)
+    assert [line["sha256"] for line in FolderJournal(results).lines()] == ["b", "a"]
+
+
 def test_what_a_worker_that_ended_had_half_written_goes_before_the_run_does(results):
     part = results / ".1.png.0123abcd.part"
 
