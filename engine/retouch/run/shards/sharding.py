@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from retouch.graph.keys import of_no_picture
+from retouch.graph.keys import done_once
 from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
@@ -77,16 +77,10 @@ def shards_of(graphs: Sequence[Graph], count: int) -> list[tuple[int, ...]]:
 
     What is tuned once for all pictures is tuned once for each shard, so that there are then as few as workers.
     """
-    once = any(_costs(graph) for graph in graphs[:1])
+    once = any(True for graph in graphs[:1] for _ in done_once(graph))
     most = -(-len(graphs) // (count if once else count * SHARDS_A_WORKER)) if graphs else 1
     size = most if once else min(most, IN_FLIGHT)
     return [tuple(range(first, min(first + size, len(graphs)))) for first in range(0, len(graphs), size)]
-
-
-def _costs(graph: Graph) -> bool:
-    """Whether something is made once for all pictures that takes rows of the denoiser."""
-    once = of_no_picture(graph)
-    return any(node.id in once and node.card.rows for node in graph.nodes)
 
 
 @dataclass(slots=True, eq=False)
