@@ -47,7 +47,7 @@ def of_no_picture(graph: Graph) -> Mapping[str, str]:
 
 
 def done_once(graph: Graph) -> Iterator[tuple[Graph, Node]]:
-    """Those of them that cost rows, such as a tuning, each with the flow that it is in: every worker of a run does them.
+    """Those of them that cost rows, such as a tuning, each with its flow: every worker of a run does them for itself.
 
     graph: the recipe's; those of its flows in brackets are there, too.
     """

@@ -26,7 +26,7 @@ def _kept_builtins(before: dict[str, Any], now: dict[str, Any]) -> bool:
 
 
 def _same_filters(before: list[Any], now: list[Any]) -> bool:
-    """What libraries put before the others for modules or warnings of their own, when they are imported, is no change."""
+    """What a library puts before the others for modules or warnings of its own, when it is imported, is no change."""
     return before == now or before == [each for each in now if each in before or not _is_of_one(*each)]
 
 
