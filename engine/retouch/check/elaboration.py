@@ -24,6 +24,7 @@ from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.sizes import check_sizes, check_windowed
+from retouch.check.trained import check_trained
 from retouch.check.unchanged import check_unchanged
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.endings import possible
@@ -113,6 +114,7 @@ class Elaboration:
                 check_sizes(graph, context, self._report)
                 check_windowed(graph, self._report)
                 check_extents(graph, self._world, self._report)
+                check_trained(graph, self._world, self._report)
                 check_unchanged(graph, self._report)
                 check_promises(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)
