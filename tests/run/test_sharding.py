@@ -179,6 +179,17 @@ def test_workers_that_all_end_are_not_started_for_ever():
     assert len(stage.workers) < 20
 
 
+def test_what_plugins_warn_of_in_several_workers_is_told_once():
+    def conduct(shard: Shard) -> list[Any]:
+        said = [Told("warned", {"plugin": "mine", "text": text}) for text in ("old", f"old {shard.places[0]}", "old")]
+        return [*said, done(shard)]
+
+    stage = Stage(conduct)
+    stage.run(8, 2)
+    told = [facts["text"] for event, facts in stage.events if event == "warned"]
+    assert sorted(told) == sorted(["old", *(f"old {places[0]}" for _, places in stage.log)])
+
+
 def test_a_stage_that_does_not_give_way_is_told_and_ended_at_the_second_telling():
     stage = Stage(
         lambda shard: (

@@ -106,6 +106,7 @@ class _Sharing:
     listening: list[threading.Thread] = field(default_factory=list[threading.Thread])
     strikes: Counter[int] = field(default_factory=Counter[int])
     there: set[Path] = field(default_factory=set[Path])  # results that were written, also by who has ended since
+    warned: set[str] = field(default_factory=set[str])  # what plugins have warned of, in any worker
     lost: int = 0  # workers in a row
     parts: dict[int, tuple[Outcome, dict[str, str]]] = field(default_factory=dict)  # by place
     calls: list[BatchInfo] = field(default_factory=list[BatchInfo])
@@ -214,6 +215,10 @@ class _Sharing:
         if event in _OF_THE_JOURNAL:
             self._enter(event, facts)
             return
+        if event == "warned":
+            if facts["text"] in self.warned:
+                return
+            self.warned.add(facts["text"])
         self.run.tell(event, facts)
         if event == "stuck" and 0 < patience() * PATIENCES <= facts["s"]:
             where = f"'{facts['function']}' of {facts['plugin']} ({facts['place']})"
