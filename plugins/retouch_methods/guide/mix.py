@@ -14,7 +14,7 @@ Share = Annotated[float, Range(0, 1)]
     "guide",
     "mix",
     paper="arXiv:2212.04489",
-    facts={**ONE_MORE, "idle": "share == 0"},
+    facts=ONE_MORE,
     words="needed",
 )
 async def mix(
