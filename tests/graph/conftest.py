@@ -13,11 +13,11 @@ from PIL import Image
 from retouch.check.check import Checked, check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
-from retouch.graph.verify import verify
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
 from tests.graph.fake_model import among
 from tests.graph.plugin_text import STAGES
+from tests.graph.verify import verify
 from tests.pictures.picture_makers import touched
 
 find_model = among("storybook", "other")
@@ -38,6 +38,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("cat.png", "c.png", "dog.png", "a.png", "x.png", "m.png"):
         Image.new("RGB", (64, 64)).save(tmp_path / name)
     Image.new("RGB", (300, 40)).save(tmp_path / "wide.png")
+    Image.new("RGB", (128, 96)).save(tmp_path / "large.png")
     half = Image.new("L", (64, 64))
     half.paste(255, (0, 0, 32, 64))
     half.save(tmp_path / "m.png")
@@ -90,3 +91,12 @@ def graph(checked: Callable[..., Checked]) -> Callable[..., Graph]:
         return only
 
     return run
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this machine's pace is kept, beside a picture of 60 by 64."""
+    monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (60, 64)).save("cat.png")
+    return tmp_path / "cache" / "rates.json"

@@ -24,10 +24,10 @@ from retouch.run.files.shared import SharedFiles
 from retouch.run.outcome import Outcome, RunResult
 from retouch.run.settings import Settings
 from retouch.run.shards import sharding
-from retouch.run.shards.messages import Alive, Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
+from retouch.run.shards.messages import Shard, ShardDone, ShardJob, Stopped, Told, WorkerReady
 from retouch.run.shards.processes import ProcessWorker
 from retouch.run.shards.sharding import execute_by_workers, shards_of
-from retouch.run.shards.wire import NotData, packed, unpacked
+from retouch.run.shards.wire import packed, unpacked
 from retouch.run.store.blobs import Store
 from retouch.run.store.keeping import RunStore
 from retouch.run.whole import WholeRun
@@ -179,6 +179,17 @@ def test_workers_that_all_end_are_not_started_for_ever():
     assert len(stage.workers) < 20
 
 
+def test_what_plugins_warn_of_in_several_workers_is_told_once():
+    def conduct(shard: Shard) -> list[Any]:
+        said = [Told("warned", {"plugin": "mine", "text": text}) for text in ("old", f"old {shard.places[0]}", "old")]
+        return [*said, done(shard)]
+
+    stage = Stage(conduct)
+    stage.run(8, 2)
+    told = [facts["text"] for event, facts in stage.events if event == "warned"]
+    assert sorted(told) == sorted(["old", *(f"old {places[0]}" for _, places in stage.log)])
+
+
 def test_a_stage_that_does_not_give_way_is_told_and_ended_at_the_second_telling():
     stage = Stage(
         lambda shard: (
@@ -289,6 +300,17 @@ def test_of_a_picture_that_ends_workers_the_results_that_are_there_have_not_fail
     assert [each for each in lines_of(results) if each[0] == "failed"] == [("failed", "2.csv")]
 
 
+def test_what_two_workers_wrote_one_after_the_other_is_told_once_unless_its_bytes_changed(results, monkeypatch):
+    made = [Told("written", {"path": results / "0.png", "work": "w", "sha256": sha256}) for sha256 in "aabb"]
+
+    def conduct(shard: Shard) -> list[Any]:
+        return [made.pop(), "no JSON"] if made else [done(shard)]
+
+    monkeypatch.setattr(sharding, "STRIKES", 9)
+    Stage(conduct).run(1, 1)
+    assert [line["sha256"] for line in FolderJournal(results).lines()] == ["b", "a"]
+
+
 def test_what_a_worker_that_ended_had_half_written_goes_before_the_run_does(results):
     part = results / ".1.png.0123abcd.part"
 
@@ -313,50 +335,6 @@ def test_ctrl_c_ends_all_workers():
     with pytest.raises(KeyboardInterrupt):
         stage.run(4, 2)
     assert all(worker.ended for worker in stage.workers)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [None, 1, 1.5, float("inf"), "ü\ud800\n", (1, [2, {"a": (3,)}]), {1: {"b"}}, Path("a b"), b"\0\xff", Alive()],
-)
-def test_a_value_comes_out_of_a_line_as_it_went_in(value):
-    line = packed(value)
-    assert "\n" not in line
-    assert unpacked(line) == value
-    assert type(unpacked(line)) is type(value) or isinstance(value, set)
-
-
-def test_what_many_share_is_told_once_and_is_one_again():
-    shared = Picture(Path("x" * 1000))
-    one, two = unpacked(line := packed([shared, shared]))
-    assert one is two
-    assert len(line) < 1500
-
-
-@pytest.mark.parametrize("value", [object(), lambda: 1, {"a": [object()]}, OSError()])
-def test_what_is_no_data_is_refused(value):
-    with pytest.raises(NotData):
-        packed(value)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "no JSON",
-        '["x"]',
-        '["c", "os:system", "true"]',
-        '["c", "retouch.run.session:execute"]',
-        '["c", "retouch.run.session:Path", "x"]',
-        '["c", "retouch.nowhere:X"]',
-        '["c", "retouch.graph.nodes:Picture"]',
-        '["r", 3]',
-        "[" * 100_000,
-    ],
-)
-def test_a_line_that_is_none_of_ours_makes_nothing(line):
-    with pytest.raises(ValueError, match=r"."):
-        unpacked(line)
 
 
 def test_a_table_has_its_columns_in_the_order_of_the_recipe_whichever_worker_was_first(tmp_path, monkeypatch):

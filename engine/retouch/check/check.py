@@ -46,6 +46,7 @@ class Checked:
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
+        """What is wrong, without warnings."""
         return tuple(found for found in self.diagnostics if found.severity == "error")
 
     def errors_of(self, picture: Picture) -> tuple[Diagnostic, ...]:

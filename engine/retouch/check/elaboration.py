@@ -15,15 +15,18 @@ from retouch.check.promises import check_promises
 from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
+from retouch.check.reading.defs import unbound
 from retouch.check.reading.environment import SOMETHING, Environment
 from retouch.check.reading.family_defaults import FamilyDefaults
 from retouch.check.reading.files import Files, fields_of
-from retouch.check.reading.flows import Flow, FlowReader, read_model
+from retouch.check.reading.flows import Flow, FlowReader
+from retouch.check.reading.model_stage import read_model
 from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.sizes import check_sizes, check_windowed
+from retouch.check.trained import check_trained
 from retouch.check.unchanged import check_unchanged
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.endings import possible
@@ -86,7 +89,7 @@ class Elaboration:
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
         if whole:  # a part that could not be read may use the name or have the option
-            self._precedence.check(self._cards())
+            self._precedence.check(self._cards(), self._reading.theirs)
             self._nothing(recipe)
             for name, made in self._names.unused():
                 if self._reading.results or not made.made:  # the defs of a library are for others
@@ -113,6 +116,7 @@ class Elaboration:
                 check_sizes(graph, context, self._report)
                 check_windowed(graph, self._report)
                 check_extents(graph, self._world, self._report)
+                check_trained(graph, self._world, self._report)
                 check_unchanged(graph, self._report)
                 check_promises(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)
@@ -239,7 +243,7 @@ class Elaboration:
                 self._read_only(name.flow)
             elif name.made and name.made.line.body.span not in self._flows.read_flows and not name.span.file:
                 scope = NameScope(name.made.names, name.made.line.span.start, self._choices)
-                self._read_only(self._flows.unbound(name.made, scope))
+                self._read_only(unbound(name.made, scope))
 
     def _read_only(self, flow: Closure) -> None:
         for count in self._choices.ways():

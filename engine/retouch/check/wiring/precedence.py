@@ -75,15 +75,22 @@ class Precedence:
             value = option.default  # as where a recipe's own is refused
         return Given(tuple(value) if option.kind.many and value is not None else value, s.NOWHERE, origin)
 
-    def check(self, cards: Iterable[StageCard]) -> None:
-        """Report a default or a setting that no stage of the recipe has, or whose value none of them takes."""
+    def check(self, cards: Iterable[StageCard], theirs: Mapping[str, str]) -> None:
+        """Report a default or a setting that no stage of the recipe has, or whose value none of them takes.
+
+        theirs: names of values that a library keeps to itself, and which library.
+        """
         known = [option for card in cards for option in options(card).values()] + [SEED]
         for name, written in (dict(self._lines) | self._settings).items():
             fitting = [option for option in known if option.name == name]
             for option in fitting:
                 option_values.read(option, written, self._choices, self._report)
             if not fitting:
-                mend = near(name, {option.name for option in known}) or "retouch stages lists the options of each stage"
+                if name in theirs:
+                    mend = f"\"{theirs[name]}\" sets '{name}' for itself: let its def take it, def …({name}=…)"
+                else:
+                    names = {option.name for option in known}
+                    mend = near(name, names) or "retouch stages lists the options of each stage"
                 self._report.add("RT222", written.name, source=written.source, name=name, mend=mend)
 
     def check_read(self, nodes: Sequence[Node], fields: Set[str]) -> None:
