@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,10 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     known = parser()
     args, rest = known.parse_known_args(argv)
     many = next((given for name in ("paths", "words") if isinstance(given := getattr(args, name, None), list)), None)
+    if many and "--" not in (sys.argv if argv is None else argv):
+        # Where a space stands in it, argparse takes an option that is none for a file.
+        spaced = [word for word in many if word.startswith("-") and " " in word and not is_there(Path(word))]
+        many[:], rest = [word for word in many if word not in spaced], [*spaced, *rest]
     if rest and (many is None or any(word.startswith("-") for word in rest)):
         dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
         mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
