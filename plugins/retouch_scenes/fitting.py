@@ -252,7 +252,7 @@ async def fit_field(
     near, far: depths between which there is something, in the units of the poses; 0 guesses them by the cameras.  Of
         what was walked round and not cut out, near is where a ball begins that half of the cameras see whole.
     levels: grids that are fitted one after the other, each begun with the one before, half as fine: coarse voxels are
-        soon seen by many rays.
+        soon seen by many rays.  No more than there are steps.
     iterations: steps of Adam, shared by the levels.
     rays: pixels that each step sees.
     lr: of the first step of each level; it falls to a tenth.
