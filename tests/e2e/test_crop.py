@@ -197,6 +197,7 @@ def test_an_empty_mask_is_refused_for_its_picture_alone(tmp_path):
     one, other = execute(found, registry=INSTALLED, machine=KEPT).outcomes
     assert not one.failures
     assert [failure.code for failure in other.failures] == ["RT510"]
+    assert not other.warnings  # that the mask is empty is told once
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,12 @@ HOSTILE = [
     (("--workers", "0"), 2, "", "takes a number from 1 to 256, and this is '0'"),
     (("--param", "new=fox"), 2, "", "unrecognized arguments: --param new=fox"),
     (("--seeed", "5"), 2, "", "unrecognized arguments: --seeed 5; did you mean --seed?"),
+    (("--steps=20",), 2, "", "unrecognized arguments: --steps=20; stages have it: --set steps=20"),
+    (("--num-inference-steps=20",), 2, "", "stages have it: --set steps=20"),
+    (("--negative-prompt=not so",), 2, "", "stages have it: --set 'negative=not so'"),
+    (("--guidence=3",), 2, "", "stages have it: --set guidance=3"),
+    (("--prompt=a dog",), 2, "", 'what is to change stands in the recipe, as "cat"->"dog"; --caption says'),
+    (("--output=dog.png",), 2, "", "-o is where results go"),
     (("-o", os.devnull), 1, "RT427", "is a device or a pipe, not a folder"),
 ]
 RECIPES = {
@@ -246,6 +252,8 @@ def test_the_second_mask_of_a_list_is_told_too(folder):
     [
         (("rnu", "cat.png"), "retouch: there is no command 'rnu'; did you mean 'run'?\n  = help: see retouch --help\n"),
         (("run", "--workers", "many"), "retouch run: argument --workers: "),
+        (("-e", EDIT, "cat.png"), f"retouch: there is no command '{EDIT}'; if that is a recipe, write retouch run -e"),
+        (("my.retouch", "cat.png"), "retouch: there is no command 'my.retouch'; write retouch run my.retouch\n"),
         ((), "retouch: the following arguments are required: COMMAND\n  = help: see retouch --help\n"),
     ],
 )
@@ -254,3 +262,18 @@ def test_a_wrong_line_is_answered_in_a_sentence_and_not_with_all_options(tmp_pat
     done = retouch(*line, folder=tmp_path)
     assert (done.code, done.out, done.err.startswith(said)) == (2, "", True), done.err
     assert len(done.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("p2p", "one of this name comes with retouch: "),
+        ("recipes/p2p.retouch", "one of this name comes with retouch: "),
+        ("make the cat a dog", "if that is a recipe, write -e before it"),
+        ("invert|sample", "if that is a recipe, write -e before it"),
+        ("none.retouch", "there is no recipe 'none.retouch'\n"),
+    ],
+)
+def test_a_recipe_that_is_not_here_is_told_with_where_one_is(tmp_path, named, said):
+    done = retouch("check", named, "cat.png", folder=tmp_path)
+    assert (done.code, said in done.err) == (2, True), done.err

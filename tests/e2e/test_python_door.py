@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import io
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -268,3 +270,54 @@ def test_bytes_of_a_file_and_open_files_mean_what_the_file_does(copy, cat: Path)
     assert "picture-0" in torn.diagnostics[0].message
     with named.open(encoding="latin-1") as text, pytest.raises(TypeError, match=r"open\(…, 'rb'\).* gives str$"):
         copy(text)
+
+
+class Walk(str, enum.Enum):  # noqa: UP042  whose str() is the name
+    """As scripts keep choices."""
+
+    SOURCE = "source"
+
+
+def told(value: object, cat: Path) -> object:
+    """What the option comes to that a setting gives this value."""
+    recipe = python.recipe('let p = "target"\ninvert ddim "cat"->"dog" convention=p')
+    (graph,) = recipe.graphs(cat, p=value)
+    return next(node.options["convention"] for node in graph.nodes if node.card.family == "invert")
+
+
+def test_a_setting_means_what_it_does_on_a_stage(cat: Path) -> None:
+    assert told(Walk.SOURCE, cat) == told("source", cat) == told(np.str_("source"), cat) == "source"
+    recipe = python.recipe('let p = 1\ninvert ddim "cat"->"dog" parts=p')
+    for several in ([2, 3], (2, 3), np.array([2, 3]), torch.tensor([2, 3])):
+        (graph,) = recipe.graphs(cat, p=several)
+        assert [node.options["parts"] for node in graph.nodes if node.card.family == "invert"] == [2, 3]
+        assert str(python.invert.ddim(parts=several)) == "invert ddim parts=[2, 3]\n"
+    (graph,) = python.recipe('let c = "x"->"y"\ninvert ddim edit=c').graphs(cat, c=python.edit("cat", "dog"))
+    (walk,) = (node for node in graph.nodes if node.card.family == "sample")
+    assert "dog" in str(walk.inputs["edit"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, {"a": 1}, {3}, 1j, b"x", Decimal("0.5"), iter([1]), float("nan"), np.float32("inf"), 10**5000, np.eye(2)],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_no_recipe_has_is_refused_in_one_way_wherever_it_is_given(value: object, cat: Path) -> None:
+    """None would else be the text "null", and a mapping the text that JSON makes of it."""
+    recipe = python.recipe('let p = "x"\ninvert ddim "cat"->"dog" negative=p')
+    doors = [
+        lambda: python.invert.ddim(parts=value),
+        lambda: python.edit("cat", "dog", weight=[value]),
+        lambda: recipe.graphs(cat, p=value),
+        lambda: recipe.graphs(cat, p=[value]),
+        *([] if value is None else [lambda: recipe.graphs(cat, seed=value)]),
+    ]
+    for door in doors:
+        with pytest.raises((TypeError, ValueError), match=r"a recipe has no (value|number) .*: (give|a picture)"):
+            door()
+
+
+@pytest.mark.parametrize("caption", [b"a cat", [b"a cat"], [3], {0: 3}, 3])
+def test_a_caption_that_is_no_text_is_refused(caption: object, cat: Path, copy) -> None:
+    with pytest.raises(TypeError, match="a caption is a text"):
+        copy(cat, caption=caption)

@@ -144,6 +144,10 @@ def test_what_cannot_be_read_is_told_by_every_command_and_hinders_none(site: Pat
     assert checked.code == 0
     assert "f_syntax" in checked.err
     assert retouch("check", "-e", "invert ddim", "--no-plugin", "f_syntax", folder=tmp_path).err.count("f_syntax") == 0
+    install(site, "torn", HEAD + '@stage("mask", "torn")\ndef torn( -> Mask: ...\n')
+    asked = retouch("check", "-e", "mask torn", folder=tmp_path)
+    assert "help: 'f_torn' has it, and cannot be used as it is (RT902, " in asked.err
+    assert "help: write mask box" in retouch("check", "-e", "box mask", folder=tmp_path).err
 
 
 FLOWS = {"mask": MASK, "invert": INVERT, "guide": GUIDE, "blend": BLEND.replace("| blend", "| mask box | blend")}

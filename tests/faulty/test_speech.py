@@ -99,6 +99,22 @@ def test_what_is_begun_and_never_awaited_is_told_with_its_place(site: Path, monk
     assert err == "f_says: 'forgets' begins 'later' and never awaits it (f_says.py, line 4): write 'await'\nours\n"
 
 
+def test_what_a_plugin_warns_of_has_its_name_once_however_often_its_stage_gives_way(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        "import warnings\nfor _ in range(3):\n    with warnings.catch_warnings():\n"
+        "        warnings.simplefilter('default')\n        warnings.warn('old')\nwarnings.warn('older')\n"
+    )
+    with warnings.catch_warnings(), last_words():
+        warnings.simplefilter("default")
+        _, err = saying(site, monkeypatch, source)
+    assert [line for line in err.splitlines() if "Warning" in line] == [
+        "f_says: f_says.py:5: UserWarning: old",
+        "f_says: f_says.py:6: UserWarning: older",
+    ]
+
+
 def test_a_bar_on_a_terminal_is_as_wide_as_it_was(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tqdm import tqdm
 

@@ -38,6 +38,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("cat.png", "c.png", "dog.png", "a.png", "x.png", "m.png"):
         Image.new("RGB", (64, 64)).save(tmp_path / name)
     Image.new("RGB", (300, 40)).save(tmp_path / "wide.png")
+    Image.new("RGB", (128, 96)).save(tmp_path / "large.png")
     half = Image.new("L", (64, 64))
     half.paste(255, (0, 0, 32, 64))
     half.save(tmp_path / "m.png")

@@ -291,3 +291,21 @@ def test_what_depends_on_no_picture_is_paid_once_however_often_its_flow_runs(cac
     assert told["estimates"][0]["with_gradient"] == {"rows": led, "pictures": 0, "tuned_at_once": 2}
     assert main(["plan", "-e", text, "cat.png"]) == 0
     assert f"{walk} rows each time, and {once} once" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flow", ["{}", "draw ({}) seeds=4 | rank"])
+def test_what_each_worker_learns_for_itself_is_told(
+    cache: Path, capsys, monkeypatch: pytest.MonkeyPatch, flow: str
+) -> None:
+    text = flow.format(f'{TUNINGS["dreambooth"]} pictures="cat.png" | invert sdedit "cat"->"dog" steps=4')
+    Image.open("cat.png").save("other.png")
+    once = 5 * 2 + 2 * 4 * 2
+    for words, anew in (
+        (("cat.png", "other.png", "--workers", "3"), {"tune dreambooth": once}),
+        (("cat.png", "--workers", "3"), {}),
+        (("cat.png", "other.png", "--workers", "1"), {}),
+    ):
+        assert main(["plan", "--json", "-e", text, *words]) == 0
+        assert json.loads(capsys.readouterr().out)["workers"]["anew"] == anew
+        assert main(["plan", "-e", text, *words]) == 0
+        assert ("by each worker for itself" in capsys.readouterr().out) == bool(anew)

@@ -62,3 +62,10 @@ def test_without_a_told_guidance_the_source_of_flowedit_costs_two_rows():
     text = path.read_text("utf-8").replace("guide distilled", "guide cfg")
     (graph,) = checked(text, prediction="flow").graphs
     assert plan(graph).total == (24 * 4, 24 * 4)
+
+
+def test_a_walk_straight_to_the_picture_lets_no_edit_through():
+    straight = 'invert rf_inversion "cat"->"dog" eta=1 until={}'
+    for until, codes in (("1", ["RT564"]), ("0.9", [])):
+        found = checked(straight.format(until), prediction="flow", grid=None).diagnostics
+        assert [(each.code, "eta=1" in each.message) for each in found] == [(code, True) for code in codes]

@@ -176,6 +176,10 @@ EXAMPLES = {
         'open «"wide.png"» | invert ddim | save "o.png"',
         'open "wide.png" size=64 | invert ddim | save "o.png"',
     ),
+    "RT563": (
+        'open "large.png" | «invert ddim "cat"->"dog"» | save "o.png"',
+        'open "large.png" size=64 | invert ddim "cat"->"dog" | save "o.png"',
+    ),
     "RT405": (
         'open "cat.png" | invert ddim "x"->"y" | save "o.png"\nopen "cat.png" | invert ddim "x"->"z" | save «"o.png"»',
         'open "cat.png" | invert ddim "x"->"y" | save "o.png"\nopen "cat.png" | invert ddim "x"->"z" | save "p.png"',

@@ -88,3 +88,16 @@ def test_defs_that_a_library_does_not_call_itself_are_no_mistake(checked, files)
 def test_a_folder_where_a_file_is_wanted_is_called_one(checked, text):
     error = checked(f'{text} | attend p2p "a"->"b" | save "o.png"').errors[0]
     assert "photos is a folder: name a file in it" in error.help
+
+
+def test_a_setting_of_what_a_library_keeps_to_itself_names_the_library(checked, files):
+    files(
+        deep="let much = 0.5\ndef part() = invert ddim strength=much\n",
+        lib='use "deep.retouch"\nlet how = 0.5\ndef f() = part() | attend p2p "a"->"b" self=how\n',
+    )
+    text = 'use "lib.retouch" as s\nopen "cat.png" | s.f() | save "o.png"'
+    for name, path in (("how", "lib.retouch"), ("much", "deep.retouch")):
+        (error,) = checked(text, settings={name: "0.3"}).errors
+        assert (error.code, f"\"{path}\" sets '{name}' for itself" in error.help) == ("RT222", True)
+    (error,) = checked(text, settings={"hwo": "0.3"}).errors
+    assert "for itself" not in error.help

@@ -150,6 +150,7 @@ USUAL = {
         "plugin": "mine (mine.py, line 7)",
     },
     "RT131": {"format": "JPEG", "blend": "blend pixel", "mend": "let the file end in .png"},
+    "RT563": {"longer": 128, "model": "storybook", "trained": 64, "mend": "let it be made smaller: open … size=64"},
     "RT565": {"stage": "match lowpass", "blend": "blend pixel"},
     "RT511": {"stage": "sample walk", "why": "", "mend": "use other words"},
     "RT512": {"word": "rainbow", "tokens": 75, "rest": "rainbow over the sea"},

@@ -152,6 +152,27 @@ def test_a_file_with_a_syntax_error_disables_its_plugin_alone(plugin):
     assert [(f.code, f.plugin) for f in found.faults] == [("RT902", broken.name)]
 
 
+def test_a_maker_that_does_not_say_what_it_gives_is_a_fault_and_another_stage_is_not(plugin):
+    assert "write '-> Mask' before its ':'" in fault(plugin("@stage('mask', 'b')\ndef f(): ...")).facts["what"]
+    assert only(plugin("@stage('mask', 'b')\ndef f() -> None: ...")).output is None
+    assert only(plugin("@stage('tell', 'b')\ndef f(): ...")).output is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("@stage('mask', 'b')\ndef f(*, k) -> Mask: ...", "RT904"),
+        ("@stage('mask', 'b')\ndef f( -> Mask: ...", "RT902"),
+        ("@stage('mask', 'b')\ndef f() -> Mask: ...\n@hookimpl\ndef retouch_stage(): ...", "RT905"),
+    ],
+)
+def test_of_a_stage_that_cannot_be_used_it_is_known_why(plugin, text, code):
+    found = registry.load([plugin(text)])
+    assert not found.candidates("mask", "b")
+    assert found.faulty("mask", "b").code == code
+    assert found.faulty("mask", "c") is found.faulty("blend", "b") is None
+
+
 def test_a_plugin_that_is_not_there_is_a_fault():
     assert fault(Plugin("ghost", "no_such_module_anywhere")).code == "RT902"
 

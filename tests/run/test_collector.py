@@ -1,6 +1,7 @@
 """The collector of garbage is left as it was, however a block ends."""
 
 import gc
+import warnings
 
 import pytest
 
@@ -47,3 +48,25 @@ def test_a_stranger_is_not_blamed_for_a_run_of_another_thread_that_ends_while_it
         other.__exit__(None, None, None)
     assert not blamed
     assert gc.isenabled() == was
+
+
+def test_a_stranger_is_not_blamed_for_what_libraries_set_for_themselves_when_it_imports_them(monkeypatch):
+    class OfALibrary(UserWarning):
+        pass
+
+    changes = [
+        (lambda: warnings.filterwarnings("ignore", module="a_library.part"), False),
+        (lambda: warnings.simplefilter("once", OfALibrary), False),
+        (lambda: monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/cache"), False),
+        (lambda: warnings.filterwarnings("error", module="a_library"), True),
+        (lambda: warnings.simplefilter("ignore"), True),
+        (lambda: warnings.filterwarnings("ignore", category=UserWarning), True),
+        (lambda: monkeypatch.setenv("SOMEBODYS", "1"), True),
+    ]
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    for change, told in changes:
+        blamed: list[str] = []
+        with warnings.catch_warnings():
+            with Unchanged(blamed.append):
+                change()
+            assert bool(blamed) == told

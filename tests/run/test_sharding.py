@@ -179,6 +179,17 @@ def test_workers_that_all_end_are_not_started_for_ever():
     assert len(stage.workers) < 20
 
 
+def test_what_plugins_warn_of_in_several_workers_is_told_once():
+    def conduct(shard: Shard) -> list[Any]:
+        said = [Told("warned", {"plugin": "mine", "text": text}) for text in ("old", f"old {shard.places[0]}", "old")]
+        return [*said, done(shard)]
+
+    stage = Stage(conduct)
+    stage.run(8, 2)
+    told = [facts["text"] for event, facts in stage.events if event == "warned"]
+    assert sorted(told) == sorted(["old", *(f"old {places[0]}" for _, places in stage.log)])
+
+
 def test_a_stage_that_does_not_give_way_is_told_and_ended_at_the_second_telling():
     stage = Stage(
         lambda shard: (
@@ -287,6 +298,17 @@ def test_of_a_picture_that_ends_workers_the_results_that_are_there_have_not_fail
     result = Stage(lambda shard: [written(bad), "no JSON"] if 2 in shard.places else [done(shard)]).run(4, 1)
     assert [outcome.files for outcome in result.outcomes] == [[], [], [bad], []]
     assert [each for each in lines_of(results) if each[0] == "failed"] == [("failed", "2.csv")]
+
+
+def test_what_two_workers_wrote_one_after_the_other_is_told_once_unless_its_bytes_changed(results, monkeypatch):
+    made = [Told("written", {"path": results / "0.png", "work": "w", "sha256": sha256}) for sha256 in "aabb"]
+
+    def conduct(shard: Shard) -> list[Any]:
+        return [made.pop(), "no JSON"] if made else [done(shard)]
+
+    monkeypatch.setattr(sharding, "STRIKES", 9)
+    Stage(conduct).run(1, 1)
+    assert [line["sha256"] for line in FolderJournal(results).lines()] == ["b", "a"]
 
 
 def test_what_a_worker_that_ended_had_half_written_goes_before_the_run_does(results):

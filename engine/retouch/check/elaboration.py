@@ -26,6 +26,7 @@ from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import StatementsRead
 from retouch.check.reading.variants import Choices
 from retouch.check.sizes import check_sizes, check_windowed
+from retouch.check.trained import check_trained
 from retouch.check.unchanged import check_unchanged
 from retouch.check.wiring.context import Context
 from retouch.check.wiring.endings import possible
@@ -88,7 +89,7 @@ class Elaboration:
         self._read_the_rest()
         whole = not (self._reading.broken or self._flows.broken)
         if whole:  # a part that could not be read may use the name or have the option
-            self._precedence.check(self._cards())
+            self._precedence.check(self._cards(), self._reading.theirs)
             self._nothing(recipe)
             for name, made in self._names.unused():
                 if self._reading.results or not made.made:  # the defs of a library are for others
@@ -115,6 +116,7 @@ class Elaboration:
                 check_sizes(graph, context, self._report)
                 check_windowed(graph, self._report)
                 check_extents(graph, self._world, self._report)
+                check_trained(graph, self._world, self._report)
                 check_unchanged(graph, self._report)
                 check_promises(graph, self._report)
                 check_prompts(graph, self._models.reader, self._report)

@@ -67,10 +67,10 @@ def check_extents(graph: Graph, world: Environment, report: Report) -> None:
         for turn in node.turns():
             check_extents(turn, world, report)
         taken, made = _taken(node, extents), extents[node.id]
-        most = _model(node, graph).largest_side
+        most = model_of(node, graph).largest_side
         crops = node.card.family == "crop" and not any(windowed(graph, each) for each in graph.nodes)
         if made and made.longer and crops and made.longer > most:
-            mend = f"write size={_model(node, graph).trained_size}, or leave it out"
+            mend = f"write size={model_of(node, graph).trained_size}, or leave it out"
             what = f"the longer side that '{node.card.name}' lets be edited, in pixels"
             report.add("RT404", node.span, what=what, count=made.longer, limit=most, mend=mend)
         if made and made.longer and made.resized_by and node.card.family == "encode" and made.longer > most:
@@ -103,7 +103,7 @@ def _tell_resized(node: Node, made: Extent, graph: Graph, report: Report) -> Non
     if asking and not any(windowed(graph, each) for each in graph.nodes):
         what = f"the longer side that '{made.resized_by}' makes, in pixels"
         mend = "make it smaller, or write 'tiles multidiffusion' behind it, which edits it through windows"
-        limit = _model(node, graph).largest_side
+        limit = model_of(node, graph).largest_side
         report.add("RT404", graph.node(made.node).span, what=what, count=made.longer, limit=limit, mend=mend)
 
 
@@ -137,7 +137,7 @@ def _made(node: Node, taken: list[tuple[Port, Extent]], graph: Graph, world: Env
         case "open" if size := size_of(node, world):
             return Extent(node.id, max(size), size)
         case "crop":
-            model = _model(node, graph)
+            model = model_of(node, graph)
             longer = -(-int(node.options.get("size") or model.trained_size) // model.multiple) * model.multiple
             return Extent(node.id, longer, around=taken[0][1] if taken else None)
         case "paste":
@@ -182,7 +182,7 @@ def _carried(node: Node) -> Iterator[tuple[Port, NodeId]]:
             yield ports[name], edge.id
 
 
-def _model(node: Node, graph: Graph) -> ModelInfo:
+def model_of(node: Node, graph: Graph) -> ModelInfo:
     """The model that a stage works with."""
     named = (edge.settings.get("model", "") for _, edge in node.edges() if isinstance(edge, FromEngine))
     return graph.models.get(next(filter(None, named), ""), graph.model)

@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from retouch.cli import WRONG_COMMAND, words
+from retouch.cli import WRONG_COMMAND, meant, words
 from retouch.cli.without import add_no_plugin
-from retouch.near import near, nearest
 from retouch.paths import is_there
 from retouch.version import __version__
 
@@ -33,19 +32,9 @@ class _Brief(argparse.ArgumentParser):
         """End with the code of a wrong command line."""
         choice = re.fullmatch(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if choice:
-            meant = near(choice[1], re.findall(r"[\w-]+", choice[2]))
-            message = f"there is no command '{choice[1]}'{meant and f'; {meant}'}"
+            said = meant.command(choice[1], re.findall(r"[\w-]+", choice[2]))
+            message = f"there is no command '{choice[1]}'{said and f'; {said}'}"
         self.exit(WRONG_COMMAND, f"{self.prog}: {message}\n  = help: see {self.prog} --help\n")
-
-
-def _meant(parser: argparse.ArgumentParser, command: str, rest: Sequence[str]) -> str:
-    """A question about the option of this command that was meant."""
-    subparsers = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]
-    (commands,) = (each for each in parser._actions if isinstance(each, subparsers))
-    known = [name for action in commands.choices[command]._actions for name in action.option_strings]
-    word = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
-    meant = nearest(word, known)
-    return f"; did you mean {meant}?" if meant else ""
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,10 +45,17 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     if rest and (many is None or any(word.startswith("-") for word in rest)):
         dashed = [f"./{word}" for word in rest if word.startswith("-") and is_there(Path(word))]
         mend = f"; a file whose name begins with '-' is {' '.join(dashed)}" if dashed else ""
-        known.error(f"unrecognized arguments: {' '.join(rest)}{mend or _meant(known, args.command, rest)}")
+        said = "" if mend else meant.option(_of_command(known, args.command), rest)
+        known.error(f"unrecognized arguments: {' '.join(rest)}{mend}{said and f'; {said}'}")
     if rest and many is not None:
         many += rest
     return args
+
+
+def _of_command(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
+    subparsers = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]
+    (commands,) = (each for each in parser._actions if isinstance(each, subparsers))
+    return commands.choices[command]
 
 
 @cache  # a notebook and the tests run many commands in one process

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from retouch.check.check import Checked, check
 from retouch.check.reading.environment import SOMETHING, Environment, named
-from retouch.cli import DONE, SOME_FAILED, WRONG_RECIPE, WrongCommand
+from retouch.cli import DONE, SOME_FAILED, WRONG_RECIPE, WrongCommand, meant
 from retouch.cli.reporting import as_json, put, tell, warn
 from retouch.cli.signing import signer_of
 from retouch.cli.source import Source
 from retouch.graph.work import Making
 from retouch.lang.diagnostics import Report
 from retouch.lang.source import LIMIT_LENGTH
-from retouch.near import near_path
 from retouch.plugins.registry import Registry
 from retouch.run.store.blobs import Store
 from retouch.run.store.place import store
@@ -36,8 +35,8 @@ def read(path: str, limit: int = LIMIT_LENGTH) -> Source:
     except IsADirectoryError as err:
         raise WrongCommand(f"'{path}' is a folder; name a recipe in it") from err
     except FileNotFoundError as err:
-        meant = near_path(path)
-        raise WrongCommand(f"there is no recipe '{path}'{meant and f'; {meant}'}") from err
+        said = meant.recipe(path)
+        raise WrongCommand(f"there is no recipe '{path}'{said and f'; {said}'}") from err
     except (OSError, ValueError) as err:
         raise WrongCommand(f"the recipe '{path}' cannot be read: {getattr(err, 'strerror', None) or err}") from err
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.cli.reporting import as_json, put, tell
 from retouch.cli.source import Source
+from retouch.cli.streams.last_words import say_as
 from retouch.cli.streams.plain import one_line, plain
 from retouch.graph.nodes import Graph, Picture
 from retouch.graph.plan import plan
@@ -74,6 +75,8 @@ class Sentences:
             self._bar.write(f"memory does not hold them all: {held} at once from here on", file=sys.stderr)
         elif event == "waiting":
             print(plain(f"warning[{facts['code']}]: {facts['message']}\n  = help: {facts['help']}"), file=sys.stderr)
+        elif event == "warned":
+            say_as(facts["plugin"], facts["text"])
         elif event == "stuck":
             where = f"'{facts['function']}' ({facts['place']})"
             print(f"{facts['plugin']}: {where} has not given way for {facts['s']:g} s; Ctrl-C ends it", file=sys.stderr)
@@ -118,7 +121,9 @@ class Lines:
 
     def tell(self, event: str, facts: Mapping[str, Any]) -> None:
         """Hear of one event of the run."""
-        if event != "call":
+        if event == "warned":  # as in one process, where nobody tells of it
+            say_as(facts["plugin"], facts["text"])
+        elif event != "call":
             put({"event": event, **facts})
         elif facts["kind"] in _DENOISER:
             self._rows += facts["rows"]

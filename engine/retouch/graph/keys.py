@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from retouch.graph.nodes import GIVEN, Edge, FromEngine, FromNode, Graph, Node
@@ -44,6 +44,19 @@ def of_no_picture(graph: Graph) -> Mapping[str, str]:
         if node.card.output not in MADE_OR_SUPPLIED | EYES or takes or any(id_ in own for id_ in node.feeds()):
             own.add(node.id)
     return {id_: key for id_, key in keys.items() if id_ not in own}
+
+
+def done_once(graph: Graph) -> Iterator[tuple[Graph, Node]]:
+    """Those of them that cost rows, such as a tuning, each with its flow: every worker of a run does them for itself.
+
+    graph: the recipe's; those of its flows in brackets are there, too.
+    """
+    once = of_no_picture(graph)
+    for node in graph.nodes:
+        if node.id in once and node.card.rows:
+            yield graph, node
+        for turn in node.turns():
+            yield from done_once(turn)
 
 
 def _described(node: Node, maker: Callable[[FromNode], str]) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from retouch.near import nearest
+from retouch.paths import content
 from retouch.plugins import cost
 from retouch.plugins.announced import announced
 from retouch.plugins.discovery import Plugin, broken, installed
@@ -63,6 +66,17 @@ class Registry:
         if plugin:
             return [card for card in found if card.plugin == plugin]
         return [card for card in found if card.plugin in self.built_in] or found  # the bare name is a built-in's
+
+    def faulty(self, family: str, method: str) -> Fault | None:
+        """Return what keeps a stage of this name from being one, of a plugin that is installed."""
+        marked = re.compile(rf"""(["']){re.escape(family)}\1\s*,\s*(["']){re.escape(method)}\2""")
+        for fault in self.faults:
+            if fault.facts.get("stage") == f"{family} {method}":
+                return fault
+            # Of what cannot be read at all nobody knows its stages; the text may tell.
+            if fault.code in ("RT902", "RT905") and fault.file and marked.search(_text(fault.file)):
+                return fault
+        return None
 
     def find(self, family: str, method: str) -> StageCard | None:
         """Return the one stage of that name; None where there is none, or several plugins claim it."""
@@ -145,6 +159,13 @@ class Registry:
             raise PluginError(Fault("RT904", card.plugin, facts, card.file, card.line))
         self.live.accept(card, function)
         return function
+
+
+def _text(file: str) -> str:
+    try:
+        return content(Path(file)).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def load(plugins: Iterable[Plugin] | None = None) -> Registry:

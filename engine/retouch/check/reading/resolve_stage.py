@@ -44,7 +44,9 @@ def _no_family(stage: s.Stage, registry: Registry, scope: NameScope, report: Rep
     else:
         owner = next((f for f in registry.families if family in registry.methods(f)), None)
         known = [*registry.families, "model", *KEYWORDS, *scope.known()]
-        mend = f"write {owner} {family}" if owner else how_to_install(family) or near(family, known)
+        method = stage.methods[0].name if stage.methods else family
+        mend = _wrong(registry, family, method) or (f"write {owner} {family}" if owner else "")
+        mend = mend or how_to_install(family) or near(family, known)
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 
@@ -58,7 +60,10 @@ def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, rep
     elif word.name in FAMILIES:
         report.add("RT104", word.span, word=word.name)
     else:
-        mend = how_to_install(family, word.name) or near(word.name, registry.methods(family))
+        mend = _wrong(registry, family, word.name) or how_to_install(family, word.name)
+        if registry.find(word.name, family):
+            mend = mend or f"write {word.name} {family}"
+        mend = mend or near(word.name, registry.methods(family))
         mend = mend or f"methods: {', '.join(registry.methods(family))}"
         default = registry.default(family)
         if (name := scope.get(word.name)) is not None:
@@ -75,3 +80,9 @@ def _method(word: s.Word, family: str, registry: Registry, scope: NameScope, rep
             mend += f"; if it is text, put it in quotes: {json.dumps(word.name)}"
         report.add("RT202", word.span, family=family, name=word.name, mend=mend)
     return None
+
+
+def _wrong(registry: Registry, family: str, method: str) -> str:
+    """Where a stage of this name is that cannot be used, if an installed plugin has one."""
+    fault = registry.faulty(family, method)
+    return f"'{fault.plugin}' has it, and cannot be used as it is ({fault.code}, {fault.place})" if fault else ""

@@ -27,6 +27,7 @@ class StatementsRead:
     model: tuple[s.Stage, NameScope] | None = None
     broken: bool = False  # something could not be read, so what looks unused may be used there
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])  # in the texts of libraries
+    theirs: dict[str, str] = field(default_factory=dict[str, str])  # values that libraries name, and which library
 
 
 Libraries = dict[Path, Names]  # that were read, each once, however many use it
@@ -185,6 +186,8 @@ class Reader:
         reader = Reader(names, self._files.below(path.parent), self._choices, self._report, self._read)
         read = reader.read_names(placed, (*chain, path))
         self.reading.found += read.found
+        values = {name: use.path.value for name, made in names.all.items() if made.value}
+        self.reading.theirs |= {**read.theirs, **values}
         if found or read.broken:
             names.lacks.add("")
         for name in dict.fromkeys(filter(None, map(_holds_for_all, placed.statements))):

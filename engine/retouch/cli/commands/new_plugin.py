@@ -27,6 +27,8 @@ SPELT: Mapping[str, tuple[str, str]] = {
     "guide": ("guide newcomer", 'invert ddim "cat"->"dog" | guide newcomer scale=5'),
     "mask": ("mask newcomer", 'invert ddim "cat"->"dog" | mask newcomer | blend latent'),
     "blend": ("blend newcomer", 'invert ddim "cat"->"dog" | mask box right=50% | blend newcomer'),
+    "crop": ("crop newcomer", 'mask box right=50% | crop newcomer | invert ddim "cat"->"dog" | paste'),
+    "draw": ("draw newcomer", 'draw newcomer (invert sdedit "cat"->"dog") each=2 | rank change'),
     "tune": ("tune newcomer", 'tune newcomer strength=2 | invert ddim "cat"->"dog"'),
     "solver": ("solver newcomer", 'invert ddim "cat"->"dog" | solver newcomer'),
     "schedule": ("schedule newcomer", 'schedule newcomer | invert ddim "cat"->"dog"'),

@@ -15,6 +15,7 @@ from retouch.graph.cells import cells_of
 from retouch.graph.document import document
 from retouch.graph.done import done
 from retouch.graph.estimate import Estimate, estimates
+from retouch.graph.keys import done_once
 from retouch.graph.limits import limits
 from retouch.graph.plan import Plan, calls, plan, total
 from retouch.graph.show import as_text, order, rows_text
@@ -41,10 +42,16 @@ def main(args: Namespace) -> int:
     if args.json:
         whole: dict[str, Any] = {"results": there.results, "there": there.count, "waves": waves, "store": kept}
         if args.workers:
-            whole["workers"] = {"count": args.workers, "peak": peak(needs, args.workers)}
+            peak_ = peak(needs, args.workers)
+            whole["workers"] = {"count": args.workers, "peak": peak_, "anew": _anew(plans, args.workers)}
         put({**document(source.name, plans, limits(), needs), **whole})
     else:
-        said = [*map(as_text, plans), *_in_all(plans, needs), *_of_waves(waves), *_by_workers(needs, args.workers)]
+        said = [
+            *map(as_text, plans),
+            *_in_all(plans, needs),
+            *_of_waves(waves),
+            *_by_workers(plans, needs, args.workers),
+        ]
         print("\n".join(said))
         if there.count:
             print(f"there already, and made only with --again: {there.count:,} of {there.results:,} results")
@@ -105,16 +112,25 @@ def _estimated(each: Estimate) -> Iterator[str]:
     yield f"time: {span} for the denoiser, at {each.rate.rows_per_second:.3g} rows a second as measured here ({with_})"
 
 
-def _by_workers(needs: Sequence[Estimate], count: int | None) -> Iterator[str]:
+def _by_workers(plans: Sequence[Plan], needs: Sequence[Estimate], count: int | None) -> Iterator[str]:
     """What several workers take, each with models of its own; and whether that is there, where the system tells."""
     if not count:
         return
+    for stage, rows in _anew(plans, count).items():
+        yield f"'{stage}' is done by each worker for itself, and is counted once: {rows:,} rows more for each but one"
     if (most := peak(needs, count)) is None:
         yield f"workers: {count}, each with the models and the work of one process"
         return
     room = _room()
     short = f"; this machine has {sized(room)}, so take fewer" if room and room < most else ""
     yield f"workers: {count}, each with models of its own; {sized(most)} at most in all{short}"
+
+
+def _anew(plans: Sequence[Plan], workers: int) -> dict[str, int]:
+    """Rows at most of each stage that is done once for all pictures, and that several workers do each."""
+    if min(workers, len(plans)) < 2:
+        return {}
+    return {node.card.name: int(plan(graph).rows[node.id][1]) for graph, node in done_once(plans[0].graph)}
 
 
 def peak(needs: Sequence[Estimate], workers: int) -> int | None:

@@ -22,7 +22,8 @@ def main(args: Namespace) -> int:
             facts = {"plugin": plugin.name, "module": plugin.module, "distribution": where}
             put({**facts, "stages": stages[plugin.name], "faults": wrong, "notes": found.notes(plugin.name)})
         else:
-            print(f"{plugin.name}: {stages[plugin.name]} stages, from {where or plugin.module}")
+            count = f"{stages[plugin.name]} stage{'' if stages[plugin.name] == 1 else 's'}"
+            print(f"{plugin.name}: {count}, from {where or plugin.module}")
             for text in (*wrong, *found.notes(plugin.name)):
                 print(f"  {text}")
     return DONE

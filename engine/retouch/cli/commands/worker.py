@@ -23,8 +23,8 @@ _end = os._exit  # as it is before a run stands in for it
 
 def main() -> None:
     """Work until nobody asks for more."""
-    with speaking() as out, last_words(), listening():
-        voice, asked = _Voice(out), queue.SimpleQueue[str]()
+    with speaking() as out, last_words((voice := _Voice(out)).warned), listening():
+        asked = queue.SimpleQueue[str]()
         threading.Thread(target=_hear, args=(asked,), name="retouch-asked", daemon=True).start()
         threading.Thread(target=voice.live, name="retouch-alive", daemon=True).start()
         try:
@@ -60,6 +60,13 @@ class _Voice:
         with self._turn:
             self._out.write(line + "\n")
             self._out.flush()
+
+    def warned(self, plugin: str, text: str) -> None:
+        """Say what a plugin warns of; of several workers it is told once."""
+        from retouch.run.shards.messages import Told
+        from retouch.run.shards.wire import packed
+
+        self.say(packed(Told("warned", {"plugin": plugin, "text": text})))
 
     def live(self) -> None:
         """Say from time to time that the process is there."""

@@ -1,7 +1,7 @@
 """What is raised where nobody catches it: by a plugin's thread, by what it lets go, at the end of the process.
 
 Python prints a traceback of it; here it is one line, with the plugin's name before it as before all that it says.
-So is what Python says of a coroutine that a plugin begins and never awaits.
+So is what Python says of a coroutine that a plugin begins and never awaits; what it warns of has its name, once.
 """
 
 from __future__ import annotations
@@ -10,23 +10,37 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, TextIO
 
-from retouch.cli.streams.speakers import OURS, Answers, Remarks, known_plugins
+from retouch.cli.streams.speakers import A_LIBRARY, OURS, Answers, Remarks, known_plugins, speaker
 from retouch.cli.streams.talk import silent_answers
 from retouch.plugins.survival import survive
 
+Warned = Callable[[str, str], object]
+
+
+def say_as(who: str, text: str) -> None:
+    """Write what a plugin says on standard error, each line with its name."""
+    stream: TextIO | None = sys.stderr
+    if isinstance(stream, Remarks):
+        stream.say(who, text)
+    elif stream is not None:
+        stream.write("".join(f"{who}: {line}" for line in text.splitlines(keepends=True)))
+
 
 @contextmanager
-def last_words() -> Iterator[None]:
-    """Tell meanwhile in one line what a plugin raises where nobody catches it; of others Python tells as always."""
+def last_words(warned: Warned = say_as) -> Iterator[None]:
+    """Tell meanwhile in one line what a plugin raises where nobody catches it; of others Python tells as always.
+
+    warned: hears of each warning of a plugin once, with its name.
+    """
     before, showing = (threading.excepthook, sys.unraisablehook), warnings.showwarning
     _hear(before)
-    _look_for_unawaited(showing)
+    _hear_warnings(showing, warned)
     try:
         yield
     finally:
@@ -42,7 +56,7 @@ def after_the_answer() -> None:
     survive()
     silent_answers()
     _hear((threading.excepthook, sys.unraisablehook))
-    _look_for_unawaited(warnings.showwarning)
+    _hear_warnings(warnings.showwarning, say_as)
     if sys.stdout is not None and sys.stderr is not None:
         remarks = _Afterwards(sys.stderr)
         sys.stdout, sys.stderr = Answers(sys.stdout, remarks), remarks  # pyright: ignore[reportAttributeAccessIssue]
@@ -82,21 +96,30 @@ def _hear(others: tuple[Any, Any]) -> None:
     threading.excepthook, sys.unraisablehook = of_a_thread, let_go
 
 
-def _look_for_unawaited(shown: Any) -> None:
-    """Put a hook before this one, which shows all other warnings."""
+def _hear_warnings(shown: Any, warned: Warned) -> None:
+    """Put a hook before this one, which shows those of others.
+
+    What Python remembers of warnings that it has shown it forgets whenever their filters are set, as around each stage.
+    """
+    told = set[str]()
 
     def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+        who = speaker(sys._getframe(1))
         found = _UNAWAITED.match(str(message))
         begun = [(at, number, name) for at, number, name in _BEGUN.findall(str(message)) if _plugin_at(at)]
         stream: TextIO | None = sys.stderr
-        if not (found and begun and stream and file is None):
+        if found and begun and stream and file is None:
+            at, number, function = begun[-1]
+            name, where = found[1].rpartition(".")[2], f"{Path(at).name}, line {number}"
+            print(
+                f"{_plugin_at(at)}: '{function}' begins '{name}' and never awaits it ({where}): write 'await'",
+                file=stream,
+            )
+        elif who in (OURS, A_LIBRARY) or file is not None:
             shown(message, category, filename, lineno, file, line)
-            return
-        at, number, function = begun[-1]
-        name, where = found[1].rpartition(".")[2], f"{Path(at).name}, line {number}"
-        print(
-            f"{_plugin_at(at)}: '{function}' begins '{name}' and never awaits it ({where}): write 'await'", file=stream
-        )
+        elif (text := warnings.formatwarning(message, category, filename, lineno, line)) not in told:
+            told.add(text)
+            warned(who, text)
 
     warnings.showwarning = show
 

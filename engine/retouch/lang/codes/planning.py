@@ -38,6 +38,14 @@ PLANNING = {
         example='open "wide.png" | invert ddim | save "o.png"',
         mend='open "wide.png" size=64 | invert ddim | save "o.png"',
     ),
+    "RT563": Code(
+        "untrained-size",
+        "what is edited is {longer} pixels on its longer side, and '{model}' was trained on {trained}",
+        "{mend}",
+        severity="warning",
+        why="A model draws things at the size at which it has seen them. In a picture that is much larger than those "
+        "it was trained on it puts several small ones where one large one is, though it takes such a picture.",
+    ),
     "RT405": Code(
         "one-name",
         "{count} results would be written to one file, '{path}'",

@@ -35,6 +35,20 @@ _SETTINGS += (
     "folder",
     "tensors",
 )
+GIVES = {  # by families of which nothing is taken but a value: its type, mostly
+    "mask": "Mask",
+    "invert": "Trajectory",
+    "guide": "Guidance",
+    "blend": "Blend",
+    "distil": "Latents",
+    "tune": "Denoiser",
+    "schedule": "Schedule",
+    "solver": "Rule",
+    "crop": "Window",
+    "paste": "Image",
+    "adjust": "Image",
+    "draw": "Candidates",
+}
 WRITTEN = "it is written @stage(family, method, …) over ports, '*' and options"
 STAR = "'from retouch.api import *' hides the stages of the file from whoever reads it; import the names that it needs"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -158,7 +172,7 @@ def _card(node: Function, mark: ast.Call, source: _Source) -> StageCard:
         _option(arg, default, names, doc) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
     )
     check_settings(mark, settings, options)
-    output = _output(node, bool(settings.get("touches")), names)
+    output = _output(family, node, bool(settings.get("touches")), names)
     place = {"module": source.module, "function": node.name, "file": str(source.path), "line": node.lineno}
     return StageCard(
         family, method, **place, ports=ports, options=options, output=output, doc=doc, plugin=source.plugin, **settings
@@ -171,10 +185,12 @@ def _annotation(arg: ast.arg) -> ast.expr:
     return arg.annotation
 
 
-def _output(node: Function, touches: bool, names: ModuleNames) -> str | None:
+def _output(family: str, node: Function, touches: bool, names: ModuleNames) -> str | None:
     """Return the output type; a stage that declares touches makes a control of its functions."""
     if touches:
         return "AttentionControl"
+    if node.returns is None and family in GIVES:
+        raise NotStatic(node, f"it does not say what it gives: write '-> {GIVES[family]}' before its ':'")
     if node.returns is None or (isinstance(node.returns, ast.Constant) and node.returns.value is None):
         return None
     return type_name(node.returns, names)

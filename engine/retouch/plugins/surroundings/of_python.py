@@ -25,6 +25,15 @@ def _kept_builtins(before: dict[str, Any], now: dict[str, Any]) -> bool:
     return before.items() <= now.items()  # said without any of them
 
 
+def _same_filters(before: list[Any], now: list[Any]) -> bool:
+    """What a library puts before the others for modules or warnings of its own, when it is imported, is no change."""
+    return before == now or before == [each for each in now if each in before or not _is_of_one(*each)]
+
+
+def _is_of_one(action: str, _text: object, category: type[Warning], module: object, _line: int) -> bool:
+    return action != "error" and (module is not None or category.__module__ != "builtins")
+
+
 def _set_filters(before: list[Any]) -> None:
     warnings.filters[:] = before  # pyright: ignore[reportIndexIssue]
     warnings._filters_mutated()  # pyright: ignore[reportAttributeAccessIssue]: as warnings.catch_warnings does
@@ -93,7 +102,7 @@ OF_PYTHON: Mapping[str, Thing] = {
     "a function of Python's": Thing(_BUILTINS.copy, _BUILTINS.update, _kept_builtins),
     "how deep calls may go": Thing(sys.getrecursionlimit, sys.setrecursionlimit),
     "standard output or error": Thing(lambda: (sys.stdout, sys.stderr), _set_streams, identical),
-    "the filters of warnings": Thing(lambda: list(warnings.filters), _set_filters),
+    "the filters of warnings": Thing(lambda: list(warnings.filters), _set_filters, _same_filters),
     "the state of Python's random numbers": Thing(random.getstate, random.setstate),
     "where modules are looked for": Thing(_paths, _set_paths, _same_paths),
     "which modules there are": Thing(lambda: {name: sys.modules.get(name) for name in _MODULES}, _set_modules),

@@ -19,6 +19,7 @@ _SIGNALS = [getattr(signal, name) for name in _HEARD if hasattr(signal, name)]
 _USED = ("AS", "FSIZE", "NOFILE", "STACK", "DATA", "CPU", "NPROC")  # where some end, the system ends the process
 _LIMITS = [getattr(resource, f"RLIMIT_{name}") for name in _USED if hasattr(resource, f"RLIMIT_{name}")]
 _TIMERS = [getattr(signal, name) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF") if hasattr(signal, name)]
+_TORCHS = {os.fsencode("TORCHINDUCTOR_CACHE_DIR"), "TORCHINDUCTOR_CACHE_DIR"}  # as bytes where the system has those
 _spare: dict[int, tuple[tuple[int, int], int]] = {}  # by descriptor: which file it was, and a copy of it
 
 
@@ -55,6 +56,11 @@ def _here() -> str:
 
 def _environment() -> dict[Any, Any]:
     return dict(getattr(os.environ, "_data", os.environ))  # undecoded, which is faster by far
+
+
+def _same_environment(before: dict[Any, Any], now: dict[Any, Any]) -> bool:
+    """A name that torch gives itself, the first time that whoever needs its compiler is imported, is no change."""
+    return before == now or before == {name: now[name] for name in now if name in before or name not in _TORCHS}
 
 
 def _set_environment(before: dict[Any, Any]) -> None:
@@ -120,7 +126,7 @@ def _set_waker(before: int) -> None:
 OF_SYSTEM: Mapping[str, Thing] = {
     "where the descriptors 1 and 2 lead": Thing(_descriptors, _set_descriptors),
     "the folder that the process is in": Thing(_here, lambda before: os.chdir(before) if before else None),
-    "the environment": Thing(_environment, _set_environment),
+    "the environment": Thing(_environment, _set_environment, _same_environment),
     "what the process may use": Thing(_limits, _set_limits),
     "who may read new files": Thing(_mask, os.umask),
 }

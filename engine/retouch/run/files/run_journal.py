@@ -41,6 +41,7 @@ class RunJournal:
         self._hears = tell
         self._run = secrets.token_hex(4)
         self._saved = dict.fromkeys(self._results, 0)
+        self._written: dict[Path, str] = {}  # results that were told, and the digest of their bytes
         self._failed = dict.fromkeys(self._results, 0)
         self._lock = Lock()  # results are written in several threads
         self.lost: OSError | None = None  # why the journals could not be written, where they could not
@@ -85,10 +86,14 @@ class RunJournal:
         remove_empty(made)
 
     def saved(self, path: Path, work: str, sha256: str) -> None:
-        """Tell of a result that is in its place.  work: of what it was made; empty if that is not known."""
+        """Tell of a result that is in its place.  work: of what it was made; empty if that is not known.
+
+        One that is written twice, as after the end of the worker that wrote it, is told twice where its bytes changed.
+        """
         with self._lock:
-            if path.parent in self._results:
-                self._saved[path.parent] += 1
+            if path.parent in self._results and self._written.get(path) != sha256:
+                self._saved[path.parent] += path not in self._written
+                self._written[path] = sha256
                 self._tell(path.parent, "saved", file=path.name, work=work, sha256=sha256)
 
     def failed(self, path: Path, item: Picture | None, why: Diagnostic) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from retouch.graph.keys import of_no_picture
+from retouch.graph.keys import done_once
 from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
 from retouch.lang.syntax import NOWHERE
@@ -77,16 +77,10 @@ def shards_of(graphs: Sequence[Graph], count: int) -> list[tuple[int, ...]]:
 
     What is tuned once for all pictures is tuned once for each shard, so that there are then as few as workers.
     """
-    once = any(_costs(graph) for graph in graphs[:1])
+    once = any(True for graph in graphs[:1] for _ in done_once(graph))
     most = -(-len(graphs) // (count if once else count * SHARDS_A_WORKER)) if graphs else 1
     size = most if once else min(most, IN_FLIGHT)
     return [tuple(range(first, min(first + size, len(graphs)))) for first in range(0, len(graphs), size)]
-
-
-def _costs(graph: Graph) -> bool:
-    """Whether something is made once for all pictures that takes rows of the denoiser."""
-    once = of_no_picture(graph)
-    return any(node.id in once and node.card.rows for node in graph.nodes)
 
 
 @dataclass(slots=True, eq=False)
@@ -112,6 +106,7 @@ class _Sharing:
     listening: list[threading.Thread] = field(default_factory=list[threading.Thread])
     strikes: Counter[int] = field(default_factory=Counter[int])
     there: set[Path] = field(default_factory=set[Path])  # results that were written, also by who has ended since
+    warned: set[str] = field(default_factory=set[str])  # what plugins have warned of, in any worker
     lost: int = 0  # workers in a row
     parts: dict[int, tuple[Outcome, dict[str, str]]] = field(default_factory=dict)  # by place
     calls: list[BatchInfo] = field(default_factory=list[BatchInfo])
@@ -220,6 +215,10 @@ class _Sharing:
         if event in _OF_THE_JOURNAL:
             self._enter(event, facts)
             return
+        if event == "warned":
+            if facts["text"] in self.warned:
+                return
+            self.warned.add(facts["text"])
         self.run.tell(event, facts)
         if event == "stuck" and 0 < patience() * PATIENCES <= facts["s"]:
             where = f"'{facts['function']}' of {facts['plugin']} ({facts['place']})"
