@@ -216,7 +216,7 @@ def test_levels_share_all_steps_and_the_last_is_the_fields_own(iterations: int, 
     assert max(len(steps) for _, steps in legs) - min(len(steps) for _, steps in legs) <= 1
 
 
-@pytest.mark.parametrize("kind, wanted", [("frustum", (24, 10, 5)), ("box", (6, 10, 5))])
+@pytest.mark.parametrize(("kind", "wanted"), [("frustum", (24, 10, 5)), ("box", (6, 10, 5))])
 def test_a_coarser_grid_keeps_a_frustums_planes(kind, wanted):
     space = next(each for each in spaces() if each.kind == kind)
     field = Field(torch.zeros(4, 24, 40, 20), space, 2.0, 6.0, 9, True)
