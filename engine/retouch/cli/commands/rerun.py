@@ -126,6 +126,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     if args.output:
         _keep(args, path)
     verdict, code = _judged(found, changes, exact=settings.exact)
+    if again.otherwise and not found.none:  # a stage does something else now, which is no rounding, however near
+        verdict, code = "different", FAILED
     return _tell(args, found, verdict, code, (*changes, *again.otherwise))
 
 
