@@ -71,6 +71,8 @@ def _stamp(image: Path) -> Stamp:
     lacking = [name for name in _NEEDED if name not in stamp.told]
     if lacking or not stamp.text("result"):
         what = f"it does not say enough ({', '.join(lacking) or 'result'})"
+        if "recipe" in stamp.told and "source_from" in lacking:  # as sheets and tables, full stamps and all
+            what = "it is made of several results, as a sheet or a table is, each of which can be"
         raise Refusal.of("RT509", path=image, what=what, mend="run its recipe with 'retouch run'")
     if stamp.told.get("dtype", "float32") not in _DTYPES:
         raise Refusal.of("RT508", path=image, what="'dtype' is no type of numbers")
