@@ -46,7 +46,7 @@ lang: $(STAMP)
 	$(PYTEST) tests/lang tests/graph tests/plugins
 
 laws: $(STAMP)
-	$(PYTEST) tests/run tests/laws tests/parity tests/pictures tests/models tests/families
+	$(PYTEST) tests/run tests/laws tests/parity tests/pictures tests/models tests/families tests/gan tests/scenes tests/popup
 
 e2e: $(STAMP)
 	$(PYTEST) tests/e2e tests/faulty tests/bench

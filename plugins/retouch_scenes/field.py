@@ -77,6 +77,11 @@ class Field:
         """The same space filled otherwise."""
         return replace(self, grid=grid)
 
+    def coarser(self, halvings: int) -> tuple[int, ...]:
+        """The sides of a grid that is so often half as fine: in a frustum across, in a box also in depth."""
+        kept = 1 if self.space.kind == "frustum" else 0
+        return *self.grid.shape[1 : 1 + kept], *(max(2, n >> halvings) for n in self.grid.shape[1 + kept :])
+
     def centres(self) -> Tensor:
         """Where its voxels lie in the world.  [D, H, W, 3]"""
         axes = (torch.linspace(-1, 1, n).to(self.grid.dtype) for n in self.grid.shape[1:])

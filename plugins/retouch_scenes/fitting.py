@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from retouch.api import (
     Adam,
@@ -27,7 +28,7 @@ from retouch_scenes.meeting import LAST
 from retouch_scenes.spaces import empty, kind_of
 from retouch_scenes.views import Views
 
-FALL = 0.1  # of the learning rate, over all steps
+FALL = 0.1  # of the learning rate, over all steps of a grid
 WIDE = 0.4  # of the farthest camera's distance, before which a guess keeps little fog away
 
 
@@ -109,6 +110,7 @@ class Course:
 
     iterations, batch: steps of Adam, and rays in each.  lr: of the first step, in raw density and colour.
     smooth: weight of the mean difference between neighbours.  robust: by absolute differences instead of squares.
+    levels: grids that share the steps, each twice as fine as the one before; the last one is the field's own.
     """
 
     iterations: int
@@ -116,34 +118,50 @@ class Course:
     lr: float
     smooth: float
     robust: bool = False
+    levels: int = 1
+
+    def legs(self) -> list[tuple[int, range]]:
+        """Of each grid how often its sides are still to be doubled, and its steps."""
+        levels = min(self.levels, self.iterations)
+        ends = [i * self.iterations // levels for i in range(levels + 1)]
+        return [(levels - 1 - i, range(ends[i], ends[i + 1])) for i in range(levels)]
 
 
 async def fitted(
     field: Field, rays: Rays, noise: NoiseSource, log: TrainingLog, course: Course, mask: Tensor | None = None
 ) -> Field:
-    """Fit the field's grid to pixels; voxels outside the mask [D, H, W] keep their bits."""
+    """Fit the field's grid to pixels; voxels outside the mask [D, H, W] keep their bits: of one level, with one."""
     start = grid = field.grid
-    adam = Adam(course.lr, betas=(0.9, 0.99), epsilon=1e-12)
-    for k in range(course.iterations):
-        drawn = replace(noise, key=f"{noise.key}/{k}").normal(5, like=grid.new_zeros(course.batch))
-        uniform = torch.special.ndtr(drawn)  # [5, R] in [0, 1]
-        batch, jitter = rays.drawn(uniform[0]), uniform[1]
-        wall = uniform[2:] if rays.cut else torch.ones_like(uniform[2:])
+    for doublings, steps in course.legs():
+        grid = resampled(grid, field.coarser(doublings))
+        adam = Adam(course.lr, betas=(0.9, 0.99), epsilon=1e-12)
+        for k in steps:
+            drawn = replace(noise, key=f"{noise.key}/{k}").normal(5, like=grid.new_zeros(course.batch))
+            uniform = torch.special.ndtr(drawn)  # [5, R] in [0, 1]
+            batch, jitter = rays.drawn(uniform[0]), uniform[1]
+            wall = uniform[2:] if rays.cut else torch.ones_like(uniform[2:])
 
-        async def miss(grid: Tensor, batch: Batch = batch, jitter: Tensor = jitter, wall: Tensor = wall) -> Tensor:
-            met = seen(field.with_grid(grid), batch.origins, batch.directions, jitter)
-            # Before a wall of a random colour only opacity explains what is cut out: white fog does not.
-            made = met.colour + (1 - met.opacity) * wall if field.open else met.colour
-            gap = made - (batch.colour + (1 - batch.opacity) * wall)
-            return gap.abs().mean() * 0.1 if course.robust else gap.square().mean()
+            async def miss(grid: Tensor, batch: Batch = batch, jitter: Tensor = jitter, wall: Tensor = wall) -> Tensor:
+                met = seen(field.with_grid(grid), batch.origins, batch.directions, jitter)
+                # Before a wall of a random colour only opacity explains what is cut out: white fog does not.
+                made = met.colour + (1 - met.opacity) * wall if field.open else met.colour
+                gap = made - (batch.colour + (1 - batch.opacity) * wall)
+                return gap.abs().mean() * 0.1 if course.robust else gap.square().mean()
 
-        found = await value_and_grad(miss, grid)
-        adam.lr = course.lr * FALL ** (k / course.iterations)
-        moved = adam.step(grid, found.grads[0] + course.smooth * roughness_pull(grid))
-        grid = moved if mask is None else torch.where(mask, moved, start)
-        if log.due(k + 1, course.iterations):
-            log.learnt(k + 1, course.iterations, float(await on_host(found.loss)))
+            found = await value_and_grad(miss, grid)
+            adam.lr = course.lr * FALL ** ((k - steps.start) / len(steps))
+            moved = adam.step(grid, found.grads[0] + course.smooth * roughness_pull(grid))
+            grid = moved if mask is None else torch.where(mask, moved, start)
+            if log.due(k + 1, course.iterations):
+                log.learnt(k + 1, course.iterations, float(await on_host(found.loss)))
     return field.with_grid(grid)
+
+
+def resampled(grid: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same field in other voxels, of which the outermost stay where they are.  [C, *shape]"""
+    if grid.shape[1:] == shape:
+        return grid
+    return F.interpolate(grid[None], size=shape, mode="trilinear", align_corners=True)[0]
 
 
 def roughness_pull(grid: Tensor) -> Tensor:
@@ -160,7 +178,7 @@ def roughness_pull(grid: Tensor) -> Tensor:
     "fit",
     "field",
     default=True,
-    version=2,
+    version=3,
     paper="arXiv:2111.11215",
     facts={
         "frustum": "1 if space == 'frustum' or (space == 'auto' and one_side) else 0",
@@ -217,10 +235,11 @@ async def fit_field(
     planes: Annotated[int, Range(2, 512, "voxels")] = 32,
     near: Annotated[float, Range(0, 1e6)] = 0.0,
     far: Annotated[float, Range(0, 1e6)] = 0.0,
-    iterations: Annotated[int, Range(1, 100_000, "steps")] = 400,
+    levels: Annotated[int, Range(1, 8, "grids")] = 3,
+    iterations: Annotated[int, Range(1, 100_000, "steps")] = 600,
     rays: Annotated[int, Range(1, 1_000_000, "rays")] = 2048,
     lr: Annotated[float, Range(0, 10)] = 0.2,
-    smooth: Annotated[float, Range(0, 1)] = 2e-4,
+    smooth: Annotated[float, Range(0, 1)] = 1e-3,
 ) -> Field:
     """Fit one grid of density and colour that explains all photographs.
 
@@ -232,9 +251,11 @@ async def fit_field(
     planes: of a frustum, in depth.
     near, far: depths between which there is something, in the units of the poses; 0 guesses them by the cameras.  Of
         what was walked round and not cut out, near is where a ball begins that half of the cameras see whole.
-    iterations: steps of Adam.
+    levels: grids that are fitted one after the other, each begun with the one before, half as fine: coarse voxels are
+        soon seen by many rays.
+    iterations: steps of Adam, shared by the levels.
     rays: pixels that each step sees.
-    lr: of the first step; it falls to a tenth.
+    lr: of the first step of each level; it falls to a tenth.
     smooth: weight of differences between neighbouring voxels.
     """
     poses = await on_host(views.poses)
@@ -245,5 +266,5 @@ async def fit_field(
             "nothing is cut out of these photographs and they are wide, so that fog may fill what lies nearer than the "
             f"thing; say where that begins: near=… (by the cameras {field.near:.3g}, while all ends at {field.far:.3g})"
         )
-    course = Course(iterations, rays, lr, smooth)
+    course = Course(iterations, rays, lr, smooth, levels=levels)
     return await fitted(field, Rays.of(views), noise, log, course)

@@ -20,6 +20,7 @@ from retouch_storybook.world import Scene, render
 from tests.e2e.warm import PATIENCE, RETOUCH, Warm
 
 ROOT = Path(__file__).parents[2]
+COPY = "encode | decode"
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
 # A shell starts what runs in the background deaf to Ctrl-C, and the tests may run there.
 HEEDING = (
@@ -42,6 +43,10 @@ class Ran:
 
     def event(self, name: str) -> dict[str, Any]:
         return next(event for event in self.events if event.get("event") == name)
+
+    def files(self, name: str) -> set[str]:
+        """The names of the files that events of a kind, such as "saved" or "kept", are of."""
+        return {Path(event["path"]).name for event in self.events if event.get("event") == name}
 
 
 def in_process(*args: object, folder: Path, env: dict[str, str], timeout: float = PATIENCE) -> Ran:
@@ -115,3 +120,8 @@ def draw(path: Path, scene: Scene = CAT, size: int | tuple[int, int] = 64, capti
     if caption:
         path.with_suffix(".txt").write_text(scene.caption())
     return path
+
+
+def run_text(folder: Path, *args: object, recipe: str = COPY) -> Ran:
+    """Run a recipe's text in a folder, and be told in JSON; without a text each picture is copied through the model."""
+    return retouch("run", "-e", recipe, *args, "--json", folder=folder)

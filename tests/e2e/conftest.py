@@ -59,3 +59,11 @@ def small_for_commands(small: Callable[..., ModelInfo]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalog, "find", found_small)
         yield
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A folder with three pictures and their captions."""
+    for name in ("one", "two", "three"):
+        draw(tmp_path / f"{name}.png")
+    return tmp_path

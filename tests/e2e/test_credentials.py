@@ -18,9 +18,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from retouch.cli.commands.show import _signed
-from retouch.graph import signers
-from retouch.graph.signers import Claim, Identity, Unfit
 from retouch.pictures.credentials import holds_credentials
+from retouch.run.files import signers
+from retouch.run.files.signers import Claim, Identity, Unfit
 from retouch_c2pa.signing import SIGNER
 from tests.e2e.command import draw, retouch
 from tests.faulty.installing import install

@@ -14,11 +14,11 @@ from retouch import pictures
 from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Picture
-from retouch.graph.verify import verify
 from retouch.run.session import execute
 from retouch_storybook.world import Scene, render
 from tests.e2e.command import retouch as run_command
 from tests.e2e.sessions import INSTALLED, KEPT, graphs, run
+from tests.graph.verify import verify
 
 CAT = Scene("cat", "orange", "in a meadow", seed=4)
 BOX = "mask box left=30% top=20% right=60% bottom=70%"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from itertools import product
@@ -16,46 +15,26 @@ import retouch as python
 from retouch.graph.done import done
 from retouch.graph.work import Making
 from retouch.pictures import made_by_retouch, metadata
-from retouch.pictures.journal import NAME, FolderJournal, journal_of
-from tests.e2e.command import Ran, draw, retouch
+from retouch.pictures.journal import NAME, FolderJournal
+from tests.e2e.command import COPY, retouch
+from tests.e2e.command import run_text as run
 from tests.e2e.sessions import INSTALLED, graphs
 from tests.pictures.picture_makers import paint
 
 pytestmark = pytest.mark.usefixtures("small_for_commands")
 
-COPY = "encode | decode"
-
-
-def run(folder: Path, *args: object, recipe: str = COPY) -> Ran:
-    return retouch("run", "-e", recipe, *args, "--json", folder=folder)
-
-
-def kept(ran: Ran) -> set[str]:
-    return {Path(event["path"]).name for event in ran.events if event.get("event") == "kept"}
-
-
-def saved(ran: Ran) -> set[str]:
-    return {Path(event["path"]).name for event in ran.events if event.get("event") == "saved"}
-
-
-@pytest.fixture
-def three(tmp_path: Path) -> Path:
-    for name in ("one", "two", "three"):
-        draw(tmp_path / f"{name}.png")
-    return tmp_path
-
 
 def test_what_is_there_is_not_made_again_and_it_is_said(three: Path) -> None:
     pictures = ("one.png", "two.png", "three.png", "-o", "out")
-    assert saved(run(three, *pictures)) == {"one.png", "two.png", "three.png"}
+    assert run(three, *pictures).files("saved") == {"one.png", "two.png", "three.png"}
     before = {path.name: path.stat().st_mtime_ns for path in (three / "out").iterdir()}
     words = retouch("run", "-e", COPY, *pictures, folder=three)
     assert (words.code, words.out) == (0, "all 3 results are there already; --again makes them anew\n")
     assert {path.name: path.stat().st_mtime_ns for path in (three / "out").iterdir()} == before
     (three / "out" / "two.png").unlink()
     again = run(three, *pictures)
-    assert (again.code, kept(again), saved(again)) == (0, {"one.png", "three.png"}, {"two.png"})
-    assert saved(run(three, *pictures, "--again")) == {"one.png", "two.png", "three.png"}
+    assert (again.code, again.files("kept"), again.files("saved")) == (0, {"one.png", "three.png"}, {"two.png"})
+    assert run(three, *pictures, "--again").files("saved") == {"one.png", "two.png", "three.png"}
 
 
 CHANGES = {
@@ -72,8 +51,8 @@ def test_what_is_made_of_something_else_is_made(three: Path, name: str) -> None:
     run(three, "one.png", "-o", "out")
     more, anew = CHANGES[name]
     ran = run(three, "one.png", "-o", "out", *more)
-    assert (saved(ran) == {"one.png"}) is anew, ran.out + ran.err
-    assert (kept(ran) == {"one.png"}) is not anew
+    assert (ran.files("saved") == {"one.png"}) is anew, ran.out + ran.err
+    assert (ran.files("kept") == {"one.png"}) is not anew
 
 
 def test_recipe_inputs_and_code_count_and_places_do_not(three: Path) -> None:
@@ -128,13 +107,13 @@ def test_every_kind_of_result_is_known_again(three: Path, stamp: str) -> None:
     for name in ("two.png", "three.png"):
         (three / name).rename(three / "in" / name)
     first = run(three, "--stamp", stamp, recipe=recipe)
-    assert saved(first) == names, first.out
+    assert first.files("saved") == names, first.out
     again = run(three, "--stamp", stamp, recipe=recipe)
-    assert (again.code, kept(again), saved(again)) == (0, names, set()), again.out
+    assert (again.code, again.files("kept"), again.files("saved")) == (0, names, set()), again.out
     if stamp == "full":  # without its journal, a picture is known by what it says
         (three / NAME).unlink()
         alone = run(three, recipe=recipe)
-        assert kept(alone) == names - {"x.safetensors", "f.csv"}, alone.out
+        assert alone.files("kept") == names - {"x.safetensors", "f.csv"}, alone.out
 
 
 def test_a_sheet_that_lacks_something_is_made_again_with_all(three: Path) -> None:
@@ -143,11 +122,11 @@ def test_a_sheet_that_lacks_something_is_made_again_with_all(three: Path) -> Non
     recipe = f'{COPY} | sheet "all.png"\n'
     args = ("one.png", "two.png", "three.png")
     assert run(three, *args, recipe=recipe).code == 3
-    assert saved(run(three, *args, recipe=recipe)) == {"all.png"}
+    assert run(three, *args, recipe=recipe).files("saved") == {"all.png"}
     (three / "three.png").write_bytes(good)
-    assert saved(run(three, *args, recipe=recipe)) == {"all.png"}
-    assert kept(run(three, *args, recipe=recipe)) == {"all.png"}
-    assert saved(run(three, *args[:2], recipe=recipe)) == {"all.png"}
+    assert run(three, *args, recipe=recipe).files("saved") == {"all.png"}
+    assert run(three, *args, recipe=recipe).files("kept") == {"all.png"}
+    assert run(three, *args[:2], recipe=recipe).files("saved") == {"all.png"}
 
 
 TOUCHED = [*product(["painted", "journal lost"], ["png", "jpg", "webp", "tif"]), ("stamp lost", "png"), ("torn", "jpg")]
@@ -181,13 +160,13 @@ def test_one_that_was_edited_is_refused_and_the_others_go_on(three: Path) -> Non
     paint(three / "out" / "two.png")
     (three / "out" / "three.png").unlink()
     ran = run(three, *args)
-    assert (ran.code, kept(ran), saved(ran)) == (3, {"one.png"}, {"three.png"})
+    assert (ran.code, ran.files("kept"), ran.files("saved")) == (3, {"one.png"}, {"three.png"})
 
 
 def test_a_result_of_other_work_is_replaced_as_ever(three: Path) -> None:
     run(three, "one.png", "-o", "out.png")
     ran = run(three, "one.png", "-o", "out.png", recipe="invert ddim steps=1")
-    assert (ran.code, saved(ran)) == (0, {"out.png"})
+    assert (ran.code, ran.files("saved")) == (0, {"out.png"})
 
 
 def test_a_script_goes_on_where_it_was(three: Path) -> None:
@@ -205,103 +184,11 @@ def test_a_script_goes_on_where_it_was(three: Path) -> None:
     with pytest.raises(AttributeError, match="no picture was made"):
         _ = again[0].image
     assert all(each.images for each in edit(pictures))
-    assert kept(run(three, *pictures, recipe=f'{COPY} | save "out/{{name}}.png"')) == {
+    assert run(three, *pictures, recipe=f'{COPY} | save "out/{{name}}.png"').files("kept") == {
         "one.png",
         "two.png",
         "three.png",
     }
-
-
-# ---------------------------------------------------------------- the journal
-
-
-def test_a_journal_says_what_became_of_everything(three: Path) -> None:
-    (three / "two.png").write_bytes((three / "two.png").read_bytes()[:-900])
-    (three / "three.txt").unlink()
-    assert run(three, "one.png", "two.png", "three.png", "-o", "out", recipe=f'{COPY} | attend p2p "cat"->"dog"').code
-    assert run(three, "one.png", "two.png", "-o", "out").code == 3
-    lines = FolderJournal(three / "out").lines()
-    by_event = {line["event"]: line for line in lines}
-    last = [line["event"] for line in lines if line["run"] == lines[-1]["run"]]
-    assert (last[0], sorted(last[1:-1]), last[-1]) == ("run", ["failed", "saved"], "end")
-    assert by_event["failed"]["code"] == "RT504"
-    assert (by_event["failed"]["file"], by_event["failed"]["source"]) == ("two.png", "two.png")
-    assert by_event["end"] | {"saved": 1, "failed": 1, "how": "done"} == by_event["end"]
-    assert str(three) not in (three / "out" / NAME).read_text()
-
-
-def test_many_write_one_journal_and_a_cut_line_harms_no_other(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_bytes(b'{"event": "saved", "file": "a.png"')  # cut by a kill
-    code = (
-        "import sys; from pathlib import Path; from retouch.pictures.journal import FolderJournal\n"
-        "journal = FolderJournal(Path(sys.argv[1]))\n"
-        "for i in range(50): journal.add('saved', file=f'{sys.argv[2]}-{i}.png', sha256='0', work='x' * 3000)\n"
-    )
-    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(3)]
-    assert [each.wait(600) for each in started] == [0, 0, 0]
-    lines = FolderJournal(tmp_path).lines()
-    assert {line["file"] for line in lines} == {f"{n}-{i}.png" for n in range(3) for i in range(50)}
-    assert len(lines) == 150
-
-
-def test_what_anyone_wrote_into_a_journal_is_passed_over(three: Path) -> None:
-    run(three, "one.png", "-o", "out")
-    path = three / "out" / NAME
-    path.write_bytes(b"[1]\nnull\n\xff\xfe\n" + b"[" * 5000 + b'\n{"event": "saved", "file": 3}\n' + path.read_bytes())
-    assert kept(run(three, "one.png", "-o", "out")) == {"one.png"}
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
-def test_a_journal_that_is_no_file_stops_nothing(three: Path, kind: str) -> None:
-    """Folders come from anyone: a link there may lead to any file of this machine."""
-    (three / "mine").write_text("mine\n")
-    (three / "out").mkdir()
-    place = three / "out" / NAME
-    {"link": lambda: place.symlink_to(three / "mine"), "pipe": lambda: os.mkfifo(place), "folder": place.mkdir}[kind]()
-    ran = run(three, "one.png", "-o", "out")
-    assert (ran.code, saved(ran)) == (0, {"one.png"})
-    assert "the journal could not be written" in ran.err
-    assert (three / "mine").read_text() == "mine\n"
-    assert kept(run(three, "one.png", "-o", "out")) == {"one.png"}
-
-
-def test_a_journal_is_read_once_and_then_what_was_added(tmp_path: Path) -> None:
-    journal = journal_of(tmp_path)
-    assert journal is journal_of(tmp_path)
-    FolderJournal(tmp_path).add("saved", file="a.png", sha256="1", work="w")
-    assert (journal.saved("a.png") or {})["sha256"] == "1"
-    FolderJournal(tmp_path).add("saved", file="a.png", sha256="2", work="w")
-    assert (journal.saved("a.png") or {})["sha256"] == "2"
-    (tmp_path / NAME).write_text("")
-    assert journal.saved("a.png") is None
-
-
-def test_the_status_tells_what_stands_there_and_what_still_fails(three: Path) -> None:
-    """A picture that was refused has failed until a run takes it, whatever its result is called."""
-
-    def told() -> dict[str, list[str]]:
-        found = json.loads(retouch("status", "out", "--json", folder=three).out)
-        return {what: found[what] for what in ("there", "changed", "gone")} | {
-            "failed": [line["source"] for line in found["failed"]]
-        }
-
-    good, recipe = (three / "two.png").read_bytes(), f'{COPY} | save "out/x_{{name}}.png"'
-    pictures = ("one.png", "two.png", "three.png")
-    (three / "two.png").write_bytes(b"no picture")
-    assert run(three, *pictures, recipe=recipe).code == 3
-    assert told() == {"there": ["x_one.png", "x_three.png"], "changed": [], "gone": [], "failed": ["two.png"]}
-    run(three, "one.png", "--again", recipe=recipe)
-    assert told()["failed"] == ["two.png"]
-    (three / "two.png").write_bytes(good)
-    run(three, *pictures, recipe=recipe)
-    assert told() == {"there": ["x_one.png", "x_three.png", "x_two.png"], "changed": [], "gone": [], "failed": []}
-    paint(three / "out" / "x_one.png")
-    (three / "out" / "x_two.png").unlink()
-    assert told() == {"there": ["x_three.png"], "changed": ["x_one.png"], "gone": ["x_two.png"], "failed": []}
-    words = retouch("status", "out", folder=three).out
-    assert words.startswith("1 result is there, 1 changed since, 1 gone\n")
-    assert words.endswith("\nchanged since: x_one.png\ngone: x_two.png\n")
 
 
 # ---------------------------------------------------------------- what dead runs left
@@ -348,11 +235,3 @@ def test_what_is_kept_says_what_it_was_made_of(three: Path) -> None:
     assert told["work"] == line["work"]
     assert len(told["pixels"]) == 64
     assert json.loads(told["inputs"])["one.png"]
-
-
-def test_a_journal_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").write_text("")
-    (tmp_path / NAME).symlink_to("elsewhere")  # which may be anybody's file
-    ran = retouch("status", folder=tmp_path)
-    assert (ran.code, ran.out) == (1, "")
-    assert f"the journal '{NAME}' cannot be read: " in ran.err

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.check.ablation import without
 from retouch.check.check import check
 from retouch.check.matrix import (
     FAMILIES,
@@ -36,6 +35,7 @@ from retouch.plugins.registry import Registry
 from retouch.plugins.signatures.signature import StageCard
 from retouch.run.loaded.loaded_model import Machine
 from retouch.run.session import execute
+from tests.e2e.ablation import without
 from tests.e2e.sessions import INSTALLED, tiny_world
 from tests.families.lora_files import kohya, some
 

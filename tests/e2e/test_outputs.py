@@ -11,11 +11,10 @@ from PIL.PngImagePlugin import PngInfo
 
 import retouch as python
 from retouch import pictures
-from tests.e2e.command import draw, retouch
+from tests.e2e.command import COPY, draw, retouch
 
 pytestmark = pytest.mark.usefixtures("small_for_commands")
 
-COPY = "encode | decode"
 SAME = 'open "cat.png" | encode | decode'
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import io
-import pickle  # noqa: TID251  results go to worker processes
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,10 @@ import torch
 from PIL import Image, ImageCms
 
 import retouch as python
-from tests.e2e.command import draw
+from tests.e2e.command import COPY
 
 pytestmark = pytest.mark.usefixtures("small_for_commands")
 
-COPY = "encode | decode"
 EDIT = 'invert sdedit "cat"->"dog" steps=2'
 CASES = Path(__file__).parent / "cases"
 
@@ -257,95 +257,6 @@ def test_half_of_a_pair_of_characters_is_refused_wherever_it_is_given(copy, cat:
         copy(cat, negative="\ud800")
 
 
-# ---------------------------------------------------------------- captions
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> list[Path]:
-    return [draw(tmp_path / f"{name}.png", caption=False) for name in ("one", "two")]
-
-
-def sources_of(recipe: python.Recipe, given: list, caption) -> list[str]:
-    """The source prompt of each picture's graph."""
-    return [
-        next(edge.settings["source"] for node in graph.nodes for _, edge in node.edges() if "source" in settings(edge))
-        for graph in recipe.graphs(*given, caption=caption)
-    ]
-
-
-def settings(edge: object) -> dict:
-    return getattr(edge, "settings", {})
-
-
-def test_each_picture_has_its_own_caption(two: list[Path]) -> None:
-    edit = python.recipe(EDIT)
-    said = ["a white cat", "a black cat"]
-    assert sources_of(edit, two, said) == said
-    for keys in (["one", "two"], ["one.png", "two.png"], two, [*map(str, two)], [0, 1]):
-        assert sources_of(edit, two, dict(zip(keys, said, strict=True))) == said
-    assert sources_of(edit, two, "a cat") == ["a cat", "a cat"]
-    two[1].with_suffix(".txt").write_text("a red cat")
-    assert sources_of(edit, two, {"one": "a white cat"}) == ["a white cat", "a red cat"]
-    assert sources_of(edit, [two[0], two[0]], said) == said  # one picture, twice
-    assert sources_of(edit, [Image.open(path) for path in two], said) == said
-    with pytest.raises(ValueError, match="1 captions for 2 pictures"):
-        edit(two, caption=["a cat"])
-    with pytest.raises(
-        ValueError, match=r"no picture is called 'three', which has a caption; there are: one\.png, two"
-    ):
-        edit(two, caption={"three": "a cat"})
-
-
-def test_pictures_of_one_name_are_kept_apart(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    made = python.recipe(EDIT)([draw(tmp_path / "a" / "cat.png"), draw(tmp_path / "b" / "cat.png")])
-    assert [result.ok for result in made] == [True, True]
-
-
-def test_one_picture_twice_gives_two_results(two: list[Path]) -> None:
-    made = python.recipe(EDIT)([two[0], two[0]], caption=["a white cat", "a black cat"])
-    assert len(made) == 2
-    assert made[0].image.tobytes() != made[1].image.tobytes()
-
-
-# ---------------------------------------------------------------- what fails
-
-
-def test_in_a_list_each_picture_says_what_became_of_it(tmp_path: Path, cat: Path) -> None:
-    torn = cat.with_name("torn.png")
-    torn.write_bytes(cat.read_bytes()[:300])
-    latin = draw(cat.with_name("latin.png"))
-    latin.with_suffix(".txt").write_bytes(b"a caf\xe9")
-    given = [cat, "nowhere.png", torn, X * 255, latin, draw(cat.with_name("good.png"))]
-    made = python.recipe(EDIT)(given)
-    found = [[each.code for each in result.diagnostics] for result in made]
-    assert found == [[], ["RT402"], ["RT504"], ["RT428"], ["RT418"], []]
-    assert [bool(result) for result in made] == [True, False, False, False, False, True]
-    for result in made:
-        if result.ok:
-            assert result.error is None
-            assert result.image.size == (64, 64)
-        else:
-            with pytest.raises(python.EditFailed, match=result.diagnostics[0].code):
-                _ = result.image
-    assert pickle.loads(pickle.dumps(made[1])).diagnostics == made[1].diagnostics
-
-
-def test_a_list_of_nothing_but_wrong_pictures_says_so_of_each(tmp_path: Path) -> None:
-    made = python.recipe(EDIT, tmp_path)(["nowhere.png", X * 255], caption="a cat")
-    assert [result.diagnostics[0].code for result in made] == ["RT402", "RT428"]
-
-
-def test_a_recipe_that_is_wrong_is_one_error_however_many_pictures(two: list[Path]) -> None:
-    with pytest.raises(python.RecipeError, match="RT205"):
-        python.recipe(f"{EDIT} strenght=1")(two, caption="a cat")
-    with pytest.raises(python.RecipeError, match="RT205"):
-        python.recipe(f"{EDIT} strenght=1")(["nowhere.png"])
-    with pytest.raises(python.RecipeError, match="RT405"):
-        python.recipe(f'{EDIT} | save "one_for_all.png"', two[0].parent)(two, caption="a cat")
-
-
 def test_bytes_of_a_file_and_open_files_mean_what_the_file_does(copy, cat: Path) -> None:
     turned(cat).save(named := cat.with_name("turned.png"), exif=turned(cat).getexif())
     data = named.read_bytes()
@@ -359,3 +270,54 @@ def test_bytes_of_a_file_and_open_files_mean_what_the_file_does(copy, cat: Path)
     assert "picture-0" in torn.diagnostics[0].message
     with named.open(encoding="latin-1") as text, pytest.raises(TypeError, match=r"open\(…, 'rb'\).* gives str$"):
         copy(text)
+
+
+class Walk(str, enum.Enum):  # noqa: UP042  whose str() is the name
+    """As scripts keep choices."""
+
+    SOURCE = "source"
+
+
+def told(value: object, cat: Path) -> object:
+    """What the option comes to that a setting gives this value."""
+    recipe = python.recipe('let p = "target"\ninvert ddim "cat"->"dog" convention=p')
+    (graph,) = recipe.graphs(cat, p=value)
+    return next(node.options["convention"] for node in graph.nodes if node.card.family == "invert")
+
+
+def test_a_setting_means_what_it_does_on_a_stage(cat: Path) -> None:
+    assert told(Walk.SOURCE, cat) == told("source", cat) == told(np.str_("source"), cat) == "source"
+    recipe = python.recipe('let p = 1\ninvert ddim "cat"->"dog" parts=p')
+    for several in ([2, 3], (2, 3), np.array([2, 3]), torch.tensor([2, 3])):
+        (graph,) = recipe.graphs(cat, p=several)
+        assert [node.options["parts"] for node in graph.nodes if node.card.family == "invert"] == [2, 3]
+        assert str(python.invert.ddim(parts=several)) == "invert ddim parts=[2, 3]\n"
+    (graph,) = python.recipe('let c = "x"->"y"\ninvert ddim edit=c').graphs(cat, c=python.edit("cat", "dog"))
+    (walk,) = (node for node in graph.nodes if node.card.family == "sample")
+    assert "dog" in str(walk.inputs["edit"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, {"a": 1}, {3}, 1j, b"x", Decimal("0.5"), iter([1]), float("nan"), np.float32("inf"), 10**5000, np.eye(2)],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_no_recipe_has_is_refused_in_one_way_wherever_it_is_given(value: object, cat: Path) -> None:
+    """None would else be the text "null", and a mapping the text that JSON makes of it."""
+    recipe = python.recipe('let p = "x"\ninvert ddim "cat"->"dog" negative=p')
+    doors = [
+        lambda: python.invert.ddim(parts=value),
+        lambda: python.edit("cat", "dog", weight=[value]),
+        lambda: recipe.graphs(cat, p=value),
+        lambda: recipe.graphs(cat, p=[value]),
+        *([] if value is None else [lambda: recipe.graphs(cat, seed=value)]),
+    ]
+    for door in doors:
+        with pytest.raises((TypeError, ValueError), match=r"a recipe has no (value|number) .*: (give|a picture)"):
+            door()
+
+
+@pytest.mark.parametrize("caption", [b"a cat", [b"a cat"], [3], {0: 3}, 3])
+def test_a_caption_that_is_no_text_is_refused(caption: object, cat: Path, copy) -> None:
+    with pytest.raises(TypeError, match="a caption is a text"):
+        copy(cat, caption=caption)

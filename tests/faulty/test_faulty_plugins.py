@@ -12,8 +12,9 @@ from retouch.api.models import find_model
 from retouch.run.strangers.watchdog import Watchdog
 from tests.e2e.command import Ran, draw, in_warm_process, retouch
 from tests.faulty import faults
-from tests.faulty.faults import BLEND, CARDS, FINE, GUIDE, HEAD, INVERT, MASK, READ, Fault, mask
+from tests.faulty.faults import BLEND, FINE, GUIDE, HEAD, INVERT, MASK, Fault, mask
 from tests.faulty.installing import NEIGHBOURS, install, run
+from tests.faulty.misread import CARDS, READ
 from tests.faulty.wild import WILD
 
 RUNNING = [*faults.RUNNING, *WILD]

@@ -13,11 +13,11 @@ from PIL import Image
 from retouch.check.check import Checked, check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import Graph, Picture
-from retouch.graph.verify import verify
 from retouch.plugins import registry
 from retouch.plugins.discovery import Plugin
 from tests.graph.fake_model import among
 from tests.graph.plugin_text import STAGES
+from tests.graph.verify import verify
 from tests.pictures.picture_makers import touched
 
 find_model = among("storybook", "other")
@@ -91,3 +91,12 @@ def graph(checked: Callable[..., Checked]) -> Callable[..., Graph]:
         return only
 
     return run
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this machine's pace is kept, beside a picture of 60 by 64."""
+    monkeypatch.setenv("RETOUCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (60, 64)).save("cat.png")
+    return tmp_path / "cache" / "rates.json"

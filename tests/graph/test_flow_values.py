@@ -12,7 +12,7 @@ from retouch.graph.keys import node_keys
 from retouch.graph.nodes import GIVEN, Graph
 from retouch.graph.plan import plan
 from retouch.graph.show import as_text
-from retouch.graph.verify import verify
+from tests.graph.verify import verify
 from tests.lang.stages import world
 
 OPEN = 'open "cat.png" caption="a cat" | '

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
+from retouch.check.reading import option_values
+from retouch.check.reading.environment import Written
+from retouch.check.reading.variants import Choices
+from retouch.graph.nodes import FromEngine
 from retouch.graph.origins import PRECEDENCE
 from retouch.graph.show import order
+from retouch.lang.diagnostics import Diagnostic, Report
+from retouch.lang.parse import parse
+from retouch.lang.syntax import NOWHERE, Value
 from retouch.paths import folder
+from retouch.plugins import registry
+from retouch.plugins.signatures import Option
 from tests.graph.fake_model import FakeModel
 
 RECIPE = '{}open "cat.png" | invert null_text "cat"->"dog" {} | save "o.png"'
@@ -201,3 +213,89 @@ def test_a_caption_of_the_command_line_that_no_flow_takes_is_told(checked):
     found = checked('open "cat.png" | invert ddim "x"->"y" | save "o.png"', caption="a cat")
     (told,) = found.diagnostics
     assert (told.code, told.message[:11]) == ("RT227", "'--caption'")
+
+
+WRONG = [
+    '"abc"',
+    "7",
+    "-1",
+    "0.5",
+    "50%",
+    "true",
+    "[]",
+    "[[1]]",
+    '[1, "a"]',
+    "[true]",
+    '"5"',
+    '["5"]',
+    '"50%"',
+    '"true"',
+]
+WRONG += ["2.0", "9.5", str(10**30), f'"7{"0" * 400}"', '"a\\"b"', '"cat"->"dog"', '""']
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_whatever_is_wrong_with_a_value_the_mend_is_one_that_the_option_takes(wrong: str):
+    """Of every kind of option of every stage: what a message says to write is read without the same mistake."""
+
+    @cache
+    def value(text: str) -> Value:
+        (let,) = parse(f"let value = {text}")[0].statements
+        return let.value
+
+    def read(option: Option, text: str) -> list[Diagnostic]:
+        report = Report()
+        option_values.read(option, Written(value(text), NOWHERE, "recipe"), Choices(), report)
+        return report.errors()
+
+    untrue = set[str]()
+    for option in {o.kind: o for card in registry.load().cards for o in card.options}.values():
+        for found in read(option, wrong):
+            said = re.sub(r"^write (a number from (\S+) to .*|\w+=)?", r"\2", found.help)
+            said = said.removeprefix("choose one of ").partition(", ")[0] if found.code == "RT209" else said
+            said = f"[{said}]" if found.code in ("RT208", "RT209") and option.kind.many else said
+            if mended := read(option, said):
+                untrue.add(f"{option.name}={wrong}: {found.help}: {mended[0].message}")
+    assert not untrue, "\n".join(sorted(untrue))
+
+
+@pytest.mark.parametrize("number", [".5", "5.", "007", "0x10", "1_000", "1e400", "+5", "3px", "1/2", "9" * 50])
+@pytest.mark.parametrize("where", ["{}", "[1, {}]"])
+def test_a_number_that_the_command_line_misspells_is_told_and_not_taken_for_another(checked, number, where):
+    for name in ("seed", "guidance", "steps"):
+        (item,) = checked(RECIPE.format("", ""), settings={name: where.format(number)}).errors
+        assert item.code == "RT116"
+        said = item.source[item.span.start : item.span.end]
+        assert said == number
+
+
+def test_changes_side_by_side_from_the_command_line_are_an_edit(graph):
+    text = 'let c = "x"->"y"\nopen "cat.png" caption="a cat in a field" | invert ddim edit=c | save "o.png"'
+    for said in ('"cat"->"dog" "field"->"snow"', '("cat"->"dog" "field"->"snow")'):
+        whole = graph(text, settings={"c": said})
+        edges = [edge for node in whole.nodes for _, edge in node.edges() if isinstance(edge, FromEngine)]
+        assert "a dog in a snow" in {edge.settings.get("target") for edge in edges}
+
+
+def test_zero_is_one_number_whatever_its_sign(graph):
+    node = graph('invert ddim | attend p2p "cat"->"dog" self=-0.0').node("attend.p2p#1")
+    assert str(node.options["self"]) == "0.0"
+
+
+def test_a_digit_of_another_script_is_told_by_what_it_says(checked):
+    (item,) = checked('invert ddim "cat"->"dog" steps=３').errors
+    assert (item.code, item.help) == ("RT118", "write 3")
+
+
+@pytest.mark.parametrize("value", ["7", '"half"', "true", "[]"])
+@pytest.mark.parametrize("where", ["defaults", "command line", "card"])
+def test_a_window_that_nothing_can_be_is_told_wherever_it_is_said(checked, value, where):
+    """What reckons with the bounds of a control goes on with its own."""
+    text = 'open "cat.png" caption="a cat" | invert ddim "cat"->"dog" | attend p2p | save "o.png"'
+    if where == "card":
+        (item,) = checked(text, find_model=lambda *_: FakeModel(defaults={"self": json.loads(value)})).errors
+        assert item.code == "RT416"
+        return
+    said = {"settings": {"self": value}} if where == "command line" else {}
+    (item,) = checked(text if said else f"defaults self={value}\n{text}", **said).errors
+    assert item.code == ("RT208" if value == "7" else "RT207")

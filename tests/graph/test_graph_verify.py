@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from retouch.graph.nodes import FromEngine, FromNode
-from retouch.graph.verify import verify
+from tests.graph.verify import verify
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from retouch.check.check import check
 from retouch.check.reading.environment import Environment
 from retouch.graph.nodes import FromEngine, Picture
 from retouch.graph.plan import plan
-from retouch.graph.verify import verify
 from retouch.paths import folder
 from retouch.plugins import registry
+from tests.graph.verify import verify
 
 INSTALLED = registry.load()
 CAT = Picture(folder("recipes") / "pictures" / "cat_meadow.png", 0, "an orange cat in a meadow")

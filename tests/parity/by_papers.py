@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from retouch.api import Blend
 from retouch.run.executor import run
-from retouch.testing.worlds import World
+from retouch.testing.worlds import World, tiny_world
+from retouch_methods.guide.cfg import cfg
 from retouch_methods.sample.sample import sample
+
+STEPS, SCALE = 4, 3.0  # of the worlds that loops are compared in
 
 
 @dataclass(frozen=True)
@@ -63,3 +68,45 @@ def walked(world: World, trajectory):
     spy = Blend(lambda state, source, step, maps: (seen.append(state[0]), state)[1])
     run(world.call(sample, trajectory=trajectory, blend=(spy,)))
     return seen
+
+
+def guided_world(kind, dtype, scale=SCALE):
+    """A tiny world of few steps under plain guidance."""
+    return replace(tiny_world(kind, steps=STEPS, dtype=dtype), guidance=cfg(guidance=scale))
+
+
+def same(mine, wanted, dtype):
+    """To 1e-5 relative in float32, to 1e-10 in float64."""
+    assert (mine - wanted).norm() <= (1e-5 if dtype == torch.float32 else 1e-10) * wanted.norm()
+
+
+def down(x, eps, high, low):
+    """DDIM's step, from high to low."""
+    return low[0] * (x - high[1] * eps) / high[0] + low[1] * eps
+
+
+def pivot(world, kind, guidance=1.0):
+    """DDIM's latents in the target-time convention, noisiest first, read at the level whose time is told."""
+    path, edit = [world.latents.data], world.edit
+    for low, high in pairwise(grid(world)):
+        path.append(
+            down(path[-1], eps_of(world, kind, path[-1], high, edit.source, guidance, edit.negative), low, high)
+        )
+    return path[::-1]
+
+
+class ShowsMaps:
+    """Attention of diffusers that makes every map, and lets a controller have them and whether they are of words."""
+
+    def __init__(self, controller: Callable[[Tensor, bool], Tensor]) -> None:
+        self.controller = controller
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        q, k, v = (
+            rows.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for rows in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
+        )
+        maps = (q @ k.transpose(-1, -2) * attn.scale).softmax(-1)
+        maps = self.controller(maps, encoder_hidden_states is not None)
+        return attn.to_out[0]((maps @ v).transpose(1, 2).flatten(2))

@@ -16,6 +16,7 @@ from retouch.run.executor import run
 from retouch.testing.tiny import CELLS, CHANNELS, WIDTH, Draws, schedule, tiny_core
 from retouch_methods.attend.alignment import alignment
 from retouch_methods.attend.p2p import p2p
+from tests.parity.by_papers import ShowsMaps
 
 TOKENS, STEPS = 14, 10
 ROWS = (("source", "uncond"), ("target", "uncond"), ("source", "cond"), ("target", "cond"))
@@ -195,23 +196,6 @@ class NaiveP2P:
         return maps
 
 
-class NaiveProcessor:
-    """Attention that makes the maps of all rows and lets the controller have them."""
-
-    def __init__(self, controller: NaiveP2P) -> None:
-        self.controller = controller
-
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = (
-            rows.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for rows in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
-        )
-        maps = (q @ k.transpose(-1, -2) * attn.scale).softmax(-1)
-        maps = self.controller(maps, encoder_hidden_states is not None)
-        return attn.to_out[0]((maps @ v).transpose(1, 2).flatten(2))
-
-
 @pytest.fixture(scope="module")
 def networks():
     """Ours, and a plain one of equal weights."""
@@ -248,7 +232,7 @@ class Bench:
 
     def naive(self, step: int, controller: NaiveP2P) -> dict[tuple[str, str], Tensor]:
         controller.step = step
-        self.plain.set_attn_processor(NaiveProcessor(controller))
+        self.plain.set_attn_processor(ShowsMaps(controller))
         prompts = {"source": self.edit.source, "target": self.edit.target}
         context = [prompts[branch].embeds if role == "cond" else self.edit.negative.embeds for branch, role in ROWS]
         times = torch.full((4,), float(self.steps[step].noisy.timestep))

@@ -1,4 +1,4 @@
-"""SDEdit, negative-prompt, PnP and Direct Inversion, and proximal guidance, beside naive loops and diffusers."""
+"""SDEdit, negative-prompt, PnP and Direct Inversion, beside naive loops and diffusers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from retouch.testing.tiny import tiny_model
 from retouch.testing.worlds import gaussian_world, tiny_world
 from retouch_methods.blend.latent import latent
 from retouch_methods.guide.cfg import cfg
-from retouch_methods.guide.proximal import proximal
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.invert.direct import direct
 from retouch_methods.invert.negative_prompt import negative_prompt
@@ -26,36 +25,24 @@ from retouch_methods.invert.null_text import null_text
 from retouch_methods.invert.pnp_inversion import pnp_inversion
 from retouch_methods.invert.sdedit import sdedit
 from retouch_methods.sample.sample import sample
-from tests.parity.by_papers import Given, drawn, eps_of, grid, moments, walked
+from tests.parity.by_papers import (
+    SCALE,
+    STEPS,
+    Given,
+    down,
+    drawn,
+    eps_of,
+    grid,
+    guided_world,
+    moments,
+    pivot,
+    same,
+    walked,
+)
 from tests.parity.pipelines import tiny_pipeline, tiny_pipeline_world
 
-STEPS, SCALE = 4, 3.0
 WORLDS = [("epsilon", torch.float32), ("v_prediction", torch.float64)]
 worlds = pytest.mark.parametrize(("kind", "dtype"), WORLDS)
-
-
-def guided_world(kind, dtype, scale=SCALE):
-    return replace(tiny_world(kind, steps=STEPS, dtype=dtype), guidance=cfg(guidance=scale))
-
-
-def same(mine, wanted, dtype):
-    """To 1e-5 relative in float32, to 1e-10 in float64."""
-    assert (mine - wanted).norm() <= (1e-5 if dtype == torch.float32 else 1e-10) * wanted.norm()
-
-
-def down(x, eps, high, low):
-    """DDIM's step, from high to low."""
-    return low[0] * (x - high[1] * eps) / high[0] + low[1] * eps
-
-
-def pivot(world, kind, guidance=1.0):
-    """DDIM's latents in the target-time convention, noisiest first, read at the level whose time is told."""
-    path, edit = [world.latents.data], world.edit
-    for low, high in pairwise(grid(world)):
-        path.append(
-            down(path[-1], eps_of(world, kind, path[-1], high, edit.source, guidance, edit.negative), low, high)
-        )
-    return path[::-1]
 
 
 class TestGuidedDdim:
@@ -89,74 +76,6 @@ class TestNegativePrompt:
             for mine, (high, low) in zip(walked(world, made), pairwise(levels), strict=True):
                 x = down(x, eps_of(world, kind, x, high, world.edit.target, SCALE, away), high, low)
                 same(mine, x, dtype)
-
-
-class TestProximal:
-    """Han et al. 2023, after negative-prompt inversion."""
-
-    QUANTILE, BELOW = 0.7, 600
-
-    def naive(self, world, kind, norm, over, pull, to):
-        """The authors' step on source and target; the source's row is not guided, as its two prompts are one."""
-        edit, x0 = world.edit, world.latents.data
-        (start, *goals), levels = pivot(world, kind), grid(world)[::-1]
-        x, path = torch.stack((start, start)), []
-        for goal, (high, low) in zip(goals, pairwise(levels), strict=True):
-            uncond = torch.stack([eps_of(world, kind, row, high, edit.source) for row in x])
-            cond = torch.stack(
-                [eps_of(world, kind, row, high, p) for row, p in zip(x, (edit.source, edit.target), strict=True)]
-            )
-            delta = cond - uncond
-            t = (delta if over == "pair" else delta[1:]).abs().quantile(self.QUANTILE)
-            if norm == "l0":
-                delta = delta * (delta.abs() > t)
-                edited = delta != 0
-            else:
-                delta = delta - delta.clamp(-t, t)
-                if norm == "l1_official":
-                    delta = torch.where(delta > 0, delta - t, delta)
-                    delta = torch.where(delta < 0, delta + t, delta)
-                edited = delta.abs() > t
-            eps = uncond + SCALE * delta
-            clean = (x - high[1] * eps) / high[0]
-            rest = 1 - torch.nn.functional.max_pool2d(edited.to(x), 3, 1, 1)
-            if high[2] < self.BELOW and to == "picture":
-                clean = clean - pull * (clean - x0) * rest
-            x = low[0] * clean + low[1] * eps
-            if high[2] < self.BELOW and to == "inversion":
-                x = x - pull * (x - goal) * rest
-            path.append(x[1])
-        return path
-
-    @pytest.mark.crossed
-    @pytest.mark.parametrize("norm", ["l0", "l1", "l1_official"])
-    @pytest.mark.parametrize(("over", "pull"), [("row", 0.0), ("pair", 0.0), ("pair", 0.7), ("pair", 1.0)])
-    @pytest.mark.parametrize("to", ["picture", "inversion"])
-    def test_every_latent_is_that_of_the_authors_step(self, norm, over, pull, to):
-        world = guided_world("epsilon", torch.float64)
-        options = {"norm": norm, "over": over, "pull": pull, "quantile": self.QUANTILE, "pull_below": self.BELOW}
-        options["pull_to"] = to
-        (guide,) = run(world.call(proximal, guidance=SCALE, **options))
-        world = replace(world, guidance=guide)
-        (made,) = run(world.call(negative_prompt))
-        with torch.no_grad():
-            wanted = self.naive(world, "epsilon", norm, over, pull, to)
-        for mine, other in zip(walked(world, made), wanted, strict=True):
-            same(mine, other, torch.float64)
-
-    def test_with_no_threshold_and_no_pull_it_is_plain_guidance(self):
-        world = guided_world("epsilon", torch.float64)
-        (made,) = run(world.call(ddim))
-        plain = walked(world, made)[-1]
-        (guide,) = run(world.call(proximal, guidance=SCALE, quantile=0.0, norm="l0"))
-        soft = replace(world, guidance=guide)
-        assert (walked(soft, made)[-1] - plain).norm() <= 1e-3 * plain.norm()  # the least of all values is dropped
-
-    @pytest.mark.parametrize(("options", "rows"), [({}, 0), ({"pull": 0.5}, 0), ({"pull_to": "inversion"}, 0)])
-    def test_it_walks_up_only_where_it_pulls_to_the_inversion(self, options, rows):
-        world = guided_world("epsilon", torch.float64)
-        assert laws.rows_law(proximal, world, **options) == rows
-        assert laws.rows_law(proximal, world, pull=0.5, pull_to="inversion") == STEPS
 
 
 class TestFinerGrid:

@@ -20,6 +20,7 @@ from retouch_methods.attend.p2p import p2p
 from retouch_methods.guide.cfg import cfg
 from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.sample.sample import sample
+from tests.parity.by_papers import ShowsMaps
 
 STEPS, SKIPPED = 25, 9
 TAKEN = STEPS - SKIPPED
@@ -42,22 +43,6 @@ class Controller:
         elif int(0 * STEPS) <= self.step < int(STEPS * SELF) and maps.shape[2] <= 16**2:
             maps[3] = maps[2]
         return maps
-
-
-class Processor:
-    """Attention that makes every map and shows it to the controller."""
-
-    def __init__(self, controller: Controller) -> None:
-        self.controller = controller
-
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = (
-            rows.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for rows in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
-        )
-        maps = self.controller((q @ k.transpose(-1, -2) * attn.scale).softmax(-1), encoder_hidden_states is not None)
-        return attn.to_out[0]((maps @ v).transpose(1, 2).flatten(2))
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,7 @@ def naive(world: World, draws: Tensor) -> Tensor:
         zs.append((xts[i + 1] - mu) / std)
         xts[i + 1] = mu + std * zs[-1]
     controller = Controller()
-    plain.set_attn_processor(Processor(controller))
+    plain.set_attn_processor(ShowsMaps(controller))
     x = y = xts[0]
     for z, (high, low) in zip(zs, pairwise(levels), strict=True):
         prompts = (edit.negative, edit.negative, edit.source, edit.target)

@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from retouch.cli.main import main
-from retouch.graph import signers
 from retouch.models import catalog
 from retouch.models.errors import BrokenModel
 from retouch.plugins import announced, discovery, registry
 from retouch.plugins.discovery import Plugin
 from retouch.plugins.hooks import HOOKS
 from retouch.plugins.live import LivePlugins
+from retouch.run.files import signers
 
 _NUMBERS = count()
 HEAD = "from retouch.api import Image, Mask, hookimpl, stage\n\n"

@@ -50,7 +50,7 @@ LAW = {
     "models": {"paths", "addresses", "near", "core", "plugins"},
     "graph": {"near", "core", "lang", "plugins", "models", "pictures"},
     "check": {"paths", "addresses", "near", "core", "pictures", "lang", "models", "plugins", "graph"},
-    "run": {"version", "paths", "core", "pictures", "lang", "models", "plugins", "graph"},
+    "run": {"version", "paths", "near", "core", "pictures", "lang", "models", "plugins", "graph"},
     "testing": {"core", "models", "plugins", "run"},
     "api": {
         "core",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retouch.graph.signers import Claim, Credentials, Identity, Signer, Unfit
 from retouch.pictures.formats import media_type_of, media_types
+from retouch.run.files.signers import Claim, Credentials, Identity, Signer, Unfit
 
 __all__ = ["Claim", "Credentials", "Identity", "Signer", "Unfit", "media_type_of", "media_types"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from retouch.check.blame import of_pictures
 from retouch.check.elaboration import Elaboration
-from retouch.check.reading.environment import Environment
+from retouch.check.reading.environment import Environment, misread
 from retouch.check.reading.family_defaults import family_defaults
 from retouch.check.reading.files import Files
 from retouch.check.reading.names import Names
@@ -45,6 +46,7 @@ class Checked:
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
+        """What is wrong, without warnings."""
         return tuple(found for found in self.diagnostics if found.severity == "error")
 
     def errors_of(self, picture: Picture) -> tuple[Diagnostic, ...]:
@@ -60,6 +62,8 @@ def check(source: str | bytes, world: Environment, report: Report | None = None)
     recipe, found = parse(source)
     text = normal(source if isinstance(source, str) else readable(source))
     report, choices = report or Report(), Choices()
+    unread = misread(world.settings)
+    world = replace(world, settings={name: text for name, text in world.settings.items() if name not in unread})
     names = Names(recipe, SourceText(text, "recipe"), world.settings, report)
     files = Files(world, report)
     reading = Reader(names, files, choices, report).read(recipe)
@@ -69,7 +73,9 @@ def check(source: str | bytes, world: Environment, report: Report | None = None)
     world = replace(world, registry=defaults.registry)
     made = Elaboration(world, names, reading, choices, files, report, defaults)
     graphs = made.run(recipe)
-    diagnostics = tuple(sorted([*found, *reading.found, *_apart(report, recipe, found)], key=_place))
+    diagnostics = tuple(
+        sorted([*found, *chain(*unread.values()), *reading.found, *_apart(report, recipe, found)], key=_place)
+    )
     failed = any(item.severity == "error" for item in diagnostics)
     alone = tuple(of_pictures(report))
     return Checked(() if failed else graphs, (*diagnostics, *alone), made.refused)

@@ -15,10 +15,12 @@ from retouch.check.promises import check_promises
 from retouch.check.prompts import check_prompts
 from retouch.check.reading.calls import CallReader, StageCall
 from retouch.check.reading.captions import normal_caption
+from retouch.check.reading.defs import unbound
 from retouch.check.reading.environment import SOMETHING, Environment
 from retouch.check.reading.family_defaults import FamilyDefaults
 from retouch.check.reading.files import Files, fields_of
-from retouch.check.reading.flows import Flow, FlowReader, read_model
+from retouch.check.reading.flows import Flow, FlowReader
+from retouch.check.reading.model_stage import read_model
 from retouch.check.reading.models import Models
 from retouch.check.reading.names import Closure, Names, NameScope
 from retouch.check.reading.statements import StatementsRead
@@ -241,7 +243,7 @@ class Elaboration:
                 self._read_only(name.flow)
             elif name.made and name.made.line.body.span not in self._flows.read_flows and not name.span.file:
                 scope = NameScope(name.made.names, name.made.line.span.start, self._choices)
-                self._read_only(self._flows.unbound(name.made, scope))
+                self._read_only(unbound(name.made, scope))
 
     def _read_only(self, flow: Closure) -> None:
         for count in self._choices.ways():

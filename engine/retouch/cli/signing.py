@@ -8,8 +8,8 @@ from pathlib import Path
 
 from retouch.cli import WrongCommand
 from retouch.cli.reporting import Refusal
-from retouch.graph.signers import Credentials, Identity, Signer, Signing, Unfit, installed, named, trusted
 from retouch.pictures.credentials import holds_credentials
+from retouch.run.files.signers import Credentials, Identity, Signer, Signing, Unfit, installed, named, trusted
 
 
 def signing(args: Namespace) -> Signing | None:

@@ -260,16 +260,16 @@ class Mask:
         return torch.cat((kept.any(1), kept.any(0)))
 
     def bounded(self, held: Tensor) -> Rectangle | None:
-        """What `bounds` gives, for whoever has brought `held` to the host himself."""
+        """What `bounds` gives, of a `held` that was brought to the host.  held: [h + w], bool"""
         rows, columns = (each.nonzero()[:, 0].tolist() for each in held.split(self.known[0].shape))
         return Rectangle(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if rows else None
 
     def mapped(self, make: Callable[[Tensor], Tensor], reach: int = 0) -> Mask:
-        """What a function of cells makes of it that sees no farther than `reach`, and leaves nothing nothing."""
+        """Apply a function of cells, [h, w] to [h, w], that keeps an empty mask empty and sees `reach` cells far."""
         return Mask(make(self.data), self.scale)
 
     def mixed(self, make: Callable[[Tensor, Tensor], Tensor], other: Mask) -> Mask:
-        """What a function of this and another mask of the same cells makes, that leaves nothing nothing."""
+        """Join it with another mask of the same cells, where two that are 0 give 0.  [h, w] twice -> [h, w]"""
         return Mask(make(self.data, other.data), self.scale)
 
     def resized(self, height: int, width: int) -> Mask:

@@ -1,1 +1,1 @@
-"""From a recipe's tree to the graph of work on one picture. Pure: nothing here loads torch or weights."""
+"""The product of a check: the graph of work on one picture, its plan, its drawing.  Nothing here loads torch."""

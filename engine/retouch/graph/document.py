@@ -1,4 +1,4 @@
-"""A plan as programs read it.  `SCHEMA` names the form; engine/README.md describes it.
+"""A plan as programs read it.  `SCHEMA` names the form, which `document` and `as_data` spell out.
 
 Keys may be added under one number; a change of meaning, or a key that goes, counts it up.
 """

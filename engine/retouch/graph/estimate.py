@@ -7,20 +7,18 @@ model's family (`Described.working`), and how many rows are in a pass by `plan.a
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from retouch.graph.cells import cells_of, row_cells_of
+from retouch.graph.glances import glance
 from retouch.graph.keys import of_no_picture
 from retouch.graph.limits import EXACT_ROWS, ROWS_A_CALL
 from retouch.graph.nodes import FromEngine, Node
-from retouch.graph.panes import window_side, windows_of
 from retouch.graph.plan import Facts, Plan, at_once, plan, summed, total
-from retouch.graph.ports import EYES
 from retouch.models import rates
-from retouch.models.files.headers import Stored, read_header
+from retouch.models.files.headers import read_header
 from retouch.models.info import ModelInfo
 from retouch.models.large import LARGE
 from retouch.models.own_weights import numbers_of
@@ -35,12 +33,6 @@ LOOK, LED_PICTURE_KEEPS = 2.5, 5.5
 # keeps, blocks that are done again).
 LED_ROW, LED_ROW_KEEPS = (2.1, 2.8), (5, 4.5)
 TUNED_ROW, TUNED_ROW_KEEPS = (3.1, 3.8), (13, 4.5)
-# A picture through an eye and back for its gradient, in passes there at the pace of a denoiser's convolutions: measured
-# of the embedded eye, 20 beside the latent model and 26 beside that of pixels; large eyes are faster for their size.
-GLANCE = 23
-POSITIONS = "position_embedding"  # of a transformer: as many rows as it sees places
-PLACES = 1000  # that a convolutional one works at on the mean, at 224 pixels
-DOWN, UP = re.compile(r"down_blocks\.(\d+)\."), re.compile(r"up_blocks\.(\d+)\.")
 # Numbers in float32 for each pixel of a picture that is seen in tiles: the picture, what its tiles add up to, their
 # weights, and the result.
 TILED_PIXEL = 10
@@ -153,7 +145,7 @@ def _estimate(model: ModelInfo, plans: Sequence[Plan], dtype: str, exact: bool, 
     led, looked, glances = (
         _counted(plans, lambda _, facts, what=what: int(facts.get(what, 0))) for what in ("led", "looked", "glances")
     )
-    as_rows = glances * _glance(plans, model, at_most)
+    as_rows = glances * glance(plans, model, at_most)
     learnt, again = _counted(plans, _learnt), _network(model) >= LARGE
     # A row that a gradient goes back through takes as long as several; of large networks it is done again.
     more = (led - learnt) * (LED_ROW[again] - 1) + learnt * (TUNED_ROW[again] - 1)
@@ -250,48 +242,6 @@ def _network(model: ModelInfo) -> int:
     return sum(stored.numbers for part in parts for stored in model.files.tensors(part).values())
 
 
-def _glance(plans: Sequence[Plan], model: ModelInfo, cells: tuple[int, int]) -> float:
-    """What an eye takes for a picture and its gradient, in rows of the denoiser; of several eyes the mean."""
-    row = sum(_row_work(model.files.tensors(part), cells) for part in model.known.parts if part in NETWORKS)
-    works = [_work(path) for path in sorted({path for one in plans for path in _eyes(one)})]
-    return GLANCE * sum(works) / len(works) / row if works and row else 0.0
-
-
-def _row_work(tensors: Mapping[str, Stored], cells: tuple[int, int]) -> float:
-    """Products of one row: each number of a network at each cell, of a UNet's level at the cells that this one has."""
-    levels = 1 + max((int(found[1]) for name in tensors if (found := DOWN.match(name))), default=0)
-    if levels == 1:  # tokens of two cells a side
-        return sum(each.numbers for each in tensors.values()) * cells[0] * cells[1] / 4
-    work = 0.0
-    for name, each in tensors.items():
-        if found := DOWN.match(name):
-            level = int(found[1])
-        elif found := UP.match(name):
-            level = levels - 1 - int(found[1])
-        else:
-            level = levels - 1 if name.startswith("mid_block.") else 0
-        if not name.startswith(("time_embedding.", "class_embedding.", "add_embedding.")):
-            work += each.numbers * cells[0] * cells[1] / 4**level
-    return work
-
-
-def _eyes(plan_: Plan) -> Iterator[str]:
-    """The weights of networks that look at pictures."""
-    for one in plan_.everything():
-        for node in one.graph.nodes:
-            given = [edge for _, edge in node.edges() if isinstance(edge, FromEngine)]
-            if node.card.output in EYES:
-                yield from (path for edge in given for _, path, _ in edge.settings.get("files", ()))
-
-
-def _work(path: str) -> float:
-    """Products of one picture through an eye: each number of its picture tower, at each place that it sees."""
-    tensors = read_header(Path(path)).tensors
-    towers = [name for name in tensors if not name.startswith("text_")]
-    places = [stored.shape[0] for name, stored in tensors.items() if name in towers and POSITIONS in name]
-    return max(places, default=PLACES) * sum(tensors[name].numbers for name in towers)
-
-
 def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, int]:
     """Bytes of what stages bring: files beside the model, weights of plugins' own, copies that tunings make."""
     # A copy that moves is in float32, as are its gradient and what Adam keeps; a fourth as many stand in at each step.
@@ -313,39 +263,3 @@ def _besides(plans: Sequence[Plan], model: ModelInfo, item: int) -> dict[str, in
     for (name, _), numbers in found.items():
         told[name] = told.get(name, 0) + item * numbers
     return told
-
-
-def row_cells_of(whole: Plan) -> set[tuple[int, int]]:
-    """The sizes in which the denoiser is shown a graph's pictures: whole ones, and windows of them; none if unknown."""
-    if (cells := cells_of(whole)) is None:
-        return set()
-    found: set[tuple[int, int]] = set()
-    for one in whole.everything():
-        for node in one.graph.nodes:
-            if one.rows[node.id][1]:
-                seen, model = windows_of(node, one.facts), whole.graph.model
-                side = window_side(seen, model.multiple) // model.scale if seen else max(cells)
-                found.add((min(side, cells[0]), min(side, cells[1])))
-    return found or {cells}
-
-
-def cells_of(whole: Plan) -> tuple[int, int] | None:
-    """Height and width of the largest picture that is encoded, in the model's cells, as a run pads it; None if unknown.
-
-    What a flow in brackets is given is counted at the model's own side, where its stage does not say more.
-    """
-    model = whole.graph.model
-    found: list[tuple[int, int]] = []
-    for each in whole.everything():
-        for node in each.graph.nodes:
-            if node.card.family != "encode":
-                continue
-            known = each.facts[node.id]
-            size = (known.get("height", 0), known.get("width", 0))
-            if not all(size) and each is whole:
-                return None
-            # Rounded up, as encoders pad.
-            padded = (-(-(side or model.trained_size) // model.multiple) * model.multiple for side in size)
-            height, width = (side // model.scale for side in padded)
-            found.append((height, width))
-    return max(found, key=lambda cells: cells[0] * cells[1], default=None)

@@ -112,6 +112,7 @@ class Picture:
 
     @property
     def name(self) -> str:
+        """What paths of results call it by `{name}`: its file's, without folder and ending."""
         return self.path.stem
 
     @property
@@ -143,6 +144,7 @@ class Graph:
             yield from node.everything()
 
     def node(self, id_: NodeId) -> Node:
+        """Return the node of that id, which the graph has."""
         return next(node for node in self.nodes if node.id == id_)
 
     def only(self, result: NodeId) -> Graph:

@@ -63,7 +63,10 @@ def check_weights(graph: Graph, report: Report) -> None:
     told = set[str]()
     for node in nodes:
         turn = [each for each in graph.nodes if each.turn == node.turn]
-        place, walks = min((each.span for each in turn if _reads(each)), key=_first), any(map(_walks, turn))
+        place, walks = (
+            min((each.span for each in turn if _reads(each)), key=lambda span: span.start),
+            any(map(_walks, turn)),
+        )
         for edge in edits(node):
             for words, weight in edge.settings["weights"] if edge.settings["weights"] not in heard else ():
                 if words not in told and weight != 1:
@@ -80,10 +83,6 @@ def _reads(node: Node) -> bool:
 def _walks(node: Node) -> bool:
     """Whether a stage walks through the denoiser, where controls of attention act; none do in a generator."""
     return node.card.family == "sample"
-
-
-def _first(span: Span) -> int:
-    return span.start
 
 
 def _weighs(node: Node) -> bool:

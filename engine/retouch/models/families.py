@@ -34,7 +34,8 @@ def named(pipeline: str) -> ModelFamily:
     """Import the family that reads pipelines of this class."""
     where = installed().get(pipeline)
     if where is None:
-        raise BrokenModel(f"it is a '{pipeline}', and no installed family reads that; there are {_some()}")
+        some = ", ".join(sorted(installed())) or "none"
+        raise BrokenModel(f"it is a '{pipeline}', and no installed family reads that; there are {some}")
     module, _, name = where.partition(":")
     try:
         family: Any = getattr(imported(module), name or "FAMILY")
@@ -124,7 +125,3 @@ def describe(pipeline: str, read: Read) -> Described:
 def at_fault(pipeline: str, what: str) -> BrokenModel:
     """The error that names a family that breaks its contract, and where it is from."""
     return BrokenModel(f"the family of '{pipeline}', {installed().get(pipeline)}, is at fault: {what}")
-
-
-def _some() -> str:
-    return ", ".join(sorted(installed())) or "none"

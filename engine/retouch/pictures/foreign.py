@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import IO
 
 SAVE_ANEW = "open it in another program and save it anew, as PNG"
 COPY_AGAIN = "copy or download it again: no picture is in what is there"
@@ -64,14 +63,10 @@ _FOREIGN = (
 def foreign_kind(path: Path) -> tuple[str, str]:
     """What a file is instead of a picture, and what to type; empty words if nobody knows."""
     with path.open("rb") as file:
-        found = _begins(file)
+        data = file.read(_SEEN)
+    found = next((kind for kind in _FOREIGN if re.match(kind.beginning, data, re.DOTALL | re.IGNORECASE)), None)
     if found is None:
         return "", ""
     if found.pillow:
         return found.what, f"write a PNG of it: {_BY_PILLOW} {quote(str(path))} {quote(f'{path}.png')}"
     return found.what, found.mend.format(path=quote(str(path)), png=quote(f"{path}.png"))
-
-
-def _begins(file: IO[bytes]) -> ForeignKind | None:
-    data = file.read(_SEEN)
-    return next((kind for kind in _FOREIGN if re.match(kind.beginning, data, re.DOTALL | re.IGNORECASE)), None)

@@ -240,7 +240,7 @@ def _value(node: ast.expr, scope: Mapping[str, Any]) -> Any:
         case ast.IfExp(test=test, body=body, orelse=other):
             found = _value(body if _value(test, scope) else other, scope)
         case ast.BoolOp(op=op, values=values):
-            found = _joined(isinstance(op, ast.And), values, scope)
+            found = (all if isinstance(op, ast.And) else any)(bool(_value(value, scope)) for value in values)
         case ast.UnaryOp(op=op, operand=operand):
             found = not _value(operand, scope) if isinstance(op, ast.Not) else -_value(operand, scope)
         case ast.BinOp(left=left, op=op, right=right):
@@ -259,8 +259,3 @@ def _number(value: Any) -> Number:
     if not isinstance(value, int | float):
         raise TypeError(f"{value!r} is no number")
     return value
-
-
-def _joined(every: bool, values: Iterable[ast.expr], scope: Mapping[str, Any]) -> bool:
-    found = (bool(_value(value, scope)) for value in values)
-    return all(found) if every else any(found)

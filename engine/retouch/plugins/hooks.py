@@ -64,7 +64,11 @@ def retouch_port_types() -> Iterable[type]:  # pyright: ignore[reportReturnType]
 
 @hookspec
 def retouch_batch_evaluated(kind: str, rows: int, bucket: int) -> None:
-    """Observe a shared call: "denoise", "gradient" or "call", its rows, and the rows that it was padded to."""
+    """Observe a shared call: its kind, its rows, and the rows that it was padded to.
+
+    kind: "denoise" and "gradient" of the denoiser, without and with a gradient, "apply" of another function, "backward"
+        of a way back, "read" of numbers that are brought to the host.
+    """
 
 
 HOOKS = tuple(name for name in dir() if name.startswith("retouch_"))

@@ -52,9 +52,11 @@ class Registry:
 
     @property
     def families(self) -> list[str]:
+        """What stages are for: `invert`, `mask` and so on, in the order in which they were found."""
         return list(self._methods)
 
     def methods(self, family: str) -> list[str]:
+        """Return the names of a family's methods; none of one that there is not."""
         return list(self._methods.get(family, ()))
 
     def candidates(self, family: str, method: str) -> list[StageCard]:
@@ -77,6 +79,7 @@ class Registry:
         return None
 
     def find(self, family: str, method: str) -> StageCard | None:
+        """Return the one stage of that name; None where there is none, or several plugins claim it."""
         found = self.candidates(family, method)
         return found[0] if len(found) == 1 else None
 

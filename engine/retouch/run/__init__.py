@@ -1,0 +1,1 @@
+"""A run: from graphs to values to files, many pictures at once."""

@@ -23,9 +23,9 @@ from retouch.core.errors import BrokenTouch
 from retouch.core.schedule import Prediction
 from retouch.models.network.captured import give_back_memory
 from retouch.models.network.core import padded
-from retouch.plugins.collector import quiet_collector
 from retouch.plugins.interrupts import is_stop, is_stopping, listening
 from retouch.run.batching import Batch, Buckets, Key, key_of, pack, rows_of
+from retouch.run.collector import quiet_collector
 from retouch.run.strangers.wrong_results import Doubt, WrongAnswer, described
 from retouch.run.task import MISSING, Task, begin, close, fail, recall, resume, take_up
 

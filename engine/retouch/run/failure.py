@@ -27,7 +27,6 @@ from retouch.core.errors import (
 )
 from retouch.graph.nodes import Node
 from retouch.graph.sides import too_large, unfit
-from retouch.graph.signers import Unfit
 from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.models.errors import BrokenModel
 from retouch.models.strange_family import FamilyFault
@@ -35,6 +34,7 @@ from retouch.pictures import Changed, UnfitMask, Unreadable, Unwritable
 from retouch.plugins.interrupts import is_stop
 from retouch.plugins.registry import PluginError
 from retouch.plugins.signatures import StageCard
+from retouch.run.files.signers import Unfit
 from retouch.run.strangers.care import WroteInPlace
 from retouch.run.strangers.wrong_results import NotFinite, WrongResult
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from retouch.graph.done import work_of
 from retouch.graph.nodes import Graph
-from retouch.graph.signers import Claim, Unfit
 from retouch.lang.diagnostics import Report
 from retouch.pictures import Unwritable
 from retouch.pictures.stamp import WORK
@@ -18,6 +17,7 @@ from retouch.run.executor import BatchInfo
 from retouch.run.files.provenance import Provenance, Request, software
 from retouch.run.files.run_journal import RunJournal
 from retouch.run.files.shared import SharedFiles
+from retouch.run.files.signers import Claim, Unfit
 from retouch.run.outcome import Outcome, RunResult
 from retouch.run.settings import Settings
 

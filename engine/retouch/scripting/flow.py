@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from retouch.scripting.recipe import Recipe
-from retouch.scripting.sources import plain
+from retouch.scripting.values import Spelt, shown_in_words, spelt
 
 
 @dataclass(frozen=True)
-class EditText:
+class EditText(Spelt):
     """A change of the caption, as a recipe writes it."""
 
     text: str
+
+    @property
+    def spelt(self) -> str:
+        return self.text
 
     def __add__(self, other: EditText) -> EditText:
         """Both at once."""
@@ -25,34 +28,38 @@ class EditText:
 
 def edit(old: str, new: str, *, weight: float | None = None) -> EditText:
     """Replace words of the caption: `"cat"->"dog"`.  weight: factor on the attention to the new words."""
-    return EditText(f"{_value(old)}->{_value(new)}{'' if weight is None else f'*{_value(weight)}'}")
+    return EditText(f"{spelt(old)}->{spelt(new)}{'' if weight is None else f'*{spelt(weight)}'}")
 
 
 def add(words: str, *, weight: float | None = None) -> EditText:
     """Add words to the caption: `+"a red hat"`."""
-    return EditText(f"+{_value(words)}{'' if weight is None else f'*{_value(weight)}'}")
+    return EditText(f"+{spelt(words)}{'' if weight is None else f'*{spelt(weight)}'}")
 
 
 def remove(words: str) -> EditText:
     """Remove words from the caption: `-"hat"`."""
-    return EditText(f"-{_value(words)}")
+    return EditText(f"-{spelt(words)}")
 
 
 def weigh(words: str, weight: float) -> EditText:
     """Weigh words of the target prompt: `"fluffy"*2`."""
-    return EditText(f"{_value(words)}*{_value(weight)}")
+    return EditText(f"{spelt(words)}*{spelt(weight)}")
 
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(Spelt):
     """Stages in a row.  `a | b` joins them; calling it runs it, as a recipe."""
 
     stages: tuple[str, ...]
     named: tuple[tuple[str, Flow], ...] = ()  # flows that are given to ports
 
+    @property
+    def spelt(self) -> str:
+        return f"({' | '.join(self.stages)})"
+
     def __or__(self, other: Flow) -> Flow:
         if not isinstance(other, Flow):
-            raise TypeError(f"behind | stands a stage such as retouch.invert.ddim(…), not {_shown(other)}")
+            raise TypeError(f"behind | stands a stage such as retouch.invert.ddim(…), not {shown_in_words(other)}")
         return Flow((*self.stages, *other.stages), (*self.named, *other.named))
 
     @property
@@ -92,8 +99,8 @@ class Family:
 def _stage(name: str, operand: Sequence[Any], options: Mapping[str, Any]) -> Flow:
     """A stage with what it works on; a flow there stands in brackets, and one that an option is given has a name."""
     named = {key: value for key, value in options.items() if isinstance(value, Flow)}
-    given = {key: _name(value) if key in named else _value(value) for key, value in options.items()}
-    parts = [name, *map(_value, operand), *(f"{key.rstrip('_')}={value}" for key, value in given.items())]
+    given = {key: _name(value) if key in named else spelt(value) for key, value in options.items()}
+    parts = [name, *map(spelt, operand), *(f"{key.rstrip('_')}={value}" for key, value in given.items())]
     inside = (each for value in operand for each in _flows(value))
     kept = (each for flow in inside for each in flow.named)
     return Flow((" ".join(parts),), (*kept, *((_name(flow), flow) for flow in named.values())))
@@ -112,25 +119,3 @@ def _name(flow: Flow) -> str:
     import hashlib
 
     return f"flow_{hashlib.sha256(str(flow).encode()).hexdigest()[:8]}"
-
-
-def _value(value: Any) -> str:
-    value = plain(value)
-    if isinstance(value, EditText):
-        return value.text
-    if isinstance(value, Flow):
-        return f"({' | '.join(value.stages)})"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, str | bool | int | float):
-        return json.dumps(value, ensure_ascii=False)
-    holds = "give a text, a number, a list, an edit or a flow"
-    if hasattr(value, "shape") or hasattr(value, "getbands"):
-        holds = "a picture is given when the flow is called: flow = retouch.invert.ddim(…) | …; flow(picture)"
-    raise TypeError(f"a recipe has no value such as {_shown(value)}: {holds}")
-
-
-def _shown(value: Any) -> str:
-    """A value as a message has it: of an array or a long text its type alone."""
-    shown = repr(value)
-    return shown if len(shown) < 80 and "\n" not in shown else f"{type(value).__module__}.{type(value).__name__}"

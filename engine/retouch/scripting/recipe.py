@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,8 @@ from retouch.paths import resolved
 from retouch.pictures.holding import Unholdable
 from retouch.run.loaded.model_cache import KeptMachines
 from retouch.scripting.result import EditFailed, RecipeError, Result, result_of
-from retouch.scripting.sources import Caption, Entered, again, captions, described, enter, gathered, plain
+from retouch.scripting.sources import Caption, Entered, again, captions, described, enter, gathered
+from retouch.scripting.values import spelt
 
 if TYPE_CHECKING:
     from retouch.graph.nodes import Graph, Picture
@@ -250,11 +250,13 @@ def _warn(event: str, facts: Mapping[str, Any]) -> None:
 
 
 def _told(settings: Mapping[str, Any], seed: int | None) -> dict[str, str]:
-    told = {name: value if isinstance(value, str) else json.dumps(plain(value)) for name, value in settings.items()}
+    given = settings if seed is None else {**settings, "seed": seed}
+    # Of a text that is one of an enumeration, str() would be the name.
+    told = {name: str.__str__(value) if isinstance(value, str) else spelt(value) for name, value in given.items()}
     for name, value in told.items():
         if not is_text(value):
             raise ValueError(f"'{name}' takes text, and {value!a} holds {HALF_A_PAIR}: write the character")
-    return told | ({} if seed is None else {"seed": str(seed)})
+    return told
 
 
 def recipe(text: str, folder: str | Path | None = None, *, allow: Sequence[str | Path] = ()) -> Recipe:

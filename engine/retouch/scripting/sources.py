@@ -59,15 +59,6 @@ def _made(source: Any) -> Any:
     return source.image
 
 
-def plain(value: Any) -> Any:
-    """A number of numpy or torch as one of Python's, and a path as its text; other values as they are."""
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, os.PathLike):
-        return Path(value).as_posix()
-    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
-
-
 def enter(source: Source, folder: Path, index: int) -> Entered:
     """The file of a source, below `folder` unless it is one already.  Raises Unholdable; TypeError for other things."""
     if isinstance(source, str | os.PathLike):
@@ -140,8 +131,16 @@ def again(path: Path, folder: Path) -> Path:
 def captions(caption: Caption, sources: Sequence[Source]) -> list[str | None]:
     """The caption of each picture: one for all, one for each in their order, or by path, name, stem or number.
 
-    Raises ValueError for one too many or too few, or for a name that no picture has.
+    Raises ValueError for one too many or too few, or for a name that no picture has; TypeError for what is no text.
     """
+    found = _captions(caption, sources)
+    for each in found:
+        if not (each is None or isinstance(each, str)):
+            raise TypeError(f"a caption is a text, and this is {each!r}")
+    return found
+
+
+def _captions(caption: Caption, sources: Sequence[Source]) -> list[str | None]:
     if caption is None or isinstance(caption, str):
         return [caption] * len(sources)
     if isinstance(caption, Mapping):
@@ -151,7 +150,7 @@ def captions(caption: Caption, sources: Sequence[Source]) -> list[str | None]:
                 there = ", ".join(str(each[-1]) for each in names)
                 raise ValueError(f"no picture is called {key!r}, which has a caption; there are: {there}")
         return [next((caption[name] for name in each if name in caption), None) for each in names]
-    if not isinstance(caption, Sequence):
+    if not isinstance(caption, Sequence) or isinstance(caption, bytes | bytearray | memoryview):
         raise TypeError(f"a caption is a text, a list with one for each picture, or a mapping, not {caption!r}")
     if len(caption) != len(sources):
         raise ValueError(f"{len(caption)} captions for {len(sources)} pictures; give one for each, or a text for all")

@@ -14,6 +14,7 @@ from retouch.api import (
     Image,
     Latents,
     Mask,
+    Moot,
     Range,
     SourceImage,
     TunableCodec,
@@ -27,7 +28,17 @@ Miss = Callable[[Tensor], Tensor]
 LR = {"weights": 1e-4, "latents": 0.1}  # the authors'
 
 
-@stage("decode", "tuned", paper="arXiv:2206.02779", facts={"looked": "rounds"})
+@stage(
+    "decode",
+    "tuned",
+    paper="arXiv:2206.02779",
+    moot=(
+        Moot("tune", "rounds == 0", "'rounds' says that nothing is tuned"),
+        Moot("lr", "rounds == 0", "'rounds' says that nothing is tuned"),
+        Moot("background", "rounds == 0", "'rounds' says that nothing is tuned"),
+    ),
+    facts={"looked": "rounds"},
+)
 async def tuned(
     latents: Latents,
     source: SourceImage,

@@ -95,9 +95,8 @@ class Lpips(nn.Module):
     def _convolution(self, index: int, channels: int, width: int) -> nn.Conv2d:
         if self.trunk == "vgg" or index > 1:
             return nn.Conv2d(channels, width, 3, padding=1)
-        return nn.Conv2d(channels, width, 5, padding=2) if index else self._first(width)
-
-    def _first(self, width: int) -> nn.Conv2d:
+        if index:
+            return nn.Conv2d(channels, width, 5, padding=2)
         return nn.Conv2d(3, width, 11, stride=1 if self.tolerant else 4, padding=2)
 
     def _pooled(self, x: Tensor, index: int) -> Tensor:

@@ -79,7 +79,7 @@ async def appearance(
         to 1); 0 leaves places alone.
     away: how much it counts that the class token is still that of the step before (less the mean square): the picture
         leaves its source the faster.
-    until: the fraction of the steps in which it leads away.
+    until: the fraction of the steps in which it leads away, which has to hold the second of them.
     layer: which layer's class token, counted from 0, or from the last as -1.
     look: "mixed" shows the prediction mixed with the noisy picture, as the paper has it; "predicted" it alone.
     through: "network" takes the gradient through the denoiser; "x0" through the decoder alone, which costs less.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from retouch.api import Denoiser, Guidance, Prompt, Range, TextEncoder, TunedWeights, stage
-from retouch_methods.guide.voices import Voice, with_voice
+from retouch_methods.guide.voices import ONE_MORE, Voice, with_voice
 
 Share = Annotated[float, Range(0, 1)]
 
@@ -14,12 +14,7 @@ Share = Annotated[float, Range(0, 1)]
     "guide",
     "mix",
     paper="arXiv:2212.04489",
-    facts={
-        "guide": "guide + 1",
-        "guide_least": "(guide_least if guide_least else guide) + (1 if start == 0 and until == 1 else 0)",
-        "during": "(start, until)",
-        "idle": "share == 0",
-    },
+    facts=ONE_MORE,
     words="needed",
 )
 async def mix(

@@ -17,6 +17,7 @@ from retouch.api import (
     Guidance,
     Latents,
     Level,
+    Moot,
     Need,
     NegativePrompt,
     Prediction,
@@ -49,6 +50,7 @@ class Seen(NamedTuple):
     "guide",
     "pix2pix_zero",
     paper="arXiv:2302.03027",
+    moot=(Moot("reference", "lr == 0", "'lr' says that nothing is moved"),),
     version=3,
     rows="steps * (3 if (moves == 'rows' or reference == 'sampled') and not away_from_source else 2)",
     # Moved as latents, what is asked about the source has been led by the target's maps.

@@ -14,6 +14,7 @@ from retouch.api import (
     Guidance,
     Latents,
     Level,
+    Moot,
     Prediction,
     Prompt,
     Range,
@@ -34,6 +35,11 @@ from retouch_methods.guide.inverted import inverted
     rows="steps if pull and pull_to == 'inversion' else 0",
     facts={"guide": 2, "unheard": "guidance == 0 or quantile == 1"},
     words="needed",
+    moot=(
+        Moot("pull_to", "pull == 0", "'pull' says that nothing is drawn there"),
+        Moot("pull_below", "pull == 0", "'pull' says that nothing is drawn there"),
+        Moot("dilate", "pull == 0", "'pull' says that nothing is drawn there"),
+    ),
 )
 async def proximal(
     latents: Latents,

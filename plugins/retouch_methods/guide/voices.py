@@ -13,6 +13,14 @@ from torch import Tensor
 
 from retouch.api import Asking, Denoiser, GradientGuidance, Guidance, Level, Prediction, Prompt
 
+# What a stage says of itself that adds a voice of a share, with a part from start until the end of its window.
+ONE_MORE = {
+    "guide": "guide + (1 if share else 0)",
+    "guide_least": "(guide_least if guide_least else guide) + (1 if share and start == 0 and until == 1 else 0)",
+    "during": "(start, until)",
+    "idle": "share == 0",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:

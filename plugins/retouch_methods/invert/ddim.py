@@ -11,6 +11,7 @@ from retouch.api import (
     Ddim,
     Denoiser,
     Latents,
+    Moot,
     Need,
     NegativePrompt,
     Range,
@@ -30,6 +31,7 @@ PINNED = {"auto": None, "always": True, "never": False}
     "invert",
     "ddim",
     paper="arXiv:2010.02502",
+    moot=(Moot("iterations", "convention != 'fixed_point'", 'only convention="fixed_point" iterates'),),
     rows="(int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "
     "(1 if source_guidance == 1 else 2), "
     "int(steps * strength + 1e-9) * (1 + iterations if convention == 'fixed_point' else 1) * "

@@ -16,6 +16,7 @@ from retouch.api import (
     Denoiser,
     Latents,
     Level,
+    Moot,
     NegativePrompt,
     NoiseSource,
     Predict,
@@ -72,6 +73,10 @@ class Steered:
     "invert",
     "rf_inversion",
     paper="arXiv:2410.10792",
+    moot=(
+        Moot("start", "eta == 0", "'eta' says that nothing leads to the picture"),
+        Moot("until", "eta == 0", "'eta' says that nothing leads to the picture"),
+    ),
     rows="steps",
     facts={
         "evaluations": 1,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from retouch.api import Candidates, Image, Need, Notices, Range, SourceImage, gather, on_host, resized, stage
-from retouch_methods.rank.kept import kept
+from retouch_methods.rank.kept import AS_MANY, kept
 
 
 @stage(
     "rank",
     "change",
     needs=(
-        Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),
+        AS_MANY,
         Need("room < 1", "has no pixel left to compare draws by", "write room=5%"),
     ),
 )

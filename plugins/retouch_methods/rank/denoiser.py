@@ -16,7 +16,6 @@ from retouch.api import (
     Codec,
     Denoiser,
     Image,
-    Need,
     NegativePrompt,
     NoiseSource,
     Notices,
@@ -29,7 +28,7 @@ from retouch.api import (
     stage,
 )
 from retouch_methods.picture.codec import encoded
-from retouch_methods.rank.kept import kept
+from retouch_methods.rank.kept import AS_MANY, kept
 
 
 @stage(
@@ -37,7 +36,7 @@ from retouch_methods.rank.kept import kept
     "denoiser",
     paper="arXiv:2303.16203",
     rows="draws * looks * (2 if contrast else 1)",
-    needs=(Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),),
+    needs=(AS_MANY,),
 )
 async def denoiser(
     candidates: Candidates,

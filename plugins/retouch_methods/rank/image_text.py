@@ -14,7 +14,6 @@ from retouch.api import (
     Image,
     ImageText,
     Moot,
-    Need,
     NoiseSource,
     Notices,
     Range,
@@ -26,7 +25,7 @@ from retouch.api import (
     stage,
     text_apart,
 )
-from retouch_methods.rank.kept import kept
+from retouch_methods.rank.kept import AS_MANY, kept
 
 
 @stage(
@@ -37,7 +36,7 @@ from retouch_methods.rank.kept import kept
     words="own",
     moot=(Moot("spread", "looks < 2", "'looks' says that it is seen as it is"),),
     facts={"glances": "draws * looks * eyes"},
-    needs=(Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}"),),
+    needs=(AS_MANY,),
 )
 async def image_text(
     candidates: Candidates,

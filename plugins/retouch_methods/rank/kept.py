@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from retouch.api import Candidates, Notices, Ranked, Unmet
+from retouch.api import Candidates, Need, Notices, Ranked, Unmet
+
+# What stages ask of their option `keep`.
+AS_MANY = Need("keep <= draws", "keeps draw {keep} of {draws}", "write keep={draws}, or draw (…) seeds={keep}")
 
 
 def kept(candidates: Candidates, scores: Sequence[float], keep: int, what: str, notices: Notices) -> Ranked:

@@ -15,4 +15,5 @@ def shift(schedule: Schedule, *, by: Annotated[float, Range(0.01, 100)] = 3.0) -
     """
     levels, steps = KnownLevels(schedule), len(schedule)
     even = (1 - i / steps for i in range(steps))
-    return levels.walk(levels.at(levels.top.timestep * by * s / (1 + (by - 1) * s)) for s in even)
+    # by·s / (1 + (by - 1)·s), written so that all noise stays just that: rounding would else leave the known levels.
+    return levels.walk(levels.at(levels.top.timestep * (by * s / (by * s + (1 - s)))) for s in even)

@@ -21,6 +21,7 @@ from retouch.api import (
     ImageText,
     KnownLevels,
     Level,
+    Moot,
     Need,
     NegativePrompt,
     NoiseSource,
@@ -48,6 +49,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the prompt
     "tune",
     "diffusionclip",
     paper="arXiv:2110.02711",
+    moot=(Moot("rank", "weights != 'low_rank'", 'only weights="low_rank" has one'),),
     rows="training * (inversion_steps - 1 + rounds * (2 * tuning_steps - 1 if variant == 'whole' else tuning_steps))",
     facts={
         "copies": "4 if weights == 'all' else 1",

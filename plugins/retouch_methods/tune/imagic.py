@@ -16,6 +16,7 @@ from retouch.api import (
     Latents,
     LearntWords,
     ModelDelta,
+    Moot,
     NoiseSource,
     Range,
     Schedule,
@@ -43,6 +44,12 @@ _EMBEDDING = "embedding"
     },
     words="needed",
     prompts="tune prompts",
+    moot=(
+        Moot("rank", "weights != 'low_rank'", 'only weights="low_rank" has one'),
+        Moot("embedding_lr", "embedding_steps == 0", "no embedding is learnt"),
+        Moot("lr", "training_steps == 0", "no weights are learnt"),
+        Moot("weights", "training_steps == 0", "no weights are learnt"),
+    ),
 )
 async def imagic(
     latents: Latents,

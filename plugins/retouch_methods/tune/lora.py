@@ -24,7 +24,16 @@ from retouch.api import (
     TrainingPictures,
     stage,
 )
-from retouch_methods.tune.subject import Lesson, School, learn
+from retouch_methods.tune.subject import (
+    CLASS_GUIDANCE,
+    CLASS_PICTURES,
+    NAMES_SUBJECT,
+    PRIOR,
+    READS_PROMPT,
+    Lesson,
+    School,
+    learn,
+)
 from retouch_methods.tune.tensors import Narrow, lora_layers
 
 
@@ -45,12 +54,8 @@ from retouch_methods.tune.tensors import Narrow, lora_layers
             "has no file to read, and no prompt to learn pictures under",
             'write "style.safetensors", or prompt="a photo of a sks cat"',
         ),
-        Need("reads_words or not prompt", "learns under a prompt, and the model reads none", "delete prompt"),
-        Need(
-            "not class_prompt or prompt != class_prompt",
-            "learns the subject under the words of its kind",
-            'write a rare word into prompt, as in prompt="a sks cat" class_prompt="a cat"',
-        ),
+        READS_PROMPT,
+        NAMES_SUBJECT,
         Need(
             "path or layers != 'cross' or cross_sites",
             "asks for cross-attention, and this model has none of its own",
@@ -67,9 +72,9 @@ from retouch_methods.tune.tensors import Narrow, lora_layers
         Moot("iterations", "path", "the LoRA is read from a file"),
         Moot("batch", "path", "the LoRA is read from a file"),
         Moot("lr", "path", "the LoRA is read from a file"),
-        Moot("prior", "not class_prompt", "there is no class_prompt"),
-        Moot("class_pictures", "not class_prompt", "there is no class_prompt"),
-        Moot("class_guidance", "not class_prompt", "there is no class_prompt"),
+        PRIOR,
+        CLASS_PICTURES,
+        CLASS_GUIDANCE,
     ),
 )
 async def lora(

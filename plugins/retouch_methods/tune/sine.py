@@ -17,6 +17,7 @@ from retouch.api import (
     Codec,
     Denoiser,
     ModelDelta,
+    Moot,
     Need,
     NoiseSource,
     Patch,
@@ -49,6 +50,11 @@ from retouch_methods.tune.tensors import movable
         "cut": "patches",
     },
     words="needed",
+    moot=(
+        Moot("rank", "weights != 'low_rank'", 'only weights="low_rank" has one'),
+        Moot("least", "not patches", "it learns the whole picture"),
+        Moot("most", "not patches", "it learns the whole picture"),
+    ),
     needs=(
         Need(
             "not patches or convolves",

@@ -16,6 +16,8 @@ from retouch.api import (
     Checkpoints,
     Codec,
     Denoiser,
+    Moot,
+    Need,
     NoiseSource,
     Prompt,
     Schedule,
@@ -30,6 +32,17 @@ from retouch_methods.tune.resuming import descend_resuming
 from retouch_methods.tune.tensors import Movable
 
 _IMAGINED = "imagined"
+
+# What stages ask of the options of a `Lesson`.
+READS_PROMPT = Need("reads_words or not prompt", "learns under a prompt, and the model reads none", "delete prompt")
+NAMES_SUBJECT = Need(
+    "not class_prompt or prompt != class_prompt",
+    "learns the subject under the words of its kind",
+    'write a rare word into prompt, as in prompt="a sks cat" class_prompt="a cat"',
+)
+PRIOR = Moot("prior", "not class_prompt", "there is no class_prompt")
+CLASS_PICTURES = Moot("class_pictures", "not class_prompt", "there is no class_prompt")
+CLASS_GUIDANCE = Moot("class_guidance", "not class_prompt", "there is no class_prompt")
 
 
 @dataclass(frozen=True, slots=True)

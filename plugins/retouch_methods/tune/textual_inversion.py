@@ -44,6 +44,7 @@ Sentence = Annotated[str, Pattern("[^_]*_[^_]*", "a text with _ where the word s
         Need(
             "path or init", "has no words that its own begins as", 'write init="toy": what the pictures show, roughly'
         ),
+        Need("path or templates", "has no sentence for its word", 'write templates=["a photo of _"]'),
     ),
     moot=(
         Moot("init", "path", "the word is read from a file"),

@@ -14,6 +14,7 @@ from retouch.api import (
     Denoiser,
     LearntWords,
     ModelDelta,
+    Moot,
     NoiseSource,
     Pattern,
     Range,
@@ -42,6 +43,7 @@ from retouch_methods.tune.tensors import movable
     },
     words="needed",
     prompts="tune prompts",
+    moot=(Moot("rank", "weights != 'low_rank'", 'only weights="low_rank" has one'),),
 )
 async def unitune(
     training: TrainingPictures,

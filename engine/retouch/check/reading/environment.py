@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from retouch.check.reading.captions import caption_beside, check_words, normal_caption
 from retouch.graph.nodes import Picture
 from retouch.lang import syntax as s
-from retouch.lang.diagnostics import Report
+from retouch.lang.diagnostics import Diagnostic, Report
 from retouch.lang.encodings import HALF_A_PAIR, is_text
 from retouch.lang.parse import parse
 from retouch.near import near_path
@@ -140,13 +140,46 @@ class Written:
 
 def from_command_line(name: str, text: str) -> Written:
     """Return the value of `--set name=text`: as a recipe would write it, or else the text itself."""
-    # Read by the recipe's own parser, so that lists, percentages and edits mean what they mean there.
-    recipe, _ = parse(f"let value = {text}")
     span = s.Span(len(name) + 1, len(name) + 1 + len(text))
-    match recipe.statements:
-        case (s.Let(value=value),) if not isinstance(value, s.Ref | s.CallSyntax | s.RowSyntax | s.GroupSyntax):
-            pass
-        case _:
-            value = s.Text(text)
-    value = s.placed(value, s.File("command line", f"{name}={text}"))
+    value = s.placed(_read(text)[0], s.File("command line", f"{name}={text}"))
     return Written(value, span, "command line", f"{name}={text}", s.Span(0, len(name)))
+
+
+def misread(settings: Mapping[str, str]) -> dict[str, list[Diagnostic]]:
+    """The numbers in `--set` that are none, by name: reading goes on with others, which nobody said."""
+    wrong: dict[str, list[Diagnostic]] = {}
+    for name, text in settings.items():
+        moved = len(f"{name}=") - len(_BEFORE)
+        for found in _read(text)[1]:
+            span = s.Span(found.span.start + moved, found.span.end + moved)
+            quoted = f", or as text {json.dumps(text)}" if f"'{text}'" in found.message else ""
+            told = replace(found, span=span, source=f"{name}={text}", help=found.help + quoted)
+            wrong.setdefault(name, []).append(told)
+    return wrong
+
+
+def _read(text: str) -> tuple[s.Value, list[Diagnostic]]:
+    """What is set, and which of its numbers could not be read."""
+    # Read by the recipe's own parser, so that lists, percentages and edits mean what they mean there; several changes
+    # side by side are one value in brackets.
+    for said in (text, f"({text})"):
+        recipe, found = parse(_BEFORE + said)
+        match recipe.statements:
+            case (s.Let(value=s.GroupSyntax(changes=changes) as value),) if not found and all(map(_spelt_out, changes)):
+                return value, []
+            case (s.Let(value=value),) if said == text and not isinstance(value, _OTHERWISE):
+                return value, [item for item in found if item.code == "RT116"]
+            case _:
+                pass
+    return s.Text(text), []
+
+
+def _spelt_out(change: s.SyntaxNode) -> bool:
+    """Whether it can be nothing but an edit: a text in brackets, or words of which a recipe made names, are texts."""
+    return isinstance(change, s.Replace | s.Add | s.Remove | s.Weigh) and not any(
+        isinstance(node, s.Ref) for node in s.walk(change)
+    )
+
+
+_BEFORE = "let value = "
+_OTHERWISE = (s.Ref, s.CallSyntax, s.RowSyntax, s.GroupSyntax)  # words and brackets, which are a text's own

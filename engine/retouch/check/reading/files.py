@@ -105,10 +105,7 @@ class Files:
             return f"{path} is a folder: name a file in it"
         if is_there(path):
             return f"{path} is a pipe or a device: write what it gives into a file"
-        return self._near(text) or f"it would be {path}"
-
-    def _near(self, text: str, *, folder: bool = False) -> str:
-        return near_path(text, self._world.folder, folder=folder, may_look=self._world.was_given)
+        return near_path(text, self._world.folder, may_look=self._world.was_given) or f"it would be {path}"
 
     def allowed(self, given: Written | Given, text: str) -> Path | None:
         """The place that a path names, whatever is there, if the recipe may read it."""

@@ -6,66 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from retouch.check.reading.calls import FLOW, CallReader, StageCall
-from retouch.check.reading.files import Files, fields_of
-from retouch.check.reading.given import Given
-from retouch.check.reading.names import BoundTurn, Closure, Definition, Name, NameScope, one_of
-from retouch.check.reading.statements import missing
+from retouch.check.reading.defs import bound, definition
+from retouch.check.reading.files import Files
+from retouch.check.reading.model_stage import read_model
+from retouch.check.reading.names import BoundTurn, Closure, NameScope
 from retouch.check.reading.variants import label
 from retouch.graph.limits import MOST_STAGES
 from retouch.lang import syntax as s
 from retouch.lang.diagnostics import Report
 from retouch.plugins.registry import Registry
-from retouch.plugins.signatures import Kind, Option, StageCard
-
-# `model` is a stage of the language itself: it makes nothing, and what follows works with another model.
-MODEL = StageCard(
-    "model",
-    "use",
-    module="",
-    function="",
-    file="",
-    line=0,
-    options=(
-        Option("name", "name", Kind("text"), required=True),
-        Option("revision", "revision", Kind("text")),
-        Option("base", "base", Kind("text")),
-        Option("vae", "vae", Kind("text")),
-        Option("lora", "lora", Kind("text", many=True)),
-    ),
-)
+from retouch.plugins.signatures import StageCard
 
 LEAVING = ("sample", "model", "crop", "paste")  # families after which the picture, or its model, is another
-
-
-def read_model(reader: CallReader, files: Files, stage: s.Stage, scope: NameScope) -> StageCall | None:
-    """Read a `model` stage; `{w}` in one of its texts is the name of a value, and an axis where that is a list."""
-    call = reader.read_as(MODEL, stage, scope)
-    if call is None:
-        return None
-    given = {name: _with_values(each, files, scope) for name, each in call.given.items()}
-    found = {name: each for name, each in given.items() if each is not None}
-    return replace(call, given=found) if len(found) == len(given) else None
-
-
-def _with_values(given: Given, files: Files, scope: NameScope) -> Given | None:
-    """The texts of an option with the values that names in brackets stand for."""
-    several = isinstance(given.value, tuple)
-    texts = [files.filled(given, text, _values(text, scope)) for text in (given.value if several else (given.value,))]
-    whole = tuple(text for text in texts if text is not None)
-    if len(whole) < len(texts):
-        return None
-    return replace(given, value=whole if several else whole[0])
-
-
-def _values(text: str, scope: NameScope) -> dict[str, str]:
-    """What the names in the brackets of a text stand for in this variant."""
-    found: dict[str, str] = {}
-    for name in fields_of(text):
-        if (made := scope.get(name)) and made.value:
-            made.used = True
-            value = made.value.value
-            found[name] = label(one_of(value, name, scope.choices) if isinstance(value, s.List) else value)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,74 +191,13 @@ class FlowReader:
     # ------------------------------------------------------------ defs
 
     def _call(self, call: s.CallSyntax, scope: NameScope, first: bool) -> Iterator[StageCall | Alternatives | None]:
-        made = self._definition(call, scope)
-        own = self._bound(call, made, scope) if made else None
+        made = definition(call, scope, self.report)
+        own = bound(call, made, scope, self.report) if made else None
         if made is None or own is None:
             yield None
             return
         inside = NameScope(made.names, made.line.span.start, scope.choices, own)
         yield from self._flow(Closure(made.line.body, inside), first)
-
-    def _definition(self, call: s.CallSyntax, scope: NameScope) -> Definition | None:
-        name = call.name.name
-        found = scope.get(name)
-        if found:
-            found.used = True
-        if found and found.made:
-            return found.made
-        # A def does not see itself; who calls it from within is told that, and not that there is no such def.
-        own = scope.names.all.get(name)
-        if own and own.made and own.made.line.span.start == scope.above:
-            self.report.add("RT216", call.name.span, name=name)
-        elif scope.is_below(name):
-            scope.find(call.name)
-        elif found is None and f"{name.rpartition('.')[0]}.".lstrip(".") in scope.names.lacks:
-            pass  # it may stand in the library that could not be read
-        elif found is None or found.value or found.flow:
-            self.report.add("RT215", call.name.span, name=name, mend=missing(name, scope.names))
-        return None
-
-    def _bound(self, call: s.CallSyntax, made: Definition, scope: NameScope) -> dict[str, Name] | None:
-        """Return the parameters of a def, each with what this call gives it."""
-        params = [param.name.name for param in made.line.params]
-        given: dict[str, s.Value] = dict(zip(params, call.args, strict=False))
-        wrong: list[tuple[str, s.Span]] = []
-        if len(call.args) > len(params):
-            takes = f"takes {len(params)} value{'' if len(params) == 1 else 's'}, and this is one more"
-            wrong.append((takes, call.args[len(params)].span))
-        for option in call.named:
-            name = option.name.name
-            if name not in params:
-                wrong.append((f"has no parameter '{name}'", option.name.span))
-            elif name in given:
-                wrong.append((f"is given '{name}' twice", option.span))
-            given[name] = option.value
-        absent = [name for name in params if name not in given and name not in made.defaults]
-        wrong += [(f"needs '{name}'", call.span) for name in absent[:1]]
-        for what, span in wrong[:1]:  # the others may follow from the first
-            self.report.add("RT214", span, name=call.name.name, what=what, mend=_shown(call.name.name, made))
-            return None
-        spans = {param.name.name: param.name.span for param in made.line.params}
-        own = {name: self._argument(value, spans[name], scope) for name, value in given.items()}
-        rest = {name: Name(spans[name], value=made.defaults[name], used=True) for name in params if name not in own}
-        return None if None in own.values() else {name: made for name, made in {**own, **rest}.items() if made}
-
-    def _argument(self, value: s.Value, span: s.Span, scope: NameScope) -> Name | None:
-        """Return the value or the flow that a parameter is given."""
-        if isinstance(value, s.Ref):
-            found = scope.find(value)
-            return found and Name(span, found.value, found.flow, found.made, used=True)
-        if isinstance(value, s.CallSyntax):
-            got, mend = "a call", "call it inside of the def, or name the flow that it makes"
-            self.report.add("RT207", value.span, name="a parameter", wanted="a value", got=got, mend=mend)
-            return None
-        written = scope.written(value)
-        return written and Name(span, written, used=True)
-
-    def unbound(self, made: Definition, scope: NameScope) -> Closure:
-        """Return the body of a def that nobody calls: its parameters may stand for anything."""
-        own = {param.name.name: Name(param.name.span, used=True) for param in made.line.params}
-        return Closure(made.line.body, NameScope(made.names, made.line.span.start, scope.choices, own))
 
     # ------------------------------------------------------------ alternatives
 
@@ -334,20 +225,6 @@ class FlowReader:
             self.report.add("RT309", arg.span, what=what)
             return None
         return tuple(calls) if len(calls) == len(found) else None
-
-
-def _shown(name: str, made: Definition) -> str:
-    """Return a call of a def, each parameter with its default."""
-    params: list[str] = []
-    for param in made.line.params:
-        match param.default:
-            case None:
-                params.append(param.name.name)
-            case s.Text(value=text):
-                params.append(f'{param.name.name}="{text}"')
-            case default:
-                params.append(f"{param.name.name}={label(default)}")
-    return f"{name}({', '.join(params)})"
 
 
 def _leaves(call: StageCall) -> bool:

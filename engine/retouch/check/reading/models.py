@@ -71,47 +71,41 @@ class Models:
         key = name, revision, tuple((option, each.value) for option, each in beside.items())
         if key not in self._found:
             with self._report.looking_at(None):
-                self._found[key] = _look_up(name, revision, beside, self._world, self._report, span, source)
+                self._found[key] = self._look_up(name, revision, beside, span, source)
         return self._found[key]
+
+    def _look_up(
+        self, name: str, revision: str | None, beside: Names, span: s.Span, source: str | None
+    ) -> ModelInfo | None:
+        report = self._report
+        try:
+            info = self._world.find_model(name, revision, **{option: each.value for option, each in beside.items()})
+            for text, names in info.left_over.items() if beside else ():
+                span, source = _place(beside, "lora", text)
+                report.add("RT432", span, source=source, name=text.partition("*")[0], count=len(names), first=names[0])
+            for text, whose in info.foreign.items() if beside else ():
+                span, source = _place(beside, "lora", text)
+                report.add("RT463", span, source=source, path=text.partition("*")[0], whose=whose, model=info.family)
+            return info
+        except UnknownModel as err:
+            report.add("RT412", span, source=source, what=err.what, mend=err.mend)
+        except NotFetched as err:
+            report.add("RT430", span, source=source, what=str(err), mend=err.command)
+        except UnfitBeside as err:
+            span, source = _place(beside, err.option, err.text)
+            if isinstance(err.why, NotFetched):
+                report.add("RT430", span, source=source, what=str(err), mend=err.why.command)
+            else:
+                what, mend = str(err), err.mend
+                report.add("RT433", span, source=source, option=err.option, name=err.text, what=what, mend=mend)
+        except BrokenModel as err:
+            report.add("RT416", span, source=source, name=name, what=str(err))
+        return None
 
 
 def _texts(given: Given) -> tuple[str, ...]:
     """The text of an option, or each of its list."""
     return tuple(given.value) if isinstance(given.value, list | tuple) else (given.value,)
-
-
-def _look_up(
-    name: str,
-    revision: str | None,
-    beside: Names,
-    world: Environment,
-    report: Report,
-    span: s.Span,
-    source: str | None,
-) -> ModelInfo | None:
-    try:
-        info = world.find_model(name, revision, **{option: each.value for option, each in beside.items()})
-        for text, names in info.left_over.items() if beside else ():
-            span, source = _place(beside, "lora", text)
-            report.add("RT432", span, source=source, name=text.partition("*")[0], count=len(names), first=names[0])
-        for text, whose in info.foreign.items() if beside else ():
-            span, source = _place(beside, "lora", text)
-            report.add("RT463", span, source=source, path=text.partition("*")[0], whose=whose, model=info.family)
-        return info
-    except UnknownModel as err:
-        report.add("RT412", span, source=source, what=err.what, mend=err.mend)
-    except NotFetched as err:
-        report.add("RT430", span, source=source, what=str(err), mend=err.command)
-    except UnfitBeside as err:
-        span, source = _place(beside, err.option, err.text)
-        if isinstance(err.why, NotFetched):
-            report.add("RT430", span, source=source, what=str(err), mend=err.why.command)
-        else:
-            what, mend = str(err), err.mend
-            report.add("RT433", span, source=source, option=err.option, name=err.text, what=what, mend=mend)
-    except BrokenModel as err:
-        report.add("RT416", span, source=source, name=name, what=str(err))
-    return None
 
 
 def _place(beside: Names, option: str, text: str) -> tuple[s.Span, str | None]:

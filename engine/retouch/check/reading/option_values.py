@@ -16,7 +16,8 @@ from retouch.lang.diagnostics import Report
 from retouch.near import nearest
 from retouch.plugins.signatures import Kind, Option
 
-WHOLE = re.compile(r"-?\d+")
+WHOLE = re.compile(r"(-?\d+)", re.ASCII)
+NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)%?", re.ASCII)
 NAMES = (
     "path",
     "name",
@@ -35,12 +36,11 @@ def read(option: Option, written: Written, choices: Choices, report: Report) -> 
     while isinstance(value, s.List) and _is_axis(value, kind):
         value = one_of(value, option.name, choices)
     if not kind.many:
-        return _one(option.name, kind, value, written, report)
+        return _one(option, value, written, report)
     if not isinstance(value, s.List):
-        _wrong(option.name, kind, value, written, report)
+        _wrong(option, kind, value, written, report)
         return REFUSED
-    each = replace(kind, many=False)
-    found = tuple(_one(option.name, each, item, written, report) for item in value.items)
+    found = tuple(_one(option, item, written, report) for item in value.items)
     return REFUSED if REFUSED in found else found
 
 
@@ -58,12 +58,13 @@ def _is_axis(value: s.List, kind: Kind) -> bool:
     return bool(value.items) and (not kind.many or all(isinstance(item, s.List) for item in value.items))
 
 
-def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> Any:
+def _one(option: Option, value: s.Value, written: Written, report: Report) -> Any:
+    name, kind = option.name, replace(option.kind, many=False)
     match kind.type, value:
         case "int", s.Number(raw=raw) if WHOLE.fullmatch(raw):
             found = value.value
         case "float", s.Number():
-            found = float(value.value)
+            found = float(value.value) + 0.0  # -0.0 is 0.0, or one value would be two in keys and names of files
         case "text", s.Text(value=text):
             # Text that a model reads is brought to one form; names, choices and forms mean what stands there.
             words = name not in NAMES and not kind.choices and not kind.form
@@ -74,7 +75,7 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
         case "bool", s.Bool(value=found):
             pass
         case _:
-            _wrong(name, kind, value, written, report)
+            _wrong(option, kind, value, written, report)
             return REFUSED
     if kind.choices and found not in kind.choices:
         meant = nearest(found, map(str, kind.choices)) if isinstance(found, str) else None  # which is told first
@@ -86,7 +87,7 @@ def _one(name: str, kind: Kind, value: s.Value, written: Written, report: Report
             "name": name,
             "wanted": str(kind),
             "got": json.dumps(found),
-            "mend": f'write "{kind.form.example}"' if kind.form else "",
+            "mend": f"write {_in_its_list(option, _usual(kind))}",
         }
         report.add("RT228", written.span, source=written.source, **facts)
         return REFUSED
@@ -114,27 +115,39 @@ def _out_of_range(name: str, kind: Kind, value: s.Value, written: Written, repor
     report.add("RT208", written.span, source=written.source, name=name, low=low, high=high, got=raw, mend=mend)
 
 
-def _wrong(name: str, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
-    wanted, got, mend = str(kind), described(value), f"write {name}={_meant(kind, value)}"
-    report.add("RT207", written.span, source=written.source, name=name, wanted=wanted, got=got, mend=mend)
+def _wrong(option: Option, kind: Kind, value: s.Value, written: Written, report: Report) -> None:
+    wanted, got, mend = str(kind), described(value), f"write {option.name}={_meant(option, value)}"
+    report.add("RT207", written.span, source=written.source, name=option.name, wanted=wanted, got=got, mend=mend)
 
 
-def _meant(kind: Kind, value: s.Value) -> str:
-    """Return the nearest value of the right kind to what was written, within its range."""
-    usual = {"int": f"{_within(kind, 50):.0f}", "float": f"{_within(kind, 0.5):g}", "text": '"…"', "bool": "true"}
-    example = json.dumps(kind.choices[0]) if kind.choices else usual[kind.type]
+def _meant(option: Option, value: s.Value) -> str:
+    """Return what the option takes that is nearest to what was written."""
+    kind, example = replace(option.kind, many=False), ""
     match value:
-        case s.Text(value=text) if kind.type != "text" and re.fullmatch(r"-?\d+(\.\d+)?%?|true|false", text):
-            example = text
+        case s.Text(value=text) | s.Number(raw=text) if kind.type == "text":
+            example = json.dumps(text, ensure_ascii=False) if text and kind.takes(text) else ""
         case s.Number(raw=raw) if kind.type == "int" and not raw.endswith("%"):
             example = f"{_within(kind, round(value.value)):.0f}"
-        case s.Text(value=text) if kind.type == "text" and not kind.choices:
-            example = json.dumps(text, ensure_ascii=False)
-        case s.Number(raw=raw) if kind.type == "text" and not kind.choices:
-            example = f'"{raw}"'
+        case s.Text(value=text) if kind.type == "bool":
+            example = text if text in ("true", "false") else ""
+        case s.Text(value=text) if number := (WHOLE if kind.type == "int" else NUMBER).fullmatch(text):
+            share = 0.01 if text.endswith("%") else 1
+            example = text if kind.within(float(number[1]) * share) else ""
         case _:
             pass
-    return f"[{example}]" if kind.many else example
+    return _in_its_list(option, example or _usual(kind))
+
+
+def _usual(kind: Kind) -> str:
+    """Return a value that such an option takes."""
+    if kind.choices or kind.form:
+        return json.dumps(kind.choices[0] if kind.choices else kind.form and kind.form.example, ensure_ascii=False)
+    numbers = {"int": f"{_within(kind, 50):.0f}", "float": f"{_within(kind, 0.5):g}"}
+    return numbers.get(kind.type) or ("true" if kind.type == "bool" else '"…"')
+
+
+def _in_its_list(option: Option, example: str) -> str:
+    return f"[{example}]" if option.kind.many else example
 
 
 def _within(kind: Kind, number: float) -> float:

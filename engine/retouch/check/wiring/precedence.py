@@ -54,6 +54,8 @@ class Precedence:
         if (written := place.get(option.name)) is None:
             return None
         value = option_values.read(option, written, self._choices, self._report)
+        if value is option_values.REFUSED and not option.required:
+            value = option.default  # it is told; what reckons with options goes on with one of its kind
         return Given(value, written.span, written.origin, written.source)
 
     def _of_stages(self, option: Option, model: ModelInfo, stages: Iterable[str]) -> Iterator[Given]:
@@ -70,7 +72,8 @@ class Precedence:
         if not option.kind.takes(value):
             what = f"its card says {option.name}={value!r}, and that takes {option.kind}"
             self._report.add("RT416", s.NOWHERE, source=model.name, name=model.name, what=what)
-        return Given(tuple(value) if option.kind.many else value, s.NOWHERE, origin)
+            value = option.default  # as where a recipe's own is refused
+        return Given(tuple(value) if option.kind.many and value is not None else value, s.NOWHERE, origin)
 
     def check(self, cards: Iterable[StageCard], theirs: Mapping[str, str]) -> None:
         """Report a default or a setting that no stage of the recipe has, or whose value none of them takes.

@@ -11,9 +11,10 @@ from retouch.cli import WRONG_RECIPE
 from retouch.cli.loading import checked, making, one_given, store_given, verdict
 from retouch.cli.machine import check_machine
 from retouch.cli.reporting import put, sized
+from retouch.graph.cells import cells_of
 from retouch.graph.document import document
 from retouch.graph.done import done
-from retouch.graph.estimate import Estimate, cells_of, estimates
+from retouch.graph.estimate import Estimate, estimates
 from retouch.graph.keys import done_once
 from retouch.graph.limits import limits
 from retouch.graph.plan import Plan, calls, plan, total

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from retouch.check.check import Checked
 from retouch.cli import FAILED, SOME_FAILED, WRONG_RECIPE
 from retouch.cli.loading import checked, making, one_given, settings_given, store_given, verdict
 from retouch.cli.machine import check_machine
@@ -17,16 +18,20 @@ from retouch.cli.sharing import run_by_workers
 from retouch.cli.signing import signing
 from retouch.cli.source import Source
 from retouch.cli.streams.plain import plain
+from retouch.graph.cells import row_cells_of
 from retouch.graph.done import Done, done, nothing_done
-from retouch.graph.estimate import row_cells_of
 from retouch.graph.nodes import Graph
 from retouch.graph.plan import plan
 from retouch.lang.diagnostics import Report
 from retouch.models.rates import Pace
 from retouch.plugins import registry
-from retouch.plugins.collector import quiet_collector
 from retouch.plugins.registry import PluginError, Registry
 from retouch.plugins.signatures import Fault
+from retouch.run.collector import quiet_collector
+from retouch.run.store.blobs import Store
+
+if TYPE_CHECKING:
+    from retouch.run.outcome import RunResult
 
 
 def main(args: Namespace) -> int:
@@ -46,6 +51,19 @@ def main(args: Namespace) -> int:
         graphs = usable(source, there.left, installed, as_data=args.json)
     if not graphs:
         return FAILED
+    tell_done(there, as_data=args.json)
+    result = _execute(args, source, found, graphs, installed, kept)
+    failed = [outcome for outcome in result.outcomes if outcome.failed]
+    if not failed:
+        return verdict(found) if len(graphs) == len(there.left) else SOME_FAILED
+    some = there.files or len(failed) < len(result.outcomes) or any(outcome.files for outcome in failed)
+    return SOME_FAILED if some else FAILED
+
+
+def _execute(
+    args: Namespace, source: Source, found: Checked, graphs: Sequence[Graph], installed: Registry, kept: Store | None
+) -> RunResult:
+    """Run what is left of a recipe that is right, here or by workers; say what becomes of it, and write it down."""
     from retouch.run.device import best_device
     from retouch.run.files.provenance import Request
     from retouch.run.files.run_journal import RunJournal
@@ -60,7 +78,6 @@ def main(args: Namespace) -> int:
     settings = Settings(device, dtype, args.exact, args.compile, vae_tiling=args.vae_tiling)
     text = source.text.decode("utf-8")
     request = Request.of(text, source.folder, graphs, settings_given(args), args.model, args.stamp, signing(args))
-    tell_done(there, as_data=args.json)
     journal = RunJournal(graphs, tell=(progress := (Lines if args.json else Sentences)(source, graphs)).tell)
     store = RunStore(kept, settings) if kept else None
     with progress, journal.going():
@@ -97,11 +114,7 @@ def main(args: Namespace) -> int:
         progress.summary(result, store.taken if store else {})
     if journal.lost:
         warn_of_journal(journal.lost)
-    failed = [outcome for outcome in result.outcomes if outcome.failed]
-    if not failed:
-        return verdict(found) if len(graphs) == len(there.left) else SOME_FAILED
-    some = there.files or len(failed) < len(result.outcomes) or any(outcome.files for outcome in failed)
-    return SOME_FAILED if some else FAILED
+    return result
 
 
 def tell_done(there: Done, *, as_data: bool) -> None:

@@ -11,7 +11,7 @@ from retouch.cli.reporting import Refusal, put, refuse
 from retouch.cli.signing import credentials_of
 from retouch.cli.stamped import Stamp, stamp_of
 from retouch.cli.streams.plain import plain
-from retouch.graph.signers import TRUST, Credentials
+from retouch.run.files.signers import TRUST, Credentials
 
 _LINES = (
     "retouch",

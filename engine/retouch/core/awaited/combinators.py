@@ -201,14 +201,12 @@ async def through_panes(panes: Sequence[Pane], ops: Iterable[Awaitable[T]]) -> l
     lock = _Lockstep({str(i): op for i, op in enumerate(ops)})
     try:
         while lock.asks:
-            lock.reply(await Ask([_of(panes[int(i)], part) for i, ask in lock.asks.items() for part in ask.parts]))
+            asked = ((panes[int(i)], part) for i, ask in lock.asks.items() for part in ask.parts)
+            parts = [part._replace(pane=pane) if isinstance(part, Group) else part for pane, part in asked]
+            lock.reply(await Ask(parts))
     finally:
         lock.close()
     return [lock.done[str(i)] for i in range(len(lock.done))]
-
-
-def _of(pane: Pane, part: Part) -> Part:
-    return part._replace(pane=pane) if isinstance(part, Group) else part
 
 
 class Gradient(NamedTuple):

@@ -24,7 +24,9 @@ def join_paths(text: str, report: Report) -> None:
             continue
         whole = _whole(text, found.span)
         if whole != found.span:
-            report.items = [item for item in report.items if not _within(item.span, whole)]
+            report.items = [
+                item for item in report.items if not whole.start <= item.span.start <= item.span.end <= whole.end
+            ]
             path = text[whole.start : whole.end]
             report.add("RT110", whole, what=f"'{path}'", mend=AS_TEXT + quoted(path.replace("\\", "/")))
 
@@ -49,7 +51,3 @@ def _named(family: str = "", method: str = "", /) -> int:
     if family not in FAMILIES:
         return 0
     return 1 if family in _TAKES_A_PATH and method not in _KINDS else 2
-
-
-def _within(inner: s.Span, outer: s.Span) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end

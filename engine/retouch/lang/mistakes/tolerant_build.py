@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Set
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -231,8 +232,10 @@ class TolerantBuilder(TreeBuilder):
 
     def number(self, meta, kids):
         if kids[0].type in ("BADNUMBER", "FRACTION") and len(kids[0]) <= 40:
-            self.report.add("RT116", span_of(kids[0]), raw=str(kids[0]), mend=mend_number(str(kids[0])))
-            return s.Number("0", span=span_of(kids[0]))
+            mend = mend_number(str(kids[0]))
+            self.report.add("RT116", span_of(kids[0]), raw=str(kids[0]), mend=mend)
+            meant = re.match(r"-?\d+(\.\d+)?%?(?= |$)", mend)  # so that no other is found wrong for it
+            return s.Number(meant[0] if meant else "0", span=span_of(kids[0]))
         return super().number(meta, kids)
 
 
@@ -268,4 +271,6 @@ def stray(char: str) -> tuple[str, str]:
     """Describe a character that has no meaning, and how to mend it."""
     if not char.isprintable():
         return invisible(char)
+    if char.isdecimal():  # of another script, or as wide as its letters
+        return f"'{char}'", f"write {unicodedata.decimal(char)}"
     return f"'{char}'", MEND_STRAY.get(char, "text belongs in quotes" if ord(char) > 127 else "delete it")

@@ -132,10 +132,12 @@ class StageCard:
 
     @property
     def name(self) -> str:
+        """How a recipe calls it, with its plugin where another one has a method of that name."""
         return f"{self.family} {self.plugin}.{self.method}" if self.shared else f"{self.family} {self.method}"
 
     @property
     def summary(self) -> str:
+        """The first line of its docstring."""
         return self.doc.partition("\n")[0]
 
     @property
@@ -170,12 +172,15 @@ class StageCard:
         return asks or any(option.required and option.kind.words for option in self.options)
 
     def option(self, name: str) -> Option | None:
+        """Return its option of that name, if it has one."""
         return next((option for option in self.options if option.name == name), None)
 
     def port(self, name: str) -> Port | None:
+        """Return its port of that name, if it has one."""
         return next((port for port in self.ports if port.name == name), None)
 
     def takes(self, *types: str) -> bool:
+        """Whether one of its ports has one of these types."""
         return any(port.type in types for port in self.ports)
 
 

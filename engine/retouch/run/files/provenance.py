@@ -17,7 +17,6 @@ from retouch.graph.lineage import opened
 from retouch.graph.nodes import GIVEN, FromEngine, Graph, Node
 from retouch.graph.origins import COMMAND_LINE, RECIPE
 from retouch.graph.ports import MODEL, READERS
-from retouch.graph.signers import Claim, Signing, named
 from retouch.graph.work import Making
 from retouch.pictures import About, Unwritable, read_about
 from retouch.pictures.stamp import WORK
@@ -32,6 +31,7 @@ from retouch.run.files.private import (
     rewritten_value,
     used_at,
 )
+from retouch.run.files.signers import Claim, Signing, named
 from retouch.version import __version__
 
 Stamp = Literal["full", "minimal", "none"]

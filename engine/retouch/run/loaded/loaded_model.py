@@ -25,7 +25,7 @@ from retouch.models.own_weights import OwnWeights
 from retouch.models.pretrained import PretrainedNetwork
 from retouch.models.single_file import NETWORKS
 from retouch.models.strange_family import FamilyGuard, guard_of
-from retouch.plugins.collector import quiet_collector
+from retouch.run.collector import quiet_collector
 from retouch.run.loaded.base_weights import copy_weights, modules_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import warnings
 
 import pytest
 
-from retouch.plugins.collector import quiet_collector
 from retouch.plugins.surroundings import Unchanged
+from retouch.run.collector import quiet_collector
 
 
 @pytest.fixture(params=[True, False], ids=["on", "off"])
