@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -140,21 +141,23 @@ async def fitted(
             uniform = torch.special.ndtr(drawn)  # [5, R] in [0, 1]
             batch, jitter = rays.drawn(uniform[0]), uniform[1]
             wall = uniform[2:] if rays.cut else torch.ones_like(uniform[2:])
-
-            async def miss(grid: Tensor, batch: Batch = batch, jitter: Tensor = jitter, wall: Tensor = wall) -> Tensor:
-                met = seen(field.with_grid(grid), batch.origins, batch.directions, jitter)
-                # Before a wall of a random colour only opacity explains what is cut out: white fog does not.
-                made = met.colour + (1 - met.opacity) * wall if field.open else met.colour
-                gap = made - (batch.colour + (1 - batch.opacity) * wall)
-                return gap.abs().mean() * 0.1 if course.robust else gap.square().mean()
-
-            found = await value_and_grad(miss, grid)
+            sought = partial(missed, field, batch, jitter, wall, course.robust)
+            found = await value_and_grad(sought, grid)
             adam.lr = course.lr * FALL ** ((k - steps.start) / len(steps))
             moved = adam.step(grid, found.grads[0] + course.smooth * roughness_pull(grid))
             grid = moved if mask is None else torch.where(mask, moved, start)
             if log.due(k + 1, course.iterations):
                 log.learnt(k + 1, course.iterations, float(await on_host(found.loss)))
     return field.with_grid(grid)
+
+
+async def missed(field: Field, batch: Batch, jitter: Tensor, wall: Tensor, robust: bool, grid: Tensor) -> Tensor:
+    """By how much rays see another colour in the grid than in their pixels, before a wall [3, R].  []"""
+    met = seen(field.with_grid(grid), batch.origins, batch.directions, jitter)
+    # Before a wall of a random colour only opacity explains what is cut out: white fog does not.
+    made = met.colour + (1 - met.opacity) * wall if field.open else met.colour
+    gap = made - (batch.colour + (1 - batch.opacity) * wall)
+    return gap.abs().mean() * 0.1 if robust else gap.square().mean()
 
 
 def resampled(grid: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -252,7 +255,7 @@ async def fit_field(
     near, far: depths between which there is something, in the units of the poses; 0 guesses them by the cameras.  Of
         what was walked round and not cut out, near is where a ball begins that half of the cameras see whole.
     levels: grids that are fitted one after the other, each begun with the one before, half as fine: coarse voxels are
-        soon seen by many rays.
+        soon seen by many rays.  No more than there are steps.
     iterations: steps of Adam, shared by the levels.
     rays: pixels that each step sees.
     lr: of the first step of each level; it falls to a tenth.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Coroutine
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,9 +21,8 @@ from retouch_methods.invert.edict import edict
 from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.diffedit import diffedit
-from retouch_methods.sample.sample import sample
 from tests.gpu.device import far, world
-from tests.laws.by_hand import by_words, masactrl, p2p, pag, pnp
+from tests.laws.by_hand import by_words, edited, masactrl, p2p, pag, pnp
 
 pytestmark = pytest.mark.gpu
 WAYS = {
@@ -33,13 +31,6 @@ WAYS = {
     "graphs and channels last": Acceleration(graphs=True, channels_last=True),
 }
 EXACT, FAST = Buckets(fixed=16), Buckets()
-
-
-async def edited(world: World, attend=(), blend=(), guidance=None):
-    """A picture inverted and edited, in one task."""
-    here = replace(world, guidance=guidance or world.guidance)
-    made = await here.call(ddim, pinned="always")
-    return await here.call(sample, trajectory=made, attend=attend, blend=blend)
 
 
 async def edited_by_gradients(world: World):

@@ -1,8 +1,9 @@
-"""Methods written out for tests, each as short as its paper: controls, guidance, a blend."""
+"""Methods written out for tests, each as short as its paper: controls, guidance, a blend; and an edit by them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,6 +25,9 @@ from retouch.api import (
     together,
 )
 from retouch.run.executor import run
+from retouch.testing.worlds import World
+from retouch_methods.invert.ddim import ddim
+from retouch_methods.sample.sample import sample
 
 
 def at_once(stage: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,3 +131,10 @@ def by_words(*, threshold: float = 0.97) -> Blend:
         return torch.where(heat > threshold * heat.max(), state, source.to(state))
 
     return Blend(apply, MAPS)
+
+
+async def edited(world: World, attend=(), blend=(), guidance=None):
+    """A picture inverted and edited, in one task."""
+    here = replace(world, guidance=guidance or world.guidance)
+    made = await here.call(ddim, pinned="always")
+    return await here.call(sample, trajectory=made, attend=attend, blend=blend)

@@ -15,32 +15,26 @@ from retouch.testing.worlds import tiny_world
 from retouch_methods.guide.pix2pix_zero import pix2pix_zero
 from retouch_methods.invert.ddim import ddim
 from retouch_methods.sample.sample import sample
+from tests.parity.by_papers import ShowsMaps
 
 STEPS, LR, SCALE = 4, 0.3, 5.0
 
 
-class Keeping:
-    """Attention that keeps its maps [rows * heads, pixels, tokens]."""
+def keeping(name: str, kept: dict[str, Tensor]) -> ShowsMaps:
+    """Attention that keeps its maps of words, [rows * heads, pixels, tokens]."""
 
-    def __init__(self, name: str, kept: dict[str, Tensor]) -> None:
-        self.name, self.kept = name, kept
+    def keep(maps: Tensor, of_words: bool) -> Tensor:
+        if of_words:
+            kept[name] = maps.flatten(0, 1)
+        return maps
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_):
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = (
-            rows.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for rows in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
-        )
-        maps = (q @ k.transpose(-1, -2) * attn.scale).softmax(-1)
-        if encoder_hidden_states is not None:
-            self.kept[self.name] = maps.flatten(0, 1)
-        return attn.to_out[0]((maps @ v).transpose(1, 2).flatten(2))
+    return ShowsMaps(keep)
 
 
 def naive(world, x_t: Tensor, negative, *, sampled: bool = True, states=None):
     """(the reconstruction, the edit): the first pass keeps the maps of both rows, the second moves both rows."""
     unet, kept = tiny_core(dtype=torch.float64).module, {}
-    unet.set_attn_processor({name: Keeping(name, kept) for name in unet.attn_processors})
+    unet.set_attn_processor({name: keeping(name, kept) for name in unet.attn_processors})
     unet.requires_grad_(False)
 
     def rows(prompts):

@@ -21,8 +21,7 @@ from retouch_methods.invert.edict import edict
 from retouch_methods.invert.edit_friendly import edit_friendly
 from retouch_methods.invert.null_text import null_text
 from retouch_methods.mask.diffedit import diffedit
-from retouch_methods.sample.sample import sample
-from tests.laws.by_hand import by_words, masactrl, p2p, pag, pnp
+from tests.laws.by_hand import by_words, edited, masactrl, p2p, pag, pnp
 
 EXACT = Buckets(fixed=EXACT_ROWS)
 WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
@@ -30,13 +29,6 @@ WORLD = replace(tiny_world(steps=4), guidance=cfg(guidance=3.0))
 
 def neighbour(i: int) -> World:
     return WORLD.neighbour(i + 1)
-
-
-async def edited(world: World, attend=(), blend=(), guidance=None):
-    """A picture inverted and edited, in one task."""
-    here = replace(world, guidance=guidance or world.guidance)
-    made = await here.call(ddim, pinned="always")
-    return await here.call(sample, trajectory=made, attend=attend, blend=blend)
 
 
 JOBS = {

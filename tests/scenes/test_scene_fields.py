@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retouch.api import NoiseSource
 from retouch.run import executor
@@ -195,6 +197,32 @@ def test_a_cube_from_one_side_is_found_in_a_frustum():
     assert kind_of(views) == "frustum"
     field = fit(empty(views, "frustum", 0, 0, 0, 24), views, COURSE)
     assert decibels(field, held) > 24
+
+
+def test_coarse_grids_first_are_truer_after_as_many_steps():
+    views = cube_views(10, around=False, alpha=False)
+    held = cube_views(3, shift=0.3, around=False, alpha=False)
+    field, course = empty(views, "frustum", 0, 0, 72, 16), Course(iterations=60, batch=512, lr=0.2, smooth=1e-3)
+    once, thrice = (fit(field, views, replace(course, levels=levels)) for levels in (1, 3))
+    assert once.grid.shape == thrice.grid.shape == field.grid.shape
+    assert decibels(thrice, held) > decibels(once, held) + 2
+
+
+@given(iterations=st.integers(1, 50), levels=st.integers(1, 8))
+def test_levels_share_all_steps_and_the_last_is_the_fields_own(iterations: int, levels: int):
+    legs = Course(iterations, 1, 0.1, 0, levels=levels).legs()
+    assert [k for _, steps in legs for k in steps] == list(range(iterations))
+    assert [doublings for doublings, _ in legs] == list(range(min(levels, iterations)))[::-1]
+    assert max(len(steps) for _, steps in legs) - min(len(steps) for _, steps in legs) <= 1
+
+
+@pytest.mark.parametrize("kind, wanted", [("frustum", (24, 10, 5)), ("box", (6, 10, 5))])
+def test_a_coarser_grid_keeps_a_frustums_planes(kind, wanted):
+    space = next(each for each in spaces() if each.kind == kind)
+    field = Field(torch.zeros(4, 24, 40, 20), space, 2.0, 6.0, 9, True)
+    assert field.coarser(2) == wanted
+    assert field.coarser(0) == (24, 40, 20)
+    assert field.coarser(9)[1:] == (2, 2)  # never so few voxels that there is nothing between them
 
 
 def test_voxels_outside_the_mask_keep_their_bits_and_without_any_nothing_moves():

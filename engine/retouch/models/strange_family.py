@@ -163,11 +163,21 @@ class GuardedNet(Net):
 
 
 @dataclass(frozen=True, slots=True)
-class GuardedCodec:
-    """A codec of a stranger's own class; all else that it has is as it is."""
+class _Guarded:
+    """Something of a stranger's; all that is not guarded is as it is."""
 
     inner: Any
     guard: FamilyGuard
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("inner", "guard") or name.startswith("__"):  # of itself, while it is copied
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedCodec(_Guarded):
+    """A codec of a stranger's own class."""
 
     def encode(self, pictures: Tensor) -> Tensor:
         """[B, 3, H, W] in [0, 1] -> scaled latents [B, C, h, w]"""
@@ -192,18 +202,10 @@ class GuardedCodec:
             raise self.guard.fault(f"its codec's {name}() writes into what it is given")
         return made
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("inner", "guard") or name.startswith("__"):  # of itself, while it is copied
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
 
 @dataclass(frozen=True, slots=True)
-class GuardedTexts:
-    """A stranger's text encoders; all else that they have is as it is."""
-
-    inner: Any
-    guard: FamilyGuard
+class GuardedTexts(_Guarded):
+    """A stranger's text encoders."""
 
     async def prompt(self, text: str) -> Prompt:
         """Encode a text; between what it awaits it is surrounded."""
@@ -225,11 +227,6 @@ class GuardedTexts:
     def knowing(self, word: str, vectors: Sequence[Tensor]) -> GuardedTexts:
         """The same, which reads a word as these vectors."""
         return GuardedTexts(self.inner.knowing(word, vectors), self.guard)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("inner", "guard") or name.startswith("__"):  # of itself, while it is copied
-            raise AttributeError(name)
-        return getattr(self.inner, name)
 
 
 class _Surrounded:

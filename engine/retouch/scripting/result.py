@@ -29,26 +29,23 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()  # whoever prints it may not be able to print half a pair
 
 
-class RecipeError(ValueError):
+class _Diagnosed(Exception):
+    """What is wrong, in words, and as diagnostics; whole again in another process."""
+
+    def __init__(self, text: str, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(told_of(text, diagnostics))
+        self.text, self.diagnostics = text, tuple(diagnostics)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.text, self.diagnostics)
+
+
+class RecipeError(_Diagnosed, ValueError):
     """A recipe or an input that is wrong; nothing ran.  `diagnostics` says what, where, and how to mend it."""
 
-    def __init__(self, text: str, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(told_of(text, diagnostics))
-        self.text, self.diagnostics = text, tuple(diagnostics)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.text, self.diagnostics)
-
-
-class EditFailed(RuntimeError):
+class EditFailed(_Diagnosed, RuntimeError):
     """A picture that could not be edited, though its recipe was right."""
-
-    def __init__(self, text: str, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(told_of(text, diagnostics))
-        self.text, self.diagnostics = text, tuple(diagnostics)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.text, self.diagnostics)
 
 
 @dataclass(frozen=True, repr=False)

@@ -102,7 +102,7 @@ def _head(matrix: Tensor, source: Prompt, target: Prompt) -> tuple[int, int]:
 
     matrix: Tensor  # [source tokens, target tokens], written in place
     """
-    i, j = (min(_places(prompt), default=1) for prompt in (source, target))
+    i, j = (min(spelt(prompt), default=1) for prompt in (source, target))
     for back in range(1, j + 1 if i else 1):
         matrix[max(i - back, 0), j - back] = 1
     return i, j
@@ -116,7 +116,7 @@ def _refine(source: Prompt, target: Prompt, *, official: bool) -> Tensor:
     official: padding to whatever stands at its place, where the source is longer to its end and its last words.
     """
     matrix = torch.zeros(len(source.spans), len(target.spans))
-    before, after = _places(source), _places(target)
+    before, after = spelt(source), spelt(target)
     _head(matrix, source, target)
     for j, i in _needleman_wunsch(*_tokens(source, target)):
         matrix[before[i], after[j]] = 1
@@ -151,11 +151,11 @@ def _needleman_wunsch(x: Sequence[object], y: Sequence[object]) -> list[tuple[in
 def _words(prompt: Prompt) -> list[tuple[str, list[int]]]:
     """What stands between blanks, and which tokens each has."""
     found = [(m[0].casefold(), *m.span()) for m in re.finditer(r"\S+", prompt.text)]
-    places = _places(prompt)
+    places = spelt(prompt)
     return [(word, [i for i in places if prompt.spans[i][0] < e and s < prompt.spans[i][1]]) for word, s, e in found]
 
 
-def _places(prompt: Prompt) -> list[int]:
+def spelt(prompt: Prompt) -> list[int]:
     """The tokens that spell something."""
     return [i for i, (start, end) in enumerate(prompt.spans) if start < end]
 

@@ -15,7 +15,6 @@ from retouch.api import (
     Denoiser,
     Edit,
     Latents,
-    Prompt,
     Range,
     SameToTheModel,
     Step,
@@ -24,7 +23,7 @@ from retouch.api import (
     stage,
     upload,
 )
-from retouch_methods.attend.alignment import alignment
+from retouch_methods.attend.alignment import alignment, spelt
 
 
 @stage(
@@ -96,14 +95,10 @@ def _named(words: tuple[str, ...], edit: Edit) -> dict[str, list[int]]:
 def _changed(edit: Edit) -> dict[str, list[int]]:
     """The tokens that only one of the prompts has, and those whose weight changes."""
     matrix, aligned = alignment(edit.source, edit.target, "refine")
-    gone = [i for i in _words(edit.source) if not matrix[i].any()]
-    new = [i for i in _words(edit.target) if not aligned[i]]
+    gone = [i for i in spelt(edit.source) if not matrix[i].any()]
+    new = [i for i in spelt(edit.target) if not aligned[i]]
     new += [i for weighed, _ in edit.weights for i in edit.target.positions(weighed)]
     return {"source": gone, "target": new}
-
-
-def _words(prompt: Prompt) -> list[int]:
-    return [i for i, (start, end) in enumerate(prompt.spans) if start < end]
 
 
 def _marked(edit: Edit, places: dict[str, list[int]]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from retouch_storybook.train.latent import PLAIN, text_config
 from retouch_storybook.train.latents import encode
 from retouch_storybook.train.loop import TrainingSettings
 from retouch_storybook.train.pool import Pool, pick
-from retouch_storybook.train.vae import KL, reconstruction
+from retouch_storybook.train.vae import KL, PLAIN_LAYERS, reconstruction
 
 LEVELS = Levels(0.15, 1.3)
 BETA_END = 0.016  # sigma / alpha ends at 29, not at 14.6: of four times as many cells noise hides the mean half as well
@@ -61,7 +61,7 @@ class PoolVae:
 
     def is_plain(self, name: str) -> bool:
         """The last layer makes colours, not features."""
-        return name in {"decoder.conv_out.weight", "encoder.conv_in.weight"}
+        return name in PLAIN_LAYERS
 
     def loss(self, draws: torch.Generator) -> Tensor:
         """Reconstruction from a sample of the posterior, and its divergence from a unit normal."""

@@ -16,6 +16,7 @@ from retouch_storybook.train.workspace import Workspace, pick
 KL = 1e-4  # weight of the divergence from a unit normal, per element of the latent
 NOISE = 0.04  # standard deviations of the latents, at most, that the decoder learns to bear
 SLOPE = 1.0  # weight of the image gradients
+PLAIN_LAYERS = {"decoder.conv_out.weight", "encoder.conv_in.weight"}  # whose one side are colours, not features
 
 
 class Vae:
@@ -31,7 +32,7 @@ class Vae:
 
     def is_plain(self, name: str) -> bool:
         """The last layer makes colours, not features."""
-        return name in {"decoder.conv_out.weight", "encoder.conv_in.weight"}
+        return name in PLAIN_LAYERS
 
     def loss(self, draws: torch.Generator) -> Tensor:
         """Reconstruction from a sample of the posterior, and its divergence from a unit normal."""

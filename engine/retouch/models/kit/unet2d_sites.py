@@ -5,13 +5,12 @@ Forward order: down blocks, middle, up blocks; in a block resnet 0, attention 0,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from retouch.core.declared.touches import Kind, Site, with_depth
+from retouch.core.declared.touches import Kind, Site
 from retouch.models.errors import BrokenModel
-from retouch.models.kit.unet_sites import levels_of
+from retouch.models.kit.unet_sites import levels_of, numbered
 
 # Whether a block attends after each of its residual blocks.
 _ATTENDS = {
@@ -27,13 +26,7 @@ _MID = "UNetMidBlock2D"
 
 def unet2d_sites(config: Mapping[str, Any]) -> tuple[Site, ...]:
     """Every residual block and every attention of the network, in forward order."""
-    count: Counter[str] = Counter()
-    sites: list[Site] = []
-    for kind, name, scale in _walk(config):
-        place: Any = name.partition("_")[0]
-        sites.append(Site(name, kind, place, count[kind], scale))
-        count[kind] += 1
-    return with_depth(sites)
+    return numbered(_walk(config))
 
 
 def _walk(config: Mapping[str, Any]) -> Iterator[tuple[Kind, str, int]]:

@@ -7,7 +7,7 @@ in a transformer block self-attention (attn1), then cross-attention (attn2).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from retouch.core.declared.touches import Kind, Site, with_depth
@@ -31,9 +31,14 @@ class _Found(NamedTuple):
 
 def attention_sites(config: Mapping[str, Any]) -> tuple[Site, ...]:
     """Every resnet, self-attention and cross-attention of the network, in forward order."""
+    return numbered(_walk(config))
+
+
+def numbered(found: Iterable[tuple[Kind, str, int]]) -> tuple[Site, ...]:
+    """The sites of a UNet by their kinds, names and scales, in forward order: each knows which of its kind it is."""
     count: Counter[str] = Counter()
     sites: list[Site] = []
-    for kind, name, scale in _walk(config):
+    for kind, name, scale in found:
         place: Any = name.partition("_")[0]  # down_blocks.0…, mid_block…, up_blocks.3…
         sites.append(Site(name, kind, place, count[kind], scale))
         count[kind] += 1
