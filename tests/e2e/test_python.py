@@ -70,6 +70,12 @@ def test_a_result_says_what_it_made_and_cost(cat):
     assert len(result.images) == 1
 
 
+def test_a_notebook_shows_a_result_as_its_picture_and_in_a_line(cat):
+    made = retouch.recipe("upscale factor=2")(cat)
+    assert repr(made) == "<Result: images 128×128; 0 rows>"
+    assert made._repr_png_().startswith(b"\x89PNG")
+
+
 def test_many_pictures_share_their_calls_and_one_that_fails_says_why(tmp_path):
     good = [draw(tmp_path / f"{i}.png", Scene("cat", "gray", "in a room", seed=i)) for i in range(2)]
     torn = tmp_path / "torn.png"

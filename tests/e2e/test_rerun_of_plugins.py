@@ -58,6 +58,18 @@ def test_a_default_and_a_version_that_are_others_now_are_told(site: Path) -> Non
     ]
 
 
+def test_a_stage_that_does_something_else_now_makes_no_rounding_however_near_its_picture_is(site: Path) -> None:
+    text = HALF.replace("torch.arange(width) < share * width).float()", "torch.arange(width) / width * share)")
+    (site / "f_halver.py").write_text(text.format(version=1, share=0.5))
+    del sys.modules["f_halver"]
+    assert made(site, "mask half", "n.png").code == 0
+    (site / "f_halver.py").write_text(text.format(version=2, share=0.51))
+    del sys.modules["f_halver"]
+    ran = again(site, "n.png")
+    assert (ran.code, ran.out.partition(":")[0]) == (4, "different"), ran.out
+    assert float(ran.out.split()[2]) > 40  # dB
+
+
 def test_a_name_that_another_plugin_claims_since_or_no_longer_is_that_of_who_made_it(site: Path) -> None:
     install(site, "halver_since", HALF.format(version=1, share=0.1))
     assert "RT903" in made(site, "mask half", "n.png").err

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import retouch as python
+from retouch import pictures
 from retouch.run.loaded.loaded_model import Machine
 from retouch.run.session import execute
 from tests.e2e.command import retouch
@@ -222,3 +223,21 @@ def test_python_is_told_what_a_check_warns_of(masked):
         assert sum("covers" in notice for notice in made.notices) == (1 if said else 0)
         assert any(said in notice for notice in made.notices)
         assert sum("seed" in notice for notice in made.notices) == 1, made.notices
+
+
+def test_a_sheet_says_where_it_cannot_be_written_and_why_it_is_not_made_again(cat, monkeypatch):
+    folder = cat.parent
+    text = 'big = open "cat.png" | upscale\nbig | save "out/big.png"\nbig | sheet "out/sheet.png"'
+    assert retouch("run", "-e", text, folder=folder).code == 0
+    again = retouch("rerun", "out/sheet.png", folder=folder)
+    assert (again.code, "made of several results, as a sheet or a table is" in again.err) == (1, True)
+    below = retouch("status", ".", folder=folder)
+    assert (below.code, "help: results are in out" in below.err) == (1, True)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pictures, "write", full)
+    done = retouch("run", "-e", text, "--again", folder=folder)
+    assert "'sheet.png' could not be written: No space left" in done.err.replace(f"{folder}/out/", "")
+    assert " --> -e:3:7\n" in done.err

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 from retouch.cli.main import main
+from tests.e2e.command import ROOT
 
 GOOD = 'invert null_text | mask diffedit "cat"->"dog" | blend latent\n'
 WRONG = 'invert nulltext | mask diffedit "cat"->"dog" strenght=1\n'
@@ -196,3 +199,11 @@ def said_by(*line):
         return main([*line])
     except SystemExit as end:
         return end.code
+
+
+def test_what_completes_the_line_in_a_shell_finds_the_parser_where_the_readme_says():
+    (named,) = re.findall(r"shtab --shell=bash --prog retouch ([\w.]+)", (ROOT / "README.md").read_text("utf-8"))
+    module, _, name = named.rpartition(".")
+    known = getattr(import_module(module), name)()
+    assert isinstance(known, argparse.ArgumentParser)
+    assert known.prog == "retouch"

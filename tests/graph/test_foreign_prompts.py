@@ -56,6 +56,13 @@ def test_the_mend_of_a_side_says_what_was_meant(checked, text):
     assert Meant(edit.settings["target"], edit.settings["weights"]) == MEANT[text]
 
 
+@pytest.mark.parametrize("arrow", ["->", " -> ", " => ", "→"])
+def test_an_arrow_inside_the_quotes_is_told_with_where_they_stand(checked, arrow):
+    (found,) = checked(f'{BEGIN}"cat{arrow}dog" | save "o.png"').errors
+    assert (found.code, found.help) == ("RT314", 'each side has its own quotes: "cat"->"dog"')
+    assert not checked(f'{BEGIN}{found.help.partition(": ")[2]} | save "o.png"').diagnostics
+
+
 @pytest.mark.parametrize(
     ("text", "change", "target"),
     [

@@ -61,6 +61,13 @@ def test_a_mask_is_gone_after_its_turn(checked):
     assert [item.code for item in found.errors] == ["RT319"]
 
 
+def test_a_sample_behind_what_has_sampled_already_is_one_too_many(checked):
+    text = 'open "cat.png" | invert ddim "cat"->"dog" | mask diffedit | blend pixel{} | save "o.png"'
+    (error,) = checked(text.format(" | sample")).errors
+    assert (error.code, error.help) == ("RT319", "move it before 'blend pixel', or leave it out")
+    assert not checked(text.format("")).errors
+
+
 def test_guidance_written_late_holds_for_the_whole_turn(graph):
     found = graph('invert null_text "cat"->"dog" | guide cfg guidance=3 | sample')
     assert found.node("invert.null_text#1").inputs["guidance"] == FromNode("guide.cfg#1")

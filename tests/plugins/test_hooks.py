@@ -141,6 +141,19 @@ def test_a_hook_that_returns_no_stages_leaves_all_of_them_out(plugin):
     assert "leaves it out" in str(refused(found, found.cards[0]))
 
 
+@pytest.mark.parametrize(("given", "type_"), [("f", "function"), ("{'f': f}", "dict"), ("3", "int")])
+def test_a_hook_that_returns_no_list_is_told_what_it_returns(plugin, given, type_):
+    text = f"""
+        @hookimpl
+        def retouch_stages():
+            return {given}
+        @stage("a", "b")
+        def f(): ...
+    """
+    found = registry.load([plugin(text)])
+    assert f"retouch_stages gives a {type_}, and not a list of functions" in str(refused(found, found.cards[0]))
+
+
 def test_what_is_built_beside_the_engine_is_built_in():
     assert {"bench", "methods"} <= {each.name for each in discovery.installed() if each.built_in}
 

@@ -54,6 +54,11 @@ class LivePlugins:
             found = [*disagreements(announced(self._plugins[name]), manager), *faults]
             # Once: a package looks through all its modules for them, and a run asks with every stage that begins.
             registered = manager.hook.retouch_stages()
+            for each in registered:
+                if not isinstance(each, Iterable) or isinstance(each, Mapping):
+                    raise TypeError(
+                        f"retouch_stages gives a {type(each).__name__}, and not a list of functions, [f, g]"
+                    )
             self._stages[name] = _flat(registered) if registered else None
         except BaseException as err:
             if is_stop(err):

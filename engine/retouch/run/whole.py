@@ -10,7 +10,6 @@ from typing import Any
 from retouch.graph.done import work_of
 from retouch.graph.nodes import Graph
 from retouch.lang.diagnostics import Report
-from retouch.lang.syntax import NOWHERE
 from retouch.pictures import Unwritable
 from retouch.pictures.stamp import WORK
 from retouch.pictures.standing import digest
@@ -88,11 +87,12 @@ class WholeRun:
                 self.tell("saved", {"item": "", "path": path})
             except (Unwritable, Unfit, OSError) as why:
                 report = Report()
+                span = next(self.graphs[at.graph].node(at.node).span for at in self.shared.places[path] if at.node)
                 if isinstance(why, Unfit):
-                    report.add("RT460", NOWHERE, path=path, what=why.what, mend=why.mend)
+                    report.add("RT460", span, path=path, what=why.what, mend=why.mend)
                 else:
                     refused = why if isinstance(why, Unwritable) else Unwritable.of(path, why)
-                    report.add("RT507", NOWHERE, path=path, what=refused.what, mend=refused.mend)
+                    report.add("RT507", span, path=path, what=refused.what, mend=refused.mend)
                 outcome.failures += report.items
                 self.journal.failed(Path(path), outcome.item, report.items[0])
             if not any(outcome is each for each in outcomes):

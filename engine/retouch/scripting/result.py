@@ -48,7 +48,7 @@ class EditFailed(_Diagnosed, RuntimeError):
     """A picture that could not be edited, though its recipe was right."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What became of one picture.
 
@@ -69,6 +69,17 @@ class Result:
     files: tuple[Path, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     text: str = ""  # of the recipe, for what the diagnostics say
+
+    def __repr__(self) -> str:
+        """In a line: values are large, and a notebook shows what a cell ends with."""
+        made = [f"{each.width}×{each.height}" for each in self.images[:3]] + ["…"] * (len(self.images) > 3)
+        said = [f"images {', '.join(made)}" if made else "no image", f"{self.cost} rows"]
+        said += [f"{len(found)} {what}" for what in ("notices", "files") if (found := getattr(self, what))]
+        return f"<Result: {'; '.join([*said, *(each.message for each in self.diagnostics)])}>"
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows of it: its first picture."""
+        return self.images[0]._repr_png_() if self.images else None
 
     @classmethod
     def of_failed(cls, text: str, diagnostics: Sequence[Diagnostic], notices: Sequence[str] = ()) -> Result:

@@ -14,6 +14,15 @@ from retouch.plugins.registry import Registry, claimed
 from retouch.plugins.signatures import StageCard
 from retouch.plugins.uninstalled import how_to_install
 
+_REPLACING = 'an edit stands behind an inversion: invert edit_friendly "cat"->"dog"'
+_EVERYDAY = {  # by what people call it who have not seen a recipe yet
+    **dict.fromkeys(("replace", "change", "swap", "edit", "turn", "make", "transform"), _REPLACING),
+    **dict.fromkeys(("remove", "delete", "erase"), 'what goes has a minus, behind an inversion: invert ddim -"hat"'),
+    **dict.fromkeys(("add", "insert"), 'what comes has a plus, behind an inversion: invert ddim +"a red hat"'),
+    **dict.fromkeys(("inpaint", "fill"), 'write mask box right=50% | invert ddim "cat"->"dog" | blend latent'),
+    **dict.fromkeys(("resize", "scale", "shrink"), "open size=64 makes it smaller, upscale factor=2 larger"),
+}
+
 
 def resolve_stage(stage: s.Stage, registry: Registry, scope: NameScope, report: Report) -> StageCard | None:
     """Return the stage's card; None, and a diagnostic, if there is not exactly one."""
@@ -46,7 +55,7 @@ def _no_family(stage: s.Stage, registry: Registry, scope: NameScope, report: Rep
         known = [*registry.families, "model", *KEYWORDS, *scope.known()]
         method = stage.methods[0].name if stage.methods else family
         mend = _wrong(registry, family, method) or (f"write {owner} {family}" if owner else "")
-        mend = mend or how_to_install(family) or near(family, known)
+        mend = mend or how_to_install(family) or _EVERYDAY.get(family, "") or near(family, known)
         report.add("RT201", span, name=family, mend=mend or f"families: {', '.join(registry.families)}")
 
 

@@ -137,7 +137,9 @@ class PortFiller:
         if type_ not in self.state.gone:
             inside = " in these brackets, which hold a picture and perhaps a mask" if self.state.context.inside else ""
             return self._unconnected(port, call, _a(type_), f"{stage} before it{inside}" if makers else stage)
-        self._ended(type_, call, _a(type_), f", or {stage} behind that" if makers else "")
+        otherwise = f", or {stage} behind that" if makers else ""
+        # A second `sample` is mostly one too many: whatever ended the turn has walked.
+        self._ended(type_, call, _a(type_), ", or leave it out" if call.card.family == "sample" else otherwise)
         return MISSING
 
     def _ended(self, type_: str, call: StageCall, needs: str, otherwise: str) -> None:

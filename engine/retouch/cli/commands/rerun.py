@@ -71,6 +71,8 @@ def _stamp(image: Path) -> Stamp:
     lacking = [name for name in _NEEDED if name not in stamp.told]
     if lacking or not stamp.text("result"):
         what = f"it does not say enough ({', '.join(lacking) or 'result'})"
+        if "recipe" in stamp.told and "source_from" in lacking:  # as sheets and tables, full stamps and all
+            what = "it is made of several results, as a sheet or a table is, each of which can be"
         raise Refusal.of("RT509", path=image, what=what, mend="run its recipe with 'retouch run'")
     if stamp.told.get("dtype", "float32") not in _DTYPES:
         raise Refusal.of("RT508", path=image, what="'dtype' is no type of numbers")
@@ -126,6 +128,8 @@ def _run(args: Namespace, stamp: Stamp, again: Again, installed: Registry, fresh
     if args.output:
         _keep(args, path)
     verdict, code = _judged(found, changes, exact=settings.exact)
+    if again.otherwise and not found.none:  # a stage does something else now, which is no rounding, however near
+        verdict, code = "different", FAILED
     return _tell(args, found, verdict, code, (*changes, *again.otherwise))
 
 

@@ -80,7 +80,8 @@ def main(args: Namespace) -> int:
     folder = args.folder
     if not (folder / NAME).is_file():
         what = f"'{folder}' holds no journal: no run has written results there"
-        return refuse(args, WRONG_RECIPE, what, mend="" if folder.is_dir() else near_path(str(folder), folder=True))
+        mend = _below(folder) if folder.is_dir() else near_path(str(folder), folder=True)
+        return refuse(args, WRONG_RECIPE, what, mend=mend)
     found = Status.of(folder.resolve())
     if found.unread:
         return refuse(args, WRONG_RECIPE, f"the journal '{folder / NAME}' cannot be read: {found.unread}")
@@ -125,3 +126,9 @@ def _end(lines: Sequence[Line]) -> str:
 
 def _text(line: Line, name: str) -> str:
     return str(line.get(name, ""))
+
+
+def _below(folder: Path) -> str:
+    """Where a journal is that may be meant: recipes write into folders of their own below the one that is named."""
+    found = sorted(each.parent for each in folder.glob(f"*/{NAME}"))
+    return f"results are in {', '.join(map(str, found[:3]))}" if found else ""

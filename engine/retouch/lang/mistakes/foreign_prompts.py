@@ -103,6 +103,11 @@ def _switched(match: re.Match[str], _text: str) -> dict[str, str]:
     return {"instead": f"write the change {change}"}
 
 
+def _changed(match: re.Match[str], text: str) -> dict[str, str]:
+    before, after = _quoted(text[: match.start()]), _quoted(text[match.end() :])
+    return {"instead": f"each side has its own quotes: {before}->{after}"}
+
+
 def _one_of(match: re.Match[str], text: str) -> dict[str, str]:
     each = ", ".join(_quoted(_with(match, text, words)) for words in match["words"].split("|"))
     return {"instead": f"write [{each}], which makes one picture of each"}
@@ -120,6 +125,7 @@ _SHAPES = (  # each is found in time that grows as the text does: a caption may 
     _Shape(
         re.compile(r"<(?:lora|lyco|hypernet|lbw):[^<>]*>", re.I), _left_out("--model names a model it is merged in")
     ),
+    _Shape(re.compile(r"->|=>|→"), _changed),
     _Shape(re.compile(r"\bembedding:\S+", re.I), _left_out("embeddings are not loaded")),
     _Shape(re.compile(rf"\[(?P<before>[^\[\]:|]*):(?P<after>[^\[\]:|]*):\s*{_NUMBER}\s*\]"), _switched),
     _Shape(re.compile(rf"\[(?P<before>)(?P<after>\s*[^\W\d][^\[\]:|]*):\s*{_NUMBER}\s*\]"), _switched),
