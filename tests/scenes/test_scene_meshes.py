@@ -22,7 +22,7 @@ from tests.scenes.cube import HALF, cube_views, write
 
 RADIUS = 0.8
 RED, BLUE = torch.tensor([0.9, 0.1, 0.1]), torch.tensor([0.1, 0.1, 0.9])
-FITTED = 'cube = open views "cube/" caption="a cube" | fit field iterations=60 resolution=20 rays=256\n'
+FITTED = 'cube = open views "cube/" caption="a cube" | fit field iterations=120 resolution=20 rays=256\n'
 
 
 def ball(opacity: float = 0.5, kind: str = "box", middle: float = 0.0) -> Field:
