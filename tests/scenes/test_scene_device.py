@@ -23,8 +23,8 @@ def sent(views: Views, device: str) -> Views:
     return replace(views, images=images, poses=views.poses.to(device))
 
 
-def fitted(views: Views, world: World):
-    size = {"resolution": 6, "planes": 3, "iterations": 3, "rays": 16}
+def fitted(views: Views, world: World, levels: int = 1):
+    size = {"resolution": 6, "planes": 3, "levels": levels, "iterations": 3, "rays": 16}
     return run(fit_field(views, NoiseSource(0, "fit"), world.outbox, world.outbox, **size))[0]
 
 
@@ -36,7 +36,10 @@ def test_a_fit_waits_for_no_number_of_each_camera(around, cut_out):
         there = sent(views, device.name)
         device.waits.clear()
         found = fitted(there, world)
-        waits = list(device.waits)
+        waits = [list(device.waits)]
+        device.waits.clear()
+        grown = fitted(there, world, levels=3)
+        waits.append(list(device.waits))
         sides = [each.cpu() for each in (found.space.low, found.space.high, found.space.reference)]
         apart = (found.grid.cpu() - wanted.grid).abs().flatten()
     for one, other in zip(sides, (wanted.space.low, wanted.space.high, wanted.space.reference), strict=True):
@@ -44,4 +47,6 @@ def test_a_fit_waits_for_no_number_of_each_camera(around, cut_out):
     assert apart.quantile(0.75) < 0.01  # Adam goes by the sign of gradients, which of some voxels is rounding's
     assert (found.near, found.far) == pytest.approx((wanted.near, wanted.far))
     # Where cameras stand, which pixels count, the last loss; and where silhouettes end, by which a box is cut.
-    assert len(waits) <= (12 if cut_out else 3), [str(each) for each in waits]
+    for each in waits:
+        assert len(each) <= (12 if cut_out else 3), [str(wait) for wait in each]
+    assert grown.grid.shape == found.grid.shape
