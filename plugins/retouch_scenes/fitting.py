@@ -193,7 +193,10 @@ def roughness_pull(grid: Tensor) -> Tensor:
         " * (resolution if resolution else min(160, max(64, max(height, width) / 2)))"
         " + 90 * rays * (resolution if resolution else min(160, max(64, max(height, width) / 2)))",
     },
-    moot=(Moot("planes", "space == 'box'", 'space="box" has no planes'),),
+    moot=(
+        Moot("planes", "space == 'box'", 'space="box" has no planes'),
+        Moot("levels", "iterations < levels", "'iterations' has no step for each of so many"),
+    ),
     needs=(
         Need(
             "space != 'frustum' or front > 0.1 or views == 0",

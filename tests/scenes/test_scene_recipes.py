@@ -120,6 +120,12 @@ def test_a_plan_prices_the_turn_on_all_views_and_the_memory_of_the_grid(home):
     assert "fit field" in command("plan", "all.retouch", folder=home).out
 
 
+@pytest.mark.parametrize(("options", "told"), [("levels=3", ["RT227"]), ("levels=2", []), ("", [])])
+def test_more_grids_than_steps_are_told_where_somebody_asked_for_them(home, options, told):
+    found = checked(home, SCENE + f'scene | fit field iterations=2 {options} | save field "x.safetensors"')
+    assert [each.code for each in found.diagnostics] == told
+
+
 def test_rows_of_a_run_are_those_of_the_plan_and_are_packed(home):
     found = checked(home, FIT + f'cube | revise ({TURN}) iterations=1 rays=64 | save field "y.safetensors"')
     result = execute(found.graphs, registry=REGISTRY)
